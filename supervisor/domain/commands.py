@@ -1,0 +1,269 @@
+"""Commands: what somebody wants, or what an actor reports, in the imperative. `decide` turns them into events."""
+
+from typing import ClassVar
+
+import attrs
+
+from .ids import CameraId, ChildId, NodeId, PeerId, RunId, UseId
+from .values import CameraSettings, DeviceSettings, Limits, Patrol, Picture, Reason, UseKind
+
+
+@attrs.frozen
+class Command:
+    """Base of all commands."""
+
+    begins: ClassVar[bool] = False
+    """Whether something begins that will have more to report: refused first when the journal cannot keep up."""
+
+
+# ── the daemon ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class StartRun(Command):
+    """First command of a life; closes what an earlier run left open, but for the children that are still `alive`."""
+
+    run: RunId
+    node: NodeId
+    release: str
+    pid: int
+    alive: frozenset[ChildId] = frozenset()
+
+
+@attrs.frozen
+class StopRun(Command):
+    reason: Reason
+
+
+@attrs.frozen
+class EndRun(Command):
+    pass
+
+
+@attrs.frozen
+class Configure(Command):
+    """Make the cameras, devices and limits be these; only what differs changes."""
+
+    begins = True
+
+    origin: str
+    cameras: tuple[CameraSettings, ...]
+    limits: Limits
+    devices: tuple[DeviceSettings, ...] = ()
+    patrol: Patrol = attrs.field(factory=Patrol)
+
+
+@attrs.frozen
+class RaiseAlert(Command):
+    """Say that something should be looked at. Once is enough: it stands until it is cleared."""
+
+    begins = True
+
+    alert: str
+    text: str
+
+
+@attrs.frozen
+class ClearAlert(Command):
+    alert: str
+
+
+# ── cameras ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class ConnectCamera(Command):
+    begins = True
+
+    camera: CameraId
+
+
+@attrs.frozen
+class ReportLive(Command):
+    camera: CameraId
+    picture: Picture
+
+
+@attrs.frozen
+class ReportStall(Command):
+    begins = True
+
+    camera: CameraId
+    silence_s: float
+
+
+@attrs.frozen
+class ReportLoss(Command):
+    """The source ended. `jitter` is uniform in [0, 1) and spreads the next attempt."""
+
+    camera: CameraId
+    reason: Reason
+    jitter: float
+
+
+@attrs.frozen
+class ReportCrash(Command):
+    """The camera's actor met an exception that nobody expected."""
+
+    camera: CameraId
+    error: str
+    jitter: float
+
+
+@attrs.frozen
+class RestCamera(Command):
+    """The source was let go on purpose."""
+
+    camera: CameraId
+    reason: Reason
+
+
+@attrs.frozen
+class TakeSlot(Command):
+    """Ask for the camera's one place among its device's connections; who finds none free stands in the queue."""
+
+    begins = True
+
+    camera: CameraId
+
+
+@attrs.frozen
+class FreeSlot(Command):
+    """Give the place back, or leave the queue. Does nothing while a child of the camera lives: its end does it then."""
+
+    camera: CameraId
+    reason: Reason
+
+
+@attrs.frozen
+class BeginUse(Command):
+    """Have the camera opened for something other than a viewer. Caps as for viewers, in the same step."""
+
+    begins = True
+
+    use: UseId
+    camera: CameraId
+    kind: UseKind
+    client: str
+
+
+@attrs.frozen
+class EndUse(Command):
+    use: UseId
+    reason: Reason
+
+
+@attrs.frozen
+class ReportPatrol(Command):
+    begins = True
+
+    group: str
+    pictures: int
+    missed: tuple[CameraId, ...]
+    took_s: float
+    skipped: int
+
+
+# ── child processes ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class PrepareChild(Command):
+    begins = True
+
+    child: ChildId
+    camera: CameraId
+    purpose: str
+    arguments: tuple[str, ...]
+
+
+@attrs.frozen
+class ReportChildStarted(Command):
+    child: ChildId
+    pid: int
+    start_ticks: int
+
+
+@attrs.frozen
+class ReportChildFound(Command):
+    """A process with our mark that no actor of ours knows."""
+
+    child: ChildId
+    camera: CameraId
+    pid: int
+    start_ticks: int
+    arguments: tuple[str, ...]
+
+
+@attrs.frozen
+class ReportChildSignalled(Command):
+    child: ChildId
+    signal: str
+    reason: Reason
+
+
+@attrs.frozen
+class ReportChildUnkillable(Command):
+    child: ChildId
+
+
+@attrs.frozen
+class ReportChildEnded(Command):
+    child: ChildId
+    exit_code: int | None
+    signal: str | None
+    reason: Reason
+    stderr_tail: tuple[str, ...] = ()
+
+
+# ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class OpenPeer(Command):
+    """Ask for a place under the caps. Check and registration are one step."""
+
+    begins = True
+
+    peer: PeerId
+    camera: CameraId
+    client: str
+    owner: str
+
+
+@attrs.frozen
+class ReportPeerConnected(Command):
+    peer: PeerId
+
+
+@attrs.frozen
+class ReportPeerSilent(Command):
+    begins = True
+
+    peer: PeerId
+    silence_s: float
+
+
+@attrs.frozen
+class ReportPeerHeard(Command):
+    begins = True
+
+    peer: PeerId
+    silence_s: float
+
+
+@attrs.frozen
+class ClosePeer(Command):
+    """Ask for the end of a peer. With an `owner` (hash of the secret) only the owner is obeyed."""
+
+    peer: PeerId
+    reason: Reason
+    owner: str | None = None
+
+
+@attrs.frozen
+class ReportPeerClosed(Command):
+    """The peer's actor has ended and holds nothing any more."""
+
+    peer: PeerId
+    reason: Reason

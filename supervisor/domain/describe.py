@@ -1,0 +1,132 @@
+"""What an event says to a person: one sentence and how much it matters. Used by the page and the command line."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from . import events as e
+from .values import Fault
+
+
+class Severity(StrEnum):
+    INFO = "info"
+    NOTICE = "notice"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def describe(event: e.Event) -> tuple[Severity, str]:
+    """The severity of `event` and a sentence about it, without its time."""
+    severity, sentence = _SENTENCES[type(event)]
+    return severity, sentence(event)
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: `0.3 s`, `12 s`, `4 min`, `2 h 10 min`."""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 120:
+        return f"{value:.0f} s"
+    minutes = round(value / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _child_end(event: e.ChildEnded) -> str:
+    if event.reason.fault is Fault.NONE:
+        how = "ended as asked"
+    elif event.signal is not None:
+        how = f"was ended by {event.signal}"
+    elif event.exit_code is None:
+        how = "did not start"
+    else:
+        how = f"exited with {event.exit_code}"
+    return f"child {event.child} of {event.camera} {how} after {seconds(event.ran_s)}: {event.reason.text}"
+
+
+_SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
+    e.RunStarted: (Severity.NOTICE, lambda v: f"banken {v.release} started, pid {v.pid}"),
+    e.RunAbandoned: (Severity.WARNING, lambda v: f"the run before was cut off: {v.reason.text}"),
+    e.RunStopping: (Severity.NOTICE, lambda v: f"stopping: {v.reason.text}"),
+    e.RunEnded: (Severity.NOTICE, lambda v: "banken ended in good order"),
+    e.ConfigurationApplied: (
+        Severity.INFO,
+        lambda v: f"configuration from {v.origin} applied: {v.cameras} camera{'' if v.cameras == 1 else 's'}",
+    ),
+    e.AlertRaised: (Severity.ERROR, lambda v: f"look at this: {v.text}"),
+    e.AlertCleared: (Severity.INFO, lambda v: f"{v.alert} is as it should be again"),
+    e.CameraAdded: (Severity.INFO, lambda v: f"{v.camera} added: {v.settings.source.url}"),
+    e.CameraChanged: (Severity.INFO, lambda v: f"{v.camera} has new settings: {v.settings.source.url}"),
+    e.CameraRemoved: (Severity.INFO, lambda v: f"{v.camera} removed"),
+    e.CameraConnecting: (
+        Severity.INFO,
+        lambda v: f"{v.camera} is connecting" + (f", attempt {v.attempt}" if v.attempt > 1 else ""),
+    ),
+    e.CameraLive: (
+        Severity.NOTICE,
+        lambda v: f"{v.camera} is live: {v.picture.codec} {v.picture.width}x{v.picture.height}",
+    ),
+    e.CameraStalled: (Severity.NOTICE, lambda v: f"{v.camera} is silent: {v.reason.text}"),
+    e.CameraWaiting: (
+        Severity.WARNING,
+        lambda v: f"{v.camera} lost: {v.reason.text}; next attempt in {seconds(v.delay_s)}",
+    ),
+    e.CameraFailed: (
+        Severity.ERROR,
+        lambda v: f"{v.camera} failed: {v.reason.text}; looked at again in {seconds(v.delay_s)}",
+    ),
+    e.CameraCrashed: (
+        Severity.ERROR,
+        lambda v: f"{v.camera} crashed: {v.reason.text}; started anew in {seconds(v.delay_s)}",
+    ),
+    e.CameraQuarantined: (
+        Severity.ERROR,
+        lambda v: f"{v.camera} crashed too often: {v.reason.text}; left alone for {seconds(v.delay_s)}",
+    ),
+    e.CameraIdle: (Severity.INFO, lambda v: f"{v.camera} rests: {v.reason.text}"),
+    e.CameraQueued: (Severity.NOTICE, lambda v: f"{v.camera} {v.reason.text}"),
+    e.SlotTaken: (Severity.INFO, lambda v: f"{v.camera} takes a connection to {v.device} ({v.use})"),
+    e.SlotFreed: (
+        Severity.INFO,
+        lambda v: (
+            f"{v.camera} {'gives back its' if v.held else 'waits no longer for a'} connection to {v.device}: "
+            f"{v.reason.text}"
+        ),
+    ),
+    e.DeviceFull: (
+        Severity.WARNING,
+        lambda v: (
+            f"{v.device} refused {v.camera} as one too many: at most {v.connections} for the next {seconds(v.for_s)}"
+        ),
+    ),
+    e.UseBegan: (Severity.INFO, lambda v: f"{v.camera} is wanted for {v.kind.value} by {v.client}"),
+    e.UseEnded: (Severity.INFO, lambda v: f"{v.camera} is no longer wanted: {v.reason.text}"),
+    e.PatrolEnded: (
+        Severity.INFO,
+        lambda v: (
+            f"patrol of {v.group}: {v.pictures} picture{'' if v.pictures == 1 else 's'} in {seconds(v.took_s)}"
+            + (f", none of {', '.join(v.missed)}" if v.missed else "")
+            + (f", {v.skipped} rounds skipped" if v.skipped else "")
+        ),
+    ),
+    e.ChildStarting: (Severity.INFO, lambda v: f"starting a child for {v.camera} ({v.purpose})"),
+    e.ChildStarted: (Severity.INFO, lambda v: f"child {v.child} of {v.camera} runs as pid {v.pid}"),
+    e.ChildStopping: (Severity.INFO, lambda v: f"sent {v.signal} to child {v.child} of {v.camera}: {v.reason.text}"),
+    e.ChildUnkillable: (
+        Severity.ERROR,
+        lambda v: f"child {v.child} of {v.camera}, pid {v.pid}, does not die of SIGKILL",
+    ),
+    e.ChildEnded: (Severity.INFO, _child_end),
+    e.ChildFound: (Severity.ERROR, lambda v: f"found pid {v.pid} of {v.camera}, which nobody of ours looks after"),
+    e.ChildAbandoned: (Severity.WARNING, lambda v: f"child {v.child} of {v.camera} {v.reason.text}"),
+    e.PeerOpened: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} from {v.client}"),
+    e.PeerConnected: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} connected after {seconds(v.after_s)}"),
+    e.PeerSilent: (Severity.WARNING, lambda v: f"viewer {v.peer} of {v.camera} silent for {seconds(v.silence_s)}"),
+    e.PeerHeard: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} heard again after {seconds(v.silence_s)}"),
+    e.PeerClosing: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} is to end: {v.reason.text}"),
+    e.PeerClosed: (
+        Severity.INFO,
+        lambda v: f"viewer {v.peer} of {v.camera} gone after {seconds(v.lasted_s)}: {v.reason.text}",
+    ),
+}

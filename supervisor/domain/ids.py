@@ -1,0 +1,46 @@
+"""The nouns that name things, as distinct types, and the names of the journal's streams."""
+
+from typing import NewType
+
+CameraId = NewType("CameraId", str)
+"""The name a camera has in the configuration: `[a-z0-9][a-z0-9_-]{0,62}`."""
+ChildId = NewType("ChildId", str)
+PeerId = NewType("PeerId", str)
+UseId = NewType("UseId", str)
+DeviceId = NewType("DeviceId", str)
+"""The box that serves one camera or several: a name from the configuration, or the host of the address."""
+NodeId = NewType("NodeId", str)
+"""One daemon's home: survives restarts, lives in the journal."""
+RunId = NewType("RunId", str)
+"""One life of the daemon, from start to end."""
+
+SYSTEM = "system"
+
+
+def camera_stream(camera: CameraId) -> str:
+    return f"camera/{camera}"
+
+
+def demand_stream(camera: CameraId) -> str:
+    """No stream of the journal: names what made somebody want a camera, or want it no more, as a cause."""
+    return f"demand/{camera}"
+
+
+def child_stream(child: ChildId) -> str:
+    return f"child/{child}"
+
+
+def peer_stream(peer: PeerId) -> str:
+    return f"peer/{peer}"
+
+
+def use_stream(use: UseId) -> str:
+    return f"use/{use}"
+
+
+def patrol_stream(group: str) -> str:
+    return f"patrol/{group}"
+
+
+def device_stream(device: DeviceId) -> str:
+    return f"device/{device}"

@@ -1,0 +1,185 @@
+"""The state: what all events so far add up to. Frozen values in persistent maps, so that a snapshot is a reference."""
+
+from __future__ import annotations  # rpds maps take no type arguments at run time
+
+import hashlib
+
+import attrs
+import msgspec
+from rpds import HashTrieMap
+
+from .ids import CameraId, ChildId, DeviceId, NodeId, PeerId, RunId, UseId
+from .lifecycle import CameraPhase, ChildPhase, PeerPhase
+from .values import CameraSettings, DeviceSettings, Fault, Limits, Mode, Patrol, Picture, Reason, UseKind
+
+USES = ("live", *(kind.value for kind in UseKind))
+"""What a camera is opened for, the most important first: so the queue for a device's connections is ordered."""
+
+
+STRAY = "stray"
+"""The purpose of a child that nobody of ours started, or looks after any more."""
+
+
+@attrs.frozen
+class Camera:
+    settings: CameraSettings
+    phase: CameraPhase
+    since_ns: int
+    """When the phase began."""
+    reason: Reason | None = None
+    """Why it is not live; none while it is."""
+    live_since_ns: int = 0
+    """When the current connection, or the last one, showed its first picture."""
+    retry_at_ns: int | None = None
+    attempts: int = 0
+    """Failures in a row since it was last healthy."""
+    picture: Picture | None = None
+    """Of the current connection, or of the last one."""
+    crashes_ns: tuple[int, ...] = ()
+    quarantines: int = 0
+
+
+@attrs.frozen
+class Child:
+    child: ChildId
+    camera: CameraId
+    purpose: str
+    arguments: tuple[str, ...]
+    run: RunId
+    """The run that started it."""
+    phase: ChildPhase
+    since_ns: int
+    started_ns: int
+    pid: int | None = None
+    start_ticks: int | None = None
+
+
+@attrs.frozen
+class Peer:
+    peer: PeerId
+    camera: CameraId
+    client: str
+    owner: str
+    phase: PeerPhase
+    since_ns: int
+    opened_ns: int
+    reason: Reason | None = None
+    """Why it is closing."""
+
+
+@attrs.frozen
+class Slot:
+    """A camera's place among the connections to its device, or in the queue for one."""
+
+    camera: CameraId
+    device: DeviceId
+    use: str
+    held: bool
+    since_ns: int
+
+
+@attrs.frozen
+class Learned:
+    """What a device's own refusals have taught us."""
+
+    connections: int
+    until_ns: int
+
+
+@attrs.frozen
+class Use:
+    use: UseId
+    camera: CameraId
+    kind: UseKind
+    client: str
+    since_ns: int
+
+
+@attrs.frozen
+class Alert:
+    text: str
+    since_ns: int
+
+
+@attrs.frozen
+class State:
+    """Everything the daemon knows. `State()` is the state before the first event."""
+
+    seq: int = 0
+    """Sequence number of the last event folded in."""
+    node: NodeId | None = None
+    run: RunId | None = None
+    """The run in progress; none after a graceful end."""
+    stopping: bool = False
+    origin: str = ""
+    limits: Limits = attrs.field(factory=Limits)
+    patrol: Patrol = attrs.field(factory=Patrol)
+    devices: HashTrieMap[DeviceId, DeviceSettings] = attrs.field(factory=HashTrieMap)
+    """Those with a budget."""
+    learned: HashTrieMap[DeviceId, Learned] = attrs.field(factory=HashTrieMap)
+    slots: HashTrieMap[CameraId, Slot] = attrs.field(factory=HashTrieMap)
+    """A camera that was removed keeps its place until it has no process any more."""
+    uses: HashTrieMap[UseId, Use] = attrs.field(factory=HashTrieMap)
+    alerts: HashTrieMap[str, Alert] = attrs.field(factory=HashTrieMap)
+    cameras: HashTrieMap[CameraId, Camera] = attrs.field(factory=HashTrieMap)
+    children: HashTrieMap[ChildId, Child] = attrs.field(factory=HashTrieMap)
+    """Only those that may still exist."""
+    peers: HashTrieMap[PeerId, Peer] = attrs.field(factory=HashTrieMap)
+    """Only those that may still hold something."""
+    versions: HashTrieMap[str, int] = attrs.field(factory=HashTrieMap)
+    """How many events each stream has had; streams of ended children and peers are forgotten."""
+
+    def uses_of_cameras(self) -> dict[CameraId, str]:
+        """What each camera is wanted open for now: the most important of its uses. Who may rest is not among them."""
+        wanted: dict[CameraId, str] = {}
+        for use in sorted(self.uses.values(), key=lambda use: USES.index(use.kind.value)):
+            wanted.setdefault(use.camera, use.kind.value)
+        wanted |= {peer.camera: USES[0] for peer in self.peers.values()}
+        wanted |= {name: USES[0] for name, known in self.cameras.items() if known.settings.mode is Mode.ALWAYS}
+        return wanted
+
+    def slots_of(self, device: DeviceId, *, held: bool) -> list[Slot]:
+        """Those who have a place at `device`, or those who wait for one, in the order of their turn.
+
+        A turn is by what the camera is wanted for now; who is wanted for nothing any more comes last.
+        """
+        found = [slot for slot in self.slots.values() if slot.device == device and slot.held is held]
+        uses = self.uses_of_cameras()
+        ranks = {slot.camera: USES.index(uses.get(slot.camera, USES[-1])) for slot in found}
+        return sorted(found, key=lambda slot: (ranks[slot.camera], slot.since_ns, slot.camera))
+
+    def budget(self, device: DeviceId, now_ns: int) -> int | None:
+        """How many connections we may have to `device`; none if nobody has said or taught us."""
+        known, learned = self.devices.get(device), self.learned.get(device)
+        limits = [known.max_connections] if known else []
+        limits += [learned.connections] if learned and now_ns < learned.until_ns else []
+        return min(limits, default=None)
+
+    def why_queued(self, device: DeviceId, now_ns: int) -> Reason:
+        """Who has the places that somebody waits for, as it is now."""
+        held = " and ".join(f"{slot.camera} ({slot.use})" for slot in self.slots_of(device, held=True)) or "nobody yet"
+        text = f"waits for a connection to {device}, which serves {self.budget(device, now_ns)}; taken by {held}"
+        return Reason("queued", text, Fault.NONE)
+
+    def why(self, camera: CameraId, now_ns: int) -> Reason | None:
+        """Why a camera is not live; none while it is, or when nothing is known of it."""
+        known = self.cameras.get(camera)
+        if known is not None and known.phase is CameraPhase.QUEUED and known.settings.device is not None:
+            return self.why_queued(known.settings.device, now_ns)
+        return known.reason if known else None
+
+    def children_of(self, camera: CameraId) -> list[Child]:
+        """The child processes of `camera`, oldest first."""
+        found = [child for child in self.children.values() if child.camera == camera]
+        return sorted(found, key=lambda child: (child.started_ns, child.child))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, HashTrieMap):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no place in the state")
+
+
+def state_hash(state: State) -> str:
+    """SHA-256 of the state in a canonical form: the same for equal states, in any process, under any hash seed."""
+    return hashlib.sha256(msgspec.json.encode(state, enc_hook=_plain, order="deterministic")).hexdigest()

@@ -1,0 +1,112 @@
+"""Small frozen values that commands, events and state share."""
+
+from enum import StrEnum
+
+import attrs
+
+from .ids import CameraId, DeviceId
+
+
+class Fault(StrEnum):
+    """What kind of trouble a reason names, and so what happens next."""
+
+    TEMPORARY = "temporary"
+    """It may pass: try again, with backoff."""
+    FATAL = "fatal"
+    """It will not pass by itself: wait for changed settings, probe slowly."""
+    CRASH = "crash"
+    """An exception that nobody expected: ours to mend, restarted within limits."""
+    NONE = "none"
+    """No trouble: somebody wanted it so."""
+
+
+@attrs.frozen
+class Reason:
+    """Why something ended or waits, for machines (`code`) and for people (`text`)."""
+
+    code: str
+    text: str
+    fault: Fault = Fault.TEMPORARY
+
+
+@attrs.frozen
+class SourceSummary:
+    """A source as it may be shown: never a password in it.
+
+    `revision` grows when something changed that may not be shown (a password), so that the change is still one.
+    """
+
+    kind: str
+    """A key of the table of source kinds: `rtsp`, `ffmpeg`, `file`, `test`."""
+    url: str
+    """The redacted address or arguments."""
+    revision: int = 0
+
+
+class Mode(StrEnum):
+    """When a camera's source is open."""
+
+    ALWAYS = "always"
+    ON_DEMAND = "on_demand"
+    """While somebody uses it, and a little longer."""
+    PATROL = "patrol"
+    """For one picture in each cycle of its group; and as on demand."""
+
+
+class UseKind(StrEnum):
+    """What a camera is opened for, other than by its mode and its viewers; the most important first."""
+
+    MJPEG = "mjpeg"
+    SNAPSHOT = "snapshot"
+    PATROL = "patrol"
+
+
+@attrs.frozen
+class CameraSettings:
+    """What the configuration says of one camera, as far as it may be remembered."""
+
+    camera: CameraId
+    source: SourceSummary
+    device: DeviceId | None = None
+    """Whose connections it takes part in; none for a source that is no device."""
+    mode: Mode = Mode.ALWAYS
+    group: str = ""
+    """Cameras of one group are patrolled one after the other."""
+
+
+@attrs.frozen
+class DeviceSettings:
+    device: DeviceId
+    max_connections: int
+
+
+@attrs.frozen
+class Patrol:
+    """How the cameras in patrol mode are visited."""
+
+    every_s: float = 60.0
+    """From the beginning of one cycle to that of the next; one that is late skips, it never overlaps."""
+    patience_s: float = 20.0
+    """For one camera's picture."""
+
+
+@attrs.frozen
+class Limits:
+    """Caps on viewers and the patience with silent ones."""
+
+    peers: int = 64
+    peers_per_camera: int = 32
+    peers_per_client: int = 8
+    disconnected_after_s: float = 20.0
+    linger_s: float = 10.0
+    """How long a camera on demand stays open after its last viewer."""
+
+
+@attrs.frozen
+class Picture:
+    """What a live camera sends."""
+
+    codec: str
+    width: int
+    """In pixels, after cropping."""
+    height: int

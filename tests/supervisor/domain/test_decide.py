@@ -1,0 +1,232 @@
+"""What follows from what: the decisions, as given, when, then."""
+
+import pytest
+
+from supervisor.domain import commands as c
+from supervisor.domain import events as e
+from supervisor.domain.decide import _DECISIONS
+from supervisor.domain.errors import Refusal
+from supervisor.domain.ids import CameraId, ChildId, PeerId, RunId
+from supervisor.domain.lifecycle import CameraPhase, PeerPhase
+from supervisor.domain.restart import CRASHES
+from supervisor.domain.values import Limits, Reason
+from tests.kit.domain import ASKED, FATAL, GATE, NODE, PICTURE, TEMPORARY, YARD, child, live, peer, running, settings
+
+
+def test_every_command_is_decided() -> None:
+    """The table of decisions covers all commands and nothing else."""
+    assert set(_DECISIONS) == {
+        kind for kind in vars(c).values() if isinstance(kind, type) and kind in c.Command.__subclasses__()
+    }
+
+
+# ── the daemon ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_run_closes_what_the_last_one_left_open() -> None:
+    """After a crash: the run, its child, its peer and its camera's phase are closed, each with a reason."""
+    story = live().given(child(), peer())
+    events = story.when(c.StartRun(RunId("run-2"), NODE, "0", 2))
+    assert [type(event) for event in events] == [
+        e.RunAbandoned,
+        e.ChildAbandoned,
+        e.PeerClosed,
+        e.CameraIdle,
+        e.RunStarted,
+    ]
+    assert not story.state.children
+    assert not story.state.peers
+    assert story.state.cameras[GATE].phase is CameraPhase.IDLE
+    assert story.state.run == "run-2"
+
+
+def test_after_a_graceful_end_nothing_is_left_to_close() -> None:
+    story = running().given(c.StopRun(ASKED), c.EndRun())
+    assert [type(event) for event in story.when(c.StartRun(RunId("run-2"), NODE, "0", 2))] == [e.RunStarted]
+
+
+def test_stopping_refuses_new_work() -> None:
+    """From the moment of stopping no source, child or viewer begins."""
+    story = running().given(c.StopRun(ASKED))
+    for command in (c.ConnectCamera(GATE), child(), peer()):
+        assert story.refuses(command).refusal is Refusal.UNAVAILABLE
+    assert story.when(c.StopRun(ASKED)) == ()
+
+
+def test_configuring_changes_only_what_differs() -> None:
+    story = running(GATE, YARD)
+    events = story.when(c.Configure("test", (settings(GATE), settings(CameraId("roof"))), Limits()))
+    assert [(type(event), getattr(event, "camera", None)) for event in events] == [
+        (e.ConfigurationApplied, None),
+        (e.CameraRemoved, YARD),
+        (e.CameraAdded, "roof"),
+    ]
+
+
+def test_a_changed_password_is_a_change() -> None:
+    """It may not be shown, so its revision says that the settings are not what they were."""
+    events = running().when(c.Configure("test", (settings(revision=1),), Limits()))
+    assert e.CameraChanged(GATE, settings(revision=1)) in events
+
+
+# ── cameras ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_backoff_doubles_with_full_jitter_up_to_its_cap() -> None:
+    """With the largest jitter the waits are 1, 2, 4 … 60 s; with none they are nothing."""
+    story, delays = running(), []
+    for _ in range(9):
+        story.given(c.ConnectCamera(GATE))
+        (waiting,) = story.when(c.ReportLoss(GATE, TEMPORARY, jitter=1.0))
+        assert isinstance(waiting, e.CameraWaiting)
+        delays.append(waiting.delay_s)
+    assert delays == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    story.given(c.ConnectCamera(GATE))
+    (waiting,) = story.when(c.ReportLoss(GATE, TEMPORARY, jitter=0.0))
+    assert isinstance(waiting, e.CameraWaiting)
+    assert waiting.delay_s == 0
+
+
+@pytest.mark.parametrize(("healthy_s", "attempts"), [(59.9, 4), (60.0, 1)])
+def test_the_count_starts_anew_after_a_minute_of_health(healthy_s: float, attempts: int) -> None:
+    story = running()
+    for _ in range(3):
+        story.given(c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 0.5))
+    story.given(c.ConnectCamera(GATE), c.ReportLive(GATE, PICTURE)).after(healthy_s)
+    (waiting,) = story.when(c.ReportLoss(GATE, TEMPORARY, 0.5))
+    assert isinstance(waiting, e.CameraWaiting)
+    assert waiting.attempts == attempts
+
+
+def test_a_fatal_loss_is_only_probed() -> None:
+    story = running().given(c.ConnectCamera(GATE))
+    assert story.when(c.ReportLoss(GATE, FATAL, 0.5)) == (e.CameraFailed(GATE, FATAL, 300.0),)
+    assert story.state.cameras[GATE].retry_at_ns == story.now_ns + 300 * 10**9
+
+
+def test_crashes_within_limits_restart_and_beyond_them_quarantine() -> None:
+    """Five in thirty seconds are borne, the sixth is not; each further quarantine is twice as long, up to an hour."""
+    story, quarantines = running(), []
+    for _ in range(6):
+        for _ in range(CRASHES):
+            story.after(1)
+            assert isinstance(story.when(c.ReportCrash(GATE, "boom", 0.5))[0], e.CameraCrashed)
+        (event,) = story.when(c.ReportCrash(GATE, "boom", 0.5))
+        assert isinstance(event, e.CameraQuarantined)
+        quarantines.append(event.delay_s)
+    assert quarantines == [300, 600, 1200, 2400, 3600, 3600]
+
+
+def test_slow_crashes_never_quarantine() -> None:
+    story = running()
+    for _ in range(50):
+        story.after(7)
+        assert isinstance(story.when(c.ReportCrash(GATE, "boom", 0.5))[0], e.CameraCrashed)
+
+
+def test_a_short_silence_does_not_make_a_healthy_camera_sick() -> None:
+    """Every stall is seen as silence first; what counts is how long the connection had been live."""
+    story = running()
+    for _ in range(5):
+        story.given(c.ConnectCamera(GATE), c.ReportLive(GATE, PICTURE)).after(3600)
+        story.given(c.ReportStall(GATE, 2.0)).after(2).given(c.ReportLive(GATE, PICTURE)).after(2)
+        story.given(c.ReportStall(GATE, 2.0)).after(4).given(c.ReportLoss(GATE, TEMPORARY, 0.5))
+        assert story.state.cameras[GATE].attempts == 1
+
+
+def test_letting_go_of_a_failing_camera_does_not_make_it_well() -> None:
+    """Whoever stops watching a camera that fails is told the same when he comes back; one that was live is forgiven."""
+    story = running()
+    for _ in range(3):
+        story.given(c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 0.5))
+    story.given(c.RestCamera(GATE, ASKED))
+    assert story.when(c.ConnectCamera(GATE)) == (e.CameraConnecting(GATE, attempt=4),)
+    story.given(c.ReportLive(GATE, PICTURE), c.RestCamera(GATE, ASKED))
+    assert story.when(c.ConnectCamera(GATE)) == (e.CameraConnecting(GATE, attempt=1),)
+
+
+def test_the_same_picture_is_said_once() -> None:
+    assert live().when(c.ReportLive(GATE, PICTURE)) == ()
+
+
+def test_reports_about_what_is_gone_decide_nothing() -> None:
+    story = running()
+    nobody = CameraId("nobody")
+    assert story.when(c.ReportLive(nobody, PICTURE)) == ()
+    assert story.when(c.ReportLoss(nobody, TEMPORARY, 0.5)) == ()
+    assert story.when(c.ReportCrash(nobody, "boom", 0.5)) == ()
+    assert story.when(c.RestCamera(nobody, ASKED)) == ()
+    assert story.when(c.RestCamera(GATE, ASKED)) == ()
+    assert story.when(c.ReportPeerConnected(PeerId("nobody"))) == ()
+    assert story.when(c.ReportPeerClosed(PeerId("nobody"), ASKED)) == ()
+    assert story.refuses(c.ConnectCamera(nobody)).refusal is Refusal.UNKNOWN
+
+
+# ── child processes ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_camera_never_has_two_children_for_one_purpose() -> None:
+    """The second is refused until the first is reaped, whatever phase that one is in."""
+    story = running()
+    first = ChildId("child-1")
+    for step in (child(), c.ReportChildStarted(first, 10, 99), c.ReportChildSignalled(first, "SIGTERM", ASKED)):
+        story.given(step)
+        assert story.refuses(child("child-2")).refusal is Refusal.CONFLICT
+    story.given(c.ReportChildUnkillable(first))
+    assert story.refuses(child("child-2")).refusal is Refusal.CONFLICT
+    story.given(c.ReportChildEnded(first, None, "SIGKILL", ASKED))
+    assert isinstance(story.when(child("child-2"))[0], e.ChildStarting)
+
+
+# ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("limits", "taken", "asked"),
+    [
+        (Limits(peers=2), [peer("a"), peer("b", YARD)], peer("c")),
+        (Limits(peers_per_camera=1), [peer("a")], peer("b")),
+        (Limits(peers_per_client=1), [peer("a", client="192.0.2.1")], peer("b", YARD, client="192.0.2.1")),
+    ],
+    ids=["in all", "per camera", "per client"],
+)
+def test_each_cap_refuses_with_429_and_when_to_ask_again(
+    limits: Limits, taken: list[c.OpenPeer], asked: c.OpenPeer
+) -> None:
+    """At the cap: 429 with a delay; once one has left, the same request is served."""
+    story = running(GATE, YARD, limits=limits).given(*taken)
+    refused = story.refuses(asked)
+    assert (refused.status, refused.retry_after_s) == (429, 5.0)
+    story.given(c.ReportPeerClosed(taken[0].peer, ASKED))
+    assert isinstance(story.when(asked)[0], e.PeerOpened)
+
+
+def test_a_failed_camera_takes_no_viewers_and_says_why() -> None:
+    story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, FATAL, 0.5)).after(100)
+    refused = story.refuses(peer())
+    assert (refused.status, refused.retry_after_s) == (503, 200.0)
+    assert FATAL.text in refused.reason
+
+
+def test_only_the_owner_may_close_its_peer() -> None:
+    story = running().given(peer(owner="mine"))
+    assert story.refuses(c.ClosePeer(PeerId("peer-1"), ASKED, owner="yours")).status == 403
+    assert story.when(c.ClosePeer(PeerId("peer-1"), ASKED, owner="mine")) == (
+        e.PeerClosing(PeerId("peer-1"), GATE, ASKED),
+    )
+    assert story.when(c.ClosePeer(PeerId("peer-1"), ASKED, owner="mine")) == ()
+
+
+def test_the_reason_of_whoever_closed_a_peer_is_kept() -> None:
+    """The actor's own reason for its end does not replace the one it was ended for."""
+    story = running().given(peer(), c.ClosePeer(PeerId("peer-1"), ASKED)).after(2)
+    (closed,) = story.when(c.ReportPeerClosed(PeerId("peer-1"), Reason("cancelled", "cancelled")))
+    assert closed == e.PeerClosed(PeerId("peer-1"), GATE, ASKED, lasted_s=2.0)
+
+
+def test_a_silent_peer_may_be_heard_again() -> None:
+    name = PeerId("peer-1")
+    story = running().given(peer(), c.ReportPeerConnected(name), c.ReportPeerSilent(name, 6.0))
+    assert story.state.peers[name].phase is PeerPhase.SILENT
+    story.given(c.ReportPeerHeard(name, 8.0))
+    assert story.state.peers[name].phase is PeerPhase.CONNECTED

@@ -1,0 +1,185 @@
+"""Random lives of a daemon: whatever is asked of it, in any order, the invariants hold."""
+
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from supervisor.domain import commands as c
+from supervisor.domain import events as e
+from supervisor.domain.decide import decide
+from supervisor.domain.errors import Rejected
+from supervisor.domain.evolve import fold
+from supervisor.domain.ids import CameraId, ChildId, DeviceId, PeerId, RunId, UseId
+from supervisor.domain.lifecycle import CameraPhase
+from supervisor.domain.plan import plan
+from supervisor.domain.state import state_hash
+from supervisor.domain.values import DeviceSettings, Fault, Limits, Mode, Reason, UseKind
+from tests.kit.domain import ASKED, FATAL, NODE, PICTURE, TEMPORARY, Story, child, peer, settings
+
+CAMERAS = [CameraId(name) for name in ("gate", "yard", "roof")]
+MODES = dict(zip(CAMERAS, Mode, strict=True))
+BOX = DeviceId("box")
+LIMITS = Limits(peers=4, peers_per_camera=3, peers_per_client=2)
+
+
+class Life(RuleBasedStateMachine):
+    """Commands in any order. What is refused changes nothing; what is accepted keeps the invariants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = Story()
+        self.count = 0
+        self.freed: list[e.SlotFreed] = []
+        self.start()
+
+    def ask(self, command: c.Command) -> None:
+        try:
+            events = self.story.when(command)
+            self.freed += [event for event in events if isinstance(event, e.SlotFreed)]
+        except Rejected:
+            return
+
+    def fresh(self, noun: str) -> str:
+        self.count += 1
+        return f"{noun}-{self.count}"
+
+    @rule()
+    def start(self) -> None:
+        """A crash at any moment, and the next run."""
+        self.ask(c.StartRun(RunId(self.fresh("run")), NODE, "0", 1))
+        assert not self.story.state.children
+        assert not self.story.state.peers
+
+    @rule(names=st.sets(st.sampled_from(CAMERAS)), revision=st.integers(0, 1))
+    def configure(self, names: set[CameraId], revision: int) -> None:
+        cameras = tuple(settings(n, revision=revision, device="box", mode=MODES[n]) for n in sorted(names))
+        self.ask(c.Configure("test", cameras, LIMITS, (DeviceSettings(BOX, 2),)))
+        assert set(self.story.state.cameras) == names
+
+    @rule(seconds=st.floats(0, 100))
+    def wait(self, seconds: float) -> None:
+        self.story.after(seconds)
+
+    @rule(name=st.sampled_from(CAMERAS))
+    def connect(self, name: CameraId) -> None:
+        self.ask(c.TakeSlot(name))
+        self.ask(c.ConnectCamera(name))
+
+    @rule(name=st.sampled_from(CAMERAS))
+    def live(self, name: CameraId) -> None:
+        self.ask(c.ReportLive(name, PICTURE))
+
+    @rule(name=st.sampled_from(CAMERAS), reason=st.sampled_from([TEMPORARY, FATAL]), jitter=st.floats(0, 0.99))
+    def lose(self, name: CameraId, reason, jitter: float) -> None:  # type: ignore[no-untyped-def]
+        self.ask(c.ReportLoss(name, reason, jitter))
+
+    @rule(name=st.sampled_from(CAMERAS))
+    def crash(self, name: CameraId) -> None:
+        self.ask(c.ReportCrash(name, "boom", 0.5))
+
+    @rule(name=st.sampled_from(CAMERAS))
+    def rest(self, name: CameraId) -> None:
+        self.ask(c.RestCamera(name, ASKED))
+
+    @rule(name=st.sampled_from(CAMERAS))
+    def start_child(self, name: CameraId) -> None:
+        self.ask(child(self.fresh("child"), name))
+
+    @precondition(lambda self: self.story.state.children)
+    @rule(data=st.data())
+    def child_reports(self, data: st.DataObject) -> None:
+        name = ChildId(data.draw(st.sampled_from(sorted(self.story.state.children))))
+        self.ask(c.ReportChildEnded(name, 0, None, ASKED))
+        assert name not in self.story.state.children
+
+    @rule(name=st.sampled_from(CAMERAS), client=st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3"]))
+    def open_peer(self, name: CameraId, client: str) -> None:
+        self.ask(peer(self.fresh("peer"), name, client))
+
+    @precondition(lambda self: self.story.state.peers)
+    @rule(data=st.data(), what=st.sampled_from(["connect", "silent", "heard", "close", "closed"]))
+    def peer_reports(self, data: st.DataObject, what: str) -> None:
+        name = PeerId(data.draw(st.sampled_from(sorted(self.story.state.peers))))
+        self.ask(
+            {
+                "connect": c.ReportPeerConnected(name),
+                "silent": c.ReportPeerSilent(name, 6.0),
+                "heard": c.ReportPeerHeard(name, 7.0),
+                "close": c.ClosePeer(name, ASKED),
+                "closed": c.ReportPeerClosed(name, ASKED),
+            }[what]
+        )
+
+    @rule(name=st.sampled_from(CAMERAS), takes=st.booleans())
+    def slot(self, name: CameraId, takes: bool) -> None:
+        self.ask(c.TakeSlot(name) if takes else c.FreeSlot(name, ASKED))
+
+    @rule(name=st.sampled_from(CAMERAS))
+    def device_is_full(self, name: CameraId) -> None:
+        self.ask(c.ReportLoss(name, Reason("full", "453", Fault.TEMPORARY), 0.5))
+
+    @rule(name=st.sampled_from(CAMERAS), kind=st.sampled_from(list(UseKind)))
+    def begin_use(self, name: CameraId, kind: UseKind) -> None:
+        self.ask(c.BeginUse(UseId(self.fresh("use")), name, kind, "192.0.2.1"))
+
+    @precondition(lambda self: self.story.state.uses)
+    @rule(data=st.data())
+    def end_use(self, data: st.DataObject) -> None:
+        self.ask(c.EndUse(data.draw(st.sampled_from(sorted(self.story.state.uses))), ASKED))
+
+    @rule()
+    def stop(self) -> None:
+        self.ask(c.StopRun(ASKED))
+
+    @invariant()
+    def replay_is_truth(self) -> None:
+        """Folding everything from the beginning gives the live state."""
+        assert state_hash(fold(self.story.recorded)) == state_hash(self.story.state)
+
+    @invariant()
+    def caps_hold(self) -> None:
+        peers = list(self.story.state.peers.values())
+        assert len(peers) <= LIMITS.peers
+        for name in CAMERAS:
+            assert sum(p.camera == name for p in peers) <= LIMITS.peers_per_camera
+
+    @invariant()
+    def no_device_has_more_connections_than_it_serves(self) -> None:
+        assert len(self.story.state.slots_of(BOX, held=True)) <= 2
+
+    @invariant()
+    def who_has_a_child_after_taking_a_place_still_has_it(self) -> None:
+        for event in self.freed:
+            assert not self.story.state.children_of(event.camera), "a place was given back before the child was reaped"
+        self.freed.clear()
+
+    @invariant()
+    def one_child_for_a_purpose(self) -> None:
+        owners = [(known.camera, known.purpose) for known in self.story.state.children.values()]
+        assert len(owners) == len(set(owners))
+
+    @invariant()
+    def who_is_not_live_says_why_and_when(self) -> None:
+        for camera in self.story.state.cameras.values():
+            if camera.phase in (CameraPhase.WAITING, CameraPhase.FAILED, CameraPhase.QUARANTINED):
+                assert camera.reason is not None
+                assert camera.retry_at_ns is not None
+            if camera.phase is CameraPhase.LIVE:
+                assert camera.reason is None
+                assert camera.picture is not None
+
+    @invariant()
+    def a_stopping_daemon_plans_nothing(self) -> None:
+        if self.story.state.stopping:
+            assert not plan(self.story.state).cameras
+
+    @invariant()
+    def deciding_is_pure(self) -> None:
+        """The same question has the same answer, and asking changes nothing."""
+        state, command = self.story.state, c.StopRun(ASKED)
+        assert decide(state, command, self.story.now_ns) == decide(state, command, self.story.now_ns)
+        assert self.story.state is state
+
+
+Life.TestCase.settings = hypothesis_settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestLife = Life.TestCase
