@@ -1,0 +1,399 @@
+"""The configuration file: YAML, as camera people know it. Every complaint names its line and says what would be right.
+
+Rules of this file:
+- Nothing is ignored: an unknown key, a wrong type or a second camera of the same name is an error.
+- All complaints are found in one pass, and a file with any is used for nothing.
+- `${NAME}` comes from the environment and counts as a secret: it is never shown.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import attrs
+import yaml
+
+from .domain.ids import CameraId, DeviceId
+from .domain.values import DeviceSettings, Limits, Mode, Patrol, SourceSummary
+from .redact import redact
+
+DEFAULT_LISTEN = "127.0.0.1:8620"
+DEFAULT_JOURNAL = "journal"
+MAX_BYTES = 256 * 1024
+"""A thousand cameras take less; PyYAML may take ten seconds for each megabyte."""
+MAX_BRACKETS = 50
+"""Brackets within brackets; PyYAML takes seconds for a thousand."""
+LISTS = ("ffmpeg",)
+"""Kinds of sources that take a list of arguments instead of an address."""
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used: one line for each complaint, `file:line: what is wrong`."""
+
+    def __init__(self, complaints: list[str]) -> None:
+        super().__init__("\n".join(complaints))
+        self.complaints = complaints
+
+
+@attrs.frozen
+class Source:
+    """Where a camera's pictures come from. May hold secrets: never shown, never journaled."""
+
+    kind: str
+    address: str
+    """The URL, or what stands after `kind:`."""
+    arguments: tuple[str, ...] = ()
+    """Only for kinds that take a list."""
+    secrets: tuple[str, ...] = ()
+    """What must not be seen of it."""
+    via: str = ""
+    """The API of the go2rtc that is to open it; may hold a password, too."""
+    device: DeviceId | None = None
+    mode: Mode = Mode.ALWAYS
+    group: str = ""
+
+    def summary(self, revision: int = 0) -> SourceSummary:
+        shown = " ".join(self.arguments) if self.arguments else self.address
+        return SourceSummary(kind=self.kind, url=redact(shown, self.secrets), revision=revision)
+
+
+@attrs.frozen
+class Config:
+    origin: str
+    """Where it was read."""
+    host: str
+    port: int
+    allow_origins: tuple[str, ...]
+    """Web origins, other than our own, whose pages may call the API."""
+    ice_servers: tuple[str, ...]
+    """`stun:` URLs, for us and for the viewers; none on a LAN."""
+    journal: Path
+    limits: Limits
+    devices: tuple[DeviceSettings, ...]
+    patrol: Patrol
+    cameras: Mapping[CameraId, Source]
+
+
+Check = Callable[[Source], str | None]
+"""Says what is wrong with a source of one kind, or none."""
+
+
+def load(path: Path, environ: Mapping[str, str], kinds: Mapping[str, Check]) -> Config:
+    """Read the configuration file at `path`. Raises `ConfigError` with every complaint."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ConfigError([f"{path}: is larger than {MAX_BYTES // 1024} KiB, the most that a configuration takes"])
+        text = data.decode()
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+    return parse(text, str(path), environ, kinds, base=path.parent)
+
+
+def parse(
+    text: str, origin: str, environ: Mapping[str, str], kinds: Mapping[str, Check], base: Path = Path()
+) -> Config:
+    """The configuration that `text` holds. Paths are relative to `base`. Raises `ConfigError` with every complaint."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError([f"{origin}:{line}: not YAML: {error.problem or error.context}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{origin}: not YAML: {' '.join(str(error).split())}"]) from None
+    except (ValueError, OverflowError) as error:  # of numbers in escapes and directives, which PyYAML does not bound
+        raise ConfigError([f"{origin}: not YAML: {error}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{origin}: nested too deeply to be a configuration"]) from None
+    origin = origin.encode(errors="replace").decode()
+    reading = _Reading(origin, environ, kinds, base)
+    config = reading.config(root)
+    if reading.complaints:
+        raise ConfigError(reading.complaints)
+    return config
+
+
+class _Loader(yaml.SafeLoader):
+    def fetch_flow_collection_start(self, token: type[yaml.Token]) -> None:
+        if self.flow_level >= MAX_BRACKETS:
+            raise RecursionError
+        super().fetch_flow_collection_start(token)
+
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_CAMERA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+class _Reading:
+    """One pass over one document; complaints gather, reading goes on."""
+
+    def __init__(self, origin: str, environ: Mapping[str, str], kinds: Mapping[str, Check], base: Path) -> None:
+        self.origin, self.environ, self.kinds, self.base = origin, environ, kinds, base
+        self.complaints: list[str] = []
+        self.found: list[str] = []
+        """Values taken from the environment since the last camera began."""
+
+    def complain(self, node: yaml.Node | None, problem: str) -> None:
+        where = f"{self.origin}:{node.start_mark.line + 1}" if node is not None else self.origin
+        self.complaints.append(f"{where}: {problem}")
+
+    def config(self, root: yaml.Node | None) -> Config:
+        known = ("web", "journal", "limits", "webrtc", "devices", "patrol", "cameras")
+        top = self.mapping(root, "the configuration", known)
+        web = self.mapping(top.get("web"), "web", ("listen", "allow_origins"))
+        journal = self.mapping(top.get("journal"), "journal", ("path",))
+        webrtc = self.mapping(top.get("webrtc"), "webrtc", ("ice_servers",))
+        host, port = self.listen(web.get("listen"))
+        cameras = dict(self.cameras(top.get("cameras")))
+        return Config(
+            origin=self.origin,
+            host=host,
+            port=port,
+            allow_origins=tuple(self.texts(web.get("allow_origins"), "web.allow_origins")),
+            ice_servers=tuple(self.ice_servers(webrtc.get("ice_servers"))),
+            journal=self.base / Path(self.text(journal.get("path"), "journal.path", DEFAULT_JOURNAL)).expanduser(),
+            limits=self.limits(top.get("limits")),
+            devices=tuple(self.devices(top.get("devices"), cameras)),
+            patrol=self.patrol(top.get("patrol")),
+            cameras=cameras,
+        )
+
+    def mapping(self, node: yaml.Node | None, what: str, known: tuple[str, ...] | None) -> dict[str, yaml.Node]:
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            self.complain(node, f"{what} must be a mapping of keys to values, not {_kind(node)}")
+            return {}
+        entries: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+            if not name:
+                self.complain(key, f"a key of {what} must be text, not {_kind(key)}")
+            elif known is not None and name not in known:
+                self.complain(key, f"unknown key {name!r} in {what}; known: {', '.join(known)}")
+            elif name in entries:
+                noun = "camera" if what == "cameras" else "key"
+                first = entries[name].start_mark.line + 1
+                self.complain(key, f"{noun} {name!r} stands here a second time; the first is on line {first}")
+            else:
+                entries[name] = value
+        return entries
+
+    def text(self, node: yaml.Node | None, what: str, default: str = "") -> str:
+        if node is None:
+            return default
+        if node.tag.startswith("!"):
+            self.complain(node, f"{what} has the tag {node.tag!r}, which means nothing here")
+        if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null" or node.value == "":
+            self.complain(node, f"{what} must be text, not {_kind(node)}")
+            return default
+        value = _VARIABLE.sub(lambda match: self.variable(node, match[1]), node.value)
+        if not value.isprintable():
+            self.complain(node, f"{what} has characters that cannot be printed")
+            return default
+        return value
+
+    def variable(self, node: yaml.Node, name: str) -> str:
+        value = self.environ.get(name)
+        if value is None:
+            self.complain(node, f"the environment has no variable {name!r}; set it, or write the value itself")
+            return ""
+        self.found.append(value)
+        return value
+
+    def texts(self, node: yaml.Node | None, what: str) -> Iterator[str]:
+        if node is None:
+            return
+        if not isinstance(node, yaml.SequenceNode):
+            self.complain(node, f"{what} must be a list, not {_kind(node)}")
+            return
+        for entry in node.value:
+            yield self.text(entry, f"an entry of {what}")
+
+    def ice_servers(self, node: yaml.Node | None) -> Iterator[str]:
+        for url in self.texts(node, "webrtc.ice_servers"):
+            if not re.fullmatch(r"stuns?:[^\s/]+", url):
+                self.complain(node, f"an ICE server must look like stun:HOST:PORT, not {redact(url)!r}")
+            yield url
+
+    def listen(self, node: yaml.Node | None) -> tuple[str, int]:
+        value = self.text(node, "web.listen", DEFAULT_LISTEN)
+        match = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:]+)\]|(?P<host>[^:\s]+)):(?P<port>\d{1,5})", value)
+        if match is None or int(match["port"]) > 65535:
+            shown = redact(value, self.found)
+            self.complain(node, f"web.listen must be ADDRESS:PORT, like {DEFAULT_LISTEN!r}, not {shown!r}")
+            return "127.0.0.1", 0
+        return match["v6"] or match["host"], int(match["port"])
+
+    def limits(self, node: yaml.Node | None) -> Limits:
+        counts = ("peers", "peers_per_camera", "peers_per_client")
+        entries = self.mapping(node, "limits", (*counts, "disconnected_after", "linger"))
+        chosen = {key: self.count(entries[key], f"limits.{key}") for key in counts if key in entries}
+        limits = attrs.evolve(Limits(), **chosen)
+        if "disconnected_after" in entries:
+            after_s = self.duration(entries["disconnected_after"], "limits.disconnected_after", 15.0, 30.0)
+            limits = attrs.evolve(limits, disconnected_after_s=after_s)
+        if "linger" in entries:
+            limits = attrs.evolve(limits, linger_s=self.duration(entries["linger"], "limits.linger", 0.0, 3600.0))
+        return limits
+
+    def devices(self, node: yaml.Node | None, cameras: Mapping[CameraId, Source]) -> Iterator[DeviceSettings]:
+        for name, value in self.mapping(node, "devices", None).items():
+            entries = self.mapping(value, f"device {name!r}", ("max_connections",))
+            if "max_connections" not in entries:
+                self.complain(value, f"device {name!r} needs max_connections, a whole number from 1")
+                continue
+            most = self.count(entries["max_connections"], f"max_connections of device {name!r}")
+            of_it = {camera: source for camera, source in cameras.items() if source.device == name}
+            always = sorted(camera for camera, source in of_it.items() if source.mode is Mode.ALWAYS)
+            if not of_it:
+                self.complain(value, f"no camera has the device {name!r}; name it as `device:` of one, or by its host")
+            elif len(always) > most:
+                self.complain(
+                    entries["max_connections"],
+                    f"device {name!r} serves {most}, but {len(always)} cameras are always open: {', '.join(always)}; "
+                    "give some of them `mode: on_demand`",
+                )
+            yield DeviceSettings(DeviceId(name), most)
+
+    def patrol(self, node: yaml.Node | None) -> Patrol:
+        entries, patrol = self.mapping(node, "patrol", ("every", "patience")), Patrol()
+        if "every" in entries:
+            patrol = attrs.evolve(patrol, every_s=self.duration(entries["every"], "patrol.every", 5.0, 86400.0))
+        if "patience" in entries:
+            patience_s = self.duration(entries["patience"], "patrol.patience", 1.0, 300.0)
+            patrol = attrs.evolve(patrol, patience_s=patience_s)
+        return patrol
+
+    def count(self, node: yaml.Node, what: str) -> int:
+        value = node.value if isinstance(node, yaml.ScalarNode) else ""
+        if not re.fullmatch(r"\d{1,6}", value) or int(value) < 1:
+            self.complain(node, f"{what} must be a whole number from 1 to 999999, not {_kind(node)}")
+            return 1
+        return int(value)
+
+    def duration(self, node: yaml.Node, what: str, least: float, most: float) -> float:
+        match = _DURATION.fullmatch(node.value) if isinstance(node, yaml.ScalarNode) else None
+        value = float(match[1]) * _UNIT_S[match[2]] if match else -1.0
+        if not least <= value <= most:
+            self.complain(node, f"{what} must be a duration from {least:g}s to {most:g}s, like 20s, not {_kind(node)}")
+        return value
+
+    def cameras(self, node: yaml.Node | None) -> Iterator[tuple[CameraId, Source]]:
+        for name, value in self.mapping(node, "cameras", None).items():
+            if not _CAMERA_NAME.fullmatch(name):
+                self.complain(
+                    value,
+                    f"camera name {name!r} must be of a-z, 0-9, - and _, at most 63, and begin with neither - nor _",
+                )
+            self.found = []
+            source = self.source(name, value)
+            if source is not None:
+                yield CameraId(name), source
+
+    def source(self, name: str, node: yaml.Node) -> Source | None:
+        """A camera is its source's URL, or a mapping with `source`, or with a kind that takes a list, like `ffmpeg`."""
+        if isinstance(node, yaml.ScalarNode):
+            return self.checked(name, node, self.from_url(self.text(node, f"camera {name!r}")))
+        entries = self.mapping(node, f"camera {name!r}", ("source", *LISTS, "via", "device", "mode", "group"))
+        sources = [key for key in ("source", *LISTS) if key in entries]
+        if len(sources) != 1:
+            if isinstance(node, yaml.MappingNode):
+                self.complain(node, f"camera {name!r} needs exactly one of: {' or '.join(('source', *LISTS))}")
+            return None
+        key, value = sources[0], entries[sources[0]]
+        if key == "source":
+            source = self.checked(name, value, self.from_url(self.text(value, f"source of camera {name!r}")))
+        else:
+            arguments = tuple(self.texts(value, f"{key} of camera {name!r}"))
+            source = self.checked(name, value, Source(key, key, arguments, tuple(self.found)))
+        if source is None:
+            return None
+        source = self.through(entries.get("via"), name, source)
+        device = self.text(entries.get("device"), f"device of camera {name!r}", source.device or "")
+        group = self.text(entries.get("group"), f"group of camera {name!r}", source.group)
+        mode = self.mode(entries.get("mode"), name)
+        return attrs.evolve(source, device=DeviceId(device) if device else None, mode=mode, group=group)
+
+    def through(self, node: yaml.Node | None, name: str, source: Source) -> Source:
+        """The source as another server opens it for us."""
+        if node is None:
+            return source
+        url = self.text(node, f"via of camera {name!r}")
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and not parts.query
+            usable = usable and url.isascii() and not any(character.isspace() for character in url)
+            password = parts.password
+        except ValueError:
+            usable, password = False, None
+        hidden = (*source.secrets, *self.found, *([password, unquote(password)] if password else ()))
+        if source.kind != "rtsp":
+            self.complain(node, f"camera {name!r}: only an rtsp:// source can be opened via another server")
+        elif not usable:
+            shown = redact(url, hidden)
+            self.complain(
+                node, f"via of camera {name!r} must be a go2rtc's API like http://127.0.0.1:1984, not {shown!r}"
+            )
+        return attrs.evolve(source, kind="go2rtc", via=url, secrets=tuple(dict.fromkeys(hidden)))
+
+    def mode(self, node: yaml.Node | None, name: str) -> Mode:
+        value = self.text(node, f"mode of camera {name!r}", Mode.ALWAYS)
+        if value not in list(Mode):
+            self.complain(node, f"mode of camera {name!r} must be {', '.join(Mode)}, not {redact(value)!r}")
+            return Mode.ALWAYS
+        return Mode(value)
+
+    def from_url(self, url: str) -> Source:
+        scheme = url.partition(":")[0].lower()
+        secrets = list(self.found)
+        try:
+            password, host = urlsplit(url).password, urlsplit(url).hostname
+        except ValueError:
+            password = host = None
+        if password:
+            secrets += [password, unquote(password)]
+        kind = "rtsp" if scheme == "rtsps" else scheme
+        if host and any(secret in host for secret in self.found):
+            host = None  # it came from the environment: it is not shown, so it names no device
+        device = DeviceId(host) if host else None
+        return Source(kind, url, secrets=tuple(secrets), device=device, group=_subnet(host or ""))
+
+    def checked(self, name: str, node: yaml.Node, source: Source) -> Source | None:
+        if not source.address:
+            return None
+        check = self.kinds.get(source.kind)
+        if check is None:
+            known = ", ".join(self.kinds)
+            shown = redact(source.address, source.secrets).partition(":")[0]
+            self.complain(node, f"camera {name!r}: no kind of source is called {shown!r}; known: {known}")
+            return None
+        problem = check(source)
+        if problem:
+            self.complain(node, f"camera {name!r}: {redact(problem, source.secrets)}")
+            return None
+        return source
+
+
+def _subnet(host: str) -> str:
+    """Cameras of one /24 (IPv4) or /64 (IPv6) are patrolled together; hosts that are known by name, too."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "others"
+    return str(ip_network((address, 24 if address.version == 4 else 64), strict=False))
+
+
+def _kind(node: yaml.Node) -> str:
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    return "nothing" if not node.value else redact(repr(node.value))

@@ -1,0 +1,236 @@
+"""The daemon's life: what starts in which order, and what ends in which.
+
+It knows the actors and the web only by what they must be able to do; `__main__` knows them by name.
+"""
+
+import logging
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+import trio
+
+from . import __version__, memory
+from .clock import SystemClock
+from .config import Config, ConfigError
+from .domain import commands as c
+from .domain.describe import Severity, describe
+from .domain.errors import IllegalTransition
+from .domain.evolve import fold
+from .domain.ids import ChildId, NodeId, RunId
+from .domain.state import State
+from .domain.values import Fault, Reason
+from .feed import Feed
+from .gateway import Gateway, Hands, JournalReader
+from .journal.errors import JournalError, JournalUnavailable
+from .journal.store import Reader, Store
+from .journal.writer import Journal, ThreadedSegment
+from .kernel import Kernel, new_id
+from .reconcile import Crew, run_reconcile, wait_after_crash_of
+from .shield import bounded_shield
+from .supervision import run_supervised
+from .vault import Vault
+
+logger = logging.getLogger("banken")
+
+STOP_S = 3.5
+"""A graceful stop is over after this long; what still runs is cancelled then."""
+FLUSH_S = 1.0
+"""What has been decided then still has this long to reach the disk."""
+
+
+class Actors(Crew, Hands, Protocol):
+    """Everything the actors offer."""
+
+    async def find_survivors(self) -> frozenset[ChildId]:
+        """The children of earlier runs that are still alive."""
+        ...
+
+    async def run_sweep(self) -> None:
+        """End what nobody looks after, now and every minute, until it is cancelled."""
+        ...
+
+
+class RunWeb(Protocol):
+    async def __call__(self, gateway: Gateway, stop: trio.Event, *, task_status: trio.TaskStatus[None]) -> None:
+        """Serve until `stop` is set."""
+        ...
+
+
+@attrs.frozen
+class Parts:
+    """What the daemon is put together from."""
+
+    make_actors: Callable[[Kernel, Vault, trio.Nursery], Actors]
+    run_web: RunWeb
+    reload: Callable[[], Config] | None
+    """Reads the configuration anew; raises `ConfigError`. None where there is no file."""
+
+
+@attrs.frozen
+class Recovered:
+    """A journal that is ours now, and what its events add up to."""
+
+    store: Store
+    state: State
+
+
+def open_journal(folder: Path) -> Recovered:
+    """Lock the journal and fold it. Raises `JournalError`, and then holds nothing."""
+    store = Store(folder)
+    try:
+        reader = Reader(folder)
+        try:
+            return Recovered(store, fold(reader.all()))
+        except (KeyError, IllegalTransition) as error:
+            raise JournalError(f"{folder}: the journal's events do not follow from each other: {error}") from None
+        finally:
+            reader.close()
+    except BaseException:
+        store.close()
+        raise
+
+
+async def run_daemon(config: Config, recovered: Recovered, parts: Parts, ready: Callable[[], None]) -> None:
+    """Run until SIGTERM or SIGINT, then stop in good order; `ready` is called once cameras and web are up.
+
+    A second such signal ends what is still stopping. SIGHUP reads the configuration anew.
+    Cancellation: as a second signal. Cleanup: no child, socket or thread is left; the journal is closed.
+    """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        reader = JournalReader(recovered.store.folder)
+        try:
+            await _run(config, recovered, parts, ready, reader, signals)
+        finally:
+            reader.close()
+            recovered.store.close()
+
+
+async def _run(
+    config: Config,
+    recovered: Recovered,
+    parts: Parts,
+    ready: Callable[[], None],
+    reader: JournalReader,
+    signals: AsyncIterator[int],
+) -> None:
+    feed = Feed(recovered.state.seq, reader.page)
+    journal = Journal(ThreadedSegment(recovered.store), feed.publish)
+    kernel = Kernel(
+        state=recovered.state,
+        journal=journal,
+        clock=SystemClock(),
+        node=recovered.state.node or NodeId(new_id()),
+        run=RunId(new_id()),
+    )
+    vault = Vault()
+    async with trio.open_nursery() as bookkeeping:
+        actors = parts.make_actors(kernel, vault, bookkeeping)
+        gateway = Gateway(kernel, journal, feed, reader, actors)
+        bookkeeping.start_soon(journal.run, name="journal")
+        bookkeeping.start_soon(_log_troubles, feed, name="log")
+        bookkeeping.start_soon(memory.run_trimming, name="memory")
+        try:
+            alive = await actors.find_survivors()
+            begin = c.StartRun(run=kernel.run, node=kernel.node, release=__version__, pid=os.getpid(), alive=alive)
+            await kernel.submit(begin)
+            configure = _configure(config, vault)
+            vault.take(config.cameras)
+            await kernel.submit(configure)
+            async with _open_sweep(kernel, actors), trio.open_nursery() as work:
+                stop = trio.Event()
+                work.start_soon(run_reconcile, kernel, actors, random.random, name="reconcile")
+                await work.start(parts.run_web, gateway, stop, name="web")
+                memory.settle()
+                ready()
+                why = await _wait_for_stop(signals, work, partial(_reload, kernel, vault, config, parts.reload))
+                logger.info("stopping: %s", why.text)
+                work.cancel_scope.deadline = trio.current_time() + STOP_S
+                bookkeeping.start_soon(_cancel_at_second_signal, signals, work.cancel_scope)
+                kernel.emit(c.StopRun(why))
+                stop.set()
+            kernel.emit(c.EndRun())
+        finally:
+            with bounded_shield(FLUSH_S):
+                await journal.wait_committed(kernel.state.seq)
+            fault = journal.fault or "the disk is slow"
+            bookkeeping.cancel_scope.cancel(reason="the end")
+    if journal.committed < kernel.state.seq:
+        # A sync that failed or hangs leaves open whether they are found at the next start; they were never promised.
+        first, last = journal.committed + 1, kernel.state.seq
+        logger.critical("%d events (%d to %d) were never stored for certain: %s", last - first + 1, first, last, fault)
+
+
+async def _wait_for_stop(
+    signals: AsyncIterator[int], work: trio.Nursery, reload: Callable[[], Awaitable[None]]
+) -> Reason:
+    async for number in signals:
+        if number != signal.SIGHUP:
+            return Reason("signal", f"received {signal.Signals(number).name}", Fault.NONE)
+        work.start_soon(reload)
+    raise AssertionError("signals never end")
+
+
+async def _cancel_at_second_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for number in signals:
+        if number != signal.SIGHUP:
+            scope.cancel(reason=f"a second signal: {signal.Signals(number).name}")
+
+
+async def _reload(kernel: Kernel, vault: Vault, running: Config, reload: Callable[[], Config] | None) -> None:
+    """Take a changed configuration, or keep the one there is and say why."""
+    if reload is None:
+        return
+    try:
+        config = await trio.to_thread.run_sync(reload, abandon_on_cancel=True)
+        if kernel.state.cameras and not config.cameras:
+            raise ConfigError([f"{config.origin}: names no camera any more; if that is meant, stop banken"])
+        kernel.emit(_configure(config, vault))
+        vault.take(config.cameras)
+    except (ConfigError, JournalUnavailable) as error:
+        logger.error("the configuration is kept as it was:\n%s", error)
+    except Exception:  # whatever a file may do to its reader, the cameras go on
+        logger.exception("the configuration is kept as it was")
+    else:
+        logger.info("configuration read anew: %d cameras", len(config.cameras))
+        taken = {name: getattr(running, name) for name in ("cameras", "limits", "devices", "patrol")}
+        if attrs.evolve(config, **taken) != running:
+            logger.warning("what changed in web, webrtc and journal is taken at the next start")
+
+
+async def _log_troubles(feed: Feed) -> None:
+    """What matters of the journal, for those who read logs."""
+    levels = {Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
+    seen = feed.last_seq
+    while True:
+        for recorded in await feed.next_page(seen):
+            seen = recorded.seq
+            severity, text = describe(recorded.event)
+            if severity in levels:
+                logger.log(levels[severity], "%s (event %d)", text, seen)
+
+
+@asynccontextmanager
+async def _open_sweep(kernel: Kernel, actors: Actors) -> AsyncIterator[None]:
+    """Strays are looked for as long as the block runs."""
+    async with trio.open_nursery() as nursery:
+        wait = partial(wait_after_crash_of, kernel, "sweep")
+        nursery.start_soon(run_supervised, "sweep", actors.run_sweep, wait, name="sweep")
+        yield
+        nursery.cancel_scope.cancel(reason="stopping")
+
+
+def _configure(config: Config, vault: Vault) -> c.Configure:
+    return c.Configure(
+        origin=config.origin,
+        cameras=vault.settings_of(config.cameras),
+        limits=config.limits,
+        devices=config.devices,
+        patrol=config.patrol,
+    )

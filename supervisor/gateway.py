@@ -1,0 +1,231 @@
+"""The gateway: all that the web layer is handed, and all it knows of the daemon.
+
+What crosses here are values that could be sent as JSON, so that a camera may one day live in another process.
+"""
+
+import hashlib
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+import trio
+
+from .domain import commands as c
+from .domain.errors import Refusal, Rejected
+from .domain.events import Recorded
+from .domain.health import Health, health
+from .domain.ids import CameraId, PeerId
+from .domain.state import State
+from .domain.values import Fault, Reason
+from .feed import Feed
+from .journal.store import Reader
+from .journal.writer import Journal, JournalStatistics
+from .kernel import Kernel, Origin, Receipt
+
+
+@attrs.frozen
+class CameraStatistics:
+    """What a camera's hub has measured; rates over the last two seconds."""
+
+    fps: float
+    bitrate: int
+    """Bits per second."""
+    frames: int
+    bytes: int
+    skipped: int
+    """Access units that viewers missed because they fell behind."""
+    last_frame_age_s: float | None
+
+
+@attrs.frozen
+class Snapshot:
+    """One instant of the daemon."""
+
+    now_ns: int
+    state: State
+    cameras: Mapping[CameraId, CameraStatistics]
+    journal: JournalStatistics
+    health: Health
+
+
+@attrs.frozen
+class OfferError(Exception):
+    """What a viewer sent cannot be answered: 400 when it is no offer, 406 when it asks for what we lack."""
+
+    status: int
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@attrs.frozen
+class Opened:
+    """A viewer's new connection. `secret` is the owner's; only its hash is kept."""
+
+    peer: PeerId
+    secret: str
+    answer: str
+
+
+@attrs.frozen
+class Jpeg:
+    """A picture of a camera."""
+
+    data: bytes
+    taken_ns: int
+    """When its key frame came."""
+    age_s: float
+
+
+class Hands(Protocol):
+    """What the actors offer to those who decide."""
+
+    def read_offer(self, text: str) -> object:
+        """An SDP offer as the actors understand it. Raises `OfferError` for what none of them could answer."""
+        ...
+
+    async def open_peer(self, camera: CameraId, peer: PeerId, offer: object) -> str:
+        """Start the peer's actor and return its SDP answer. Raises `Rejected` when the camera is not running."""
+        ...
+
+    async def add_candidates(self, peer: PeerId, fragment: str) -> None:
+        """Give a peer more of the viewer's candidates (RFC 8840). Raises `Rejected` when it is gone."""
+        ...
+
+    async def take_picture(
+        self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True
+    ) -> Jpeg:
+        """The camera's picture; one that rests is opened for it, if it may be. Raises `Rejected` within `PICTURE_S`."""
+        ...
+
+    def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
+        """The camera's pictures, one after the other, until the caller closes it. Raises `Rejected`."""
+        ...
+
+    def statistics(self) -> Mapping[CameraId, CameraStatistics]: ...
+
+
+class JournalReader:
+    """A journal folder read without blocking the loop: one thread at a time, and no thread while idle."""
+
+    def __init__(self, folder: Path) -> None:
+        self._reader = Reader(folder)
+        self._limiter = trio.CapacityLimiter(1)
+
+    async def page(
+        self,
+        after: int,
+        limit: int,
+        *,
+        camera: CameraId | None = None,
+        types: Sequence[str] = (),
+        newest: bool = False,
+    ) -> list[Recorded]:
+        """As `Reader.page`. Raises `JournalError` for damage."""
+        read = partial(self._reader.page, after, limit=limit, camera=camera, types=types, newest=newest)
+        return await trio.to_thread.run_sync(read, limiter=self._limiter)
+
+    async def first_seq(self) -> int:
+        first, _ = await trio.to_thread.run_sync(self._reader.bounds, limiter=self._limiter)
+        return first
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+def new_secret() -> str:
+    """What only the owner of a connection knows: 128 random bits."""
+    return secrets.token_urlsafe(16)
+
+
+class Gateway:
+    """Made once by the daemon. Every method may be called by any number of tasks.
+
+    `new_secret` makes the owners' secrets; a simulation hands in a seeded one.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        journal: Journal,
+        feed: Feed,
+        reader: JournalReader,
+        hands: Hands,
+        new_secret: Callable[[], str] = new_secret,
+    ) -> None:
+        self._kernel = kernel
+        self._new_secret = new_secret
+        self._journal = journal
+        self._feed = feed
+        self._hands = hands
+        self.read: Callable[..., Awaitable[list[Recorded]]] = reader.page
+        self.first_seq = reader.first_seq
+        self.take_picture = hands.take_picture
+        self.watch_pictures = hands.watch_pictures
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last durable event."""
+        return self._feed.last_seq
+
+    async def submit(self, command: c.Command, origin: Origin) -> Receipt:
+        """Decide and wait until it is durable. Raises `Rejected`, with 503 when nothing can be promised."""
+        self._require_journal()
+        receipt = await self._kernel.submit(command, origin=origin)
+        if not receipt.durable:
+            self._require_journal()
+        return receipt
+
+    def _require_journal(self) -> None:
+        if self._journal.fault is not None:
+            raise Rejected(Refusal.UNAVAILABLE, f"the journal cannot write: {self._journal.fault}", 5.0)
+
+    def snapshot(self) -> Snapshot:
+        state = self._kernel.state
+        return Snapshot(
+            now_ns=self._kernel.clock.wall_ns(),
+            state=state,
+            cameras=self._hands.statistics(),
+            journal=self._journal.statistics(),
+            health=health(state, self._journal.fault),
+        )
+
+    async def next_events(self, after: int) -> Sequence[Recorded]:
+        """The durable events that follow `after`, at least one, without a gap; waits until there is one."""
+        return await self._feed.next_page(after)
+
+    async def negotiate(self, camera: CameraId, offer: str, client: str) -> Opened:
+        """Open a peer for `client` (an address). Raises `Rejected`, and `OfferError` for what is not a good offer."""
+        understood = self._hands.read_offer(offer)
+        peer, secret = PeerId(self._kernel.new_id()), self._new_secret()
+        command = c.OpenPeer(peer=peer, camera=camera, client=client, owner=hash_secret(secret))
+        self._require_journal()
+        opened = self._kernel.emit(command, origin=Origin(f"client:{client}")).events[0]
+        try:
+            if not await self._journal.wait_committed(opened.seq):
+                self._require_journal()
+            answer = await self._hands.open_peer(camera, peer, understood)
+        except BaseException:
+            # Whatever went wrong, the place is given back; where the peer's actor has done so, this does nothing.
+            left = Reason("not-opened", "the connection could not be made", Fault.NONE)
+            self._kernel.emit(c.ReportPeerClosed(peer=peer, reason=left), after=opened)
+            raise
+        return Opened(peer, secret, answer)
+
+    async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None:
+        """Trickle ICE. Raises `Rejected` for a stranger or a peer that is gone."""
+        known = self._kernel.state.peers.get(peer)
+        if known is None:
+            raise Rejected(Refusal.UNKNOWN, "there is no such viewer, or it has left")
+        if known.owner != hash_secret(secret):
+            raise Rejected(Refusal.FORBIDDEN, "only the one who opened this connection may change it")
+        await self._hands.add_candidates(peer, fragment)
+
+
+def hash_secret(secret: str) -> str:
+    """What is kept of an owner's secret: SHA-256 of its 128 random bits, in hex."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,100 @@
+"""Events to rows and back. The row, its checksum and the chain are final; a stored byte is never rewritten.
+
+A row's checksum is the CRC-32 of its canonical form: it finds rot and says where. A batch's digest is the SHA-256 of
+the digest before it and of its rows' canonical forms: nobody can change, drop or insert a row unnoticed.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterable
+
+import msgspec
+
+from ..domain.events import EVENTS, Event, Recorded
+from ..domain.ids import NodeId, RunId
+from .errors import JournalError
+
+Row = tuple[int, int, int, str, str, str, int, str, int, int | None, str, str, str, int]
+"""seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc."""
+
+GENESIS = bytes(32)
+"""What stands before the first batch of a chain."""
+
+_TYPES: dict[str, type[Event]] = {event.__name__: event for event in EVENTS}
+_DECODERS = {name: msgspec.json.Decoder(event) for name, event in _TYPES.items()}
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(recorded: Recorded) -> Row:
+    """The row that stores `recorded`."""
+    row = (
+        recorded.seq,
+        recorded.wall_ns,
+        recorded.mono_ns,
+        recorded.node,
+        recorded.run,
+        recorded.stream,
+        recorded.stream_version,
+        recorded.type,
+        recorded.event.version,
+        recorded.cause,
+        recorded.correlation,
+        recorded.principal,
+        _ENCODER.encode(recorded.event).decode(),
+    )
+    return (*row, zlib.crc32(_canonical(row)))
+
+
+def decode(row: Row) -> Recorded:
+    """The event that `row` stores. Raises `JournalError` for damage and for what a newer version wrote."""
+    (
+        seq,
+        wall_ns,
+        mono_ns,
+        node,
+        run,
+        stream,
+        stream_version,
+        name,
+        version,
+        cause,
+        correlation,
+        principal,
+        body,
+        crc,
+    ) = row
+    if zlib.crc32(_canonical(row[:-1])) != crc:
+        raise JournalError(f"event {seq} is damaged: its checksum does not fit")
+    kind = _TYPES.get(name)
+    if kind is None or version > kind.version:
+        raise JournalError(f"event {seq} is a {name} of version {version}, written by a newer banken")
+    try:
+        event = _DECODERS[name].decode(body)
+    except msgspec.MsgspecError as error:
+        raise JournalError(f"event {seq}, a {name}, cannot be read: {error}") from None
+    return Recorded(
+        seq=seq,
+        wall_ns=wall_ns,
+        mono_ns=mono_ns,
+        node=NodeId(node),
+        run=RunId(run),
+        stream=stream,
+        stream_version=stream_version,
+        event=event,
+        cause=cause,
+        correlation=correlation,
+        principal=principal,
+    )
+
+
+def chain(previous: bytes, rows: Iterable[Row]) -> bytes:
+    """The digest of a batch of `rows` that follows the batch with digest `previous`."""
+    digest = hashlib.sha256(previous)
+    for row in rows:
+        digest.update(_canonical(row[:-1]))
+    return digest.digest()
+
+
+def _canonical(row: tuple[object, ...]) -> bytes:
+    """One byte string for one row: its columns as a JSON array."""
+    return _ENCODER.encode(row)

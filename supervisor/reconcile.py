@@ -1,0 +1,111 @@
+"""Reconciling: what `plan(state)` says should run is started, what it no longer says is stopped, and nothing else."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+import trio
+
+from .domain import commands as c
+from .domain.events import CameraCrashed, CameraQuarantined
+from .domain.ids import CameraId, PeerId, camera_stream
+from .domain.plan import plan
+from .domain.restart import QUARANTINE_BASE_S
+from .domain.values import CameraSettings, Reason
+from .kernel import Kernel
+from .supervision import run_supervised
+
+
+class Crew(Protocol):
+    """The actors, as reconciling sees them."""
+
+    async def run_camera(self, settings: CameraSettings) -> None:
+        """Run a camera until it is cancelled."""
+        ...
+
+    def reconfigure(self, settings: CameraSettings) -> None:
+        """Give a running camera new settings; its viewers stay. Does nothing when it has them already."""
+        ...
+
+    def want(self, camera: CameraId, use: str | None) -> None:
+        """Say what a running camera is to be open for now, or that it may rest."""
+        ...
+
+    async def run_patrol(self, group: str) -> None:
+        """Visit the cameras of a group, again and again, until it is cancelled."""
+        ...
+
+    def stop_peer(self, peer: PeerId, reason: Reason) -> None:
+        """Begin the end of a peer. Does nothing when it is ending already."""
+        ...
+
+
+async def run_reconcile(kernel: Kernel, crew: Crew, jitter: Callable[[], float]) -> None:
+    """Keep what runs equal to the plan; return once the daemon is stopping and nothing runs any more.
+
+    Cancellation: ends every camera and patrol. Cleanup: theirs; none has been left when this returns.
+    """
+    running: dict[CameraId, trio.CancelScope] = {}
+    patrols: dict[str, trio.CancelScope] = {}
+
+    async def run_camera(settings: CameraSettings) -> None:
+        try:
+            with running[settings.camera]:
+                await run_supervised(
+                    f"camera/{settings.camera}",
+                    partial(crew.run_camera, settings),
+                    partial(wait_after_crash, kernel, settings.camera, jitter),
+                )
+        finally:
+            del running[settings.camera]
+            kernel.wake()
+
+    async def run_patrol(group: str) -> None:
+        try:
+            with patrols[group]:
+                name = f"patrol/{group}"
+                await run_supervised(name, partial(crew.run_patrol, group), partial(wait_after_crash_of, kernel, name))
+        finally:
+            del patrols[group]
+            kernel.wake()
+
+    async with trio.open_nursery() as nursery:
+        while running or patrols or not kernel.state.stopping:
+            state = kernel.state
+            wanted = plan(state)
+            for name in running.keys() - wanted.cameras.keys():
+                running[name].cancel(reason="no longer in the plan")
+            for name, settings in wanted.cameras.items():
+                if name in running:
+                    crew.reconfigure(settings)
+                else:
+                    running[name] = trio.CancelScope()
+                    nursery.start_soon(run_camera, settings, name=f"camera/{name}")
+                crew.want(name, wanted.uses.get(name))
+            for group in patrols.keys() - wanted.patrols:
+                patrols[group].cancel(reason="no longer in the plan")
+            for group in sorted(wanted.patrols - patrols.keys()):
+                patrols[group] = trio.CancelScope()
+                nursery.start_soon(run_patrol, group, name=f"patrol/{group}")
+            for peer, reason in wanted.leaving.items():
+                crew.stop_peer(peer, reason)
+            await kernel.wait_change(state.seq)
+
+
+async def wait_after_crash_of(kernel: Kernel, name: str, error: str) -> None:
+    """Wait before something that is no camera's is run anew after a crash; as long as that, it is an alert."""
+    alert = f"crash/{name}"
+    kernel.raise_alert(alert, f"{name} crashed and rests for {QUARANTINE_BASE_S:g} s: {error}")
+    try:
+        await trio.sleep(QUARANTINE_BASE_S)
+    finally:
+        kernel.emit(c.ClearAlert(alert))
+
+
+async def wait_after_crash(kernel: Kernel, camera: CameraId, jitter: Callable[[], float], error: str) -> None:
+    """Journal that something of `camera` crashed, and wait as the state then says."""
+    command = c.ReportCrash(camera=camera, error=error, jitter=jitter())
+    recorded = kernel.emit(command, after=kernel.latest(camera_stream(camera)), origin=kernel.fault()).last
+    if recorded is not None:
+        assert isinstance(recorded.event, CameraCrashed | CameraQuarantined)
+        await trio.sleep(recorded.event.delay_s)

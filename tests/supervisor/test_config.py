@@ -1,0 +1,211 @@
+"""The configuration: what is right, and for everything wrong a line with its place and what would be right."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from actors.sources import KINDS
+from supervisor.config import MAX_BRACKETS, MAX_BYTES, Config, ConfigError, load, parse
+from supervisor.domain.ids import CameraId
+from supervisor.domain.values import Limits, Patrol
+from supervisor.vault import Vault
+
+CHECKS = {name: kind.check for name, kind in KINDS.items()}
+
+
+def read(text: str, **environ: str) -> Config:
+    return parse(text, "banken.yaml", environ, CHECKS)
+
+
+def complaints(text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(text, **environ)
+    return caught.value.complaints
+
+
+def test_everything_at_once(tmp_path: Path) -> None:
+    clip = tmp_path / "a clip.mp4"
+    clip.touch()
+    config = read(
+        f"""
+        web: {{listen: "[::1]:9000", allow_origins: ["https://wall.example"]}}
+        journal: {{path: /var/lib/banken/journal}}
+        limits: {{peers: 10, peers_per_camera: 5, peers_per_client: 2, disconnected_after: 25s}}
+        webrtc: {{ice_servers: ["stun:stun.example:3478"]}}
+        cameras:
+          front: rtsp://viewer:${{PASSWORD}}@192.0.2.10/stream1
+          hall: {{source: "rtsp://192.0.2.11/stream2"}}
+          clip: file://{clip.as_posix().replace(" ", "%20")}
+          bars: test:640x360@25
+          bench: {{ffmpeg: ["-f", "v4l2", "-i", "/dev/video0"]}}
+        """,
+        PASSWORD="pa55",
+    )
+    assert (config.host, config.port, config.allow_origins) == ("::1", 9000, ("https://wall.example",))
+    assert config.limits == Limits(10, 5, 2, 25.0)
+    assert config.ice_servers == ("stun:stun.example:3478",)
+    assert [source.kind for source in config.cameras.values()] == ["rtsp", "rtsp", "file", "test", "ffmpeg"]
+    front = next(iter(config.cameras.values()))
+    assert front.address == "rtsp://viewer:pa55@192.0.2.10/stream1"
+    assert front.summary().url == "rtsp://viewer:***@192.0.2.10/stream1"
+
+
+def test_cameras_say_when_they_are_open_and_whose_connections_they_share() -> None:
+    """A camera's device is the host of its address unless it is named; its group is its subnet."""
+    config = read(
+        """
+        devices: {box: {max_connections: 2}, 192.0.2.11: {max_connections: 1}}
+        patrol: {every: 5m, patience: 30s}
+        limits: {linger: 0s}
+        cameras:
+          main: {source: "rtsp://192.0.2.10/1", device: box}
+          sub: {source: "rtsp://192.0.2.10/2", device: box, mode: on_demand}
+          door: {source: "rtsp://192.0.2.11/1", mode: patrol}
+          gate: {source: "rtsp://u:pw@192.0.2.12/1", mode: patrol, group: east, via: "http://me:geheim@127.0.0.1:1984"}
+          bars: test:64x64
+        """
+    )
+    assert {d.device: d.max_connections for d in config.devices} == {"box": 2, "192.0.2.11": 1}
+    assert (config.patrol, config.limits.linger_s) == (Patrol(300.0, 30.0), 0.0)
+    taken = {settings.camera: settings for settings in Vault().take(config.cameras)}
+    assert [(t.device, t.mode.value, t.group) for t in taken.values()] == [
+        ("box", "always", "192.0.2.0/24"),
+        ("box", "on_demand", "192.0.2.0/24"),
+        ("192.0.2.11", "patrol", "192.0.2.0/24"),
+        ("192.0.2.12", "patrol", "east"),
+        (None, "always", "others"),
+    ]
+    gate = config.cameras[CameraId("gate")]
+    assert (gate.kind, gate.via, "geheim" in gate.secrets) == ("go2rtc", "http://me:geheim@127.0.0.1:1984", True)
+    assert "geheim" not in str(taken)
+
+
+def test_an_empty_file_is_a_daemon_without_cameras() -> None:
+    config = read("")
+    assert (config.host, config.port, dict(config.cameras)) == ("127.0.0.1", 8620, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("camera: {}", "banken.yaml:1: unknown key 'camera' in the configuration; known: web, journal, "),
+        ("web:\n  port: 1", "banken.yaml:2: unknown key 'port' in web; known: listen, allow_origins"),
+        ("cameras: [a]", "banken.yaml:1: cameras must be a mapping of keys to values, not a list"),
+        (
+            "cameras:\n  a: test:64x64\n  a: test:64x64",
+            "banken.yaml:3: camera 'a' stands here a second time; the first is on line 2",
+        ),
+        ("cameras:\n  a: rtsp://u:${NOPE}@h/x", "banken.yaml:2: the environment has no variable 'NOPE'"),
+        ("cameras:\n  a: gopher://x", "banken.yaml:2: camera 'a': no kind of source is called 'gopher'; known: rtsp"),
+        ("cameras:\n  a: rtsp:///x", "banken.yaml:2: camera 'a': 'rtsp:///x' is no RTSP address"),
+        ("cameras:\n  a: rtsp://u:geheim@/x", "banken.yaml:2: camera 'a': 'rtsp://u:***@/x' is no RTSP address"),
+        ("cameras:\n  a: test:9x9@900", "banken.yaml:2: camera 'a': 'test:9x9@900' is no test picture"),
+        ("cameras:\n  a: file:///nowhere.mp4", "banken.yaml:2: camera 'a': there is no file '/nowhere.mp4'"),
+        ("cameras:\n  a: {ffmpeg: [x]}", "banken.yaml:2: camera 'a': ffmpeg needs a list of arguments with an input"),
+        ("cameras:\n  a: {ffmpeg: x}", "banken.yaml:2: ffmpeg of camera 'a' must be a list"),
+        ("cameras:\n  a: {}", "banken.yaml:2: camera 'a' needs exactly one of: source or ffmpeg"),
+        ("cameras:\n  a:", "banken.yaml:2: camera 'a' must be text, not nothing"),
+        ("cameras:\n  a: {source: test:64x64, mode: often}", "banken.yaml:2: mode of camera 'a' must be always, on_d"),
+        ("devices: {box: {max_connections: 0}}", "banken.yaml:1: max_connections of device 'box' must be a whole n"),
+        ("devices: {box: {}}", "banken.yaml:1: device 'box' needs max_connections, a whole number from 1"),
+        ("devices: {box: {max_connections: 2}}", "banken.yaml:1: no camera has the device 'box'"),
+        (
+            "devices: {192.0.2.1: {max_connections: 1}}\ncameras: {b: rtsp://192.0.2.1/1, a: rtsp://192.0.2.1/2}",
+            "banken.yaml:1: device '192.0.2.1' serves 1, but 2 cameras are always open: a, b; give some of them",
+        ),
+        ("patrol: {every: 1s}", "banken.yaml:1: patrol.every must be a duration from 5s to 86400s"),
+        ("patrol: {often: yes}", "banken.yaml:1: unknown key 'often' in patrol; known: every, patience"),
+        ("limits: {linger: -1s}", "banken.yaml:1: limits.linger must be a duration from 0s"),
+        (
+            "cameras: {a: {source: 'rtsp://h/x', via: 'https://h:1984'}}",
+            "banken.yaml:1: via of camera 'a' must be a go2rtc's API like http://127.0.0.1:1984, not 'https://h:1984'",
+        ),
+        ("cameras: {a: {source: 'test:64x64', via: 'http://h'}}", "banken.yaml:1: camera 'a': only an rtsp:// source"),
+        ("cameras: {a: 'go2rtc://h/x'}", "banken.yaml:1: camera 'a': go2rtc is no address"),
+        ("cameras:\n  Küche: test:64x64", "banken.yaml:2: camera name 'Küche' must be of a-z"),
+        ("limits: {peers: 0}", "banken.yaml:1: limits.peers must be a whole number from 1 to 999999, not '0'"),
+        ("limits: {peers: many}", "banken.yaml:1: limits.peers must be a whole number from 1 to 999999, not 'many'"),
+        ("limits: {disconnected_after: 5s}", "banken.yaml:1: limits.disconnected_after must be a duration from 15s"),
+        ("web: {listen: 8620}", "banken.yaml:1: web.listen must be ADDRESS:PORT"),
+        ("web: {listen: '127.0.0.1:99999'}", "banken.yaml:1: web.listen must be ADDRESS:PORT"),
+        ("webrtc: {ice_servers: [http://x]}", "banken.yaml:1: an ICE server must look like stun:HOST:PORT"),
+        ("a: [1", "banken.yaml:1: not YAML"),
+        ("[" * 3000, "banken.yaml: nested too deeply"),
+        ("? [a]\n: b", "banken.yaml:1: a key of the configuration must be text, not a list"),
+        ('cameras:\n  a: !foo "test:64x64"', "banken.yaml:2: camera 'a' has the tag '!foo'"),
+        ('cameras:\n  a: "test:\\0"', "banken.yaml:2: camera 'a' has characters that cannot be printed"),
+        ('cameras: {a: {ffmpeg: ["-i", "\\ud800"]}}', "banken.yaml:1: an entry of ffmpeg of camera 'a' has characters"),
+        ('web: {listen: "a\\0b:1"}', "banken.yaml:1: web.listen has characters"),
+        ("cameras:\n  a: 'file://[x'", "banken.yaml:2: camera 'a': 'file://[x' cannot be used"),
+        (f"cameras:\n  a: file:///{'x' * 300}", "banken.yaml:2: camera 'a': "),
+        ("cameras: {a: {ffmpeg: [-i, 'http://h/${P}']}}", "banken.yaml:1: camera 'a': a password among the arguments"),
+        ("cameras:\n  a: ${P}", "banken.yaml:2: camera 'a': no kind of source is called '***'"),
+        ("web: {listen: '${P}'}", "banken.yaml:1: web.listen must be ADDRESS:PORT, like '127.0.0.1:8620', not '***'"),
+        (
+            "cameras:\n  a: rtsp://u:p@s/w#d@192.0.2.1/x",
+            "banken.yaml:2: camera 'a': 'rtsp://u:***@192.0.2.1/x' is no RTSP",
+        ),
+        (
+            "cameras:\n  a: rtsp://u:1234#x@192.0.2.1/x",
+            "banken.yaml:2: camera 'a': 'rtsp://u:***@192.0.2.1/x' is no RTSP",
+        ),
+        ("cameras:\n  a: {rtsp: [x]}", "banken.yaml:2: unknown key 'rtsp' in camera 'a'; known: source, ffmpeg"),
+        ("cameras:\n  a: file://clip.mp4", "banken.yaml:2: camera 'a': 'file://clip.mp4' names a host"),
+        ("cameras:\n  a: rtsp://u:S3/W@h/x", "banken.yaml:2: camera 'a': 'rtsp://u:***@h/x' is no RTSP address"),
+        (
+            "cameras: {a: {ffmpeg: [-i, 'http://u:geheim@h/']}}",
+            "banken.yaml:1: camera 'a': a password among the arguments",
+        ),
+        ("\tx: 1", "banken.yaml:1: not YAML"),
+        ("- a\n- b", "banken.yaml:1: the configuration must be a mapping of keys to values, not a list"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(text: str, complaint: str) -> None:
+    found = complaints(text, P="Hunter2")
+    assert found[0].startswith(complaint)
+    assert "unter2" not in str(found)
+
+
+def test_all_complaints_come_at_once() -> None:
+    assert len(complaints("limits: {peers: 0}\nnope: 1\ncameras:\n  a: gopher:x\n  b: rtsp://")) == 4
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["missing", "not text"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "banken.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"banken\.yaml: (cannot be read: No such file|is not UTF-8)"):
+        load(path, {}, CHECKS)
+
+
+@pytest.mark.parametrize("bracket", "[{")
+def test_brackets_within_brackets_take_no_time(bracket: str) -> None:
+    """Fifty are read, as far as they go; more are too many, whatever comes behind them."""
+    assert "not YAML" in complaints(bracket * MAX_BRACKETS)[0]
+    began = time.perf_counter()
+    assert "nested too deeply" in complaints(bracket * MAX_BYTES)[0]
+    assert time.perf_counter() - began < 1
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    """Not even one that would be YAML, and to the byte."""
+    path = tmp_path / "banken.yaml"
+    path.write_text("#" * MAX_BYTES)
+    assert load(path, {}, CHECKS).cameras == {}
+    path.write_text("#" * (MAX_BYTES + 1))
+    with pytest.raises(ConfigError, match=r"banken\.yaml: is larger than 256 KiB"):
+        load(path, {}, CHECKS)
+
+
+def test_a_new_password_is_a_new_revision() -> None:
+    """Nothing that may be shown has changed, and yet the settings are not the same."""
+    vault = Vault()
+    text = "cameras: {a: 'rtsp://u:${P}@h/x', b: 'test:'}"
+    first = vault.take(read(text, P="one").cameras)
+    again = vault.take(read(text, P="one").cameras)
+    changed = vault.take(read(text, P="two").cameras)
+    assert first == again
+    assert [settings.source.revision for settings in changed] == [1, 0]
+    assert "two" not in str(changed)

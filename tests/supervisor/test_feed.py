@@ -1,0 +1,37 @@
+"""The feed: every durable event, without a gap, for followers near and far behind."""
+
+import trio
+from trio.testing import MockClock
+
+from supervisor.domain import commands as c
+from supervisor.feed import KEPT
+from tests.kit.core import open_core
+from tests.kit.domain import GATE, TEMPORARY
+
+
+async def test_a_follower_from_the_beginning_gets_everything_once(autojump_clock: MockClock) -> None:
+    """Also what the feed no longer keeps: that part comes from the journal, and the seam does not show."""
+    async with open_core() as core:
+        for _ in range(KEPT):
+            core.kernel.emit(c.ConnectCamera(GATE))
+            core.kernel.emit(c.ReportLoss(GATE, TEMPORARY, 0.0))
+            await trio.lowlevel.checkpoint()
+        await core.stored()
+        seen: list[int] = []
+        while len(seen) < core.feed.last_seq:
+            seen += [recorded.seq for recorded in await core.feed.next_page(seen[-1] if seen else 0)]
+        assert seen == list(range(1, core.feed.last_seq + 1))
+        assert len(seen) > KEPT
+
+
+async def test_following_waits_for_what_is_durable_only(autojump_clock: MockClock) -> None:
+    async with open_core() as core:
+        last = core.feed.last_seq
+        core.disk.broken = True
+        core.kernel.emit(c.ConnectCamera(GATE))
+        with trio.move_on_after(0.5) as patience:
+            await core.feed.next_page(last)
+        assert patience.cancelled_caught
+        core.disk.broken = False
+        (recorded,) = await core.feed.next_page(last)
+        assert recorded.type == "CameraConnecting"
