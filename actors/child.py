@@ -1,0 +1,193 @@
+"""The actor of one child process: the intent in the journal, the start, its words, its end, and the proof of it.
+
+Rules of this file:
+- The intent to start stands in the journal before the process exists, durably unless the disk fails just then; the
+  end only when the process is reaped.
+- Whatever ends this actor (an error, a cancellation, the child itself), the child's group is ended first: SIGTERM,
+  2 s, SIGKILL, 2 s, and then it is called unkillable, for all to see, and waited for by a task that outlives us.
+- A child's words are kept, bounded and without secrets: the last lines of its stderr.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import attrs
+import trio
+
+from supervisor.domain import commands as c
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId, ChildId, child_stream
+from supervisor.domain.values import Fault, Reason
+from supervisor.kernel import Kernel
+from supervisor.redact import redact
+from supervisor.shield import bounded_shield
+from supervisor.supervision import describe_crash
+
+from .process import MARK, Process, fault_of
+from .stderr_tail import FLOOD, StderrTail
+from .tools import Tools
+
+LADDER = (signal.SIGTERM, signal.SIGKILL)
+PATIENCE_S = 2.0
+"""For each step of the ladder."""
+LAST_WORDS_S = 1.0
+"""A child that has closed its output is given this long to end by itself and to say why."""
+
+
+@attrs.frozen
+class ChildSpec:
+    """What to start. `secrets` must not be seen; `stdin` is all the child will read.
+
+    What `may_fork` is guarded, so that nothing it starts gets away.
+    """
+
+    camera: CameraId
+    purpose: str
+    arguments: tuple[str, ...]
+    secrets: tuple[str, ...] = ()
+    stdin: bytes = b""
+    may_fork: bool = False
+
+
+@attrs.frozen
+class Ending:
+    """How a child ended, for whoever explains it. Status is negative for a signal, none when it never started."""
+
+    status: int | None
+    stderr_tail: tuple[str, ...]
+
+    @property
+    def signal(self) -> str | None:
+        if self.status is None or self.status >= 0:
+            return None
+        try:
+            return signal.Signals(-self.status).name
+        except ValueError:
+            return f"SIG{-self.status}"  # a real-time signal: few of them have a name
+
+
+Consume = Callable[[trio.abc.ReceiveStream], Awaitable[Reason | None]]
+"""Reads the child's output. Returns at its end, or earlier with the reason why it has had enough."""
+Explain = Callable[[Ending], Reason]
+
+STAYED = Reason("stayed", "it closed its output and did not end", Fault.TEMPORARY)
+
+
+async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: Tools, after: Recorded) -> Reason:
+    """Run one child process to its end, and say why it ended. Raises `Rejected` when it may not be started.
+
+    Cancellation: ends the child, within twice `PATIENCE_S`. Cleanup: the whole process group is gone and reaped,
+    the descriptors are closed and `ChildEnded` stands in the journal, unless it was unkillable.
+    """
+    kernel = tools.kernel
+    child = ChildId(kernel.new_id())
+    shown = tuple(redact(argument, spec.secrets) for argument in spec.arguments)
+    mark = f"{kernel.node}/{kernel.run}/{spec.camera}/{child}"
+    intent = kernel.emit(
+        c.PrepareChild(child=child, camera=spec.camera, purpose=spec.purpose, arguments=shown), after=after
+    )
+    try:
+        await kernel.promise(intent)
+        process = tools.open_process(spec.arguments, {**os.environ, MARK: mark}, spec.stdin, spec.may_fork)
+    except OSError as error:
+        reason = Reason("not-started", f"{shown[0]} cannot be started: {error.strerror}", fault_of(error))
+        kernel.emit(c.ReportChildEnded(child, None, None, reason), after=intent.last)
+        return reason
+    except BaseException as error:  # cancelled, or a bug: in no case may the intent stay open
+        kernel.emit(c.ReportChildEnded(child, None, None, interruption(error)), after=intent.last)
+        raise
+    kernel.emit(c.ReportChildStarted(child, process.pid, process.start_ticks), after=intent.last)
+    tail = StderrTail(spec.secrets, partial(_report_flood, spec.camera, child, kernel))
+    enough: Reason | None = None
+    reaped = trio.Event()
+
+    async def reap() -> None:
+        """As soon as it has ended: what it may have started still holds its output open, and is ended with it.
+
+        What has left its group is not; but nobody waits for the words of a stranger.
+        """
+        await process.wait()
+        reaped.set()
+        await trio.sleep(LAST_WORDS_S)
+        nursery.cancel_scope.cancel(reason="the child has ended")
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reap)
+            nursery.start_soon(tail.read, process.stderr)
+            enough = await consume(process.stdout)
+            if enough is None:
+                with trio.move_on_after(LAST_WORDS_S):
+                    await reaped.wait()
+                    await tail.finished.wait()
+            nursery.cancel_scope.cancel(reason="the child has nothing more to say")
+    except BaseException as error:
+        enough = interruption(error)
+        raise
+    finally:
+        if enough is None and process.status is not None:
+            enough = explain(Ending(process.status, tail.lines()))
+        reason = enough or STAYED  # then the signal that ends it is ours, and explains nothing
+        await _end(process, child, reason, kernel)
+        if process.status is None:
+            tools.keep.start_soon(_bury, process, child, reason, tail, kernel, name=f"child/{child}")
+        else:
+            _close(process, child, reason, tail, kernel)
+    return reason
+
+
+def interruption(error: BaseException) -> Reason:
+    """Why an actor was interrupted: the reason of the cancellation, or the crash."""
+    crash = error.split(trio.Cancelled)[1] if isinstance(error, BaseExceptionGroup) else error
+    if crash is not None and not isinstance(crash, trio.Cancelled):
+        return Reason("crashed", describe_crash(crash), Fault.CRASH)
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, trio.Cancelled)
+    return Reason("cancelled", error.reason or "no longer needed", Fault.NONE)
+
+
+async def _end(process: Process, child: ChildId, reason: Reason, kernel: Kernel) -> None:
+    """The ladder: SIGTERM, SIGKILL, and then it is unkillable. Takes twice `PATIENCE_S` at the most."""
+    stream = child_stream(child)
+    with bounded_shield(2 * PATIENCE_S + 1):
+        for step in LADDER:
+            if process.status is not None:
+                return
+            kernel.emit(c.ReportChildSignalled(child, step.name, reason), after=kernel.latest(stream))
+            process.signal_group(step)
+            with trio.move_on_after(PATIENCE_S):
+                await process.wait()
+        if process.status is None:
+            kernel.emit(c.ReportChildUnkillable(child), after=kernel.latest(stream))
+
+
+async def _bury(process: Process, child: ChildId, reason: Reason, tail: StderrTail, kernel: Kernel) -> None:
+    """Wait for an unkillable child however long it takes: until then its camera has no other."""
+    try:
+        await process.wait()
+        _close(process, child, reason, tail, kernel)
+    finally:
+        process.close()
+
+
+def _close(process: Process, child: ChildId, reason: Reason, tail: StderrTail, kernel: Kernel) -> None:
+    """Give the descriptors back and write the last line of a child that has been reaped."""
+    process.close()
+    assert process.status is not None, "only a child that has been reaped has ended"
+    ending = Ending(process.status, tail.lines())
+    exit_code = process.status if ending.signal is None else None
+    report = c.ReportChildEnded(child, exit_code, ending.signal, reason, ending.stderr_tail)
+    kernel.emit(c.ClearAlert(_flood_alert(child)), after=kernel.latest(child_stream(child)))
+    kernel.emit(report, after=kernel.latest(child_stream(child)))
+
+
+def _report_flood(camera: CameraId, child: ChildId, kernel: Kernel) -> None:
+    text = f"the child of {camera} writes more than {FLOOD >> 20} MB a second of complaints"
+    kernel.raise_alert(_flood_alert(child), text, after=kernel.latest(child_stream(child)))
+
+
+def _flood_alert(child: ChildId) -> str:
+    return f"stderr/{child}"

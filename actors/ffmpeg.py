@@ -1,0 +1,163 @@
+"""ffmpeg as a child: which one, what to ask of it, how to read its output, and what its complaints mean."""
+
+import re
+import shutil
+from functools import cache, partial
+
+import trio
+
+from supervisor.config import Source
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId
+from supervisor.domain.values import Fault, Reason
+
+from .child import ChildSpec, Ending, run_child
+from .flv import FlvDemuxer, UnsupportedCodec
+from .h264 import BitstreamError
+from .hub import CLOCK_RATE, Hub
+from .tools import Tools
+
+CARRIED = "H.264"
+"""The video codecs that reach a viewer."""
+
+QUIET = ("-hide_banner", "-nostats", "-loglevel", "warning")
+OUTPUT = ("-an", "-flush_packets", "1", "-f", "flv", "pipe:1")
+"""What leaves ffmpeg is ours: FLV on standard output, flushed frame by frame."""
+
+_READ = 256 * 1024
+
+_COMPLAINTS: tuple[tuple[str, str, Fault, str], ...] = (
+    (r"401 Unauthorized|authorization failed", "unauthorized", Fault.FATAL, "the camera refuses the user or password"),
+    (r"403 Forbidden", "forbidden", Fault.FATAL, "the camera forbids this stream to this user"),
+    (r"404 (Stream )?Not Found", "not-found", Fault.FATAL, "the camera has no stream under this path"),
+    (
+        r"453 Not Enough Bandwidth|503 Service Unavailable|[Tt]oo many (connections|sessions|clients)",
+        "full",
+        Fault.TEMPORARY,
+        "the camera serves as many connections as it can",
+    ),
+    (r"461 Unsupported [Tt]ransport", "unsupported-transport", Fault.FATAL, "the camera does not send over TCP"),
+    (r"method \w+ failed: 4\d\d", "refused", Fault.TEMPORARY, "the camera refuses the request"),
+    (r"method \w+ failed: 5\d\d", "camera-error", Fault.TEMPORARY, "the camera has a fault of its own"),
+    (
+        r"Connection to .* failed: (Connection|Operation) timed out",
+        "unreachable",
+        Fault.TEMPORARY,
+        "nothing answers there: no connection in time",
+    ),
+    (r"Connection refused", "unreachable", Fault.TEMPORARY, "nothing answers there: connection refused"),
+    (
+        r"No route to host|Network is unreachable|Host is unreachable",
+        "unreachable",
+        Fault.TEMPORARY,
+        "there is no way to this address",
+    ),
+    (
+        r"Failed to resolve hostname|Name or service not known|Temporary failure in name resolution",
+        "unreachable",
+        Fault.TEMPORARY,
+        "the name of this host is not known",
+    ),
+    (r"timed out", "timeout", Fault.TEMPORARY, "the camera does not answer in time"),
+    (
+        r"[Cc]odec not currently supported in container|not compatible with flv",
+        "unsupported-codec",
+        Fault.FATAL,
+        f"the stream's video codec cannot be passed on; {CARRIED} can",
+    ),
+    (
+        r"does not contain any stream|matches no streams",
+        "no-video",
+        Fault.FATAL,
+        "the stream has no video",
+    ),
+    (r"No such file or directory", "not-found", Fault.FATAL, "there is no such file"),
+    (r"Permission denied", "forbidden", Fault.FATAL, "this may not be read"),
+    (
+        r"Unrecognized option|Option .* not found",
+        "bad-settings",
+        Fault.FATAL,
+        "ffmpeg does not accept these arguments",
+    ),
+    (r"Connection reset|Broken pipe|End of file", "ended", Fault.TEMPORARY, "the camera ended the connection"),
+    (
+        # Only the playlist's address comes from a pipe: these are the two ways in which opening an RTSP address ends
+        # when no answer came in time, or one that could not be read. ffmpeg does not say which.
+        r"pipe:0: (Invalid data found|Operation not permitted)",
+        "no-answer",
+        Fault.TEMPORARY,
+        "the camera gives no usable answer: it hangs, or does not speak RTSP",
+    ),
+    (r"Invalid data found", "bad-data", Fault.TEMPORARY, "what came is no stream"),
+)
+
+
+def find_ffmpeg() -> str:
+    """The ffmpeg on the PATH, or the one that the imageio-ffmpeg wheel carries."""
+    found = shutil.which("ffmpeg")
+    if found is None:
+        import imageio_ffmpeg  # slow to import, and rarely needed
+
+        found = str(imageio_ffmpeg.get_ffmpeg_exe())
+    return found
+
+
+@cache
+def is_script(program: str) -> bool:
+    """Whether a program is a script: it may start others, which ffmpeg itself does not. Looked at once."""
+    try:
+        with open(program, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False  # it will not start, either
+
+
+def explain(ending: Ending) -> Reason:
+    """What an ffmpeg's end means, from its status and its last words: the last complaint that is understood counts."""
+    for line in reversed(ending.stderr_tail):
+        for pattern, code, fault, text in _COMPLAINTS:
+            if re.search(pattern, line):
+                return Reason(code, text, fault)
+    if ending.signal is not None:
+        return Reason("killed", f"ffmpeg was ended by {ending.signal}")
+    if ending.status == 0:
+        return Reason("ended", "the stream ended")
+    last = ending.stderr_tail[-1] if ending.stderr_tail else "it said nothing"
+    return Reason("ended", f"ffmpeg ended with {ending.status}: {last}")
+
+
+async def run_ffmpeg(
+    camera: CameraId,
+    source: Source,
+    arguments: tuple[str, ...],
+    hub: Hub,
+    tools: Tools,
+    after: Recorded,
+    stdin: bytes = b"",
+) -> Reason:
+    """Run ffmpeg with `arguments` as its input and coding options, and publish what it sends. Says why it ended.
+
+    Cancellation and cleanup: those of `run_child`.
+    """
+    command = (tools.ffmpeg, *QUIET, *arguments, *OUTPUT)
+    spec = ChildSpec(camera, "source", command, source.secrets, stdin, may_fork=is_script(tools.ffmpeg))
+    return await run_child(spec, partial(publish_flv, hub=hub), explain, tools, after)
+
+
+async def publish_flv(stream: trio.abc.ReceiveStream, hub: Hub) -> Reason | None:
+    """Publish the access units of an FLV stream. Returns at its end, or with the reason why it cannot be used."""
+    demuxer = FlvDemuxer()
+    try:
+        while chunk := await stream.receive_some(_READ):
+            for sample in demuxer.feed(chunk):
+                if demuxer.parameter_sets is not None:
+                    hub.set_parameter_sets(demuxer.parameter_sets)
+                    demuxer.parameter_sets = None
+                hub.publish(sample.units, sample.pts_ms * (CLOCK_RATE // 1000))
+    except UnsupportedCodec as codec:
+        return Reason(
+            "unsupported-codec", f"the stream is {codec}, which cannot be passed on; {CARRIED} can", Fault.FATAL
+        )
+    except BitstreamError as error:
+        return Reason("bad-data", f"what came is no usable stream: {error}")
+    return None

@@ -1,0 +1,280 @@
+"""The hub of one camera: access units in, once; any number of viewers out, each at its own pace.
+
+Rules of this file:
+- The source never waits for a viewer. A viewer is a position on a shared, bounded tape and nothing more.
+- A viewer starts at a key frame, with its parameter sets in front. One that falls behind skips to the newest key
+  frame, and what it missed is counted.
+- Outgoing time stamps follow one clock for the life of the hub: the source may die and return, the picture resumes.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import attrs
+import trio
+
+from supervisor.clock import Clock
+from supervisor.domain.values import Picture
+from supervisor.gateway import CameraStatistics
+from supervisor.tape import Tape
+
+from .h264 import IDR, PPS, SPS, ParameterSets, join_annexb, nal_type, picture_size
+
+CLOCK_RATE = 90_000
+"""Ticks a second of video time stamps (RFC 6184, section 8.1)."""
+MAX_UNITS = 4096
+MAX_BYTES = 64 * 1024 * 1024
+"""A longer group of pictures is cut at its front; new viewers then wait for the next key frame."""
+MAX_LAG = 2 * CLOCK_RATE
+"""A viewer this far behind skips to the newest key frame."""
+CATCH_UP = 300 * CLOCK_RATE // 1000
+"""The cached pictures that a new viewer starts with are shown within this time."""
+JUMP = 10 * CLOCK_RATE
+"""A source whose time stamps leap further than this has begun a new count."""
+RATE_WINDOW_NS = 2_000_000_000
+
+
+@attrs.frozen
+class AccessUnit:
+    """One picture: Annex B bytes, parameter sets in front of every key frame, `pts` in 1/90000 s of the hub's clock."""
+
+    data: bytes
+    pts: int
+    key: bool
+
+
+@attrs.frozen
+class Still:
+    """A key frame with its parameter sets, as Annex B bytes, and when it came."""
+
+    data: bytes
+    wall_ns: int
+    mono_ns: int
+    number: int
+    """Among all the key frames of this hub, from 1."""
+
+
+class Hub:
+    """One camera's fan-out. Not a task: the source calls `publish`, viewers wait on their subscriptions."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tape: Tape[AccessUnit] = Tape(MAX_UNITS)
+        self._held = 0
+        self._key_at: int | None = None
+        """Position of the newest key frame on the tape."""
+        self._sets: ParameterSets | None = None
+        self._size = (0, 0)
+        self._offset: int | None = None
+        """From the source's time stamps to ours; none until the connection's first key frame."""
+        self._last_pts = 0
+        self._recent: deque[tuple[int, int]] = deque()
+        self._frames = self._bytes = self.skipped = 0
+        self._gap_ns = 0
+        """Between access units, usually."""
+        self.still: Still | None = None
+        """The newest key frame there ever was."""
+        self.keys = 0
+        self.picture: Picture | None = None
+        """Of the current connection; none until its first key frame."""
+        self.last_unit_ns: int | None = None
+        self._closed = False
+        self.heard = False
+        """Whether the current connection has brought anything at all."""
+
+    def begin(self) -> None:
+        """A new connection of the source begins: its time stamps, size and parameter sets may all be new."""
+        self._offset = self._sets = self.picture = self.last_unit_ns = self._key_at = None
+        self._gap_ns = 0
+        self.heard = False
+        self._recent.clear()
+
+    def rest(self) -> None:
+        """The source is let go for some time: what is on the tape would be an old picture for whoever comes next."""
+        self._key_at = self.last_unit_ns = None
+        self._recent.clear()
+        self._drop_before(self._tape.end)
+
+    def set_parameter_sets(self, sets: ParameterSets) -> None:
+        """New parameter sets. Raises `BitstreamError` for those that promise no picture that can be."""
+        if self._sets is None or sets.sps != self._sets.sps:
+            self._size = picture_size(sets.sps[0])
+            self.picture = None
+        self._sets = sets
+
+    def publish(self, units: Iterable[bytes], pts: int) -> None:
+        """One access unit: its NAL units and its presentation time in 1/90000 s of the source's clock.
+
+        What comes before a connection's first key frame, or before its parameter sets, cannot be shown and is dropped.
+        """
+        units = list(units)
+        kinds = {nal_type(unit) for unit in units}
+        key = IDR in kinds
+        if SPS in kinds:
+            self._remember(units)
+        self.heard = True
+        if self._offset is None and not (key and self._sets):
+            return
+        now_ns = self._clock.mono_ns()
+        if self.last_unit_ns is not None:
+            self._gap_ns += (now_ns - self.last_unit_ns - self._gap_ns) // 8
+        if key and self._sets:
+            if SPS not in kinds or PPS not in kinds:
+                units = [*self._sets.sps, *self._sets.pps, *(u for u in units if nal_type(u) not in (SPS, PPS))]
+            if self.picture is None:
+                self.picture = Picture("h264", *self._size)
+        unit = AccessUnit(join_annexb(units), self._map(pts, now_ns), key)
+        self.last_unit_ns = now_ns
+        if key:
+            self.keys += 1
+            self.still = Still(unit.data, self._clock.wall_ns(), now_ns, self.keys)
+        self._keep(unit)
+        self._frames += 1
+        self._bytes += len(unit.data)
+        self._recent.append((now_ns, len(unit.data)))
+        self._forget_old_rates(now_ns)
+
+    def _remember(self, units: list[bytes]) -> None:
+        sps = tuple(unit for unit in units if nal_type(unit) == SPS)
+        pps = tuple(unit for unit in units if nal_type(unit) == PPS)
+        self.set_parameter_sets(ParameterSets(sps, pps or (self._sets.pps if self._sets else ())))
+
+    def _map(self, pts: int, now_ns: int) -> int:
+        if self._offset is not None and not -JUMP < pts + self._offset - self._last_pts < JUMP:
+            self._offset = None
+        if self._offset is None:
+            self._offset = max(now_ns * CLOCK_RATE // 1_000_000_000, self._last_pts + 1) - pts
+        self._last_pts = max(self._last_pts + 1, pts + self._offset)
+        return self._last_pts
+
+    def _keep(self, unit: AccessUnit) -> None:
+        if unit.key:
+            # The group before this one stays until now for viewers that are a little behind.
+            if self._key_at is not None:
+                self._drop_before(self._key_at)
+            self._key_at = self._tape.end
+        self._held += len(unit.data)
+        self._tape.append(unit)
+        while self._held > MAX_BYTES or self._tape.end - self._tape.start >= MAX_UNITS:
+            self._drop_before(self._tape.start + 1)
+
+    def _drop_before(self, position: int) -> None:
+        count = position - self._tape.start
+        self._held -= sum(len(unit.data) for unit in self._tape.read_nowait(self._tape.start, count))
+        self._tape.drop_before(position)
+
+    async def wait_picture(self) -> None:
+        """Wait for the connection's first key frame."""
+        while self.picture is None:
+            await self._tape.wait_beyond(self._tape.end)
+
+    def close(self) -> None:
+        """Nothing will come any more: the camera was removed, or is started anew with another hub."""
+        self._closed = True
+        self._tape.wake()
+
+    async def wait_key(self, newer_than: int) -> bool:
+        """Wait until there have been more than so many key frames: true; false when there will be none any more."""
+        while self.keys <= newer_than and not self._closed:
+            await self._tape.wait_beyond(self._tape.end)
+        return self.keys > newer_than
+
+    async def wait_unit(self) -> None:
+        """Wait for one more access unit."""
+        await self._tape.wait_beyond(self._tape.end)
+
+    async def wait_silence(self, least_s: float, most_s: float) -> float | None:
+        """Wait until nothing has come for three usual gaps, but at least and at most for so many seconds.
+
+        Returns how long it was, or none when something came meanwhile. Only once an access unit has come.
+        """
+        assert self.last_unit_ns is not None
+        last_ns = self.last_unit_ns
+        seconds = min(most_s, max(least_s, 3 * self._gap_ns / 1e9))
+        await trio.sleep(max(0.0, seconds - (self._clock.mono_ns() - last_ns) / 1e9))
+        return seconds if self.last_unit_ns == last_ns else None
+
+    def subscribe(self) -> "Subscription":
+        """A new viewer. Nothing has to be given back."""
+        return Subscription(self, self._tape)
+
+    def newest_key(self) -> int | None:
+        """Position of the newest key frame that is still on the tape."""
+        return self._key_at if self._key_at is not None and self._key_at >= self._tape.start else None
+
+    def statistics(self) -> CameraStatistics:
+        now_ns = self._clock.mono_ns()
+        self._forget_old_rates(now_ns)
+        window_s = RATE_WINDOW_NS / 1e9
+        if len(self._recent) > 1:
+            window_s = max(0.1, (now_ns - self._recent[0][0]) / 1e9)
+        return CameraStatistics(
+            fps=round(len(self._recent) / window_s, 1),
+            bitrate=int(sum(size for _, size in self._recent) * 8 / window_s),
+            frames=self._frames,
+            bytes=self._bytes,
+            skipped=self.skipped,
+            last_frame_age_s=None if self.last_unit_ns is None else round((now_ns - self.last_unit_ns) / 1e9, 3),
+        )
+
+    def _forget_old_rates(self, now_ns: int) -> None:
+        while self._recent and self._recent[0][0] < now_ns - RATE_WINDOW_NS:
+            self._recent.popleft()
+
+
+class Subscription:
+    """One viewer's place on the tape."""
+
+    def __init__(self, hub: Hub, tape: Tape[AccessUnit]) -> None:
+        self._hub, self._tape = hub, tape
+        self._at: int | None = None
+        self._live_at = 0
+        """Units before this position were cached when the viewer came; their time stamps are drawn together."""
+        self._newest = self._factor = 0.0
+
+    async def receive(self) -> AccessUnit:
+        """The next access unit for this viewer, the first one a key frame. Waits as long as there is none."""
+        while True:
+            position = self._position()
+            if position is not None and position < self._tape.end:
+                self._at = position + 1
+                (unit,) = self._tape.read_nowait(position, 1)
+                await trio.lowlevel.checkpoint()
+                return self._drawn_together(position, unit)
+            await self._tape.wait_beyond(self._tape.end)
+
+    def _position(self) -> int | None:
+        """Where to read next; none for one that has to wait for a key frame."""
+        newest = self._hub.newest_key()
+        if self._at is None or self._at < self._tape.start:
+            if newest is not None:
+                self._skip_to(newest)
+            return newest
+        if newest is not None and newest > self._at and self._lag(self._at) > MAX_LAG:
+            self._skip_to(newest)
+            return newest
+        return self._at
+
+    def _lag(self, position: int) -> int:
+        if position >= self._tape.end:
+            return 0
+        (unit,), (last,) = self._tape.read_nowait(position, 1), self._tape.read_nowait(self._tape.end - 1, 1)
+        return last.pts - unit.pts
+
+    def _skip_to(self, position: int) -> None:
+        if self._at is None:
+            self._begin_at(position)
+        else:
+            self._hub.skipped += position - self._at
+        self._at = position
+
+    def _begin_at(self, position: int) -> None:
+        cached = self._tape.read_nowait(position, MAX_UNITS)
+        self._live_at, self._newest = self._tape.end, cached[-1].pts
+        span = cached[-1].pts - cached[0].pts
+        self._factor = min(1.0, CATCH_UP / span) if span else 1.0
+
+    def _drawn_together(self, position: int, unit: AccessUnit) -> AccessUnit:
+        if position >= self._live_at or self._factor == 1.0:
+            return unit
+        return attrs.evolve(unit, pts=int(self._newest - (self._newest - unit.pts) * self._factor))

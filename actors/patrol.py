@@ -1,0 +1,92 @@
+"""The actor of a patrol: visits the cameras of one group in turn, opens each for one picture, and leaves nothing open.
+
+A camera that is open for somebody else gives its picture from there. A round that takes too long is not overlapped:
+the rounds that should have begun meanwhile are skipped, and counted.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import trio
+
+from supervisor.domain import commands as c
+from supervisor.domain.errors import Rejected
+from supervisor.domain.ids import CameraId
+from supervisor.domain.lifecycle import STREAMING, CameraPhase
+from supervisor.domain.state import State
+from supervisor.domain.values import Mode, UseKind
+from supervisor.journal.errors import JournalUnavailable
+
+from .camera import Camera
+from .pictures import Pictures
+from .tools import Tools
+
+logger = logging.getLogger(__name__)
+
+HEAD_START_S = 1.0
+"""The cameras' actors are started at the same time as we are; one that cannot start holds up no other for longer."""
+CLOSED_S = 10.0
+"""A visited camera is waited for so long before the next one is opened."""
+
+
+async def run_patrol(group: str, cameras: Mapping[CameraId, Camera], pictures: Pictures, tools: Tools) -> None:
+    """Visit the cameras of `group` in patrol mode, round after round.
+
+    Cancellation: lets go of the camera that is being visited. Cleanup: the camera's own, by its actor.
+    """
+    kernel = tools.kernel
+    with trio.move_on_after(HEAD_START_S):
+        while not _members(kernel.state, group) <= cameras.keys():
+            await kernel.wait_change(kernel.state.seq)
+    due = trio.current_time()
+    while True:
+        seen: list[CameraId] = []
+        missed: list[CameraId] = []
+        for name in sorted(_members(kernel.state, group)):
+            if name in cameras:
+                took = await _visit(cameras[name], pictures, tools)
+                (seen if took else missed).append(name)
+        patrol = kernel.state.patrol
+        alert = f"patrol/{group}"
+        if missed:
+            kernel.raise_alert(alert, f"the patrol of {group} gets no picture of {', '.join(missed)}")
+        else:
+            kernel.emit(c.ClearAlert(alert))
+        took_s, every_s = trio.current_time() - due, patrol.every_s
+        skipped = int(took_s / every_s)
+        try:
+            kernel.emit(c.ReportPatrol(group, len(seen), tuple(missed), round(took_s, 3), skipped))
+        except JournalUnavailable:
+            logger.warning("a patrol of %s was not recorded, the journal is full", group)
+        due += (skipped + 1) * every_s
+        with trio.move_on_at(due):
+            while kernel.state.patrol == patrol:
+                await kernel.wait_change(kernel.state.seq)
+            due = trio.current_time()
+
+
+def _members(state: State, group: str) -> set[CameraId]:
+    members = (known.settings for known in state.cameras.values())
+    return {known.camera for known in members if known.mode is Mode.PATROL and known.group == group}
+
+
+async def _visit(camera: Camera, pictures: Pictures, tools: Tools) -> bool:
+    """Whether there is a new picture of the camera. Returns when the camera is closed again, or somebody else's."""
+    kernel = tools.kernel
+    try:
+        await pictures.renew(camera, UseKind.PATROL, "patrol", kernel.state.patrol.patience_s)
+        taken = True
+    except (Rejected, JournalUnavailable) as refused:
+        logger.info("patrol: %s", refused)
+        taken = False
+    with trio.move_on_after(CLOSED_S):
+        while _is_closing(camera.name, tools):
+            await kernel.wait_change(kernel.state.seq)
+    return taken
+
+
+def _is_closing(name: CameraId, tools: Tools) -> bool:
+    state = tools.kernel.state
+    known = state.cameras.get(name)
+    wanted = name in state.uses_of_cameras()
+    return known is not None and not wanted and known.phase in (*STREAMING, CameraPhase.QUEUED)

@@ -1,0 +1,112 @@
+"""Which actors run, by name: what reconciling starts and stops, and what the gateway reaches them by."""
+
+from collections.abc import AsyncGenerator, Mapping
+
+import trio
+
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.ids import CameraId, PeerId
+from supervisor.domain.values import CameraSettings, Reason
+from supervisor.gateway import CameraStatistics, Jpeg
+from supervisor.supervision import run_supervised
+
+from .camera import Camera
+from .patrol import run_patrol
+from .peer import Peer
+from .pictures import Pictures
+from .rtc.offer import Offer, parse_offer
+from .sweep import Sweep
+from .tools import Tools
+
+PICTURE_S = 15.0
+"""Whoever asks for a picture waits no longer."""
+MJPEG_INTERVAL_S = 0.5
+
+
+class Registry:
+    """The crew that reconciling directs, and the hands of the gateway."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._cameras: dict[CameraId, Camera] = {}
+        self._peers: dict[PeerId, Peer] = {}
+        self._pictures = Pictures(tools)
+        self._sweep = Sweep(tools, self._cameras.keys)
+        self.find_survivors = self._sweep.find_survivors
+        self.run_sweep = self._sweep.run
+
+    async def run_camera(self, settings: CameraSettings) -> None:
+        """Run one camera with its viewers.
+
+        Cancellation: ends its source and its viewers. Cleanup: theirs; nothing of the camera is left.
+        """
+        name = settings.camera
+        async with trio.open_nursery() as viewers:
+            camera = self._cameras[name] = Camera(settings, self._tools, viewers)
+            camera.want(self._tools.kernel.state.uses_of_cameras().get(name))
+            self._tools.kernel.wake()
+            try:
+                await run_supervised(f"source of {name}", camera.run_source, camera.wait_after_crash)
+            finally:
+                del self._cameras[name]
+                camera.hub.close()
+
+    def reconfigure(self, settings: CameraSettings) -> None:
+        if settings.camera in self._cameras:
+            self._cameras[settings.camera].reconfigure(settings)
+
+    def want(self, camera: CameraId, use: str | None) -> None:
+        if camera in self._cameras:
+            self._cameras[camera].want(use)
+
+    async def run_patrol(self, group: str) -> None:
+        await run_patrol(group, self._cameras, self._pictures, self._tools)
+
+    def stop_peer(self, peer: PeerId, reason: Reason) -> None:
+        if peer in self._peers:
+            self._peers[peer].stop(reason)
+
+    def read_offer(self, text: str) -> Offer:
+        return parse_offer(text)
+
+    async def open_peer(self, camera: CameraId, peer: PeerId, offer: object) -> str:
+        """Start a peer in its camera's nursery; returns the SDP answer."""
+        assert isinstance(offer, Offer)
+        running = self._running(camera)
+        actor = Peer(peer, offer, self._tools)
+
+        async def run(task_status: trio.TaskStatus[str]) -> None:
+            self._peers[peer] = actor
+            try:
+                await actor.run(running.hub, task_status)
+            finally:
+                del self._peers[peer]
+
+        answer: str = await running.viewers.start(run, name=f"peer/{peer}")
+        return answer
+
+    async def take_picture(
+        self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True
+    ) -> Jpeg:
+        if not open_it:
+            return await self._pictures.recall(self._running(camera), max_age_s)
+        return await self._pictures.take(self._running(camera), client, max_age_s, PICTURE_S)
+
+    def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
+        return self._pictures.watch(self._running(camera), client, MJPEG_INTERVAL_S, PICTURE_S)
+
+    async def add_candidates(self, peer: PeerId, fragment: str) -> None:
+        if peer not in self._peers:
+            raise Rejected(Refusal.UNKNOWN, "there is no such viewer, or it has left")
+        self._peers[peer].add_candidates(fragment)
+
+    def _running(self, camera: CameraId) -> Camera:
+        """Raises `Rejected` when there is no such camera, or not yet."""
+        if camera in self._cameras:
+            return self._cameras[camera]
+        if camera in self._tools.kernel.state.cameras:
+            raise Rejected(Refusal.UNAVAILABLE, f"{camera} is only just starting, or stopping", 1.0)
+        raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
+
+    def statistics(self) -> Mapping[CameraId, CameraStatistics]:
+        return {name: camera.hub.statistics() for name, camera in self._cameras.items()}

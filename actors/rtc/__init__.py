@@ -1,0 +1,1 @@
+"""WebRTC. The only folder that may import asyncio, trio_asyncio, aiortc and aioice."""

@@ -1,0 +1,48 @@
+"""The last words of a child: bounded in number and length however much it says, and without secrets."""
+
+from collections import deque
+from collections.abc import Callable
+
+import trio
+
+from supervisor.redact import redact
+
+TAIL_LINES, LINE_LENGTH = 20, 300
+RAW_LENGTH = 4096
+"""Lines are cut to their length only after their secrets are hidden: half a password is one, too."""
+CHUNK = 64 * 1024
+FLOOD = 1024 * 1024
+"""Bytes in a second that are more than anybody has to say."""
+
+
+class StderrTail:
+    """Reads a child's stderr to its end; `on_flood` is called once, when it says too much."""
+
+    def __init__(self, secrets: tuple[str, ...], on_flood: Callable[[], None]) -> None:
+        self._secrets = secrets
+        self._on_flood: Callable[[], None] | None = on_flood
+        self._lines: deque[bytes] = deque(maxlen=TAIL_LINES)
+        self._rest = b""
+        self._second, self._said = 0, 0
+        self.finished = trio.Event()
+
+    async def read(self, stream: trio.abc.ReceiveStream) -> None:
+        """Read until the stream ends. Cancellation: at any time; what has been read is kept."""
+        while chunk := await stream.receive_some(CHUNK):
+            self._measure(len(chunk))
+            *lines, rest = (self._rest + chunk).replace(b"\r", b"\n").rsplit(b"\n", TAIL_LINES + 1)
+            self._lines.extend(line[:RAW_LENGTH] for line in lines[-TAIL_LINES:] if line.strip())
+            self._rest = rest[:RAW_LENGTH]
+        self.finished.set()
+
+    def lines(self) -> tuple[str, ...]:
+        kept = [*self._lines, self._rest] if self._rest.strip() else list(self._lines)
+        return tuple(redact(line.decode(errors="replace"), self._secrets)[:LINE_LENGTH] for line in kept[-TAIL_LINES:])
+
+    def _measure(self, size: int) -> None:
+        second = int(trio.current_time())
+        self._said = size if second != self._second else self._said + size
+        self._second = second
+        if self._said > FLOOD and self._on_flood is not None:
+            self._on_flood()
+            self._on_flood = None

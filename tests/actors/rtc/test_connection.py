@@ -1,0 +1,247 @@
+"""The WebRTC end of a viewer, against a real one: pictures arrive, every end has its reason, and nothing is left."""
+
+import gc
+import os
+import random
+from collections.abc import Callable
+
+import attrs
+import pytest
+import trio
+import trio_asyncio
+
+from actors.hub import CLOCK_RATE, Hub
+from actors.rtc import connection
+from actors.rtc.connection import run_connection
+from actors.rtc.offer import Candidate, parse_offer
+from supervisor.clock import SystemClock
+from supervisor.domain.values import Reason
+from tests.kit.media import FPS, access_units
+from tests.kit.processes import descriptors, thread_names, wait_until
+from tests.kit.viewer import open_viewer
+
+
+@attrs.define
+class Notes:
+    """A witness that writes down what it is told."""
+
+    answer: str = ""
+    heard_of: list[str] = attrs.field(factory=list)
+    on_answer: Callable[[], None] = lambda: None
+
+    def answered(self, answer: str) -> None:
+        self.answer = answer
+        self.on_answer()
+
+    def connected(self) -> None:
+        self.heard_of.append("connected")
+
+    def silent(self, seconds: float) -> None:
+        self.heard_of.append("silent")
+
+    def heard(self, seconds: float) -> None:
+        self.heard_of.append("heard")
+
+
+@attrs.define
+class Server:
+    notes: Notes
+    hub: Hub
+    scope: trio.CancelScope
+    reason: Reason | None = None
+    done: trio.Event = attrs.field(factory=trio.Event)
+
+    async def play(self) -> None:
+        """A camera that works."""
+        self.hub.begin()
+        index = 0
+        while True:
+            self.hub.publish(access_units()[index % 40], index * CLOCK_RATE // FPS)
+            index += 1
+            await trio.sleep(1 / FPS / 4)
+
+
+async def serve(nursery: trio.Nursery, offer: str, disconnected_after_s: float = 20.0) -> Server:
+    """Run the server's end in `nursery`; returns once it has answered."""
+    server = Server(Notes(), Hub(SystemClock()), trio.CancelScope())
+    _, candidates = trio.open_memory_channel[Candidate](1)
+
+    async def run(task_status: trio.TaskStatus[None]) -> None:
+        server.notes.on_answer = task_status.started
+        with server.scope:
+            server.reason = await run_connection(
+                parse_offer(offer), server.hub.subscribe().receive, candidates, server.notes,
+                ice_servers=(), disconnected_after_s=disconnected_after_s,
+            )  # fmt: skip
+        server.done.set()
+
+    await nursery.start(run)
+    return server
+
+
+async def test_pictures_arrive_and_the_source_may_be_replaced() -> None:
+    """Another size, after a pause, over the same connection and without a new offer; then the viewer leaves."""
+    async with trio.open_nursery() as nursery:
+        async with open_viewer() as viewer:
+            server = await serve(nursery, viewer.offer)
+            await viewer.accept(server.notes.answer)
+            async with trio.open_nursery() as source:
+                source.start_soon(server.play)
+                await viewer.wait_frames(20)
+                source.cancel_scope.cancel()
+            server.hub.begin()
+            for index in range(20):
+                server.hub.publish(access_units(96, 64)[index], index * CLOCK_RATE // FPS)
+            await viewer.wait_frames(5)
+            assert viewer.sizes == {(64, 64), (96, 64)}
+            assert server.notes.heard_of == ["connected"]
+        with trio.fail_after(10):
+            await server.done.wait()
+        assert server.reason is not None
+        assert server.reason.code == "left"
+
+
+async def test_a_viewer_that_falls_silent_is_noticed_and_then_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends no report any more: said after a while, ended after `disconnected_after`; heard again in between."""
+    monkeypatch.setattr(connection, "SILENT_AFTER_S", 2.0)
+    async with trio.open_nursery() as nursery, open_viewer() as viewer:
+        server = await serve(nursery, viewer.offer, disconnected_after_s=4.0)
+        await viewer.accept(server.notes.answer)
+        nursery.start_soon(server.play)
+        await viewer.wait_frames(5)
+        receiver = viewer.pc.getReceivers()[0]
+        stock = receiver.transport._send_rtp
+
+        async def mute(data: bytes) -> None:
+            return
+
+        receiver.transport._send_rtp = mute
+        await wait_until(lambda: "silent" in server.notes.heard_of, 10)
+        receiver.transport._send_rtp = stock
+        await wait_until(lambda: "heard" in server.notes.heard_of, 10)
+        receiver.transport._send_rtp = mute
+        with trio.fail_after(15):
+            await server.done.wait()
+        assert server.reason is not None
+        assert server.reason.code == "lost"
+        assert server.notes.heard_of == ["connected", "silent", "heard", "silent"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_viewer_is_told_when_its_connection_is_ended() -> None:
+    """Cancelled, the connection still says goodbye, so that the other end need not find out by itself."""
+    async with trio.open_nursery() as nursery, open_viewer() as viewer:
+        server = await serve(nursery, viewer.offer)
+        await viewer.accept(server.notes.answer)
+        nursery.start_soon(server.play)
+        await viewer.wait_frames(3)
+        server.scope.cancel()
+        await wait_until(lambda: viewer.pc.connectionState == "closed", 5)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_viewer_that_never_connects_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_S", 1.0)
+    async with trio.open_nursery() as nursery:
+        async with open_viewer() as viewer:
+            server = await serve(nursery, viewer.offer.replace("a=candidate", "a=x-candidate"))
+            with trio.fail_after(5):
+                await server.done.wait()
+        assert server.reason is not None
+        assert server.reason.code == "never-connected"
+        assert server.notes.heard_of == []
+
+
+@pytest.mark.parametrize("place", ["a callback", "a task", "a datagram"])
+async def test_what_crashes_in_one_viewers_loop_ends_that_viewer_alone(place: str) -> None:
+    """A bug among asyncio's own callbacks and tasks comes out as one exception, of one connection."""
+
+    async with trio.open_nursery() as nursery, open_viewer() as viewer:
+        good = await serve(nursery, viewer.offer)
+        await viewer.accept(good.notes.answer)
+        nursery.start_soon(good.play)
+        await viewer.wait_frames(3)
+        crashes: list[BaseException] = []
+        async with trio.open_nursery() as other:
+            other.start_soon(crash, other, viewer.offer, place, crashes)
+        assert [type(error) for error in crashes] == [ZeroDivisionError]
+        await viewer.wait_frames(10)
+        nursery.cancel_scope.cancel()
+
+
+async def crash(nursery: trio.Nursery, offer: str, place: str, crashes: list[BaseException]) -> None:
+    """Serve a viewer, and let its loop crash as soon as it has answered."""
+
+    def boom(*_: object) -> None:
+        raise ZeroDivisionError(place)
+
+    async def async_boom() -> None:
+        boom()
+
+    notes = Notes()
+
+    def plant() -> None:
+        loop = trio_asyncio.current_loop.get()
+        if place == "a callback":
+            loop.call_soon(boom)
+        elif place == "a task":
+            loop.create_task(async_boom())
+        else:
+            (protocol, *_) = [t.get_protocol() for t in gc.get_objects() if _is_endpoint(t, loop)]
+            protocol.datagram_received = boom
+            protocol.transport.sendto(b"x", protocol.transport.get_extra_info("sockname"))
+
+    notes.on_answer = plant
+    _, candidates = trio.open_memory_channel[Candidate](1)
+    try:
+        with trio.fail_after(10):
+            await run_connection(
+                parse_offer(offer), Hub(SystemClock()).subscribe().receive, candidates, notes,
+                ice_servers=(), disconnected_after_s=20.0,
+            )  # fmt: skip
+    except* ZeroDivisionError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        crashes.append(error)
+
+
+def _is_endpoint(thing: object, loop: object) -> bool:
+    return type(thing).__name__ == "_SelectorDatagramTransport" and getattr(thing, "_loop", None) is loop
+
+
+async def test_three_hundred_connections_cut_at_any_moment_leave_nothing() -> None:
+    """Cancelled after a random number of steps of the scheduler: no descriptor, thread or asyncio task stays."""
+    rng = random.Random(4)
+    async with open_viewer() as viewer:
+        offer = viewer.offer
+    before = _held()
+
+    async def cut_short(steps: int) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def run() -> None:
+                _, candidates = trio.open_memory_channel[Candidate](1)
+                await run_connection(
+                    parse_offer(offer), Hub(SystemClock()).subscribe().receive, candidates, Notes(),
+                    ice_servers=(), disconnected_after_s=20.0,
+                )  # fmt: skip
+
+            nursery.start_soon(run)
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+
+    for _ in range(100):
+        async with trio.open_nursery() as three:
+            for _ in range(3):
+                three.start_soon(cut_short, rng.randrange(200))
+    gc.collect()
+    after = _held()
+    assert after == before
+
+
+def _held() -> tuple[int, int, int]:
+    loops = [thing for thing in gc.get_objects() if isinstance(thing, trio_asyncio._base.BaseTrioEventLoop)]
+    open_loops = sum(not loop.is_closed() for loop in loops)
+    return len(descriptors(os.getpid())), len(thread_names(os.getpid())), open_loops

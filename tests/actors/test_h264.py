@@ -1,0 +1,65 @@
+"""H.264 as far as it must be known; and nothing that can be sent breaks it."""
+
+import random
+
+import pytest
+
+from actors.h264 import (
+    IDR,
+    PPS,
+    SPS,
+    BitstreamError,
+    join_annexb,
+    nal_type,
+    parse_avcc,
+    picture_size,
+    split_annexb,
+    split_avcc,
+)
+from tests.kit.media import access_units
+
+
+def test_start_codes_of_three_and_four_bytes() -> None:
+    stream = b"\x00\x00\x00\x01\x67ab\x00\x00\x01\x68c\x00\x00\x00\x01\x65de\x00\x00"
+    assert list(split_annexb(stream)) == [b"\x67ab", b"\x68c", b"\x65de"]
+    assert list(split_annexb(b"no start code")) == []
+    assert list(split_annexb(b"")) == []
+
+
+def test_joining_and_splitting_are_inverse() -> None:
+    units = list(access_units()[0])
+    assert list(split_annexb(join_annexb(units))) == units
+    assert {SPS, PPS, IDR} <= {nal_type(unit) for unit in units}
+
+
+@pytest.mark.parametrize("size", [(64, 64), (640, 360), (1280, 720), (1920, 1080), (176, 144), (1366, 768)])
+def test_the_size_of_a_picture_is_read_from_its_sps(size: tuple[int, int]) -> None:
+    """Also where the picture is no multiple of 16, so that cropping counts."""
+    sps = next(unit for unit in access_units(*size, count=1)[0] if nal_type(unit) == SPS)
+    assert picture_size(sps) == size
+
+
+def test_a_length_that_leads_out_of_the_sample_is_refused() -> None:
+    with pytest.raises(BitstreamError, match="9 bytes in a sample with 2 left"):
+        list(split_avcc(b"\x00\x00\x00\x09ab", 4))
+
+
+def test_garbage_ends_in_an_error_that_is_ours() -> None:
+    """Twenty thousand hostile inputs: an answer or a `BitstreamError`, nothing else."""
+    rng = random.Random(1)
+    sps = next(unit for unit in access_units()[0] if nal_type(unit) == SPS)
+    for _ in range(5000):
+        noise = rng.randbytes(rng.randrange(40))
+        damaged = bytearray(sps)
+        damaged[rng.randrange(1, len(sps))] ^= 1 << rng.randrange(8)
+        for parse in (
+            lambda n=noise: list(split_annexb(n)),
+            lambda n=noise: list(split_avcc(n, 1 + len(n) % 4)),
+            lambda n=noise: parse_avcc(b"\x01" + n),
+            lambda d=bytes(damaged): picture_size(d),
+            lambda n=noise: picture_size(b"\x67\x64\x00\x1f" + n),
+        ):
+            try:
+                parse()
+            except BitstreamError:
+                continue

@@ -1,0 +1,204 @@
+"""The hub: nobody waits for a viewer, every viewer starts at a key frame, and time goes on."""
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.h264 import SPS, nal_type, split_annexb
+from actors.hub import CATCH_UP, CLOCK_RATE, MAX_UNITS, AccessUnit, Hub, Subscription
+from supervisor.clock import TrioClock
+from supervisor.domain.values import Picture
+from tests.kit.media import FPS, access_units, without_sets
+
+TICK = CLOCK_RATE // FPS
+
+
+@attrs.define
+class HandClock:
+    """A clock that moves when it is told to."""
+
+    now_ns: int = 1_000_000_000
+
+    def wall_ns(self) -> int:
+        return self.now_ns
+
+    def mono_ns(self) -> int:
+        return self.now_ns
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def hub(clock: HandClock) -> Hub:
+    hub = Hub(clock)
+    hub.begin()
+    return hub
+
+
+def play(hub: Hub, first: int, last: int, pts: int = 0) -> None:
+    """Publish the pictures from `first` up to, but without, `last`."""
+    for index in range(first, last):
+        hub.publish(access_units()[index % 40], pts + index * TICK)
+
+
+async def take(subscription: Subscription, count: int) -> list[AccessUnit]:
+    with trio.fail_after(1):
+        return [await subscription.receive() for _ in range(count)]
+
+
+async def test_a_viewer_starts_at_the_newest_key_frame_with_its_parameter_sets(hub: Hub) -> None:
+    play(hub, 0, 27)
+    first, *_ = await take(hub.subscribe(), 7)
+    assert first.key
+    assert nal_type(next(split_annexb(first.data))) == SPS
+    assert hub.picture == Picture("h264", 64, 64)
+
+
+async def test_the_cached_pictures_are_drawn_together(hub: Hub) -> None:
+    """A new viewer catches up within 300 ms of picture time, in order, and then sees the stream's own times."""
+    play(hub, 0, 18)
+    subscription = hub.subscribe()
+    cached = await take(subscription, 18)
+    times = [unit.pts for unit in cached]
+    assert times == sorted(set(times))
+    assert times[-1] - times[0] <= CATCH_UP
+    play(hub, 18, 20)
+    live = await take(subscription, 2)
+    assert [live[0].pts - times[-1], live[1].pts - live[0].pts] == [TICK, TICK]
+
+
+async def test_a_slow_viewer_skips_to_a_key_frame_and_it_is_counted(hub: Hub) -> None:
+    """The others get every picture; the slow one gets a beginning it can decode, and no delay that grows."""
+    quick, slow = hub.subscribe(), hub.subscribe()
+    play(hub, 0, 1)
+    await take(quick, 1)
+    await take(slow, 1)
+    for index in range(1, 70):
+        play(hub, index, index + 1)
+        await take(quick, 1)
+    (unit,) = await take(slow, 1)
+    assert unit.key
+    assert hub.skipped > 0
+    rest = await take(slow, 9)
+    assert rest[-1].pts - unit.pts == 9 * TICK
+
+
+async def test_a_viewer_too_far_behind_skips_although_nothing_was_dropped(hub: Hub) -> None:
+    """Long groups of pictures are kept whole; who is seconds behind does not show them seconds late."""
+    subscription = hub.subscribe()
+    play(hub, 0, 1)
+    await take(subscription, 1)
+    play(hub, 1, 39)
+    (unit,) = await take(subscription, 1)
+    assert (unit.key, hub.skipped) == (True, 19)
+
+
+async def test_a_viewer_a_little_behind_misses_nothing(hub: Hub) -> None:
+    """The end of the group before a key frame is still there for who has not quite read it."""
+    subscription = hub.subscribe()
+    play(hub, 0, 18)
+    await take(subscription, 18)
+    play(hub, 18, 23)
+    assert [unit.key for unit in await take(subscription, 5)] == [False, False, True, False, False]
+    assert hub.skipped == 0
+
+
+async def test_the_source_may_die_and_return(hub: Hub, clock: HandClock) -> None:
+    """The same subscription goes on, at a key frame of the new connection, with times that went on meanwhile."""
+    subscription = hub.subscribe()
+    play(hub, 0, 5)
+    before = (await take(subscription, 5))[-1]
+    clock.now_ns += 20_000_000_000
+    hub.begin()
+    hub.publish(access_units()[7], 123_456)
+    play(hub, 20, 23, pts=9_000_000)
+    after = await take(subscription, 3)
+    assert [unit.key for unit in after] == [True, False, False]
+    assert abs((after[0].pts - before.pts) - 20 * CLOCK_RATE) < CLOCK_RATE
+
+
+@pytest.mark.parametrize("leap", [-3_000_000, 50_000_000], ids=["back", "far ahead"])
+async def test_leaps_of_the_sources_time_are_no_leaps_of_ours(hub: Hub, leap: int) -> None:
+    subscription = hub.subscribe()
+    play(hub, 0, 10)
+    play(hub, 10, 20, pts=leap)
+    times = [unit.pts for unit in await take(subscription, 20)]
+    assert times == sorted(set(times))
+    assert times[-1] - times[0] < 10 * CLOCK_RATE
+
+
+async def test_key_frames_without_parameter_sets_get_the_remembered_ones(hub: Hub) -> None:
+    play(hub, 0, 20)
+    hub.publish(without_sets(access_units()[20]), 20 * TICK)
+    (unit,) = await take(hub.subscribe(), 1)
+    kinds = [nal_type(nal) for nal in split_annexb(unit.data)]
+    assert kinds[0] == SPS
+    assert kinds.count(SPS) == 1
+
+
+async def test_what_cannot_be_shown_is_not_kept(hub: Hub) -> None:
+    """Before the first key frame, or without parameter sets, there is nothing for a viewer."""
+    hub.publish(access_units()[3], 0)
+    hub.publish(without_sets(access_units()[0]), TICK)
+    assert hub.picture is None
+    assert hub.newest_key() is None
+    with trio.move_on_after(0.01) as patience:
+        await hub.subscribe().receive()
+    assert patience.cancelled_caught
+
+
+async def test_a_new_size_is_a_new_picture(hub: Hub) -> None:
+    play(hub, 0, 3)
+    hub.publish(access_units(96, 64)[0], 3 * TICK)
+    assert hub.picture == Picture("h264", 96, 64)
+
+
+async def test_a_stream_that_never_sends_another_key_frame_stays_bounded(hub: Hub) -> None:
+    play(hub, 0, 1)
+    for index in range(1, 2 * MAX_UNITS):
+        hub.publish(access_units()[1], index * TICK)
+    assert hub.newest_key() is None
+    assert hub._tape.end - hub._tape.start < MAX_UNITS
+
+
+async def test_the_bytes_that_are_kept_are_bounded_too(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.hub.MAX_BYTES", 20_000)
+    play(hub, 0, 1)
+    for index in range(1, 200):
+        hub.publish([b"\x41" + bytes(999)], index * TICK)
+    kept = hub._tape.read_nowait(hub._tape.start, MAX_UNITS)
+    assert 10_000 < sum(len(unit.data) for unit in kept) <= 20_000
+
+
+async def test_rates_are_of_the_last_two_seconds(hub: Hub, clock: HandClock) -> None:
+    for index in range(40):
+        clock.now_ns += 100_000_000
+        play(hub, index, index + 1)
+    assert hub.statistics().fps == pytest.approx(10, rel=0.1)
+    clock.now_ns += 5_000_000_000
+    statistics = hub.statistics()
+    assert (statistics.fps, statistics.bitrate, statistics.last_frame_age_s) == (0.0, 0, 5.0)
+
+
+async def test_silence_is_noticed(autojump_clock: MockClock) -> None:
+    hub = Hub(TrioClock())
+    hub.begin()
+    play(hub, 0, 1)
+    began = trio.current_time()
+    assert await hub.wait_silence(6.0, 6.0) == 6.0
+    assert trio.current_time() - began == pytest.approx(6.0)
+
+
+async def test_a_gap_that_shrinks_does_not_make_a_wait_negative(autojump_clock: MockClock) -> None:
+    """A camera of rare pictures sends a burst, and then falls silent."""
+    hub = Hub(TrioClock())
+    hub.begin()
+    for index in range(30):
+        play(hub, index, index + 1)
+        await trio.sleep(2 if index < 20 else 0.01)
+    await trio.sleep(4)
+    assert await hub.wait_silence(2.0, 5.0) is not None

@@ -1,0 +1,58 @@
+"""A child's last words: bounded, without secrets, and a flood of them is noticed."""
+
+import pytest
+import trio
+from trio.testing import MockClock, memory_stream_one_way_pair
+
+from actors.stderr_tail import CHUNK, FLOOD, LINE_LENGTH, TAIL_LINES, StderrTail
+
+SECRET = "hunter2"
+
+
+async def tail_of(*chunks: bytes, pause_s: float = 0.0) -> tuple[tuple[str, ...], int]:
+    """What is kept of these chunks, and how often a flood was reported."""
+    floods: list[None] = []
+    send, receive = memory_stream_one_way_pair()
+    tail = StderrTail((SECRET,), lambda: floods.append(None))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tail.read, receive)
+        for chunk in chunks:
+            await send.send_all(chunk)
+            await trio.sleep(pause_s)
+        send.close()
+    assert tail.finished.is_set()
+    return tail.lines(), len(floods)
+
+
+async def test_the_last_lines_are_kept(autojump_clock: MockClock) -> None:
+    lines, _ = await tail_of(*(f"line {number}\n".encode() for number in range(1000)))
+    assert lines == tuple(f"line {number}" for number in range(1000 - TAIL_LINES, 1000))
+
+
+async def test_a_line_may_come_in_pieces_and_without_an_end(autojump_clock: MockClock) -> None:
+    assert (await tail_of(b"so", b"me\rwor", b"ds", pause_s=1))[0] == ("some", "words")
+
+
+@pytest.mark.parametrize("before", [0, LINE_LENGTH - 3, CHUNK - 3, CHUNK + 3])
+async def test_no_half_of_a_secret_is_kept(autojump_clock: MockClock, before: int) -> None:
+    """Wherever lines and chunks are cut."""
+    text = b"x" * before + SECRET.encode() + b" and more\n" + b"y" * CHUNK + b"\n" + SECRET.encode()
+    lines, _ = await tail_of(text)
+    assert lines
+    assert not any(part in "".join(lines) for part in ("hun", "nter"))
+    assert max(map(len, lines)) <= LINE_LENGTH
+
+
+async def test_of_an_endless_line_the_beginning_is_kept(autojump_clock: MockClock) -> None:
+    lines, _ = await tail_of(b"the beginning " + b"x" * CHUNK, b"y" * CHUNK, SECRET.encode() * 3)
+    assert [line[:14] for line in lines] == ["the beginning "]
+
+
+async def test_a_flood_is_reported_once(autojump_clock: MockClock) -> None:
+    assert (await tail_of(*[b"complaint\n" * 1000] * 500))[1] == 1
+
+
+async def test_much_in_a_long_time_is_no_flood(autojump_clock: MockClock) -> None:
+    chunk = b"complaint\n" * 5000
+    assert (await tail_of(*[chunk] * 100, pause_s=0.2)) == ((("complaint",) * TAIL_LINES), 0)
+    assert len(chunk) * 100 > FLOOD
