@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { pictureName } from "../../../web/dashboard/format.js";
+import { alertsOf } from "../../../web/dashboard/panels/alerts.js";
+import { budget } from "../../../web/dashboard/panels/devices.js";
+import { KEPT, NOBODY, remember } from "../../../web/dashboard/panels/ended.js";
+import { describe, tells } from "../../../web/dashboard/panels/overlay.js";
+import { arrange, COLUMNS, counts, press } from "../../../web/dashboard/panels/process-order.js";
+import { viewersOf } from "../../../web/dashboard/panels/viewers.js";
+import { peerOf } from "../../../web/dashboard/player/whep.js";
+
+const process = (id, more = {}) => ({ id, camera: "front", purpose: "source", state: "running", pid: 7, parent: 1, age_s: 5, arguments: ["a"], ...more });
+const ids = (list) => list.map(({ id }) => id).join("");
+
+test("processes stand in any column's order, both ways, and what does not die on top of each", () => {
+  const list = [process("a", { age_s: 9 }), process("b", { age_s: 1, pid: null }), process("c", { state: "unkillable", age_s: 5 })];
+  assert.equal(ids(arrange(list, { by: "age", down: true })), "cab");
+  assert.equal(ids(arrange(list, { by: "age", down: false })), "cba");
+  assert.equal(ids(arrange(list, { by: "pid", down: true })), "cba", "one without a pid yet is the newest");
+  for (const by of COLUMNS) for (const down of [true, false]) assert.equal(arrange(list, { by, down })[0].id, "c", by);
+  assert.equal(ids(list), "abc", "the list given is not changed");
+});
+
+test("pressing a column sorts by it, pressing it again turns it round; age begins with the oldest", () => {
+  const first = press({ by: "pid", down: false }, "age");
+  assert.deepEqual([first, press(first, "age")], [{ by: "age", down: true }, { by: "age", down: false }]);
+  assert.deepEqual(press(first, "camera"), { by: "camera", down: false });
+});
+
+test("processes are counted for each camera", () => {
+  assert.deepEqual(counts([process("a", { camera: "yard" }), process("b"), process("c")]), [["front", 2], ["yard", 1]]);
+  assert.deepEqual(counts([]), []);
+});
+
+const event = (seq, type, body) => ({ seq, type, time: "2026-11-22T06:00:00.000Z", body: { child: "c1", camera: "front", ...body } });
+const reason = (fault = "none") => ({ code: "x", text: "because", fault });
+
+test("an ended child is remembered with what its earlier events told of it", () => {
+  const life = [event(1, "ChildStarting", { purpose: "source" }), event(2, "ChildStarted", { pid: 42 })];
+  const begun = remember(NOBODY, life);
+  const end = event(3, "ChildEnded", { reason: reason("temporary"), signal: "SIGKILL", exit_code: null, stderr_tail: ["ow"] });
+  const [{ pid, purpose, how, why, troubled, words }] = remember(begun, [end]).ended;
+  assert.deepEqual([pid, purpose, how, why, troubled, words], [42, "source", "ended by SIGKILL", "because", true, ["ow"]]);
+  assert.deepEqual([NOBODY.ended.length, NOBODY.alive.size, begun.ended.length], [0, 0, 0]);
+});
+
+test("how a child ended is said in words", () => {
+  const how = (type, more) => remember(NOBODY, [event(1, type, { reason: reason("temporary"), signal: null, exit_code: 0, ...more })]).ended[0].how;
+  assert.equal(how("ChildEnded", { exit_code: 8 }), "exited with 8");
+  assert.equal(how("ChildEnded", { exit_code: null }), "did not start");
+  assert.equal(how("ChildEnded", { signal: "SIGTERM", reason: reason() }), "ended as asked");
+  assert.equal(how("ChildAbandoned", {}), "left behind");
+});
+
+test("the memory of the ended is bounded and its newest comes first; other events leave no trace in it", () => {
+  const many = Array.from({ length: 50 }, (_, seq) => event(seq, "ChildEnded", { child: `c${seq}`, reason: reason(), exit_code: 0 }));
+  const memory = remember(NOBODY, [...many, { seq: 99, type: "CameraLive", body: { camera: "front" } }]);
+  assert.deepEqual([memory.ended.length, memory.ended[0].seq, memory.alive.size], [KEPT, 49, 0]);
+});
+
+test("a device says how many of how many, and who said so", () => {
+  const device = (max_connections, configured) => budget({ max_connections, configured, holders: [{}] });
+  assert.deepEqual(device(2, 2), { used: "1 of 2 connections", said: "2 configured" });
+  assert.deepEqual(device(1, 2), { used: "1 of 1 connection", said: "2 configured, it refused more than 1" });
+  assert.deepEqual(device(1, null), { used: "1 of 1 connection", said: "it refused more than 1" });
+  assert.deepEqual(device(null, null), { used: "1 connection", said: "nobody has said how many it serves" });
+});
+
+test("who is sent still pictures is a viewer, who takes a picture is none", () => {
+  const use = (id, kind) => ({ id, kind, camera: "front", client: "c", since: "2026-11-22T06:00:00Z" });
+  const viewers = viewersOf({ peers: [{ id: "p", state: "connected" }], uses: [use("m", "mjpeg"), use("s", "snapshot"), use("t", "patrol")] });
+  assert.deepEqual(viewers.map(({ id, state }) => [id, state]), [["p", "connected"], ["m", "still pictures"]]);
+});
+
+test("alerts are picked from the parts of health", () => {
+  const parts = [{ part: "journal", reason: "writes" }, { part: "alert/stderr/gate", reason: "look here" }];
+  assert.deepEqual(alertsOf({ parts }), [{ name: "stderr/gate", text: "look here" }]);
+  assert.deepEqual(alertsOf(undefined), []);
+});
+
+const seen = { player: { name: "live", reason: null }, dueAt: null, paused: false, agreed: true, pictured: true, now: 60_000, localNow: 0 };
+
+test("a stalled camera says how long nothing has come, over a picture that stays", () => {
+  const camera = { state: "stalled", since: new Date(59_000).toISOString(), reason: reason() };
+  const view = describe({ ...seen, camera, heardAt: 48_500 });
+  assert.deepEqual([view.tone, view.title], ["note", "Nothing has come for 11 s"]);
+  assert.equal(describe({ ...seen, camera }).title, "Nothing has come for 1 s");
+});
+
+test("a queued camera says who has the places", () => {
+  const taken = { code: "queued", text: "waits for a connection to hall, which serves 1; taken by door (live)", fault: "none" };
+  const view = describe({ ...seen, camera: { state: "queued", reason: taken } });
+  assert.deepEqual([view.tone, view.detail.includes("taken by door")], ["queued", true]);
+  const atRest = describe({ ...seen, agreed: false, resting: true, camera: { state: "queued", reason: taken } });
+  assert.deepEqual([atRest.tone, atRest.detail.includes("taken by door")], ["rest", true]);
+});
+
+test("what a camera waited for before it was opened is no reason any more; what it was lost for is", () => {
+  assert.equal(tells({ state: "connecting", reason: reason() }), false);
+  assert.equal(tells({ state: "connecting", reason: reason("temporary") }), true);
+  assert.equal(tells({ state: "live", reason: null }), false);
+});
+
+test("at rest the age of the last picture is said, but trouble comes first", () => {
+  const rest = { ...seen, agreed: false, resting: true };
+  const camera = { state: "idle", reason: { ...reason(), code: "unused" } };
+  assert.equal(describe({ ...rest, camera, takenAt: 0 }).title, "Picture of 1 min ago");
+  assert.equal(describe({ ...rest, camera }).title, "No picture yet");
+  assert.equal(describe({ ...rest, camera: { state: "failed", reason: reason("fatal") } }).tone, "failed");
+});
+
+test("a connection that an operator ended says so until play is pressed", () => {
+  const kicked = { ...seen, camera: { state: "live" }, agreed: false, paused: true, ended: "an operator ended this connection" };
+  assert.equal(describe(kicked).title, "An operator ended this connection.");
+  assert.equal(describe({ ...kicked, agreed: true }), null);
+});
+
+test("still pictures are called what they are", () => {
+  const view = describe({ ...seen, player: { name: "retrying", reason: "r" }, camera: { state: "live" }, fallsBack: true });
+  assert.deepEqual([view.tone, view.title.startsWith("Still pictures only")], ["note", true]);
+});
+
+test("a saved picture is named after its camera and its second", () => {
+  assert.equal(pictureName("front", "2026-11-22T06:01:02.345Z"), "front-2026-11-22T06-01-02Z.jpg");
+});
+
+test("a connection's name is told from its Location, and the owner's secret is not part of it", () => {
+  assert.equal(peerOf("http://127.0.0.1:8620/whep/front/ab12.s3cr3t"), "ab12");
+});

@@ -1,0 +1,47 @@
+"""The page's own tests, in Node's runner, and what the page and the server must agree on."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from supervisor.domain.lifecycle import CameraPhase
+from tests.conftest import require
+from web.dashboard import FOLDER
+
+
+def test_the_pages_modules_pass_their_tests() -> None:
+    """The player's state machine on all pairs, and the other modules that only compute."""
+    require(None if shutil.which("node") else "no node on the PATH (Debian package nodejs)")
+    here = Path(__file__).parent / "dashboard"
+    done = subprocess.run(["node", "--test", *here.glob("*.test.mjs")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_nothing_comes_from_another_host() -> None:
+    for path in FOLDER.rglob("*"):
+        if path.suffix in (".js", ".html", ".css"):
+            found = re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}", path.read_text())
+            assert [url for url in found if "www.w3.org" not in url] == [], path
+
+
+@pytest.mark.parametrize("phase", [p for p in CameraPhase if p is not CameraPhase.REMOVED])
+def test_every_state_of_a_camera_has_its_looks(phase: CameraPhase) -> None:
+    """A state that the page does not know would be shown without a colour and a shape."""
+    assert phase.value in (FOLDER / "styles" / "tile.css").read_text()
+    assert f'id="icon-{phase.value}"' in (FOLDER / "index.html").read_text()
+
+
+def test_the_light_theme_is_the_same_for_who_chose_it_and_for_whose_system_did() -> None:
+    """It has to be written twice; a colour that is only in one of them is the dark theme's on paper."""
+    text = (FOLDER / "styles" / "tokens.css").read_text()
+    chosen, preferred = (
+        text.partition(start)[2].partition("}")[0] for start in ('[data-theme="light"]', ":not([data-theme])")
+    )
+    assert colours(chosen) == colours(preferred) != {}
+
+
+def colours(block: str) -> dict[str, str]:
+    return dict(re.findall(r"(--[\w-]+): ([^;]+);", block))

@@ -1,0 +1,186 @@
+"""Pictures over HTTP: what comes with them, what is refused, and that whoever has gone watches no more."""
+
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from supervisor.domain.ids import CameraId
+from supervisor.domain.values import Limits
+from supervisor.gateway import Jpeg
+from tests.kit.domain import GATE
+from tests.kit.http import request
+from tests.kit.processes import wait_until
+from tests.kit.site import Site, open_site
+from web import serve
+from web.app import WebSettings, create_app
+from web.sockets import Sockets
+
+SNAPSHOT, STREAM = f"/cameras/{GATE}/snapshot.jpg", f"/cameras/{GATE}/stream.mjpeg"
+
+
+async def test_a_snapshot_says_how_old_it_is() -> None:
+    async with open_site() as site:
+        answer = await site.get(SNAPSHOT)
+        assert (answer.status, answer.body, answer.headers["Content-Type"]) == (200, b"a picture", "image/jpeg")
+        assert (answer.headers["Age"], answer.headers["X-Picture-Age"]) == ("1", "1.500")
+        assert answer.headers["X-Picture-Time"] == "1970-01-01T00:00:01.000Z"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_who_asks_says_how_old_it_may_be() -> None:
+    async with open_site() as site:
+        assert (await site.get(f"{SNAPSHOT}?max_age=0.25")).headers["X-Picture-Age"] == "0.250"
+
+
+async def test_without_a_cached_picture_the_answer_is_404_and_says_so() -> None:
+    async with open_site(GATE) as site:
+        assert (await site.get("/cameras/gate/snapshot.jpg?cached")).status == 200
+        site.hands.pictured = False
+        missing = await site.get("/cameras/gate/snapshot.jpg?cached")
+        assert (missing.status, missing.json["detail"]) == (404, "there is no picture of gate yet")
+        assert (await site.get("/cameras/gate/snapshot.jpg")).status == 200
+
+
+@pytest.mark.parametrize("value", ["", "x", "-1", "nan", "inf", "86401", "1e9"])
+async def test_an_age_that_is_no_number_of_seconds_is_refused(value: str) -> None:
+    async with open_site() as site:
+        answer = await site.get(f"{SNAPSHOT}?max_age={value}")
+        assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+        assert "max_age must be seconds from 0 to 86400" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("name", ["snapshot.jpg", "stream.mjpeg"])
+async def test_no_camera_no_picture(name: str) -> None:
+    """One that is unknown, and one that is known to give none for now."""
+    async with open_site() as site:
+        unknown = await site.get(f"/cameras/nobody/{name}")
+        assert (unknown.status, unknown.json["type"]) == (404, "urn:banken:problem:unknown")
+        site.hands.answers = False
+        answer = await site.get(f"/cameras/{GATE}/{name}")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+        assert answer.json["detail"] == "gate is waiting: connection refused"
+        assert not site.core.kernel.state.uses
+
+
+@asynccontextmanager
+async def watch(site: Site, more: bytes = b"", room: int | None = None) -> AsyncIterator[trio.SocketStream]:
+    """A client that has asked for the stream, and then for `more`; `room` bounds what the kernel takes in for it."""
+    client = trio.socket.socket()
+    if room is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+    await client.connect(("127.0.0.1", site.port))
+    async with trio.SocketStream(client) as stream:
+        await stream.send_all(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + more)
+        await wait_until(lambda: site.core.kernel.state.uses, what="the use of who watches")
+        yield stream
+
+
+async def read_to(stream: trio.SocketStream, mark: bytes, count: int = 1) -> bytes:
+    got = b""
+    with trio.fail_after(5):
+        while got.count(mark) < count:
+            part = await stream.receive_some()
+            assert part, got
+            got += part
+    return got
+
+
+async def forgotten(site: Site) -> None:
+    await wait_until(lambda: not site.core.kernel.state.uses, what="the end of the use")
+
+
+async def test_a_stream_is_one_picture_after_the_other() -> None:
+    async with open_site() as site:
+        async with watch(site) as stream:
+            head, _, parts = (await read_to(stream, b"a picture", 3)).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert b"content-type: multipart/x-mixed-replace; boundary=banken-picture" in head
+            part = b"--banken-picture\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\na picture\r\n"
+            assert parts.count(part) >= 2
+            (use,) = site.core.kernel.state.uses.values()
+            assert (use.camera, use.client) == (GATE, "127.0.0.1")
+        await forgotten(site)
+
+
+async def test_who_watches_counts_as_a_viewer() -> None:
+    async with open_site(limits=Limits(peers_per_client=1)) as site:
+        async with watch(site):
+            answer = await site.get(STREAM)
+            assert (answer.status, "Retry-After" in answer.headers) == (429, True)
+            assert (await site.offer()).status == 429
+        await forgotten(site)
+        assert (await site.offer()).status == 201
+
+
+async def test_who_only_asks_for_the_head_watches_nothing() -> None:
+    async with open_site() as site:
+        answer = await request(site.port, "HEAD", STREAM)
+        assert (answer.status, answer.body) == (200, b"")
+        await forgotten(site)
+
+
+@pytest.mark.parametrize("more", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "asks for more"])
+async def test_who_goes_while_the_camera_is_still_is_forgotten(more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent that could fail, and behind a second request Hypercorn does not read that the client has gone."""
+    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.05)
+    async with open_site() as site:
+        site.hands.pictures = 1
+        async with watch(site, more) as stream:
+            await read_to(stream, b"a picture")
+        await forgotten(site)
+
+
+async def test_who_goes_at_any_moment_is_forgotten() -> None:
+    async with open_site() as site:
+        for steps in range(60):
+            client = await trio.open_tcp_stream("127.0.0.1", site.port)
+            await client.send_all(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            await trio.aclose_forcefully(client)
+        await forgotten(site)
+
+
+async def test_who_never_reads_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client stays, and its kernel says so to every question; it takes nothing all the same."""
+    monkeypatch.setattr(serve, "UNREAD_MS", 500)
+    async with open_site() as site:
+        site.hands.picture = bytes(1_000_000)
+        async with watch(site, room=2048):
+            await forgotten(site)
+
+
+async def test_a_row_whose_answer_was_never_begun_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client goes while the head is being sent. Nobody waits for the garbage collector: somebody holds the row."""
+    held: list[AsyncGenerator[Jpeg, None]] = []
+    going = trio.Event()
+
+    async def receive() -> Any:
+        await going.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        going.set()
+        await trio.sleep_forever()
+
+    async with open_site() as site:
+        stock = site.hands.watch_pictures
+
+        def hold(camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
+            held.append(stock(camera, client))
+            return held[-1]
+
+        monkeypatch.setattr(site.gateway, "watch_pictures", hold)
+        app = create_app(site.gateway, WebSettings(), Sockets())
+        scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": STREAM,
+                 "raw_path": STREAM.encode(), "query_string": b"", "root_path": "", "headers": [(b"host", b"x")],
+                 "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1), "extensions": {}, "state": {},
+                 "asgi": {"version": "3.0", "spec_version": "2.3"}}  # fmt: skip
+        with trio.fail_after(10):
+            await app.asgi_app(scope, receive, send)  # type: ignore[arg-type]
+        assert (len(held), len(site.core.kernel.state.uses)) == (1, 0)

@@ -1,0 +1,96 @@
+"""The WebSocket: everything once and in order, resumed where it was left; strangers and too many are refused."""
+
+import pytest
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection
+
+from supervisor.domain import commands as c
+from tests.kit.domain import GATE, PICTURE
+from tests.kit.processes import wait_until
+from tests.kit.site import Site, message, open_site
+from web import sockets
+
+
+async def read_events(site: Site, query: str, last: int) -> list[int]:
+    """The numbers of the events that come over a new socket, up to `last`."""
+    seen: list[int] = []
+    async with site.socket(query) as socket:
+        while not seen or seen[-1] < last:
+            seen += [event["seq"] for event in (await message(socket)).get("events", [])]
+    return seen
+
+
+async def test_hello_then_events_then_state() -> None:
+    async with open_site() as site, site.socket() as socket:
+        hello, first, state = [await message(socket) for _ in range(3)]
+        assert (hello["type"], hello["last"], hello["first"]) == ("hello", 3, 1)
+        assert [event["seq"] for event in first["events"]] == [1, 2, 3]
+        assert (state["type"], state["cameras"][0]["id"], state["health"]["verdict"]) == ("state", "gate", "ok")
+        site.core.kernel.emit(c.ConnectCamera(GATE))
+        site.core.kernel.emit(c.ReportLive(GATE, PICTURE))
+        seen, cameras = [], []
+        while "live" not in cameras:
+            news = await message(socket)
+            seen += [event["type"] for event in news.get("events", [])]
+            cameras += [camera["state"] for camera in news.get("cameras", [])]
+        assert seen == ["CameraConnecting", "CameraLive"]
+
+
+async def test_a_client_resumes_where_it_was() -> None:
+    """What happened while it was away comes first, nothing twice; a position beyond the end waits for what is new."""
+    async with open_site() as site:
+        with trio.fail_after(10):
+            assert await read_events(site, "?after=1", 3) == [2, 3]
+            site.core.kernel.emit(c.ConnectCamera(GATE))
+            await site.core.stored()
+            assert await read_events(site, "?after=3", 4) == [4]
+
+
+async def read_on(socket: WebSocketConnection) -> None:
+    with trio.fail_after(5):
+        while True:
+            await message(socket)
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ("?after=x", {}, 400),
+        ("?after=-1", {}, 400),
+        ("", {"Origin": "http://evil.example"}, 403),
+        ("", {"Origin": "http://["}, 403),
+        ("", {"Origin": "null"}, 403),
+    ],
+)
+async def test_what_is_wrong_is_refused_before_it_is_accepted(query: str, headers: dict[str, str], status: int) -> None:
+    async with open_site() as site:
+        assert (await site.knock(query, **headers)).status == status
+
+
+async def test_our_own_page_may_listen() -> None:
+    async with open_site() as site:
+        async with site.socket(Origin=f"http://127.0.0.1:{site.port}") as socket:
+            assert (await message(socket))["type"] == "hello"
+
+
+async def test_too_many_are_refused_and_a_place_comes_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "MAX_SOCKETS", 2)
+    async with open_site() as site:
+        async with site.socket() as first, site.socket() as second:
+            await message(first)
+            await message(second)
+            assert (await site.knock()).status == 503
+        with trio.fail_after(5):
+            while (await site.knock()).status == 503:
+                await trio.lowlevel.checkpoint()
+
+
+async def test_stopping_says_goodbye_with_1001() -> None:
+    async with open_site() as site, site.socket() as socket:
+        await message(socket)
+        site.stop.set()
+        with pytest.raises(ConnectionClosed) as closed:
+            await read_on(socket)
+        assert closed.value.reason is not None
+        assert closed.value.reason.code == 1001
+        await wait_until(site.stopped.is_set, 5)

@@ -1,0 +1,114 @@
+"""The API: what is, as JSON; and the few things that an operator may do."""
+
+import os
+from collections.abc import Mapping
+
+import trio
+from quart import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest
+
+from supervisor.domain import commands as c
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.events import EVENTS
+from supervisor.domain.ids import CameraId, PeerId
+from supervisor.domain.values import Fault, Reason
+from supervisor.gateway import Gateway
+from supervisor.kernel import Origin
+
+from . import json, metrics
+from .whep import client
+
+MAX_PAGE, PAGE = 1000, 100
+EVENT_TYPES = {event.__name__ for event in EVENTS}
+
+
+def routes(gateway: Gateway) -> Blueprint:
+    api = Blueprint("api", __name__)
+    rendering = trio.CapacityLimiter(2)
+    """Long answers are made in threads: the loop has pictures to pass on."""
+
+    @api.get("/api/cameras")
+    async def list_cameras() -> Response:
+        return json.respond({"cameras": json.cameras(gateway.snapshot())})
+
+    @api.get("/api/cameras/<name>")
+    async def show_camera(name: str) -> Response:
+        for camera in json.cameras(gateway.snapshot()):
+            if camera["id"] == name:
+                return json.respond(camera)
+        raise Rejected(Refusal.UNKNOWN, f"there is no camera {name!r}")
+
+    @api.get("/api/peers")
+    async def list_peers() -> Response:
+        """`uses` are those who have a camera open without WebRTC, MJPEG viewers among them."""
+        state = gateway.snapshot().state
+        return json.respond({"peers": json.peers(state), "uses": json.uses(state)})
+
+    @api.delete("/api/peers/<peer>")
+    async def kick_peer(peer: str) -> Response:
+        """The operator's; the viewer is told the reason."""
+        kicked = Reason("kicked", "an operator ended this connection", Fault.NONE)
+        await gateway.submit(c.ClosePeer(PeerId(peer), kicked), Origin(f"client:{client()}"))
+        return Response(b"", status=204)
+
+    @api.get("/api/devices")
+    async def list_devices() -> Response:
+        return json.respond({"devices": json.devices(gateway.snapshot())})
+
+    @api.get("/api/processes")
+    async def list_processes() -> Response:
+        return json.respond({"processes": json.processes(gateway.snapshot(), os.getpid())})
+
+    @api.get("/api/events")
+    async def list_events() -> Response:
+        """`after` leads on from the last one seen; without it, the newest are given."""
+        after = number(request.args, "after", None, 0, 2**62)
+        limit = number(request.args, "limit", PAGE, 1, MAX_PAGE)
+        camera, types = filters(request.args)
+        page = await gateway.read(after or 0, limit or PAGE, camera=camera, types=types, newest=after is None)
+        if not page and camera is not None and camera not in gateway.snapshot().state.cameras:
+            raise Rejected(Refusal.UNKNOWN, f"there is, and was, no camera {camera!r}")
+        seen = page[-1].seq if page else min(after or 0, gateway.last_seq)
+        body = {"events": await trio.to_thread.run_sync(json.events, page, limiter=rendering)}
+        return json.respond({**body, "next": seen, "last": gateway.last_seq})
+
+    @api.get("/healthz")
+    async def alive() -> Response:
+        return json.respond({"alive": True})
+
+    @api.get("/readyz")
+    async def ready() -> Response:
+        state = gateway.snapshot().state
+        if state.run is None or state.stopping:
+            raise Rejected(Refusal.UNAVAILABLE, "banken is stopping" if state.stopping else "banken is starting", 1.0)
+        return json.respond({"ready": True})
+
+    @api.get("/api/health")
+    async def health() -> Response:
+        return json.respond(json.health(gateway.snapshot().health))
+
+    @api.get("/metrics")
+    async def expose_metrics() -> Response:
+        asked = (gateway.snapshot(), metrics.measure_process())
+        text = await trio.to_thread.run_sync(metrics.expose, *asked, limiter=rendering)
+        return Response(text, content_type=metrics.CONTENT_TYPE)
+
+    return api
+
+
+def number(args: Mapping[str, str], name: str, default: int | None, least: int, most: int) -> int | None:
+    """A whole number from the query. Raises `BadRequest` for anything else."""
+    value = args.get(name)
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most):
+        raise BadRequest(f"{name} must be a whole number from {least} to {most}, not {value[:40]!r}")
+    return int(value)
+
+
+def filters(args: Mapping[str, str]) -> tuple[CameraId | None, tuple[str, ...]]:
+    """The camera and the types of events that the query asks for. Raises `BadRequest`."""
+    camera, kind = args.get("camera"), args.get("type")
+    if kind is not None and "*" not in kind and kind not in EVENT_TYPES:
+        raise BadRequest(f"there is no type of event {kind[:40]!r}; a pattern like Camera* is welcome")
+    return (CameraId(camera) if camera else None), ((kind,) if kind else ())

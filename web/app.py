@@ -1,0 +1,110 @@
+"""The web application: routes, errors, and what every answer carries. One for each daemon."""
+
+from contextlib import AsyncExitStack
+from typing import cast
+
+import attrs
+from h11 import LocalProtocolError
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
+from quart import Request, Response, Websocket, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import BadHost, HTTPException
+
+from supervisor.domain.errors import Rejected
+from supervisor.gateway import Gateway, OfferError
+from supervisor.journal.errors import JournalError, JournalUnavailable
+
+from . import api, dashboard, pictures, problems, whep
+from .pictures import OPENED
+from .sockets import Sockets
+
+MAX_BODY = 256 * 1024
+"""Bytes of a request's body; an SDP offer takes about 10 KiB."""
+BODY_TIMEOUT_S = 10
+
+BAD_HOST = "the Host of the request is not a name that a host can have"
+HASTY = "nothing may be sent to a WebSocket before it is open"
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; "
+        "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    ),
+}
+CORS = {
+    "Vary": "Origin",
+    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch",
+}
+"""For pages of the origins that the configuration lists (Fetch standard)."""
+
+
+@attrs.frozen
+class WebSettings:
+    allow_origins: tuple[str, ...] = ()
+    """Other origins whose pages may call us; none by default."""
+    ice_servers: tuple[str, ...] = ()
+
+
+class _App(QuartTrio):
+    """Quart's application, but a `Host` that no name can be is the client's fault: Quart looks at it before it has a
+    request that its error handlers could answer. What a request has opened is closed with it."""
+
+    async def asgi_app(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async with AsyncExitStack() as scope[OPENED]:  # type: ignore[literal-required]
+            await super().asgi_app(scope, receive, send)
+
+    async def handle_request(self, request: Request) -> Response:
+        try:
+            return cast(Response, await super().handle_request(request))
+        except BadHost:
+            return _bad_host()
+
+    async def handle_websocket(self, websocket: Websocket) -> Response | None:
+        try:
+            return cast(Response | None, await super().handle_websocket(websocket))
+        except BadHost:
+            return _bad_host()
+
+
+def _bad_host() -> Response:
+    """No request, so `after_request` does not come to it."""
+    response = problems.problem(400, BAD_HOST)
+    response.headers.update(HEADERS)
+    return response
+
+
+def create_app(gateway: Gateway, settings: WebSettings, sockets: Sockets) -> QuartTrio:
+    """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
+    app = _App("banken", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
+    app.register_error_handler(Rejected, problems.from_rejected)
+    app.register_error_handler(OfferError, problems.from_offer_error)
+    app.register_error_handler(HTTPException, problems.from_http)
+    app.register_error_handler(LocalProtocolError, lambda error: problems.problem(400, HASTY))
+    app.register_error_handler(JournalError, lambda error: problems.problem(500, str(error)))
+    app.register_error_handler(JournalUnavailable, lambda error: problems.problem(503, str(error), retry_after_s=5))
+    for routes in (
+        api.routes(gateway),
+        whep.routes(gateway, settings.ice_servers),
+        pictures.routes(gateway),
+        sockets.routes(gateway, settings.allow_origins),
+        dashboard.routes(),
+    ):
+        app.register_blueprint(routes)
+
+    @app.after_request
+    async def add_headers(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        origin = request.headers.get("Origin")
+        if origin in settings.allow_origins:
+            response.headers["Access-Control-Allow-Origin"] = origin
+            for name, value in CORS.items():
+                response.headers[name] = value
+        return response
+
+    return app

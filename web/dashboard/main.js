@@ -1,0 +1,112 @@
+// Wires the one feed to the panels, and the page's life to both.
+import { createAnnouncer } from "./announcer.js";
+import { createClock } from "./clock.js";
+import { $, on } from "./dom.js";
+import { createFeed } from "./feed.js";
+import { toggleFullscreen } from "./fullscreen.js";
+import { createAlerts } from "./panels/alerts.js";
+import { createDevices } from "./panels/devices.js";
+import { createDrawer } from "./panels/drawer.js";
+import { createGrid } from "./panels/grid.js";
+import { createHeader } from "./panels/header.js";
+import { createHealth } from "./panels/health.js";
+import { createHelp } from "./panels/help.js";
+import { createJournal } from "./panels/journal.js";
+import { createProcesses } from "./panels/processes.js";
+import { createViewers } from "./panels/viewers.js";
+import { attachShortcuts } from "./shortcuts.js";
+import { attachTheme } from "./theme.js";
+
+const base = document.baseURI.replace(/[?#].*$/, "");
+const socketUrl = new URL("ws/events", base);
+socketUrl.protocol = socketUrl.protocol.replace("http", "ws");
+
+const clock = createClock();
+const announcer = createAnnouncer($("announcer"));
+const header = createHeader({ clock });
+const health = createHealth();
+const journal = createJournal({ onCamera: (id) => grid.selected(id) });
+const alerts = createAlerts();
+const processes = createProcesses({ base, clock });
+const devices = createDevices({ base, clock });
+const help = createHelp();
+const theme = attachTheme($("theme"));
+const grid = createGrid({ base, clock, onSelect: select });
+const viewers = createViewers({ base, clock, own: grid.peers });
+const drawer = createDrawer({ processes, devices, viewers });
+
+const feed = createFeed({
+  url: socketUrl,
+  handlers: {
+    link: header.link,
+    hello(message, { restarted }) {
+      clock.learn(message.now);
+      if (restarted) grid.serverReplaced();
+    },
+    events(list) {
+      journal.take(list);
+      grid.events(list);
+      processes.events(list);
+      devices.events(list);
+    },
+    reset() {
+      journal.reset();
+      processes.reset();
+    },
+    state(message) {
+      clock.learn(message.now);
+      header.state(message);
+      health.state(message);
+      alerts.state(message);
+      viewers.state(message);
+      grid.state(message);
+      announcer.update(message.cameras);
+    },
+  },
+});
+
+function select(id) {
+  journal.filter.setCamera(journal.filter.camera() === id ? null : id);
+}
+
+attachShortcuts({
+  next: () => grid.move(1),
+  previous: () => grid.move(-1),
+  below: () => grid.move(grid.columns()),
+  above: () => grid.move(-grid.columns()),
+  enlarge: grid.enlarge,
+  play: grid.play,
+  select: () => grid.current() !== null && select(grid.current()),
+  fullscreen: toggleFullscreen,
+  filter: journal.filter.focus,
+  follow: journal.toggleFollow,
+  take: () => grid.take(),
+  processes: () => drawer.toggle("processes"),
+  devices: () => drawer.toggle("devices"),
+  viewers: () => drawer.toggle("viewers"),
+  theme: theme.toggle,
+  help: help.toggle,
+  escape: () => !document.querySelector(":popover-open") && (grid.shrink() || drawer.close()),
+});
+
+function start() {
+  clock.start();
+  feed.start();
+  grid.resume();
+  drawer.start();
+}
+
+// Nothing may run on behind a page that was left: no socket, no timer, no peer.
+function stop() {
+  feed.stop();
+  grid.leave();
+  drawer.leave();
+  announcer.stop();
+  clock.stop();
+}
+
+on(window, "pagehide", stop);
+on(window, "pageshow", (event) => event.persisted && start());
+start();
+
+window.banken = { players: grid.players };

@@ -1,0 +1,64 @@
+// The view of devices: how many connections each serves, who has them, who waits for one and since when.
+import { $, say, set } from "../dom.js";
+import { ago, plural } from "../format.js";
+import { createPoll } from "../poll.js";
+import { createRows } from "../rows.js";
+
+const TOUCHES = /^(Slot|CameraQueued|CameraIdle|Device|ConfigurationApplied)/;
+
+export function createDevices({ base, clock }) {
+  const note = $("device-note");
+  const draw = createRows($("device-rows"), { key: ({ id }) => id, create: card, fill });
+  const poll = createPoll({ url: new URL("api/devices", base), take, fail: (text) => say(note, text), clock, tick });
+
+  function take({ devices }) {
+    draw(devices);
+    say($("device-count"), String(devices.length));
+    say(note, devices.length ? "" : "No camera names a device, so each may open its connection at any time.");
+    tick();
+  }
+
+  function tick() {
+    for (const node of $("device-rows").querySelectorAll("time")) say(node, ago(clock.now() - Date.parse(node.dateTime)));
+  }
+
+  return {
+    events: (list) => list.some(({ type }) => TOUCHES.test(type)) && poll.hurry(),
+    enter: poll.start,
+    leave: poll.stop,
+  };
+}
+
+// How many of how many, and who said so. Pure.
+export function budget({ max_connections: most, configured, holders }) {
+  const used = most === null ? plural(holders.length, "connection") : `${holders.length} of ${plural(most, "connection")}`;
+  const learned = most !== null && most !== configured ? `it refused more than ${most}` : null;
+  const said = configured === null ? null : `${configured} configured`;
+  return { used, said: [said, learned].filter(Boolean).join(", ") || "nobody has said how many it serves" };
+}
+
+function card() {
+  const node = document.createElement("li");
+  node.append(...["h3", "p", "ul"].map((tag) => document.createElement(tag)));
+  return node;
+}
+
+function fill(node, device) {
+  const [title, numbers, list] = node.children;
+  const { used, said } = budget(device);
+  say(title, device.id);
+  say(numbers, `${used} · ${said}`);
+  node.toggleAttribute("data-waited", device.waiting.length > 0);
+  const held = device.holders.map((slot) => place(slot, "has"));
+  const waited = device.waiting.map((slot) => place(slot, "waits"));
+  list.replaceChildren(...held, ...waited);
+}
+
+function place({ camera, use, since }, how) {
+  const row = document.createElement("li");
+  const time = Object.assign(document.createElement("time"), { dateTime: since });
+  const does = how === "has" ? "has one" : "waits";
+  row.append(Object.assign(document.createElement("b"), { textContent: camera }), ` ${does} (${use}) for `, time);
+  set(row, "data-how", how);
+  return row;
+}

@@ -1,0 +1,57 @@
+// Following or holding: while held, events wait (the newest LIMIT of them) and are counted.
+import { $, mark, on, say, set } from "../dom.js";
+
+export function createFollow({ rows, limit, show }) {
+  const button = $("follow");
+  let held = [];
+  let unseen = 0;
+  let following = true;
+  let byScroll = false;
+
+  function draw() {
+    set(button, "aria-pressed", following);
+    mark(button.querySelector("use"), following ? "live" : "pause");
+    say($("follow-text"), following ? "Following" : unseen ? `${unseen > 999 ? "999+" : unseen} new` : "Held");
+    set(button, "aria-label", following ? "Following; press to hold" : `Held, ${unseen} new; press to follow`);
+  }
+
+  function setFollowing(is, scroll = false) {
+    following = is;
+    byScroll = !is && scroll;
+    if (is) {
+      const waiting = held;
+      held = [];
+      unseen = 0;
+      show(waiting);
+    }
+    draw();
+  }
+
+  on(button, "click", toggle);
+  function toggle() {
+    setFollowing(!following);
+    if (following) rows.scrollTop = 0;
+  }
+
+  // Reading further down holds the list still; coming back to the top lets it run again.
+  on(rows, "scroll", () => {
+    if (following && rows.scrollTop > 60) setFollowing(false, true);
+    else if (byScroll && rows.scrollTop < 4) setFollowing(true);
+  }, { passive: true });
+  draw();
+
+  return {
+    toggle,
+    hold: () => following && setFollowing(false),
+    take(events) {
+      if (following) return show(events);
+      held = held.concat(events).slice(-limit);
+      unseen += events.length;
+      draw();
+    },
+    reset() {
+      held = [];
+      setFollowing(true);
+    },
+  };
+}

@@ -1,0 +1,59 @@
+// The line on top: connection, counts, clock.
+import { $, mark, say, set } from "../dom.js";
+import { clockDate, clockTime, fullTime, inSeconds } from "../format.js";
+
+const MARKS = { live: "live", connecting: "connecting", waiting: "waiting", offline: "offline" };
+
+export function createHeader({ clock }) {
+  const link = $("link");
+  const use = link.querySelector("use");
+  const lost = $("lost");
+  let status = "connecting";
+  let retryAt = null;
+  let lastWord = null;
+
+  function showLink() {
+    const shown = status !== "live" && !navigator.onLine ? "offline" : status;
+    set(link, "data-link", shown);
+    mark(use, MARKS[shown]);
+    say($("link-text"), words(shown));
+    // The first connection is no loss; afterwards, what stands on the page is only what was last known.
+    const stale = status !== "live" && lastWord !== null;
+    document.documentElement.toggleAttribute("data-stale", stale);
+    lost.hidden = !stale;
+    if (stale) say(lost, `No word from banken since ${clockTime(new Date(lastWord))}. Shown is what was last known.`);
+  }
+
+  function words(shown) {
+    if (shown === "waiting" && retryAt <= Date.now()) return "reconnecting now";
+    if (shown === "waiting") return `reconnecting in ${inSeconds(retryAt - Date.now())}`;
+    return shown;
+  }
+
+  clock.onTick((now) => {
+    const date = new Date(now);
+    say($("clock-time"), clockTime(date));
+    say($("clock-date"), clockDate(date));
+    set($("clock"), "title", fullTime(date));
+    showLink();
+  });
+
+  return {
+    link(change) {
+      // Trying again is told apart from waiting only the first time; a flicker every few seconds helps nobody.
+      if (change.status === "connecting" && lastWord !== null) return;
+      ({ status, retryAt = null } = change);
+      showLink();
+    },
+    state({ cameras }) {
+      lastWord = clock.now();
+      const live = cameras.filter(({ state }) => state === "live").length;
+      say($("live-count"), String(live));
+      say($("camera-count"), String(cameras.length));
+      const viewers = cameras.reduce((sum, camera) => sum + camera.viewers, 0);
+      say($("viewer-count"), String(viewers));
+      say($("viewer-word"), viewers === 1 ? " viewer" : " viewers");
+      document.title = cameras.length ? `${live}/${cameras.length} live · banken` : "banken";
+    },
+  };
+}

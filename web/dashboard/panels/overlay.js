@@ -1,0 +1,66 @@
+// What stands over a picture, in words: first the camera's trouble, then the connection's, else nothing.
+// Pure; → {mark, title, detail, next, tone} or null. Times are milliseconds since the epoch.
+// Tones are the states of a camera; `note` leaves the picture free, `rest` leaves room for the play button.
+import { ago, inSeconds } from "../format.js";
+
+const CAMERA_TITLES = {
+  queued: "Waiting for its turn",
+  connecting: "Connecting to the camera",
+  waiting: "Waiting for the camera",
+  failed: "Failed",
+  quarantined: "In quarantine",
+};
+
+const ADVICE = {
+  temporary: "This usually passes by itself.",
+  fatal: "Check its settings or the camera.",
+  crash: "A fault in banken; the others run on.",
+};
+
+// `ended` is what the server said when it ended this connection, `heardAt` when the camera last sent anything,
+// `takenAt` of when the last picture of a camera at rest is; each may be null.
+export function describe({ camera, player, dueAt, paused, agreed, pictured, now, localNow, ...more }) {
+  const { resting = false, fallsBack = false, ended = null, heardAt = null, takenAt = null } = more;
+  if (ended && !agreed) return calm(sentence(ended), "Press play to watch again.");
+  if (resting && !TROUBLES.has(camera.state)) return atRest(camera, takenAt, now);
+  if (CAMERA_TITLES[camera.state]) return troubled(camera, now);
+  if (camera.state === "stalled" && agreed) return note(`Nothing has come for ${ago(now - (heardAt ?? Date.parse(camera.since)))}`);
+  if (!agreed) return calm(paused ? "Paused" : "Not being watched", "Press play to watch.");
+  const detail = player.reason ? sentence(player.reason) : "";
+  if (fallsBack) return pictured ? note("Still pictures only: WebRTC does not come through") : calm("Asking for still pictures", detail);
+  if (player.name === "retrying") {
+    if (player.until === "camera") return { mark: "failed", tone: "failed", title: "Refused", detail, next: "Press play to ask again." };
+    return { mark: "waiting", tone: "waiting", title: pictured ? "Picture lost" : "No picture yet", detail, next: countdown(dueAt - localNow) };
+  }
+  if (player.name === "stale") return { mark: "waiting", tone: "waiting", title: "Picture stands still", detail, next: "" };
+  if (player.name === "connecting") return { mark: "connecting", tone: "connecting", title: "Opening the picture", detail, next: "" };
+  if (camera.state === "idle" && player.name !== "live") return calm("Idle", camera.reason?.text ?? "Starts when somebody watches.");
+  return null;
+}
+
+// At rest, only these are worth more words than the picture: the others are what somebody else has it open for.
+const TROUBLES = new Set(["waiting", "failed", "quarantined"]);
+
+function atRest(camera, takenAt, now) {
+  const title = takenAt === null ? "No picture yet" : `Picture of ${ago(now - takenAt)} ago`;
+  const detail = camera.state === "queued" ? sentence(camera.reason.text) : "";
+  return { mark: "idle", tone: "rest", title, detail, next: "" };
+}
+
+const note = (title) => ({ mark: "idle", tone: "note", title, detail: "", next: "" });
+
+function troubled(camera, now) {
+  const detail = tells(camera) ? sentence(camera.reason.text) : "";
+  const advice = camera.state === "connecting" ? "" : (ADVICE[camera.reason?.fault] ?? "");
+  const next = camera.retry_at ? countdown(Date.parse(camera.retry_at) - now) : advice;
+  return { mark: camera.state, tone: camera.state, title: CAMERA_TITLES[camera.state], detail, next };
+}
+
+// Whether the camera's reason is of concern. Why it rested before it was opened is not.
+export const tells = ({ state, reason }) => Boolean(reason) && state !== "live" && (state !== "connecting" || reason.fault !== "none");
+
+const calm = (title, detail) => ({ mark: "idle", tone: "idle", title, detail, next: "" });
+
+const countdown = (milliseconds) => (milliseconds > 0 ? `Next try in ${inSeconds(milliseconds)}` : "Trying now");
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");

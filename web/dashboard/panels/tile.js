@@ -1,0 +1,98 @@
+// One camera on the wall: draws what it is given, and reports what is pressed. It decides nothing.
+import { mark, on, partsOf, say, set, stamp } from "../dom.js";
+import { ago, bitrate, fullTime, plural, resolution } from "../format.js";
+
+const NONE = "–";
+
+// Actions: enlarge(), play(), start(), take(), select(), focus().
+export function createTile(id, actions) {
+  const root = stamp("tile-template");
+  const parts = partsOf(root);
+  parts.video.dataset.camera = id;
+  root.dataset.camera = id;
+  // The attribute alone does not mute an element that came out of a template.
+  parts.video.muted = true;
+
+  on(parts.picture, "click", actions.enlarge);
+  on(parts.enlarge, "click", actions.enlarge);
+  on(parts.play, "click", actions.play);
+  on(parts.start, "click", (event) => {
+    event.stopPropagation();
+    actions.start();
+  });
+  on(parts.take, "click", actions.take);
+  on(parts.name, "click", actions.select);
+  on(root, "focusin", actions.focus);
+
+  return {
+    root,
+    parts,
+    draw({ camera, player, view, playing, pictured, resting, fallsBack, now }) {
+      drawCaption(parts, camera, now);
+      drawOverlay(parts, view);
+      set(root, "data-state", camera.state);
+      set(root, "data-player", player.name);
+      set(root, "data-picture", pictured ? "yes" : "no");
+      root.toggleAttribute("data-resting", resting);
+      root.toggleAttribute("data-fallback", fallsBack);
+      parts.start.hidden = view?.tone !== "rest";
+      set(parts.start, "aria-label", parts.start.hidden ? null : `Play ${camera.title}`);
+      set(parts.take, "aria-label", `Save a picture of ${camera.title}`);
+      set(root, "aria-label", `${camera.title}: ${camera.state}${view?.detail ? `, ${view.detail}` : ""}`);
+      mark(parts["play-mark"], playing ? "pause" : "play");
+      set(parts.play, "aria-label", `${playing ? "Pause" : "Play"} ${camera.title}`);
+      set(parts.play, "title", playing ? "Pause (space)" : "Play (space)");
+    },
+    enlarged(is) {
+      root.classList.toggle("enlarged", is);
+      mark(parts["enlarge-mark"], is ? "shrink" : "enlarge");
+      set(parts.enlarge, "aria-label", is ? "Back to the wall" : "Enlarge");
+      set(parts.enlarge, "title", is ? "Back to the wall (Esc)" : "Enlarge (Enter)");
+    },
+    selected(is) {
+      set(parts.name, "aria-pressed", is);
+    },
+    // What came of something that was asked of this tile; empty when there is nothing to say.
+    hint(text) {
+      parts.hint.hidden = !text;
+      say(parts.hint, text);
+    },
+    taking(is) {
+      set(parts.take, "aria-busy", is);
+    },
+    // One tile at a time takes part in the Tab order; arrow keys move between them.
+    current(is) {
+      root.tabIndex = is ? 0 : -1;
+      for (const name of ["name", "start", "take", "play", "enlarge"]) parts[name].tabIndex = is ? 0 : -1;
+    },
+  };
+}
+
+function drawCaption(parts, camera, now) {
+  const since = new Date(camera.since);
+  const live = camera.state === "live";
+  say(parts.name, camera.title);
+  set(parts.name, "title", `Only the events of ${camera.title} (e)`);
+  set(parts.badge, "data-state", camera.state);
+  set(parts.badge, "title", camera.reason?.text);
+  mark(parts["badge-mark"], camera.state);
+  say(parts.state, camera.state);
+  say(parts.since, ago(now - since));
+  set(parts.since, "datetime", camera.since);
+  set(parts.since, "title", `since ${fullTime(since)}`);
+  say(parts.resolution, camera.width ? resolution(camera.width, camera.height) : NONE);
+  set(parts.resolution, "title", camera.codec);
+  say(parts.fps, live && camera.fps !== null ? `${camera.fps.toFixed(1)} fps` : `${NONE} fps`);
+  say(parts.bitrate, live && camera.bitrate !== null ? bitrate(camera.bitrate) : `${NONE} Mb/s`);
+  say(parts.viewers, plural(camera.viewers, "viewer"));
+}
+
+function drawOverlay(parts, view) {
+  parts.overlay.hidden = !view;
+  if (!view) return;
+  set(parts.overlay, "data-tone", view.tone);
+  mark(parts["overlay-mark"], view.mark);
+  say(parts["overlay-title"], view.title);
+  say(parts["overlay-detail"], view.detail);
+  say(parts["overlay-next"], view.next);
+}

@@ -1,0 +1,84 @@
+// The shell round table.js: carries out its effects with real connections and timers.
+import { INITIAL, fallsBack, holdsMedia, next } from "./table.js";
+import { openSession } from "./session.js";
+
+// `onChange(player)` is called after each change of state; `beforeRelease()` while the last picture is still there.
+export function createPlayer({ url, video, cameraIsLive, onChange, beforeRelease, chance = Math.random }) {
+  let state = INITIAL;
+  let session = null;
+  let timer = null;
+  let dueAt = null;
+  let askedAt = 0;
+  let firstFrameMs = null;
+  let peer = null;
+
+  function send(event) {
+    const before = state;
+    const step = next(state, { chance: chance(), ...event });
+    state = step.state;
+    for (const effect of step.effects) carryOut[effect.do](effect);
+    if (state !== before) onChange(player);
+  }
+
+  const carryOut = {
+    open() {
+      const mine = openSession({ url, video, cameraIsLive, report: (event) => session === mine && send(event) });
+      session = mine;
+      awaitFirstFrame(mine);
+    },
+    release() {
+      beforeRelease();
+      const ending = session;
+      peer = ending.peer() ?? peer;
+      session = null;
+      ending.close();
+    },
+    arm({ seconds }) {
+      dueAt = Date.now() + seconds * 1000;
+      timer = setTimeout(() => send({ type: "due" }), seconds * 1000);
+    },
+    disarm() {
+      clearTimeout(timer);
+      timer = dueAt = null;
+    },
+  };
+
+  // The first presented frame, not the first decoded one, is what the viewer waited for.
+  function awaitFirstFrame(mine) {
+    video.requestVideoFrameCallback?.((now) => {
+      if (session !== mine) return;
+      firstFrameMs ??= Math.round(now - askedAt);
+      send({ type: "frames" });
+    });
+  }
+
+  const player = {
+    // As the journal names it: the connection's, or that of the last one. Null before the first.
+    peer: () => (peer = session?.peer() ?? peer),
+    // The server has ended the connection and means it.
+    ended() {
+      session?.forget();
+      send({ type: "close" });
+    },
+    play() {
+      if (state.name !== "idle" && state.name !== "closed") return;
+      askedAt = performance.now();
+      firstFrameMs = null;
+      send({ type: "play" });
+    },
+    close: () => send({ type: "close" }),
+    retry: () => send({ type: "retry" }),
+    cameraChanged: () => send({ type: "camera" }),
+    // The server we were connected to is gone for certain, before any timeout could tell.
+    serverReplaced: () => send({ type: "lost", reason: "the server was restarted" }),
+    state: () => state,
+    dueAt: () => dueAt,
+    holdsMedia: () => holdsMedia(state),
+    fallsBack: () => fallsBack(state),
+    statistics: () => ({
+      ...(session?.statistics() ?? { framesDecoded: 0, peerConnectionState: "closed" }),
+      firstFrameMs,
+    }),
+  };
+  return player;
+}

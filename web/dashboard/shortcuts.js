@@ -1,0 +1,40 @@
+// The keyboard, as a table. Each row: keys, what the help dialog says, and the name of the action main.js provides.
+import { isTyping, on } from "./dom.js";
+
+export const SHORTCUTS = [
+  { keys: ["j", "ArrowRight"], says: "next camera", action: "next" },
+  { keys: ["k", "ArrowLeft"], says: "previous camera", action: "previous" },
+  { keys: ["ArrowDown"], says: "camera below", action: "below" },
+  { keys: ["ArrowUp"], says: "camera above", action: "above" },
+  { keys: ["Enter"], says: "enlarge, or back to the wall", action: "enlarge" },
+  { keys: [" "], says: "play or pause", action: "play" },
+  { keys: ["s"], says: "save a picture", action: "take" },
+  { keys: ["e"], says: "only this camera’s events", action: "select" },
+  { keys: ["f"], says: "full screen", action: "fullscreen" },
+  { keys: ["/"], says: "filter the journal", action: "filter" },
+  { keys: ["l"], says: "follow or hold the journal", action: "follow" },
+  { keys: ["p"], says: "processes", action: "processes" },
+  { keys: ["d"], says: "devices", action: "devices" },
+  { keys: ["v"], says: "viewers", action: "viewers" },
+  { keys: ["t"], says: "dark or light", action: "theme" },
+  { keys: ["?"], says: "this list", action: "help" },
+  { keys: ["Escape"], says: "close what is open", action: "escape" },
+];
+
+// Keys a focused control needs for itself.
+const OWN = new Set(["Enter", " "]);
+
+export function attachShortcuts(actions) {
+  const byKey = new Map(SHORTCUTS.flatMap(({ keys, action }) => keys.map((key) => [key, action])));
+
+  return on(document, "keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { key, target } = event;
+    if (isTyping(target) && key !== "Escape") return;
+    if (target.closest?.("dialog[open]")) return;
+    if (OWN.has(key) && target.closest?.("button, a, summary, pre")) return;
+    const action = byKey.get(key);
+    // An action that answers false had nothing to do; the key keeps its usual meaning.
+    if (action && actions[action](event) !== false) event.preventDefault();
+  });
+}

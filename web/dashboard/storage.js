@@ -1,0 +1,18 @@
+// Remembered choices. Storage may be forbidden or full; the page then only forgets.
+
+export function remember(storage, key, value) {
+  try {
+    if (value === null) storage.removeItem(key);
+    else storage.setItem(key, value);
+  } catch {
+    // Nothing to do: the choice holds until the page is left.
+  }
+}
+
+export function recall(storage, key) {
+  try {
+    return storage.getItem(key);
+  } catch {
+    return null;
+  }
+}

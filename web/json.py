@@ -1,0 +1,183 @@
+"""How the daemon's values look in JSON. Times are ISO 8601 in UTC; no secret and no hash of one is among them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import msgspec
+from quart import Response
+
+from supervisor.domain.describe import describe
+from supervisor.domain.events import PeerOpened, Recorded
+from supervisor.domain.health import Health
+from supervisor.domain.ids import CameraId, DeviceId
+from supervisor.domain.state import Camera, Child, Peer, Slot, State, Use
+from supervisor.domain.values import Mode, Reason, UseKind
+from supervisor.gateway import CameraStatistics, Snapshot
+
+encode = msgspec.json.Encoder().encode
+
+Json = dict[str, Any]
+
+
+def respond(body: object, status: int = 200) -> Response:
+    """`body` as JSON, never cached: it was true a moment ago."""
+    return Response(encode(body), status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def iso(wall_ns: int, timespec: str = "milliseconds") -> str:
+    """Nanoseconds since the epoch as ISO 8601 in UTC."""
+    seconds, ns = divmod(wall_ns, 1_000_000_000)
+    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=ns // 1000)
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def event(recorded: Recorded) -> Json:
+    severity, text = describe(recorded.event)
+    body = msgspec.to_builtins(recorded.event)
+    if isinstance(recorded.event, PeerOpened):
+        del body["owner"]
+    return {
+        "seq": recorded.seq,
+        "time": iso(recorded.wall_ns, "microseconds"),
+        "node": recorded.node,
+        "run": recorded.run,
+        "stream": recorded.stream,
+        "stream_version": recorded.stream_version,
+        "type": recorded.type,
+        "version": recorded.event.version,
+        "cause": recorded.cause,
+        "correlation": recorded.correlation,
+        "principal": recorded.principal,
+        "severity": severity.value,
+        "text": text,
+        "body": body,
+    }
+
+
+def events(batch: Sequence[Recorded]) -> list[Json]:
+    return [event(recorded) for recorded in batch]
+
+
+def cameras(snapshot: Snapshot) -> list[Json]:
+    """All cameras, by name."""
+    viewers = _viewers(snapshot.state)
+    return [
+        camera(known, snapshot.state.why(name, snapshot.now_ns), snapshot.cameras.get(name), viewers.get(name, 0))
+        for name, known in sorted(snapshot.state.cameras.items())
+    ]
+
+
+def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | None, viewers: int) -> Json:
+    """`why` says why it is not live."""
+    name = known.settings.camera
+    picture = known.picture
+    age_s = statistics.last_frame_age_s if statistics else None
+    return {
+        "id": name,
+        "title": name,
+        "watch": known.settings.mode is Mode.ALWAYS,
+        "state": known.phase.value,
+        "since": iso(known.since_ns),
+        "reason": msgspec.to_builtins(why),
+        "mode": known.settings.mode.value,
+        "device": known.settings.device,
+        "retry_at": None if known.retry_at_ns is None else iso(known.retry_at_ns),
+        "attempts": known.attempts,
+        "source": {"kind": known.settings.source.kind, "url": known.settings.source.url},
+        "codec": picture.codec if picture else None,
+        "width": picture.width if picture else None,
+        "height": picture.height if picture else None,
+        "viewers": viewers,
+        "fps": statistics.fps if statistics else 0.0,
+        "bitrate": statistics.bitrate if statistics else 0,
+        "frames": statistics.frames if statistics else 0,
+        "skipped": statistics.skipped if statistics else 0,
+        "last_frame_age_ms": None if age_s is None else round(age_s * 1000),
+    }
+
+
+def _viewers(state: State) -> Mapping[CameraId, int]:
+    watching: list[Peer | Use] = [*state.peers.values()]
+    watching += [use for use in state.uses.values() if use.kind is UseKind.MJPEG]
+    return Counter(viewer.camera for viewer in watching)
+
+
+def peers(state: State) -> list[Json]:
+    """All viewers, the oldest first."""
+    return [peer(known) for known in sorted(state.peers.values(), key=lambda p: (p.opened_ns, p.peer))]
+
+
+def peer(known: Peer) -> Json:
+    return {
+        "id": known.peer,
+        "camera": known.camera,
+        "client": known.client,
+        "state": known.phase.value,
+        "since": iso(known.since_ns),
+        "opened": iso(known.opened_ns),
+    }
+
+
+def uses(state: State) -> list[Json]:
+    """All who want a camera open and are no WebRTC viewers, the oldest first."""
+    return [use(known) for known in sorted(state.uses.values(), key=lambda u: (u.since_ns, u.use))]
+
+
+def use(known: Use) -> Json:
+    return {
+        "id": known.use,
+        "camera": known.camera,
+        "client": known.client,
+        "kind": known.kind.value,
+        "since": iso(known.since_ns),
+    }
+
+
+def devices(snapshot: Snapshot) -> list[Json]:
+    """All devices that have a budget, or somebody connected or waiting."""
+    state = snapshot.state
+    names = {slot.device for slot in state.slots.values()} | set(state.devices)
+    return [device(name, state, snapshot.now_ns) for name in sorted(names)]
+
+
+def device(name: DeviceId, state: State, now_ns: int) -> Json:
+    """`max_connections` is null where neither the configuration nor the device has named one."""
+    configured, wanted = state.devices.get(name), state.uses_of_cameras()
+    return {
+        "id": name,
+        "max_connections": state.budget(name, now_ns),
+        "configured": configured.max_connections if configured else None,
+        "holders": [place(slot, slot.use) for slot in state.slots_of(name, held=True)],
+        "waiting": [place(slot, wanted.get(slot.camera, slot.use)) for slot in state.slots_of(name, held=False)],
+    }
+
+
+def place(slot: Slot, use: str) -> Json:
+    return {"camera": slot.camera, "use": use, "since": iso(slot.since_ns)}
+
+
+def processes(snapshot: Snapshot, parent: int) -> list[Json]:
+    """All child processes, the oldest first; `parent` is the daemon's pid."""
+    children = sorted(snapshot.state.children.values(), key=lambda c: (c.started_ns, c.child))
+    return [process(known, parent, snapshot.now_ns) for known in children]
+
+
+def process(known: Child, parent: int, now_ns: int) -> Json:
+    return {
+        "id": known.child,
+        "pid": known.pid,
+        "parent": parent,
+        "camera": known.camera,
+        "purpose": known.purpose,
+        "state": known.phase.value,
+        "started": iso(known.started_ns),
+        "age_s": round((now_ns - known.started_ns) / 1e9, 1),
+        "arguments": list(known.arguments),
+    }
+
+
+def health(verdict: Health) -> Json:
+    return {"verdict": verdict.verdict.value, "parts": [attrs.asdict(part) for part in verdict.parts]}

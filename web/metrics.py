@@ -1,0 +1,111 @@
+"""Metrics for Prometheus, made from one snapshot when they are asked for. The configuration bounds the labels."""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+
+import attrs
+import trio
+from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from supervisor.domain.health import Verdict
+from supervisor.domain.lifecycle import CameraPhase, PeerPhase
+from supervisor.gateway import Snapshot
+
+__all__ = ["CONTENT_TYPE", "Process", "expose", "measure_process"]
+
+
+@attrs.frozen
+class Process:
+    """The daemon itself, without its children; the request that asks for it included."""
+
+    tasks: int
+    threads: int
+    descriptors: int
+
+
+def measure_process() -> Process:
+    """To be called in the loop."""
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    return Process(tasks, threading.active_count(), len(os.listdir("/proc/self/fd")) - 1)  # one is the listing's own
+
+
+def expose(snapshot: Snapshot, process: Process) -> bytes:
+    """All metrics in Prometheus's text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(snapshot, process))
+    return generate_latest(registry)
+
+
+class _Collector(Collector):
+    def __init__(self, snapshot: Snapshot, process: Process) -> None:
+        self._snapshot = snapshot
+        self._process = process
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._cameras()
+        yield from self._daemon()
+
+    def _cameras(self) -> Iterator[Metric]:
+        snapshot, state = self._snapshot, self._snapshot.state
+        up = GaugeMetricFamily("banken_camera_live", "1 while the camera sends pictures", labels=["camera"])
+        phase = GaugeMetricFamily("banken_camera_state", "1 for the state the camera is in", labels=["camera", "state"])
+        since = GaugeMetricFamily("banken_camera_state_seconds", "Time in this state", labels=["camera"])
+        attempts = GaugeMetricFamily("banken_camera_attempts", "Failed attempts in a row", labels=["camera"])
+        viewers = GaugeMetricFamily("banken_camera_viewers", "Viewers' connections", labels=["camera"])
+        children = GaugeMetricFamily("banken_camera_children", "Child processes", labels=["camera"])
+        watching = Counter(peer.camera for peer in state.peers.values())
+        working = Counter(child.camera for child in state.children.values())
+        for name, camera in sorted(state.cameras.items()):
+            up.add_metric([name], camera.phase is CameraPhase.LIVE)
+            for each in CameraPhase:
+                if each is not CameraPhase.REMOVED:
+                    phase.add_metric([name, each.value], camera.phase is each)
+            since.add_metric([name], (snapshot.now_ns - camera.since_ns) / 1e9)
+            attempts.add_metric([name], camera.attempts)
+            viewers.add_metric([name], watching[name])
+            children.add_metric([name], working[name])
+        yield from (up, phase, since, attempts, viewers, children)
+
+        fps = GaugeMetricFamily("banken_camera_frames_per_second", "Pictures a second", labels=["camera"])
+        bitrate = GaugeMetricFamily("banken_camera_bits_per_second", "Bit rate", labels=["camera"])
+        age = GaugeMetricFamily("banken_camera_frame_age_seconds", "Age of the last picture", labels=["camera"])
+        frames = CounterMetricFamily("banken_camera_frames", "Pictures received", labels=["camera"])
+        size = CounterMetricFamily("banken_camera_bytes", "Bytes received", labels=["camera"])
+        skipped = CounterMetricFamily("banken_camera_skipped_frames", "Pictures viewers missed", labels=["camera"])
+        for name, statistics in sorted(snapshot.cameras.items()):
+            fps.add_metric([name], statistics.fps)
+            bitrate.add_metric([name], statistics.bitrate)
+            frames.add_metric([name], statistics.frames)
+            size.add_metric([name], statistics.bytes)
+            skipped.add_metric([name], statistics.skipped)
+            if statistics.last_frame_age_s is not None:
+                age.add_metric([name], statistics.last_frame_age_s)
+        yield from (fps, bitrate, age, frames, size, skipped)
+
+    def _daemon(self) -> Iterator[Metric]:
+        snapshot = self._snapshot
+        peers = GaugeMetricFamily("banken_peers", "Viewers' connections by state", labels=["state"])
+        phases = [peer.phase for peer in snapshot.state.peers.values()]
+        for each in PeerPhase:
+            if each is not PeerPhase.CLOSED:
+                peers.add_metric([each.value], phases.count(each))
+        yield peers
+        verdicts = list(Verdict)
+        yield GaugeMetricFamily(
+            "banken_health", "0 ok, 1 degraded, 2 critical", verdicts.index(snapshot.health.verdict)
+        )
+        journal = snapshot.journal
+        yield CounterMetricFamily("banken_journal_events", "Events stored in the journal", journal.committed)
+        yield CounterMetricFamily("banken_journal_commits", "Commits since the start", journal.commits)
+        yield GaugeMetricFamily("banken_journal_pending_events", "Events that wait for the disk", journal.pending)
+        yield GaugeMetricFamily("banken_journal_fault", "1 while the journal cannot write", journal.fault is not None)
+        process = self._process
+        yield GaugeMetricFamily("banken_tasks", "Tasks of the daemon's loop", process.tasks)
+        yield GaugeMetricFamily("banken_threads", "Threads of the daemon, idle ones included", process.threads)
+        yield GaugeMetricFamily("banken_descriptors", "Open file descriptors of the daemon", process.descriptors)

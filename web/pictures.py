@@ -1,0 +1,75 @@
+"""Pictures for clients without WebRTC: one JPEG, or an endless row of them. Made from what the camera sends anyway."""
+
+from collections.abc import AsyncGenerator
+
+from quart import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest
+
+from supervisor.domain.ids import CameraId
+from supervisor.gateway import Gateway, Jpeg
+
+from .json import iso
+from .whep import client
+
+BOUNDARY = "banken-picture"
+MAX_AGE_S = 86400.0
+OPENED = "banken.opened"
+"""In a request's scope: the exit stack of what lives as long as the request, whether its answer is begun or not."""
+
+
+def routes(gateway: Gateway) -> Blueprint:
+    pictures = Blueprint("pictures", __name__)
+
+    @pictures.get("/cameras/<camera>/snapshot.jpg")
+    async def show_picture(camera: str) -> Response:
+        """`max_age`: seconds; an older picture is not good enough, and the camera is asked for a new one.
+
+        `cached`: no camera is asked or opened; without a picture that is good enough the answer is 404.
+        """
+        open_it = "cached" not in request.args
+        jpeg = await gateway.take_picture(CameraId(camera), client(), _max_age(), open_it=open_it)
+        headers = {
+            "Cache-Control": "no-store",
+            "Age": str(int(jpeg.age_s)),
+            "X-Picture-Age": f"{jpeg.age_s:.3f}",
+            "X-Picture-Time": iso(jpeg.taken_ns),
+        }
+        return Response(jpeg.data, content_type="image/jpeg", headers=headers)
+
+    @pictures.get("/cameras/<camera>/stream.mjpeg")
+    async def stream_pictures(camera: str) -> Response:
+        """Each key frame as it comes, twice a second at the most. The viewer counts as one, under the same caps."""
+        row = gateway.watch_pictures(CameraId(camera), client())
+        request.scope[OPENED].push_async_callback(row.aclose)  # type: ignore[literal-required]
+        first = await anext(row)  # what keeps the camera from being watched is said with a status, before any byte
+        response = Response(_parts(first, row), content_type=f"multipart/x-mixed-replace; boundary={BOUNDARY}")
+        response.headers["Cache-Control"] = "no-store"
+        response.timeout = None
+        return response
+
+    return pictures
+
+
+async def _parts(first: Jpeg, rest: AsyncGenerator[Jpeg, None]) -> AsyncGenerator[bytes, None]:
+    yield _part(first)
+    async for jpeg in rest:
+        yield _part(jpeg)
+
+
+def _part(jpeg: Jpeg) -> bytes:
+    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg.data)}\r\n\r\n"
+    return head.encode() + jpeg.data + b"\r\n"
+
+
+def _max_age() -> float | None:
+    """Seconds from the query. Raises `BadRequest` for what is no such number."""
+    value = request.args.get("max_age")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_AGE_S:
+        raise BadRequest(f"max_age must be seconds from 0 to {MAX_AGE_S:g}, not {value[:40]!r}")
+    return seconds

@@ -1,0 +1,131 @@
+"""`/ws/events`: the journal as it grows, and the state beside it, over a WebSocket.
+
+Rules of this file:
+- A client is a position in the journal. One that does not read makes nobody wait and takes no memory here.
+- The number of clients is bounded. Stopping closes every one with 1001 before the server ends.
+"""
+
+from collections.abc import Callable, Sequence
+
+import trio
+from quart import Blueprint, websocket
+from werkzeug.exceptions import Forbidden, ServiceUnavailable
+
+from supervisor import __version__
+from supervisor.domain.events import Recorded
+from supervisor.gateway import Gateway
+
+from . import json
+from .api import number
+
+MAX_SOCKETS = 256
+RECENT = 200
+"""Events that a client without a position is given first."""
+STATE_EVERY_S = 1.0
+SETTLE_S = 0.2
+"""After an event the state is sent this soon, so that a burst of events is one state."""
+GOING_AWAY = 1001
+
+
+class Sockets:
+    """The open WebSockets."""
+
+    def __init__(self) -> None:
+        self._open: set[trio.CancelScope] = set()
+        self._closed = trio.lowlevel.ParkingLot()
+        self._draining = False
+        self._state: tuple[int, float, str] | None = None
+        """The last state message: of which event, until when it is fresh, its text."""
+
+    async def drain(self) -> None:
+        """Close every WebSocket with 1001 and wait until they are; new ones are refused."""
+        self._draining = True
+        for scope in self._open:
+            scope.cancel(reason="draining")
+        while self._open:
+            await self._closed.park()
+
+    def _state_message(self, gateway: Gateway) -> str:
+        """How things stand, made once for all clients that ask at about the same time."""
+        snapshot = gateway.snapshot()
+        seq = snapshot.state.seq
+        if self._state is None or self._state[0] != seq or trio.current_time() >= self._state[1]:
+            body = {
+                "type": "state",
+                "now": json.iso(snapshot.now_ns),
+                "cameras": json.cameras(snapshot),
+                "peers": json.peers(snapshot.state),
+                "uses": json.uses(snapshot.state),
+                "health": json.health(snapshot.health),
+            }
+            self._state = (seq, trio.current_time() + STATE_EVERY_S / 2, json.encode(body).decode())
+        return self._state[2]
+
+    def routes(self, gateway: Gateway, allow_origins: tuple[str, ...]) -> Blueprint:
+        sockets = Blueprint("sockets", __name__)
+
+        @sockets.websocket("/ws/events")
+        async def follow() -> None:
+            refuse_strangers(allow_origins)
+            after = number(websocket.args, "after", None, 0, 2**62)
+            if self._draining or len(self._open) >= MAX_SOCKETS:
+                raise ServiceUnavailable(f"{len(self._open)} pages are connected, no more may be")
+            scope = trio.CancelScope()
+            self._open.add(scope)
+            try:
+                with scope:
+                    await websocket.accept()
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(ignore_messages)
+                        await send_events(gateway, after, self._state_message)
+                if scope.cancelled_caught:
+                    await websocket.close(GOING_AWAY, "banken is stopping")
+            finally:
+                self._open.discard(scope)
+                self._closed.unpark_all()
+
+        return sockets
+
+
+def refuse_strangers(allow_origins: tuple[str, ...]) -> None:
+    """A page of another origin may not listen (a browser always says which page asks). Raises `Forbidden`."""
+    origin = websocket.headers.get("Origin")
+    if origin is not None and origin not in allow_origins and origin.partition("://")[2] != websocket.host:
+        raise Forbidden(f"pages of {origin[:100]} may not connect; web.allow_origins can list them")
+
+
+async def ignore_messages() -> None:
+    """Nothing is expected from the client; what comes is read, so that its end is noticed."""
+    while True:
+        await websocket.receive()
+
+
+async def send_events(gateway: Gateway, after: int | None, state_message: Callable[[Gateway], str]) -> None:
+    """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand."""
+    snapshot = gateway.snapshot()
+    await _send(
+        type="hello",
+        version=__version__,
+        node=snapshot.state.node,
+        run=snapshot.state.run,
+        now=json.iso(snapshot.now_ns),
+        first=await gateway.first_seq(),
+        last=gateway.last_seq,
+    )
+    position = min(after, gateway.last_seq) if after is not None else max(0, gateway.last_seq - RECENT)
+    state_at = trio.current_time()
+    while True:
+        batch: Sequence[Recorded] = ()
+        with trio.move_on_at(state_at):
+            batch = await gateway.next_events(position)
+        if batch:
+            position = batch[-1].seq
+            await _send(type="events", events=json.events(batch))
+            state_at = min(state_at, trio.current_time() + SETTLE_S)
+        if trio.current_time() >= state_at:
+            await websocket.send(state_message(gateway))
+            state_at = trio.current_time() + STATE_EVERY_S
+
+
+async def _send(**message: object) -> None:
+    await websocket.send(json.encode(message).decode())
