@@ -1,0 +1,25 @@
+"""A hundred live views, one after the other in a real browser, leave no trace; `ops/bench/cycles.py` tells more."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.kit.cycles import run_cycles
+from tests.kit.slopes import COUNTS
+
+pytestmark = [pytest.mark.usefixtures("chromium_here")]
+
+WARM_UP, CYCLES = 35, 100
+MEMORY_MB = 3.0
+
+
+async def test_a_hundred_live_views_leave_the_daemon_as_it_was(tmp_path: Path) -> None:
+    """Descriptors, processes, threads and tasks are where they were (idle threads may go), memory within 3 MB."""
+    cycled = await run_cycles(tmp_path, WARM_UP, CYCLES, lambda *_: None)
+    before, after = cycled.before, cycled.after
+    assert len(cycled.took_ms) == CYCLES
+    assert min(cycled.took_ms) > 0
+    for name in COUNTS:
+        assert getattr(after.sample, name) <= getattr(before.sample, name), cycled
+    assert after.tasks <= before.tasks, cycled
+    assert after.sample.pss_mb - before.sample.pss_mb < MEMORY_MB, cycled

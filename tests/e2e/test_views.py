@@ -1,0 +1,168 @@
+"""What the page shows beside the pictures, and what can be done there, in a real browser over a real daemon."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from supervisor.domain import events as e
+from tests.kit.cameras import open_camera
+from tests.kit.chromium import Page, open_chromium
+from tests.kit.daemon import Daemon, open_daemon
+from tests.kit.processes import wait_until
+
+pytestmark = pytest.mark.usefixtures("chromium_here")
+
+TEST = "test:320x180@15"
+SIZES = (375, 1440, 2560)
+
+
+@asynccontextmanager
+async def page_over(folder: Path, cameras: dict[str, Any], more: str = "") -> AsyncIterator[tuple[Daemon, Page]]:
+    async with open_daemon(folder, cameras, more) as daemon, open_chromium(size=(1440, 900)) as browser:
+        async with browser.open_page(daemon.url) as page:
+            await page.wait_for("document.querySelectorAll('.tile').length === " + str(len(cameras)))
+            yield daemon, page
+            assert [line for line in page.console if line.kind in ("error", "uncaught")] == []
+
+
+def tile(camera: str, part: str = "") -> str:
+    return f".tile[data-camera={camera}] {part}".strip()
+
+
+def text_of(selector: str) -> str:
+    return f"document.querySelector({selector!r})?.innerText ?? ''"
+
+
+def types(daemon: Daemon) -> list[str]:
+    return [row.type for row in daemon.journal()]
+
+
+async def test_processes_and_devices_are_shown_and_nothing_is_out_of_reach(tmp_path: Path) -> None:
+    """A device with one place and two cameras: who has it, who waits, which child runs, and why the last one ended."""
+    async with open_camera() as camera:
+        cameras = {
+            "door": {"source": camera.url, "device": "hall"},
+            "loft": {"source": camera.url, "device": "hall", "mode": "on_demand"},
+        }
+        async with page_over(tmp_path, cameras, "devices: {hall: {max_connections: 1}}") as (daemon, page):
+            await page.wait_for(f"document.querySelector('{tile('door')}').dataset.player === 'live'", 30)
+            await page.click(tile("loft", ".start"))
+            await page.wait_for(f"{text_of(tile('loft'))}.includes('taken by door')")
+            (child,) = daemon.children()
+
+            await page.press("p")
+            row = text_of("#view-processes tbody tr")
+            shown = await page.wait_for(row)
+            assert [word in shown for word in ("door", "source", "running", str(child.pid), str(daemon.pid))] == [
+                True
+            ] * 5
+            assert await page.evaluate("location.hash") == "#processes"
+            for column in ("camera", "pid", "age"):
+                await page.click(f"[data-part=by-{column}]")
+                sort = "document.querySelector('[data-part=by-%s]').closest('th').getAttribute('aria-sort')"
+                assert await page.evaluate(sort % column) != "none"
+            os.kill(child.pid, signal.SIGKILL)
+            ended = await page.wait_for(text_of("[data-part=ended-rows] li"))
+            assert [word in ended for word in ("door", str(child.pid), "SIGKILL")] == [True] * 3
+
+            await page.press("d")
+            await page.wait_for(f"{text_of('#view-devices')}.includes('1 configured')")
+            await page.wait_for(f"{text_of('#view-devices')}.includes('loft waits (live)')")
+            for scheme in ("dark", "light"):
+                await page.set_color_scheme(scheme)
+                for width in SIZES:
+                    await page.set_viewport(width, 900)
+                    for key in ("p", "d", "v"):
+                        await page.press(key)
+                        assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+                        assert await page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
+            await page.press("Escape")
+            assert await page.evaluate("document.querySelectorAll('.view:not([hidden])').length") == 0
+
+
+async def test_looking_at_a_camera_on_demand_does_not_open_it(tmp_path: Path) -> None:
+    """Neither a load nor a reload: its last picture is shown with its age; play opens it."""
+    cameras = {"attic": {"source": TEST, "mode": "on_demand"}, "yard": {"source": TEST, "mode": "patrol"}}
+    async with page_over(tmp_path, cameras, "patrol: {every: 5s}") as (daemon, page):
+        await page.wait_for(f"{text_of(tile('yard', '[data-part=overlay]'))}.includes('Picture of')")
+        first = await page.evaluate(f"document.querySelector('{tile('yard', '.snapshot')}').src")
+        await page.wait_for(f"![{first!r}, ''].includes(document.querySelector('{tile('yard', '.snapshot')}').src)", 15)
+        await page.reload()
+        await page.wait_for(f"{text_of(tile('attic'))}.includes('No picture yet')")
+        await page.wait_for(f"{text_of(tile('yard', '[data-part=overlay]'))}.includes('Picture of')")
+        rows = daemon.journal()
+        assert not [r for r in rows if isinstance(r.event, e.PeerOpened)]
+        assert not [r for r in rows if isinstance(r.event, e.CameraConnecting) and r.event.camera == "attic"]
+
+        await page.click(tile("attic", ".start"))
+        await page.wait_for(f"document.querySelector('{tile('attic')}').dataset.player === 'live'", 30)
+        await page.click(tile("attic", "[data-part=play]"))
+        await page.wait_for(f"{text_of(tile('attic', '[data-part=overlay]'))}.includes('Picture of')")
+        await wait_until(lambda: "PeerClosed" in types(daemon), 10)
+
+
+async def test_an_operator_ends_a_connection_and_its_page_says_so_and_stays_away(tmp_path: Path) -> None:
+    async with page_over(tmp_path, {"front": TEST}) as (daemon, page):
+        state = f"document.querySelector('{tile('front')}').dataset.player"
+        await page.wait_for(f"{state} === 'live'", 30)
+        await page.press("v")
+        assert "this page" in await page.wait_for(text_of("#view-viewers tbody tr"))
+        await page.click("#view-viewers .kick")
+        await page.press("Escape")
+        assert len((await daemon.get("/api/peers"))["peers"]) == 1, "changing one's mind ends nothing"
+        await page.click("#view-viewers .kick")
+        await page.click("[data-part=kick-confirm]")
+        await page.wait_for(f"{text_of(tile('front'))}.includes('An operator ended this connection')")
+        await wait_until(lambda: "PeerClosed" in types(daemon), 10)
+        await page.reload()
+        await page.wait_for(f"{text_of(tile('front'))}.includes('Paused')")
+        with trio.move_on_after(3):
+            await page.wait_for(f"['connecting', 'live'].includes({state})", 10)
+            raise AssertionError("it came back by itself")
+        assert types(daemon).count("PeerOpened") == 1
+        await page.click(tile("front", "[data-part=play]"))
+        await page.wait_for(f"{state} === 'live'", 30)
+
+
+async def test_a_picture_is_saved_under_the_name_of_its_camera(tmp_path: Path) -> None:
+    """By the tile's button and by its key; of a camera at rest, too."""
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    async with page_over(tmp_path, {"attic": {"source": TEST, "mode": "on_demand"}}) as (_, page):
+        await page.command("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(saved)})
+        await page.click(tile("attic", "[data-part=take]"))
+        await wait_until(lambda: [*saved.glob("attic-*Z.jpg")], 20, what="the picture")
+        assert next(saved.glob("*.jpg")).read_bytes()[:2] == b"\xff\xd8"
+        next(saved.glob("*.jpg")).unlink()
+        await page.press("s")
+        await wait_until(lambda: [*saved.glob("attic-*Z.jpg")], 20, what="the second picture")
+
+
+async def test_without_webrtc_there_are_still_pictures_and_leaving_ends_them(tmp_path: Path) -> None:
+    async with page_over(tmp_path, {"front": TEST}) as (daemon, page):
+        await page.command("Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.RTCPeerConnection"})
+
+        async def wait_viewers(count: int) -> None:
+            def uses() -> int:
+                return types(daemon).count("UseBegan") - types(daemon).count("UseEnded")
+
+            await wait_until(lambda: uses() == count, 15, what=f"{count} viewers")
+
+        await page.reload()
+        await page.wait_for(f"document.querySelector('{tile('front', '.stills')}').naturalWidth === 320", 20)
+        await page.wait_for(f"{text_of(tile('front'))}.includes('Still pictures only')")
+        await wait_viewers(1)
+        await page.press("v")
+        await page.wait_for(f"{text_of('#view-viewers tbody')}.includes('still pictures')")
+        await page.click(tile("front", "[data-part=play]"))
+        await wait_viewers(0)
+        await page.click(tile("front", "[data-part=play]"))
+        await wait_viewers(1)
+        await page.goto("about:blank")
+        await wait_viewers(0)

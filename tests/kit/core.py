@@ -1,0 +1,87 @@
+"""A kernel with its journal and feed, on a disk that is a list, with trio's clock for its clock."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from supervisor.clock import TrioClock
+from supervisor.domain import commands as c
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId
+from supervisor.domain.state import State
+from supervisor.domain.values import Limits
+from supervisor.feed import Feed
+from supervisor.journal.writer import Journal, Segment
+from supervisor.kernel import Kernel, new_id
+
+from .domain import GATE, NODE, RUN, settings
+from .memory import MemorySegment
+
+
+@attrs.frozen
+class MemoryReader:
+    """Reads a disk that is a list, as `JournalReader` reads a folder."""
+
+    disk: MemorySegment
+
+    async def page(
+        self,
+        after: int,
+        limit: int,
+        *,
+        camera: CameraId | None = None,
+        types: tuple[str, ...] = (),
+        newest: bool = False,
+    ) -> list[Recorded]:
+        await trio.lowlevel.checkpoint()
+        rows = [r for r in self.disk.rows if r.seq > after and (not types or r.type in types)]
+        rows = [r for r in rows if camera is None or getattr(r.event, "camera", None) == camera]
+        return rows[-limit:] if newest else rows[:limit]
+
+    async def first_seq(self) -> int:
+        await trio.lowlevel.checkpoint()
+        return 1
+
+
+@attrs.frozen
+class Core:
+    kernel: Kernel
+    journal: Journal
+    feed: Feed
+    disk: MemorySegment
+    nursery: trio.Nursery
+
+    def types(self, stream: str = "") -> list[str]:
+        """The types of all stored events whose stream begins like this."""
+        return [recorded.type for recorded in self.disk.rows if recorded.stream.startswith(stream)]
+
+    async def stored(self) -> list[Recorded]:
+        """Everything decided so far, once it is stored."""
+        await self.journal.wait_committed(self.kernel.state.seq)
+        return self.disk.rows
+
+
+@asynccontextmanager
+async def open_core(
+    *cameras: CameraId,
+    limits: Limits | None = None,
+    configuration: c.Configure | None = None,
+    disk: MemorySegment | None = None,
+    ids: Callable[[], str] = new_id,
+    make_journal: Callable[[Segment, Callable[[Sequence[Recorded]], None]], Journal] = Journal,
+) -> AsyncIterator[Core]:
+    """A daemon's core that has started, with these cameras configured."""
+    disk = MemorySegment() if disk is None else disk
+    feed = Feed(0, MemoryReader(disk).page)
+    journal = make_journal(disk, feed.publish)
+    kernel = Kernel(State(), journal, TrioClock(), NODE, RUN, ids)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run)
+        await kernel.submit(c.StartRun(RUN, NODE, "0", 1))
+        plain = c.Configure("test", tuple(settings(name) for name in cameras or (GATE,)), limits or Limits())
+        await kernel.submit(configuration or plain)
+        yield Core(kernel, journal, feed, disk, nursery)
+        await journal.wait_committed(kernel.state.seq)
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,132 @@
+"""A real daemon in a process of its own, as an operator would start it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import attrs
+import trio
+
+from supervisor.domain.events import Recorded
+from supervisor.journal.store import Reader
+
+from .http import Answer, request
+from .processes import ProcessInfo, descendants, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+@attrs.define
+class Daemon:
+    process: subprocess.Popen[bytes]
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text()
+
+    async def get(self, path: str) -> Any:
+        return (await request(self.port, "GET", path)).json
+
+    async def wait_ready(self, within: float = 30) -> None:
+        """Wait until it says where it listens. Raises AssertionError, with all it said, when it ends instead."""
+
+        def line() -> str | int | None:
+            return next((x for x in self.output.splitlines() if "http://" in x), None) or self.process.poll()
+
+        said = await wait_until(line, within, what="the ready line")
+        assert isinstance(said, str), self.output
+        self.port = int(said.rstrip("/").rpartition(":")[2])
+
+    async def camera(self, name: str) -> Any:
+        return await self.get(f"/api/cameras/{name}")
+
+    async def offer(self, camera: str, sdp: str) -> Answer:
+        return await request(self.port, "POST", f"/whep/{camera}", sdp, {"Content-Type": "application/sdp"})
+
+    async def wait_camera(self, name: str, state: str, within: float = 60) -> Any:
+        """Wait until a camera is in a state, and for `live` until it is sending pictures now."""
+        camera: Any = None
+        with trio.move_on_after(within):
+            while True:
+                camera = await self.camera(name)
+                fresh = camera["last_frame_age_ms"] is not None and camera["last_frame_age_ms"] < 500
+                if camera["state"] == state and (state != "live" or fresh):
+                    return camera
+                await trio.sleep(0.05)
+        story = "\n".join(f"{row.seq} {row.wall_ns} {row.event}" for row in self.journal())
+        raise TimeoutError(f"{name} is not {state} after {within:g} s: {camera}\n{self.output}\n{story}")
+
+    def children(self) -> list[ProcessInfo]:
+        """The daemon's ffmpeg processes that are alive."""
+        return [p for p in descendants(self.pid) if not p.zombie and "ffmpeg" in " ".join(p.cmdline)]
+
+    def journal(self) -> list[Recorded]:
+        reader = Reader(self.folder / "journal")
+        try:
+            return list(reader.all())
+        finally:
+            reader.close()
+
+    async def end(self, number: signal.Signals = signal.SIGTERM, within: float = 20) -> int:
+        """Signal the daemon and wait for its end; returns the exit code."""
+        self.process.send_signal(number)
+        await wait_until(lambda: self.process.poll() is not None, within, what=f"the end after {number.name}")
+        return self.process.returncode
+
+
+@asynccontextmanager
+async def open_daemon(folder: Path, cameras: Mapping[str, Any], more: str = "") -> AsyncIterator[Daemon]:
+    """Start `banken run` with these cameras (name: source) and wait until it is ready."""
+    write_config(folder, cameras, more)
+    async with launch_daemon(folder) as daemon:
+        await daemon.wait_ready()
+        yield daemon
+
+
+def write_config(folder: Path, cameras: Mapping[str, Any], more: str = "") -> None:
+    lines = ['web: {listen: "127.0.0.1:0"}', "journal: {path: journal}", more, "cameras:"]
+    lines += [f"  {name}: {json.dumps(source)}" for name, source in cameras.items()]
+    (folder / "banken.yaml").write_text("\n".join(lines) + "\n")
+
+
+@asynccontextmanager
+async def launch_daemon(
+    folder: Path, environment: Mapping[str, str] = MappingProxyType({}), program: str = "supervisor"
+) -> AsyncIterator[Daemon]:
+    """Start `banken run` with the configuration that stands in the folder, and do not wait for anything."""
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(  # noqa: ASYNC220 - a test may block for the millisecond it takes
+            [sys.executable, "-m", program, "run", folder / "banken.yaml"],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Daemon(process, 0, folder)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.kill(process.pid, signal.SIGKILL)
+                process.wait()

@@ -1,0 +1,91 @@
+"""The target behind an offer that was taken: the connection of a viewer."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from actors.hub import Hub
+from actors.rtc.connection import run_connection
+from actors.rtc.offer import Candidate, Offer, parse_offer
+from supervisor.clock import SystemClock
+from supervisor.domain.values import Reason
+from supervisor.gateway import OfferError
+
+from ..mutations import mutate
+from .judge import Take, Wrong
+from .parsers import as_text, offers
+
+
+def make_acceptable(rng: random.Random) -> bytes:
+    """A damaged offer that is still one: the first of some that `parse_offer` takes."""
+    for _ in range(100):
+        data = mutate(rng, offers())
+        try:
+            parse_offer(as_text(data))
+        except OfferError:
+            continue
+        return data
+    return offers()[2]
+
+
+@asynccontextmanager
+async def open_answers() -> AsyncIterator[Take]:
+    yield take_accepted
+
+
+async def take_accepted(data: bytes) -> bool:
+    """The real way to an answer, and some steps beyond it; the viewer's candidates come once more, by trickle."""
+    try:
+        offer = parse_offer(as_text(data))
+    except OfferError:
+        return False
+    witness = _Witness(trio.CancelScope())
+    send, candidates = trio.open_memory_channel[Candidate](32)
+    for candidate in offer.candidates:
+        send.send_nowait(candidate)
+    with witness.scope:
+        await _serve(offer, candidates, witness)
+    if witness.answer is None:
+        raise Wrong(f"an offer that was accepted has no answer: {witness.reason}")
+    if witness.answer.count("m=") < len(offer.sections):
+        raise Wrong("the answer lacks a section")
+    return True
+
+
+async def _serve(offer: Offer, candidates: "trio.MemoryReceiveChannel[Candidate]", witness: "_Witness") -> None:
+    hub = Hub(SystemClock())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(witness.cut)
+        witness.reason = await run_connection(
+            offer, hub.subscribe().receive, candidates, witness, ice_servers=(), disconnected_after_s=20.0
+        )
+        nursery.cancel_scope.cancel()
+
+
+@attrs.define
+class _Witness:
+    """Ends the connection some steps after it has answered."""
+
+    scope: trio.CancelScope
+    answer: str | None = None
+    reason: Reason | None = None
+    told: trio.Event = attrs.field(factory=trio.Event)
+
+    async def cut(self) -> None:
+        await self.told.wait()
+        for _ in range(30):
+            await trio.lowlevel.checkpoint()
+        self.scope.cancel()
+
+    def answered(self, answer: str) -> None:
+        self.answer = answer
+        self.told.set()
+
+    def connected(self) -> None: ...
+
+    def silent(self, seconds: float) -> None: ...
+
+    def heard(self, seconds: float) -> None: ...

@@ -1,0 +1,69 @@
+"""A small HTTP/1.1 client for tests, on trio: one request, one answer."""
+
+import json
+from typing import Any
+
+import attrs
+import h11
+import trio
+
+
+@attrs.frozen
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+async def request(
+    port: int,
+    method: str,
+    path: str,
+    body: bytes | str = b"",
+    headers: dict[str, str] | None = None,
+    within: float = 15,
+) -> Answer:
+    """Send one request to 127.0.0.1 and read its answer."""
+    data = body.encode() if isinstance(body, str) else body
+    fields = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(data)), "Connection": "close", **(headers or {})}
+    connection = h11.Connection(h11.CLIENT)
+    with trio.fail_after(within):
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        async with stream:
+            await stream.send_all(
+                connection.send(h11.Request(method=method, target=path, headers=list(fields.items())))
+            )
+            try:
+                if data:
+                    await stream.send_all(connection.send(h11.Data(data)))
+                await stream.send_all(connection.send(h11.EndOfMessage()))
+            except trio.BrokenResourceError:
+                pass  # it may answer, and close, before it has read all of a body that is too large
+            return await _read(connection, stream)
+
+
+async def _read(connection: h11.Connection, stream: trio.SocketStream) -> Answer:
+    response, body = None, b""
+    while True:
+        match connection.next_event():
+            case h11.NEED_DATA:
+                connection.receive_data(await stream.receive_some())
+            case h11.InformationalResponse() as response:
+                break  # 101: it is not HTTP any more
+            case h11.Response() as response:
+                pass
+            case h11.Data() as part:
+                body += part.data
+            case _:
+                break
+    assert response is not None
+    names = {name.decode().title(): value.decode() for name, value in response.headers}
+    return Answer(response.status_code, names, body)

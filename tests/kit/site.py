@@ -1,0 +1,143 @@
+"""The web layer on a real port, over a core in memory and hands that only pretend to have cameras."""
+
+import json
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+from trio_websocket import WebSocketConnection, wrap_client_stream
+
+from supervisor.domain import commands as c
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.ids import CameraId, PeerId, UseId
+from supervisor.domain.values import Limits, UseKind
+from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError
+from supervisor.kernel import Kernel
+from web.app import WebSettings, create_app
+from web.serve import listen, run_web
+from web.sockets import Sockets
+
+from .core import Core, MemoryReader, open_core
+from .domain import ASKED, GATE, SECOND
+from .http import Answer, request
+
+OFFER = "v=0 a good offer"
+ANSWER = "v=0 an answer"
+
+
+@attrs.define
+class FakeHands:
+    """Answers the good offer, for as long as `answers` says so. Pictures are used as the real ones are."""
+
+    kernel: Kernel
+    answers: bool = True
+    picture: bytes = b"a picture"
+    pictures: float = math.inf
+    """So many has the camera for each who watches; then it is still."""
+    pictured: bool = True
+    """Whether there is a picture already."""
+    candidates: list[tuple[PeerId, str]] = attrs.field(factory=list)
+
+    def read_offer(self, text: str) -> object:
+        if text != OFFER:
+            raise OfferError(400, "the offer does not begin with v=0")
+        return text
+
+    async def open_peer(self, camera: CameraId, peer: PeerId, offer: object) -> str:
+        await trio.lowlevel.checkpoint()
+        if not self.answers:
+            raise Rejected(Refusal.UNAVAILABLE, "only just starting", 1.0)
+        return ANSWER
+
+    async def add_candidates(self, peer: PeerId, fragment: str) -> None:
+        self.candidates.append((peer, fragment))
+
+    async def take_picture(
+        self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True
+    ) -> Jpeg:
+        await trio.lowlevel.checkpoint()
+        if camera != GATE:
+            raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
+        if not self.answers:
+            raise Rejected(Refusal.UNAVAILABLE, "gate is waiting: connection refused", 2.0)
+        if not open_it and not self.pictured:
+            raise Rejected(Refusal.UNKNOWN, "there is no picture of gate yet")
+        return Jpeg(self.picture, SECOND, 1.5 if max_age_s is None else max_age_s)
+
+    async def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
+        use, shown = UseId(self.kernel.new_id()), 0
+        self.kernel.emit(c.BeginUse(use, camera, UseKind.MJPEG, client))
+        try:
+            while shown < self.pictures:
+                yield await self.take_picture(camera, client, None)
+                shown += 1
+                await trio.sleep(0.01)
+            await trio.sleep_forever()
+        finally:
+            self.kernel.emit(c.EndUse(use, ASKED))
+
+    def statistics(self) -> Mapping[CameraId, CameraStatistics]:
+        return {GATE: CameraStatistics(25.0, 1_000_000, 100, 12345, 2, 0.04)}
+
+
+@attrs.frozen
+class Site:
+    core: Core
+    gateway: Gateway
+    hands: FakeHands
+    port: int
+    stop: trio.Event
+    stopped: trio.Event
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        return await request(self.port, "GET", path, headers=headers)
+
+    async def offer(self, camera: str = GATE, body: str | bytes = OFFER, **headers: str) -> Answer:
+        return await request(self.port, "POST", f"/whep/{camera}", body, {"Content-Type": "application/sdp", **headers})
+
+    async def delete(self, location: str) -> Answer:
+        return await request(self.port, "DELETE", location)
+
+    async def knock(self, query: str = "", **headers: str) -> Answer:
+        """Ask for a WebSocket, and be content with the answer: 101 when it would be opened."""
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        key = {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        return await request(self.port, "GET", f"/ws/events{query}", headers={**upgrade, **key, **headers})
+
+    @asynccontextmanager
+    async def socket(self, query: str = "", **headers: str) -> AsyncIterator[WebSocketConnection]:
+        """A WebSocket to the events. The stream is ours: trio-websocket leaves it open when the server closes first."""
+        fields = [(name.encode(), value.encode()) for name, value in headers.items()]
+        host = f"127.0.0.1:{self.port}"
+        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream, trio.open_nursery() as nursery:
+            opened = await wrap_client_stream(nursery, stream, host, f"/ws/events{query}", extra_headers=fields)
+            yield opened
+            nursery.cancel_scope.cancel()
+
+
+async def message(socket: WebSocketConnection) -> Any:
+    """The next message, as what its JSON says."""
+    return json.loads(await socket.get_message())
+
+
+@asynccontextmanager
+async def open_site(
+    *cameras: CameraId, limits: Limits | None = None, settings: WebSettings | None = None
+) -> AsyncIterator[Site]:
+    async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
+        hands, sockets, stop, stopped = FakeHands(core.kernel), Sockets(), trio.Event(), trio.Event()
+        gateway = Gateway(core.kernel, core.journal, core.feed, MemoryReader(core.disk), hands)  # type: ignore[arg-type]
+        app = create_app(gateway, settings or WebSettings(), sockets)
+        listener = listen("127.0.0.1", 0)
+
+        async def serve(task_status: trio.TaskStatus[None]) -> None:
+            await run_web(app, sockets, listener, stop, task_status)
+            stopped.set()
+
+        await nursery.start(partial(serve))
+        yield Site(core, gateway, hands, listener.getsockname()[1], stop, stopped)
+        nursery.cancel_scope.cancel()

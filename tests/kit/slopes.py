@@ -1,0 +1,63 @@
+"""Whether something grows: a slope that single readings cannot bend, and the verdict over a soak's samples.
+
+Rules of this file:
+1. Counts are compared at quiet moments only: no viewer, every camera live. There they are exact.
+2. One odd reading is no leak, and hides none: both the slope and the least of the last third must have grown.
+3. Memory has no verdict here. Two minutes say nothing of it; its slope is told.
+"""
+
+import statistics
+from collections.abc import Sequence
+from itertools import combinations
+
+import attrs
+
+COUNTS = ("descriptors", "processes", "threads")
+WARM_UP = 0.25
+"""Of the whole time: imports, caches and thread pools fill."""
+FEWEST = 6
+"""Quiet moments after the warm-up; with fewer there is no verdict."""
+
+
+@attrs.frozen
+class Sample:
+    """The daemon at one instant. Processes are the daemon and all below it, zombies too."""
+
+    at_s: float
+    quiet: bool
+    viewers: int
+    """That are held open."""
+    descriptors: int
+    processes: int
+    threads: int
+    rss_mb: float
+    pss_mb: float
+
+
+@attrs.frozen
+class Verdict:
+    slopes: dict[str, float]
+    """By name, an hour: each of `COUNTS`, and `rss_mb` and `pss_mb`."""
+    leaks: tuple[str, ...]
+
+
+def judge(samples: Sequence[Sample], seconds: float) -> Verdict:
+    """The verdict over a soak that took so long. Too few quiet moments are a leak, too: nothing was proved."""
+    quiet = [sample for sample in samples if sample.quiet and sample.at_s >= WARM_UP * seconds]
+    if len(quiet) < FEWEST:
+        return Verdict({}, (f"only {len(quiet)} quiet moments of {FEWEST}: no verdict",))
+    times = [sample.at_s / 3600 for sample in quiet]
+    slopes, leaks = {}, []
+    for name in (*COUNTS, "rss_mb", "pss_mb"):
+        values = [float(getattr(sample, name)) for sample in quiet]
+        slopes[name] = slope(times, values)
+        third = len(values) // 3
+        if name in COUNTS and slopes[name] > 0 and min(values[-third:]) > min(values[:third]):
+            leaks.append(f"{name}: {' '.join(f'{value:g}' for value in values)}")
+    return Verdict(slopes, tuple(leaks))
+
+
+def slope(times: Sequence[float], values: Sequence[float]) -> float:
+    """Theil and Sen's: the median of the slopes between all pairs."""
+    points = zip(times, values, strict=True)
+    return statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(points, 2))

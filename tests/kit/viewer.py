@@ -1,0 +1,71 @@
+"""A viewer that is not a browser: an offer by aiortc, on an asyncio loop of its own, in any trio task."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+import trio_asyncio
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from trio_asyncio import aio_as_trio
+
+from actors.rtc.inside import remember_endpoints
+
+from .processes import wait_until
+
+
+@attrs.define
+class Viewer:
+    """`offer` is ready at once; after `accept` pictures are decoded and counted in `frames`."""
+
+    pc: RTCPeerConnection
+    offer: str
+    nursery: trio.Nursery
+    frames: int = 0
+    sizes: set[tuple[int, int]] = attrs.field(factory=set)
+
+    async def accept(self, answer: str) -> None:
+        await aio_as_trio(self.pc.setRemoteDescription)(RTCSessionDescription(answer, "answer"))
+
+    async def watch(self, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await aio_as_trio(track.recv)()
+            except (MediaStreamError, asyncio.CancelledError):
+                return
+            self.frames += 1
+            self.sizes.add((frame.width, frame.height))  # type: ignore[union-attr]
+
+    async def wait_frames(self, more: int, within: float = 15) -> None:
+        """Wait until `more` further pictures have been decoded."""
+        wanted = self.frames + more
+        await wait_until(lambda: self.frames >= wanted, within, what=f"{more} more pictures")
+
+
+@asynccontextmanager
+async def open_viewer() -> AsyncIterator[Viewer]:
+    async with trio_asyncio.open_loop() as loop:
+        endpoints = remember_endpoints(loop)
+        pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        try:
+            async with trio.open_nursery() as nursery:
+                pc.addTransceiver("video", direction="recvonly")
+                await aio_as_trio(pc.setLocalDescription)(await aio_as_trio(pc.createOffer)())
+                viewer = Viewer(pc, pc.localDescription.sdp, nursery)
+                pc.on("track", lambda track: nursery.start_soon(viewer.watch, track))
+                yield viewer
+                nursery.cancel_scope.cancel()
+        finally:
+            with trio.move_on_after(2) as scope:
+                scope.shield = True
+                await aio_as_trio(pc.close)()
+                await aio_as_trio(_abort)(endpoints)
+
+
+async def _abort(endpoints: list[asyncio.DatagramTransport]) -> None:
+    """Close what `pc.close()` has left open; the loop closes the sockets in its next round."""
+    for endpoint in endpoints:
+        endpoint.abort()
+    await asyncio.sleep(0)

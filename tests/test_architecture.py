@@ -1,0 +1,98 @@
+"""What holds for the whole tree: its shape, its promises about shields and buffers, and that its documents are true."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import diagrams
+import planted
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("supervisor", "actors", "web")
+SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+DOCUMENTS = [path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts)]
+
+
+def nodes(kind: type[ast.AST]) -> Iterator[tuple[Path, ast.AST]]:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, kind):
+                yield path, node
+
+
+def test_the_top_is_what_was_agreed() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    top = {name.partition("/")[0] for name in tracked.split()}
+    assert {name for name in top if not name.startswith(".")} == {
+        "pyproject.toml", "supervisor", "actors", "web", "tests", "ops", "README.md", "LICENSE", "CHANGELOG.md",
+    }  # fmt: skip
+
+
+def test_there_is_one_shield_and_it_has_a_deadline() -> None:
+    for path, node in nodes(ast.Attribute):
+        if isinstance(node, ast.Attribute) and node.attr == "shield":
+            assert path.name == "shield.py", f"{path}:{node.lineno}"
+    for path, node in nodes(ast.keyword):
+        assert not (isinstance(node, ast.keyword) and node.arg == "shield"), path
+
+
+def test_no_channel_is_unbounded() -> None:
+    for path in SOURCES:
+        assert not re.search(r"open_memory_channel(\[\w+\])?\((math\.)?inf|Queue\(\)", path.read_text()), path
+
+
+def test_actors_catch_nothing_broadly_but_at_their_edge() -> None:
+    """`except Exception` would swallow what supervision has to see; `except*` stands at the edge of a `run`."""
+    for path, node in nodes(ast.Try):
+        assert isinstance(node, ast.Try)
+        for handler in node.handlers:
+            names = {name.id for name in ast.walk(handler.type or node) if isinstance(name, ast.Name)}
+            if path.is_relative_to(ROOT / "actors") and names & {"Exception"}:
+                pytest.fail(f"{path}:{handler.lineno}")
+            if "BaseException" in names:
+                assert any(isinstance(inner, ast.Raise) for inner in ast.walk(handler)), f"{path}:{handler.lineno}"
+
+
+@pytest.mark.parametrize(
+    "name", ["run_child", "run_connection", "run_camera", "run_reconcile", "run_daemon", "run_web"]
+)
+def test_actors_say_what_cancelling_does(name: str) -> None:
+    found = [n for _, n in nodes(ast.AsyncFunctionDef) if isinstance(n, ast.AsyncFunctionDef) and n.name == name]
+    texts = [ast.get_docstring(node) or "" for node in found]
+    assert any("Cancellation:" in text and "Cleanup:" in text for text in texts)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_in_documents_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)\)", path.read_text()):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_diagrams_are_those_of_the_tables() -> None:
+    assert diagrams.PAGE.read_text() == diagrams.page(), "run .venv/bin/python ops/diagrams.py"
+
+
+def test_every_planted_bug_can_still_be_planted() -> None:
+    """A guard that was rewritten takes its bug along; the page lists them all."""
+    assert [bug.guard for bug in planted.BUGS if not planted.is_there(bug)] == []
+    assert planted.PAGE.read_text() == planted.page(), "run .venv/bin/python ops/planted.py --list"
+
+
+def test_every_setting_and_route_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    routes = set(
+        re.findall(
+            r'"(/(?:api/\w+|healthz|readyz|metrics|ws/\w+|whep|cameras/<camera>/[\w.]+))',
+            "".join(p.read_text() for p in SOURCES if "web" in p.parts),
+        )
+    )
+    assert routes
+    assert [route for route in routes if route.replace("<camera>", "{id}") not in readme] == []
+    settings = ["listen", "path", "peers", "peers_per_camera", "peers_per_client", "disconnected_after", "linger"]
+    for setting in [*settings, "device", "mode", "group", "via", "max_connections", "every", "patience"]:
+        assert f"{setting}:" in readme
