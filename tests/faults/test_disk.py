@@ -1,0 +1,341 @@
+"""A journal on a disk that fails in every way SQLite can be told of, under a real daemon; and the store alone on it.
+
+Rules of this file:
+- One daemon meets all faults, one after the other: each must leave it as it found it.
+- A fault lasts until everything that must hold meanwhile has been looked at.
+- Nothing is lost as long as the daemon lives: a gap of exactly none.
+"""
+
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import apsw
+import attrs
+import pytest
+import trio
+
+from supervisor.domain import events as e
+from supervisor.domain.events import Recorded
+from supervisor.domain.evolve import fold
+from supervisor.journal.errors import JournalError
+from supervisor.journal.store import Reader, Store
+from supervisor.journal.writer import STALLED_S, Journal, ThreadedSegment
+from tests.kit.daemon import Daemon, launch_daemon, write_config
+from tests.kit.disk import FAILING_DISK, STALL_S, Disk, Fault
+from tests.kit.http import request
+from tests.kit.kills import ENCODER, OFFER
+from tests.supervisor.journal.test_store import lively
+
+FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
+FPS = 20
+FAULT_S = 2.5
+"""How long the pictures are counted while the disk fails."""
+SEEN_WITHIN_S = 4.0
+MENDED_WITHIN_S = 8.0
+"""The writer tries again every second; a sync that stalls ends first."""
+WATCHED = "front"
+
+
+def other(fault: Fault) -> str:
+    """The camera whose child dies during this fault."""
+    return f"in-{fault.name.lower().replace('_', '-')}"
+
+
+@attrs.define
+class Seen:
+    """What was to be seen during one fault, and how long it took."""
+
+    fps: float = 0.0
+    verdict: str = ""
+    critical_after_s: float = 0.0
+    refused: tuple[int, int] = (0, 0)
+    """The answers to a new viewer and to an operator."""
+    ended_after_s: float = 0.0
+    """From the death of a child until that was told and another lived."""
+    waiting: int = 0
+    """Events that waited for the disk at the end of the fault."""
+    mended_after_s: float = 0.0
+
+
+@attrs.define
+class Run:
+    seen: dict[Fault, Seen] = attrs.field(factory=dict)
+    code: int = -1
+    output: str = ""
+    rows: list[Recorded] = attrs.field(factory=list)
+    promised: int = 0
+    """Events that the daemon itself counted as stored, before it was asked to stop."""
+
+
+@asynccontextmanager
+async def open_failing(folder: Path, cameras: dict[str, object]) -> AsyncIterator[Daemon]:
+    write_config(folder, cameras)
+    environment = {FAILING_DISK: str(folder / "fault")}
+    async with launch_daemon(folder, environment, "tests.kit.disk") as daemon:
+        await daemon.wait_ready()
+        yield daemon
+
+
+@asynccontextmanager
+async def open_fault(daemon: Daemon, fault: Fault) -> AsyncIterator[None]:
+    """The daemon's disk has this fault as long as the block runs."""
+    file, draft = daemon.folder / "fault", daemon.folder / "fault.new"
+    draft.write_text(fault)
+    draft.rename(file)
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
+async def number(daemon: Daemon, name: str) -> float:
+    """One of the daemon's metrics."""
+    text = (await request(daemon.port, "GET", "/metrics")).text
+    return next(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+async def pictures(daemon: Daemon) -> float:
+    return await number(daemon, f'banken_camera_frames_total{{camera="{WATCHED}"}}')
+
+
+async def child_of(daemon: Daemon, camera: str) -> int | None:
+    found = (await daemon.get("/api/processes"))["processes"]
+    return next((process["pid"] for process in found if process["camera"] == camera and process["pid"]), None)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return trio.run(meet_all, tmp_path_factory.mktemp("disk"))
+
+
+async def meet_all(folder: Path) -> Run:
+    picture = ["-f", "lavfi", "-re", "-i", "testsrc=size=64x64:rate=5", *ENCODER]
+    cameras: dict[str, object] = {other(fault): {"ffmpeg": picture} for fault in FAULTS}
+    run = Run()
+    async with open_failing(folder, {WATCHED: f"test:64x64@{FPS}", **cameras}) as daemon:
+        for name in (WATCHED, *cameras):
+            await daemon.wait_camera(name, "live")
+        for fault in FAULTS:
+            run.seen[fault] = await meet(daemon, fault)
+        run.promised = int(await number(daemon, "banken_journal_events_total"))
+        run.code = await daemon.end()
+        run.output = daemon.output
+    run.rows = daemon.journal()
+    reader = Reader(folder / "journal")
+    reader.verify_chain()
+    reader.close()
+    return run
+
+
+async def meet(daemon: Daemon, fault: Fault) -> Seen:
+    seen = Seen()
+    async with open_fault(daemon, fault), trio.open_nursery() as nursery:
+        nursery.start_soon(count_pictures, daemon, seen)
+        began = trio.current_time()
+        child = await child_of(daemon, other(fault))
+        assert child is not None
+        os.kill(child, signal.SIGKILL)
+        nursery.start_soon(see_another, daemon, fault, child, seen)
+        await move_on_when(partial(is_critical, daemon, seen), SEEN_WITHIN_S)
+        seen.critical_after_s = trio.current_time() - began
+        offered = (await daemon.offer(WATCHED, OFFER)).status
+        kicked = (await request(daemon.port, "DELETE", "/api/peers/nobody")).status
+        seen.refused = (offered, kicked)
+        seen.waiting = int(await number(daemon, "banken_journal_pending_events"))
+    began = trio.current_time()
+    await move_on_when(partial(is_mended, daemon), MENDED_WITHIN_S)
+    seen.mended_after_s = trio.current_time() - began
+    return seen
+
+
+async def move_on_when(holds: Callable[[], Awaitable[bool]], within_s: float) -> None:
+    """Wait until it holds, or until the time is over."""
+    with trio.move_on_after(within_s):
+        while True:
+            if await holds():
+                return
+            await trio.sleep(0.02)
+
+
+async def is_critical(daemon: Daemon, seen: Seen) -> bool:
+    seen.verdict = (await daemon.get("/api/health"))["parts"][0]["verdict"]
+    return seen.verdict == "critical"
+
+
+async def is_mended(daemon: Daemon) -> bool:
+    waiting = await number(daemon, "banken_journal_pending_events")
+    return not waiting and (await daemon.get("/api/health"))["verdict"] == "ok"
+
+
+async def has_another(daemon: Daemon, camera: str, dead: int) -> bool:
+    return await child_of(daemon, camera) not in (None, dead)
+
+
+async def count_pictures(daemon: Daemon, seen: Seen) -> None:
+    first, began = await pictures(daemon), trio.current_time()
+    await trio.sleep(FAULT_S)
+    seen.fps = (await pictures(daemon) - first) / (trio.current_time() - began)
+
+
+async def see_another(daemon: Daemon, fault: Fault, dead: int, seen: Seen) -> None:
+    began = trio.current_time()
+    await move_on_when(partial(has_another, daemon, other(fault), dead), MENDED_WITHIN_S)
+    seen.ended_after_s = trio.current_time() - began
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_pictures_go_on(run: Run, fault: Fault) -> None:
+    assert run.seen[fault].fps > 0.8 * FPS
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_health_is_critical_while_it_lasts(run: Run, fault: Fault) -> None:
+    """Also for a disk that says nothing at all."""
+    assert run.seen[fault].verdict == "critical"
+    assert run.seen[fault].critical_after_s < SEEN_WITHIN_S
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_who_needs_a_promise_is_refused(run: Run, fault: Fault) -> None:
+    assert run.seen[fault].refused == (503, 503)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_ends_are_taken_and_a_camera_comes_back_during_a_fault(run: Run, fault: Fault) -> None:
+    """A child that dies meanwhile is reaped and followed by another."""
+    assert run.seen[fault].ended_after_s < MENDED_WITHIN_S
+    died = [r for r in run.rows if isinstance(r.event, e.ChildEnded) and r.event.camera == other(fault)]
+    assert [row.event.signal for row in died][:1] == ["SIGKILL"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_the_journal_catches_up(run: Run, fault: Fault) -> None:
+    assert run.seen[fault].mended_after_s < MENDED_WITHIN_S
+
+
+def test_the_gap_is_exactly_none(run: Run) -> None:
+    """Every event once, in order, chained, and they add up to an end in good order."""
+    assert run.code == 0
+    assert [row.seq for row in run.rows] == list(range(1, len(run.rows) + 1))
+    assert len(run.rows) > run.promised > 0
+    assert run.rows[-1].type == "RunEnded"
+    assert not fold(run.rows).children
+    assert "never stored" not in run.output
+    assert "Traceback" not in run.output
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_a_daemon_that_ends_meanwhile_says_what_is_missing(tmp_path: Path, fault: Fault) -> None:
+    """How many events and which. Those that were promised are there; a failed sync may have left more than that."""
+    async with open_failing(tmp_path, {WATCHED: f"test:64x64@{FPS}"}) as daemon:
+        await daemon.wait_camera(WATCHED, "live")
+        promised = int(await number(daemon, "banken_journal_events_total"))
+        async with open_fault(daemon, fault):
+            assert await daemon.end() == 0
+            output = daemon.output
+    said = re.search(r"(\d+) events \((\d+) to (\d+)\) were never stored for certain", output)
+    rows = daemon.journal()
+    if fault is Fault.SYNC_STALLS and said is None:  # it came in time
+        assert rows[-1].type == "RunEnded"
+        return
+    assert said is not None, output
+    count, first, last = map(int, said.groups())
+    assert count == last - first + 1
+    assert first == promised + 1 or fault is Fault.SYNC_STALLS  # then a first sync may have come in time
+    assert len(rows) == promised or fault in (Fault.SYNC_FAILS, Fault.SYNC_STALLS)
+    assert first - 1 <= len(rows) <= last
+    async with open_failing(tmp_path, {}) as again:
+        begun = [row.type for row in again.journal()[len(rows) :]]
+    assert begun[0] == "RunStarted" if rows[-1].type == "RunEnded" else "RunAbandoned" in begun
+
+
+# -- the store and its writer alone ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def failing() -> Iterator[tuple[Disk, list[Fault]]]:
+    fault = [Fault.NONE]
+    disk = Disk(lambda: fault[0])
+    yield disk, fault
+    disk.unregister()
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["alone", "beside a reader"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_what_counts_as_stored_was_synced(
+    tmp_path: Path, failing: tuple[Disk, list[Fault]], fault: Fault, watched: bool
+) -> None:
+    """However often it fails and is opened anew: what can be read after a failed sync is no promise yet."""
+    disk, now = failing
+    rows = lively()
+    store = Store(tmp_path)
+    reader = Reader(tmp_path) if watched else None
+    store.append(rows[:10])
+    now[0] = fault
+    for _ in range(3):
+        try:
+            store.append(rows[store.last_seq : 20])
+            break
+        except apsw.Error:
+            try_to_reconnect(store)
+            assert store.last_seq == 10, "counted as stored while no sync succeeds"
+    now[0] = Fault.NONE
+    assert disk.failed
+    store.reconnect()
+    store.append(rows[store.last_seq : 30])
+    assert disk.lost() == 0
+    again = Reader(tmp_path)
+    assert list(again.all()) == rows[:30]
+    again.verify_chain()
+    for opened in (again, *([reader] if reader else [])):
+        opened.close()
+    store.close()
+
+
+def try_to_reconnect(store: Store) -> None:
+    try:
+        store.reconnect()
+    except (apsw.Error, JournalError):
+        return
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_every_event_is_stored_exactly_once(
+    tmp_path: Path, failing: tuple[Disk, list[Fault]], fault: Fault
+) -> None:
+    """The writer over the real store: the fault comes and goes while events are put in line."""
+    disk, now = failing
+    rows, published = lively(), list[Recorded]()
+    store = Store(tmp_path)
+    reader = Reader(tmp_path)
+    journal = Journal(ThreadedSegment(store), published.extend)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run)
+        for place, row in enumerate(rows):
+            if place == 20:
+                assert await journal.wait_committed(20)
+                now[0] = fault
+            journal.append_nowait(row)
+            if place == 40:
+                began = trio.current_time()
+                assert not await journal.wait_committed(41)
+                assert trio.current_time() - began < STALLED_S + 0.5
+                assert journal.fault is not None
+                assert disk.failed
+                now[0] = Fault.NONE
+        with trio.fail_after(STALL_S + MENDED_WITHIN_S):
+            while True:
+                if await journal.wait_committed(len(rows)):
+                    break
+                await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()
+    assert (journal.fault, journal.committed, disk.lost()) == (None, len(rows), 0)
+    assert published == rows == list(reader.all())
+    reader.verify_chain()
+    reader.close()
+    store.close()

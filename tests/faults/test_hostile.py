@@ -1,0 +1,103 @@
+"""Twenty thousand hostile inputs, spread over all that strangers can reach: a refusal that has a type, or an answer.
+
+The same for every run. A failure says how to have it again; `ops/hostile.py` runs millions, with any seed.
+"""
+
+import gc
+import os
+import random
+
+import pytest
+
+from actors.flv import FlvDemuxer
+from actors.rtc import offer
+from tests.kit.hostile import TARGETS, shares
+from tests.kit.hostile.judge import Target, input_of, run_target
+from tests.kit.hostile.parsers import CONFIGS, tags
+from tests.kit.hostile.web import frame, frames
+from tests.kit.media import flv
+from tests.kit.mutations import MUTATIONS, lines
+from tests.kit.processes import descriptors, thread_names, wait_until
+
+INPUTS, SEED = 20_000, 20
+KNOWN = {"LocalProtocolError", "Error", "AttributeError", "UnicodeDecodeError", "KeyError", "ValueError"}
+"""What Hypercorn raises over damaged HTTP, and what ends that connection alone."""
+
+
+def target_of(name: str) -> Target:
+    return next(target for target in TARGETS if target.name == name)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+async def test_what_strangers_send_is_answered_or_refused(target: Target) -> None:
+    """Nothing else comes out, nothing hangs, nothing refused has changed anything, and no descriptor stays."""
+    await run_target(target, SEED, range(1))  # what is opened once is opened now
+    gc.collect()
+    before, threads = len(descriptors(os.getpid())), len(thread_names(os.getpid()))
+    tally = await run_target(target, SEED, range(shares(INPUTS)[target.name]))
+    assert not tally.failures, "\n".join(str(failure) for failure in tally.failures[:3])
+    assert set(tally.contained) <= KNOWN
+    assert tally.accepted > 0
+    gc.collect()
+    await wait_until(lambda: len(descriptors(os.getpid())) <= before, what="the end of every descriptor")
+    assert len(thread_names(os.getpid())) <= threads + 2, "idle threads of trio's cache, at most"
+
+
+def test_an_input_is_made_of_its_seed_and_number_alone() -> None:
+    for target in TARGETS:
+        first, again = input_of(target, 1, 7), input_of(target, 1, 7)
+        assert first == again
+        assert len({input_of(target, 1, index) for index in range(20)}) > 10
+        assert any(input_of(target, 2, index) != input_of(target, 1, index) for index in range(5))
+
+
+def test_no_kind_of_damage_ever_fails_itself() -> None:
+    """Not of nothing, either."""
+    rng = random.Random(5)
+    for mutation in MUTATIONS:
+        for data in (b"", b"\x00", b"\xff" * 50, CONFIGS[0], b"".join(flv(count=2))):
+            for split in (lines, tags, frames):
+                assert isinstance(mutation(rng, data, (data, b""), split), bytes)
+
+
+def test_sections_joined_are_the_input() -> None:
+    stream, messages = b"".join(flv(count=3)), frame(1, b"one") + frame(9, b"two") + frame(8)
+    assert b"".join(tags(stream)) == stream
+    assert len(tags(stream)) == 5
+    assert b"".join(frames(messages)) == messages
+    assert len(frames(messages)) == 3
+
+
+async def test_an_error_of_another_kind_is_noticed_and_can_be_had_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(text: str) -> object:
+        return {}["a=mid"]
+
+    monkeypatch.setattr("tests.kit.hostile.parsers.parse_offer", careless)
+    tally = await run_target(target_of("offer"), 3, range(4, 6))
+    assert [failure.index for failure in tally.failures] == [4, 5]
+    text = str(tally.failures[0])
+    assert "KeyError" in text
+    assert "--target offer --seed 3 --index 4" in text
+    assert input_of(target_of("offer"), 3, 4).hex() in text
+
+
+async def test_a_reader_that_never_returns_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spin(self: FlvDemuxer, data: bytes) -> list[object]:
+        while True:
+            pass
+
+    monkeypatch.setattr("tests.kit.hostile.judge.ALARM_S", 0.1)
+    monkeypatch.setattr(FlvDemuxer, "feed", spin)
+    tally = await run_target(target_of("flv"), 1, range(1))
+    assert "not answered within" in tally.failures[0].what
+
+
+async def test_an_offer_that_is_passed_on_with_another_meaning_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = offer.canonical
+    monkeypatch.setattr(
+        "tests.kit.hostile.parsers.canonical", lambda read: stock(read).replace("a=candidate", "a=x", 1)
+    )
+    tally = await run_target(target_of("offer"), 1, range(100))
+    assert {failure.what.partition(" (")[0] for failure in tally.failures} == {
+        "Wrong: the offer that aiortc gets is not the one that was understood"
+    }

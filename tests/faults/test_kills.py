@@ -1,0 +1,89 @@
+"""The daemon is killed in the middle of its work, again and again: nothing promised is lost, nothing is left over.
+
+`ops/kills.py --kills 1000` is the long figure; `--seed` repeats a run.
+"""
+
+from pathlib import Path
+
+import attrs
+import msgspec
+import pytest
+
+from supervisor.domain import events as e
+from supervisor.domain.ids import PeerId
+from tests.kit.audit import Promised, find_faults
+from tests.kit.kills import Kill, run_kills
+from tests.supervisor.journal.test_store import lively
+from web import json
+
+KILLS, SEED, LANES = 50, 1, 2
+
+
+async def test_fifty_kills_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
+    """Real children, viewers and readers; half of the kills while the first children start, half at work."""
+    kills: list[Kill] = []
+    result = await run_kills(tmp_path, KILLS, SEED, LANES, kills.append)
+    again = f"ops/kills.py --kills {KILLS} --seed {SEED} --lanes {LANES}"
+    assert result.faults == (), f"{again}: {result.faults[:10]}"
+    assert result.codes == (0,) * LANES
+    assert len(kills) == KILLS
+    # A load that met nothing would have proved nothing.
+    assert sum(kill.answers for kill in kills) >= KILLS
+    assert sum(kill.shown for kill in kills) >= 10 * KILLS
+    assert sum(kill.children for kill in kills) >= KILLS
+    assert len({kill.hit for kill in kills}) >= 4
+
+
+def shown(rows: list[e.Recorded]) -> Promised:
+    promised = Promised()
+    for row in rows:
+        promised.show(msgspec.json.decode(json.encode(json.event(row))))
+    return promised
+
+
+def test_a_whole_journal_has_no_faults() -> None:
+    assert find_faults(lively(), shown(lively())) == []
+
+
+def test_a_lost_end_is_found() -> None:
+    faults = find_faults(lively()[:-1], shown(lively()))
+    assert any("was shown and is lost" in fault for fault in faults)
+    assert any("was named as the last" in fault for fault in faults)
+
+
+def test_another_event_than_the_one_shown_is_found() -> None:
+    rows = lively()
+    changed = [*rows[:-1], attrs.evolve(rows[-1], principal="somebody")]
+    assert ["is another" in fault for fault in find_faults(changed, shown(rows))] == [True]
+
+
+def test_a_viewer_that_was_answered_and_forgotten_is_found() -> None:
+    promised = Promised(opened={"nobody"}, leaving={"nobody"})
+    assert len(find_faults(lively(), promised)) == 2
+
+
+@pytest.mark.parametrize("kind", [e.RunStarted, e.PeerOpened, e.ChildStarting])
+def test_a_second_beginning_and_a_gap_are_found(kind: type[e.Event]) -> None:
+    """The same row once more: it stands where another should, and what it begins has begun already."""
+    rows = lively()
+    row = next(row for row in rows if isinstance(row.event, kind))
+    faults = find_faults([*rows, row], Promised())
+    assert any("stands where" in fault for fault in faults)
+    assert any("begins a second time" in fault for fault in faults)
+
+
+def test_what_a_new_run_finds_open_is_found() -> None:
+    """A run that abandons nothing of the one before."""
+    rows = lively()
+    opened = next(row for row in rows if isinstance(row.event, e.PeerOpened))
+    assert isinstance(opened.event, e.PeerOpened)
+    stray = attrs.evolve(opened, event=attrs.evolve(opened.event, peer=PeerId("stray")), stream="peer/stray")
+    started = next(row for row in rows if isinstance(row.event, e.RunStarted))
+    faults = find_faults([*rows, stray, started], Promised())
+    assert any("a new run, and peer/stray is still open" in fault for fault in faults)
+
+
+def test_an_end_without_a_beginning_is_found() -> None:
+    rows = lively()
+    closed = next(row for row in rows if isinstance(row.event, e.PeerClosed))
+    assert any("which is not open" in fault for fault in find_faults([*rows, closed], Promised()))

@@ -1,0 +1,68 @@
+"""Two minutes of everyday work grow nothing; `ops/soak.py --minutes 1440` is the long figure."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.kit.slopes import COUNTS, Sample, judge
+from tests.kit.soak import run_soak
+
+MINUTES, CAMERAS, VIEWERS, SEED = 2.0, 16, 20, 1
+
+
+async def test_two_minutes_of_restarts_and_viewers_grow_nothing(tmp_path: Path) -> None:
+    """Sixteen cameras, a child killed every four seconds, twenty viewers who come and go, a graceful end."""
+    samples: list[Sample] = []
+    soaked = await run_soak(tmp_path, MINUTES, CAMERAS, VIEWERS, SEED, samples.append)
+    verdict = judge(samples, soaked.seconds)
+    assert verdict.leaks == (), f"ops/soak.py --minutes {MINUTES} --seed {SEED}"
+    assert soaked.code == 0
+    # A load that was none would have proved nothing.
+    assert soaked.kills >= CAMERAS
+    assert soaked.viewers >= 2 * VIEWERS
+    assert max(sample.viewers for sample in samples) >= VIEWERS // 2
+    assert {sample.processes for sample in samples if sample.quiet} == {1 + CAMERAS}
+
+
+def soaking(descriptors: Callable[[int], int], seed: int = 1, moments: int = 12) -> Iterator[Sample]:
+    """Samples of two minutes: quiet moments with these descriptors, and a crowd between them."""
+    random = Random(seed)
+    for number in range(moments):
+        at_s = 120 * number / moments
+        memory = 60 + number
+        yield Sample(at_s, True, 0, descriptors(number), 17, 2 + random.randrange(2), memory, memory)
+        yield Sample(at_s + 3, False, 20, 63 + random.randrange(60), 17, 2, memory, memory)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_crowd_between_quiet_moments_is_no_leak(seed: int) -> None:
+    """Neither are threads that come and go, growth while warming up, nor a count that falls."""
+    assert judge(list(soaking(lambda _: 63, seed)), 120).leaks == ()
+    assert judge(list(soaking(lambda number: min(60 + number, 63), seed)), 120).leaks == ()
+    assert judge(list(soaking(lambda number: 90 - number, seed)), 120).leaks == ()
+
+
+@pytest.mark.parametrize("each", [1, 2, 3])
+def test_a_descriptor_that_is_kept_now_and_then_is_a_leak(each: int) -> None:
+    """One for each quiet moment, or one for every few."""
+    verdict = judge(list(soaking(lambda number: 63 + number // each)), 120)
+    assert [leak.partition(":")[0] for leak in verdict.leaks] == ["descriptors"]
+    assert verdict.slopes["descriptors"] > 0
+
+
+def test_one_odd_reading_neither_makes_nor_hides_a_leak() -> None:
+    assert judge(list(soaking(lambda number: 80 if number == 11 else 63)), 120).leaks == ()
+    assert judge(list(soaking(lambda number: 200 if number == 4 else 63 + number)), 120).leaks != ()
+
+
+def test_memory_is_told_and_not_judged() -> None:
+    verdict = judge(list(soaking(lambda _: 63)), 120)
+    assert verdict.leaks == ()
+    assert verdict.slopes["pss_mb"] == pytest.approx(360)
+    assert {*COUNTS, "rss_mb", "pss_mb"} == set(verdict.slopes)
+
+
+def test_too_few_quiet_moments_are_no_success() -> None:
+    assert judge(list(soaking(lambda _: 63, moments=5)), 120).leaks != ()
