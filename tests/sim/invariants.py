@@ -1,0 +1,270 @@
+"""What must always hold, looked at with every event that is appended. The first thing that does not ends the story.
+
+Rules of this file:
+- It keeps its own books, from the events and from what the world sees; it never asks the code that it watches.
+- What costs more than a moment is done every `FOLD_EVERY` events, and at the end.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+import trio
+
+from supervisor.domain import events as e
+from supervisor.domain.evolve import fold
+from supervisor.domain.ids import CameraId, DeviceId
+from supervisor.domain.restart import FATAL_PROBE_S, HEALTHY_AFTER_S, STARTS_PER_S
+from supervisor.domain.state import State, state_hash
+from supervisor.domain.values import Fault, Limits, UseKind
+from supervisor.journal.writer import Journal, Segment
+
+FOLD_EVERY = 1000
+FROM_OUTSIDE = (
+    e.RunStarted, e.RunStopping, e.RunEnded, e.ConfigurationApplied, e.AlertRaised, e.AlertCleared, e.PatrolEnded,
+    e.UseBegan, e.PeerOpened, e.PeerClosing, e.ChildFound,
+)  # fmt: skip
+"""Inputs and timers: they may follow from nothing."""
+SLACK_S = 1e-6
+BEGINS_WITHIN_S = 60.0
+"""What is only just beginning, a child or a viewer, has begun or ended after so long."""
+
+
+class Broken(Exception):
+    """Something that must always hold did not."""
+
+
+class Seen(Protocol):
+    """What the watch sees of the world, beside the journal."""
+
+    def living(self, camera: CameraId) -> int:
+        """How many processes of a camera have not been reaped."""
+        ...
+
+    def knocked_at(self, camera: CameraId) -> float:
+        """When its host last answered a knock."""
+        ...
+
+
+@attrs.define
+class History:
+    """What the watch remembers of one camera."""
+
+    attempts: int = 0
+    not_before: float = 0.0
+    lost_at: float = 0.0
+    may_be_knocked: bool = False
+    live_since: float | None = None
+    child: str | None = None
+    device: DeviceId | None = None
+
+
+@attrs.define
+class Watch:
+    """The books. `broken` says what was found; then `scope` is cancelled, and with it the simulation."""
+
+    world: Seen
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    broken: str | None = None
+    broken_at: int = 0
+    """The event at which it was found; what follows is the clearing up."""
+    seq: int = 0
+    promised: int = 0
+    """The highest number that somebody was told is durable."""
+    limits: Limits = attrs.field(factory=Limits)
+    budgets: dict[DeviceId, int] = attrs.field(factory=dict)
+    holders: dict[CameraId, DeviceId] = attrs.field(factory=dict)
+    cameras: dict[CameraId, History] = attrs.field(factory=lambda: defaultdict(History))
+    viewers: dict[str, tuple[CameraId, str]] = attrs.field(factory=dict)
+    """Camera and client of each peer, and of each use that counts as one."""
+    begun: dict[str, float] = attrs.field(factory=dict)
+    """Streams of what is only just beginning, and since when."""
+    versions: dict[str, int] = attrs.field(factory=dict)
+    starts: deque[float] = attrs.field(factory=lambda: deque(maxlen=STARTS_PER_S + 1))
+    folded: State = attrs.field(factory=State)
+    unfolded: list[e.Recorded] = attrs.field(factory=list)
+
+    def require(self, holds: bool, text: str) -> None:
+        if not holds and self.broken is None:
+            self.broken, self.broken_at = text, self.seq
+            self.scope.cancel(reason=text)
+
+    def look_at(self, row: e.Recorded) -> None:
+        """One more event, just decided."""
+        event, now_s = row.event, row.mono_ns / 1e9
+        self.require(row.seq == self.seq + 1, f"event {row.seq} follows event {self.seq}")
+        self.seq = row.seq
+        if row.cause is None:
+            self.require(isinstance(event, FROM_OUTSIDE), f"event {row.seq}, {row.type}, names no cause")
+        else:
+            self.require(0 < row.cause < row.seq, f"event {row.seq} names event {row.cause} as its cause")
+        self.require(
+            row.stream_version == self.versions.get(row.stream, 0) + 1,
+            f"event {row.seq} is number {row.stream_version} of {row.stream}",
+        )
+        self.versions[row.stream] = row.stream_version
+        self.unfolded.append(row)
+        look = _LOOKS.get(type(event))
+        if look is not None:
+            look(self, event, now_s)
+
+    def look_at_clock(self, now_s: float) -> None:
+        """That nothing is for ever about to begin."""
+        for stream, since_s in self.begun.items():
+            self.require(now_s - since_s < BEGINS_WITHIN_S, f"{stream} has been about to begin since {since_s:.0f} s")
+
+    def look_at_all(self, state: State) -> None:
+        """That the events add up to `state`. Takes a few milliseconds."""
+        self.folded = fold(self.unfolded, self.folded)
+        self.unfolded.clear()
+        self.require(state_hash(self.folded) == state_hash(state), f"the events up to {self.seq} give another state")
+
+    def starts_child(self, camera: CameraId, device: DeviceId | None, on_device: int) -> None:
+        """A process of `camera` is about to be; `on_device` others of its device live."""
+        self.require(self.world.living(camera) == 0, f"a second process of {camera} beside one that lives")
+        budget = self.budgets.get(device) if device else None
+        self.require(budget is None or on_device < budget, f"{device} gets connection {on_device + 1} of {budget}")
+
+    def promises(self, seq: int, stored: int) -> None:
+        """Somebody is told that event `seq` is durable, when the disk has stored so many."""
+        self.promised = max(self.promised, seq)
+        self.require(seq <= stored, f"event {seq} was promised, but the disk has only {stored}")
+
+    # ── what each kind of event may and may not ─────────────────────────────────────────────────────────────────
+
+    def configured(self, event: e.ConfigurationApplied, now_s: float) -> None:
+        self.limits = event.limits
+        self.budgets = {known.device: known.max_connections for known in event.devices}
+
+    def changed(self, event: e.CameraAdded | e.CameraChanged | e.CameraRemoved, now_s: float) -> None:
+        """Whatever we knew of it, it starts anew; but its child, if it has one, lives on."""
+        device = None if isinstance(event, e.CameraRemoved) else event.settings.device
+        self.cameras[event.camera] = History(child=self.cameras[event.camera].child, device=device)
+
+    def slot_taken(self, event: e.SlotTaken, now_s: float) -> None:
+        self.require(event.camera not in self.holders, f"{event.camera} takes a second place")
+        self.holders[event.camera] = event.device
+        held = sum(device == event.device for device in self.holders.values())
+        budget = self.budgets.get(event.device)
+        self.require(budget is None or held <= budget, f"{held} places of {event.device} are taken, it has {budget}")
+
+    def slot_freed(self, event: e.SlotFreed, now_s: float) -> None:
+        self.holders.pop(event.camera, None)
+        living = self.world.living(event.camera)
+        self.require(living == 0, f"{event.camera} gives its place back while {living} process of it lives")
+
+    def connects(self, event: e.CameraConnecting, now_s: float) -> None:
+        self.starts.append(now_s)
+        crowd = len(self.starts) == self.starts.maxlen and now_s - self.starts[0] < 1 - SLACK_S
+        self.require(not crowd, f"{event.camera} is start {STARTS_PER_S + 1} in one second")
+        known = self.cameras[event.camera]
+        knocked = known.may_be_knocked and known.lost_at < self.world.knocked_at(event.camera)
+        placed = known.device is None or event.camera in self.holders
+        self.require(placed, f"{event.camera} connects to {known.device} without a place")
+        early_s = known.not_before - now_s
+        self.require(knocked or early_s < SLACK_S, f"{event.camera} is tried {early_s:.1f} s too early")
+
+    def is_live(self, event: e.CameraLive, now_s: float) -> None:
+        known = self.cameras[event.camera]
+        known.live_since = now_s if known.live_since is None else known.live_since
+
+    def is_lost(self, event: e.CameraWaiting | e.CameraFailed, now_s: float) -> None:
+        known = self.cameras[event.camera]
+        healthy = known.live_since is not None and now_s - known.live_since >= HEALTHY_AFTER_S - SLACK_S
+        known.lost_at, known.not_before, known.live_since = now_s, now_s + event.delay_s, None
+        known.may_be_knocked = event.reason.code == "unreachable"
+        if isinstance(event, e.CameraFailed):
+            self.require(event.reason.fault is Fault.FATAL, f"{event.camera} failed of what will pass")
+            self.require(event.delay_s >= FATAL_PROBE_S, f"{event.camera} failed and is tried in {event.delay_s:g} s")
+            return
+        counted = 1 if healthy else known.attempts + 1
+        self.require(event.attempts == counted, f"failure {counted} of {event.camera} counts as {event.attempts}")
+        known.attempts = event.attempts
+
+    def rests(self, event: e.CameraIdle, now_s: float) -> None:
+        known = self.cameras[event.camera]
+        if known.live_since is not None:
+            known.attempts = 0
+        known.live_since = None
+        kept = event.camera in self.holders and self.world.living(event.camera) == 0
+        self.require(not kept, f"{event.camera} rests, has no process, and keeps its place")
+
+    def crashed(self, event: e.CameraCrashed | e.CameraQuarantined, now_s: float) -> None:
+        self.require(False, f"{event.camera} crashed: {event.reason.text}")
+
+    def child_starts(self, event: e.ChildStarting, now_s: float) -> None:
+        known = self.cameras[event.camera]
+        self.require(known.child is None, f"{event.camera} starts {event.child} beside {known.child}")
+        known.child = event.child
+        self.begun[event.stream] = now_s
+
+    def has_begun(self, event: e.ChildStarted | e.PeerConnected, now_s: float) -> None:
+        self.begun.pop(event.stream, None)
+
+    def child_ended(self, event: e.ChildEnded, now_s: float) -> None:
+        self.cameras[event.camera].child = None
+        self.begun.pop(event.stream, None)
+        self.versions.pop(event.stream, None)
+        living = self.world.living(event.camera)
+        self.require(living == 0, f"the end of {event.child} is recorded before it was reaped")
+
+    def viewer_came(self, event: e.PeerOpened | e.UseBegan, now_s: float) -> None:
+        if isinstance(event, e.UseBegan) and event.kind is not UseKind.MJPEG:
+            return
+        self.viewers[event.stream] = (event.camera, event.client)
+        if isinstance(event, e.PeerOpened):
+            self.begun[event.stream] = now_s
+        cameras, clients = zip(*self.viewers.values(), strict=True)
+        limits = self.limits
+        full = len(cameras) > limits.peers or cameras.count(event.camera) > limits.peers_per_camera
+        full = full or clients.count(event.client) > limits.peers_per_client
+        self.require(not full, f"{event.stream} is one viewer too many")
+
+    def viewer_left(self, event: e.PeerClosed | e.UseEnded, now_s: float) -> None:
+        self.viewers.pop(event.stream, None)
+        self.begun.pop(event.stream, None)
+        self.versions.pop(event.stream, None)
+
+
+_LOOKS: dict[type[e.Event], Callable[..., None]] = {
+    e.ConfigurationApplied: Watch.configured,
+    e.CameraAdded: Watch.changed,
+    e.CameraChanged: Watch.changed,
+    e.CameraRemoved: Watch.changed,
+    e.SlotTaken: Watch.slot_taken,
+    e.SlotFreed: Watch.slot_freed,
+    e.CameraConnecting: Watch.connects,
+    e.CameraLive: Watch.is_live,
+    e.CameraWaiting: Watch.is_lost,
+    e.CameraFailed: Watch.is_lost,
+    e.CameraIdle: Watch.rests,
+    e.CameraCrashed: Watch.crashed,
+    e.CameraQuarantined: Watch.crashed,
+    e.ChildStarting: Watch.child_starts,
+    e.ChildStarted: Watch.has_begun,
+    e.ChildEnded: Watch.child_ended,
+    e.PeerOpened: Watch.viewer_came,
+    e.UseBegan: Watch.viewer_came,
+    e.PeerConnected: Watch.has_begun,
+    e.PeerClosed: Watch.viewer_left,
+    e.UseEnded: Watch.viewer_left,
+}
+
+
+class WatchedJournal(Journal):
+    """The real writer; what is put in line, and what is promised, is looked at."""
+
+    def __init__(self, watch: Watch, segment: Segment, publish: Callable[[Sequence[e.Recorded]], None]) -> None:
+        super().__init__(segment, publish)
+        self._watch = watch
+
+    def append_nowait(self, recorded: e.Recorded, state_hash: str | None = None) -> None:
+        super().append_nowait(recorded, state_hash)
+        self._watch.look_at(recorded)
+
+    async def wait_committed(self, seq: int) -> bool:
+        durable = await super().wait_committed(seq)
+        if durable:
+            self._watch.promises(seq, self._segment.last_seq)
+        return durable

@@ -1,0 +1,56 @@
+"""The operator: takes cameras away and brings them back, changes what they are and when they are open, and kicks."""
+
+import random
+from collections.abc import Mapping
+
+import attrs
+import trio
+
+from supervisor.domain import commands as c
+from supervisor.domain.ids import CameraId
+from supervisor.domain.values import CameraSettings, Fault, Mode, Reason
+from supervisor.gateway import Gateway
+from supervisor.kernel import Origin
+
+from .viewers import refusals
+
+KICKED = Reason("kicked", "the operator ended it", Fault.NONE)
+OPERATOR = Origin("client:192.0.2.1")
+
+
+async def run_operator(configured: c.Configure, gateway: Gateway, chance: random.Random) -> None:
+    """Meddles every few minutes, until he is cancelled."""
+    whole = {settings.camera: settings for settings in configured.cameras}
+    now: dict[CameraId, CameraSettings] = dict(whole)
+    while True:
+        await trio.sleep(chance.expovariate(1 / 120))
+        if chance.random() < 0.3:
+            await kick(gateway, chance)
+            continue
+        now = change(whole, now, chance)
+        async with refusals():
+            await gateway.submit(attrs.evolve(configured, cameras=tuple(now.values())), OPERATOR)
+
+
+def change(
+    whole: Mapping[CameraId, CameraSettings], now: Mapping[CameraId, CameraSettings], chance: random.Random
+) -> dict[CameraId, CameraSettings]:
+    """One camera is removed, brought back, or has new settings."""
+    name = chance.choice(list(whole))
+    if name not in now:
+        return {**now, name: whole[name]}
+    kind = chance.random()
+    if kind < 0.3:
+        return {other: settings for other, settings in now.items() if other != name}
+    if kind < 0.6:
+        return {**now, name: attrs.evolve(now[name], mode=chance.choice(list(Mode)))}
+    source = attrs.evolve(now[name].source, revision=now[name].source.revision + 1)
+    return {**now, name: attrs.evolve(now[name], source=source)}
+
+
+async def kick(gateway: Gateway, chance: random.Random) -> None:
+    """End some viewer, if there is one."""
+    peers = sorted(gateway.snapshot().state.peers)
+    if peers:
+        async with refusals():
+            await gateway.submit(c.ClosePeer(chance.choice(peers), KICKED), OPERATOR)

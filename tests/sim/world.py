@@ -1,0 +1,369 @@
+"""The world of a simulation: real actors, kernel, writer and reconciling; everything else is a fake of this folder.
+
+A failure tells the story of what had happened, and the command that lets it happen again.
+"""
+
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+import trio
+
+from actors.process import MARK
+from actors.process_table import Marked
+from actors.registry import Registry
+from actors.tools import Tools
+from supervisor.config import Source
+from supervisor.domain import commands as c
+from supervisor.domain.events import Recorded
+from supervisor.domain.health import Health, health
+from supervisor.domain.ids import CameraId, ChildId, DeviceId, NodeId
+from supervisor.domain.state import State
+from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol
+from supervisor.gateway import Gateway
+from supervisor.journal import codec
+from supervisor.reconcile import run_reconcile
+from supervisor.vault import Vault
+from tests.kit.core import Core, MemoryReader, open_core
+from tests.kit.domain import ASKED, settings
+
+from .callers import run_caller, run_watcher
+from .cameras import Camera, Device, draw_life
+from .chance import Chance, run_seeded
+from .children import Child
+from .disk import Disk, run_disk
+from .invariants import FOLD_EVERY, Broken, Watch, WatchedJournal
+from .operator import run_operator
+from .story import Note, tell
+from .viewers import Connections, run_viewer
+
+STOP_S = 12.0
+"""A stop is over after this long, with children that ignore every signal."""
+
+
+@attrs.define
+class World:
+    """`children` are all there ever were; one is alive until it has been reaped."""
+
+    chance: Chance
+    configured: c.Configure
+    cameras: dict[CameraId, Camera]
+    stage: trio.Nursery
+    core: Core = attrs.field(init=False)
+    registry: Registry = attrs.field(init=False)
+    gateway: Gateway = attrs.field(init=False)
+    connections: Connections = attrs.field(init=False)
+    children: list[Child] = attrs.field(factory=list)
+    notes: list[Note] = attrs.field(factory=list)
+    most: dict[CameraId, int] = attrs.field(factory=dict)
+    """How many processes of a camera there were at once, at the most."""
+    _alive: dict[CameraId, list[Child]] = attrs.field(factory=dict)
+    _knocked: dict[CameraId, float] = attrs.field(factory=dict)
+    watch: Watch = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.watch = Watch(self)
+
+    # ── what the actors are handed ──────────────────────────────────────────────────────────────────────────────
+
+    def open_process(
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool
+    ) -> Child:
+        mark = environment[MARK]
+        camera = self.cameras[CameraId(mark.split("/")[2])]
+        manners = camera.manners(camera.chance)
+        if manners.refusal is not None:
+            self.note(f"the system starts no process for {camera.name}: {manners.refusal.strerror}")
+            raise manners.refusal
+        others = [other for other in self.cameras.values() if other.device and other.device is camera.device]
+        on_device = sum(self.living(other.name) for other in others)
+        self.watch.starts_child(camera.name, camera.device and camera.device.name, on_device)
+        child = Child(1000 + len(self.children), arguments, stdin, camera.name, mark, manners)
+        self.children.append(child)
+        self._alive.setdefault(camera.name, []).append(child)
+        self.most[camera.name] = max(self.most.get(camera.name, 0), self.living(camera.name))
+        self.stage.start_soon(child.run, camera.play)
+        return child
+
+    def living(self, camera: CameraId) -> int:
+        alive = self._alive.get(camera)
+        if alive:
+            alive[:] = [child for child in alive if child.status is None]
+        return len(alive) if alive else 0
+
+    async def find(self, node: NodeId) -> list[Marked]:
+        await trio.lowlevel.checkpoint()
+        found = [child for alive in self._alive.values() for child in alive if not child.exited.is_set()]
+        return [_marked(child) for child in sorted(found, key=lambda child: child.pid)]
+
+    def signal(self, process: Marked, number: signal.Signals) -> None:
+        self.children[process.pid - 1000].signal_group(number)
+
+    async def wait_end(self, process: Marked) -> None:
+        await self.children[process.pid - 1000].exited.wait()
+
+    async def knock(self, host: str, port: int) -> bool:
+        await trio.sleep(0.01)
+        camera = CameraId(host.removesuffix(".invalid"))
+        answers = self.cameras[camera].answers()
+        if answers:
+            self._knocked[camera] = trio.current_time()
+        return answers
+
+    def knocked_at(self, camera: CameraId) -> float:
+        return self._knocked.get(camera, -1.0)
+
+    async def develop(self, key_frame: bytes) -> bytes:
+        await trio.sleep(0.05)
+        return b"JPEG of %d bytes" % len(key_frame)
+
+    # ── what stories look at ────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def state(self) -> State:
+        return self.core.kernel.state
+
+    def phase(self, camera: CameraId) -> str:
+        return self.state.cameras[camera].phase.value
+
+    def health(self) -> Health:
+        return health(self.state, self.core.journal.fault)
+
+    def note(self, text: str) -> None:
+        self.notes.append(Note(trio.current_time(), text))
+
+    def story(self, about: str = "") -> str:
+        end = self.watch.broken_at or self.watch.seq
+        return tell((row for row in self.rows() if row.seq <= end), self.notes, about)
+
+    def rows(self) -> list[Recorded]:
+        """What is stored, and what waits for the disk."""
+        stored = self.core.disk.rows
+        return [*stored, *(row for row in self.core.journal._pending if row.seq > len(stored))]
+
+    async def until(self, holds: Callable[[], bool], within_s: float = 3600) -> None:
+        """Let time pass until a condition holds; looked at with every event, and every second."""
+        with trio.fail_after(within_s):
+            while not holds():
+                with trio.move_on_after(1):
+                    await self.core.kernel.wait_change(self.state.seq)
+
+    async def watch_state(self) -> None:
+        """Fold what has been appended, every so many events."""
+        while True:
+            await trio.sleep(10)
+            self.watch.look_at_clock(trio.current_time())
+            if len(self.watch.unfolded) >= FOLD_EVERY:
+                self.watch.look_at_all(self.state)
+
+    async def stop(self, work: trio.Nursery, reconciled: trio.Event) -> None:
+        """Stop as the daemon does."""
+        self.core.kernel.emit(c.StopRun(ASKED))
+        with trio.move_on_after(STOP_S):
+            await reconciled.wait()
+        self.watch.require(reconciled.is_set(), f"not everything has ended {STOP_S:g} s after the stop")
+        work.cancel_scope.cancel(reason="the end")
+
+    async def look_for_remains(self, keep: trio.Nursery) -> None:
+        """Let every hung child go, and see that nothing is left of anything."""
+        kernel = self.core.kernel
+        for child in self.children:
+            if child.status is None:
+                child.end_by(signal.SIGKILL)
+        await trio.sleep(1)
+        state, require = self.state, self.watch.require
+        for what in ("children", "slots", "uses", "peers"):
+            left = getattr(state, what)
+            require(not left, f"left at the end, of {what}: {', '.join(map(str, left.values()))}")
+        unreaped = [child.mark for child in self.children if child.status is None]
+        require(not unreaped, f"processes that nobody reaped: {unreaped}")
+        unclosed = [child.mark for child in self.children if not child.closed]
+        require(not unclosed, f"descriptors that nobody closed, of: {unclosed}")
+        require(self.connections.opened == 0, f"{self.connections.opened} connections of viewers are open")
+        tasks = [task.name for task in keep.child_tasks]
+        require(not tasks, f"tasks that have not ended: {tasks}")
+        kernel.emit(c.EndRun())
+        await self.core.journal.wait_committed(self.state.seq)
+        rows = self.core.disk.rows
+        require([row.seq for row in rows] == list(range(1, self.watch.seq + 1)), "events are missing on the disk")
+        require(self.watch.promised <= len(rows), "what was promised is not on the disk")
+        self.watch.look_at_all(self.state)
+
+
+def _marked(child: Child) -> Marked:
+    _, run, camera, name = child.mark.split("/")
+    return Marked(child.pid, child.start_ticks, run, CameraId(camera), ChildId(name), child.arguments)
+
+
+@asynccontextmanager
+async def open_world(
+    chance: Chance,
+    cameras: Sequence[Camera],
+    *,
+    limits: Limits | None = None,
+    patrol: Patrol | None = None,
+    again: str = "",
+) -> AsyncIterator[World]:
+    """A daemon that has started, over these cameras; it is stopped at the end of the block, and nothing may be left.
+
+    Raises `Broken` when something did not hold that must. `again` is the command that repeats the story.
+    """
+    devices = {camera.device.name: camera.device for camera in cameras if camera.device}
+    budgets = tuple(DeviceSettings(box.name, box.budget) for box in devices.values() if box.budget is not None)
+    wanted = c.Configure(
+        "simulation", tuple(camera.settings for camera in cameras), limits or Limits(), budgets, patrol or Patrol()
+    )
+    ids, secrets = chance.stream("ids"), chance.stream("secrets")
+    async with trio.open_nursery() as stage:
+        world = World(chance, wanted, {camera.name: camera for camera in cameras}, stage)
+        with world.watch.scope:
+            async with (
+                open_core(
+                    configuration=wanted,
+                    disk=Disk(),
+                    ids=lambda: f"{ids.getrandbits(64):016x}",
+                    make_journal=partial(WatchedJournal, world.watch),
+                ) as world.core,
+                trio.open_nursery() as keep,
+            ):
+                async with trio.open_nursery() as work:
+                    reconciled = _compose(world, keep, work, lambda: f"{secrets.getrandbits(128):032x}")
+                    try:
+                        yield world
+                    except Exception as error:
+                        error.add_note(f"{world.story()}\n{again}")
+                        raise
+                    await world.stop(work, reconciled)
+                await world.look_for_remains(keep)
+        if world.watch.broken is not None:
+            raise Broken(f"{world.watch.broken}\n{world.story()}\n{again}")
+        stage.cancel_scope.cancel()
+
+
+def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: Callable[[], str]) -> trio.Event:
+    """Put the daemon together and start it; the event says that reconciling has ended."""
+    core, reconciled, vault = world.core, trio.Event(), Vault()
+    vault.take({name: Source("rtsp", f"rtsp://{name}.invalid/main") for name in world.cameras})
+    world.connections = Connections(world.chance.stream("connections"))
+    tools = Tools(
+        kernel=core.kernel,
+        sources=vault,
+        open_process=world.open_process,
+        processes=world,
+        ffmpeg="ffmpeg",
+        knock=world.knock,
+        develop=world.develop,
+        ice_servers=(),
+        jitter=world.chance.stream("jitter").random,
+        keep=keep,
+        connect=world.connections.connect,
+    )
+    world.registry = Registry(tools)
+    reader = MemoryReader(core.disk)
+    world.gateway = Gateway(core.kernel, core.journal, core.feed, reader, world.registry, new_secret)  # type: ignore[arg-type]
+
+    async def reconcile() -> None:
+        await run_reconcile(core.kernel, world.registry, tools.jitter)
+        reconciled.set()
+
+    work.start_soon(reconcile)
+    work.start_soon(world.registry.run_sweep)
+    work.start_soon(world.watch_state)
+    return reconciled
+
+
+# ── a whole life, drawn from a seed ─────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class Simulated:
+    """What came of one seed. `broken` is the story of what must not be; none when everything held."""
+
+    seed: int
+    simulated_s: float
+    real_s: float
+    events: int
+    children: int
+    pictures: int
+    digest: str
+    """Of every row of the journal; empty if nobody asked."""
+    broken: str | None = None
+
+    @property
+    def ratio(self) -> float:
+        """Simulated time to the time that one core took."""
+        return self.simulated_s / self.real_s
+
+
+def simulate(seed: int, hours: float = 1.0, cameras: int = 16, *, digest: bool = False) -> Simulated:
+    """Live through `hours` of the life that this seed draws, with everything that can go wrong.
+
+    `digest` asks for that of all rows, which takes a while.
+    """
+    began = time.process_time()
+    return run_seeded(seed, partial(_live, hours=hours, cameras=cameras, began=began, digest=digest))
+
+
+async def _live(chance: Chance, hours: float, cameras: int, began: float, digest: bool) -> Simulated:
+    again = f".venv/bin/python ops/simulate.py --first {chance.seed} --seeds 1 --hours {hours:g} --cameras {cameras}"
+    broken = world = None
+    try:
+        async with (
+            open_world(
+                chance,
+                draw_cameras(chance, cameras, hours * 3600),
+                limits=Limits(peers=12, peers_per_camera=4),
+                again=again,
+            ) as world,
+            trio.open_nursery() as crowd,
+        ):
+            _invite(world, crowd)
+            await trio.sleep(hours * 3600)
+            crowd.cancel_scope.cancel(reason="the end of the story")
+    except* Broken as group:
+        broken = str(group.exceptions[0])
+    assert world is not None
+    return Simulated(
+        seed=chance.seed,
+        simulated_s=trio.current_time(),
+        real_s=time.process_time() - began,
+        events=world.watch.seq,
+        children=len(world.children),
+        pictures=world.connections.served,
+        digest=codec.chain(codec.GENESIS, map(codec.encode, world.rows())).hex() if digest else "",
+        broken=broken,
+    )
+
+
+def _invite(world: World, crowd: trio.Nursery) -> None:
+    """Everybody who comes and goes in an ordinary hour."""
+    names, gateway, chance = list(world.cameras), world.gateway, world.chance
+    for number in range(6):
+        crowd.start_soon(run_viewer, f"192.0.2.{10 + number}", names, gateway, chance.stream(f"viewer/{number}"))
+    for number in range(3):
+        crowd.start_soon(run_caller, f"192.0.2.{20 + number}", names, gateway, chance.stream(f"caller/{number}"))
+        crowd.start_soon(run_watcher, f"192.0.2.{30 + number}", names, gateway, chance.stream(f"watcher/{number}"))
+    crowd.start_soon(run_operator, world.configured, gateway, chance.stream("operator"))
+    disk = world.core.disk
+    assert isinstance(disk, Disk)
+    crowd.start_soon(run_disk, disk, chance.stream("disk"))
+
+
+def draw_cameras(chance: Chance, count: int, seconds: float) -> list[Camera]:
+    """Cameras of every mode: some share a box with a budget, some one whose budget nobody told us, most are alone."""
+    draw = chance.stream("cameras")
+    boxes = [Device(DeviceId("box-of-2"), 2, 2), Device(DeviceId("box-of-1"), 1, 1), Device(DeviceId("recorder"), 3)]
+    cameras = []
+    for number in range(count):
+        device = draw.choice([*boxes, None, None, None])
+        mode = draw.choice([Mode.ALWAYS, Mode.ALWAYS, Mode.ON_DEMAND, Mode.PATROL])
+        known: CameraSettings = settings(
+            CameraId(f"camera-{number:02}"), device=device.name if device else None, mode=mode,
+            group=draw.choice(("east", "west")),
+        )  # fmt: skip
+        own = chance.stream(f"camera/{number}")
+        cameras.append(Camera(known, draw_life(own, seconds), own, device))
+    return cameras
