@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 import yaml
+from msgspec.structs import replace
 
 from .domain.ids import CameraId, DeviceId
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, SourceSummary
@@ -236,12 +237,12 @@ class _Reading:
         counts = ("peers", "peers_per_camera", "peers_per_client")
         entries = self.mapping(node, "limits", (*counts, "disconnected_after", "linger"))
         chosen = {key: self.count(entries[key], f"limits.{key}") for key in counts if key in entries}
-        limits = attrs.evolve(Limits(), **chosen)
+        limits = replace(Limits(), **chosen)
         if "disconnected_after" in entries:
             after_s = self.duration(entries["disconnected_after"], "limits.disconnected_after", 15.0, 30.0)
-            limits = attrs.evolve(limits, disconnected_after_s=after_s)
+            limits = replace(limits, disconnected_after_s=after_s)
         if "linger" in entries:
-            limits = attrs.evolve(limits, linger_s=self.duration(entries["linger"], "limits.linger", 0.0, 3600.0))
+            limits = replace(limits, linger_s=self.duration(entries["linger"], "limits.linger", 0.0, 3600.0))
         return limits
 
     def devices(self, node: yaml.Node | None, cameras: Mapping[CameraId, Source]) -> Iterator[DeviceSettings]:
@@ -266,10 +267,10 @@ class _Reading:
     def patrol(self, node: yaml.Node | None) -> Patrol:
         entries, patrol = self.mapping(node, "patrol", ("every", "patience")), Patrol()
         if "every" in entries:
-            patrol = attrs.evolve(patrol, every_s=self.duration(entries["every"], "patrol.every", 5.0, 86400.0))
+            patrol = replace(patrol, every_s=self.duration(entries["every"], "patrol.every", 5.0, 86400.0))
         if "patience" in entries:
             patience_s = self.duration(entries["patience"], "patrol.patience", 1.0, 300.0)
-            patrol = attrs.evolve(patrol, patience_s=patience_s)
+            patrol = replace(patrol, patience_s=patience_s)
         return patrol
 
     def count(self, node: yaml.Node, what: str) -> int:

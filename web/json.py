@@ -14,7 +14,7 @@ from supervisor.domain.events import PeerOpened, Recorded
 from supervisor.domain.health import Health
 from supervisor.domain.ids import CameraId, DeviceId
 from supervisor.domain.state import Camera, Child, Peer, Slot, State, Use
-from supervisor.domain.values import Mode, Reason, UseKind
+from supervisor.domain.values import Mode, Reason, UseKind, plain
 from supervisor.gateway import CameraStatistics, Snapshot
 
 encode = msgspec.json.Encoder().encode
@@ -36,7 +36,7 @@ def iso(wall_ns: int, timespec: str = "milliseconds") -> str:
 
 def event(recorded: Recorded) -> Json:
     severity, text = describe(recorded.event)
-    body = msgspec.to_builtins(recorded.event)
+    body = plain(recorded.event)
     if isinstance(recorded.event, PeerOpened):
         del body["owner"]
     return {
@@ -81,7 +81,7 @@ def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | Non
         "watch": known.settings.mode is Mode.ALWAYS,
         "state": known.phase.value,
         "since": iso(known.since_ns),
-        "reason": msgspec.to_builtins(why),
+        "reason": plain(why),
         "mode": known.settings.mode.value,
         "device": known.settings.device,
         "retry_at": None if known.retry_at_ns is None else iso(known.retry_at_ns),

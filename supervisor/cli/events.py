@@ -12,6 +12,7 @@ import trio
 from ..domain.describe import Severity, describe
 from ..domain.events import EVENTS, Recorded
 from ..domain.ids import CameraId
+from ..domain.values import plain
 from ..journal.errors import JournalError
 from ..journal.store import PAGE, Reader
 from .words import Moment, fail
@@ -106,6 +107,6 @@ def _as_line(recorded: Recorded) -> str:
 
 def _as_json(recorded: Recorded) -> str:
     severity, text = describe(recorded.event)
-    row = msgspec.to_builtins(recorded)
+    row = plain(recorded)
     row |= {"type": recorded.type, "version": recorded.event.version, "body": row.pop("event")}
     return msgspec.json.encode({**row, "severity": severity.value, "text": text}).decode()

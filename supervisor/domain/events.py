@@ -2,14 +2,13 @@
 
 Rules of this file:
 - An event that was ever released keeps its name and the meaning of its fields; a new shape is a new `version`.
+- A new field with a default is no new shape: it is not written while it has the default, and read as that.
 - `stream` says whose life it belongs to. Bodies hold facts, never secrets, never media.
 - Times are nanoseconds since the epoch (`_ns`), durations are seconds (`_s`).
 - `EVENTS` lists every one; a test compares it with `evolve`, `describe` and the documents.
 """
 
 from typing import ClassVar
-
-import attrs
 
 from .ids import (
     SYSTEM,
@@ -27,11 +26,10 @@ from .ids import (
     peer_stream,
     use_stream,
 )
-from .values import CameraSettings, DeviceSettings, Limits, Patrol, Picture, Reason, UseKind
+from .values import CameraSettings, DeviceSettings, Limits, Patrol, Picture, Reason, UseKind, Value
 
 
-@attrs.frozen
-class Event:
+class Event(Value, frozen=True):
     """Base of all events."""
 
     version: ClassVar[int] = 1
@@ -42,8 +40,7 @@ class Event:
         return SYSTEM
 
 
-@attrs.frozen
-class CameraEvent(Event):
+class CameraEvent(Event, frozen=True):
     camera: CameraId
 
     @property
@@ -51,8 +48,7 @@ class CameraEvent(Event):
         return camera_stream(self.camera)
 
 
-@attrs.frozen
-class ChildEvent(Event):
+class ChildEvent(Event, frozen=True):
     child: ChildId
     camera: CameraId
 
@@ -61,8 +57,7 @@ class ChildEvent(Event):
         return child_stream(self.child)
 
 
-@attrs.frozen
-class PeerEvent(Event):
+class PeerEvent(Event, frozen=True):
     peer: PeerId
     camera: CameraId
 
@@ -71,8 +66,7 @@ class PeerEvent(Event):
         return peer_stream(self.peer)
 
 
-@attrs.frozen
-class UseEvent(Event):
+class UseEvent(Event, frozen=True):
     use: UseId
     camera: CameraId
 
@@ -81,8 +75,7 @@ class UseEvent(Event):
         return use_stream(self.use)
 
 
-@attrs.frozen
-class SlotEvent(Event):
+class SlotEvent(Event, frozen=True):
     """Of a place among the connections that a device serves."""
 
     camera: CameraId
@@ -96,8 +89,7 @@ class SlotEvent(Event):
 # ── the daemon ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.frozen
-class RunStarted(Event):
+class RunStarted(Event, frozen=True):
     """A daemon began its life over this journal."""
 
     run: RunId
@@ -106,41 +98,36 @@ class RunStarted(Event):
     pid: int
 
 
-@attrs.frozen
-class RunAbandoned(Event):
+class RunAbandoned(Event, frozen=True):
     """The run before this one never said that it ended: a crash, a kill or a power cut."""
 
     run: RunId
     reason: Reason
 
 
-@attrs.frozen
-class RunStopping(Event):
+class RunStopping(Event, frozen=True):
     """The daemon was asked to stop; from here on nothing new begins."""
 
     reason: Reason
 
 
-@attrs.frozen
-class RunEnded(Event):
+class RunEnded(Event, frozen=True):
     """The last event of a graceful life."""
 
     run: RunId
 
 
-@attrs.frozen
-class ConfigurationApplied(Event):
+class ConfigurationApplied(Event, frozen=True):
     """A configuration took effect; what it changed follows as events of the cameras."""
 
     origin: str
     cameras: int
     limits: Limits
     devices: tuple[DeviceSettings, ...] = ()
-    patrol: Patrol = attrs.field(factory=Patrol)
+    patrol: Patrol = Patrol()
 
 
-@attrs.frozen
-class AlertEvent(Event):
+class AlertEvent(Event, frozen=True):
     alert: str
     """A stable name, like `children/gate`."""
 
@@ -149,59 +136,50 @@ class AlertEvent(Event):
         return f"alert/{self.alert.partition('/')[0]}"
 
 
-@attrs.frozen
-class AlertRaised(AlertEvent):
+class AlertRaised(AlertEvent, frozen=True):
     """Something is not as it should be and nobody acts on it by himself: somebody should look."""
 
     text: str
 
 
-@attrs.frozen
-class AlertCleared(AlertEvent):
+class AlertCleared(AlertEvent, frozen=True):
     pass
 
 
 # ── cameras ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.frozen
-class CameraAdded(CameraEvent):
+class CameraAdded(CameraEvent, frozen=True):
     settings: CameraSettings
 
 
-@attrs.frozen
-class CameraChanged(CameraEvent):
+class CameraChanged(CameraEvent, frozen=True):
     settings: CameraSettings
 
 
-@attrs.frozen
-class CameraRemoved(CameraEvent):
+class CameraRemoved(CameraEvent, frozen=True):
     pass
 
 
-@attrs.frozen
-class CameraConnecting(CameraEvent):
+class CameraConnecting(CameraEvent, frozen=True):
     """An attempt to open the source begins; `attempt` counts from 1 since the camera was last healthy."""
 
     attempt: int
 
 
-@attrs.frozen
-class CameraLive(CameraEvent):
+class CameraLive(CameraEvent, frozen=True):
     """The first key frame of a connection has come, or the first of another size."""
 
     picture: Picture
 
 
-@attrs.frozen
-class CameraStalled(CameraEvent):
+class CameraStalled(CameraEvent, frozen=True):
     """Nothing has come for a while; it may go on by itself, and is started anew if it does not."""
 
     reason: Reason
 
 
-@attrs.frozen
-class CameraWaiting(CameraEvent):
+class CameraWaiting(CameraEvent, frozen=True):
     """The source was lost in a way that may pass; the next attempt comes after `delay_s`."""
 
     reason: Reason
@@ -209,16 +187,14 @@ class CameraWaiting(CameraEvent):
     delay_s: float
 
 
-@attrs.frozen
-class CameraFailed(CameraEvent):
+class CameraFailed(CameraEvent, frozen=True):
     """The source was lost in a way that will not pass by itself; a slow probe comes after `delay_s`."""
 
     reason: Reason
     delay_s: float
 
 
-@attrs.frozen
-class CameraCrashed(CameraEvent):
+class CameraCrashed(CameraEvent, frozen=True):
     """The camera's actor met an exception nobody expected and is started anew after `delay_s`."""
 
     reason: Reason
@@ -227,8 +203,7 @@ class CameraCrashed(CameraEvent):
     """The crashes that count against the limit, this one included."""
 
 
-@attrs.frozen
-class CameraQuarantined(CameraEvent):
+class CameraQuarantined(CameraEvent, frozen=True):
     """The camera's actor crashed too often; it is left alone for `delay_s`, then probed."""
 
     reason: Reason
@@ -237,8 +212,7 @@ class CameraQuarantined(CameraEvent):
     """Quarantines in a row, this one included."""
 
 
-@attrs.frozen
-class CameraIdle(CameraEvent):
+class CameraIdle(CameraEvent, frozen=True):
     """The camera's source was let go because somebody wanted it so."""
 
     reason: Reason
@@ -249,8 +223,7 @@ class CameraIdle(CameraEvent):
 # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.frozen
-class CameraQueued(CameraEvent):
+class CameraQueued(CameraEvent, frozen=True):
     """All connections that the device serves are taken: the camera waits for one."""
 
     device: DeviceId
@@ -259,15 +232,13 @@ class CameraQueued(CameraEvent):
     """Says who has them."""
 
 
-@attrs.frozen
-class SlotTaken(SlotEvent):
+class SlotTaken(SlotEvent, frozen=True):
     """The camera may open its one connection to the device."""
 
     use: str
 
 
-@attrs.frozen
-class SlotFreed(SlotEvent):
+class SlotFreed(SlotEvent, frozen=True):
     """The camera has no connection to the device any more, and no process that could have one; or waits for none."""
 
     reason: Reason
@@ -275,8 +246,7 @@ class SlotFreed(SlotEvent):
     """Whether it had its place, or was only waiting for one."""
 
 
-@attrs.frozen
-class DeviceFull(Event):
+class DeviceFull(Event, frozen=True):
     """The device refused a connection as one too many: for `for_s` we ask for no more than `connections`."""
 
     device: DeviceId
@@ -292,21 +262,18 @@ class DeviceFull(Event):
 # ── uses ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.frozen
-class UseBegan(UseEvent):
+class UseBegan(UseEvent, frozen=True):
     """Somebody who is no WebRTC viewer wants the camera open."""
 
     kind: UseKind
     client: str
 
 
-@attrs.frozen
-class UseEnded(UseEvent):
+class UseEnded(UseEvent, frozen=True):
     reason: Reason
 
 
-@attrs.frozen
-class PatrolEnded(Event):
+class PatrolEnded(Event, frozen=True):
     """One round through the cameras of a group."""
 
     group: str
@@ -325,8 +292,7 @@ class PatrolEnded(Event):
 # ── child processes ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.frozen
-class ChildStarting(ChildEvent):
+class ChildStarting(ChildEvent, frozen=True):
     """The intent to start a child process, durable before the process exists."""
 
     purpose: str
@@ -334,30 +300,26 @@ class ChildStarting(ChildEvent):
     """Redacted."""
 
 
-@attrs.frozen
-class ChildStarted(ChildEvent):
+class ChildStarted(ChildEvent, frozen=True):
     pid: int
     start_ticks: int
     """Field 22 of /proc/PID/stat: with the pid it names one process for good."""
 
 
-@attrs.frozen
-class ChildStopping(ChildEvent):
+class ChildStopping(ChildEvent, frozen=True):
     """A signal was sent to the child's whole process group."""
 
     signal: str
     reason: Reason
 
 
-@attrs.frozen
-class ChildUnkillable(ChildEvent):
+class ChildUnkillable(ChildEvent, frozen=True):
     """SIGKILL did not end it in time (a hung device or file system holds it); it is waited for."""
 
     pid: int
 
 
-@attrs.frozen
-class ChildEnded(ChildEvent):
+class ChildEnded(ChildEvent, frozen=True):
     """The child has been reaped, or never came to be."""
 
     exit_code: int | None
@@ -368,8 +330,7 @@ class ChildEnded(ChildEvent):
     ran_s: float
 
 
-@attrs.frozen
-class ChildFound(ChildEvent):
+class ChildFound(ChildEvent, frozen=True):
     """A process with our mark that none of our actors knows: left by an earlier life, or run away from a child."""
 
     pid: int
@@ -377,8 +338,7 @@ class ChildFound(ChildEvent):
     arguments: tuple[str, ...]
 
 
-@attrs.frozen
-class ChildAbandoned(ChildEvent):
+class ChildAbandoned(ChildEvent, frozen=True):
     """An earlier run left this child open in the journal; this run closed the entry."""
 
     reason: Reason
@@ -387,8 +347,7 @@ class ChildAbandoned(ChildEvent):
 # ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@attrs.frozen
-class PeerOpened(PeerEvent):
+class PeerOpened(PeerEvent, frozen=True):
     """A viewer has a place under the caps; its connection is being made."""
 
     client: str
@@ -397,36 +356,31 @@ class PeerOpened(PeerEvent):
     """SHA-256 of the owner's secret, in hex."""
 
 
-@attrs.frozen
-class PeerConnected(PeerEvent):
+class PeerConnected(PeerEvent, frozen=True):
     """ICE and DTLS are up."""
 
     after_s: float
 
 
-@attrs.frozen
-class PeerSilent(PeerEvent):
+class PeerSilent(PeerEvent, frozen=True):
     """Nothing has been heard from the viewer for `silence_s`; it may come back."""
 
     silence_s: float
 
 
-@attrs.frozen
-class PeerHeard(PeerEvent):
+class PeerHeard(PeerEvent, frozen=True):
     """A silent viewer is heard again."""
 
     silence_s: float
 
 
-@attrs.frozen
-class PeerClosing(PeerEvent):
+class PeerClosing(PeerEvent, frozen=True):
     """Somebody asked for the end of this peer; its actor is being stopped."""
 
     reason: Reason
 
 
-@attrs.frozen
-class PeerClosed(PeerEvent):
+class PeerClosed(PeerEvent, frozen=True):
     """The peer's connection is gone, with everything it held."""
 
     reason: Reason
@@ -475,8 +429,7 @@ EVENTS: tuple[type[Event], ...] = (
 )
 
 
-@attrs.frozen
-class Recorded:
+class Recorded(Value, frozen=True):
     """An event with its place in the journal: what is stored, published and folded."""
 
     seq: int

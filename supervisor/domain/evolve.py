@@ -2,42 +2,38 @@
 
 Rules of this file:
 - Pure and total over the catalogue: every event has its arm, an event the life cycle forbids raises.
+- An arm says which fields of the state its event changes; `evolve` alone makes the next state.
 - It decides nothing. Whatever `decide` worked out stands in the event.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-import attrs
+from msgspec.structs import replace
 from rpds import HashTrieMap
 
 from . import events as e
-from . import lifecycle
-from .lifecycle import CameraPhase, ChildPhase, PeerPhase
+from .lifecycle import CAMERA, CHILD, PEER, CameraPhase, ChildPhase, PeerPhase, step
 from .state import STRAY, Alert, Camera, Child, Learned, Peer, Slot, State, Use
-from .values import Reason
+
+Changes = dict[str, Any]
+"""Fields with their new values."""
+
+_CameraLost = e.CameraWaiting | e.CameraFailed | e.CameraCrashed | e.CameraQuarantined
+
+_SHOWN = (CameraPhase.LIVE, CameraPhase.STALLED)
 
 
 def evolve(state: State, recorded: e.Recorded) -> State:
     """The state after one more event. Raises `IllegalTransition` for an event that cannot follow."""
-    state = attrs.evolve(
-        state, seq=recorded.seq, versions=state.versions.insert(recorded.stream, recorded.stream_version)
-    )
     event = recorded.event
-    match event:
-        case e.CameraEvent():
-            return _evolve_camera(state, event, recorded.wall_ns)
-        case e.SlotEvent():
-            return _evolve_slot(state, event, recorded.wall_ns)
-        case e.ChildEvent():
-            return _evolve_child(state, event, recorded)
-        case e.PeerEvent():
-            return _evolve_peer(state, event, recorded.wall_ns)
-        case e.UseEvent():
-            return _evolve_use(state, event, recorded.wall_ns)
-        case e.AlertEvent():
-            return _evolve_alert(state, event, recorded.wall_ns)
-        case _:
-            return _evolve_run(state, event, recorded.wall_ns)
+    kind = type(event)
+    changes = _ARMS[kind](state, event, recorded)
+    if kind in _LAST:
+        versions = state.versions.discard(recorded.stream)
+    else:
+        versions = state.versions.insert(recorded.stream, recorded.stream_version)
+    return replace(state, seq=recorded.seq, versions=versions, **changes)
 
 
 def fold(events: Iterable[e.Recorded], state: State | None = None) -> State:
@@ -48,155 +44,156 @@ def fold(events: Iterable[e.Recorded], state: State | None = None) -> State:
     return state
 
 
-def _evolve_run(state: State, event: e.Event, now_ns: int) -> State:
-    match event:
-        case e.RunStarted():
-            return attrs.evolve(state, run=event.run, node=event.node, stopping=False)
-        case e.RunStopping():
-            return attrs.evolve(state, stopping=True)
-        case e.RunAbandoned() | e.RunEnded():
-            return attrs.evolve(state, run=None, stopping=False)
-        case e.ConfigurationApplied():
-            devices = HashTrieMap({known.device: known for known in event.devices})
-            return attrs.evolve(state, origin=event.origin, limits=event.limits, patrol=event.patrol, devices=devices)
-        case e.DeviceFull():
-            learned = Learned(event.connections, now_ns + int(event.for_s * 1e9))
-            return attrs.evolve(state, learned=state.learned.insert(event.device, learned))
-        case e.PatrolEnded():
-            return state
-        case _:
-            raise TypeError(f"{type(event).__name__} has no arm in evolve")
-
-
-def _evolve_camera(state: State, event: e.CameraEvent, now_ns: int) -> State:
-    if isinstance(event, e.CameraAdded):
-        camera = Camera(settings=event.settings, phase=CameraPhase.IDLE, since_ns=now_ns)
-        return attrs.evolve(state, cameras=state.cameras.insert(event.camera, camera))
+def _camera(state: State, event: e.CameraEvent, at: e.Recorded, **changes: Any) -> Changes:
+    """The camera in the phase that follows, with these changes; gone where its life ends."""
     before = state.cameras[event.camera]
-    phase = lifecycle.step(lifecycle.CAMERA, before.phase, type(event))
+    phase = step(CAMERA, before.phase, type(event))
     if phase is CameraPhase.REMOVED:
-        return attrs.evolve(state, cameras=state.cameras.remove(event.camera))
-    since_ns = before.since_ns if phase is before.phase else now_ns
-    after = attrs.evolve(before, phase=phase, since_ns=since_ns)
-    match event:
-        case e.CameraChanged():
-            after = attrs.evolve(after, settings=event.settings, attempts=0, crashes_ns=(), quarantines=0)
-        case e.CameraConnecting():
-            waited = before.phase is CameraPhase.QUEUED
-            after = attrs.evolve(after, retry_at_ns=None, reason=None if waited else after.reason)
-        case e.CameraQueued():
-            after = attrs.evolve(after, reason=event.reason, retry_at_ns=None)
-            slot = Slot(event.camera, event.device, event.use, held=False, since_ns=now_ns)
-            state = attrs.evolve(state, slots=state.slots.insert(event.camera, slot))
-        case e.CameraStalled():
-            after = attrs.evolve(after, reason=event.reason)
-        case e.CameraLive():
-            shown = before.phase in (CameraPhase.LIVE, CameraPhase.STALLED)
-            live_since_ns = before.live_since_ns if shown else now_ns
-            after = attrs.evolve(after, reason=None, picture=event.picture, live_since_ns=live_since_ns)
-        case e.CameraWaiting():
-            after = attrs.evolve(_lost(after, event.reason, event.delay_s, now_ns), attempts=event.attempts)
-        case e.CameraFailed():
-            after = _lost(after, event.reason, event.delay_s, now_ns)
-        case e.CameraCrashed():
-            after = attrs.evolve(_lost(after, event.reason, event.delay_s, now_ns), crashes_ns=event.recent_ns)
-        case e.CameraQuarantined():
-            lost = _lost(after, event.reason, event.delay_s, now_ns)
-            after = attrs.evolve(lost, crashes_ns=(), quarantines=event.times)
-        case e.CameraIdle():
-            after = attrs.evolve(after, reason=event.reason, retry_at_ns=None, attempts=event.attempts)
-        case _:
-            raise TypeError(f"{type(event).__name__} has no arm in evolve")
-    return attrs.evolve(state, cameras=state.cameras.insert(event.camera, after))
+        return {"cameras": state.cameras.remove(event.camera)}
+    since_ns = before.since_ns if phase is before.phase else at.wall_ns
+    after = replace(before, phase=phase, since_ns=since_ns, **changes)
+    return {"cameras": state.cameras.insert(event.camera, after)}
 
 
-def _lost(camera: Camera, reason: Reason, delay_s: float, now_ns: int) -> Camera:
-    return attrs.evolve(camera, reason=reason, retry_at_ns=now_ns + int(delay_s * 1e9))
+def _camera_added(state: State, event: e.CameraAdded, at: e.Recorded) -> Changes:
+    camera = Camera(event.settings, CameraPhase.IDLE, since_ns=at.wall_ns)
+    return {"cameras": state.cameras.insert(event.camera, camera)}
 
 
-def _evolve_slot(state: State, event: e.SlotEvent, now_ns: int) -> State:
-    match event:
-        case e.SlotTaken():
-            slot = Slot(event.camera, event.device, event.use, held=True, since_ns=now_ns)
-            return attrs.evolve(state, slots=state.slots.insert(event.camera, slot))
-        case e.SlotFreed():
-            return attrs.evolve(state, slots=state.slots.remove(event.camera))
-        case _:
-            raise TypeError(f"{type(event).__name__} has no arm in evolve")
+def _camera_connecting(state: State, event: e.CameraConnecting, at: e.Recorded) -> Changes:
+    before = state.cameras[event.camera]
+    reason = None if before.phase is CameraPhase.QUEUED else before.reason
+    return _camera(state, event, at, reason=reason, retry_at_ns=None)
 
 
-def _evolve_child(state: State, event: e.ChildEvent, recorded: e.Recorded) -> State:
-    if isinstance(event, e.ChildStarting | e.ChildFound):
-        return attrs.evolve(state, children=state.children.insert(event.child, _born(event, recorded)))
-    before = state.children[event.child]
-    phase = lifecycle.step(lifecycle.CHILD, before.phase, type(event))
-    if phase is ChildPhase.ENDED:
-        return attrs.evolve(
-            state,
-            children=state.children.remove(event.child),
-            versions=state.versions.remove(event.stream),
-        )
-    after = attrs.evolve(before, phase=phase, since_ns=recorded.wall_ns)
-    if isinstance(event, e.ChildStarted):
-        after = attrs.evolve(after, pid=event.pid, start_ticks=event.start_ticks)
-    return attrs.evolve(state, children=state.children.insert(event.child, after))
+def _camera_live(state: State, event: e.CameraLive, at: e.Recorded) -> Changes:
+    before = state.cameras[event.camera]
+    live_since_ns = before.live_since_ns if before.phase in _SHOWN else at.wall_ns
+    return _camera(state, event, at, reason=None, picture=event.picture, live_since_ns=live_since_ns)
 
 
-def _born(event: e.ChildStarting | e.ChildFound, recorded: e.Recorded) -> Child:
+def _camera_lost(state: State, event: _CameraLost, at: e.Recorded, **changes: Any) -> Changes:
+    return _camera(state, event, at, reason=event.reason, retry_at_ns=_later(at, event.delay_s), **changes)
+
+
+def _slot(state: State, event: e.CameraQueued | e.SlotTaken, at: e.Recorded, *, held: bool) -> Changes:
+    slot = Slot(event.camera, event.device, event.use, held, since_ns=at.wall_ns)
+    return {"slots": state.slots.insert(event.camera, slot)}
+
+
+def _configured(state: State, event: e.ConfigurationApplied, at: e.Recorded) -> Changes:
+    devices = HashTrieMap({known.device: known for known in event.devices})
+    return {"origin": event.origin, "limits": event.limits, "patrol": event.patrol, "devices": devices}
+
+
+def _device_full(state: State, event: e.DeviceFull, at: e.Recorded) -> Changes:
+    learned = Learned(event.connections, until_ns=_later(at, event.for_s))
+    return {"learned": state.learned.insert(event.device, learned)}
+
+
+def _use_began(state: State, event: e.UseBegan, at: e.Recorded) -> Changes:
+    use = Use(event.use, event.camera, event.kind, event.client, since_ns=at.wall_ns)
+    return {"uses": state.uses.insert(event.use, use)}
+
+
+def _child_born(
+    state: State, event: e.ChildStarting | e.ChildFound, at: e.Recorded, purpose: str, phase: ChildPhase, **more: Any
+) -> Changes:
     """A child that we start, or a stray that runs already."""
     child = Child(
-        child=event.child,
-        camera=event.camera,
-        purpose=STRAY,
-        arguments=event.arguments,
-        run=recorded.run,
-        phase=ChildPhase.STARTING,
-        since_ns=recorded.wall_ns,
-        started_ns=recorded.wall_ns,
+        event.child,
+        event.camera,
+        purpose,
+        event.arguments,
+        at.run,
+        phase,
+        since_ns=at.wall_ns,
+        started_ns=at.wall_ns,
+        **more,
     )
-    if isinstance(event, e.ChildStarting):
-        return attrs.evolve(child, purpose=event.purpose)
-    return attrs.evolve(child, phase=ChildPhase.RUNNING, pid=event.pid, start_ticks=event.start_ticks)
+    return {"children": state.children.insert(event.child, child)}
 
 
-def _evolve_use(state: State, event: e.UseEvent, now_ns: int) -> State:
-    match event:
-        case e.UseBegan():
-            use = Use(event.use, event.camera, event.kind, event.client, now_ns)
-            return attrs.evolve(state, uses=state.uses.insert(event.use, use))
-        case e.UseEnded():
-            return attrs.evolve(state, uses=state.uses.remove(event.use), versions=state.versions.remove(event.stream))
-        case _:
-            raise TypeError(f"{type(event).__name__} has no arm in evolve")
+def _child(state: State, event: e.ChildEvent, at: e.Recorded, **changes: Any) -> Changes:
+    """The child in the phase that follows, with these changes; gone where its life ends."""
+    before = state.children[event.child]
+    phase = step(CHILD, before.phase, type(event))
+    if phase is ChildPhase.ENDED:
+        return {"children": state.children.remove(event.child)}
+    after = replace(before, phase=phase, since_ns=at.wall_ns, **changes)
+    return {"children": state.children.insert(event.child, after)}
 
 
-def _evolve_alert(state: State, event: e.AlertEvent, now_ns: int) -> State:
-    match event:
-        case e.AlertRaised():
-            return attrs.evolve(state, alerts=state.alerts.insert(event.alert, Alert(event.text, now_ns)))
-        case e.AlertCleared():
-            return attrs.evolve(state, alerts=state.alerts.remove(event.alert))
-        case _:
-            raise TypeError(f"{type(event).__name__} has no arm in evolve")
+def _peer_opened(state: State, event: e.PeerOpened, at: e.Recorded) -> Changes:
+    peer = Peer(
+        event.peer,
+        event.camera,
+        event.client,
+        event.owner,
+        PeerPhase.NEGOTIATING,
+        since_ns=at.wall_ns,
+        opened_ns=at.wall_ns,
+    )
+    return {"peers": state.peers.insert(event.peer, peer)}
 
 
-def _evolve_peer(state: State, event: e.PeerEvent, now_ns: int) -> State:
-    if isinstance(event, e.PeerOpened):
-        peer = Peer(
-            peer=event.peer,
-            camera=event.camera,
-            client=event.client,
-            owner=event.owner,
-            phase=PeerPhase.NEGOTIATING,
-            since_ns=now_ns,
-            opened_ns=now_ns,
-        )
-        return attrs.evolve(state, peers=state.peers.insert(event.peer, peer))
+def _peer(state: State, event: e.PeerEvent, at: e.Recorded, **changes: Any) -> Changes:
+    """The peer in the phase that follows, with these changes; gone where its life ends."""
     before = state.peers[event.peer]
-    phase = lifecycle.step(lifecycle.PEER, before.phase, type(event))
+    phase = step(PEER, before.phase, type(event))
     if phase is PeerPhase.CLOSED:
-        return attrs.evolve(state, peers=state.peers.remove(event.peer), versions=state.versions.remove(event.stream))
-    after = attrs.evolve(before, phase=phase, since_ns=now_ns)
-    if isinstance(event, e.PeerClosing):
-        after = attrs.evolve(after, reason=event.reason)
-    return attrs.evolve(state, peers=state.peers.insert(event.peer, after))
+        return {"peers": state.peers.remove(event.peer)}
+    after = replace(before, phase=phase, since_ns=at.wall_ns, **changes)
+    return {"peers": state.peers.insert(event.peer, after)}
+
+
+def _later(at: e.Recorded, delay_s: float) -> int:
+    return at.wall_ns + int(delay_s * 1e9)
+
+
+_ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
+    e.RunStarted: lambda s, v, at: {"run": v.run, "node": v.node, "stopping": False},
+    e.RunStopping: lambda s, v, at: {"stopping": True},
+    e.RunAbandoned: lambda s, v, at: {"run": None, "stopping": False},
+    e.RunEnded: lambda s, v, at: {"run": None, "stopping": False},
+    e.ConfigurationApplied: _configured,
+    e.AlertRaised: lambda s, v, at: {"alerts": s.alerts.insert(v.alert, Alert(v.text, at.wall_ns))},
+    e.AlertCleared: lambda s, v, at: {"alerts": s.alerts.remove(v.alert)},
+    e.CameraAdded: _camera_added,
+    e.CameraChanged: lambda s, v, at: _camera(s, v, at, settings=v.settings, attempts=0, crashes_ns=(), quarantines=0),
+    e.CameraRemoved: _camera,
+    e.CameraConnecting: _camera_connecting,
+    e.CameraLive: _camera_live,
+    e.CameraStalled: lambda s, v, at: _camera(s, v, at, reason=v.reason),
+    e.CameraWaiting: lambda s, v, at: _camera_lost(s, v, at, attempts=v.attempts),
+    e.CameraFailed: _camera_lost,
+    e.CameraCrashed: lambda s, v, at: _camera_lost(s, v, at, crashes_ns=v.recent_ns),
+    e.CameraQuarantined: lambda s, v, at: _camera_lost(s, v, at, crashes_ns=(), quarantines=v.times),
+    e.CameraIdle: lambda s, v, at: _camera(s, v, at, reason=v.reason, retry_at_ns=None, attempts=v.attempts),
+    e.CameraQueued: lambda s, v, at: _slot(s, v, at, held=False) | _camera(s, v, at, reason=v.reason, retry_at_ns=None),
+    e.SlotTaken: lambda s, v, at: _slot(s, v, at, held=True),
+    e.SlotFreed: lambda s, v, at: {"slots": s.slots.remove(v.camera)},
+    e.DeviceFull: _device_full,
+    e.UseBegan: _use_began,
+    e.UseEnded: lambda s, v, at: {"uses": s.uses.remove(v.use)},
+    e.PatrolEnded: lambda s, v, at: {},
+    e.ChildStarting: lambda s, v, at: _child_born(s, v, at, v.purpose, ChildPhase.STARTING),
+    e.ChildStarted: lambda s, v, at: _child(s, v, at, pid=v.pid, start_ticks=v.start_ticks),
+    e.ChildStopping: _child,
+    e.ChildUnkillable: _child,
+    e.ChildEnded: _child,
+    e.ChildFound: lambda s, v, at: _child_born(
+        s, v, at, STRAY, ChildPhase.RUNNING, pid=v.pid, start_ticks=v.start_ticks
+    ),
+    e.ChildAbandoned: _child,
+    e.PeerOpened: _peer_opened,
+    e.PeerConnected: _peer,
+    e.PeerSilent: _peer,
+    e.PeerHeard: _peer,
+    e.PeerClosing: lambda s, v, at: _peer(s, v, at, reason=v.reason),
+    e.PeerClosed: _peer,
+}
+"""For each event what it changes, of the state before it, the event and its place in the journal."""
+
+_LAST = frozenset({e.UseEnded, e.ChildEnded, e.ChildAbandoned, e.PeerClosed})
+"""Nothing follows these in their streams, which are forgotten."""

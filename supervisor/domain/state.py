@@ -1,16 +1,19 @@
-"""The state: what all events so far add up to. Frozen values in persistent maps, so that a snapshot is a reference."""
+"""The state: what all events so far add up to. Frozen values in persistent maps, so that a snapshot is a reference.
+
+Everything in it is a `Value`: a field added later has a default, and does not count for the hash while it has that.
+"""
 
 from __future__ import annotations  # rpds maps take no type arguments at run time
 
 import hashlib
+from functools import cache
 
-import attrs
 import msgspec
 from rpds import HashTrieMap
 
 from .ids import CameraId, ChildId, DeviceId, NodeId, PeerId, RunId, UseId
 from .lifecycle import CameraPhase, ChildPhase, PeerPhase
-from .values import CameraSettings, DeviceSettings, Fault, Limits, Mode, Patrol, Picture, Reason, UseKind
+from .values import CameraSettings, DeviceSettings, Fault, Limits, Mode, Patrol, Picture, Reason, UseKind, Value
 
 USES = ("live", *(kind.value for kind in UseKind))
 """What a camera is opened for, the most important first: so the queue for a device's connections is ordered."""
@@ -20,8 +23,7 @@ STRAY = "stray"
 """The purpose of a child that nobody of ours started, or looks after any more."""
 
 
-@attrs.frozen
-class Camera:
+class Camera(Value, frozen=True):
     settings: CameraSettings
     phase: CameraPhase
     since_ns: int
@@ -39,8 +41,7 @@ class Camera:
     quarantines: int = 0
 
 
-@attrs.frozen
-class Child:
+class Child(Value, frozen=True):
     child: ChildId
     camera: CameraId
     purpose: str
@@ -54,8 +55,7 @@ class Child:
     start_ticks: int | None = None
 
 
-@attrs.frozen
-class Peer:
+class Peer(Value, frozen=True):
     peer: PeerId
     camera: CameraId
     client: str
@@ -67,8 +67,7 @@ class Peer:
     """Why it is closing."""
 
 
-@attrs.frozen
-class Slot:
+class Slot(Value, frozen=True):
     """A camera's place among the connections to its device, or in the queue for one."""
 
     camera: CameraId
@@ -78,16 +77,14 @@ class Slot:
     since_ns: int
 
 
-@attrs.frozen
-class Learned:
+class Learned(Value, frozen=True):
     """What a device's own refusals have taught us."""
 
     connections: int
     until_ns: int
 
 
-@attrs.frozen
-class Use:
+class Use(Value, frozen=True):
     use: UseId
     camera: CameraId
     kind: UseKind
@@ -95,14 +92,12 @@ class Use:
     since_ns: int
 
 
-@attrs.frozen
-class Alert:
+class Alert(Value, frozen=True):
     text: str
     since_ns: int
 
 
-@attrs.frozen
-class State:
+class State(Value, frozen=True):
     """Everything the daemon knows. `State()` is the state before the first event."""
 
     seq: int = 0
@@ -112,21 +107,21 @@ class State:
     """The run in progress; none after a graceful end."""
     stopping: bool = False
     origin: str = ""
-    limits: Limits = attrs.field(factory=Limits)
-    patrol: Patrol = attrs.field(factory=Patrol)
-    devices: HashTrieMap[DeviceId, DeviceSettings] = attrs.field(factory=HashTrieMap)
+    limits: Limits = Limits()
+    patrol: Patrol = Patrol()
+    devices: HashTrieMap[DeviceId, DeviceSettings] = HashTrieMap()
     """Those with a budget."""
-    learned: HashTrieMap[DeviceId, Learned] = attrs.field(factory=HashTrieMap)
-    slots: HashTrieMap[CameraId, Slot] = attrs.field(factory=HashTrieMap)
+    learned: HashTrieMap[DeviceId, Learned] = HashTrieMap()
+    slots: HashTrieMap[CameraId, Slot] = HashTrieMap()
     """A camera that was removed keeps its place until it has no process any more."""
-    uses: HashTrieMap[UseId, Use] = attrs.field(factory=HashTrieMap)
-    alerts: HashTrieMap[str, Alert] = attrs.field(factory=HashTrieMap)
-    cameras: HashTrieMap[CameraId, Camera] = attrs.field(factory=HashTrieMap)
-    children: HashTrieMap[ChildId, Child] = attrs.field(factory=HashTrieMap)
+    uses: HashTrieMap[UseId, Use] = HashTrieMap()
+    alerts: HashTrieMap[str, Alert] = HashTrieMap()
+    cameras: HashTrieMap[CameraId, Camera] = HashTrieMap()
+    children: HashTrieMap[ChildId, Child] = HashTrieMap()
     """Only those that may still exist."""
-    peers: HashTrieMap[PeerId, Peer] = attrs.field(factory=HashTrieMap)
+    peers: HashTrieMap[PeerId, Peer] = HashTrieMap()
     """Only those that may still hold something."""
-    versions: HashTrieMap[str, int] = attrs.field(factory=HashTrieMap)
+    versions: HashTrieMap[str, int] = HashTrieMap()
     """How many events each stream has had; streams of ended children and peers are forgotten."""
 
     def uses_of_cameras(self) -> dict[CameraId, str]:
@@ -174,12 +169,28 @@ class State:
         return sorted(found, key=lambda child: (child.started_ns, child.child))
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, HashTrieMap):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} has no place in the state")
-
-
 def state_hash(state: State) -> str:
     """SHA-256 of the state in a canonical form: the same for equal states, in any process, under any hash seed."""
-    return hashlib.sha256(msgspec.json.encode(state, enc_hook=_plain, order="deterministic")).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(_canonical(state), order="deterministic")).hexdigest()
+
+
+def _canonical(value: object) -> object:
+    """`value` without the fields that equal their defaults.
+
+    msgspec alone would leave out only a field that is the very object of its default, which equal states may differ in.
+    """
+    if isinstance(value, Value):
+        defaults = _defaults(type(value))
+        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return {name: _canonical(held) for name, held in fields if name not in defaults or held != defaults[name]}
+    if isinstance(value, HashTrieMap):
+        return {key: _canonical(held) for key, held in value.items()}
+    if isinstance(value, tuple):
+        return [_canonical(held) for held in value]
+    return value
+
+
+@cache
+def _defaults(kind: type[Value]) -> dict[str, object]:
+    values = kind.__struct_defaults__
+    return dict(zip(kind.__struct_fields__[-len(values) :], values, strict=False))

@@ -1,10 +1,32 @@
-"""Small frozen values that commands, events and state share."""
+"""Small frozen values that commands, events and state share, and what all stored values have in common.
+
+Rules for everything that is a `Value`:
+- A field at its default is not written. So a stored value may gain a field that has a default: its bytes, and the hash
+  of a state that has it, stay what they were.
+- The other side of it: a default that was ever released is part of the format and does not change.
+- It holds values and scalars, tuples and persistent maps of them: nothing that could refer back to it, so that the
+  garbage collector need not look.
+"""
 
 from enum import StrEnum
+from typing import Any
 
-import attrs
+from msgspec import Struct
 
 from .ids import CameraId, DeviceId
+
+
+class Value(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Base of all that is stored: events, what they hold, and the state."""
+
+
+def plain(value: object) -> Any:
+    """`value` as dicts, lists and scalars with all its fields, as a client wants to see it: at their default or not."""
+    if isinstance(value, Value):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value
 
 
 class Fault(StrEnum):
@@ -20,8 +42,7 @@ class Fault(StrEnum):
     """No trouble: somebody wanted it so."""
 
 
-@attrs.frozen
-class Reason:
+class Reason(Value, frozen=True):
     """Why something ended or waits, for machines (`code`) and for people (`text`)."""
 
     code: str
@@ -29,8 +50,7 @@ class Reason:
     fault: Fault = Fault.TEMPORARY
 
 
-@attrs.frozen
-class SourceSummary:
+class SourceSummary(Value, frozen=True):
     """A source as it may be shown: never a password in it.
 
     `revision` grows when something changed that may not be shown (a password), so that the change is still one.
@@ -61,8 +81,7 @@ class UseKind(StrEnum):
     PATROL = "patrol"
 
 
-@attrs.frozen
-class CameraSettings:
+class CameraSettings(Value, frozen=True):
     """What the configuration says of one camera, as far as it may be remembered."""
 
     camera: CameraId
@@ -74,14 +93,12 @@ class CameraSettings:
     """Cameras of one group are patrolled one after the other."""
 
 
-@attrs.frozen
-class DeviceSettings:
+class DeviceSettings(Value, frozen=True):
     device: DeviceId
     max_connections: int
 
 
-@attrs.frozen
-class Patrol:
+class Patrol(Value, frozen=True):
     """How the cameras in patrol mode are visited."""
 
     every_s: float = 60.0
@@ -90,8 +107,7 @@ class Patrol:
     """For one camera's picture."""
 
 
-@attrs.frozen
-class Limits:
+class Limits(Value, frozen=True):
     """Caps on viewers and the patience with silent ones."""
 
     peers: int = 64
@@ -102,8 +118,7 @@ class Limits:
     """How long a camera on demand stays open after its last viewer."""
 
 
-@attrs.frozen
-class Picture:
+class Picture(Value, frozen=True):
     """What a live camera sends."""
 
     codec: str

@@ -10,19 +10,21 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ..domain.events import EVENTS, Event, Recorded
+from ..domain.events import EVENTS, Recorded
 from ..domain.ids import NodeId, RunId
 from .errors import JournalError
 
-Row = tuple[int, int, int, str, str, str, int, str, int, int | None, str, str, str, int]
+Row = tuple[int, int, int, NodeId, RunId, str, int, str, int, int | None, str, str, str, int]
 """seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc."""
 
 GENESIS = bytes(32)
 """What stands before the first batch of a chain."""
 
-_TYPES: dict[str, type[Event]] = {event.__name__: event for event in EVENTS}
-_DECODERS = {name: msgspec.json.Decoder(event) for name, event in _TYPES.items()}
-_ENCODER = msgspec.json.Encoder()
+_READERS = {kind.__name__: (kind.version, msgspec.json.Decoder(kind).decode) for kind in EVENTS}
+"""For each type of event the newest version known here, and what makes the event of a body."""
+_body = msgspec.json.Encoder().encode
+_canonical = msgspec.msgpack.Encoder().encode
+"""One byte string for one row: its columns as a MessagePack array."""
 
 
 def encode(recorded: Recorded) -> Row:
@@ -40,7 +42,7 @@ def encode(recorded: Recorded) -> Row:
         recorded.cause,
         recorded.correlation,
         recorded.principal,
-        _ENCODER.encode(recorded.event).decode(),
+        _body(recorded.event).decode(),
     )
     return (*row, zlib.crc32(_canonical(row)))
 
@@ -65,26 +67,14 @@ def decode(row: Row) -> Recorded:
     ) = row
     if zlib.crc32(_canonical(row[:-1])) != crc:
         raise JournalError(f"event {seq} is damaged: its checksum does not fit")
-    kind = _TYPES.get(name)
-    if kind is None or version > kind.version:
+    known, read = _READERS.get(name, (0, None))
+    if read is None or version > known:
         raise JournalError(f"event {seq} is a {name} of version {version}, written by a newer banken")
     try:
-        event = _DECODERS[name].decode(body)
+        event = read(body)
     except msgspec.MsgspecError as error:
         raise JournalError(f"event {seq}, a {name}, cannot be read: {error}") from None
-    return Recorded(
-        seq=seq,
-        wall_ns=wall_ns,
-        mono_ns=mono_ns,
-        node=NodeId(node),
-        run=RunId(run),
-        stream=stream,
-        stream_version=stream_version,
-        event=event,
-        cause=cause,
-        correlation=correlation,
-        principal=principal,
-    )
+    return Recorded(seq, wall_ns, mono_ns, node, run, stream, stream_version, event, cause, correlation, principal)
 
 
 def chain(previous: bytes, rows: Iterable[Row]) -> bytes:
@@ -93,8 +83,3 @@ def chain(previous: bytes, rows: Iterable[Row]) -> bytes:
     for row in rows:
         digest.update(_canonical(row[:-1]))
     return digest.digest()
-
-
-def _canonical(row: tuple[object, ...]) -> bytes:
-    """One byte string for one row: its columns as a JSON array."""
-    return _ENCODER.encode(row)

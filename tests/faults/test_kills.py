@@ -5,9 +5,9 @@
 
 from pathlib import Path
 
-import attrs
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from supervisor.domain import events as e
 from supervisor.domain.ids import PeerId
@@ -53,7 +53,7 @@ def test_a_lost_end_is_found() -> None:
 
 def test_another_event_than_the_one_shown_is_found() -> None:
     rows = lively()
-    changed = [*rows[:-1], attrs.evolve(rows[-1], principal="somebody")]
+    changed = [*rows[:-1], replace(rows[-1], principal="somebody")]
     assert ["is another" in fault for fault in find_faults(changed, shown(rows))] == [True]
 
 
@@ -77,7 +77,7 @@ def test_what_a_new_run_finds_open_is_found() -> None:
     rows = lively()
     opened = next(row for row in rows if isinstance(row.event, e.PeerOpened))
     assert isinstance(opened.event, e.PeerOpened)
-    stray = attrs.evolve(opened, event=attrs.evolve(opened.event, peer=PeerId("stray")), stream="peer/stray")
+    stray = replace(opened, event=replace(opened.event, peer=PeerId("stray")), stream="peer/stray")
     started = next(row for row in rows if isinstance(row.event, e.RunStarted))
     faults = find_faults([*rows, stray, started], Promised())
     assert any("a new run, and peer/stray is still open" in fault for fault in faults)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import attrs
 import trio
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId
@@ -43,9 +44,9 @@ def change(
     if kind < 0.3:
         return {other: settings for other, settings in now.items() if other != name}
     if kind < 0.6:
-        return {**now, name: attrs.evolve(now[name], mode=chance.choice(list(Mode)))}
-    source = attrs.evolve(now[name].source, revision=now[name].source.revision + 1)
-    return {**now, name: attrs.evolve(now[name], source=source)}
+        return {**now, name: replace(now[name], mode=chance.choice(list(Mode)))}
+    source = replace(now[name].source, revision=now[name].source.revision + 1)
+    return {**now, name: replace(now[name], source=source)}
 
 
 async def kick(gateway: Gateway, chance: random.Random) -> None:

@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path
 
 import apsw
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
@@ -55,11 +55,20 @@ def test_what_was_stored_is_read_back() -> None:
         assert codec.decode(codec.encode(recorded)) == recorded
 
 
+@pytest.mark.parametrize("column", range(14))
+def test_damage_in_any_column_is_found(column: int) -> None:
+    """A number that is one more, a text that is one letter longer; in any row, wherever it is."""
+    row = list(codec.encode(lively()[-1]))
+    row[column] = (row[column] or 0) + 1 if not isinstance(row[column], str) else row[column] + " "
+    with pytest.raises(JournalError, match="is damaged"):
+        codec.decode(tuple(row))
+
+
 def test_a_reopened_journal_goes_on_where_it_was(folder: Path) -> None:
     rows = lively()
     store = Store(folder)
     assert store.last_seq == len(rows)
-    following = attrs.evolve(rows[-1], seq=len(rows) + 1)
+    following = replace(rows[-1], seq=len(rows) + 1)
     store.append([following])
     store.close()
     reader = Reader(folder)
@@ -208,11 +217,11 @@ import sys
 from pathlib import Path
 from supervisor.journal.store import Store
 from tests.supervisor.journal.test_store import lively
-import attrs
+from msgspec.structs import replace
 store = Store(Path(sys.argv[1]))
 rows = lively()
 for number in range(10_000):
-    batch = [attrs.evolve(row, seq=store.last_seq + 1 + index) for index, row in enumerate(rows[:7])]
+    batch = [replace(row, seq=store.last_seq + 1 + index) for index, row in enumerate(rows[:7])]
     store.append(batch)
     print(store.last_seq, flush=True)
 """
