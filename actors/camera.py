@@ -15,7 +15,6 @@ from supervisor.domain.events import CameraFailed, CameraWaiting, Recorded
 from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream
 from supervisor.domain.state import State
 from supervisor.domain.values import CameraSettings, Fault, Reason, UseKind
-from supervisor.journal.errors import JournalUnavailable
 from supervisor.reconcile import wait_after_crash
 
 from .hub import Hub, Still
@@ -38,7 +37,7 @@ KNOCK_EVERY_S = 2.0
 FORGET_S = 0.5
 """After a knock that was answered: until the camera has forgotten that connection and has its place free again."""
 REFUSED_S = 5.0
-"""Before asking again when connecting was refused: banken is stopping, or its journal is full."""
+"""Before asking again when connecting was refused: banken is stopping."""
 
 CHANGED = Reason("settings-changed", "it has new settings", Fault.NONE)
 UNUSED = Reason("unused", "nobody needs it now", Fault.NONE)
@@ -158,7 +157,7 @@ class Camera:
             ended = await self._watched(connecting)
             report = c.ReportLoss(self.name, ended, tools.jitter())
             lost = kernel.emit(report, after=kernel.latest(self._stream), origin=kernel.fault()).last
-        except (Rejected, JournalUnavailable) as refused:
+        except Rejected as refused:
             logger.info("%s does not connect: %s", self.name, refused)
             ended = Reason("refused", str(refused))
             return ended, REFUSED_S
@@ -194,7 +193,7 @@ class Camera:
             source = self._tools.sources[self.name]
             try:
                 ended = await KINDS[source.kind].run(self.name, source, self.hub, self._tools, connecting)
-            except (Rejected, JournalUnavailable) as refused:
+            except Rejected as refused:
                 ended = Reason("refused", str(refused))
             reason = reason or ended
             nursery.cancel_scope.cancel(reason="the source ended")
@@ -221,17 +220,10 @@ class Camera:
             if silence_s is None:
                 continue
             with trio.move_on_after(STALL_S - silence_s):
-                self._report_silence(silence_s)
+                kernel.emit(c.ReportStall(self.name, silence_s), after=kernel.latest(self._stream))
                 await hub.wait_unit()
                 continue
             return Reason("stalled", f"no picture came for {STALL_S:g} s")
-
-    def _report_silence(self, silence_s: float) -> None:
-        kernel = self._tools.kernel
-        try:
-            kernel.emit(c.ReportStall(self.name, silence_s), after=kernel.latest(self._stream))
-        except JournalUnavailable:
-            logger.warning("%s: a silence of %g s was not recorded, the journal is full", self.name, silence_s)
 
     async def _wait_after(self, reason: Reason, delay_s: float) -> None:
         """Wait out the backoff; a host that answers a knock again after it was unreachable ends it early."""

@@ -186,7 +186,7 @@ def _close(process: Process, child: ChildId, reason: Reason, tail: StderrTail, k
 
 def _report_flood(camera: CameraId, child: ChildId, kernel: Kernel) -> None:
     text = f"the child of {camera} writes more than {FLOOD >> 20} MB a second of complaints"
-    kernel.raise_alert(_flood_alert(child), text, after=kernel.latest(child_stream(child)))
+    kernel.emit(c.RaiseAlert(_flood_alert(child), text), after=kernel.latest(child_stream(child)))
 
 
 def _flood_alert(child: ChildId) -> str:

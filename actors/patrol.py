@@ -15,7 +15,6 @@ from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import STREAMING, CameraPhase
 from supervisor.domain.state import State
 from supervisor.domain.values import Mode, UseKind
-from supervisor.journal.errors import JournalUnavailable
 
 from .camera import Camera
 from .pictures import Pictures
@@ -49,15 +48,12 @@ async def run_patrol(group: str, cameras: Mapping[CameraId, Camera], pictures: P
         patrol = kernel.state.patrol
         alert = f"patrol/{group}"
         if missed:
-            kernel.raise_alert(alert, f"the patrol of {group} gets no picture of {', '.join(missed)}")
+            kernel.emit(c.RaiseAlert(alert, f"the patrol of {group} gets no picture of {', '.join(missed)}"))
         else:
             kernel.emit(c.ClearAlert(alert))
         took_s, every_s = trio.current_time() - due, patrol.every_s
         skipped = int(took_s / every_s)
-        try:
-            kernel.emit(c.ReportPatrol(group, len(seen), tuple(missed), round(took_s, 3), skipped))
-        except JournalUnavailable:
-            logger.warning("a patrol of %s was not recorded, the journal is full", group)
+        kernel.emit(c.ReportPatrol(group, len(seen), tuple(missed), round(took_s, 3), skipped))
         due += (skipped + 1) * every_s
         with trio.move_on_at(due):
             while kernel.state.patrol == patrol:
@@ -76,7 +72,7 @@ async def _visit(camera: Camera, pictures: Pictures, tools: Tools) -> bool:
     try:
         await pictures.renew(camera, UseKind.PATROL, "patrol", kernel.state.patrol.patience_s)
         taken = True
-    except (Rejected, JournalUnavailable) as refused:
+    except Rejected as refused:
         logger.info("patrol: %s", refused)
         taken = False
     with trio.move_on_after(CLOSED_S):

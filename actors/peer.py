@@ -9,7 +9,6 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import PeerId, peer_stream
 from supervisor.domain.values import Fault, Reason
-from supervisor.journal.errors import JournalUnavailable
 from supervisor.supervision import describe_crash
 
 from .hub import Hub
@@ -94,7 +93,4 @@ class Peer:
 
     def _report(self, command: c.Command) -> None:
         kernel = self._tools.kernel
-        try:
-            kernel.emit(command, after=kernel.latest(peer_stream(self.peer)))
-        except JournalUnavailable:
-            logger.warning("peer/%s: %s was not recorded, the journal is full", self.peer, type(command).__name__)
+        kernel.emit(command, after=kernel.latest(peer_stream(self.peer)))

@@ -115,7 +115,7 @@ class Sweep:
         kernel = self._tools.kernel
         wrong = anomalies(kernel.state, self._running(), self._strays)
         for alert, text in wrong.items():
-            kernel.raise_alert(alert, text)
+            kernel.emit(c.RaiseAlert(alert, text))
         for alert in sorted(kernel.state.alerts):
             kind, _, camera = alert.partition("/")
             gone = kind == "go2rtc" and camera not in kernel.state.cameras

@@ -22,15 +22,16 @@ from .config import Config, ConfigError
 from .domain import commands as c
 from .domain.describe import Severity, describe
 from .domain.errors import IllegalTransition
-from .domain.evolve import fold
 from .domain.ids import ChildId, NodeId, RunId
 from .domain.state import State
 from .domain.values import Fault, Reason
 from .feed import Feed
 from .gateway import Gateway, Hands, JournalReader
-from .journal.errors import JournalError, JournalUnavailable
-from .journal.store import Reader, Store
-from .journal.writer import Journal, ThreadedSegment
+from .journal.errors import JournalError
+from .journal.reader import Reader
+from .journal.retention import Retention
+from .journal.store import Store
+from .journal.writer import Journal, ThreadedStore
 from .kernel import Kernel, new_id
 from .reconcile import Crew, run_reconcile, wait_after_crash_of
 from .shield import bounded_shield
@@ -81,13 +82,13 @@ class Recovered:
     state: State
 
 
-def open_journal(folder: Path) -> Recovered:
+def open_journal(folder: Path, retention: Retention = Retention()) -> Recovered:  # noqa: B008
     """Lock the journal and fold it. Raises `JournalError`, and then holds nothing."""
-    store = Store(folder)
+    store = Store(folder, retention=retention)
     try:
         reader = Reader(folder)
         try:
-            return Recovered(store, fold(reader.all()))
+            return Recovered(store, reader.state_at(store.last_seq))
         except (KeyError, IllegalTransition) as error:
             raise JournalError(f"{folder}: the journal's events do not follow from each other: {error}") from None
         finally:
@@ -121,7 +122,7 @@ async def _run(
     signals: AsyncIterator[int],
 ) -> None:
     feed = Feed(recovered.state.seq, reader.page)
-    journal = Journal(ThreadedSegment(recovered.store), feed.publish)
+    journal = Journal(ThreadedStore(recovered.store), feed.publish)
     kernel = Kernel(
         state=recovered.state,
         journal=journal,
@@ -129,6 +130,7 @@ async def _run(
         node=recovered.state.node or NodeId(new_id()),
         run=RunId(new_id()),
     )
+    journal.on_gap = lambda first, last: kernel.emit(c.ReportGap(first, last))
     vault = Vault()
     async with trio.open_nursery() as bookkeeping:
         actors = parts.make_actors(kernel, vault, bookkeeping)
@@ -193,7 +195,7 @@ async def _reload(kernel: Kernel, vault: Vault, running: Config, reload: Callabl
             raise ConfigError([f"{config.origin}: names no camera any more; if that is meant, stop banken"])
         kernel.emit(_configure(config, vault))
         vault.take(config.cameras)
-    except (ConfigError, JournalUnavailable) as error:
+    except ConfigError as error:
         logger.error("the configuration is kept as it was:\n%s", error)
     except Exception:  # whatever a file may do to its reader, the cameras go on
         logger.exception("the configuration is kept as it was")

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from .domain.events import Recorded
+from .journal.reader import Query
 from .tape import Tape
 
 KEPT = 2000
@@ -10,8 +11,8 @@ KEPT = 2000
 PAGE = 100
 """Events in a page: few enough that turning one into JSON does not hold up the loop."""
 
-ReadPage = Callable[[int, int], Awaitable[list[Recorded]]]
-"""`await read(after, limit)`: up to `limit` durable events with a number above `after`."""
+ReadPage = Callable[[Query, int], Awaitable[list[Recorded]]]
+"""`await read(query, limit)`: up to `limit` durable events."""
 
 
 class Feed:
@@ -28,12 +29,14 @@ class Feed:
 
     def publish(self, batch: Sequence[Recorded]) -> None:
         for recorded in batch:
+            if recorded.seq != self._tape.end:  # those in between were lost
+                self._tape.restart(recorded.seq)
             self._tape.append(recorded)
 
     async def next_page(self, after: int) -> Sequence[Recorded]:
-        """The events that follow `after`, at least one of them, without a gap; waits until there is one."""
+        """The events that follow `after`, at least one of them, none left out; waits until there is one."""
         while after >= self.last_seq:
             await self._tape.wait_beyond(after + 1)
         if after + 1 < self._tape.start:
-            return await self._read(after, PAGE)
+            return await self._read(Query(after=after), PAGE)
         return self._tape.read_nowait(after + 1, PAGE)

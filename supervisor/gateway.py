@@ -5,7 +5,7 @@ What crosses here are values that could be sent as JSON, so that a camera may on
 
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,7 @@ from .domain.ids import CameraId, PeerId
 from .domain.state import State
 from .domain.values import Fault, Reason
 from .feed import Feed
-from .journal.store import Reader
+from .journal.reader import Query, Reader
 from .journal.writer import Journal, JournalStatistics
 from .kernel import Kernel, Origin, Receipt
 
@@ -116,17 +116,9 @@ class JournalReader:
         self._reader = Reader(folder)
         self._limiter = trio.CapacityLimiter(1)
 
-    async def page(
-        self,
-        after: int,
-        limit: int,
-        *,
-        camera: CameraId | None = None,
-        types: Sequence[str] = (),
-        newest: bool = False,
-    ) -> list[Recorded]:
+    async def page(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
         """As `Reader.page`. Raises `JournalError` for damage."""
-        read = partial(self._reader.page, after, limit=limit, camera=camera, types=types, newest=newest)
+        read = partial(self._reader.page, query, limit, newest=newest)
         return await trio.to_thread.run_sync(read, limiter=self._limiter)
 
     async def first_seq(self) -> int:
@@ -162,7 +154,7 @@ class Gateway:
         self._journal = journal
         self._feed = feed
         self._hands = hands
-        self.read: Callable[..., Awaitable[list[Recorded]]] = reader.page
+        self.read = reader.page
         self.first_seq = reader.first_seq
         self.take_picture = hands.take_picture
         self.watch_pictures = hands.watch_pictures

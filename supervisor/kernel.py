@@ -6,7 +6,6 @@ Rules of this file:
 - A caller that needs a promise waits for the commit; nobody else does.
 """
 
-import logging
 import secrets
 from collections.abc import Callable
 
@@ -19,14 +18,8 @@ from .domain.decide import decide
 from .domain.events import ChildEvent, Event, PeerClosed, PeerOpened, Recorded, UseEvent
 from .domain.evolve import evolve
 from .domain.ids import NodeId, RunId, camera_stream, demand_stream
-from .domain.state import State, state_hash
-from .journal.errors import JournalUnavailable
+from .domain.state import State
 from .journal.writer import Journal
-
-logger = logging.getLogger(__name__)
-
-HASH_EVERY = 1000
-"""How often the hash of the live state is written beside the events, to prove a replay."""
 
 
 @attrs.frozen
@@ -98,13 +91,10 @@ class Kernel:
     def emit(self, command: c.Command, *, after: Recorded | None = None, origin: Origin | None = None) -> Receipt:
         """Decide now, store soon: for facts whose loss in the last moment before a crash would hurt nobody.
 
-        `after` is the event that led to this command. Raises `Rejected`, and `JournalUnavailable` when something
-        would begin while too many events wait for the disk; in both cases nothing has changed.
+        `after` is the event that led to this command. Raises `Rejected`; then nothing has changed.
         """
         now_ns = self.clock.wall_ns()
         events = decide(self.state, command, now_ns)
-        if command.begins:
-            self._journal.require_room()
         correlation = (origin and origin.correlation) or (after.correlation if after else self.new_id())
         principal = origin.principal if origin else after.principal if after else "system"
         cause = after.seq if after else None
@@ -114,13 +104,6 @@ class Kernel:
             if cause is None:
                 cause = recorded[0].seq
         return Receipt(tuple(recorded), durable=False)
-
-    def raise_alert(self, alert: str, text: str, *, after: Recorded | None = None) -> None:
-        """Say that somebody should look; in the log alone when the journal is full."""
-        try:
-            self.emit(c.RaiseAlert(alert, text), after=after)
-        except JournalUnavailable:
-            logger.warning("%s; not recorded, the journal is full", text)
 
     async def submit(
         self, command: c.Command, *, after: Recorded | None = None, origin: Origin | None = None
@@ -158,7 +141,6 @@ class Kernel:
             self._latest[camera_stream(event.camera)] = recorded
         if isinstance(event, PeerOpened | PeerClosed | UseEvent):
             self._latest[demand_stream(event.camera)] = recorded
-        hashed = state_hash(self.state) if recorded.seq % HASH_EVERY == 0 else None
-        self._journal.append_nowait(recorded, hashed)
+        self._journal.append_nowait(recorded, self.state)
         self._changes.unpark_all()
         return recorded

@@ -95,7 +95,7 @@ async def run_reconcile(kernel: Kernel, crew: Crew, jitter: Callable[[], float])
 async def wait_after_crash_of(kernel: Kernel, name: str, error: str) -> None:
     """Wait before something that is no camera's is run anew after a crash; as long as that, it is an alert."""
     alert = f"crash/{name}"
-    kernel.raise_alert(alert, f"{name} crashed and rests for {QUARANTINE_BASE_S:g} s: {error}")
+    kernel.emit(c.RaiseAlert(alert, f"{name} crashed and rests for {QUARANTINE_BASE_S:g} s: {error}"))
     try:
         await trio.sleep(QUARANTINE_BASE_S)
     finally:

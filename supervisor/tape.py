@@ -36,6 +36,11 @@ class Tape(Generic[Item]):
         self._end += 1
         self._readers.unpark_all()
 
+    def restart(self, position: int) -> None:
+        """Forget every item; the next one is numbered `position`."""
+        self._items.clear()
+        self._end = position
+
     def drop_before(self, position: int) -> None:
         """Forget the items numbered below `position`."""
         while self.start < position and self._items:

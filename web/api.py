@@ -13,6 +13,7 @@ from supervisor.domain.events import EVENTS
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.values import Fault, Reason
 from supervisor.gateway import Gateway
+from supervisor.journal.reader import Query
 from supervisor.kernel import Origin
 
 from . import json, metrics
@@ -65,7 +66,8 @@ def routes(gateway: Gateway) -> Blueprint:
         after = number(request.args, "after", None, 0, 2**62)
         limit = number(request.args, "limit", PAGE, 1, MAX_PAGE)
         camera, types = filters(request.args)
-        page = await gateway.read(after or 0, limit or PAGE, camera=camera, types=types, newest=after is None)
+        query = Query(after=after or 0, camera=camera, types=types)
+        page = await gateway.read(query, limit or PAGE, newest=after is None)
         if not page and camera is not None and camera not in gateway.snapshot().state.cameras:
             raise Rejected(Refusal.UNKNOWN, f"there is, and was, no camera {camera!r}")
         seen = page[-1].seq if page else min(after or 0, gateway.last_seq)

@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadHost, HTTPException
 
 from supervisor.domain.errors import Rejected
 from supervisor.gateway import Gateway, OfferError
-from supervisor.journal.errors import JournalError, JournalUnavailable
+from supervisor.journal.errors import JournalError
 
 from . import api, dashboard, pictures, problems, whep
 from .pictures import OPENED
@@ -86,7 +86,6 @@ def create_app(gateway: Gateway, settings: WebSettings, sockets: Sockets) -> Qua
     app.register_error_handler(HTTPException, problems.from_http)
     app.register_error_handler(LocalProtocolError, lambda error: problems.problem(400, HASTY))
     app.register_error_handler(JournalError, lambda error: problems.problem(500, str(error)))
-    app.register_error_handler(JournalUnavailable, lambda error: problems.problem(503, str(error), retry_after_s=5))
     for routes in (
         api.routes(gateway),
         whep.routes(gateway, settings.ice_servers),

@@ -65,7 +65,7 @@ async def _remove(upstream: "Upstream", name: str, camera: CameraId, tools: Tool
     except Go2rtcError as error:
         problem = str(error)
     text = f"go2rtc {problem}; it may still hold the stream {name!r}, and with it a connection to {camera}"
-    kernel.raise_alert(alert, text, after=kernel.latest(camera_stream(camera)))
+    kernel.emit(c.RaiseAlert(alert, text), after=kernel.latest(camera_stream(camera)))
 
 
 class Upstream:

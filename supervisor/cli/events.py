@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 import msgspec
 import trio
@@ -14,7 +15,7 @@ from ..domain.events import EVENTS, Recorded
 from ..domain.ids import CameraId
 from ..domain.values import plain
 from ..journal.errors import JournalError
-from ..journal.store import PAGE, Reader
+from ..journal.reader import PAGE, Query, Reader
 from .words import Moment, fail
 
 LOOK_EVERY_S = 0.25
@@ -50,15 +51,15 @@ def events(
         reader = Reader(journal)
         try:
             _require_camera(reader, camera)
-            query: dict[str, Any] = {"camera": camera, "types": types, "since_ns": since}
-            seen, end = after, reader.bounds()[1]
-            page = reader.page(seen, limit=limit, newest=True, **query) if limit else reader.page(seen, **query)
+            query = Query(after, camera=CameraId(camera) if camera else None, types=types, since_ns=since or 0)
+            end = reader.bounds()[1]
+            page = reader.page(query, limit, newest=True) if limit else reader.page(query)
             while page:
                 _print(page, show)
-                seen = page[-1].seq
-                page = [] if limit else reader.page(seen, limit=PAGE, **query)
+                query = attrs.evolve(query, after=page[-1].seq)
+                page = [] if limit else reader.page(query)
             if follow:
-                trio.run(_follow, reader, max(seen, end), query, show)
+                trio.run(_follow, reader, attrs.evolve(query, after=max(query.after, end)), show)
         finally:
             reader.close()
     except JournalError as error:
@@ -71,18 +72,19 @@ def events(
         fail(f"cannot go on: {error}")
 
 
-async def _follow(reader: Reader, seen: int, query: dict[str, Any], show: Any) -> None:
+async def _follow(reader: Reader, query: Query, show: Any) -> None:
     while True:
         end = reader.bounds()[1]
-        page = reader.page(seen, limit=PAGE, **query)
+        page = reader.page(query)
         _print(page, show)
-        seen = page[-1].seq if len(page) == PAGE else max(seen, end, *(recorded.seq for recorded in page[-1:]))
+        seen = [recorded.seq for recorded in page[-1:]]
+        query = attrs.evolve(query, after=max(query.after, *seen, *([end] if len(page) < PAGE else [])))
         if len(page) < PAGE:
             await trio.sleep(LOOK_EVERY_S)
 
 
 def _require_camera(reader: Reader, camera: str | None) -> None:
-    if camera is not None and not reader.page(0, limit=1, camera=CameraId(camera)):
+    if camera is not None and not reader.page(Query(camera=CameraId(camera)), 1):
         fail(f"the journal knows no camera {camera!r}")
 
 

@@ -1,7 +1,5 @@
 """Commands: what somebody wants, or what an actor reports, in the imperative. `decide` turns them into events."""
 
-from typing import ClassVar
-
 import attrs
 
 from .ids import CameraId, ChildId, NodeId, PeerId, RunId, UseId
@@ -11,9 +9,6 @@ from .values import CameraSettings, DeviceSettings, Limits, Patrol, Picture, Rea
 @attrs.frozen
 class Command:
     """Base of all commands."""
-
-    begins: ClassVar[bool] = False
-    """Whether something begins that will have more to report: refused first when the journal cannot keep up."""
 
 
 # ── the daemon ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -44,8 +39,6 @@ class EndRun(Command):
 class Configure(Command):
     """Make the cameras, devices and limits be these; only what differs changes."""
 
-    begins = True
-
     origin: str
     cameras: tuple[CameraSettings, ...]
     limits: Limits
@@ -54,10 +47,16 @@ class Configure(Command):
 
 
 @attrs.frozen
+class ReportGap(Command):
+    """Events `first` to `last` were decided, and could not be stored."""
+
+    first: int
+    last: int
+
+
+@attrs.frozen
 class RaiseAlert(Command):
     """Say that something should be looked at. Once is enough: it stands until it is cleared."""
-
-    begins = True
 
     alert: str
     text: str
@@ -73,8 +72,6 @@ class ClearAlert(Command):
 
 @attrs.frozen
 class ConnectCamera(Command):
-    begins = True
-
     camera: CameraId
 
 
@@ -86,8 +83,6 @@ class ReportLive(Command):
 
 @attrs.frozen
 class ReportStall(Command):
-    begins = True
-
     camera: CameraId
     silence_s: float
 
@@ -122,8 +117,6 @@ class RestCamera(Command):
 class TakeSlot(Command):
     """Ask for the camera's one place among its device's connections; who finds none free stands in the queue."""
 
-    begins = True
-
     camera: CameraId
 
 
@@ -139,8 +132,6 @@ class FreeSlot(Command):
 class BeginUse(Command):
     """Have the camera opened for something other than a viewer. Caps as for viewers, in the same step."""
 
-    begins = True
-
     use: UseId
     camera: CameraId
     kind: UseKind
@@ -155,8 +146,6 @@ class EndUse(Command):
 
 @attrs.frozen
 class ReportPatrol(Command):
-    begins = True
-
     group: str
     pictures: int
     missed: tuple[CameraId, ...]
@@ -169,8 +158,6 @@ class ReportPatrol(Command):
 
 @attrs.frozen
 class PrepareChild(Command):
-    begins = True
-
     child: ChildId
     camera: CameraId
     purpose: str
@@ -223,8 +210,6 @@ class ReportChildEnded(Command):
 class OpenPeer(Command):
     """Ask for a place under the caps. Check and registration are one step."""
 
-    begins = True
-
     peer: PeerId
     camera: CameraId
     client: str
@@ -238,16 +223,12 @@ class ReportPeerConnected(Command):
 
 @attrs.frozen
 class ReportPeerSilent(Command):
-    begins = True
-
     peer: PeerId
     silence_s: float
 
 
 @attrs.frozen
 class ReportPeerHeard(Command):
-    begins = True
-
     peer: PeerId
     silence_s: float
 

@@ -23,6 +23,7 @@ _DECISIONS: dict[type[c.Command], Callable[[State, Any, int], Events]] = {
     c.StopRun: run.stop_run,
     c.EndRun: run.end_run,
     c.Configure: run.configure,
+    c.ReportGap: run.report_gap,
     c.RaiseAlert: run.raise_alert,
     c.ClearAlert: run.clear_alert,
     c.ConnectCamera: camera.connect_camera,

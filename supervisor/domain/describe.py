@@ -54,6 +54,10 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
         Severity.INFO,
         lambda v: f"configuration from {v.origin} applied: {v.cameras} camera{'' if v.cameras == 1 else 's'}",
     ),
+    e.EventsLost: (
+        Severity.ERROR,
+        lambda v: f"{v.count} event{'' if v.count == 1 else 's'} ({v.first} to {v.last}) could not be stored",
+    ),
     e.AlertRaised: (Severity.ERROR, lambda v: f"look at this: {v.text}"),
     e.AlertCleared: (Severity.INFO, lambda v: f"{v.alert} is as it should be again"),
     e.CameraAdded: (Severity.INFO, lambda v: f"{v.camera} added: {v.settings.source.url}"),

@@ -127,6 +127,17 @@ class ConfigurationApplied(Event, frozen=True):
     patrol: Patrol = Patrol()
 
 
+class EventsLost(Event, frozen=True):
+    """A disk that did not write for too long: events were decided and are not in the journal.
+
+    The state that they led to is: it stands at the head of the segment that begins with this event.
+    """
+
+    first: int
+    last: int
+    count: int
+
+
 class AlertEvent(Event, frozen=True):
     alert: str
     """A stable name, like `children/gate`."""
@@ -393,6 +404,7 @@ EVENTS: tuple[type[Event], ...] = (
     RunStopping,
     RunEnded,
     ConfigurationApplied,
+    EventsLost,
     AlertRaised,
     AlertCleared,
     CameraAdded,

@@ -157,6 +157,7 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     e.RunAbandoned: lambda s, v, at: {"run": None, "stopping": False},
     e.RunEnded: lambda s, v, at: {"run": None, "stopping": False},
     e.ConfigurationApplied: _configured,
+    e.EventsLost: lambda s, v, at: {},
     e.AlertRaised: lambda s, v, at: {"alerts": s.alerts.insert(v.alert, Alert(v.text, at.wall_ns))},
     e.AlertCleared: lambda s, v, at: {"alerts": s.alerts.remove(v.alert)},
     e.CameraAdded: _camera_added,

@@ -180,9 +180,8 @@ def _canonical(value: object) -> object:
     msgspec alone would leave out only a field that is the very object of its default, which equal states may differ in.
     """
     if isinstance(value, Value):
-        defaults = _defaults(type(value))
-        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
-        return {name: _canonical(held) for name, held in fields if name not in defaults or held != defaults[name]}
+        fields = _defaults(type(value)).items()
+        return {name: _canonical(held) for name, default in fields if (held := getattr(value, name)) != default}
     if isinstance(value, HashTrieMap):
         return {key: _canonical(held) for key, held in value.items()}
     if isinstance(value, tuple):
@@ -192,5 +191,7 @@ def _canonical(value: object) -> object:
 
 @cache
 def _defaults(kind: type[Value]) -> dict[str, object]:
-    values = kind.__struct_defaults__
-    return dict(zip(kind.__struct_fields__[-len(values) :], values, strict=False))
+    """The default of each field; for one that has none, a thing that nothing equals."""
+    nothing = object()
+    missing = len(kind.__struct_fields__) - len(kind.__struct_defaults__)
+    return dict(zip(kind.__struct_fields__, (*[nothing] * missing, *kind.__struct_defaults__), strict=True))

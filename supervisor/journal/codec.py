@@ -10,9 +10,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ..domain.events import EVENTS, Recorded
+from ..domain.events import EVENTS, Event, Recorded
 from ..domain.ids import NodeId, RunId
 from .errors import JournalError
+from .upcast import UPCASTS, upcast
 
 Row = tuple[int, int, int, NodeId, RunId, str, int, str, int, int | None, str, str, str, int]
 """seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc."""
@@ -68,13 +69,21 @@ def decode(row: Row) -> Recorded:
     if zlib.crc32(_canonical(row[:-1])) != crc:
         raise JournalError(f"event {seq} is damaged: its checksum does not fit")
     known, read = _READERS.get(name, (0, None))
-    if read is None or version > known:
-        raise JournalError(f"event {seq} is a {name} of version {version}, written by a newer banken")
     try:
-        event = read(body)
+        if read is not None and version == known:
+            event = read(body)
+        elif (name, version) in UPCASTS:
+            event = _upcast(name, version, body)
+        else:
+            raise JournalError(f"event {seq} is a {name} of version {version}, written by a newer banken")
     except msgspec.MsgspecError as error:
         raise JournalError(f"event {seq}, a {name}, cannot be read: {error}") from None
     return Recorded(seq, wall_ns, mono_ns, node, run, stream, stream_version, event, cause, correlation, principal)
+
+
+def _upcast(name: str, version: int, body: str) -> Event:
+    today, changed = upcast(name, version, msgspec.json.decode(body))
+    return _READERS[today][1](msgspec.json.encode(changed))
 
 
 def chain(previous: bytes, rows: Iterable[Row]) -> bytes:

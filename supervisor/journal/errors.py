@@ -3,7 +3,3 @@
 
 class JournalError(Exception):
     """A journal that cannot be used; the message says which, where, and what would be right."""
-
-
-class JournalUnavailable(Exception):
-    """The journal cannot write now, so nothing can be promised. The pictures go on."""

@@ -1,26 +1,28 @@
 """The journal's writer: the one actor that appends. Commits are grouped by what gathers while one is under way.
 
 Rules of this file:
-- Events are stored in the order in which they were decided, without a gap, whatever happens to the disk.
+- Events are stored in the order in which they were decided, without a gap as long as they find room to wait.
 - `committed` only ever names events that are synced; what was promised is at or below it.
-- What waits is bounded. When the bound is reached nothing new may begin; what has begun may still report its end,
-  so the live state never differs from what will be stored.
+- What waits is bounded. Beyond the bound events are lost, but not silently: as soon as the disk writes again, the state
+  that they led to is stored, and an event that says how many they were.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Protocol
 
 import apsw
 import attrs
 import trio
 
+from ..clock import SystemClock
 from ..domain.events import Recorded
-from .errors import JournalError, JournalUnavailable
-from .store import Store
+from ..domain.state import State
+from .errors import JournalError
+from .store import Kept, Store
 
 logger = logging.getLogger(__name__)
 
@@ -31,63 +33,116 @@ PENDING = 4096
 RETRY_S = 1.0
 STALLED_S = 1.0
 """A disk that has not answered for so long counts as one that cannot write, until it does: nobody waits for ever."""
+KEEP_EVERY_S = 60.0
+"""How often full segments are sealed and old ones let go."""
 
 
-class Segment(Protocol):
-    """Where the writer writes: `ThreadedSegment` over a real store, or one in memory for simulated time."""
+class Segments(Protocol):
+    """Where the writer writes: `ThreadedStore` over a real store, or one in memory for simulated time."""
 
     @property
     def last_seq(self) -> int: ...
 
-    async def append(self, batch: Sequence[Recorded], state_hash: tuple[int, str] | None) -> None: ...
+    async def append(self, batch: Sequence[Recorded], state: State) -> None: ...
+
+    async def skip(self, state: State) -> None: ...
 
     async def reconnect(self) -> None: ...
 
+    async def keep(self) -> Kept: ...
 
-class ThreadedSegment:
-    """A `Store` whose calls run in a thread, one at a time. A cancellation abandons one: the disk may hang."""
+
+class ThreadedStore:
+    """A `Store` whose calls run in threads: appends one at a time, and beside them what can wait.
+
+    A cancellation abandons a call: the disk may hang.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._limiter = trio.CapacityLimiter(1)
+        self._appending, self._keeping = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
 
     @property
     def last_seq(self) -> int:
         return self._store.last_seq
 
-    async def append(self, batch: Sequence[Recorded], state_hash: tuple[int, str] | None) -> None:
-        store = partial(self._store.append, batch, state_hash)
-        await trio.to_thread.run_sync(store, abandon_on_cancel=True, limiter=self._limiter)
+    async def append(self, batch: Sequence[Recorded], state: State) -> None:
+        await self._run(partial(self._store.append, batch, state))
+
+    async def skip(self, state: State) -> None:
+        await self._run(partial(self._store.skip, state))
 
     async def reconnect(self) -> None:
-        await trio.to_thread.run_sync(self._store.reconnect, abandon_on_cancel=True, limiter=self._limiter)
+        await self._run(self._store.reconnect)
+
+    async def keep(self) -> Kept:
+        keep = partial(self._store.keep, SystemClock().wall_ns())
+        return await trio.to_thread.run_sync(keep, abandon_on_cancel=True, limiter=self._keeping)
+
+    async def _run(self, call: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._appending)
 
 
 @attrs.frozen
 class JournalStatistics:
-    """`pending` events wait for the disk; `commits` were made since the start; `fault` says why it cannot write."""
+    """`pending` events wait for the disk; `commits` were made and `lost` events dropped since the start.
+
+    `fault` says why it cannot write.
+    """
 
     committed: int
     pending: int
     commits: int
+    lost: int
     fault: str | None
 
 
-class Journal:
-    """The writing end of the journal. `publish` is called with every batch once it is durable."""
+@attrs.frozen
+class Gap:
+    """Events that found no room while the disk did not write, and the state that they led to."""
 
-    def __init__(self, segment: Segment, publish: Callable[[Sequence[Recorded]], None]) -> None:
-        self._segment = segment
+    first: int
+    state: State
+
+    @property
+    def last(self) -> int:
+        return self.state.seq
+
+
+@attrs.frozen
+class Waiting:
+    """An event in line, and the state after it."""
+
+    recorded: Recorded
+    state: State
+
+
+class Journal:
+    """The writing end of the journal.
+
+    `publish` is called with every batch once it is durable.
+    """
+
+    def __init__(
+        self,
+        segments: Segments,
+        publish: Callable[[Sequence[Recorded]], None],
+    ) -> None:
+        self._segments = segments
         self._publish = publish
-        self._pending: deque[Recorded] = deque()
-        self._state_hashes: deque[tuple[int, str]] = deque()
+        self.on_gap: Callable[[int, int], object] = lambda first, last: None
+        """Called with the first and the last of events that were lost: what it appends is stored right after them."""
+        self._line: deque[Waiting | Gap] = deque()
+        self._overflow: Gap | None = None
+        self._gap: Gap | None = None
+        """The last one that is stored."""
         self._work = trio.lowlevel.ParkingLot()
         self._waiters = trio.lowlevel.ParkingLot()
-        self._commits = 0
+        self._commits = self._lost = 0
         self._fault: str | None = None
         self._asked_at: float | None = None
         """Since when the disk has been at work; none while it is not."""
-        self.committed = segment.last_seq
+        self.committed = segments.last_seq
 
     @property
     def fault(self) -> str | None:
@@ -98,71 +153,100 @@ class Journal:
                 return f"the disk has not answered for {now - self._asked_at:.0f} s"
         return self._fault
 
-    def require_room(self) -> None:
-        """Raise `JournalUnavailable` when no more events should wait than do already."""
-        if len(self._pending) >= PENDING:
-            raise JournalUnavailable(f"the journal cannot write and its buffer is full: {self.fault}")
-
-    def append_nowait(self, recorded: Recorded, state_hash: str | None = None) -> None:
-        """Put an event in line. `state_hash` is the hash of the live state after it, written beside it."""
-        self._pending.append(recorded)
-        if state_hash is not None:
-            self._state_hashes.append((recorded.seq, state_hash))
+    def append_nowait(self, recorded: Recorded, state: State) -> None:
+        """Put an event in line; `state` is the one after it."""
+        if self._overflow is not None or len(self._line) >= PENDING:
+            if self._overflow is None:
+                logger.critical("event %d and what follows are lost: %d wait for the disk", recorded.seq, PENDING)
+            first = recorded.seq if self._overflow is None else self._overflow.first
+            self._overflow = Gap(first, state)
+            self._lost += 1
+            return
+        self._line.append(Waiting(recorded, state))
         self._work.unpark_all()
 
     async def wait_committed(self, seq: int) -> bool:
-        """Wait until event `seq` is durable: true; or until the journal has a fault: false."""
+        """Wait until event `seq` is durable: true; or until the journal has a fault, or has lost it: false."""
         while self.committed < seq and self.fault is None:
             with trio.move_on_at((self._asked_at or trio.current_time()) + STALLED_S):
                 await self._waiters.park()
-        return self.committed >= seq
+        return self.committed >= seq and not (self._gap is not None and self._gap.first <= seq <= self._gap.last)
+
+    def waiting(self) -> list[Recorded]:
+        """The events in line."""
+        return [each.recorded for each in self._line if isinstance(each, Waiting)]
 
     def statistics(self) -> JournalStatistics:
-        return JournalStatistics(self.committed, len(self._pending), self._commits, self.fault)
+        return JournalStatistics(self.committed, len(self._line), self._commits, self._lost, self.fault)
 
     async def run(self) -> None:
         """Store what is put in line, for ever.
 
         Cancellation: at once; `wait_committed` first, if what is in line matters. Cleanup: nothing is held.
         """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._run_keeping)
+            while True:
+                if not self._line:
+                    await self._work.park()
+                    continue
+                await self._commit()
+                if self._fault is not None:
+                    await trio.sleep(RETRY_S)
+
+    async def _run_keeping(self) -> None:
+        """Seal and let go, every minute; a fault is the disk's, told by the appends, and it is tried again."""
         while True:
-            if not self._pending:
-                await self._work.park()
+            await trio.sleep(KEEP_EVERY_S)
+            try:
+                kept = await self._segments.keep()
+            except (apsw.Error, JournalError, OSError) as error:
+                logger.error("old segments of the journal are not looked after: %s", error)
                 continue
-            await self._commit()
-            if self._fault is not None:
-                await trio.sleep(RETRY_S)
+            for name in kept.removed:
+                logger.info("%s is older than what the journal keeps, and was removed", name)
 
     async def _commit(self) -> None:
-        batch = list(islice(self._pending, BATCH))
         self._asked_at = trio.current_time()
         try:
-            await self._store(batch)
+            await self._store()
         except (apsw.Error, JournalError, OSError) as error:
             if self._fault is None:
                 logger.critical("the journal cannot write: %s", error)
             self._fault = str(error)
         else:
             if self.fault is not None:
-                took_s = trio.current_time() - self._asked_at
-                logger.warning("the journal writes again: %d events took %.1f s", len(batch), took_s)
+                logger.warning("the journal writes again after %.1f s", trio.current_time() - self._asked_at)
             self._fault = None
-            for _ in batch:
-                self._pending.popleft()
             self._commits += 1
-            self.committed = batch[-1].seq
-            while self._state_hashes and self._state_hashes[0][0] <= self.committed:
-                self._state_hashes.popleft()
-            self._publish(batch)
         finally:
             self._asked_at = None
         self._waiters.unpark_all()
 
-    async def _store(self, batch: Sequence[Recorded]) -> None:
-        """After a fault the file is opened anew, and what it already holds is not stored twice."""
+    async def _store(self) -> None:
+        """Store what is first in line. After a fault the file is opened anew; what it holds is not stored twice."""
         if self._fault is not None:
-            await self._segment.reconnect()
-        rest = [recorded for recorded in batch if recorded.seq > self._segment.last_seq]
+            await self._segments.reconnect()
+        first = self._line[0]
+        if isinstance(first, Gap):
+            if self._segments.last_seq < first.last:
+                await self._segments.skip(first.state)
+            self._line.popleft()
+            self._gap, self.committed = first, first.last
+        else:
+            await self._store_batch()
+        if not self._line and self._overflow is not None:
+            gap, self._overflow = self._overflow, None
+            self._line.append(gap)
+            self.on_gap(gap.first, gap.last)
+
+    async def _store_batch(self) -> None:
+        batch = list(takewhile(lambda each: isinstance(each, Waiting), islice(self._line, BATCH)))
+        rows = [each.recorded for each in batch if isinstance(each, Waiting)]
+        rest = [row for row in rows if row.seq > self._segments.last_seq]
         if rest:
-            hashes = [pair for pair in self._state_hashes if rest[0].seq <= pair[0] <= rest[-1].seq]
-            await self._segment.append(rest, hashes[0] if hashes else None)
+            await self._segments.append(rest, batch[-1].state)
+        for _ in batch:
+            self._line.popleft()
+        self.committed = rows[-1].seq
+        self._publish(rows)

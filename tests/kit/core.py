@@ -13,7 +13,8 @@ from supervisor.domain.ids import CameraId
 from supervisor.domain.state import State
 from supervisor.domain.values import Limits
 from supervisor.feed import Feed
-from supervisor.journal.writer import Journal, Segment
+from supervisor.journal.reader import Query
+from supervisor.journal.writer import Journal, Segments
 from supervisor.kernel import Kernel, new_id
 
 from .domain import GATE, NODE, RUN, settings
@@ -26,18 +27,10 @@ class MemoryReader:
 
     disk: MemorySegment
 
-    async def page(
-        self,
-        after: int,
-        limit: int,
-        *,
-        camera: CameraId | None = None,
-        types: tuple[str, ...] = (),
-        newest: bool = False,
-    ) -> list[Recorded]:
+    async def page(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
         await trio.lowlevel.checkpoint()
-        rows = [r for r in self.disk.rows if r.seq > after and (not types or r.type in types)]
-        rows = [r for r in rows if camera is None or getattr(r.event, "camera", None) == camera]
+        rows = [r for r in self.disk.rows if r.seq > query.after and (not query.types or r.type in query.types)]
+        rows = [r for r in rows if query.camera in (None, getattr(r.event, "camera", None))]
         return rows[-limit:] if newest else rows[:limit]
 
     async def first_seq(self) -> int:
@@ -70,13 +63,14 @@ async def open_core(
     configuration: c.Configure | None = None,
     disk: MemorySegment | None = None,
     ids: Callable[[], str] = new_id,
-    make_journal: Callable[[Segment, Callable[[Sequence[Recorded]], None]], Journal] = Journal,
+    make_journal: Callable[[Segments, Callable[[Sequence[Recorded]], None]], Journal] = Journal,
 ) -> AsyncIterator[Core]:
     """A daemon's core that has started, with these cameras configured."""
     disk = MemorySegment() if disk is None else disk
     feed = Feed(0, MemoryReader(disk).page)
     journal = make_journal(disk, feed.publish)
     kernel = Kernel(State(), journal, TrioClock(), NODE, RUN, ids)
+    journal.on_gap = lambda first, last: kernel.emit(c.ReportGap(first, last))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
         await kernel.submit(c.StartRun(RUN, NODE, "0", 1))

@@ -15,9 +15,9 @@ import attrs
 import trio
 
 from supervisor.domain.events import Recorded
-from supervisor.journal.store import Reader
 
 from .http import Answer, request
+from .journals import read_all
 from .processes import ProcessInfo, descendants, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -78,11 +78,7 @@ class Daemon:
         return [p for p in descendants(self.pid) if not p.zombie and "ffmpeg" in " ".join(p.cmdline)]
 
     def journal(self) -> list[Recorded]:
-        reader = Reader(self.folder / "journal")
-        try:
-            return list(reader.all())
-        finally:
-            reader.close()
+        return read_all(self.folder / "journal")
 
     async def end(self, number: signal.Signals = signal.SIGTERM, within: float = 20) -> int:
         """Signal the daemon and wait for its end; returns the exit code."""

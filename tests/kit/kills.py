@@ -28,12 +28,14 @@ from supervisor.daemon import open_journal
 from supervisor.domain import events as e
 from supervisor.domain.evolve import fold
 from supervisor.domain.ids import ChildId
+from supervisor.journal.check import verify
 from supervisor.journal.errors import JournalError
-from supervisor.journal.store import SEGMENT, Reader
+from supervisor.journal.files import segment_path
 
 from .audit import Promised, find_faults
 from .daemon import Daemon, launch_daemon, write_config
 from .http import request
+from .journals import read_all
 from .process_group import open_background
 from .processes import ProcessInfo, marked, read_process, wait_until
 
@@ -263,7 +265,7 @@ class Lane:
     def _written(self) -> tuple[int, int]:
         """Changes with every commit."""
         try:
-            status = os.stat(f"{self.journal / SEGMENT}-wal")
+            status = os.stat(f"{segment_path(self.journal, 1)}-wal")
         except FileNotFoundError:
             return 0, 0
         return status.st_size, status.st_mtime_ns
@@ -271,16 +273,10 @@ class Lane:
     def _read(self) -> tuple[list[e.Recorded], list[str]]:
         """The journal as it is, and what is damaged in it."""
         try:
-            reader = Reader(self.journal)
+            damages = [str(damage) for damage in verify(self.journal).damages]
+            return (read_all(self.journal) if not damages else []), damages
         except JournalError as error:  # killed while it was made, when nothing could have been promised yet
             return [], [str(error)] if self.promised.last else []
-        try:
-            reader.verify_chain()
-            return list(reader.all()), []
-        except JournalError as error:
-            return [], [str(error)]
-        finally:
-            reader.close()
 
     async def _leftovers(self, rows: list[e.Recorded], until: float) -> list[str]:
         """What of the daemon still runs then, found by its mark and by the journal's pids; it is killed."""

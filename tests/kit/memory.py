@@ -7,6 +7,8 @@ import attrs
 import trio
 
 from supervisor.domain.events import Recorded
+from supervisor.domain.state import State
+from supervisor.journal.store import Kept
 
 
 @attrs.define
@@ -14,23 +16,26 @@ class MemorySegment:
     """A segment for the writer. While `broken`, every append fails; after a fault it must be reconnected."""
 
     rows: list[Recorded] = attrs.field(factory=list)
-    hashes: dict[int, str] = attrs.field(factory=dict)
+    state: State = attrs.field(factory=State)
+    """After the last append."""
     batches: list[int] = attrs.field(factory=list)
     broken: bool = False
     broken_after: bool = False
     """Store, and fail all the same: as when the power of the disk goes between the sync and the answer."""
     connected: bool = True
 
+    skipped: int = 0
+    """The last event that was lost."""
+
     @property
     def last_seq(self) -> int:
-        return self.rows[-1].seq if self.rows else 0
+        return max(self.skipped, self.rows[-1].seq if self.rows else 0)
 
     def forget(self) -> None:
         """Keep the last row only: for runs so long that what is stored would count as memory that is lost."""
         del self.rows[:-1], self.batches[:]
-        self.hashes.clear()
 
-    async def append(self, batch: Sequence[Recorded], state_hash: tuple[int, str] | None) -> None:
+    async def append(self, batch: Sequence[Recorded], state: State) -> None:
         await trio.lowlevel.checkpoint()
         assert self.connected, "a connection is used again after an error"
         if self.broken:
@@ -39,11 +44,19 @@ class MemorySegment:
         assert batch[0].seq == self.last_seq + 1
         self.rows.extend(batch)
         self.batches.append(len(batch))
-        if state_hash is not None:
-            self.hashes[state_hash[0]] = state_hash[1]
+        assert batch[-1].seq == state.seq
+        self.state = state
         if self.broken_after:
             self.connected = self.broken_after = False
             raise apsw.IOError("disk I/O error")
+
+    async def skip(self, state: State) -> None:
+        await trio.lowlevel.checkpoint()
+        self.skipped, self.state = state.seq, state
+
+    async def keep(self) -> Kept:
+        await trio.lowlevel.checkpoint()
+        return Kept((), ())
 
     async def reconnect(self) -> None:
         await trio.lowlevel.checkpoint()

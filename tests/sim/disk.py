@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import trio
 
 from supervisor.domain.events import Recorded
+from supervisor.domain.state import State
 from tests.kit.memory import MemorySegment
 
 
@@ -14,10 +15,10 @@ class Disk(MemorySegment):
 
     delay_s = 0.0
 
-    async def append(self, batch: Sequence[Recorded], state_hash: tuple[int, str] | None) -> None:
+    async def append(self, batch: Sequence[Recorded], state: State) -> None:
         if self.delay_s:
             await trio.sleep(self.delay_s)
-        await super().append(batch, state_hash)
+        await super().append(batch, state)
 
 
 async def be_full(disk: MemorySegment, seconds: float) -> None:

@@ -18,7 +18,7 @@ from supervisor.domain.ids import CameraId, DeviceId
 from supervisor.domain.restart import FATAL_PROBE_S, HEALTHY_AFTER_S, STARTS_PER_S
 from supervisor.domain.state import State, state_hash
 from supervisor.domain.values import Fault, Limits, UseKind
-from supervisor.journal.writer import Journal, Segment
+from supervisor.journal.writer import Journal, Segments
 
 FOLD_EVERY = 1000
 FROM_OUTSIDE = (
@@ -255,16 +255,16 @@ _LOOKS: dict[type[e.Event], Callable[..., None]] = {
 class WatchedJournal(Journal):
     """The real writer; what is put in line, and what is promised, is looked at."""
 
-    def __init__(self, watch: Watch, segment: Segment, publish: Callable[[Sequence[e.Recorded]], None]) -> None:
-        super().__init__(segment, publish)
+    def __init__(self, watch: Watch, segments: Segments, publish: Callable[[Sequence[e.Recorded]], None]) -> None:
+        super().__init__(segments, publish)
         self._watch = watch
 
-    def append_nowait(self, recorded: e.Recorded, state_hash: str | None = None) -> None:
-        super().append_nowait(recorded, state_hash)
+    def append_nowait(self, recorded: e.Recorded, state: State) -> None:
+        super().append_nowait(recorded, state)
         self._watch.look_at(recorded)
 
     async def wait_committed(self, seq: int) -> bool:
         durable = await super().wait_committed(seq)
         if durable:
-            self._watch.promises(seq, self._segment.last_seq)
+            self._watch.promises(seq, self._segments.last_seq)
         return durable

@@ -14,7 +14,6 @@ from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Fault, Reason
 from supervisor.gateway import Gateway, hash_secret
-from supervisor.journal.errors import JournalUnavailable
 from supervisor.kernel import Origin
 
 LEFT = Reason("left", "the viewer closed the connection", Fault.NONE)
@@ -103,5 +102,5 @@ async def refusals() -> AsyncIterator[None]:
     """Being refused is part of life."""
     try:
         yield
-    except (Rejected, JournalUnavailable):
+    except Rejected:
         await trio.lowlevel.checkpoint()

@@ -142,7 +142,7 @@ class World:
     def rows(self) -> list[Recorded]:
         """What is stored, and what waits for the disk."""
         stored = self.core.disk.rows
-        return [*stored, *(row for row in self.core.journal._pending if row.seq > len(stored))]
+        return [*stored, *(row for row in self.core.journal.waiting() if row.seq > len(stored))]
 
     async def until(self, holds: Callable[[], bool], within_s: float = 3600) -> None:
         """Let time pass until a condition holds; looked at with every event, and every second."""

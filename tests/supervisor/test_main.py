@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from supervisor.domain.describe import describe
-from supervisor.journal.store import Store
 from tests.kit.daemon import ROOT, open_daemon
+from tests.kit.journals import change, lively, write_journal
 from tests.kit.processes import wait_until
-from tests.supervisor.journal.test_store import change, lively
 
 
 def banken(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -35,10 +34,7 @@ def refuses(said: str, *arguments: str | Path) -> None:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
-    store = Store(tmp_path / "journal")
-    store.append(lively())
-    store.close()
-    return tmp_path / "journal"
+    return write_journal(tmp_path / "journal", lively())
 
 
 @pytest.fixture
@@ -82,7 +78,7 @@ async def test_a_journal_in_use(tmp_path: Path, config: Path) -> None:
     ("statement", "said"),
     [
         ("PRAGMA user_version = 2", "has format 2, written by a newer banken"),
-        ("UPDATE event SET type = 'FromTheFuture', crc = 0 WHERE seq = 9", "event 9 is damaged"),
+        ("UPDATE event SET stream = 'nobody', crc = 0 WHERE seq = 9", "event 9 is damaged"),
         ("DELETE FROM event WHERE seq = 9", "events 9 to 9 are missing"),
     ],
 )

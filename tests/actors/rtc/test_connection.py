@@ -237,8 +237,8 @@ async def test_three_hundred_connections_cut_at_any_moment_leave_nothing() -> No
             for _ in range(3):
                 three.start_soon(cut_short, rng.randrange(200))
     gc.collect()
-    after = _held()
-    assert after == before
+    for after, most in zip(_held(), before, strict=True):  # threads that idled before may have gone
+        assert after <= most
 
 
 def _held() -> tuple[int, int, int]:

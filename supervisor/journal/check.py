@@ -1,0 +1,128 @@
+"""Verifies a whole journal: files, manifest, chain, checksums, and that what is replayed is what ran."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import attrs
+
+from ..domain.errors import IllegalTransition
+from ..domain.evolve import evolve
+from ..domain.state import State, state_hash
+from . import checkpoint, codec, manifest
+from .errors import JournalError
+from .reader import NEVER, PAGE, Damage, Part, Query, Reader
+from .segment import file_digest
+
+
+@attrs.frozen
+class Verified:
+    """What was looked at, and what is wrong. Nothing wrong: `damages` is empty."""
+
+    events: int
+    segments: int
+    hashes: int
+    """State hashes and checkpoints that a fold came to as well."""
+    gaps: tuple[tuple[int, int], ...]
+    """First and last of events that were never stored, as the journal itself says."""
+    damages: tuple[Damage, ...]
+
+
+def verify(path: Path, progress: Callable[[int], None] = lambda seq: None) -> Verified:
+    """Read everything there is of the journal at `path`. Raises `JournalError` only for what is no journal at all."""
+    verification = _Verification(path, progress)
+    try:
+        return verification.run()
+    finally:
+        verification.close()
+
+
+class _Verification:
+    def __init__(self, path: Path, progress: Callable[[int], None]) -> None:
+        self._progress = progress
+        self._damages: list[Damage] = []
+        self._reader = Reader(path, salvage=self._damages.append)
+        self.close = self._reader.close
+        self._gaps: list[tuple[int, int]] = []
+        self._events = self._hashes = 0
+
+    def run(self) -> Verified:
+        sealed = self._manifest()
+        digest: bytes | None = None
+        last: int | None = None
+        segments = 0
+        for part in self._reader.parts():
+            segments += 1
+            self._file(part, sealed.get(part.path.name))
+            if digest is not None and (part.previous, part.after) != (digest, last):
+                self._wrong(part, part.first, part.first, "it does not follow from the segment before it")
+            if part.first != part.after + 1:
+                self._gaps.append((part.after + 1, part.first - 1))
+            digest, last = self._chain(part)
+            self._fold(part)
+        return Verified(self._events, segments, self._hashes, tuple(self._gaps), tuple(self._damages))
+
+    def _wrong(self, part: Part, first: int, last: int, text: str) -> None:
+        self._damages.append(Damage(part.path.name, first, last, text))
+
+    def _manifest(self) -> dict[str, manifest.Sealed]:
+        if self._reader.path.is_file():
+            return {}
+        try:
+            return {sealed.segment: sealed for sealed in manifest.read(self._reader.path)}
+        except JournalError as error:
+            self._damages.append(Damage(manifest.NAME, 0, 0, str(error)))
+            return {}
+
+    def _file(self, part: Part, sealed: manifest.Sealed | None) -> None:
+        if sealed is not None and file_digest(part.path) != sealed.sha256:
+            self._wrong(part, sealed.first, sealed.last, "the file is not the one that was sealed")
+
+    def _chain(self, part: Part) -> tuple[bytes | None, int]:
+        """Follow the chain through a segment. Returns its end, or none where it breaks, and the last event."""
+        digest, expected = part.previous, part.first
+        select = partial(part.select, limit=PAGE * 2, newest=False)
+        try:
+            for first, last, stored in part.rows("SELECT first, last, digest FROM batch ORDER BY first"):
+                rows = select(Query(after=first - 1, before=last + 1))
+                digest = codec.chain(digest, rows)
+                if first != expected or len(rows) != last - first + 1 or digest != stored:
+                    self._wrong(part, first, last, "not what was written: the chain breaks here")
+                    digest = stored
+                expected = last + 1
+            beyond = part.rows("SELECT count(*), max(seq) FROM event WHERE seq >= ?", (expected,))[0]
+        except JournalError as error:
+            self._wrong(part, expected, expected, str(error))
+            return None, expected - 1
+        if beyond[0]:
+            self._wrong(part, expected, beyond[1], "they belong to no batch")
+        return digest, expected - 1
+
+    def _fold(self, part: Part) -> None:
+        """Fold a segment from the state at its head, and compare with every hash and state that was written."""
+        seq = part.first - 1
+        try:
+            hashes = dict(part.rows("SELECT seq, hash FROM state_hash"))
+            states = {seq for (seq,) in part.rows("SELECT seq FROM checkpoint")}
+            state = part.checkpoint(seq)
+            self._compare(part, state, hashes, states)
+            while rows := part.select(Query(after=seq, before=NEVER), PAGE, False):
+                for row in rows:
+                    state, seq = evolve(state, codec.decode(row)), row[0]
+                    self._events += 1
+                    self._compare(part, state, hashes, states)
+                self._progress(seq)
+        except JournalError as error:
+            self._wrong(part, seq + 1, seq + 1, str(error))
+        except (KeyError, IllegalTransition) as error:
+            self._wrong(part, seq + 1, seq + 1, f"it cannot follow from what was before: {error}")
+
+    def _compare(self, part: Part, state: State, hashes: dict[int, str], states: set[int]) -> None:
+        if state.seq in hashes:
+            self._hashes += 1
+            if state_hash(state) != hashes[state.seq]:
+                self._wrong(part, state.seq, state.seq, "replayed, it leads to another state than the one that ran")
+        if state.seq in states:
+            self._hashes += 1
+            if checkpoint.unpack(checkpoint.pack(part.checkpoint(state.seq))) != state:
+                self._wrong(part, state.seq, state.seq, "the state stored here is not what the events lead to")

@@ -1,0 +1,57 @@
+"""A state as bytes and back: what stands at the head of each segment, and here and there within.
+
+The bytes are compressed JSON. A field that a later release adds to the state has a default: an older checkpoint stays
+readable.
+"""
+
+import zlib
+from typing import Any
+
+import msgspec
+from rpds import HashTrieMap
+
+from ..domain.state import Alert, Camera, Child, Learned, Peer, Slot, State, Use
+from ..domain.values import DeviceSettings, Limits, Patrol
+from .errors import JournalError
+
+LEVEL = 1
+"""Of the compression: a state of a large site is 50 kB, and every few thousand events there is one."""
+
+_FIELDS: dict[str, Any] = {
+    "seq": int,
+    "node": str | None,
+    "run": str | None,
+    "stopping": bool,
+    "origin": str,
+    "limits": Limits,
+    "patrol": Patrol,
+    "devices": dict[str, DeviceSettings],
+    "learned": dict[str, Learned],
+    "slots": dict[str, Slot],
+    "uses": dict[str, Use],
+    "alerts": dict[str, Alert],
+    "cameras": dict[str, Camera],
+    "children": dict[str, Child],
+    "peers": dict[str, Peer],
+    "versions": dict[str, int],
+}
+"""What the state holds; its maps take no types at run time, so they are named here. A test compares it with `State`."""
+
+_decoder = msgspec.json.Decoder(
+    msgspec.defstruct("Stored", [(name, kind | msgspec.UnsetType, msgspec.UNSET) for name, kind in _FIELDS.items()])
+)
+
+
+def pack(state: State) -> bytes:
+    return zlib.compress(msgspec.json.encode(state, enc_hook=dict), LEVEL)
+
+
+def unpack(data: bytes) -> State:
+    """The state that `pack` was given. Raises `JournalError` for bytes that it did not make."""
+    try:
+        stored = msgspec.structs.asdict(_decoder.decode(zlib.decompress(data)))
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise JournalError(f"a checkpoint of the state cannot be read: {error}") from None
+    known = {name: value for name, value in stored.items() if value is not msgspec.UNSET}
+    fields: dict[str, Any] = {n: HashTrieMap(value) if isinstance(value, dict) else value for n, value in known.items()}
+    return State(**fields)

@@ -1,0 +1,110 @@
+"""The files of a journal: how they are called, what is in them, and which of them we refuse.
+
+A journal is a folder of segments. A segment is one SQLite file, named after the number of its first event; every
+segment but the last is sealed: complete, listed in the manifest, and never written again.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+
+from .errors import JournalError
+
+APPLICATION_ID = 0x62616E6B
+""""bank", in the header of the file."""
+FORMAT = 1
+"""Layout of the file. A newer one is refused, an older one is read."""
+SAFE_SQLITE = (3, 51, 3)
+"""Older releases can corrupt a database when the WAL is reset."""
+PREFIX, SUFFIX, DRAFT = "segment-", ".sqlite", ".new"
+
+SCHEMA = f"""
+CREATE TABLE segment (
+    first INTEGER NOT NULL, after INTEGER NOT NULL, previous BLOB NOT NULL, created_ns INTEGER NOT NULL
+) STRICT;
+CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY, wall_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL, node INTEGER NOT NULL,
+    run INTEGER NOT NULL, stream TEXT NOT NULL, stream_version INTEGER NOT NULL, type INTEGER NOT NULL,
+    version INTEGER NOT NULL, cause INTEGER, correlation TEXT NOT NULL, principal INTEGER NOT NULL,
+    body TEXT NOT NULL, crc INTEGER NOT NULL
+) STRICT;
+CREATE INDEX event_stream ON event (stream);
+CREATE INDEX event_type ON event (type);
+CREATE INDEX event_camera ON event (body ->> 'camera');
+CREATE INDEX event_correlation ON event (correlation);
+CREATE INDEX event_principal ON event (principal);
+CREATE TABLE batch (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;
+CREATE TABLE state_hash (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
+CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT;
+CREATE VIEW events AS
+    SELECT seq, datetime(wall_ns / 1000000000, 'unixepoch') AS time, t.text AS type, stream, cause, correlation,
+        p.text AS principal, body
+    FROM event JOIN word t ON t.id = event.type JOIN word p ON p.id = event.principal;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+"""
+"""`word` holds the texts that recur (node, run, type, principal); `segment` has one row: the first event that may be
+in here, the last one before it, and the digest that the chain goes on from. `events` is for people."""
+
+
+class Segment(NamedTuple):
+    """A segment's file and the number of its first event."""
+
+    first: int
+    path: Path
+
+
+def segment_path(folder: Path, first: int) -> Path:
+    return folder / f"{PREFIX}{first:010}{SUFFIX}"
+
+
+def list_segments(folder: Path) -> list[Segment]:
+    """The segments of a journal, the oldest first. Raises `JournalError` if the folder cannot be listed."""
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(PREFIX) and name.endswith(SUFFIX)]
+    except OSError as error:
+        raise JournalError(f"{folder}: the journal cannot be read: {error.strerror}") from None
+    numbers = {name: name.removeprefix(PREFIX).removesuffix(SUFFIX) for name in names}
+    return sorted(Segment(int(number), folder / name) for name, number in numbers.items() if number.isdecimal())
+
+
+def refuse_unsafe_sqlite() -> None:
+    """Raise `JournalError` when this process's SQLite can damage what it writes."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < SAFE_SQLITE:
+        wanted = ".".join(map(str, SAFE_SQLITE))
+        raise JournalError(f"SQLite {apsw.sqlite_lib_version()} can corrupt a journal; {wanted} or newer is needed")
+
+
+def refuse_foreign(db: apsw.Connection, path: Path) -> None:
+    """Raise `JournalError` for a file that is not ours, or that a newer release wrote."""
+    if db.pragma("application_id") != APPLICATION_ID:
+        raise JournalError(f"{path}: this SQLite file is not a banken journal")
+    version = db.pragma("user_version")
+    if version > FORMAT:
+        raise JournalError(
+            f"{path}: the journal has format {version}, written by a newer banken; this one reads up to {FORMAT}"
+        )
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What SQLite finds wrong in the block, as a `JournalError` that names the file."""
+    try:
+        yield
+    except apsw.Error as error:
+        raise JournalError(f"{path}: the journal cannot be read: {error}") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new or a renamed name in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

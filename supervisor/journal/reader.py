@@ -1,0 +1,334 @@
+"""Reads a journal: a folder, also while a daemon writes to it, or one segment's file. Blocking; never writes a byte.
+
+Rules of this file:
+- Damage is never passed over in silence: it raises, or, for those who salvage, it is told.
+- No query holds a segment for long: rows are read in pages, so the writer's WAL can be emptied in between.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import attrs
+
+from ..domain.events import Recorded
+from ..domain.evolve import fold
+from ..domain.ids import CameraId, NodeId, RunId
+from ..domain.state import State
+from . import checkpoint, codec, manifest
+from .errors import JournalError
+from .files import PREFIX, SUFFIX, Segment, list_segments, naming, refuse_foreign, refuse_unsafe_sqlite
+
+PAGE = 500
+"""Rows that are read in one step."""
+OPEN = 4
+"""Segments that are held open at once."""
+NEVER = 2**62
+"""Above every sequence number and every time."""
+_COLUMNS = (
+    "seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc"
+)
+
+
+@attrs.frozen
+class Query:
+    """Which events are wanted; a filter that is not set lets everything pass.
+
+    `after` and `before` are sequence numbers, both exclusive; `since_ns` and `until_ns` are wall times, both inclusive.
+    `camera` takes the events of the camera and of its children and viewers; `types` and `stream` are globs.
+    """
+
+    after: int = 0
+    before: int = NEVER
+    camera: CameraId | None = None
+    types: Sequence[str] = ()
+    stream: str | None = None
+    correlation: str | None = None
+    principal: str | None = None
+    since_ns: int = 0
+    until_ns: int = NEVER
+
+
+@attrs.frozen
+class Damage:
+    """A place that cannot be read: events `first` to `last` of a segment."""
+
+    segment: str
+    first: int
+    last: int
+    text: str
+
+    def __str__(self) -> str:
+        which = f"event {self.first}" if self.first == self.last else f"events {self.first} to {self.last}"
+        return f"{self.segment}: {which}: {self.text}"
+
+
+class Part:
+    """One segment that is read."""
+
+    def __init__(self, segment: Segment, sealed: bool) -> None:
+        self.path = segment.path
+        try:
+            self._db = self._open(sealed)
+            self._db.set_busy_timeout(1000)
+            refuse_foreign(self._db, self.path)
+            self.first, self.after, self.previous = self._db.execute("SELECT first, after, previous FROM segment").get
+        except apsw.Error as error:
+            raise JournalError(f"{self.path}: the journal cannot be opened: {error}") from None
+        self._words: dict[int, str] = {}
+
+    def _open(self, sealed: bool) -> apsw.Connection:
+        """Read-only. A file without a WAL beside it, in a folder that is not ours to write to, is read as it is."""
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        plain = self.path.absolute().as_uri()
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        if sealed or not (os.access(self.path.parent, os.W_OK) or wal.exists()):
+            return apsw.Connection(f"{plain}?immutable=1", flags=flags)
+        return apsw.Connection(plain, flags=flags)
+
+    def bounds(self) -> tuple[int, int]:
+        """First and last sequence number; (first, first - 1) when it holds none."""
+        with naming(self.path):
+            first, last = self._db.execute("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)").get
+        return (first, last) if first is not None else (self.first, self.first - 1)
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with naming(self.path):
+            return list(self._db.execute(sql, tuple(values)))
+
+    def select(self, query: Query, limit: int, newest: bool) -> list[codec.Row]:
+        """Up to `limit` rows in order; with `newest` the last ones, backwards."""
+        where, values = ["seq > ?", "seq < ?"], [query.after, query.before]  # type: tuple[list[str], list[int | str]]
+        for condition, value in (
+            ("body ->> 'camera' = ?", query.camera),
+            ("stream GLOB ?", query.stream),
+            ("correlation = ?", query.correlation),
+            ("principal = (SELECT id FROM word WHERE text = ?)", query.principal),
+        ):
+            if value is not None:
+                where.append(condition)
+                values.append(value)
+        if query.types:
+            where.append(f"type IN (SELECT id FROM word WHERE {' OR '.join(['text GLOB ?'] * len(query.types))})")
+            values += query.types
+        if (query.since_ns, query.until_ns) != (0, NEVER):
+            where.append("wall_ns BETWEEN ? AND ?")
+            values += (query.since_ns, query.until_ns)
+        order = "DESC" if newest else "ASC"
+        sql = f"SELECT {_COLUMNS} FROM event WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
+        return [self._row(row) for row in self.rows(sql, (*values, limit))]
+
+    def _row(self, stored: tuple[Any, ...]) -> codec.Row:
+        """The row with its recurring texts in their places."""
+        seq, wall_ns, mono_ns, node, run, stream, stream_version, kind, version, cause, correlation, *rest = stored
+        principal, body, crc = rest
+        word = self._word
+        return (
+            seq, wall_ns, mono_ns, NodeId(word(node)), RunId(word(run)), stream, stream_version, word(kind), version,
+            cause, correlation, word(principal), body, crc,
+        )  # fmt: skip
+
+    def _word(self, number: int) -> str:
+        text = self._words.get(number)
+        if text is None:
+            self._words = dict(self.rows("SELECT id, text FROM word"))
+            text = self._words.get(number, f"word {number}, which is missing")
+        return text
+
+    def checkpoint(self, seq: int) -> State:
+        """The newest state that is stored, of an instant not after `seq`. Raises `JournalError` if there is none."""
+        found = self.rows("SELECT state FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,))
+        if not found:
+            raise JournalError(f"{self.path}: the state at the head of the segment is missing")
+        return checkpoint.unpack(found[0][0])
+
+    def close(self) -> None:
+        self._db.close(force=True)
+
+
+class Reader:
+    """Reads the journal at `path`: its folder, or one of its segments alone.
+
+    With `salvage`, what is damaged is told to it, once, and left out; without, it raises `JournalError`.
+    Raises `JournalError` for what is no journal. One thread at a time.
+    """
+
+    def __init__(self, path: Path, salvage: Callable[[Damage], None] | None = None) -> None:
+        refuse_unsafe_sqlite()
+        self.path = path
+        self._salvage = salvage
+        self._told: set[Damage] = set()
+        self._open: dict[Path, Part] = {}
+        self._sealed: frozenset[str] = frozenset()
+        segments = self.segments()
+        if not segments:
+            raise JournalError(f"{path}: there is no journal here (no {PREFIX}…{SUFFIX})")
+        if salvage is None:
+            self._part(segments[-1])
+
+    def segments(self) -> list[Segment]:
+        """The segments, the oldest first."""
+        if self.path.is_file():
+            return [Segment(1, self.path)]
+        return list_segments(self.path)
+
+    def _part(self, segment: Segment) -> Part:
+        part = self._open.pop(segment.path, None)
+        if part is None:
+            part = Part(segment, segment.path.name in self._sealed_names(segment))
+            while len(self._open) >= OPEN:
+                self._open.pop(next(iter(self._open))).close()
+        self._open[segment.path] = part
+        return part
+
+    def _sealed_names(self, segment: Segment) -> frozenset[str]:
+        if segment.path.name not in self._sealed and not self.path.is_file():
+            try:
+                self._sealed = frozenset(sealed.segment for sealed in manifest.read(self.path))
+            except JournalError as error:
+                if self._salvage is None:
+                    raise
+                self._tell(Damage(manifest.NAME, 0, 0, str(error)))
+        return self._sealed
+
+    def parts(self, after: int = 0, before: int = NEVER) -> Iterator[Part]:
+        """The segments that may hold events between the two, oldest first."""
+        found = self.segments()
+        for segment, following in zip(found, [*found[1:], None], strict=True):
+            ends = NEVER if following is None else following.first
+            if ends > after + 1 and (segment.first < before or len(found) == 1):
+                try:
+                    part = self._part(segment)
+                except JournalError as error:
+                    if self._salvage is None:
+                        raise
+                    self._tell(Damage(segment.path.name, segment.first, min(ends, NEVER) - 1, str(error)))
+                    continue
+                yield part
+
+    def _tell(self, damage: Damage) -> None:
+        assert self._salvage is not None
+        if damage not in self._told:
+            self._told.add(damage)
+            self._salvage(damage)
+
+    def bounds(self) -> tuple[int, int]:
+        """First and last sequence number; (1, 0) for an empty journal."""
+        found = self.segments()
+        ends = [self._part(segment).bounds() for segment in (found[0], *found[-2:])]
+        return ends[0][0], max(last for _, last in ends)
+
+    def page(self, query: Query = Query(), limit: int = PAGE, *, newest: bool = False) -> list[Recorded]:
+        """Up to `limit` events, oldest first; `newest` takes the last rather than the first."""
+        found: list[Recorded] = []
+        for part in self._backwards(query) if newest else self.parts(query.after, query.before):
+            for row in self._select(part, query, limit - len(found), newest):
+                recorded = self._decode(part, row)
+                if recorded is not None:
+                    found.append(recorded)
+            if len(found) >= limit:
+                break
+        return found[::-1] if newest else found
+
+    def _backwards(self, query: Query) -> Iterator[Part]:
+        for segment in reversed(self.segments()):
+            if segment.first < query.before:
+                yield from self.parts(max(query.after, segment.first - 1), segment.first + 1)
+            if segment.first <= query.after + 1:
+                return
+
+    def _select(self, part: Part, query: Query, limit: int, newest: bool) -> list[codec.Row]:
+        try:
+            return part.select(query, limit, newest)
+        except JournalError:
+            if self._salvage is None:
+                raise
+        end = min(query.before, part.first + 2**24)  # more than any segment holds
+        rows = self._salvaged(part, attrs.evolve(query, after=max(query.after, part.first - 1), before=end))
+        return rows[::-1][:limit] if newest else rows[:limit]
+
+    def _salvaged(self, part: Part, query: Query) -> list[codec.Row]:
+        """What can be read of a damaged file, by halves."""
+        try:
+            return part.select(query, NEVER, False)
+        except JournalError as error:
+            if query.before - query.after <= 2:
+                self._tell(Damage(part.path.name, query.after + 1, query.after + 1, str(error)))
+                return []
+        middle = (query.after + query.before) // 2
+        return [
+            *self._salvaged(part, attrs.evolve(query, before=middle + 1)),
+            *self._salvaged(part, attrs.evolve(query, after=middle)),
+        ]
+
+    def _decode(self, part: Part, row: codec.Row) -> Recorded | None:
+        try:
+            return codec.decode(row)
+        except JournalError as error:
+            if self._salvage is None:
+                raise JournalError(f"{part.path.name}: {error}") from None
+            self._tell(Damage(part.path.name, row[0], row[0], str(error)))
+            return None
+
+    def events(self, first: int = 1, last: int = NEVER - 1) -> Iterator[Recorded]:
+        """The events from `first` to `last`, oldest first.
+
+        Raises `JournalError` at the first one that is missing or damaged. What retention has removed, and what was
+        never stored because the disk did not write, is no such thing: the journal itself says so.
+        """
+        expected: int | None = None
+        for part in self.parts(first - 1, last + 1):
+            if expected is not None and part.after != expected - 1:
+                self._complain(part, expected, part.after, "are missing")
+            expected = max(first, part.first)
+            while expected <= last:
+                rows = self._select(part, Query(expected - 1, last + 1), PAGE, False)
+                for row in rows:
+                    if row[0] != expected:
+                        self._complain(part, expected, row[0] - 1, "are missing")
+                    recorded = self._decode(part, row)
+                    expected = row[0] + 1
+                    if recorded is not None:
+                        yield recorded
+                if not rows:
+                    break
+
+    def _complain(self, part: Part, first: int, last: int, what: str) -> None:
+        damage = Damage(part.path.name, first, last, what)
+        if self._salvage is None:
+            raise JournalError(f"{part.path}: events {first} to {last} {what}")
+        self._tell(damage)
+
+    def seq_at(self, wall_ns: int) -> int:
+        """The last event that was decided at `wall_ns` or before; the one before the first if there is none.
+
+        A search by halves: where the wall clock was set back, it finds one of the places.
+        """
+        low, high = self.bounds()
+        low -= 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = self.page(Query(after=middle - 1), limit=1)
+            if found and found[0].wall_ns <= wall_ns:
+                low = max(middle, min(found[0].seq, high))
+            else:
+                high = middle - 1
+        return low
+
+    def state_at(self, seq: int) -> State:
+        """The state after event `seq`: from the nearest checkpoint, and the events since. Raises `JournalError`."""
+        found = self.segments()
+        at_or_before = [segment for segment in found if segment.first <= seq + 1] or found[:1]
+        state = self._part(at_or_before[-1]).checkpoint(seq)
+        return fold(self.events(state.seq + 1, seq), state)
+
+    def state_hashes(self) -> dict[int, str]:
+        """The hashes of the live state that the daemon wrote, by sequence number."""
+        return {seq: digest for part in self.parts() for seq, digest in part.rows("SELECT seq, hash FROM state_hash")}
+
+    def close(self) -> None:
+        for part in self._open.values():
+            part.close()
+        self._open.clear()

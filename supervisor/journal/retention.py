@@ -1,0 +1,82 @@
+"""Which sealed segments may go, and which are kept because somebody pinned what is in them."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from .errors import JournalError
+from .files import sync_folder
+from .manifest import Sealed
+
+PINS = "pins.json"
+MAX_PINS = 1000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}")
+DAY_S = 86_400.0
+
+
+@attrs.frozen
+class Retention:
+    """What is kept of a journal: events for `keep_s` seconds, and of those, `max_bytes` at the most."""
+
+    keep_s: float = 90 * DAY_S
+    max_bytes: int = 4 * 1024**3
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """A stretch of the journal that retention must not touch."""
+
+    first: int
+    last: int
+    note: str
+    made_ns: int
+
+
+def expendable(sealed: Sequence[Sealed], pins: Sequence[Pin], retention: Retention, now_ns: int) -> list[Sealed]:
+    """Those of the `sealed` segments, oldest first, that may go.
+
+    Only from the old end: a journal has no holes. So a pin also keeps what is younger than what it names.
+    """
+    gone: list[Sealed] = []
+    left = sum(segment.bytes for segment in sealed)
+    for segment in sealed:
+        old = now_ns - segment.ended_ns > retention.keep_s * 1e9
+        pinned = any(pin.first <= segment.last and segment.first <= pin.last for pin in pins)
+        if pinned or not (old or left > retention.max_bytes):
+            break
+        gone.append(segment)
+        left -= segment.bytes
+    return gone
+
+
+def read_pins(folder: Path) -> dict[str, Pin]:
+    """The pins of a journal, by name. Raises `JournalError`."""
+    path = folder / PINS
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Pin])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.MsgspecError) as error:
+        raise JournalError(f"{path}: the pins cannot be read, so nothing is removed: {error}") from None
+
+
+def write_pins(folder: Path, pins: dict[str, Pin]) -> None:
+    """Replace the pins, durably. Raises `JournalError` for a name that none can have, and for too many."""
+    for name in pins:
+        if not _NAME.fullmatch(name):
+            raise JournalError(f"{name[:70]!r} cannot be the name of a pin: letters, digits and ._:- are welcome")
+    if len(pins) > MAX_PINS:
+        raise JournalError(f"{folder} has {MAX_PINS} pins already; unpin some")
+    draft = folder / f"{PINS}.new"
+    try:
+        with open(draft, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(pins)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / PINS)
+        sync_folder(folder)
+    except OSError as error:
+        raise JournalError(f"{folder}: the pins cannot be written: {error.strerror}") from None

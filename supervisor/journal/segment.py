@@ -1,0 +1,186 @@
+"""One segment that is written: made with the state it begins from, appended to, sealed. Blocking.
+
+Rules of this file:
+- A batch is one transaction, synced before `append` returns (WAL, `synchronous=FULL`).
+- After an error the connection is thrown away, never used again: SQLite cannot say what a failed sync left behind.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+
+from ..domain.events import Recorded
+from ..domain.state import State, state_hash
+from . import checkpoint, codec
+from .errors import JournalError
+from .files import DRAFT, SCHEMA, naming, refuse_foreign, segment_path, sync_folder
+from .manifest import Sealed
+
+HASH_EVERY = 1000
+"""Events after which the hash of the live state is written, to prove a replay."""
+CHECKPOINT_EVERY = 5000
+"""Events after which the state itself is written, so that none is far from any instant."""
+CHUNK = 1024 * 1024
+_INSERT = f"INSERT INTO event VALUES ({','.join('?' * 14)})"
+
+
+def make_segment(folder: Path, head: State, after: int, digest: bytes, now_ns: int) -> Path:
+    """Make the segment that goes on after `head`, durably: there is all of it, or none.
+
+    `after` is the last event that is stored before it: other than `head.seq` only if some were lost.
+    Raises `apsw.Error` and `OSError`.
+    """
+    path = segment_path(folder, head.seq + 1)
+    draft = path.with_name(path.name + DRAFT)
+    draft.unlink(missing_ok=True)
+    db = apsw.Connection(str(draft))
+    try:
+        with db:
+            db.execute(SCHEMA)
+            db.execute("INSERT INTO segment VALUES (?, ?, ?, ?)", (head.seq + 1, after, digest, now_ns))
+            db.execute("INSERT INTO checkpoint VALUES (?, ?)", (head.seq, checkpoint.pack(head)))
+            db.execute("INSERT INTO state_hash VALUES (?, ?)", (head.seq, state_hash(head)))
+    finally:
+        db.close(force=True)
+    draft.replace(path)
+    sync_folder(folder)
+    return path
+
+
+class SegmentWriter:
+    """The only read-write connection to the last segment. Raises `JournalError` where the file cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._db.set_busy_timeout(1000)
+        except apsw.Error as error:
+            raise JournalError(f"{path}: the journal cannot be opened: {error}") from None
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> None:
+        """What is stored already."""
+        try:
+            refuse_foreign(self._db, self.path)
+            self._db.pragma("journal_mode", "wal")
+            self._db.pragma("synchronous", "full")
+            first, previous, created_ns = self._db.execute("SELECT first, previous, created_ns FROM segment").get
+            last = self._db.execute("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1").fetchone()
+            stored = self._db.execute("SELECT max(seq) FROM event").get
+            self.created_ns: int = created_ns
+            self._words: dict[str, int] = dict(self._db.execute("SELECT text, id FROM word"))
+            self._hashed: int = self._db.execute("SELECT max(seq) FROM state_hash").get
+            self._checkpointed: int = self._db.execute("SELECT max(seq) FROM checkpoint").get
+            self._page_size = self._db.pragma("page_size")
+        except apsw.Error as error:
+            raise JournalError(f"{self.path}: the journal cannot be opened: {error}") from None
+        promised = last[0] if last else None
+        if stored != promised:
+            raise JournalError(f"{self.path}: the last event is {stored}, but {promised} were promised")
+        self.last_seq: int = promised or first - 1
+        self.digest: bytes = last[1] if last else previous
+
+    @property
+    def size(self) -> int:
+        """Bytes of the main file."""
+        return int(self._db.pragma("page_count") * self._page_size)
+
+    def append(self, batch: Sequence[Recorded], state: State) -> None:
+        """Store `batch`, which follows `last_seq` without a gap, and sync it. `state` is the one after it."""
+        rows = [codec.encode(recorded) for recorded in batch]
+        last_seq, digest = batch[-1].seq, codec.chain(self.digest, rows)
+        with self._db:
+            self._db.executemany(_INSERT, map(self._interned, rows))
+            self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (batch[0].seq, last_seq, digest))
+            if last_seq - self._hashed >= HASH_EVERY:
+                self._db.execute("INSERT INTO state_hash VALUES (?, ?)", (last_seq, state_hash(state)))
+                self._hashed = last_seq
+            if last_seq - self._checkpointed >= CHECKPOINT_EVERY:
+                self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (last_seq, checkpoint.pack(state)))
+                self._checkpointed = last_seq
+        self.last_seq, self.digest = last_seq, digest
+
+    def _interned(self, row: codec.Row) -> tuple[object, ...]:
+        (
+            seq, wall_ns, mono_ns, node, run, stream, stream_version, kind, version, cause, correlation, principal,
+            body, crc,
+        ) = row  # fmt: skip
+        word = self._word
+        return (
+            seq, wall_ns, mono_ns, word(node), word(run), stream, stream_version, word(kind), version, cause,
+            correlation, word(principal), body, crc,
+        )  # fmt: skip
+
+    def _word(self, text: str) -> int:
+        """The number of a text that recurs. One that a rolled back batch has made is not used again."""
+        number = self._words.get(text)
+        if number is None:
+            number = self._words[text] = len(self._words) + 1
+            self._db.execute("INSERT INTO word VALUES (?, ?)", (number, text))
+        return number
+
+    def sync_again(self) -> None:
+        """Copy what is in the WAL to the main file. A sync that failed may have lost it, though it still reads well.
+
+        Linux forgets what it could not write; only what is written again is synced by the next sync. And what is
+        written behind a lost frame of the WAL is lost with it: so the WAL begins anew.
+        """
+        busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1,)
+        if busy:
+            raise JournalError(f"{self.path}: a reader is in the way of what a failed sync has left behind")
+
+    def close(self) -> None:
+        """Also while a hung disk still holds a commit: then the file is left to the end of the process."""
+        with suppress(apsw.Error):  # a disk that fails: what is in the WAL is found there when it is opened again
+            self._db.close(force=True)
+
+
+def seal(path: Path, previous: str) -> Sealed | None:
+    """Complete a segment that nobody writes to any more, and say what is in it; none while a reader is in the way.
+
+    Raises `JournalError` and `OSError`.
+    """
+    with naming(path):
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            refuse_foreign(db, path)
+            busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1,)
+            if busy:
+                return None
+            first, after, digest, created_ns = db.execute("SELECT first, after, previous, created_ns FROM segment").get
+            last = db.execute("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1").fetchone()
+            times = db.execute("SELECT min(wall_ns), max(wall_ns) FROM event").get
+        finally:
+            db.close(force=True)
+    began_ns, ended_ns = times if times[0] is not None else (created_ns, created_ns)
+    return Sealed(
+        segment=path.name,
+        first=first,
+        last=last[0] if last else first - 1,
+        after=after,
+        began_ns=began_ns,
+        ended_ns=ended_ns,
+        bytes=path.stat().st_size,
+        sha256=file_digest(path),
+        digest=(last[1] if last else digest).hex(),
+        previous=previous,
+    )
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a sealed segment's bytes. Never of one that is written to: closing the file would drop its locks."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return digest.hexdigest()

@@ -1,0 +1,271 @@
+"""A journal of many segments: sealed, chained, let go when it is old, and one journal to whoever reads it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from supervisor.domain.evolve import fold
+from supervisor.domain.state import State, state_hash
+from supervisor.journal import checkpoint, manifest
+from supervisor.journal.check import verify
+from supervisor.journal.errors import JournalError
+from supervisor.journal.files import list_segments
+from supervisor.journal.reader import Damage, Query, Reader
+from supervisor.journal.retention import DAY_S, Pin, Retention, expendable, read_pins, write_pins
+from supervisor.journal.segment import CHECKPOINT_EVERY, HASH_EVERY
+from supervisor.journal.store import Store
+from tests.kit.journals import TINY, append_all, change, lively, read_all, states, write_journal
+
+NANO = 1_000_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Segments of ten events each."""
+    return write_journal(tmp_path / "journal", lively(), batch=10, rotation=TINY)
+
+
+def test_segments_are_one_journal(folder: Path) -> None:
+    rows = lively()
+    assert len(list_segments(folder)) == -(-len(rows) // 10)
+    assert read_all(folder) == rows
+    reader = Reader(folder)
+    assert reader.bounds() == (1, len(rows))
+    assert list(reader.events(15, 34)) == rows[14:34]
+    assert reader.page(Query(after=18), 5) == rows[18:23]
+    assert reader.page(Query(before=25), 9, newest=True) == rows[15:24]
+    assert reader.page(Query(types=["PeerOpened"]), 3, newest=True) == [r for r in rows if r.type == "PeerOpened"][-3:]
+    reader.close()
+
+
+@pytest.mark.parametrize("rotation", [TINY, None], ids=["many segments", "one segment"])
+def test_every_past_state_is_the_one_that_was(tmp_path: Path, rotation: object) -> None:
+    rows = lively()
+    after = states(rows)
+    folder = write_journal(tmp_path, rows, **({"batch": 10, "rotation": TINY} if rotation else {}))  # type: ignore[arg-type]
+    reader = Reader(folder)
+    for seq in range(len(rows) + 1):
+        assert reader.state_at(seq) == after[seq]
+    reader.close()
+
+
+def test_the_instant_of_a_time_is_found(folder: Path) -> None:
+    rows = lively()
+    reader = Reader(folder)
+    for row in rows:
+        assert reader.seq_at(row.wall_ns) == max(r.seq for r in rows if r.wall_ns == row.wall_ns)
+    assert reader.seq_at(rows[0].wall_ns - 1) == 0
+    assert reader.seq_at(rows[-1].wall_ns + NANO) == len(rows)
+    reader.close()
+
+
+def test_a_journal_of_segments_goes_on(folder: Path) -> None:
+    rows = lively(25)
+    store = Store(folder)
+    append_all(store, rows, 10)
+    store.close()
+    assert read_all(folder) == rows
+    assert not verify(folder).damages
+
+
+def test_all_but_the_last_are_sealed_and_verified(folder: Path) -> None:
+    rows = lively()
+    sealed = manifest.read(folder)
+    assert [line.segment for line in sealed] == [segment.path.name for segment in list_segments(folder)[:-1]]
+    assert [(line.first, line.last, line.after) for line in sealed[:2]] == [(1, 10, 0), (11, 20, 10)]
+    found = verify(folder)
+    assert (found.events, found.segments, found.damages) == (len(rows), len(sealed) + 1, ())
+    assert found.hashes >= 2 * found.segments
+
+
+def test_a_sealed_segment_that_is_changed_is_found(folder: Path) -> None:
+    """Also where nothing of what SQLite reads has changed."""
+    path = list_segments(folder)[1].path
+    data = path.read_bytes()
+    path.write_bytes(data + b"\0")
+    assert [str(damage) for damage in verify(folder).damages] == [
+        f"{path.name}: events 11 to 20: the file is not the one that was sealed"
+    ]
+
+
+def test_a_segment_that_is_missing_or_exchanged_is_found(folder: Path) -> None:
+    segments = list_segments(folder)
+    kept = segments[2].path.read_bytes()
+    segments[2].path.unlink()
+    with pytest.raises(JournalError, match="events 21 to 30 are missing"):
+        read_all(folder)
+    assert "does not follow from the segment before it" in str(verify(folder).damages[0])
+    segments[2].path.write_bytes(kept)
+    assert not verify(folder).damages
+
+
+def test_a_manifest_that_was_changed_is_found(folder: Path) -> None:
+    path = folder / manifest.NAME
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], lines[1].replace(b'"last":20', b'"last":19'), *lines[2:]]))
+    assert "manifest.jsonl:3: the manifest was changed" in str(verify(folder).damages[0])
+    path.write_bytes(b"".join(lines[:2]) + lines[2][:40])
+    assert len(manifest.read(folder)) == 2, "a torn line counts as not written"
+    store = Store(folder)
+    store.keep(0)
+    store.close()
+    assert not verify(folder).damages
+
+
+def test_damage_hides_nothing_else_from_those_who_salvage(folder: Path) -> None:
+    rows = lively()
+    change(folder, "UPDATE event SET crc = crc + 1 WHERE seq = 14", first=11)
+    segments = list_segments(folder)
+    data = bytearray(segments[3].path.read_bytes())
+    data[:16] = b"x" * 16
+    segments[3].path.write_bytes(data)
+    told: list[Damage] = []
+    reader = Reader(folder, salvage=told.append)
+    found = list(reader.events())
+    assert [row.seq for row in found] == [r.seq for r in rows if r.seq != 14 and not 31 <= r.seq <= 40]
+    assert [damage.first for damage in told] == [14, 31, 31]
+    assert reader.page(Query(types=["RunStarted"])) == rows[:1]
+    reader.close()
+
+
+def test_a_page_that_rotted_hides_its_own_events_only(tmp_path: Path) -> None:
+    rows = lively(200)
+    path = list_segments(write_journal(tmp_path, rows))[0].path
+    data = bytearray(path.read_bytes())
+    at = data.index(b"more-100")  # a leaf of the table, or of an index
+    data[at - at % 4096 : at - at % 4096 + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    told: list[Damage] = []
+    reader = Reader(tmp_path, salvage=told.append)
+    found = [row.seq for row in reader.events()]
+    reader.close()
+    lost = {seq for damage in told for seq in range(damage.first, damage.last + 1)}
+    assert lost
+    assert {*found} | lost >= {row.seq for row in rows}
+    assert len(found) > 0.9 * len(rows)
+
+
+def test_hashes_and_checkpoints_are_written_now_and_then(tmp_path: Path) -> None:
+    count = CHECKPOINT_EVERY + HASH_EVERY + 10
+    rows = [replace(lively()[0], seq=seq, stream_version=seq) for seq in range(1, count + 1)]
+    folder = write_journal(tmp_path, rows, batch=500)
+    reader = Reader(folder)
+    assert list(reader.state_hashes()) == [0, *range(HASH_EVERY, count, HASH_EVERY)]
+    (part,) = reader.parts()
+    assert part.checkpoint(count).seq == CHECKPOINT_EVERY
+    assert reader.state_at(count) == fold(rows)
+    reader.close()
+    assert not verify(folder).damages
+
+
+def test_a_checkpoint_is_the_state_and_names_every_field() -> None:
+    for state in (State(), states(lively())[-1], *states(lively())[::7]):
+        again = checkpoint.unpack(checkpoint.pack(state))
+        assert again == state
+        assert state_hash(again) == state_hash(state)
+    assert set(checkpoint._FIELDS) == set(State.__struct_fields__)
+    with pytest.raises(JournalError, match="cannot be read"):
+        checkpoint.unpack(b"rot")
+
+
+def test_events_that_were_lost_are_a_gap_and_not_damage(tmp_path: Path) -> None:
+    """The state goes on from what is stored after the gap, which the journal itself names."""
+    rows = lively()
+    after = states(rows)
+    store = Store(tmp_path)
+    append_all(store, rows[:20], 10)
+    store.skip(after[60])
+    store.append(rows[60:], after[-1])
+    store.close()
+    assert read_all(tmp_path) == [*rows[:20], *rows[60:]]
+    found = verify(tmp_path)
+    assert (found.gaps, found.damages) == (((21, 60),), ())
+    reader = Reader(tmp_path)
+    assert reader.state_at(60) == after[60]
+    assert reader.state_at(len(rows)) == after[-1]
+    reader.close()
+
+
+def test_a_copy_is_read_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:
+    """A whole journal, or one segment alone; nothing appears beside the files."""
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "lock").unlink()
+    before = sorted(path.name for path in copy.iterdir())
+    copy.chmod(0o500)
+    try:
+        assert read_all(copy) == lively()
+        assert read_all(list_segments(copy)[1].path) == lively()[10:20]
+    finally:
+        copy.chmod(0o700)
+    assert sorted(path.name for path in copy.iterdir() if not path.name.endswith(("-wal", "-shm"))) == before
+
+
+# -- retention -------------------------------------------------------------------------------------------------
+
+
+def sealed_line(first: int, day: float, size: int = 100) -> manifest.Sealed:
+    return manifest.Sealed(
+        f"segment-{first}", first, first + 9, first - 1, 0, int(day * DAY_S * NANO), size, "", "", ""
+    )
+
+
+def test_what_is_too_old_or_too_much_goes_from_the_old_end() -> None:
+    lines = [sealed_line(1, 1), sealed_line(11, 2), sealed_line(21, 9), sealed_line(31, 10)]
+    now_ns = int(10 * DAY_S * NANO)
+
+    def gone(pins: list[Pin], keep_days: float = 1000, max_bytes: int = 10**9) -> list[int]:
+        kept = Retention(keep_s=keep_days * DAY_S, max_bytes=max_bytes)
+        return [line.first for line in expendable(lines, pins, kept, now_ns)]
+
+    assert gone([]) == []
+    assert gone([], keep_days=5) == [1, 11]
+    assert gone([], max_bytes=250) == [1, 11]
+    assert gone([], max_bytes=0) == [1, 11, 21, 31]
+    assert gone([Pin(15, 15, "", 0)], keep_days=5) == [1]
+    assert gone([Pin(5, 500, "", 0)], max_bytes=0) == []
+
+
+def test_old_segments_go_pinned_ones_stay_and_the_rest_is_a_journal(folder: Path) -> None:
+    rows = lively()
+    write_pins(folder, {"incident-7": Pin(25, 27, "the gate went dark", 0)})
+    store = Store(folder, retention=Retention(max_bytes=0))
+    kept = store.keep(0)
+    assert kept.removed == ("segment-0000000001.sqlite", "segment-0000000011.sqlite")
+    assert read_all(folder) == rows[20:]
+    reader = Reader(folder)
+    assert reader.bounds() == (21, len(rows))
+    assert reader.state_at(30) == states(rows)[30]
+    reader.close()
+    assert not verify(folder).damages
+    write_pins(folder, {})
+    store.keep(0)
+    store.close()
+    assert [segment.first for segment in list_segments(folder)] == [len(rows) // 10 * 10 + 1]
+    assert not list(folder.glob("segment-0000000001*"))
+    again = Store(folder)
+    assert again.last_seq == len(rows)
+    again.close()
+
+
+def test_pins_are_checked_and_damage_to_them_removes_nothing(folder: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be the name of a pin"):
+        write_pins(folder, {"../x": Pin(1, 2, "", 0)})
+    (folder / "pins.json").write_text("{")
+    with pytest.raises(JournalError, match="nothing is removed"):
+        read_pins(folder)
+    store = Store(folder, retention=Retention(max_bytes=0))
+    with pytest.raises(JournalError, match="nothing is removed"):
+        store.keep(0)
+    store.close()
+    assert read_all(folder) == lively()
+
+
+def test_a_segment_that_was_never_finished_is_forgotten(folder: Path) -> None:
+    """What a crash left of a segment that was being made."""
+    (folder / "segment-0000000999.sqlite.new").write_bytes(b"half")
+    Store(folder).close()
+    assert not list(folder.glob("*.new"))
+    assert read_all(folder) == lively()
