@@ -5,16 +5,32 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar, get_args, get_origin, get_type_hints
 
 import pytest
 
 import diagrams
 import planted
+from actors.ffmpeg import _COMPLAINTS
+from supervisor.domain.describe import _SENTENCES, Severity
+from supervisor.domain.events import EVENTS, Event
+from supervisor.domain.values import (
+    CameraSettings,
+    DeviceSettings,
+    Fault,
+    Limits,
+    Patrol,
+    Picture,
+    Reason,
+    SourceSummary,
+)
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("supervisor", "actors", "web")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 DOCUMENTS = [path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts)]
+CATALOGUE = ROOT / "ops" / "docs" / "events.md"
+VALUES = (Reason, CameraSettings, SourceSummary, DeviceSettings, Limits, Patrol, Picture)
 
 
 def nodes(kind: type[ast.AST]) -> Iterator[tuple[Path, ast.AST]]:
@@ -96,3 +112,64 @@ def test_every_setting_and_route_is_in_the_readme() -> None:
     settings = ["listen", "path", "peers", "peers_per_camera", "peers_per_client", "disconnected_after", "linger"]
     for setting in [*settings, "device", "mode", "group", "via", "max_connections", "every", "patience"]:
         assert f"{setting}:" in readme
+
+
+def spelled(hint: object) -> str:
+    """A type as the catalogue spells it: without modules, the same in every release of Python."""
+    text = re.sub(r"\b(?:[A-Za-z_]\w*\.)+", "", repr(hint) if get_args(hint) else getattr(hint, "__name__", repr(hint)))
+    return re.sub(r"Optional\[(.*)\]", r"\1 | None", text)
+
+
+def fields_of(kind: type) -> list[tuple[str, ...]]:
+    """Names and types of a value's fields, those of its bases first."""
+    return [(name, spelled(hint)) for name, hint in get_type_hints(kind).items() if get_origin(hint) is not ClassVar]
+
+
+def cells(text: str, columns: int) -> list[tuple[str, ...]]:
+    """The first `columns` cells of each row of a table of which all of these stand in backticks."""
+    row = re.compile(r"^\|" + r" `([^`]*)` \|" * columns, re.MULTILINE)
+    return [tuple(cell.replace(r"\|", "|") for cell in found.groups()) for found in row.finditer(text)]
+
+
+def section(heading: str) -> str:
+    """What stands in the catalogue of events from a heading to the next one."""
+    return re.split(r"^##+ ", CATALOGUE.read_text().split(f"\n{heading}\n")[1], flags=re.MULTILINE)[0]
+
+
+def test_the_catalogue_has_every_event_once_and_no_other() -> None:
+    headings = re.findall(r"^### (.+)$", CATALOGUE.read_text(), re.MULTILINE)
+    assert headings == [kind.__name__ for kind in EVENTS]
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.__name__)
+def test_the_catalogue_has_every_field_of_an_event_and_no_other(kind: type[Event]) -> None:
+    text = section(f"### {kind.__name__}")
+    severity, _ = _SENTENCES[kind]
+    assert cells(text, 2) == fields_of(kind)
+    for point in ("**who**: ", "**when**: ", "**cause**: ", f"**level**: {severity.value}; **stream**: `"):
+        assert f"\n- {point}" in text
+    assert ("\n- **to do**: " in text) == (severity in (Severity.WARNING, Severity.ERROR))
+
+
+def test_the_catalogue_has_every_field_of_the_values_in_bodies() -> None:
+    found = [(kind.__name__, *field) for kind in VALUES for field in fields_of(kind)]
+    assert cells(section("## Values in bodies"), 3) == found
+
+
+def test_the_catalogue_has_every_reason_code_with_its_faults_and_no_other() -> None:
+    used = {(code, fault) for _, code, fault, _ in _COMPLAINTS}
+    for path, node in nodes(ast.Call):
+        assert isinstance(node, ast.Call)
+        if not isinstance(node.func, ast.Name) or node.func.id != "Reason":
+            continue
+        code, *rest = node.args
+        assert not node.keywords, f"{path}:{node.lineno}: code, text and fault have their places"
+        if not isinstance(code, ast.Constant):
+            assert path.name == "ffmpeg.py", f"{path}:{node.lineno}: a code that this test cannot read"
+            continue
+        fault = ast.unparse(rest[1]) if len(rest) > 1 else "Fault.TEMPORARY"
+        both = [Fault.TEMPORARY, Fault.FATAL]
+        used |= {(code.value, one) for one in ([Fault[fault[6:]]] if fault.startswith("Fault.") else both)}
+    rows = re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([^|]+) \|", section("## Reason codes"), re.MULTILINE)
+    assert [code for code, _ in rows] == sorted({code for code, _ in used})
+    assert {(code, Fault(fault)) for code, faults in rows for fault in faults.split(", ")} == used
