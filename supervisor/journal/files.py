@@ -20,7 +20,11 @@ FORMAT = 1
 """Layout of the file. A newer one is refused, an older one is read."""
 SAFE_SQLITE = (3, 51, 3)
 """Older releases can corrupt a database when the WAL is reset."""
+_HEX = frozenset("0123456789abcdef")
 PREFIX, SUFFIX, DRAFT = "segment-", ".sqlite", ".new"
+
+INSIDERS = ("system", "actor")
+"""Principals of most events, which nobody looks for: the first words, so that the index can leave them out."""
 
 SCHEMA = f"""
 CREATE TABLE segment (
@@ -30,26 +34,42 @@ CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY, wall_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL, node INTEGER NOT NULL,
     run INTEGER NOT NULL, stream TEXT NOT NULL, stream_version INTEGER NOT NULL, type INTEGER NOT NULL,
-    version INTEGER NOT NULL, cause INTEGER, correlation TEXT NOT NULL, principal INTEGER NOT NULL,
+    version INTEGER NOT NULL, cause INTEGER, correlation ANY NOT NULL, principal INTEGER NOT NULL,
     body TEXT NOT NULL, crc INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX event_stream ON event (stream);
 CREATE INDEX event_type ON event (type);
 CREATE INDEX event_camera ON event (body ->> 'camera');
 CREATE INDEX event_correlation ON event (correlation);
-CREATE INDEX event_principal ON event (principal);
+CREATE INDEX event_principal ON event (principal) WHERE principal > {len(INSIDERS)};
 CREATE TABLE batch (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;
 CREATE TABLE state_hash (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
 CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT;
 CREATE VIEW events AS
-    SELECT seq, datetime(wall_ns / 1000000000, 'unixepoch') AS time, t.text AS type, stream, cause, correlation,
+    SELECT seq, datetime(wall_ns / 1000000000, 'unixepoch') AS time, t.text AS type, stream, cause,
+        iif(typeof(correlation) = 'integer', printf('%016x', correlation), correlation) AS correlation,
         p.text AS principal, body
     FROM event JOIN word t ON t.id = event.type JOIN word p ON p.id = event.principal;
+INSERT INTO word (text) VALUES {", ".join(f"('{text}')" for text in INSIDERS)};
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
 """`word` holds the texts that recur (node, run, type, principal); `segment` has one row: the first event that may be
-in here, the last one before it, and the digest that the chain goes on from. `events` is for people."""
+in here, the last one before it, and the digest that the chain goes on from. A correlation of 64 bits in hex is stored
+as the number that it is. `events` is for people."""
+
+
+def shorten(correlation: str) -> int | str:
+    """What is stored of a correlation: half its bytes, as a rule."""
+    if len(correlation) != 16 or not _HEX.issuperset(correlation):
+        return correlation
+    number = int(correlation, 16)
+    return number - 2**64 if number >= 2**63 else number
+
+
+def lengthen(stored: int | str) -> str:
+    """The correlation that `shorten` was given."""
+    return stored if isinstance(stored, str) else f"{stored % 2**64:016x}"
 
 
 class Segment(NamedTuple):

@@ -6,6 +6,7 @@ Rules of this file:
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,24 @@ from ..domain.ids import CameraId, NodeId, RunId
 from ..domain.state import State
 from . import checkpoint, codec, manifest
 from .errors import JournalError
-from .files import PREFIX, SUFFIX, Segment, list_segments, naming, refuse_foreign, refuse_unsafe_sqlite
+from .files import (
+    INSIDERS,
+    PREFIX,
+    SUFFIX,
+    Segment,
+    lengthen,
+    list_segments,
+    naming,
+    refuse_foreign,
+    refuse_unsafe_sqlite,
+    shorten,
+)
 
 PAGE = 500
 """Rows that are read in one step."""
 OPEN = 4
 """Segments that are held open at once."""
+_WILD = re.compile(r"[*?[]")
 NEVER = 2**62
 """Above every sequence number and every time."""
 _COLUMNS = (
@@ -103,13 +116,15 @@ class Part:
         where, values = ["seq > ?", "seq < ?"], [query.after, query.before]  # type: tuple[list[str], list[int | str]]
         for condition, value in (
             ("body ->> 'camera' = ?", query.camera),
-            ("stream GLOB ?", query.stream),
-            ("correlation = ?", query.correlation),
+            (_stream_condition(query.stream), query.stream),
+            ("correlation = ?", query.correlation if query.correlation is None else shorten(query.correlation)),
             ("principal = (SELECT id FROM word WHERE text = ?)", query.principal),
         ):
             if value is not None:
                 where.append(condition)
                 values.append(value)
+        if query.principal is not None and query.principal not in INSIDERS:
+            where.append(f"principal > {len(INSIDERS)}")  # what the index asks for
         if query.types:
             where.append(f"type IN (SELECT id FROM word WHERE {' OR '.join(['text GLOB ?'] * len(query.types))})")
             values += query.types
@@ -127,7 +142,7 @@ class Part:
         word = self._word
         return (
             seq, wall_ns, mono_ns, NodeId(word(node)), RunId(word(run)), stream, stream_version, word(kind), version,
-            cause, correlation, word(principal), body, crc,
+            cause, lengthen(correlation), word(principal), body, crc,
         )  # fmt: skip
 
     def _word(self, number: int) -> str:
@@ -146,6 +161,13 @@ class Part:
 
     def close(self) -> None:
         self._db.close(force=True)
+
+
+def _stream_condition(stream: str | None) -> str:
+    """One stream, or few, are found by the index; for many, reading on in order is faster than sorting them."""
+    if stream is None or not _WILD.search(stream):
+        return "stream = ?"
+    return "stream GLOB ?" if _WILD.split(stream)[0].partition("/")[2] else "+stream GLOB ?"
 
 
 class Reader:

@@ -17,7 +17,7 @@ from ..domain.events import Recorded
 from ..domain.state import State, state_hash
 from . import checkpoint, codec
 from .errors import JournalError
-from .files import DRAFT, SCHEMA, naming, refuse_foreign, segment_path, sync_folder
+from .files import DRAFT, SCHEMA, naming, refuse_foreign, segment_path, shorten, sync_folder
 from .manifest import Sealed
 
 HASH_EVERY = 1000
@@ -117,7 +117,7 @@ class SegmentWriter:
         word = self._word
         return (
             seq, wall_ns, mono_ns, word(node), word(run), stream, stream_version, word(kind), version, cause,
-            correlation, word(principal), body, crc,
+            shorten(correlation), word(principal), body, crc,
         )  # fmt: skip
 
     def _word(self, text: str) -> int:
