@@ -17,6 +17,7 @@ import click
 import trio
 
 from . import __version__
+from .cli.bench import bench
 from .cli.check import load_or_fail, report
 from .cli.events import events
 from .cli.words import fail
@@ -41,6 +42,7 @@ def main() -> None:
 
 
 main.add_command(events)
+main.add_command(bench)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")
@@ -112,7 +114,7 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
         fail(f"cannot listen on {config.host}:{config.port}: {error}; web.listen or --listen can name another")
     with listener:
         try:
-            recovered = open_journal(config.journal)
+            recovered = open_journal(config.journal, config.retention)
         except JournalError as error:
             fail(str(error))
         url = _url(listener)

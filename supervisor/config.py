@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from .domain.ids import CameraId, DeviceId
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, SourceSummary
+from .journal.retention import DAY_S, Retention
 from .redact import redact
 
 DEFAULT_LISTEN = "127.0.0.1:8620"
@@ -71,6 +72,7 @@ class Config:
     ice_servers: tuple[str, ...]
     """`stun:` URLs, for us and for the viewers; none on a LAN."""
     journal: Path
+    retention: Retention
     limits: Limits
     devices: tuple[DeviceSettings, ...]
     patrol: Patrol
@@ -128,8 +130,11 @@ class _Loader(yaml.SafeLoader):
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _CAMERA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S, None: 1.0}
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(MiB|GiB|TiB)")
+_POWERS = ("B", "KiB", "MiB", "GiB", "TiB")
+_JOURNAL_SIZES = (16 * 1024**2, 1024**5)
 
 
 class _Reading:
@@ -149,7 +154,7 @@ class _Reading:
         known = ("web", "journal", "limits", "webrtc", "devices", "patrol", "cameras")
         top = self.mapping(root, "the configuration", known)
         web = self.mapping(top.get("web"), "web", ("listen", "allow_origins"))
-        journal = self.mapping(top.get("journal"), "journal", ("path",))
+        journal = self.mapping(top.get("journal"), "journal", ("path", "keep", "max_size"))
         webrtc = self.mapping(top.get("webrtc"), "webrtc", ("ice_servers",))
         host, port = self.listen(web.get("listen"))
         cameras = dict(self.cameras(top.get("cameras")))
@@ -160,6 +165,7 @@ class _Reading:
             allow_origins=tuple(self.texts(web.get("allow_origins"), "web.allow_origins")),
             ice_servers=tuple(self.ice_servers(webrtc.get("ice_servers"))),
             journal=self.base / Path(self.text(journal.get("path"), "journal.path", DEFAULT_JOURNAL)).expanduser(),
+            retention=self.retention(journal),
             limits=self.limits(top.get("limits")),
             devices=tuple(self.devices(top.get("devices"), cameras)),
             patrol=self.patrol(top.get("patrol")),
@@ -284,7 +290,24 @@ class _Reading:
         match = _DURATION.fullmatch(node.value) if isinstance(node, yaml.ScalarNode) else None
         value = float(match[1]) * _UNIT_S[match[2]] if match else -1.0
         if not least <= value <= most:
-            self.complain(node, f"{what} must be a duration from {least:g}s to {most:g}s, like 20s, not {_kind(node)}")
+            self.complain(
+                node, f"{what} must be a duration from {least:g}s to {most:.9g}s, like 20s, not {_kind(node)}"
+            )
+        return value
+
+    def retention(self, journal: Mapping[str, yaml.Node]) -> Retention:
+        default, keep, size = Retention(), journal.get("keep"), journal.get("max_size")
+        return Retention(
+            default.keep_s if keep is None else self.duration(keep, "journal.keep", 3600, 3650 * DAY_S),
+            default.max_bytes if size is None else self.size(size, "journal.max_size", *_JOURNAL_SIZES),
+        )
+
+    def size(self, node: yaml.Node, what: str, least: int, most: int) -> int:
+        match = _SIZE.fullmatch(node.value) if isinstance(node, yaml.ScalarNode) else None
+        value = int(float(match[1]) * 1024 ** _POWERS.index(match[2])) if match else -1
+        if not least <= value <= most:
+            about = f"from {least // 1024**2} MiB to {most // 1024**4} TiB, like 4GiB"
+            self.complain(node, f"{what} must be a size {about}, not {_kind(node)}")
         return value
 
     def cameras(self, node: yaml.Node | None) -> Iterator[tuple[CameraId, Source]]:

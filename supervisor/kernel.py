@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 import secrets
+import time
 from collections.abc import Callable
 
 import attrs
@@ -44,8 +45,11 @@ class Receipt:
 
 
 def new_id() -> str:
-    """A fresh id: 64 random bits in hex."""
-    return secrets.token_hex(8)
+    """A fresh id: 64 bits in hex, the first 41 of them the time in milliseconds or so, the rest random.
+
+    Ids that grow with time stand side by side in the journal's indexes, so a commit touches few pages.
+    """
+    return f"{time.time_ns() >> 20 << 23 | secrets.randbits(23):016x}"
 
 
 class Kernel:
@@ -117,7 +121,7 @@ class Kernel:
     async def promise(self, receipt: Receipt) -> Receipt:
         """Wait until what a receipt names is durable, or cannot be for now."""
         durable = await self._journal.wait_committed(self.state.seq if receipt.last is None else receipt.last.seq)
-        return attrs.evolve(receipt, durable=durable)
+        return Receipt(receipt.events, durable)
 
     def _record(self, event: Event, now_ns: int, cause: int | None, correlation: str, principal: str) -> Recorded:
         recorded = Recorded(

@@ -24,6 +24,8 @@ HASH_EVERY = 1000
 """Events after which the hash of the live state is written, to prove a replay."""
 CHECKPOINT_EVERY = 5000
 """Events after which the state itself is written, so that none is far from any instant."""
+SYNCHRONOUS = "full"
+"""A commit is on the disk when it returns; `normal` would leave that to the operating system."""
 CHUNK = 1024 * 1024
 _INSERT = f"INSERT INTO event VALUES ({','.join('?' * 14)})"
 
@@ -72,7 +74,7 @@ class SegmentWriter:
         try:
             refuse_foreign(self._db, self.path)
             self._db.pragma("journal_mode", "wal")
-            self._db.pragma("synchronous", "full")
+            self._db.pragma("synchronous", SYNCHRONOUS)
             first, previous, created_ns = self._db.execute("SELECT first, previous, created_ns FROM segment").get
             last = self._db.execute("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1").fetchone()
             stored = self._db.execute("SELECT max(seq) FROM event").get

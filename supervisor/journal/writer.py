@@ -168,8 +168,7 @@ class Journal:
     async def wait_committed(self, seq: int) -> bool:
         """Wait until event `seq` is durable: true; or until the journal has a fault, or has lost it: false."""
         while self.committed < seq and self.fault is None:
-            with trio.move_on_at((self._asked_at or trio.current_time()) + STALLED_S):
-                await self._waiters.park()
+            await self._waiters.park()
         return self.committed >= seq and not (self._gap is not None and self._gap.first <= seq <= self._gap.last)
 
     def waiting(self) -> list[Recorded]:
@@ -209,11 +208,14 @@ class Journal:
     async def _commit(self) -> None:
         self._asked_at = trio.current_time()
         try:
-            await self._store()
-        except (apsw.Error, JournalError, OSError) as error:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._tell_of_stall)
+                await self._store()
+                nursery.cancel_scope.cancel(reason="the disk has answered")
+        except* (apsw.Error, JournalError, OSError) as group:
             if self._fault is None:
-                logger.critical("the journal cannot write: %s", error)
-            self._fault = str(error)
+                logger.critical("the journal cannot write: %s", group.exceptions[0])
+            self._fault = str(group.exceptions[0])
         else:
             if self.fault is not None:
                 logger.warning("the journal writes again after %.1f s", trio.current_time() - self._asked_at)
@@ -221,6 +223,11 @@ class Journal:
             self._commits += 1
         finally:
             self._asked_at = None
+        self._waiters.unpark_all()
+
+    async def _tell_of_stall(self) -> None:
+        """Let those who wait look again when the disk has not answered for too long."""
+        await trio.sleep(STALLED_S)
         self._waiters.unpark_all()
 
     async def _store(self) -> None:

@@ -290,6 +290,8 @@ class Simulated:
     pictures: int
     digest: str
     """Of every row of the journal; empty if nobody asked."""
+    rows: list[Recorded] = attrs.field(factory=list, repr=False)
+    """Every row of the journal; none if nobody asked."""
     broken: str | None = None
 
     @property
@@ -298,16 +300,18 @@ class Simulated:
         return self.simulated_s / self.real_s
 
 
-def simulate(seed: int, hours: float = 1.0, cameras: int = 16, *, digest: bool = False) -> Simulated:
+def simulate(
+    seed: int, hours: float = 1.0, cameras: int = 16, *, digest: bool = False, keep: bool = False
+) -> Simulated:
     """Live through `hours` of the life that this seed draws, with everything that can go wrong.
 
-    `digest` asks for that of all rows, which takes a while.
+    `digest` asks for that of all rows, which takes a while; `keep` for the rows.
     """
     began = time.process_time()
-    return run_seeded(seed, partial(_live, hours=hours, cameras=cameras, began=began, digest=digest))
+    return run_seeded(seed, partial(_live, hours=hours, cameras=cameras, began=began, digest=digest, keep=keep))
 
 
-async def _live(chance: Chance, hours: float, cameras: int, began: float, digest: bool) -> Simulated:
+async def _live(chance: Chance, hours: float, cameras: int, began: float, digest: bool, keep: bool) -> Simulated:
     again = f".venv/bin/python ops/simulate.py --first {chance.seed} --seeds 1 --hours {hours:g} --cameras {cameras}"
     broken = world = None
     try:
@@ -334,6 +338,7 @@ async def _live(chance: Chance, hours: float, cameras: int, began: float, digest
         children=len(world.children),
         pictures=world.connections.served,
         digest=codec.chain(codec.GENESIS, map(codec.encode, world.rows())).hex() if digest else "",
+        rows=world.rows() if keep else [],
         broken=broken,
     )
 

@@ -9,6 +9,7 @@ from actors.sources import KINDS
 from supervisor.config import MAX_BRACKETS, MAX_BYTES, Config, ConfigError, load, parse
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, Patrol
+from supervisor.journal.retention import DAY_S, Retention
 from supervisor.vault import Vault
 
 CHECKS = {name: kind.check for name, kind in KINDS.items()}
@@ -116,6 +117,11 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         ),
         ("patrol: {every: 1s}", "banken.yaml:1: patrol.every must be a duration from 5s to 86400s"),
         ("patrol: {often: yes}", "banken.yaml:1: unknown key 'often' in patrol; known: every, patience"),
+        ("journal: {keep: 1m}", "banken.yaml:1: journal.keep must be a duration from 3600s to 315360000s"),
+        (
+            "journal: {max_size: 4GB}",
+            "banken.yaml:1: journal.max_size must be a size from 16 MiB to 1024 TiB, like 4GiB",
+        ),
         ("limits: {linger: -1s}", "banken.yaml:1: limits.linger must be a duration from 0s"),
         (
             "cameras: {a: {source: 'rtsp://h/x', via: 'https://h:1984'}}",
@@ -209,3 +215,9 @@ def test_a_new_password_is_a_new_revision() -> None:
     assert first == again
     assert [settings.source.revision for settings in changed] == [1, 0]
     assert "two" not in str(changed)
+
+
+def test_how_much_of_the_journal_is_kept() -> None:
+    config = parse("journal: {keep: 30d, max_size: 1.5GiB}\ncameras: {bars: 'test:64x64@5'}", "here", {}, CHECKS)
+    assert config.retention == Retention(30 * DAY_S, 1_610_612_736)
+    assert parse("cameras: {bars: 'test:64x64@5'}", "here", {}, CHECKS).retention == Retention()

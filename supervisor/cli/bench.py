@@ -1,0 +1,39 @@
+"""`banken bench`: what this machine can do, as tables; the figures of a release stand in `ops/bench/`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+import msgspec
+
+
+@click.group()
+def bench() -> None:
+    """Measure banken on this machine."""
+
+
+@bench.command()
+@click.option("--events", type=click.IntRange(1000, 10**8), default=1_000_000, show_default=True, metavar="N")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write [default: a new one].")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
+def journal(events: int, folder: Path | None, as_json: bool) -> None:
+    """Make a journal of so many events, and measure how fast it promises, reads and looks back."""
+    from ..bench_journal import measure
+
+    with tempfile.TemporaryDirectory(prefix="banken-bench-", dir=folder) as home:
+        figures = measure(Path(home), events, _progress)
+    if as_json:
+        click.echo(msgspec.json.encode([{"what": f.what, "asked": f.asked, "got": f.got} for f in figures]))
+        return
+    rows = [("what", "asked", "got"), ("---", "---", "---"), *((f.what, f.asked, f.got) for f in figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        click.echo("| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |")
+
+
+def _progress(done: int, whole: int, text: str) -> None:
+    """A line that is written anew, on a terminal; nothing elsewhere."""
+    if sys.stderr.isatty():
+        end = "\r\033[K" if done >= whole else ""
+        click.echo(f"\r\033[K{done / whole:4.0%} {text}{end}", nl=False, err=True)
