@@ -190,6 +190,11 @@ class Reader:
         if salvage is None:
             self._part(segments[-1])
 
+    @property
+    def salvages(self) -> bool:
+        """Whether damage is told and left out, rather than raised."""
+        return self._salvage is not None
+
     def segments(self) -> list[Segment]:
         """The segments, the oldest first."""
         if self.path.is_file():
@@ -239,8 +244,17 @@ class Reader:
     def bounds(self) -> tuple[int, int]:
         """First and last sequence number; (1, 0) for an empty journal."""
         found = self.segments()
-        ends = [self._part(segment).bounds() for segment in (found[0], *found[-2:])]
+        ends = [self._bounds(segment) for segment in (found[0], *found[-2:])]
         return ends[0][0], max(last for _, last in ends)
+
+    def _bounds(self, segment: Segment) -> tuple[int, int]:
+        try:
+            return self._part(segment).bounds()
+        except JournalError as error:
+            if self._salvage is None:
+                raise
+            self._tell(Damage(segment.path.name, segment.first, segment.first, str(error)))
+            return segment.first, segment.first - 1
 
     def page(self, query: Query = Query(), limit: int = PAGE, *, newest: bool = False) -> list[Recorded]:
         """Up to `limit` events, oldest first; `newest` takes the last rather than the first."""
