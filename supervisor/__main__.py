@@ -24,6 +24,7 @@ from .cli.words import fail
 from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
 from .journal.errors import JournalError
 from .names import conflicting_distributions
+from .replay import replay
 
 if TYPE_CHECKING:
     from .daemon import Parts
@@ -43,6 +44,7 @@ def main() -> None:
 
 main.add_command(events)
 main.add_command(bench)
+main.add_command(replay)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")
@@ -95,7 +97,7 @@ def _state_home() -> Path:
 
 def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_browser: bool = False) -> None:
     """Take the address and the journal, and only then begin; what cannot be had is said in one line, with exit 2."""
-    from web.serve import listen
+    from web.serve import address, listen
 
     from .daemon import open_journal, run_daemon
 
@@ -117,7 +119,7 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
             recovered = open_journal(config.journal, config.retention)
         except JournalError as error:
             fail(str(error))
-        url = _url(listener)
+        url = address(listener)
 
         def ready() -> None:
             click.echo(f"banken: {len(config.cameras)} cameras at {url}")
@@ -169,12 +171,6 @@ def allow_descriptors() -> None:
     """As many open files as this machine lets us have: each viewer and each camera takes a few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}/"
 
 
 if __name__ == "__main__":

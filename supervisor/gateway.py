@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import attrs
 import trio
@@ -24,6 +24,8 @@ from .feed import Feed
 from .journal.reader import Query, Reader
 from .journal.writer import Journal, JournalStatistics
 from .kernel import Kernel, Origin, Receipt
+
+Answer = TypeVar("Answer")
 
 
 @attrs.frozen
@@ -109,24 +111,74 @@ class Hands(Protocol):
     def statistics(self) -> Mapping[CameraId, CameraStatistics]: ...
 
 
-class JournalReader:
-    """A journal folder read without blocking the loop: one thread at a time, and no thread while idle."""
+class Gates(Protocol):
+    """What the web layer may ask and do, of a daemon that runs (`Gateway`) or of a journal alone (`PastGateway`)."""
 
-    def __init__(self, folder: Path) -> None:
-        self._reader = Reader(folder)
-        self._limiter = trio.CapacityLimiter(1)
+    @property
+    def replay(self) -> int | None:
+        """The moment that a journal without a daemon is opened at; none over a daemon."""
+        ...
+
+    @property
+    def last_seq(self) -> int: ...
+
+    def snapshot(self) -> Snapshot: ...
+
+    async def read(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]: ...
+
+    async def first(self) -> Recorded | None: ...
+
+    async def ask(self, question: Callable[[Reader], Answer]) -> Answer: ...
+
+    async def next_events(self, after: int) -> Sequence[Recorded]: ...
+
+    async def submit(self, command: c.Command, origin: Origin) -> Receipt: ...
+
+    async def negotiate(self, camera: CameraId, offer: str, client: str) -> Opened: ...
+
+    async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None: ...
+
+    async def take_picture(
+        self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True
+    ) -> Jpeg: ...
+
+    def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]: ...
+
+
+class JournalReader:
+    """A journal folder read without blocking the loop, and without a thread while idle.
+
+    What may take long has a reader and a thread of its own, so that who follows the events does not wait for it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._reader, self._limiter = Reader(path), trio.CapacityLimiter(1)
+        self._past: Reader | None = None
+        self._asking = trio.CapacityLimiter(1)
 
     async def page(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
         """As `Reader.page`. Raises `JournalError` for damage."""
         read = partial(self._reader.page, query, limit, newest=newest)
         return await trio.to_thread.run_sync(read, limiter=self._limiter)
 
-    async def first_seq(self) -> int:
-        first, _ = await trio.to_thread.run_sync(self._reader.bounds, limiter=self._limiter)
-        return first
+    async def first(self) -> Recorded | None:
+        """The oldest event that is kept."""
+        found = await self.page(Query(), 1)
+        return found[0] if found else None
+
+    async def ask(self, question: Callable[[Reader], Answer]) -> Answer:
+        """What `question` finds, in a thread; one question at a time. Raises what it raises."""
+        return await trio.to_thread.run_sync(self._answer, question, limiter=self._asking)
+
+    def _answer(self, question: Callable[[Reader], Answer]) -> Answer:
+        if self._past is None:
+            self._past = Reader(self._reader.path)
+        return question(self._past)
 
     def close(self) -> None:
         self._reader.close()
+        if self._past is not None:
+            self._past.close()
 
 
 def new_secret() -> str:
@@ -154,8 +206,10 @@ class Gateway:
         self._journal = journal
         self._feed = feed
         self._hands = hands
+        self.replay: int | None = None
         self.read = reader.page
-        self.first_seq = reader.first_seq
+        self.first = reader.first
+        self.ask = reader.ask
         self.take_picture = hands.take_picture
         self.watch_pictures = hands.watch_pictures
 

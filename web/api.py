@@ -12,8 +12,8 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.events import EVENTS
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.values import Fault, Reason
-from supervisor.gateway import Gateway
-from supervisor.journal.reader import Query
+from supervisor.gateway import Gates
+from supervisor.journal.reader import NEVER, Query
 from supervisor.kernel import Origin
 
 from . import json, metrics
@@ -23,7 +23,7 @@ MAX_PAGE, PAGE = 1000, 100
 EVENT_TYPES = {event.__name__ for event in EVENTS}
 
 
-def routes(gateway: Gateway) -> Blueprint:
+def routes(gateway: Gates) -> Blueprint:
     api = Blueprint("api", __name__)
     rendering = trio.CapacityLimiter(2)
     """Long answers are made in threads: the loop has pictures to pass on."""
@@ -62,15 +62,14 @@ def routes(gateway: Gateway) -> Blueprint:
 
     @api.get("/api/events")
     async def list_events() -> Response:
-        """`after` leads on from the last one seen; without it, the newest are given."""
-        after = number(request.args, "after", None, 0, 2**62)
+        """`after` leads on from the last one seen, `before` back from the first; with neither, the newest are given."""
+        query, given = wanted(request.args), number(request.args, "after", None, 0, 2**62)
         limit = number(request.args, "limit", PAGE, 1, MAX_PAGE)
-        camera, types = filters(request.args)
-        query = Query(after=after or 0, camera=camera, types=types)
-        page = await gateway.read(query, limit or PAGE, newest=after is None)
+        page = await gateway.read(query, limit or PAGE, newest=given is None)
+        camera = query.camera
         if not page and camera is not None and camera not in gateway.snapshot().state.cameras:
             raise Rejected(Refusal.UNKNOWN, f"there is, and was, no camera {camera!r}")
-        seen = page[-1].seq if page else min(after or 0, gateway.last_seq)
+        seen = page[-1].seq if page else min(query.after, gateway.last_seq)
         body = {"events": await trio.to_thread.run_sync(json.events, page, limiter=rendering)}
         return json.respond({**body, "next": seen, "last": gateway.last_seq})
 
@@ -106,6 +105,21 @@ def number(args: Mapping[str, str], name: str, default: int | None, least: int, 
     if not (value.isascii() and value.isdigit() and len(value) < 20 and least <= int(value) <= most):
         raise BadRequest(f"{name} must be a whole number from {least} to {most}, not {value[:40]!r}")
     return int(value)
+
+
+def wanted(args: Mapping[str, str]) -> Query:
+    """Which events are asked for. Raises `BadRequest`."""
+    camera, types = filters(args)
+    stream, correlation, principal = (args.get(name) for name in ("stream", "correlation", "principal"))
+    return Query(
+        after=number(args, "after", None, 0, 2**62) or 0,
+        before=number(args, "before", None, 1, 2**62) or NEVER,
+        camera=camera,
+        types=types,
+        stream=stream or None,
+        correlation=correlation or None,
+        principal=principal or None,
+    )
 
 
 def filters(args: Mapping[str, str]) -> tuple[CameraId | None, tuple[str, ...]]:

@@ -11,10 +11,10 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost, HTTPException
 
 from supervisor.domain.errors import Rejected
-from supervisor.gateway import Gateway, OfferError
+from supervisor.gateway import Gates, OfferError
 from supervisor.journal.errors import JournalError
 
-from . import api, dashboard, pictures, problems, whep
+from . import api, dashboard, past, pictures, problems, whep
 from .pictures import OPENED
 from .sockets import Sockets
 
@@ -77,7 +77,7 @@ def _bad_host() -> Response:
     return response
 
 
-def create_app(gateway: Gateway, settings: WebSettings, sockets: Sockets) -> QuartTrio:
+def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> QuartTrio:
     """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
     app = _App("banken", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
@@ -88,6 +88,7 @@ def create_app(gateway: Gateway, settings: WebSettings, sockets: Sockets) -> Qua
     app.register_error_handler(JournalError, lambda error: problems.problem(500, str(error)))
     for routes in (
         api.routes(gateway),
+        past.routes(gateway),
         whep.routes(gateway, settings.ice_servers),
         pictures.routes(gateway),
         sockets.routes(gateway, settings.allow_origins),

@@ -16,6 +16,7 @@ from supervisor.domain.ids import CameraId, DeviceId
 from supervisor.domain.state import Camera, Child, Peer, Slot, State, Use
 from supervisor.domain.values import Mode, Reason, UseKind, plain
 from supervisor.gateway import CameraStatistics, Snapshot
+from supervisor.past import Moment
 
 encode = msgspec.json.Encoder().encode
 
@@ -159,13 +160,13 @@ def place(slot: Slot, use: str) -> Json:
     return {"camera": slot.camera, "use": use, "since": iso(slot.since_ns)}
 
 
-def processes(snapshot: Snapshot, parent: int) -> list[Json]:
-    """All child processes, the oldest first; `parent` is the daemon's pid."""
+def processes(snapshot: Snapshot, parent: int | None) -> list[Json]:
+    """All child processes, the oldest first; `parent` is the daemon's pid, as far as it is known."""
     children = sorted(snapshot.state.children.values(), key=lambda c: (c.started_ns, c.child))
     return [process(known, parent, snapshot.now_ns) for known in children]
 
 
-def process(known: Child, parent: int, now_ns: int) -> Json:
+def process(known: Child, parent: int | None, now_ns: int) -> Json:
     return {
         "id": known.child,
         "pid": known.pid,
@@ -177,6 +178,41 @@ def process(known: Child, parent: int, now_ns: int) -> Json:
         "age_s": round((now_ns - known.started_ns) / 1e9, 1),
         "arguments": list(known.arguments),
     }
+
+
+def standing(snapshot: Snapshot) -> Json:
+    """How things stand, as the page is told again and again."""
+    return {
+        "type": "state",
+        "now": iso(snapshot.now_ns),
+        "cameras": cameras(snapshot),
+        "peers": peers(snapshot.state),
+        "uses": uses(snapshot.state),
+        "health": health(snapshot.health),
+    }
+
+
+UNKNOWN = dict.fromkeys(("fps", "bitrate", "frames", "skipped"))
+"""What was measured then, and is in no journal."""
+
+
+def moment(then: Moment) -> Json:
+    """As `standing`, with all that the page else asks for, and with the bounds of the journal."""
+    body, snapshot = standing(then.snapshot), then.snapshot
+    body["cameras"] = [{**camera, **UNKNOWN} for camera in body["cameras"]]
+    return {
+        **body,
+        "processes": processes(snapshot, None),
+        "devices": devices(snapshot),
+        "seq": then.event.seq,
+        "event": event(then.event),
+        "first": bound(then.first),
+        "last": bound(then.last),
+    }
+
+
+def bound(recorded: Recorded) -> Json:
+    return {"seq": recorded.seq, "time": iso(recorded.wall_ns, "microseconds")}
 
 
 def health(verdict: Health) -> Json:

@@ -6,7 +6,7 @@ from quart import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
 from supervisor.domain.ids import CameraId
-from supervisor.gateway import Gateway, Jpeg
+from supervisor.gateway import Gates, Jpeg
 
 from .json import iso
 from .whep import client
@@ -17,7 +17,7 @@ OPENED = "banken.opened"
 """In a request's scope: the exit stack of what lives as long as the request, whether its answer is begun or not."""
 
 
-def routes(gateway: Gateway) -> Blueprint:
+def routes(gateway: Gates) -> Blueprint:
     pictures = Blueprint("pictures", __name__)
 
     @pictures.get("/cameras/<camera>/snapshot.jpg")

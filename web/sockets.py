@@ -13,7 +13,7 @@ from werkzeug.exceptions import Forbidden, ServiceUnavailable
 
 from supervisor import __version__
 from supervisor.domain.events import Recorded
-from supervisor.gateway import Gateway
+from supervisor.gateway import Gates
 
 from . import json
 from .api import number
@@ -45,23 +45,15 @@ class Sockets:
         while self._open:
             await self._closed.park()
 
-    def _state_message(self, gateway: Gateway) -> str:
+    def _state_message(self, gateway: Gates) -> str:
         """How things stand, made once for all clients that ask at about the same time."""
         snapshot = gateway.snapshot()
         seq = snapshot.state.seq
         if self._state is None or self._state[0] != seq or trio.current_time() >= self._state[1]:
-            body = {
-                "type": "state",
-                "now": json.iso(snapshot.now_ns),
-                "cameras": json.cameras(snapshot),
-                "peers": json.peers(snapshot.state),
-                "uses": json.uses(snapshot.state),
-                "health": json.health(snapshot.health),
-            }
-            self._state = (seq, trio.current_time() + STATE_EVERY_S / 2, json.encode(body).decode())
+            self._state = (seq, trio.current_time() + STATE_EVERY_S / 2, json.encode(json.standing(snapshot)).decode())
         return self._state[2]
 
-    def routes(self, gateway: Gateway, allow_origins: tuple[str, ...]) -> Blueprint:
+    def routes(self, gateway: Gates, allow_origins: tuple[str, ...]) -> Blueprint:
         sockets = Blueprint("sockets", __name__)
 
         @sockets.websocket("/ws/events")
@@ -100,17 +92,19 @@ async def ignore_messages() -> None:
         await websocket.receive()
 
 
-async def send_events(gateway: Gateway, after: int | None, state_message: Callable[[Gateway], str]) -> None:
+async def send_events(gateway: Gates, after: int | None, state_message: Callable[[Gates], str]) -> None:
     """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand."""
-    snapshot = gateway.snapshot()
+    snapshot, first = gateway.snapshot(), await gateway.first()
     await _send(
         type="hello",
         version=__version__,
         node=snapshot.state.node,
         run=snapshot.state.run,
         now=json.iso(snapshot.now_ns),
-        first=await gateway.first_seq(),
+        first=first.seq if first else 1,
+        began=json.iso(first.wall_ns) if first else None,
         last=gateway.last_seq,
+        replay=None if gateway.replay is None else json.iso(gateway.replay),
     )
     position = min(after, gateway.last_seq) if after is not None else max(0, gateway.last_seq - RECENT)
     state_at = trio.current_time()

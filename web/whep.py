@@ -12,7 +12,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.values import Fault, Reason
-from supervisor.gateway import Gateway, OfferError, hash_secret
+from supervisor.gateway import Gates, OfferError, hash_secret
 from supervisor.kernel import Origin
 
 from .problems import problem
@@ -21,7 +21,7 @@ SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 MAX_SDP = 64 * 1024
 
 
-def routes(gateway: Gateway, ice_servers: Sequence[str]) -> Blueprint:
+def routes(gateway: Gates, ice_servers: Sequence[str]) -> Blueprint:
     whep = Blueprint("whep", __name__)
 
     @whep.post("/whep/<camera>", provide_automatic_options=False)

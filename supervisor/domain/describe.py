@@ -134,3 +134,8 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
         lambda v: f"viewer {v.peer} of {v.camera} gone after {seconds(v.lasted_s)}: {v.reason.text}",
     ),
 }
+
+TROUBLES = tuple(
+    kind.__name__ for kind, (severity, _) in _SENTENCES.items() if severity in (Severity.WARNING, Severity.ERROR)
+)
+"""The types of the events that are warnings or errors."""

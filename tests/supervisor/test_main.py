@@ -166,3 +166,10 @@ async def test_sighup_takes_a_changed_file_and_keeps_the_old_one_when_it_is_bad(
         await wait_until(lambda: "names no camera any more" in daemon.output, 10)
         assert len((await daemon.get("/api/cameras"))["cameras"]) == 2
         assert await daemon.end() == 0
+
+
+def test_replay_refuses_what_is_no_journal_or_a_damaged_one(tmp_path: Path, journal: Path) -> None:
+    refuses("there is no journal here", "replay", tmp_path)
+    refuses("web.listen must be ADDRESS:PORT", "replay", journal, "--listen", "here")
+    change(journal, "UPDATE event SET body = '{}' WHERE seq = 3")
+    refuses("event 3 is damaged", "replay", journal, "--listen", "127.0.0.1:0")

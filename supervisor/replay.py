@@ -1,0 +1,98 @@
+"""`banken replay JOURNAL`: the dashboard over a journal, without a daemon; also while one writes to it."""
+
+import logging
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+import trio
+
+from .cli.words import Moment as Time
+from .cli.words import fail
+from .config import DEFAULT_LISTEN, ConfigError, parse
+from .domain.errors import Rejected
+from .gateway import JournalReader
+from .journal.errors import JournalError
+from .journal.reader import Reader
+from .past import Moment, PastGateway, look_back
+
+
+@click.command()
+@click.argument("journal", type=click.Path(path_type=Path), envvar="BANKEN_JOURNAL", default="journal")
+@click.option("--at", "wall_ns", type=Time(), metavar="TIME", help="Begin there: ISO 8601, or 10m for ten minutes ago.")
+@click.option("--listen", "where", default=DEFAULT_LISTEN, show_default=True, metavar="ADDRESS:PORT")
+@click.option("--browser/--no-browser", default=False, help="Open the page as well.")
+def replay(journal: Path, wall_ns: int | None, where: str, browser: bool) -> None:
+    """Show the dashboard as it was, over JOURNAL: a journal's folder, or one of its files. Nothing can be changed.
+
+    It may lie on another machine than its cameras, and a daemon may write to it meanwhile. Ctrl+C ends it.
+    """
+    from web.serve import address, listen
+
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        config = parse(f"web: {{listen: {where!r}}}", "--listen", {}, {})
+        listener = listen(config.host, config.port)
+    except ConfigError as error:
+        fail(error.complaints)
+    except (OSError, TypeError, ValueError) as error:
+        fail(f"cannot listen on {where}: {error}; --listen can name another address")
+    with listener:
+        url = address(listener)
+
+        def ready(moment: Moment) -> None:
+            click.echo(f"banken: {moment.last.seq - moment.first.seq + 1} events of {journal} at {url}")
+            sys.stdout.flush()
+            if browser:
+                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+        try:
+            moment, reader = open_past(journal, wall_ns)
+        except (JournalError, Rejected) as error:
+            fail(str(error) if str(journal) in str(error) else f"{journal}: {error}")
+        try:
+            trio.run(run_replay, PastGateway(reader, moment), listener, partial(ready, moment))
+        finally:
+            reader.close()
+
+
+def open_past(journal: Path, wall_ns: int | None) -> tuple[Moment, JournalReader]:
+    """The moment to begin at. Raises `JournalError`, and `Rejected` for a journal without an event."""
+    reader = Reader(journal)
+    try:
+        return look_back(reader, wall_ns=wall_ns), JournalReader(journal)
+    finally:
+        reader.close()
+
+
+async def run_replay(gateway: PastGateway, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then stop in good order; a second one does not wait for what is open.
+
+    Cancellation: as a second signal. Cleanup: no socket and no thread is left.
+    """
+    from web.app import WebSettings, create_app
+    from web.serve import run_web
+    from web.sockets import Sockets
+
+    stop, sockets = trio.Event(), Sockets()
+    app = create_app(gateway, WebSettings(), sockets)
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+
+            async def serve(task_status: trio.TaskStatus[None]) -> None:
+                await run_web(app, sockets, listener, stop, task_status)
+                nursery.cancel_scope.cancel(reason="it has ended")
+
+            await nursery.start(serve)
+            ready()
+            async for _ in signals:
+                if stop.is_set():
+                    break
+                stop.set()
+            nursery.cancel_scope.cancel(reason="a second signal")

@@ -1,0 +1,67 @@
+"""The API of the past: how things stood at a moment, what went wrong next, and why something happened.
+
+Everything here is read, folded and made into JSON in the journal's own thread, one question at a time.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+from quart import Blueprint, Response, request
+from werkzeug.exceptions import BadRequest
+
+from supervisor.gateway import Gates
+from supervisor.journal.reader import Reader
+from supervisor.past import find_trouble, look_back
+
+from . import json
+from .api import number
+
+TOP = 2**62
+
+
+def routes(gateway: Gates) -> Blueprint:
+    past = Blueprint("past", __name__)
+
+    async def answer(question: Callable[[Reader], json.Json]) -> Response:
+        return json.respond(msgspec.Raw(await gateway.ask(lambda reader: json.encode(question(reader)))))
+
+    @past.get("/api/state")
+    async def show_state() -> Response:
+        """`at`: a time, or `seq`: the number of an event; with neither, the last event's."""
+        seq, wall_ns = number(request.args, "seq", None, 1, TOP), moment(request.args, "at")
+        if seq is not None and wall_ns is not None:
+            raise BadRequest("at or seq, not both")
+        return await answer(lambda reader: json.moment(look_back(reader, seq, wall_ns)))
+
+    @past.get("/api/failures")
+    async def find_failure() -> Response:
+        """The next warning or error `after` an event, or the last one `before` it; null if there is none."""
+        after, before = (number(request.args, name, None, 0, TOP) for name in ("after", "before"))
+        if (after is None) is (before is None):
+            raise BadRequest("after=SEQ or before=SEQ, one of them")
+
+        def find(reader: Reader) -> json.Json:
+            found = find_trouble(reader, after, before)
+            return {"event": json.event(found) if found else None}
+
+        return await answer(find)
+
+    return past
+
+
+def moment(args: Mapping[str, str], name: str) -> int | None:
+    """A time from the query, in nanoseconds since the epoch. Raises `BadRequest`.
+
+    Times are told to the microsecond, so one takes in all that was decided within its microsecond.
+    """
+    value = args.get(name)
+    if value is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value.strip().replace(" ", "+"))
+        aware = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+        micros = round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    except (ValueError, OverflowError):
+        raise BadRequest(f"{name} must be a time like 2026-01-31T03:10:00.5Z, not {value[:40]!r}") from None
+    return min(max(0, micros * 1000 + 999), TOP)
