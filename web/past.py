@@ -3,6 +3,7 @@
 Everything here is read, folded and made into JSON in the journal's own thread, one question at a time.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -53,7 +54,7 @@ def routes(gateway: Gates) -> Blueprint:
 def moment(args: Mapping[str, str], name: str) -> int | None:
     """A time from the query, in nanoseconds since the epoch. Raises `BadRequest`.
 
-    Times are told to the microsecond, so one takes in all that was decided within its microsecond.
+    Written with three or six decimals it takes in all that was decided in its last millisecond or microsecond.
     """
     value = args.get(name)
     if value is None:
@@ -64,4 +65,6 @@ def moment(args: Mapping[str, str], name: str) -> int | None:
         micros = round((aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
     except (ValueError, OverflowError):
         raise BadRequest(f"{name} must be a time like 2026-01-31T03:10:00.5Z, not {value[:40]!r}") from None
-    return min(max(0, micros * 1000 + 999), TOP)
+    decimals = re.search(r"\.(\d+)", value)
+    unit_ns = 10 ** (9 - min(9, len(decimals[1]))) if decimals else 1
+    return min(max(0, micros * 1000 + unit_ns - 1), TOP)

@@ -32,4 +32,4 @@ export function on(target, type, handler, options) {
 
 export const all = (...teardowns) => () => teardowns.splice(0).forEach((teardown) => teardown());
 
-export const isTyping = (node) => node instanceof Element && node.matches("input, textarea, select, [contenteditable]");
+export const isTyping = (node) => node instanceof Element && node.matches("input:not([type=range]), textarea, select, [contenteditable]");

@@ -33,6 +33,10 @@ const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric",
 
 export const clockDate = (date) => DAY.format(date);
 
+const DAY_ONLY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+export const clockDay = (date) => DAY_ONLY.format(date);
+
 const FULL = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 
 export const fullTime = (date) => FULL.format(date);

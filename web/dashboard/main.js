@@ -14,6 +14,8 @@ import { createHelp } from "./panels/help.js";
 import { createJournal } from "./panels/journal.js";
 import { createProcesses } from "./panels/processes.js";
 import { createViewers } from "./panels/viewers.js";
+import { createBar } from "./past/bar.js";
+import { createPast } from "./past/past.js";
 import { attachShortcuts } from "./shortcuts.js";
 import { attachTheme } from "./theme.js";
 
@@ -34,6 +36,43 @@ const theme = attachTheme($("theme"));
 const grid = createGrid({ base, clock, onSelect: select });
 const viewers = createViewers({ base, clock, own: grid.peers });
 const drawer = createDrawer({ processes, devices, viewers });
+const bar = createBar({ clock });
+
+// What the panels are shown, of now or of the past.
+const show = {
+  enter() {
+    grid.enterPast();
+    viewers.past(true);
+  },
+  leave() {
+    grid.leavePast();
+    viewers.past(false);
+    processes.past(null);
+    devices.past(null);
+  },
+  events(list) {
+    journal.take(list);
+    processes.events(list);
+    devices.events(list);
+  },
+  reset() {
+    journal.reset();
+    processes.reset();
+  },
+  state(message) {
+    header.state(message);
+    health.state(message);
+    alerts.state(message);
+    viewers.state(message);
+    grid.state(message);
+    if (message.processes) {
+      processes.past(message);
+      devices.past(message);
+    }
+  },
+};
+const past = createPast({ base, clock, show, onChange: bar.draw });
+bar.attach(past);
 
 const feed = createFeed({
   url: socketUrl,
@@ -41,25 +80,18 @@ const feed = createFeed({
     link: header.link,
     hello(message, { restarted }) {
       clock.learn(message.now);
+      header.hello(message);
       if (restarted) grid.serverReplaced();
+      past.hello(message);
     },
     events(list) {
-      journal.take(list);
       grid.events(list);
-      processes.events(list);
-      devices.events(list);
+      past.events(list);
     },
-    reset() {
-      journal.reset();
-      processes.reset();
-    },
+    reset: past.reset,
     state(message) {
       clock.learn(message.now);
-      header.state(message);
-      health.state(message);
-      alerts.state(message);
-      viewers.state(message);
-      grid.state(message);
+      past.state(message);
       announcer.update(message.cameras);
     },
   },
@@ -84,6 +116,11 @@ attachShortcuts({
   processes: () => drawer.toggle("processes"),
   devices: () => drawer.toggle("devices"),
   viewers: () => drawer.toggle("viewers"),
+  back: () => past.step(-1),
+  on: () => past.step(1),
+  failureBack: () => past.failure(-1),
+  failureOn: () => past.failure(1),
+  now: past.back,
   theme: theme.toggle,
   help: help.toggle,
   escape: () => !document.querySelector(":popover-open") && (grid.shrink() || drawer.close()),
@@ -94,11 +131,13 @@ function start() {
   feed.start();
   grid.resume();
   drawer.start();
+  past.start();
 }
 
 // Nothing may run on behind a page that was left: no socket, no timer, no peer.
 function stop() {
   feed.stop();
+  past.stop();
   grid.leave();
   drawer.leave();
   announcer.stop();

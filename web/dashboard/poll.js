@@ -1,5 +1,5 @@
 // Asks the server for one thing again and again, and has it drawn anew with every tick of the clock, for as long as
-// somebody looks at the answer.
+// somebody looks at the answer. While an answer is given from elsewhere, nothing is asked.
 
 const PERIOD_MS = 5000;
 // What changes comes in bursts; they are one question.
@@ -9,10 +9,12 @@ export function createPoll({ url, take, fail, clock, tick }) {
   let timer = null;
   let round = 0;
   let undo = null;
+  let given = null;
 
   async function ask() {
     clearTimeout(timer);
     const mine = (round += 1);
+    if (given) return take(given);
     const answer = await read().catch((error) => ({ error }));
     if (mine !== round) return;
     if (answer.error) fail(`The list could not be read: ${answer.error.message}`);
@@ -34,9 +36,14 @@ export function createPoll({ url, take, fail, clock, tick }) {
     },
     // Something has happened that the answer depends on.
     hurry() {
-      if (!undo) return;
+      if (!undo || given) return;
       clearTimeout(timer);
       timer = setTimeout(ask, SETTLE_MS);
+    },
+    // The answer of another moment; null: ask again.
+    give(answer) {
+      given = answer;
+      if (undo) ask();
     },
     stop() {
       undo?.();

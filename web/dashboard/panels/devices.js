@@ -24,6 +24,7 @@ export function createDevices({ base, clock }) {
 
   return {
     events: (list) => list.some(({ type }) => TOUCHES.test(type)) && poll.hurry(),
+    past: (message) => poll.give(message),
     enter: poll.start,
     leave: poll.stop,
   };

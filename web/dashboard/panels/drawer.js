@@ -1,5 +1,6 @@
 // The pane below the wall: one view at a time, each with an address of its own (#processes). A view is entered when it
 // is shown and left when it is not, or when the page is.
+import { read, write } from "../address.js";
 import { $, on, set } from "../dom.js";
 
 // `views`: name → {enter(), leave()}.
@@ -28,11 +29,11 @@ export function createDrawer(views) {
 
   function choose(name) {
     show(name === open ? null : name);
-    history.replaceState(null, "", open === null ? location.pathname + location.search : `#${open}`);
+    write({ view: open });
   }
 
   function route() {
-    const name = location.hash.slice(1);
+    const name = read().view ?? "";
     if (Object.hasOwn(views, name)) show(name);
   }
 

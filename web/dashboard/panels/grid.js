@@ -1,17 +1,21 @@
-// The wall: one entry per camera, which one is current, which one is large.
+// The wall: one entry per camera, which one is current, which one is large. In the past other tiles stand on it; those
+// of the present are put aside as they are.
 import { $ } from "../dom.js";
+import { createPastCamera } from "../past/camera.js";
 import { watchVisibility } from "../visibility.js";
 import { attachWall } from "../wall.js";
 import { createCamera } from "./camera.js";
 
 export function createGrid({ base, clock, onSelect }) {
   const grid = $("grid");
-  const cameras = new Map();
+  let cameras = new Map();
+  let aside = null;
   const players = new Map();
   const wall = attachWall(grid.parentElement, grid);
   const visibility = watchVisibility((node, is) => cameras.get(node.dataset.camera)?.seen(is));
   let current = null;
   let large = null;
+  let chosen = null;
 
   clock.onTick(() => cameras.forEach((camera) => camera.draw()));
 
@@ -19,6 +23,7 @@ export function createGrid({ base, clock, onSelect }) {
     for (const camera of message.cameras) (cameras.get(camera.id) ?? add(camera)).update(camera);
     const named = new Set(message.cameras.map(({ id }) => id));
     for (const id of cameras.keys()) if (!named.has(id)) remove(id);
+    if (large !== null && !cameras.has(large)) setLarge(null);
     $("empty").hidden = cameras.size > 0;
     wall.resize(cameras.size);
     if (!cameras.has(current)) setCurrent(cameras.keys().next().value ?? null);
@@ -27,12 +32,13 @@ export function createGrid({ base, clock, onSelect }) {
   function add(camera) {
     const { id } = camera;
     const actions = { enlarge: () => enlarge(id), select: () => onSelect(id), focus: () => setCurrent(id) };
-    const entry = createCamera({ camera, base, clock, actions });
+    const entry = aside ? createPastCamera({ camera, clock, actions }) : createCamera({ camera, base, clock, actions });
     cameras.set(id, entry);
-    players.set(id, entry.player);
-    entry.tile.current(false);
-    entry.tile.enlarged(false);
-    entry.tile.selected(false);
+    if (entry.player) players.set(id, entry.player);
+    entry.tile.current(id === current);
+    entry.tile.enlarged(id === large);
+    entry.tile.root.inert = large !== null && id !== large;
+    entry.tile.selected(id === chosen);
     grid.append(entry.tile.root);
     visibility.add(entry.tile.root);
     return entry;
@@ -40,20 +46,45 @@ export function createGrid({ base, clock, onSelect }) {
 
   function remove(id) {
     const entry = cameras.get(id);
-    if (large === id) enlarge(id);
+    if (large === id) setLarge(null);
     visibility.remove(entry.tile.root);
     entry.close();
     cameras.delete(id);
-    players.delete(id);
+    if (entry.player) players.delete(id);
+  }
+
+  function enterPast() {
+    if (aside) return;
+    for (const camera of cameras.values()) {
+      camera.leave();
+      visibility.remove(camera.tile.root);
+      camera.tile.root.remove();
+    }
+    [aside, cameras] = [cameras, new Map()];
+  }
+
+  function leavePast() {
+    if (!aside) return;
+    const wasLarge = large;
+    for (const id of [...cameras.keys()]) remove(id);
+    [cameras, aside] = [aside, null];
+    for (const [id, camera] of cameras) {
+      camera.tile.current(id === current);
+      camera.tile.selected(id === chosen);
+      grid.append(camera.tile.root);
+      visibility.add(camera.tile.root);
+      camera.resume();
+    }
+    setLarge(wasLarge);
   }
 
   function events(list) {
     for (const { type, body } of list) {
       if (type !== "PeerClosing" || body.reason.code !== "kicked") continue;
-      const entry = cameras.get(body.camera);
+      const entry = (aside ?? cameras).get(body.camera);
       if (entry?.player.peer() === body.peer) entry.kicked(body.reason.text);
     }
-    if (list.some(({ type }) => type === "PatrolEnded")) cameras.forEach((camera) => camera.patrolled());
+    if (list.some(({ type }) => type === "PatrolEnded")) (aside ?? cameras).forEach((camera) => camera.patrolled());
   }
 
   function setCurrent(id) {
@@ -65,13 +96,17 @@ export function createGrid({ base, clock, onSelect }) {
 
   // The tiles beneath an enlarged one keep playing, but are out of reach of Tab and screen readers.
   function enlarge(id) {
-    large = large === id ? null : id;
+    setLarge(large === id ? null : id);
+    cameras.get(id)?.tile.root.focus({ preventScroll: large !== null });
+  }
+
+  function setLarge(id) {
+    large = cameras.has(id) ? id : null;
     for (const [each, { tile }] of cameras) {
       tile.enlarged(each === large);
       tile.root.inert = large !== null && each !== large;
     }
     grid.classList.toggle("has-enlarged", large !== null);
-    cameras.get(id)?.tile.root.focus({ preventScroll: large !== null });
   }
 
   function move(steps) {
@@ -99,7 +134,12 @@ export function createGrid({ base, clock, onSelect }) {
     shrink: () => large !== null && (enlarge(large), true),
     play: () => cameras.get(current)?.toggle(),
     take: () => cameras.get(current)?.take(),
-    selected: (id) => cameras.forEach((camera) => camera.tile.selected(camera.id === id)),
+    selected(id) {
+      chosen = id;
+      cameras.forEach((camera) => camera.tile.selected(camera.id === id));
+    },
+    enterPast,
+    leavePast,
     serverReplaced: () => players.forEach((player) => player.serverReplaced()),
     leave: () => cameras.forEach((camera) => camera.leave()),
     resume: () => cameras.forEach((camera) => camera.resume()),

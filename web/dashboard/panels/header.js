@@ -11,6 +11,7 @@ export function createHeader({ clock }) {
   let status = "connecting";
   let retryAt = null;
   let lastWord = null;
+  let replay = false;
 
   function showLink() {
     const shown = status !== "live" && !navigator.onLine ? "offline" : status;
@@ -27,7 +28,7 @@ export function createHeader({ clock }) {
   function words(shown) {
     if (shown === "waiting" && retryAt <= Date.now()) return "reconnecting now";
     if (shown === "waiting") return `reconnecting in ${inSeconds(retryAt - Date.now())}`;
-    return shown;
+    return shown === "live" && replay ? "replay" : shown;
   }
 
   clock.onTick((now) => {
@@ -45,8 +46,13 @@ export function createHeader({ clock }) {
       ({ status, retryAt = null } = change);
       showLink();
     },
+    hello(message) {
+      replay = Boolean(message.replay);
+      lastWord = clock.live();
+      showLink();
+    },
     state({ cameras }) {
-      lastWord = clock.now();
+      lastWord = clock.live();
       const live = cameras.filter(({ state }) => state === "live").length;
       say($("live-count"), String(live));
       say($("camera-count"), String(cameras.length));

@@ -45,6 +45,7 @@ function details(event) {
   say(parts.cause, event.cause === null ? "outside" : `#${event.cause}`);
   if (event.cause !== null) set(parts.cause, "href", `#event-${event.cause}`);
   parts.cause.dataset.cause = event.cause ?? "";
+  set(parts.moment, "href", `#at=${event.seq}`);
   say(parts.correlation, event.correlation ?? "");
   set(parts.correlation, "title", "Show only events with this correlation");
   say(parts.body, JSON.stringify(event.body, null, 2));

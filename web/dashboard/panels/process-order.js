@@ -5,7 +5,7 @@ const VALUE = {
   purpose: ({ purpose }) => purpose,
   state: ({ state }) => state,
   pid: ({ pid }) => pid ?? Infinity,
-  parent: ({ parent }) => parent,
+  parent: ({ parent }) => parent ?? Infinity,
   age: ({ age_s: age }) => age,
   arguments: ({ arguments: words }) => words.join(" "),
 };

@@ -61,6 +61,7 @@ export function createProcesses({ base, clock }) {
       memory = NOBODY;
       showEnded();
     },
+    past: (message) => poll.give(message),
     enter: poll.start,
     leave: poll.stop,
   };
@@ -82,7 +83,7 @@ function wordsButton() {
 }
 
 function fill(node, { camera, purpose, state, pid, parent, started, arguments: words }) {
-  const values = [camera ?? "", purpose, state, pid ?? "", parent, null, null];
+  const values = [camera ?? "", purpose, state, pid ?? "", parent ?? "", null, null];
   values.forEach((value, index) => value !== null && say(node.cells[index], String(value)));
   set(node, "data-state", state);
   set(node, "data-started", started);

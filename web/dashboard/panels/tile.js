@@ -60,6 +60,14 @@ export function createTile(id, actions) {
     taking(is) {
       set(parts.take, "aria-busy", is);
     },
+    // What cannot be done here says why; it can be reached all the same, so that it can say it.
+    forbid(reason) {
+      for (const part of [parts.play, parts.take]) {
+        set(part, "aria-disabled", true);
+        set(part, "title", reason);
+      }
+      parts.start.hidden = true;
+    },
     // One tile at a time takes part in the Tab order; arrow keys move between them.
     current(is) {
       root.tabIndex = is ? 0 : -1;

@@ -2,6 +2,7 @@
 // connection that could be ended for good: he is shown, and left alone.
 import { $, on, say, set } from "../dom.js";
 import { ago } from "../format.js";
+import { REFUSAL } from "../past/view.js";
 import { createRows } from "../rows.js";
 
 // Peers and those who are sent still pictures, as one list. Pure.
@@ -18,6 +19,7 @@ export function createViewers({ base, clock, own }) {
   let viewers = [];
   let asked = null;
   let entered = false;
+  let past = false;
 
   function row({ id }) {
     const node = document.createElement("tr");
@@ -36,7 +38,8 @@ export function createViewers({ base, clock, own }) {
     const button = node.cells[5].firstElementChild;
     set(button, "aria-label", `End the connection of ${client} to ${camera}`);
     button.hidden = stays;
-    button.disabled = state === "closing";
+    button.disabled = past || state === "closing";
+    set(button, "title", past ? REFUSAL : null);
   }
 
   function show() {
@@ -44,7 +47,7 @@ export function createViewers({ base, clock, own }) {
     if (!entered) return;
     draw(viewers);
     $("viewer-table").hidden = viewers.length === 0;
-    say($("viewer-note"), viewers.length ? "" : "Nobody watches.");
+    say($("viewer-note"), viewers.length ? "" : past ? "Nobody watched." : "Nobody watches.");
   }
 
   function ask(id) {
@@ -77,6 +80,7 @@ export function createViewers({ base, clock, own }) {
       viewers = viewersOf(message);
       show();
     },
+    past: (is) => (past = is),
     enter() {
       entered = true;
       show();

@@ -1,0 +1,165 @@
+"""The past on the page, in a real browser: over a running daemon, and over a copy of its journal."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.kit.chromium import Page, open_chromium
+from tests.kit.daemon import ROOT, Daemon, open_daemon
+from tests.kit.http import request
+from tests.kit.processes import wait_until
+
+pytestmark = pytest.mark.usefixtures("chromium_here")
+
+CAMERAS = {"front": "test:320x180@15", "gate": "rtsp://127.0.0.1:9/none"}
+NOW = "document.querySelector('[data-part=past]').dataset.past === 'no'"
+
+
+def state(camera: str) -> str:
+    return f"document.querySelector('.tile[data-camera={camera}]')?.dataset.state"
+
+
+def text_of(selector: str) -> str:
+    return f"(document.querySelector({selector!r})?.innerText ?? '')"
+
+
+async def wait_player(page: Page, name: str) -> None:
+    await page.wait_for(f"document.querySelector('.tile[data-camera=front]')?.dataset.player === {name!r}", 30)
+
+
+async def drag_to_the_beginning(page: Page) -> None:
+    """With the mouse, from the slider's end to its left edge."""
+    box = "document.querySelector('[data-part=past-slider]').getBoundingClientRect()"
+    find = f"(box => [box.left, box.right, box.y + box.height / 2])({box})"
+    left, right, y = await page.evaluate(find)
+    mouse = {"y": y, "button": "left", "clickCount": 1}
+    await page.command("Input.dispatchMouseEvent", {"type": "mousePressed", "x": right - 8, "buttons": 1, **mouse})
+    for part in (0.7, 0.4, 0.1, 0.0):
+        x = left + 2 + (right - left) * part
+        await page.command("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "buttons": 1, **mouse})
+    await page.command("Input.dispatchMouseEvent", {"type": "mouseReleased", "x": left + 2, "buttons": 0, **mouse})
+
+
+def quiet(page: Page) -> bool:
+    return [line for line in page.console if line.kind in ("error", "uncaught")] == []
+
+
+async def test_the_page_goes_back_refuses_to_act_there_and_returns(tmp_path: Path) -> None:
+    async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium() as browser:
+        async with browser.open_page(daemon.url) as page:
+            await wait_player(page, "live")
+            await page.wait_for(f"{state('gate')} === 'waiting'")
+            await drag_to_the_beginning(page)
+            await page.wait_for(f"{text_of('[data-part=past-text]')}.startsWith('This is the past')")
+            await page.wait_for("document.querySelectorAll('.tile').length === 0 || " + f"{state('front')} !== 'live'")
+            await page.wait_for(f"{text_of('[data-part=rows]')}.includes('RunStarted')")
+            assert not await page.evaluate(f"{text_of('[data-part=rows]')}.includes('CameraLive')")
+
+            await walk_to(page, daemon, "CameraLive")
+            await page.wait_for(f"{state('front')} === 'live'")
+            assert await page.evaluate("location.hash.startsWith('#at=')")
+            await page.evaluate("document.querySelector('.tile[data-camera=front] [data-part=play]').click()")
+            await page.wait_for(
+                f"{text_of('.tile[data-camera=front]')}.includes('it can be looked at, and not changed')"
+            )
+            assert await page.evaluate("[...document.querySelectorAll('video')].every(video => !video.srcObject)")
+            before = len((await daemon.get("/api/peers"))["peers"])
+
+            await page.press("n")
+            await page.wait_for(NOW)
+            await wait_player(page, "live")
+            await page.wait_for(f"{text_of('[data-part=rows]')}.includes('PeerConnected')")
+            assert before <= 1
+            assert await page.evaluate("location.hash") == ""
+            assert quiet(page)
+
+
+async def walk_to(page: Page, daemon: Daemon, kind: str) -> None:
+    """Step forward with the key until the moment of the first such event is shown."""
+    wanted = next(row.seq for row in daemon.journal() if row.type == kind)
+    shown = "Number(document.querySelector('[data-part=past-note]').innerText.match(/^#(\\d+)/)[1])"
+    while (at := await page.evaluate(shown)) < wanted:
+        await page.press("]")
+        await page.wait_for(f"{shown} > {at}")
+
+
+async def test_a_moment_can_be_sent_to_somebody_and_failures_are_a_key_apart(tmp_path: Path) -> None:
+    async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium() as browser:
+        await wait_until(lambda: [r for r in daemon.journal() if r.type == "CameraWaiting"], 20)
+        waiting = next(row.seq for row in daemon.journal() if row.type == "CameraWaiting")
+        async with browser.open_page(f"{daemon.url}#at={waiting}") as page:
+            await page.wait_for(f"{text_of('[data-part=past-note]')}.startsWith('#{waiting} ')")
+            await page.wait_for(f"{state('gate')} === 'waiting'")
+            await page.press("p")
+            await page.wait_for(f"{text_of('#view-processes')}.includes('connection refused')")
+            assert await page.evaluate("location.hash") == f"#processes&at={waiting}"
+            await page.press("[")
+            await page.wait_for(f"{text_of('[data-part=past-note]')}.startsWith('#{waiting - 1} ')")
+            await page.press("}")
+            await page.wait_for(f"{text_of('[data-part=past-note]')}.startsWith('#{waiting} ')")
+            await page.press("{")
+            await page.wait_for(f"{text_of('[data-part=past-note]')}.includes('no failure before')")
+            await page.evaluate("document.querySelector('[data-part=past-slider]').focus()")
+            await page.evaluate(
+                "(s => { s.value = '1000'; s.dispatchEvent(new Event('change')) })"
+                "(document.querySelector('[data-part=past-speed]'))"
+            )
+            await page.press(" ")
+            await page.wait_for(NOW, 15)
+            assert await page.evaluate("location.hash") == "#processes"
+            assert quiet(page)
+
+
+@asynccontextmanager
+async def open_replay(journal: Path, *more: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], int]]:
+    """`banken replay` in a process of its own, and its port."""
+    said = journal.parent / "said"
+    with said.open("wb") as output:
+        argv = [sys.executable, "-m", "supervisor", "replay", journal, "--listen", "127.0.0.1:0", *more]
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)  # noqa: ASYNC220
+    try:
+        line = await wait_until(lambda: "http://" in said.read_text() and said.read_text(), 20, what="the ready line")
+        yield process, int(str(line).rstrip().rstrip("/").rpartition(":")[2])
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        await trio.to_thread.run_sync(process.wait)
+
+
+async def test_a_copied_journal_is_the_same_page_without_a_now(tmp_path: Path) -> None:
+    """Also while the daemon writes on; SIGTERM ends it in good order."""
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        await daemon.wait_camera("front", "live")
+        copy = tmp_path / "copy" / "journal"
+        shutil.copytree(tmp_path / "journal", copy)
+        async with open_replay(tmp_path / "journal") as (process, port):
+            assert (await request(port, "GET", "/api/state")).json["cameras"][0]["state"] == "live"
+            process.send_signal(signal.SIGTERM)
+            await wait_until(lambda: process.poll() is not None, 10)
+            assert process.returncode == 0
+    async with open_replay(copy) as (process, port), open_chromium() as browser:
+        async with browser.open_page(f"http://127.0.0.1:{port}/") as page:
+            await page.wait_for(f"{state('front')} === 'live'")
+            await page.wait_for(f"{text_of('[data-part=link-text]')} === 'replay'")
+            assert await page.evaluate("document.querySelector('[data-part=past-now]').hidden")
+            await page.press("n")
+            await page.press("[")
+            await page.wait_for("location.hash.startsWith('#at=')")
+            assert not await page.evaluate(NOW)
+            refused = await request(port, "POST", "/whep/front", "v=0", {"Content-Type": "application/sdp"})
+            assert (refused.status, refused.json["detail"]) == (
+                409,
+                "this is the past: it can be looked at, and not changed",
+            )
+            assert quiet(page)
+        process.send_signal(signal.SIGINT)
+        await wait_until(lambda: process.poll() is not None, 10)
+        assert process.returncode == 0

@@ -1,0 +1,48 @@
+// A camera's tile in the past: it shows the state of then, plays nothing, and says so when it is asked to.
+import { createTile } from "../panels/tile.js";
+import { dropStill } from "../player/still.js";
+import { pastView, REFUSAL } from "./view.js";
+
+const HINT_MS = 4000;
+const PLAYER = Object.freeze({ name: "past" });
+
+// With the interface of panels/camera.js.
+export function createPastCamera({ camera: first, clock, actions }) {
+  const tile = createTile(first.id, { ...actions, play: refuse, start: refuse, take: refuse });
+  let camera = first;
+  let timer = null;
+
+  dropStill(tile.parts.still);
+
+  function refuse() {
+    clearTimeout(timer);
+    tile.hint(REFUSAL);
+    timer = setTimeout(() => tile.hint(""), HINT_MS);
+  }
+
+  function draw() {
+    const now = clock.now();
+    const view = pastView(camera, now);
+    tile.draw({ camera, player: PLAYER, view, playing: false, pictured: false, resting: false, fallsBack: false, now });
+    tile.forbid(REFUSAL);
+  }
+
+  return {
+    id: first.id,
+    tile,
+    toggle: refuse,
+    take: refuse,
+    draw,
+    update(then) {
+      camera = then;
+      draw();
+    },
+    seen() {},
+    leave: () => clearTimeout(timer),
+    resume() {},
+    close() {
+      clearTimeout(timer);
+      tile.root.remove();
+    },
+  };
+}
