@@ -1,0 +1,81 @@
+"""The morning of an incident, told again with banken in it: children that no signal reaches, and a box whose two
+connections they hold, so that nobody gets through to one of its cameras.
+
+03:10 the recorder's share hangs for `camera-12`: its child cannot be killed. 06:07 the same for the box `tapo-19`: first
+`camera-19-door`, then `camera-19-yard` keep a connection each. 07:51 people want to see `camera-19`. 08:30 the share is
+back, and everything ends that should have ended.
+"""
+
+import random
+import signal
+from datetime import UTC, datetime
+
+import trio
+from msgspec.structs import replace
+
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId, DeviceId
+from supervisor.domain.values import Mode, Patrol
+from supervisor.kernel import Origin
+from tests.kit.domain import settings
+
+from .cameras import FOR_EVER, Camera, Device, hangs, works
+from .chance import Chance, run_seeded
+from .children import POLITE, Manners
+from .viewers import LEFT, OFFER, refusals
+from .world import World, open_world
+
+MIDNIGHT_NS = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp()) * 10**9
+HOUR = 3600.0
+MINUTE = 60.0
+FIRST, MORE, NOBODY = 3 * HOUR + 10 * MINUTE, 6 * HOUR + 7 * MINUTE, 7 * HOUR + 51 * MINUTE
+MENDED, END = 8.5 * HOUR, 9 * HOUR
+DOOR, YARD, WANTED = CameraId("camera-19-door"), CameraId("camera-19-yard"), CameraId("camera-19")
+
+
+def the_incident() -> list[Recorded]:
+    """The journal of that morning, with its times."""
+    rows = run_seeded(19, _live)
+    shift_ns = MIDNIGHT_NS - (rows[0].wall_ns - rows[0].mono_ns)
+    return [replace(row, wall_ns=row.wall_ns + shift_ns) for row in rows]
+
+
+def _camera(chance: Chance, name: CameraId, device: Device | None, mode: Mode, stuck_at: float = FOR_EVER) -> Camera:
+    box = device.name if device else None
+    known = settings(name, f"rtsp://192.0.2.19/{name}", device=box, mode=mode, group="round")
+    life = ((stuck_at, works), (MENDED - stuck_at, hangs), (FOR_EVER, works))
+
+    def manners(chance: random.Random) -> Manners:
+        now = trio.current_time()
+        if not stuck_at <= now + 1 or now >= MENDED:
+            return POLITE
+        return Manners({signal.SIGKILL: MENDED - now})
+
+    return Camera(known, life, chance.stream(name), device, manners)
+
+
+async def _live(chance: Chance) -> list[Recorded]:
+    box = Device(DeviceId("tapo-19"), capacity=2, budget=2)
+    cameras = [
+        _camera(chance, CameraId("camera-12"), None, Mode.PATROL, FIRST),
+        _camera(chance, CameraId("camera-07"), None, Mode.ALWAYS),
+        _camera(chance, DOOR, box, Mode.PATROL, MORE),
+        _camera(chance, YARD, box, Mode.PATROL, MORE + 15 * MINUTE),
+        _camera(chance, WANTED, box, Mode.ON_DEMAND),
+    ]
+    async with open_world(chance, cameras, patrol=Patrol(every_s=600, patience_s=20)) as world:
+        for number, at_s in enumerate((5 * HOUR, NOBODY, NOBODY + 30, NOBODY + 70, MENDED + 10 * MINUTE)):
+            await trio.sleep_until(at_s)
+            await _look(world, f"192.0.2.{50 + number}")
+        await trio.sleep_until(END)
+    return world.rows()
+
+
+async def _look(world: World, client: str) -> None:
+    """Somebody opens the page, looks at the camera for a while, or at why it shows nothing, and leaves."""
+    from supervisor.domain import commands as c
+
+    async with refusals():
+        opened = await world.gateway.negotiate(WANTED, OFFER, client)
+        await trio.sleep(20)
+        await world.gateway.submit(c.ClosePeer(opened.peer, LEFT), Origin(f"client:{client}"))
