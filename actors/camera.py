@@ -10,13 +10,17 @@ import math
 import trio
 
 from supervisor.domain import commands as c
+from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
 from supervisor.domain.events import CameraFailed, CameraWaiting, Recorded
-from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream
+from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream, device_stream
+from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.state import State
-from supervisor.domain.values import CameraSettings, Fault, Reason, UseKind
+from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, UseKind
+from supervisor.kernel import Origin, why_cancelled
 from supervisor.reconcile import wait_after_crash
 
+from .child import interruption
 from .hub import Hub, Still
 from .sources import KINDS
 from .sources.rtsp import host_and_port
@@ -41,7 +45,6 @@ REFUSED_S = 5.0
 
 CHANGED = Reason("settings-changed", "it has new settings", Fault.NONE)
 UNUSED = Reason("unused", "nobody needs it now", Fault.NONE)
-STOPPED = Reason("stopped", "banken lets it go", Fault.NONE)
 
 
 class Camera:
@@ -67,7 +70,9 @@ class Camera:
         """Drop the source and open it anew if `settings` mean another one; the viewers stay."""
         before, self._settings = self._settings, settings
         if (before.source, before.device) != (settings.source, settings.device) and self._change is not None:
-            self._change.cancel(reason=CHANGED.text)
+            kernel = self._tools.kernel
+            changed = kernel.latest(self._stream, of=e.CameraChanged)
+            self._change.cancel(reason=kernel.because(CHANGED, changed))
 
     def want(self, use: str | None) -> None:
         """Say what the source is to be open for, or that it may rest."""
@@ -82,19 +87,18 @@ class Camera:
 
         Cancellation: ends the source. Cleanup: the source's own; the camera is journaled as resting.
         """
-        kernel = self._tools.kernel
         try:
             while True:
                 with trio.CancelScope() as self._change:
-                    while True:
-                        while not self._is_wanted():
-                            self._rest()
-                            await self._wanted.park()
-                        await self._run_while_wanted()
-                kernel.emit(c.RestCamera(self.name, CHANGED), after=kernel.latest(self._stream))
-        except* trio.Cancelled:
-            kernel.emit(c.RestCamera(self.name, STOPPED), after=kernel.latest(SYSTEM, self._stream))
-            raise
+                    try:
+                        while True:
+                            while not self._is_wanted():
+                                self._rest()
+                                await self._wanted.park()
+                            await self._run_while_wanted()
+                    except* trio.Cancelled as cancelled:
+                        await self._let_go(cancelled)
+                        raise
         finally:
             self._change = None
 
@@ -119,8 +123,17 @@ class Camera:
     def _rest(self) -> None:
         """Nothing runs, and nobody wants it to. Also where a crash was the last thing to be said of the camera."""
         kernel = self._tools.kernel
-        kernel.emit(c.RestCamera(self.name, UNUSED), after=kernel.latest(self._stream, self._demand))
+        follows = e.PeerClosed | e.UseEnded | e.CameraEvent | e.SlotEvent | e.ChildEvent
+        kernel.emit(c.RestCamera(self.name, UNUSED), after=kernel.latest(self._stream, self._demand, of=follows))
         self.hub.rest()
+
+    async def _let_go(self, error: BaseException) -> None:
+        """Whatever was running has been ended by `error`: give the place back and, unless it is a crash, rest."""
+        kernel, because = self._tools.kernel, await why_cancelled()
+        why = interruption(error, because)
+        kernel.emit(c.FreeSlot(self.name, why), after=kernel.latest(self._stream, because=because))
+        if why.fault is not Fault.CRASH:
+            kernel.emit(c.RestCamera(self.name, why), after=kernel.latest(self._stream, because=because))
 
     async def _leave_when_unused(self, connection: trio.CancelScope) -> None:
         """Cancel the connection when nobody has wanted it for a while, or when others wait for its place."""
@@ -132,7 +145,8 @@ class Camera:
                 while not (self._is_wanted() or self._is_awaited()):
                     await kernel.wait_change(kernel.state.seq)
             if not self._is_wanted():
-                connection.cancel(reason=UNUSED.text)
+                left = kernel.latest(self._stream, self._demand, of=e.PeerClosed | e.UseEnded | e.CameraChanged)
+                connection.cancel(reason=kernel.because(UNUSED, left))
                 return
 
     def _is_wanted(self) -> bool:
@@ -146,43 +160,59 @@ class Camera:
     async def _connect_in_turn(self) -> tuple[Reason, float] | None:
         """One connection in its device's slot. Returns why it was lost, or never was, and for how long to wait."""
         tools, kernel = self._tools, self._tools.kernel
-        ended: Reason | None = None
+        delay_s: float | None = None
         try:
-            await self._take_slot()
+            after = await self._take_slot(self._why_now())
             await tools.starts.wait_turn()
-            after = kernel.latest(SYSTEM, self._stream, self._demand)
             connecting = kernel.emit(c.ConnectCamera(self.name), after=after).last
             assert connecting is not None
             self.hub.begin()
             ended = await self._watched(connecting)
             report = c.ReportLoss(self.name, ended, tools.jitter())
             lost = kernel.emit(report, after=kernel.latest(self._stream), origin=kernel.fault()).last
+            if lost is not None:
+                assert isinstance(lost.event, CameraWaiting | CameraFailed)
+                delay_s = lost.event.delay_s
         except Rejected as refused:
             logger.info("%s does not connect: %s", self.name, refused)
-            ended = Reason("refused", str(refused))
-            return ended, REFUSED_S
-        finally:
-            why = ended if ended is not None else STOPPED if self._is_wanted() else UNUSED
-            kernel.emit(c.FreeSlot(self.name, why), after=kernel.latest(self._stream, self._demand))
-        if lost is None:
-            return None
-        assert isinstance(lost.event, CameraWaiting | CameraFailed)
-        return ended, lost.event.delay_s
+            ended, delay_s = Reason("refused", str(refused)), REFUSED_S
+        except BaseException as error:
+            await self._let_go(error)
+            raise
+        kernel.emit(c.FreeSlot(self.name, ended), after=kernel.latest(self._stream))
+        return None if delay_s is None else (ended, delay_s)
 
-    async def _take_slot(self) -> None:
-        """Wait for the camera's place among its device's connections."""
+    def _why_now(self) -> Recorded | None:
+        """What an attempt follows from: who wants it, for a camera that rested; else what was said of it last."""
         kernel = self._tools.kernel
-        if self._settings.device is None:
-            return
+        known = kernel.state.cameras.get(self.name)
+        if known is None or known.phase is not CameraPhase.IDLE or known.reason == CHANGED:
+            return kernel.latest(self._stream)
+        if known.settings.mode is not Mode.ALWAYS:
+            came = kernel.latest(self._demand, of=e.PeerOpened | e.UseBegan)
+            if came is not None:
+                return came
+        return kernel.latest(SYSTEM, self._stream)
+
+    async def _take_slot(self, after: Recorded | None) -> Recorded | None:
+        """Wait for the camera's place among its device's connections; returns what the connection then follows from."""
+        kernel, device = self._tools.kernel, self._settings.device
+        if device is None:
+            return after
+        origin: Origin | None = None
         while True:
-            kernel.emit(c.TakeSlot(self.name), after=kernel.latest(SYSTEM, self._stream, self._demand))
+            told = kernel.emit(c.TakeSlot(self.name), after=after, origin=origin).last
             before = kernel.state
             slot = before.slots.get(self.name)
             if slot is None or slot.held:
-                return
+                return told or after
+            if told is not None:
+                origin = Origin(told.principal, told.correlation)  # whoever makes room, it is for the one who asked
             with trio.move_on_after(ASK_AGAIN_S):  # what a device has taught us is forgotten without an event
                 while _turns(kernel.state) == _turns(before):
                     await kernel.wait_change(kernel.state.seq)
+            room = e.SlotFreed | e.ConfigurationApplied | e.CameraQueued
+            after = kernel.latest(SYSTEM, device_stream(device), self._stream, of=room)
 
     async def _watched(self, connecting: Recorded) -> Reason:
         """Run the source once, with a watch beside it. Returns why the source ended, or that it stalled."""
@@ -201,7 +231,9 @@ class Camera:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             reason = await self._watch()
-            nursery.cancel_scope.cancel(reason=reason.text)
+            kernel = self._tools.kernel
+            since = kernel.latest(self._stream, of=e.CameraStalled | e.CameraConnecting)
+            nursery.cancel_scope.cancel(reason=kernel.because(reason, since))
         assert reason is not None
         return reason
 

@@ -17,10 +17,10 @@ import attrs
 import trio
 
 from supervisor.domain import commands as c
-from supervisor.domain.events import Recorded
+from supervisor.domain.events import ChildStopping, ChildUnkillable, Recorded
 from supervisor.domain.ids import CameraId, ChildId, child_stream
 from supervisor.domain.values import Fault, Reason
-from supervisor.kernel import Kernel
+from supervisor.kernel import Because, Kernel, why_cancelled
 from supervisor.redact import redact
 from supervisor.shield import bounded_shield
 from supervisor.supervision import describe_crash
@@ -85,6 +85,7 @@ async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: 
     child = ChildId(kernel.new_id())
     shown = tuple(redact(argument, spec.secrets) for argument in spec.arguments)
     mark = f"{kernel.node}/{kernel.run}/{spec.camera}/{child}"
+    because: Because | None = None
     intent = kernel.emit(
         c.PrepareChild(child=child, camera=spec.camera, purpose=spec.purpose, arguments=shown), after=after
     )
@@ -96,7 +97,9 @@ async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: 
         kernel.emit(c.ReportChildEnded(child, None, None, reason), after=intent.last)
         return reason
     except BaseException as error:  # cancelled, or a bug: in no case may the intent stay open
-        kernel.emit(c.ReportChildEnded(child, None, None, interruption(error)), after=intent.last)
+        because = await why_cancelled()
+        report = c.ReportChildEnded(child, None, None, interruption(error, because))
+        kernel.emit(report, after=_cause(child, because, kernel))
         raise
     kernel.emit(c.ReportChildStarted(child, process.pid, process.start_ticks), after=intent.last)
     tail = StderrTail(spec.secrets, partial(_report_flood, spec.camera, child, kernel))
@@ -124,44 +127,47 @@ async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: 
                     await tail.finished.wait()
             nursery.cancel_scope.cancel(reason="the child has nothing more to say")
     except BaseException as error:
-        enough = interruption(error)
+        because = await why_cancelled()
+        enough = interruption(error, because)
         raise
     finally:
         if enough is None and process.status is not None:
             enough = explain(Ending(process.status, tail.lines()))
         reason = enough or STAYED  # then the signal that ends it is ours, and explains nothing
-        await _end(process, child, reason, kernel)
+        await _end(process, child, reason, because, kernel)
         if process.status is None:
             tools.keep.start_soon(_bury, process, child, reason, tail, kernel, name=f"child/{child}")
         else:
-            _close(process, child, reason, tail, kernel)
+            _close(process, child, reason, tail, kernel, because)
     return reason
 
 
-def interruption(error: BaseException) -> Reason:
+def interruption(error: BaseException, because: Because | None) -> Reason:
     """Why an actor was interrupted: the reason of the cancellation, or the crash."""
     crash = error.split(trio.Cancelled)[1] if isinstance(error, BaseExceptionGroup) else error
     if crash is not None and not isinstance(crash, trio.Cancelled):
         return Reason("crashed", describe_crash(crash), Fault.CRASH)
+    if because is not None:
+        return because.reason
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     assert isinstance(error, trio.Cancelled)
     return Reason("cancelled", error.reason or "no longer needed", Fault.NONE)
 
 
-async def _end(process: Process, child: ChildId, reason: Reason, kernel: Kernel) -> None:
+async def _end(process: Process, child: ChildId, reason: Reason, because: Because | None, kernel: Kernel) -> None:
     """The ladder: SIGTERM, SIGKILL, and then it is unkillable. Takes twice `PATIENCE_S` at the most."""
-    stream = child_stream(child)
     with bounded_shield(2 * PATIENCE_S + 1):
         for step in LADDER:
             if process.status is not None:
                 return
-            kernel.emit(c.ReportChildSignalled(child, step.name, reason), after=kernel.latest(stream))
+            signalled = c.ReportChildSignalled(child, step.name, reason)
+            kernel.emit(signalled, after=_cause(child, because, kernel))
             process.signal_group(step)
             with trio.move_on_after(PATIENCE_S):
                 await process.wait()
         if process.status is None:
-            kernel.emit(c.ReportChildUnkillable(child), after=kernel.latest(stream))
+            kernel.emit(c.ReportChildUnkillable(child), after=_cause(child, because, kernel))
 
 
 async def _bury(process: Process, child: ChildId, reason: Reason, tail: StderrTail, kernel: Kernel) -> None:
@@ -173,7 +179,14 @@ async def _bury(process: Process, child: ChildId, reason: Reason, tail: StderrTa
         process.close()
 
 
-def _close(process: Process, child: ChildId, reason: Reason, tail: StderrTail, kernel: Kernel) -> None:
+def _close(
+    process: Process,
+    child: ChildId,
+    reason: Reason,
+    tail: StderrTail,
+    kernel: Kernel,
+    because: Because | None = None,
+) -> None:
     """Give the descriptors back and write the last line of a child that has been reaped."""
     process.close()
     assert process.status is not None, "only a child that has been reaped has ended"
@@ -181,7 +194,14 @@ def _close(process: Process, child: ChildId, reason: Reason, tail: StderrTail, k
     exit_code = process.status if ending.signal is None else None
     report = c.ReportChildEnded(child, exit_code, ending.signal, reason, ending.stderr_tail)
     kernel.emit(c.ClearAlert(_flood_alert(child)), after=kernel.latest(child_stream(child)))
-    kernel.emit(report, after=kernel.latest(child_stream(child)))
+    kernel.emit(report, after=_cause(child, because, kernel))
+
+
+def _cause(child: ChildId, because: Because | None, kernel: Kernel) -> Recorded | None:
+    """What the next step to the end of a child follows from: the step before, or who wanted it; else its own life."""
+    stream = child_stream(child)
+    step = kernel.latest(stream, of=ChildStopping | ChildUnkillable)
+    return step or (because and because.event) or kernel.latest(stream)
 
 
 def _report_flood(camera: CameraId, child: ChildId, kernel: Kernel) -> None:

@@ -168,6 +168,10 @@ class Hub:
         while self.picture is None:
             await self._tape.wait_beyond(self._tape.end)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
         """Nothing will come any more: the camera was removed, or is started anew with another hub."""
         self._closed = True

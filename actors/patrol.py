@@ -15,6 +15,7 @@ from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import STREAMING, CameraPhase
 from supervisor.domain.state import State
 from supervisor.domain.values import Mode, UseKind
+from supervisor.kernel import ACTOR
 
 from .camera import Camera
 from .pictures import Pictures
@@ -46,14 +47,16 @@ async def run_patrol(group: str, cameras: Mapping[CameraId, Camera], pictures: P
                 took = await _visit(cameras[name], pictures, tools)
                 (seen if took else missed).append(name)
         patrol = kernel.state.patrol
-        alert = f"patrol/{group}"
-        if missed:
-            kernel.emit(c.RaiseAlert(alert, f"the patrol of {group} gets no picture of {', '.join(missed)}"))
-        else:
-            kernel.emit(c.ClearAlert(alert))
         took_s, every_s = trio.current_time() - due, patrol.every_s
         skipped = int(took_s / every_s)
-        kernel.emit(c.ReportPatrol(group, len(seen), tuple(missed), round(took_s, 3), skipped))
+        report = c.ReportPatrol(group, len(seen), tuple(missed), round(took_s, 3), skipped)
+        ended = kernel.emit(report, origin=ACTOR).last
+        alert = f"patrol/{group}"
+        if missed:
+            text = f"the patrol of {group} gets no picture of {', '.join(missed)}"
+            kernel.emit(c.RaiseAlert(alert, text), after=ended)
+        else:
+            kernel.emit(c.ClearAlert(alert), after=ended)
         due += (skipped + 1) * every_s
         with trio.move_on_at(due):
             while kernel.state.patrol == patrol:

@@ -9,6 +9,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import PeerId, peer_stream
 from supervisor.domain.values import Fault, Reason
+from supervisor.kernel import Because, why_cancelled
 from supervisor.supervision import describe_crash
 
 from .hub import Hub
@@ -71,7 +72,8 @@ class Peer:
             reason = Reason("crashed", describe_crash(crash), Fault.CRASH)
         finally:
             self._incoming.close()
-            self._report(c.ReportPeerClosed(self.peer, reason))
+            because = await why_cancelled() if reason is ENDED else None
+            self._report(c.ReportPeerClosed(self.peer, reason), because)
         if self._answered is not None:
             raise Rejected(Refusal.UNAVAILABLE, f"the connection could not be made: {reason.text}", 1.0)
 
@@ -91,6 +93,6 @@ class Peer:
     def heard(self, seconds: float) -> None:
         self._report(c.ReportPeerHeard(self.peer, seconds))
 
-    def _report(self, command: c.Command) -> None:
+    def _report(self, command: c.Command, because: Because | None = None) -> None:
         kernel = self._tools.kernel
-        kernel.emit(command, after=kernel.latest(peer_stream(self.peer)))
+        kernel.emit(command, after=kernel.latest(peer_stream(self.peer), because=because))

@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager, suppress
 import trio
 
 from supervisor.domain import commands as c
+from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
-from supervisor.domain.ids import UseId
+from supervisor.domain.ids import SYSTEM, UseId, camera_stream, use_stream
 from supervisor.domain.lifecycle import STREAMING, CameraPhase
 from supervisor.domain.values import Fault, Mode, Reason, UseKind
 from supervisor.gateway import Jpeg
-from supervisor.kernel import Origin
+from supervisor.kernel import Origin, why_cancelled
 
 from .camera import Camera
 from .hub import Still
@@ -29,6 +30,7 @@ WAITING = 64
 FRESH_S = 10.0
 """A picture of a camera that rests is good for so long."""
 LOST = (CameraPhase.WAITING, CameraPhase.FAILED, CameraPhase.QUARANTINED)
+LOSSES = e.CameraWaiting | e.CameraFailed | e.CameraCrashed | e.CameraQuarantined | e.CameraRemoved
 
 DONE = Reason("done", "done with it", Fault.NONE)
 GONE = Reason("gone", "whoever asked has left, or has waited long enough", Fault.NONE)
@@ -105,12 +107,20 @@ class Pictures:
             yield
             return
         use, ended = UseId(kernel.new_id()), GONE
-        began = kernel.emit(c.BeginUse(use, camera.name, kind, client), origin=Origin(f"client:{client}")).last
+        origin = Origin(client if kind is UseKind.PATROL else f"client:{client}")
+        after = kernel.emit(c.BeginUse(use, camera.name, kind, client), origin=origin).last
         try:
             yield
             ended = DONE
+            if camera.hub.is_closed:
+                after = kernel.latest(SYSTEM, camera_stream(camera.name), of=e.CameraRemoved | e.RunStopping) or after
+        except BaseException as error:
+            after = kernel.latest(use_stream(use), because=await why_cancelled())
+            if isinstance(error, Rejected) and self._lost(camera) is not None:
+                after = kernel.latest(camera_stream(camera.name), of=LOSSES) or after
+            raise
         finally:
-            kernel.emit(c.EndUse(use, ended), after=began)
+            kernel.emit(c.EndUse(use, ended), after=after)
 
     async def _next_key(self, camera: Camera, patience_s: float) -> Still:
         """Wait for a key frame; raises `Rejected` as soon as the camera is known to give none for now."""

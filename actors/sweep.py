@@ -3,6 +3,7 @@
 Rules of this file:
 - A process is ours by the mark in its environment: node, run, camera and child. Another daemon's are left alone.
 - It is a stray when it is of an earlier run, or when the child it belongs to has ended: a grandchild that ran away.
+- A child that has ended is over: whatever bears its mark later is told under a fresh id.
 - Until a stray is gone its camera starts no other, and its device's connection counts as taken.
 """
 
@@ -12,10 +13,12 @@ from collections.abc import Callable, Collection
 import trio
 
 from supervisor.domain import commands as c
+from supervisor.domain import events as e
 from supervisor.domain.anomalies import anomalies
-from supervisor.domain.ids import CameraId, ChildId, child_stream
+from supervisor.domain.ids import SYSTEM, CameraId, ChildId, camera_stream, child_stream
 from supervisor.domain.lifecycle import ChildPhase
 from supervisor.domain.values import Fault, Reason
+from supervisor.kernel import ACTOR
 
 from .child import LADDER, PATIENCE_S
 from .process_table import Marked
@@ -59,31 +62,27 @@ class Sweep:
         found = await self._find()
         if found is None:
             return
+        gone = self._strays - found.keys()
         async with trio.open_nursery() as nursery:
             for child, processes in found.items():
                 known = (child in before or child in kernel.state.children) and child not in self._strays
                 if known and processes[0].run == kernel.run:
                     continue
-                if child not in kernel.state.children:
-                    first = processes[0]
-                    kernel.emit(
-                        c.ReportChildFound(child, first.camera, first.pid, first.start_ticks, first.arguments),
-                        origin=kernel.fault(),
-                    )
-                self._strays.add(child)
-                nursery.start_soon(self._end, child, processes)
-        for child in sorted(self._strays - found.keys()):
+                stray = child if child in kernel.state.children else self._report_found(processes[0])
+                self._strays.add(stray)
+                nursery.start_soon(self._end, stray, processes)
+        for child in sorted(gone):
             self._report_end(child)
 
     async def _end(self, child: ChildId, processes: list[Marked]) -> None:
         """The ladder, for every process of a stray child."""
-        kernel, stream = self._tools.kernel, child_stream(child)
+        kernel = self._tools.kernel
         if kernel.state.children[child].phase is ChildPhase.STARTING:
             first = processes[0]
-            kernel.emit(c.ReportChildStarted(child, first.pid, first.start_ticks), after=kernel.latest(stream))
+            self._report(child, c.ReportChildStarted(child, first.pid, first.start_ticks))
         for step in LADDER:
             if kernel.state.children[child].phase is not ChildPhase.UNKILLABLE:
-                kernel.emit(c.ReportChildSignalled(child, step.name, LEFT), after=kernel.latest(stream))
+                self._report(child, c.ReportChildSignalled(child, step.name, LEFT))
             for process in processes:
                 self._tools.processes.signal(process, step)
             with trio.move_on_after(PATIENCE_S):
@@ -92,21 +91,40 @@ class Sweep:
                 self._report_end(child)
                 return
         if kernel.state.children[child].phase is not ChildPhase.UNKILLABLE:
-            kernel.emit(c.ReportChildUnkillable(child), after=kernel.latest(stream))
+            self._report(child, c.ReportChildUnkillable(child))
+
+    def _report_found(self, process: Marked) -> ChildId:
+        kernel = self._tools.kernel
+        child = ChildId(kernel.new_id())
+        found = c.ReportChildFound(
+            child, process.camera, process.pid, process.start_ticks, process.arguments, process.child
+        )
+        kernel.emit(found, origin=kernel.fault())
+        return child
 
     def _report_end(self, child: ChildId) -> None:
-        kernel = self._tools.kernel
         self._strays.discard(child)
-        if child in kernel.state.children:
-            report = c.ReportChildEnded(child, None, None, LEFT)
-            kernel.emit(report, after=kernel.latest(child_stream(child)))
+        if child in self._tools.kernel.state.children:
+            self._report(child, c.ReportChildEnded(child, None, None, LEFT))
+
+    def _report(self, child: ChildId, command: c.Command) -> None:
+        """Say something of a stray; of a child of an earlier run, what we know in this one is that it has begun."""
+        kernel = self._tools.kernel
+        after = kernel.latest(child_stream(child)) or kernel.latest(SYSTEM, of=e.RunStarted)
+        kernel.emit(command, after=after, origin=ACTOR)
 
     async def _find(self) -> dict[ChildId, list[Marked]] | None:
-        """What carries our mark, by child; none when it could not be found out in time."""
+        """What carries our mark, by child; none when it could not be found out in time.
+
+        By the child's id in the journal, while it has not ended; else by that in the mark.
+        """
+        kernel = self._tools.kernel
         with trio.move_on_after(FIND_S):
             found: dict[ChildId, list[Marked]] = defaultdict(list)
-            for process in await self._tools.processes.find(self._tools.kernel.node):
-                found[process.child].append(process)
+            processes = await self._tools.processes.find(kernel.node)
+            known = {child.mark or child.child: child.child for child in kernel.state.children.values()}
+            for process in processes:
+                found[known.get(process.child, process.child)].append(process)
             return found
         return None
 
@@ -114,10 +132,12 @@ class Sweep:
         """What does not fit together is said once, and taken back when it does again."""
         kernel = self._tools.kernel
         wrong = anomalies(kernel.state, self._running(), self._strays)
-        for alert, text in wrong.items():
-            kernel.emit(c.RaiseAlert(alert, text))
+        commands: list[c.RaiseAlert | c.ClearAlert] = [c.RaiseAlert(alert, text) for alert, text in wrong.items()]
         for alert in sorted(kernel.state.alerts):
             kind, _, camera = alert.partition("/")
             gone = kind == "go2rtc" and camera not in kernel.state.cameras
             if gone or (kind == "children" and alert not in wrong):
-                kernel.emit(c.ClearAlert(alert))
+                commands.append(c.ClearAlert(alert))
+        for command in commands:
+            stream = camera_stream(CameraId(command.alert.partition("/")[2]))
+            kernel.emit(command, after=kernel.latest(stream) or kernel.latest(SYSTEM), origin=ACTOR)

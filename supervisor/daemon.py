@@ -22,7 +22,7 @@ from .config import Config, ConfigError
 from .domain import commands as c
 from .domain.describe import Severity, describe
 from .domain.errors import IllegalTransition
-from .domain.ids import ChildId, NodeId, RunId
+from .domain.ids import SYSTEM, ChildId, NodeId, RunId
 from .domain.state import State
 from .domain.values import Fault, Reason
 from .feed import Feed
@@ -144,7 +144,7 @@ async def _run(
             await kernel.submit(begin)
             configure = _configure(config, vault)
             vault.take(config.cameras)
-            await kernel.submit(configure)
+            await kernel.submit(configure, after=kernel.latest(SYSTEM))
             async with _open_sweep(kernel, actors), trio.open_nursery() as work:
                 stop = trio.Event()
                 work.start_soon(run_reconcile, kernel, actors, random.random, name="reconcile")
@@ -155,9 +155,9 @@ async def _run(
                 logger.info("stopping: %s", why.text)
                 work.cancel_scope.deadline = trio.current_time() + STOP_S
                 bookkeeping.start_soon(_cancel_at_second_signal, signals, work.cancel_scope)
-                kernel.emit(c.StopRun(why))
+                stopping = kernel.emit(c.StopRun(why)).last
                 stop.set()
-            kernel.emit(c.EndRun())
+            kernel.emit(c.EndRun(), after=stopping)
         finally:
             with bounded_shield(FLUSH_S):
                 await journal.wait_committed(kernel.state.seq)

@@ -9,6 +9,7 @@ Rules of this file:
 import secrets
 import time
 from collections.abc import Callable
+from types import UnionType
 
 import attrs
 import trio
@@ -16,10 +17,11 @@ import trio
 from .clock import Clock
 from .domain import commands as c
 from .domain.decide import decide
-from .domain.events import ChildEvent, Event, PeerClosed, PeerOpened, Recorded, UseEvent
+from .domain.events import ChildEvent, Event, EventsLost, PeerClosed, PeerOpened, Recorded, SlotEvent, UseEvent
 from .domain.evolve import evolve
-from .domain.ids import NodeId, RunId, camera_stream, demand_stream
+from .domain.ids import NodeId, RunId, camera_stream, demand_stream, device_stream
 from .domain.state import State
+from .domain.values import Reason
 from .journal.writer import Journal
 
 
@@ -29,6 +31,31 @@ class Origin:
 
     principal: str
     correlation: str | None = None
+
+
+ACTOR = Origin("actor")
+"""Of what an actor reports that is no fault."""
+
+
+class Because(str):
+    """What a scope is cancelled with: the words of a reason, and with them the reason and the event that wanted it."""
+
+    reason: Reason
+    event: Recorded | None
+    said_at: int
+    """Number of the last event before the cancellation: what is newer may follow from it."""
+
+
+async def why_cancelled() -> Because | None:
+    """What the task is being cancelled with; none when it is not, or when whoever cancels gave no event.
+
+    The exception at hand may tell of a cancellation further inside, that came first.
+    """
+    try:
+        await trio.lowlevel.checkpoint_if_cancelled()
+    except trio.Cancelled as cancelled:
+        return cancelled.reason if isinstance(cancelled.reason, Because) else None
+    return None
 
 
 @attrs.frozen
@@ -65,7 +92,7 @@ class Kernel:
         self._journal = journal
         self.new_id = ids
         """Makes an id that no other event of this journal has."""
-        self._latest: dict[str, Recorded] = {}
+        self._latest: dict[str, dict[type[Event], Recorded]] = {}
         self._changes = trio.lowlevel.ParkingLot()
 
     async def wait_change(self, seq: int) -> None:
@@ -83,19 +110,32 @@ class Kernel:
         """The origin of what an actor reports of a fault: a correlation of its own for everything that follows."""
         return Origin("actor", self.new_id())
 
-    def latest(self, *streams: str) -> Recorded | None:
-        """The newest event of this run in any of `streams`: the natural cause of what follows there.
+    def because(self, reason: Reason, event: Recorded | None) -> Because:
+        """What to cancel a scope with, so that whoever is ended by it can name `event`: see `why_cancelled`."""
+        because = Because(reason.text)
+        because.reason, because.event, because.said_at = reason, event, self.state.seq
+        return because
 
-        What happens to a child counts for its camera as well; who comes and goes, for the camera's `demand_stream`.
-        Streams that have ended are forgotten.
+    def latest(
+        self, *streams: str, of: type[Event] | UnionType = Event, because: Because | None = None
+    ) -> Recorded | None:
+        """The newest event of this run in any of `streams`, and of these kinds: the natural cause of what follows.
+
+        With `because`, the event that wanted the cancellation, until something has been said in the streams since.
+        What happens to a child counts for its camera as well; a place, for its device; who comes and goes, for the
+        camera's `demand_stream`. Streams that have ended are forgotten. A gap in the journal is no cause.
         """
-        found = [self._latest[stream] for stream in streams if stream in self._latest]
+        known = [recorded for stream in streams for recorded in self._latest.get(stream, {}).values()]
+        found = [recorded for recorded in known if isinstance(recorded.event, of)]
+        if because is not None and because.event is not None:
+            found = [because.event, *(recorded for recorded in found if recorded.seq > because.said_at)]
         return max(found, key=lambda recorded: recorded.seq, default=None)
 
     def emit(self, command: c.Command, *, after: Recorded | None = None, origin: Origin | None = None) -> Receipt:
         """Decide now, store soon: for facts whose loss in the last moment before a crash would hurt nobody.
 
-        `after` is the event that led to this command. Raises `Rejected`; then nothing has changed.
+        `after` is the event that led to this command: the cause of the first event, which is that of the others.
+        Raises `Rejected`; then nothing has changed.
         """
         now_ns = self.clock.wall_ns()
         events = decide(self.state, command, now_ns)
@@ -105,8 +145,7 @@ class Kernel:
         recorded = []
         for event in events:
             recorded.append(self._record(event, now_ns, cause, correlation, principal))
-            if cause is None:
-                cause = recorded[0].seq
+            cause = recorded[0].seq
         return Receipt(tuple(recorded), durable=False)
 
     async def submit(
@@ -138,13 +177,19 @@ class Kernel:
             principal=principal,
         )
         self.state = evolve(self.state, recorded)
-        self._latest[recorded.stream] = recorded
+        if not isinstance(event, EventsLost):
+            self._remember(event.stream, recorded)
         if recorded.stream not in self.state.versions:
             del self._latest[recorded.stream]
         if isinstance(event, ChildEvent):
-            self._latest[camera_stream(event.camera)] = recorded
+            self._remember(camera_stream(event.camera), recorded)
+        if isinstance(event, SlotEvent):
+            self._remember(device_stream(event.device), recorded)
         if isinstance(event, PeerOpened | PeerClosed | UseEvent):
-            self._latest[demand_stream(event.camera)] = recorded
+            self._remember(demand_stream(event.camera), recorded)
         self._journal.append_nowait(recorded, self.state)
         self._changes.unpark_all()
         return recorded
+
+    def _remember(self, stream: str, recorded: Recorded) -> None:
+        self._latest.setdefault(stream, {})[type(recorded.event)] = recorded

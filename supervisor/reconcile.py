@@ -7,13 +7,16 @@ from typing import Protocol
 import trio
 
 from .domain import commands as c
-from .domain.events import CameraCrashed, CameraQuarantined
-from .domain.ids import CameraId, PeerId, camera_stream
+from .domain.events import CameraCrashed, CameraQuarantined, CameraRemoved, ConfigurationApplied, RunStopping
+from .domain.ids import SYSTEM, CameraId, PeerId, camera_stream
 from .domain.plan import plan
 from .domain.restart import QUARANTINE_BASE_S
-from .domain.values import CameraSettings, Reason
-from .kernel import Kernel
+from .domain.values import CameraSettings, Fault, Reason
+from .kernel import Because, Kernel
 from .supervision import run_supervised
+
+REMOVED = Reason("removed", "it is no longer in the configuration", Fault.NONE)
+STOPPED = Reason("stopped", "banken stops", Fault.NONE)
 
 
 class Crew(Protocol):
@@ -66,6 +69,7 @@ async def run_reconcile(kernel: Kernel, crew: Crew, jitter: Callable[[], float])
                 name = f"patrol/{group}"
                 await run_supervised(name, partial(crew.run_patrol, group), partial(wait_after_crash_of, kernel, name))
         finally:
+            kernel.emit(c.ClearAlert(f"patrol/{group}"), after=kernel.latest(SYSTEM))
             del patrols[group]
             kernel.wake()
 
@@ -74,7 +78,7 @@ async def run_reconcile(kernel: Kernel, crew: Crew, jitter: Callable[[], float])
             state = kernel.state
             wanted = plan(state)
             for name in running.keys() - wanted.cameras.keys():
-                running[name].cancel(reason="no longer in the plan")
+                running[name].cancel(reason=_no_longer(kernel, camera_stream(name)))
             for name, settings in wanted.cameras.items():
                 if name in running:
                     crew.reconfigure(settings)
@@ -83,7 +87,7 @@ async def run_reconcile(kernel: Kernel, crew: Crew, jitter: Callable[[], float])
                     nursery.start_soon(run_camera, settings, name=f"camera/{name}")
                 crew.want(name, wanted.uses.get(name))
             for group in patrols.keys() - wanted.patrols:
-                patrols[group].cancel(reason="no longer in the plan")
+                patrols[group].cancel(reason=_no_longer(kernel, SYSTEM))
             for group in sorted(wanted.patrols - patrols.keys()):
                 patrols[group] = trio.CancelScope()
                 nursery.start_soon(run_patrol, group, name=f"patrol/{group}")
@@ -92,20 +96,30 @@ async def run_reconcile(kernel: Kernel, crew: Crew, jitter: Callable[[], float])
             await kernel.wait_change(state.seq)
 
 
+def _no_longer(kernel: Kernel, stream: str) -> Because:
+    """Why something is no longer in the plan; what else ends it than a stop stands in `stream`."""
+    stopping = kernel.latest(SYSTEM, of=RunStopping)
+    if stopping is not None:
+        return kernel.because(STOPPED, stopping)
+    return kernel.because(REMOVED, kernel.latest(stream, of=CameraRemoved | ConfigurationApplied))
+
+
 async def wait_after_crash_of(kernel: Kernel, name: str, error: str) -> None:
     """Wait before something that is no camera's is run anew after a crash; as long as that, it is an alert."""
     alert = f"crash/{name}"
-    kernel.emit(c.RaiseAlert(alert, f"{name} crashed and rests for {QUARANTINE_BASE_S:g} s: {error}"))
+    text = f"{name} crashed and rests for {QUARANTINE_BASE_S:g} s: {error}"
+    raised = kernel.emit(c.RaiseAlert(alert, text), origin=kernel.fault()).last
     try:
         await trio.sleep(QUARANTINE_BASE_S)
     finally:
-        kernel.emit(c.ClearAlert(alert))
+        kernel.emit(c.ClearAlert(alert), after=raised)
 
 
 async def wait_after_crash(kernel: Kernel, camera: CameraId, jitter: Callable[[], float], error: str) -> None:
     """Journal that something of `camera` crashed, and wait as the state then says."""
     command = c.ReportCrash(camera=camera, error=error, jitter=jitter())
-    recorded = kernel.emit(command, after=kernel.latest(camera_stream(camera)), origin=kernel.fault()).last
+    after = kernel.latest(camera_stream(camera)) or kernel.latest(SYSTEM)
+    recorded = kernel.emit(command, after=after, origin=kernel.fault()).last
     if recorded is not None:
         assert isinstance(recorded.event, CameraCrashed | CameraQuarantined)
         await trio.sleep(recorded.event.delay_s)

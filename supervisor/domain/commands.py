@@ -173,13 +173,14 @@ class ReportChildStarted(Command):
 
 @attrs.frozen
 class ReportChildFound(Command):
-    """A process with our mark that no actor of ours knows."""
+    """A process that no actor of ours knows, with the mark of a child that has ended; `child` is a fresh id."""
 
     child: ChildId
     camera: CameraId
     pid: int
     start_ticks: int
     arguments: tuple[str, ...]
+    mark: str = ""
 
 
 @attrs.frozen

@@ -342,11 +342,16 @@ class ChildEnded(ChildEvent, frozen=True):
 
 
 class ChildFound(ChildEvent, frozen=True):
-    """A process with our mark that none of our actors knows: left by an earlier life, or run away from a child."""
+    """A process with our mark that none of our actors knows: left by an earlier life, or run away from a child.
+
+    The child whose mark it bears has ended; this is another life, with an id of its own.
+    """
 
     pid: int
     start_ticks: int
     arguments: tuple[str, ...]
+    mark: str = ""
+    """The child in its mark; empty in older journals, where `child` is that."""
 
 
 class ChildAbandoned(ChildEvent, frozen=True):
@@ -458,7 +463,7 @@ class Recorded(Value, frozen=True):
     correlation: str
     """Shared by everything that follows from one request or one fault."""
     principal: str
-    """Who asked: `system`, `actor`, or `client:ADDRESS`."""
+    """Who asked: `system`, `actor`, `patrol`, or `client:ADDRESS`."""
 
     @property
     def type(self) -> str:

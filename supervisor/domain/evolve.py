@@ -184,7 +184,7 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     e.ChildUnkillable: _child,
     e.ChildEnded: _child,
     e.ChildFound: lambda s, v, at: _child_born(
-        s, v, at, STRAY, ChildPhase.RUNNING, pid=v.pid, start_ticks=v.start_ticks
+        s, v, at, STRAY, ChildPhase.RUNNING, pid=v.pid, start_ticks=v.start_ticks, mark=v.mark
     ),
     e.ChildAbandoned: _child,
     e.PeerOpened: _peer_opened,

@@ -53,6 +53,8 @@ class Child(Value, frozen=True):
     started_ns: int
     pid: int | None = None
     start_ticks: int | None = None
+    mark: str = ""
+    """The child whose mark a stray bears; empty where that is its own id."""
 
 
 class Peer(Value, frozen=True):

@@ -10,7 +10,7 @@ from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
 from supervisor.domain.health import Verdict
-from supervisor.domain.ids import CameraId, DeviceId
+from supervisor.domain.ids import SYSTEM, CameraId, DeviceId
 from supervisor.domain.values import Mode, Patrol
 from supervisor.journal.writer import PENDING
 from supervisor.kernel import Origin
@@ -123,7 +123,8 @@ async def the_full_disk(chance: Chance) -> None:
         world.core.disk.broken = True
         decided = world.state.seq
         for _ in range(60):
-            world.core.kernel.emit(c.RaiseAlert(f"test/{world.state.seq}", "something to store"))
+            alert = c.RaiseAlert(f"test/{world.state.seq}", "something to store")
+            world.core.kernel.emit(alert, after=world.core.kernel.latest(SYSTEM))
             await trio.sleep(10)
             ages = [seen.last_frame_age_s for seen in world.registry.statistics().values()]
             assert all(age is not None and age < 2 for age in ages)

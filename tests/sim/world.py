@@ -63,6 +63,7 @@ class World:
     _alive: dict[CameraId, list[Child]] = attrs.field(factory=dict)
     _knocked: dict[CameraId, float] = attrs.field(factory=dict)
     watch: Watch = attrs.field(init=False)
+    stopping: Recorded | None = None
 
     def __attrs_post_init__(self) -> None:
         self.watch = Watch(self)
@@ -161,7 +162,7 @@ class World:
 
     async def stop(self, work: trio.Nursery, reconciled: trio.Event) -> None:
         """Stop as the daemon does."""
-        self.core.kernel.emit(c.StopRun(ASKED))
+        self.stopping = self.core.kernel.emit(c.StopRun(ASKED)).last
         with trio.move_on_after(STOP_S):
             await reconciled.wait()
         self.watch.require(reconciled.is_set(), f"not everything has ended {STOP_S:g} s after the stop")
@@ -185,7 +186,7 @@ class World:
         require(self.connections.opened == 0, f"{self.connections.opened} connections of viewers are open")
         tasks = [task.name for task in keep.child_tasks]
         require(not tasks, f"tasks that have not ended: {tasks}")
-        kernel.emit(c.EndRun())
+        kernel.emit(c.EndRun(), after=self.stopping)
         await self.core.journal.wait_committed(self.state.seq)
         rows = self.core.disk.rows
         require([row.seq for row in rows] == list(range(1, self.watch.seq + 1)), "events are missing on the disk")

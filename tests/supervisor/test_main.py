@@ -74,6 +74,15 @@ async def test_a_journal_in_use(tmp_path: Path, config: Path) -> None:
         refuses(f"in use by another daemon (pid {daemon.pid})", "run", config)
 
 
+async def test_a_life_leads_back_to_its_start_and_to_its_signal(tmp_path: Path) -> None:
+    async with open_daemon(tmp_path, {}) as daemon:
+        assert await daemon.end() == 0
+    rows = daemon.journal()
+    causes = {row.type: row.cause and rows[row.cause - 1].type for row in rows}
+    assert (causes["ConfigurationApplied"], causes["RunEnded"]) == ("RunStarted", "RunStopping")
+    assert (causes["RunStarted"], causes["RunStopping"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

@@ -31,7 +31,9 @@ def report_child_started(state: State, command: c.ReportChildStarted, now_ns: in
 def report_child_found(state: State, command: c.ReportChildFound, now_ns: int) -> Events:
     if command.child in state.children:
         return ()
-    found = e.ChildFound(command.child, command.camera, command.pid, command.start_ticks, command.arguments)
+    found = e.ChildFound(
+        command.child, command.camera, command.pid, command.start_ticks, command.arguments, command.mark
+    )
     return (found, *place_of_stray(state, command.camera))
 
 

@@ -5,7 +5,7 @@ from .. import events as e
 from ..errors import Refusal, Rejected
 from ..lifecycle import CameraPhase
 from ..state import State
-from ..values import Reason
+from ..values import Fault, Reason
 from .common import Events, elapsed_s
 
 
@@ -15,10 +15,12 @@ def start_run(state: State, command: c.StartRun, now_ns: int) -> Events:
         closing.append(
             e.RunAbandoned(
                 run=state.run,
-                reason=Reason("abandoned", "the daemon ended without a word: a crash, a kill or a power cut"),
+                reason=Reason(
+                    "abandoned", "the daemon ended without a word: a crash, a kill or a power cut", Fault.NONE
+                ),
             )
         )
-    left = Reason("abandoned", "left open by an earlier run of the daemon")
+    left = Reason("abandoned", "left open by an earlier run of the daemon", Fault.NONE)
     for name, child in sorted(state.children.items()):
         if name not in command.alive:
             closing.append(e.ChildAbandoned(child.child, child.camera, reason=left))
@@ -35,10 +37,9 @@ def start_run(state: State, command: c.StartRun, now_ns: int) -> Events:
     for camera, seen in sorted(state.cameras.items()):
         if seen.phase is not CameraPhase.IDLE:
             closing.append(e.CameraIdle(camera=camera, reason=left))
-    return (
-        *closing,
-        e.RunStarted(run=command.run, node=command.node, release=command.release, pid=command.pid),
-    )
+    started = e.RunStarted(run=command.run, node=command.node, release=command.release, pid=command.pid)
+    # All of this follows from the first.
+    return (*closing, started) if state.run is not None else (started, *closing)
 
 
 def stop_run(state: State, command: c.StopRun, now_ns: int) -> Events:
