@@ -22,10 +22,52 @@ from supervisor.journal.writer import Journal, Segments
 
 FOLD_EVERY = 1000
 FROM_OUTSIDE = (
-    e.RunStarted, e.RunStopping, e.RunEnded, e.ConfigurationApplied, e.AlertRaised, e.AlertCleared, e.PatrolEnded,
-    e.UseBegan, e.PeerOpened, e.PeerClosing, e.ChildFound,
+    e.RunStarted, e.RunStopping, e.ConfigurationApplied, e.EventsLost, e.PatrolEnded, e.UseBegan, e.PeerOpened,
+    e.PeerClosing, e.ChildFound,
 )  # fmt: skip
 """Inputs and timers: they may follow from nothing."""
+LOSSES = (e.CameraWaiting, e.CameraFailed, e.CameraCrashed, e.CameraQuarantined)
+WANTED = (e.CameraChanged, e.CameraRemoved, e.RunStopping, e.PeerClosed, e.UseEnded)
+"""What makes somebody want the end of what a camera runs."""
+CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
+    e.RunStopping: (),
+    e.RunEnded: (e.RunStopping,),
+    e.ConfigurationApplied: (e.RunStarted,),
+    e.CameraAdded: (e.ConfigurationApplied,),
+    e.CameraChanged: (e.ConfigurationApplied,),
+    e.CameraRemoved: (e.ConfigurationApplied,),
+    e.CameraConnecting: (
+        e.SlotTaken, e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.PeerOpened, e.UseBegan, *LOSSES,
+        e.CameraIdle, e.ChildEnded,
+    ),
+    e.CameraQueued: (
+        e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.PeerOpened, e.UseBegan, *LOSSES, e.CameraIdle,
+        e.SlotFreed, e.ChildEnded,
+    ),
+    e.CameraLive: (e.ChildStarted, e.CameraConnecting, e.CameraStalled, e.CameraLive, e.CameraChanged),
+    e.CameraWaiting: (
+        e.ChildEnded, e.ChildUnkillable, e.CameraConnecting, e.CameraStalled, e.CameraLive, e.CameraChanged,
+        e.DeviceFull,
+    ),
+    e.CameraIdle: (e.SlotFreed, e.ChildEnded, e.ChildUnkillable, *WANTED, *LOSSES),
+    e.SlotFreed: (e.ChildEnded, e.ChildUnkillable, e.CameraQueued, *WANTED, *LOSSES),
+    e.DeviceFull: (e.ChildEnded,),
+    e.UseEnded: (e.UseBegan, e.CameraRemoved, e.RunStopping, e.ConfigurationApplied, *LOSSES),
+    e.ChildStarting: (e.CameraConnecting,),
+    e.ChildStarted: (e.ChildStarting,),
+    e.ChildStopping: (e.ChildStarted, e.ChildStopping, e.ChildFound, e.CameraConnecting, e.CameraStalled, *WANTED),
+    e.ChildUnkillable: (e.ChildStopping,),
+    e.ChildEnded: (
+        e.ChildStarting, e.ChildStarted, e.ChildStopping, e.ChildUnkillable, e.CameraConnecting, e.CameraStalled,
+        *WANTED,
+    ),
+    e.PeerConnected: (e.PeerOpened,),
+    e.PeerClosed: (
+        e.PeerOpened, e.PeerConnected, e.PeerSilent, e.PeerHeard, e.PeerClosing, e.CameraRemoved, e.RunStopping,
+    ),
+}  # fmt: skip
+"""The kinds that may stand in the cause of an event of each kind, in a run that nothing was left to. A camera that is
+closed because nobody wants it, for one, never follows from who came, nor one that is opened from who left."""
 SLACK_S = 1e-6
 BEGINS_WITHIN_S = 60.0
 """What is only just beginning, a child or a viewer, has begun or ended after so long."""
@@ -81,6 +123,9 @@ class Watch:
     begun: dict[str, float] = attrs.field(factory=dict)
     """Streams of what is only just beginning, and since when."""
     versions: dict[str, int] = attrs.field(factory=dict)
+    kinds: list[type[e.Event]] = attrs.field(factory=list)
+    """Of all events, in order."""
+    queued: set[CameraId] = attrs.field(factory=set)
     starts: deque[float] = attrs.field(factory=lambda: deque(maxlen=STARTS_PER_S + 1))
     folded: State = attrs.field(factory=State)
     unfolded: list[e.Recorded] = attrs.field(factory=list)
@@ -99,6 +144,8 @@ class Watch:
             self.require(isinstance(event, FROM_OUTSIDE), f"event {row.seq}, {row.type}, names no cause")
         else:
             self.require(0 < row.cause < row.seq, f"event {row.seq} names event {row.cause} as its cause")
+            self.look_at_cause(row, self.kinds[row.cause - 1])
+        self.kinds.append(type(event))
         self.require(
             row.stream_version == self.versions.get(row.stream, 0) + 1,
             f"event {row.seq} is number {row.stream_version} of {row.stream}",
@@ -108,6 +155,18 @@ class Watch:
         look = _LOOKS.get(type(event))
         if look is not None:
             look(self, event, now_s)
+
+    def look_at_cause(self, row: e.Recorded, cause: type[e.Event]) -> None:
+        """That it is one of a kind that can lead to such an event."""
+        event, told = row.event, f"event {row.seq}, {row.type}, follows from {cause.__name__}, {row.cause}"
+        self.require(cause in CAUSES.get(type(event), (cause,)), told)
+        if isinstance(event, e.ChildStopping) and cause is e.ChildStarted:
+            by_itself = event.reason.fault is not Fault.NONE and event.reason.code != "stalled"
+            self.require(by_itself, f"{told}, though somebody wanted its end: {event.reason.text}")
+        if isinstance(event, e.SlotTaken) and event.camera in self.queued:
+            self.require(cause in (e.SlotFreed, e.ConfigurationApplied, e.CameraQueued), told)
+        if isinstance(event, e.CameraQueued | e.SlotTaken | e.SlotFreed):
+            (self.queued.add if isinstance(event, e.CameraQueued) else self.queued.discard)(event.camera)
 
     def look_at_clock(self, now_s: float) -> None:
         """That nothing is for ever about to begin."""
