@@ -4,7 +4,7 @@ from supervisor.config import Source
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Reason
-from supervisor.redact import redact
+from supervisor.redact import tell_secrets
 
 from ..ffmpeg import run_ffmpeg
 from ..hub import Hub
@@ -14,7 +14,7 @@ from ..tools import Tools
 def check(source: Source) -> str | None:
     if "-i" not in source.arguments:
         return 'ffmpeg needs a list of arguments with an input, like ["-i", "http://host/video"]; the output is ours'
-    if any(redact(argument, source.secrets) != argument for argument in source.arguments):
+    if tell_secrets(source.arguments, source.secrets):
         return (
             "a password among the arguments of ffmpeg, or a value from the environment, can be read by every user of "
             "this machine; rtsp:// addresses are handed over in secret"
