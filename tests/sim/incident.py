@@ -1,7 +1,7 @@
 """The morning of an incident, told again with banken in it: children that no signal reaches, and a box whose two
 connections they hold, so that nobody gets through to one of its cameras.
 
-03:10 the recorder's share hangs for `camera-12`: its child cannot be killed. 06:07 the same for the box `tapo-19`: first
+03:10 a share hangs for `camera-12`: its child cannot be killed. 06:07 the same for the box `tapo-19`: first
 `camera-19-door`, then `camera-19-yard` keep a connection each. 07:51 people want to see `camera-19`. 08:30 the share is
 back, and everything ends that should have ended.
 """

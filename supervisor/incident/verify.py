@@ -1,0 +1,192 @@
+"""Proves that a bundle is what was exported, and unpacks it. Blocking.
+
+Rules of this file:
+- A bundle may come from anybody. Its files are opened only after all of the zip was found to be as we write it, and its
+  journal only when its tables are ours.
+- What is unpacked stands complete under its name, or not at all.
+"""
+
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import attrs
+import msgspec
+
+from ..journal import check, manifest
+from ..journal.errors import JournalError
+from ..journal.files import SCHEMA, naming
+from ..journal.reader import Reader
+from .bundle import JOURNAL, SEALED, Bundle, Damaged, Manifest
+
+MAX_STATE = 64 * 1024**2
+"""Of one state, unpacked."""
+LEAST_TOLD = 16
+"""Digits of a digest that are enough to compare it."""
+
+
+@attrs.frozen
+class Proven:
+    """What was found to be unaltered."""
+
+    manifest: Manifest
+    digest: str
+    """Of the manifest, and so of everything."""
+    file_digest: str
+    hashes: int
+    """States that a fold of the events came to as well."""
+    seals: int
+    """Sealed segments whose ends the chain met."""
+    gaps: tuple[tuple[int, int], ...]
+
+
+def verify(path: Path, told: str | None = None, progress: Callable[[int, int], None] = lambda done, of: None) -> Proven:
+    """Look at every byte. `told` is the digest of the bundle, or of the file, as it was read out by whoever made it.
+
+    Raises `Damaged` with the place, `NoBundle`, and `OSError`.
+    """
+    with tempfile.TemporaryDirectory(prefix="banken-") as folder, _opened(path) as opened:
+        return _prove(opened, Path(folder), told, progress)
+
+
+def unpack(
+    path: Path, folder: Path, told: str | None = None, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Proven:
+    """Verify, and leave everything in `folder`, which must not be there yet. Raises what `verify` raises."""
+    parent = folder.absolute().parent
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.", suffix=".new", dir=parent) as draft,
+        _opened(path) as it,
+    ):
+        inside = Path(draft) / "unpacked"
+        inside.mkdir()
+        proven = _prove(it, inside, told, progress)
+        if folder.exists():
+            raise FileExistsError(17, "it is there already", str(folder))
+        inside.rename(folder)
+        return proven
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Bundle]:
+    opened = Bundle(path)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _prove(opened: Bundle, folder: Path, told: str | None, progress: Callable[[int, int], None]) -> Proven:
+    """Check the zip, unpack it into `folder`, and check the journal."""
+    opened.check()
+    file_digest = opened.file_digest()
+    if told is not None and not any(digest.startswith(told) for digest in (opened.fingerprint, file_digest)):
+        raise Damaged("its digest is not the one that was told: it is another bundle, or was made anew")
+    opened.unpack_to(folder)
+    described = opened.manifest
+    try:
+        for segment in sorted((folder / JOURNAL).iterdir()):
+            _refuse_foreign_tables(segment)
+            _refuse_huge_states(segment)
+        verified = check.verify(folder / JOURNAL, lambda seq: progress(seq - described.first + 1, described.events))
+        if verified.damages:
+            raise Damaged(f"{JOURNAL}: {verified.damages[0]}")
+        seals = _compare(folder, described, verified.events)
+    except (Damaged, OSError):
+        raise
+    except (JournalError, apsw.Error) as error:
+        raise Damaged(str(error).replace(f"{folder}/", "")) from None
+    except Exception as error:  # somebody made it so: there is no end to what can be wrong with it
+        raise Damaged(f"{JOURNAL}: it cannot be read: {type(error).__name__}: {error}") from None
+    return Proven(described, opened.fingerprint, file_digest, verified.hashes, seals, verified.gaps)
+
+
+def _refuse_foreign_tables(segment: Path) -> None:
+    """A database may do things when it is read: so it holds exactly the tables and views that a segment has."""
+    sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
+    ours = apsw.Connection(":memory:")
+    ours.execute(SCHEMA)
+    with naming(segment):
+        found = apsw.Connection(
+            f"{segment.absolute().as_uri()}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        )
+        try:
+            same = list(found.execute(sql)) == list(ours.execute(sql))
+        finally:
+            found.close()
+            ours.close()
+    if not same:
+        raise Damaged(f"{JOURNAL}/{segment.name}: it has other tables than a segment of a journal")
+
+
+def _refuse_huge_states(segment: Path) -> None:
+    """Small bytes may unpack to more than there is memory."""
+    with _reader(segment) as reader:
+        for part in reader.parts():
+            for (seq,) in part.rows("SELECT seq FROM checkpoint"):
+                unpacker = zlib.decompressobj()
+                try:
+                    unpacker.decompress(
+                        part.rows("SELECT state FROM checkpoint WHERE seq = ?", (seq,))[0][0], MAX_STATE
+                    )
+                except zlib.error as error:
+                    raise Damaged(
+                        f"{JOURNAL}/{segment.name}: the state of event {seq} cannot be read: {error}"
+                    ) from None
+                if not unpacker.eof:
+                    raise Damaged(f"{JOURNAL}/{segment.name}: the state of event {seq} is larger than any")
+
+
+def _compare(folder: Path, described: Manifest, events: int) -> int:
+    """Hold the journal against the manifest, and against the lines of the original that speak of it."""
+    seals = 0
+    with _reader(folder / JOURNAL) as reader:
+        first, last = reader.bounds()
+        parts = list(reader.parts())
+        ends = {part.path: part.rows("SELECT first, last, digest FROM batch ORDER BY first") for part in parts}
+        batches = [(first, last, digest.hex()) for part in parts for first, last, digest in ends[part.path]]
+        previous = parts[0].previous.hex()
+        found = (first, last, events, len(batches), previous, batches[-1][2] if batches else previous)
+        told = (
+            described.first,
+            described.last,
+            described.events,
+            described.batches,
+            described.previous,
+            described.digest,
+        )
+        if found != told:
+            raise Damaged("the manifest does not describe the journal beside it")
+    for line in _sealed(folder):
+        for _, end, digest in batches:
+            if end == line.last:
+                seals += 1
+                if digest != line.digest:
+                    raise Damaged(f"{SEALED}: {line.segment} was sealed with another end of the chain")
+    return seals
+
+
+def _sealed(folder: Path) -> list[manifest.Sealed]:
+    """The lines of the original's manifest, each of which follows from the one before."""
+    found: list[manifest.Sealed] = []
+    for number, raw in enumerate((folder / SEALED).read_bytes().splitlines(), 1):
+        try:
+            line = msgspec.json.decode(raw, type=manifest.Sealed)
+        except msgspec.MsgspecError as error:
+            raise Damaged(f"{SEALED}:{number}: it cannot be read: {error}") from None
+        if found and line.previous != manifest.digest_of(found[-1]):
+            raise Damaged(f"{SEALED}:{number}: this line does not follow the one before")
+        found.append(line)
+    return found
+
+
+@contextmanager
+def _reader(path: Path) -> Iterator[Reader]:
+    reader = Reader(path)
+    try:
+        yield reader
+    finally:
+        reader.close()

@@ -1,0 +1,181 @@
+"""A stretch of a journal as a journal of its own: the rows unchanged, with all that proves it. Blocking.
+
+Rules of this file:
+- Only whole batches are taken, so that the chain's digests stay what they were.
+- Before its first event stands the state that the journal had there. A new segment begins only where events were lost.
+- The same stretch gives the same bytes, with the same release of SQLite.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
+import attrs
+
+from . import codec, manifest
+from .errors import JournalError
+from .files import naming
+from .reader import PAGE, Part, Query, Reader
+from .segment import make_segment
+
+Batch = tuple[int, int, bytes]
+"""First, last, digest."""
+_INSERT = f"INSERT INTO event VALUES ({','.join('?' * 14)})"
+_WORDS = (3, 4, 7, 11)
+"""Columns of a row that hold a text that recurs."""
+
+
+@attrs.frozen
+class Stretch:
+    """Events `first` to `last`: whole batches, which hold those from `asked_first` to `asked_last`."""
+
+    first: int
+    last: int
+    asked_first: int
+    asked_last: int
+
+
+@attrs.frozen
+class Excerpt:
+    """What was copied."""
+
+    events: int
+    batches: int
+    previous: bytes
+    """The end of the chain before the first batch."""
+    digest: bytes
+    """The end of the chain after the last one."""
+
+
+def find_stretch(reader: Reader, since_ns: int, until_ns: int) -> Stretch | None:
+    """The whole batches that hold all events of this time, both ends inclusive; none if there are no events."""
+    query = Query(since_ns=since_ns, until_ns=until_ns)
+    begin, end = reader.page(query, 1), reader.page(query, 1, newest=True)
+    if not begin or not end:
+        return None
+    asked_first, asked_last = begin[0].seq, end[0].seq
+    found = [(first, last) for _, batches in _batches(reader, asked_first, asked_last) for first, last, _ in batches]
+    if not found or found[0][0] > asked_first or found[-1][1] < asked_last:
+        raise JournalError(f"{reader.path}: events {asked_first} to {asked_last} are not all in batches; verify it")
+    return Stretch(found[0][0], found[-1][1], asked_first, asked_last)
+
+
+def copy(
+    reader: Reader, stretch: Stretch, folder: Path, progress: Callable[[int], None] = lambda events: None
+) -> Excerpt:
+    """Write the stretch into `folder`, which is there and empty; `progress` hears how many events were copied.
+
+    Raises `JournalError` where the journal is not what was written, and `OSError`.
+    """
+    copying = _Copying(reader, folder, progress)
+    try:
+        for part, batches in _batches(reader, stretch.first, stretch.last):
+            copying.take(part, batches)
+    finally:
+        copying.close()
+    return Excerpt(copying.events, copying.batches, copying.previous, copying.digest)
+
+
+def sealed_lines(folder: Path, stretch: Stretch) -> list[manifest.Sealed]:
+    """The lines of the manifest of the journal in `folder` that speak of segments with events of the stretch."""
+    if folder.is_file():
+        return []
+    return [line for line in manifest.read(folder) if line.first <= stretch.last and line.last >= stretch.first]
+
+
+def _batches(reader: Reader, first: int, last: int) -> Iterator[tuple[Part, list[Batch]]]:
+    """For each segment its batches with any of these events."""
+    for part in reader.parts(first - 1, last + 1):
+        sql = "SELECT first, last, digest FROM batch WHERE last >= ? AND first <= ? ORDER BY first"
+        found: list[Any] = part.rows(sql, (first, last))
+        if found:
+            yield part, found
+
+
+class _Copying:
+    def __init__(self, reader: Reader, folder: Path, progress: Callable[[int], None]) -> None:
+        self._reader, self._folder, self._progress = reader, folder, progress
+        self._db: apsw.Connection | None = None
+        self._path = folder
+        self._words: dict[str, int] = {}
+        self._last = 0
+        self.events = self.batches = 0
+        self.previous = self.digest = b""
+
+    def take(self, part: Part, batches: Sequence[Batch]) -> None:
+        """Copy these batches of a segment."""
+        first, last = batches[0][0], batches[-1][1]
+        lost = first == part.first and part.after != first - 1
+        if self._db is None or lost:
+            self._begin(part, first, part.after if lost else first - 1)
+        elif first != self._last + 1:
+            raise JournalError(f"{part.path}: events {self._last + 1} to {first - 1} are missing")
+        assert self._db is not None
+        with naming(self._path), self._db:
+            for batch in batches:
+                self._copy_batch(self._db, part, *batch)
+            self._copy_states(self._db, part, first - 1, last)
+        self._last = last
+
+    def _begin(self, part: Part, first: int, after: int) -> None:
+        """A segment that begins with event `first`, which follows `after`."""
+        self.close()
+        before = part.rows("SELECT digest FROM batch WHERE first < ? ORDER BY first DESC LIMIT 1", (first,))
+        digest = before[0][0] if before else part.previous
+        (created_ns,) = part.rows("SELECT created_ns FROM segment")[0]
+        if self._path == self._folder:
+            self.previous = self.digest = digest
+        head = self._reader.state_at(first - 1)
+        try:
+            self._path = make_segment(self._folder, head, after, digest, created_ns)
+        except apsw.Error as error:
+            raise JournalError(f"{self._folder}: the journal cannot be copied: {error}") from None
+        with naming(self._path):
+            self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._db.pragma("journal_mode", "off")  # what is not finished is thrown away
+            self._db.pragma("synchronous", "off")
+        self._words = {}
+
+    def _copy_batch(self, db: apsw.Connection, part: Part, first: int, last: int, digest: bytes) -> None:
+        chained, after = self.digest, first - 1
+        rows: list[codec.Row] = []
+        while after < last and (page := part.select(Query(after, last + 1), PAGE, False)):
+            rows += page
+            after = page[-1][0]
+        chained = codec.chain(chained, rows)
+        if len(rows) != last - first + 1 or chained != digest:
+            raise JournalError(f"{part.path}: events {first} to {last} are not what was written: the chain breaks here")
+        db.executemany(_INSERT, [self._interned(db, row) for row in rows])
+        db.execute("INSERT INTO batch VALUES (?, ?, ?)", (first, last, digest))
+        self.digest = digest
+        self.events += len(rows)
+        self.batches += 1
+        self._progress(self.events)
+
+    def _copy_states(self, db: apsw.Connection, part: Part, first: int, last: int) -> None:
+        """The states and hashes that the daemon wrote, of which the first may be there already."""
+        between = (first, last)
+        head = dict(db.execute("SELECT seq, hash FROM state_hash WHERE seq = ?", (first,)))
+        hashes = part.rows("SELECT seq, hash FROM state_hash WHERE seq BETWEEN ? AND ?", between)
+        for seq, digest in hashes:
+            if head.get(seq, digest) != digest:
+                raise JournalError(f"{part.path}: the state of event {seq} is not the one that ran")
+        states = part.rows("SELECT seq, state FROM checkpoint WHERE seq BETWEEN ? AND ?", between)
+        db.executemany("INSERT OR IGNORE INTO state_hash VALUES (?, ?)", hashes)
+        db.executemany("INSERT OR IGNORE INTO checkpoint VALUES (?, ?)", states)
+
+    def _interned(self, db: apsw.Connection, row: codec.Row) -> list[object]:
+        stored: list[object] = list(row)
+        for column in _WORDS:
+            text = str(stored[column])
+            if text not in self._words:
+                self._words[text] = len(self._words) + 1
+                db.execute("INSERT INTO word VALUES (?, ?)", (self._words[text], text))
+            stored[column] = self._words[text]
+        return stored
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close(force=True)
+            self._db = None

@@ -1,0 +1,344 @@
+"""Bundles of incidents: a true stretch of the journal, of which not one byte can change unnoticed."""
+
+import random
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+
+from supervisor.domain import commands as c
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId, ChildId
+from supervisor.domain.state import State, state_hash
+from supervisor.domain.values import Fault, Reason
+from supervisor.incident import bundle
+from supervisor.incident.bundle import Damaged, NoBundle
+from supervisor.incident.export import Exported, Wanted, export
+from supervisor.incident.verify import unpack, verify
+from supervisor.journal import check, excerpt
+from supervisor.journal.errors import JournalError
+from supervisor.journal.reader import Query, Reader
+from supervisor.journal.store import Store
+from tests.kit.domain import GATE, TEMPORARY, YARD, child, live, running
+from tests.kit.journals import TINY, append_all, change, lively, read_all, states, write_journal
+
+NOW_NS = 1_900_000_000_000_000_000
+BATCH = 10
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_journal(tmp_path / "journal", lively(), batch=BATCH)
+
+
+@pytest.fixture
+def made(folder: Path, tmp_path: Path) -> Path:
+    """A bundle of events 21 to 60."""
+    rows = lively()
+    export(folder, Wanted(rows[24].wall_ns, rows[54].wall_ns), tmp_path / "made.zip", NOW_NS)
+    return tmp_path / "made.zip"
+
+
+def take(journal: Path, path: Path, since: Recorded, until: Recorded, camera: str | None = None) -> Exported:
+    wanted = Wanted(since.wall_ns, until.wall_ns, CameraId(camera) if camera else None, "a note")
+    return export(journal, wanted, path, NOW_NS)
+
+
+def text_of(path: Path, name: str) -> str:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name).decode()
+
+
+def test_the_stretch_is_whole_batches_and_every_row_is_what_it_was(folder: Path, tmp_path: Path) -> None:
+    """Numbers, bodies and checksums, and the state before each of them."""
+    rows = lively()
+    done = take(folder, tmp_path / "it.zip", rows[24], rows[54])
+    stretch = done.stretch
+    assert (stretch.first % BATCH, stretch.last % BATCH) == (1, 0)
+    assert stretch.first <= stretch.asked_first <= 25
+    assert stretch.last >= stretch.asked_last >= 55
+    unpack(tmp_path / "it.zip", tmp_path / "there")
+    assert read_all(tmp_path / "there" / "journal") == rows[stretch.first - 1 : stretch.last]
+    original, copied = Reader(folder), Reader(tmp_path / "there" / "journal")
+    query = Query(after=stretch.first - 1, before=stretch.last + 1)
+    (one,), (other,) = list(original.parts()), list(copied.parts())
+    assert other.select(query, 1000, False) == one.select(query, 1000, False)
+    after = states(rows)
+    for seq in range(stretch.first - 1, stretch.last + 1):
+        assert copied.state_at(seq) == after[seq]
+    original.close()
+    copied.close()
+
+
+def test_a_stretch_over_many_segments_is_one_with_their_seals(tmp_path: Path) -> None:
+    rows = lively()
+    folder = write_journal(tmp_path / "journal", rows, batch=BATCH, rotation=TINY)
+    done = take(folder, tmp_path / "it.zip", rows[24], rows[54])
+    proven = verify(tmp_path / "it.zip")
+    assert proven.seals == done.stretch.last // BATCH - done.stretch.first // BATCH
+    assert len(proven.manifest.journal_files) == 1
+    assert proven.hashes > proven.seals
+    assert not list(tmp_path.glob(".it*"))
+
+
+def test_lost_events_stay_lost_and_told(tmp_path: Path) -> None:
+    """A gap within the stretch begins a second segment, whose state is the one that the lost events led to."""
+    rows, after = lively(), states(lively())
+    store = Store(tmp_path / "journal")
+    append_all(store, rows[:40], BATCH)
+    store.skip(after[50])
+    store.append(rows[50:70], after[70])
+    store.close()
+    take(tmp_path / "journal", tmp_path / "it.zip", rows[30], rows[60])
+    proven = verify(tmp_path / "it.zip")
+    assert proven.gaps == ((41, 50),)
+    assert len(proven.manifest.journal_files) == 2
+
+
+def test_the_same_export_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    rows = lively()
+    for name in ("one.zip", "other.zip"):
+        take(folder, tmp_path / name, rows[24], rows[54])
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "other.zip").read_bytes()
+
+
+def test_it_is_a_zip_as_others_read_it(made: Path) -> None:
+    with zipfile.ZipFile(made) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist()[-1] == "manifest.json"
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def look_through(path: Path) -> None:
+    """Look at all bytes of the zip, but not at what they mean."""
+    opened = bundle.Bundle(path)
+    try:
+        opened.check()
+    finally:
+        opened.close()
+
+
+def test_every_flipped_bit_is_found(made: Path, tmp_path: Path) -> None:
+    """At the ends, where zip keeps its books, all of them; elsewhere a sample. Never another error, never silence."""
+    data = made.read_bytes()
+    chosen = random.Random(1)
+    places = {*range(64), *range(len(data) - 700, len(data)), *chosen.sample(range(len(data)), 300)}
+    broken = tmp_path / "broken.zip"
+    for place in sorted(places):
+        flipped = bytearray(data)
+        flipped[place] ^= 1 << chosen.randrange(8)
+        broken.write_bytes(flipped)
+        with pytest.raises(Damaged):
+            look_through(broken)
+
+
+@pytest.mark.parametrize("cut", [1, 22, 500])
+def test_what_was_cut_off_or_added_is_found(made: Path, cut: int) -> None:
+    data = made.read_bytes()
+    for changed in (data[:-cut], data + b"x" * cut, b"x" * cut + data):
+        made.write_bytes(changed)
+        with pytest.raises(Damaged):
+            verify(made)
+
+
+@pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 99])
+def test_what_is_no_bundle(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "it.zip"
+    path.write_bytes(data)
+    with pytest.raises(NoBundle):
+        verify(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("../../etc/passwd", "x")
+    with pytest.raises(NoBundle):
+        verify(path)
+
+
+def forge(made: Path, path: Path, **changed: bytes | Path) -> Path:
+    """A bundle that is well made, with other contents: what a forger would do."""
+    opened = bundle.Bundle(made)
+    contents: dict[str, bytes | Path] = {
+        entry.name: b"".join(opened._unpack(entry)) for entry in opened._entries if entry.name != bundle.MANIFEST
+    }
+    manifest = opened.manifest
+    opened.close()
+    names = {name.replace("/", "_").replace(".", "_").replace("-", "_"): name for name in contents}
+    contents |= {names.get(key, key): value for key, value in changed.items()}
+    bundle.write(path, contents, lambda body, files: msgspec.structs.replace(manifest, body=body, files=files))
+    return path
+
+
+def test_a_forged_bundle_has_another_digest(made: Path, tmp_path: Path) -> None:
+    digest = verify(made).digest
+    forged = forge(made, tmp_path / "forged.zip", report_html=b"<h1>all was well</h1>")
+    assert verify(forged).digest != digest
+    for told in (digest, digest[:16], verify(made).file_digest):
+        verify(made, told)
+        with pytest.raises(Damaged, match="not the one that was told"):
+            verify(forged, told)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE event SET body = replace(body, 'gate', 'gaze') WHERE seq = 31", "events 31 to 40: not what was wr"),
+        ("DELETE FROM event WHERE seq > 50", "the chain breaks here"),
+        ("UPDATE checkpoint SET state = zeroblob(9)", "the state of event 20 cannot be read"),
+        ("DELETE FROM segment", "it cannot be read"),
+        ("UPDATE event SET stream = CAST(x'ff22' AS TEXT) WHERE seq = 31", "it cannot be read|not what was written"),
+        ("UPDATE batch SET last = 1 << 62 WHERE first = 51", "the chain breaks here"),
+        ("CREATE TRIGGER more AFTER INSERT ON event BEGIN SELECT 1; END", "other tables than a segment"),
+        ("DELETE FROM batch WHERE first = 51; DELETE FROM event WHERE seq > 50", "does not describe the journal"),
+    ],
+)
+def test_a_forged_journal_is_found(made: Path, tmp_path: Path, statement: str, said: str) -> None:
+    """Even when all checksums of the zip are made anew."""
+    unpack(made, tmp_path / "there")
+    change(tmp_path / "there" / "journal", statement, 21)
+    segment = tmp_path / "there" / "journal" / "segment-0000000021.sqlite"
+    forged = forge(made, tmp_path / "forged.zip", journal_segment_0000000021_sqlite=segment)
+    with pytest.raises(Damaged, match=said):
+        verify(forged)
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/passwd", "journal/../../x", "more.txt", "journal/x.sqlite"])
+def test_names_that_we_do_not_write_are_refused(made: Path, tmp_path: Path, name: str) -> None:
+    forged = forge(made, tmp_path / "forged.zip", **{name: b"x"})
+    with pytest.raises(Damaged, match="is no file of a bundle"):
+        unpack(forged, tmp_path / "there")
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forged = forge(made, tmp_path / "forged.zip", stderr_txt=bytes(4 * 1024**2))
+    monkeypatch.setattr(bundle, "MAX_BYTES", 1024**2)
+    with pytest.raises(Damaged, match="the most that a bundle holds"):
+        unpack(forged, tmp_path / "there")
+
+
+def test_a_newer_bundle_is_refused(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "FORMAT", 0)
+    with pytest.raises(NoBundle, match="has format 1, written by a newer banken"):
+        verify(made)
+
+
+def test_importing_refuses_to_overwrite(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileExistsError):
+        unpack(made, tmp_path / "there")
+    assert not list((tmp_path / "there").iterdir())
+
+
+def test_an_empty_stretch_says_what_there_is(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"nothing happened between 1970-.*; the journal spans 2027-01-15T08:00:00"):
+        export(folder, Wanted(0, 10), tmp_path / "it.zip", NOW_NS)
+    with pytest.raises(JournalError, match="knows no camera 'nobody'"):
+        take(folder, tmp_path / "it.zip", lively()[0], lively()[9], "nobody")
+    assert [path.name for path in tmp_path.iterdir()] == ["journal"]
+
+
+def test_a_journal_that_is_not_what_was_written_is_not_passed_on(folder: Path, tmp_path: Path) -> None:
+    change(folder, "UPDATE event SET stream = 'nobody', crc = 0 WHERE seq = 33")
+    with pytest.raises(JournalError, match="events 31 to 40 are not what was written"):
+        take(folder, tmp_path / "it.zip", lively()[24], lively()[54])
+    assert [path.name for path in tmp_path.iterdir()] == ["journal"]
+
+
+def test_a_state_that_unpacks_to_too_much_is_refused(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.incident.verify.MAX_STATE", 100)
+    with pytest.raises(Damaged, match="the state of event 20 is larger than any"):
+        verify(made)
+
+
+class Elements(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+HOSTILE = """</title></style><script>alert(1)</script><img src=x onerror='alert(2)'>"' \x1b[31m\u202e&amp;"""
+
+
+def test_the_report_escapes_everything(tmp_path: Path) -> None:
+    """Names, reasons, last words and notes with markup in them are text and nothing else."""
+    camera, name = CameraId(HOSTILE), ChildId(HOSTILE)
+    reason = Reason("bad", HOSTILE, Fault.FATAL)
+    story = running(GATE, camera).given(c.ConnectCamera(camera), child(name, camera, HOSTILE))
+    story.given(c.ReportChildEnded(name, 1, None, reason, (HOSTILE, HOSTILE)))
+    story.after(3).given(c.ReportLoss(camera, reason, 0.3))
+    story.after(3).given(c.RaiseAlert(HOSTILE, HOSTILE))
+    rows = story.recorded
+    folder = write_journal(tmp_path / "journal", rows)
+    export(folder, Wanted(rows[0].wall_ns, rows[-1].wall_ns, note=HOSTILE), tmp_path / "it.zip", NOW_NS)
+    page = text_of(tmp_path / "it.zip", "report.html")
+    elements = Elements()
+    elements.feed(page)
+    assert {tag for tag, _ in elements.found} & {"script", "img", "link", "iframe", "object"} == set()
+    for _, attributes in elements.found:
+        assert not any(key.startswith("on") or key == "src" for key in attributes), attributes
+        assert (attributes.get("href") or "#").startswith("#")
+    assert page.count("<title>") == page.count("</title>")
+    assert "\x1b" not in page and "\u202e" not in page
+    assert "url(" not in page.replace("url(#gap)", "") and "@import" not in page
+    assert page.count("&lt;script&gt;") > 10
+    verify(tmp_path / "it.zip")
+
+
+def test_a_camera_is_what_the_report_is_about_and_the_journal_stays_whole(tmp_path: Path) -> None:
+    story = running(GATE, YARD)
+    for camera in (GATE, YARD):
+        name = ChildId(f"child-{camera}")
+        story.given(c.ConnectCamera(camera), child(name, camera))
+        story.given(c.ReportChildEnded(name, 1, None, TEMPORARY, (f"words of {camera}",)))
+        story.after(2).given(c.ReportLoss(camera, TEMPORARY, 0.3))
+    folder = write_journal(tmp_path / "journal", story.recorded)
+    path = tmp_path / "it.zip"
+    take(folder, path, story.recorded[0], story.recorded[-1], "yard")
+    assert verify(path).manifest.events == len(story.recorded)
+    assert "words of yard" in text_of(path, "stderr.txt")
+    assert "words of gate" not in text_of(path, "stderr.txt")
+    report = text_of(path, "report.html")
+    assert "yard lost: connection refused" in report
+    assert "gate lost: connection refused" not in report
+    health = msgspec.json.decode(text_of(path, "health.json"))
+    assert [part["part"] for part in health["end"]["parts"]] == ["camera/yard"]
+    assert (health["begin"]["verdict"], health["worst"]["verdict"]) == ("ok", "degraded")
+
+
+def test_figures_of_availability(tmp_path: Path) -> None:
+    """Live for 6 of 10 seconds, lost once, away for 4."""
+    story = live().after(6).given(c.ReportLoss(GATE, TEMPORARY, 4.0))
+    story.after(4).given(c.ConnectCamera(GATE))
+    folder = write_journal(tmp_path / "journal", story.recorded)
+    take(folder, tmp_path / "it.zip", story.recorded[0], story.recorded[-1])
+    report = text_of(tmp_path / "it.zip", "report.html")
+    row = report[report.index("<h2>Availability") :].partition("</tr></thead>")[2].partition("</tr>")[0]
+    assert "60.00 %" in row
+    assert row.endswith(
+        "<td class=number>6.0 s</td><td class=number>10 s</td><td class=number>1</td><td class=number>4.0 s</td>"
+    )
+
+
+def test_the_head_is_proven_by_the_hashes_of_the_daemon(folder: Path, tmp_path: Path) -> None:
+    """The state before the first event is in the journal, with its hash."""
+    rows = lively()
+    (tmp_path / "copy").mkdir()
+    reader = Reader(folder)
+    stretch = excerpt.find_stretch(reader, rows[24].wall_ns, rows[54].wall_ns)
+    assert stretch is not None
+    excerpt.copy(reader, stretch, tmp_path / "copy")
+    reader.close()
+    copied = Reader(tmp_path / "copy")
+    assert copied.state_hashes()[stretch.first - 1] == state_hash(states(rows)[stretch.first - 1])
+    assert copied.state_at(stretch.first - 1) != State()
+    copied.close()
+    assert not check.verify(tmp_path / "copy").damages
+    with apsw.Connection(str(next((tmp_path / "copy").iterdir()))) as db:
+        assert db.pragma("journal_mode") == "delete"
