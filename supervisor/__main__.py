@@ -20,6 +20,7 @@ from . import __version__
 from .cli.bench import bench
 from .cli.check import load_or_fail, report
 from .cli.events import events
+from .cli.incident import incident
 from .cli.words import fail
 from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
 from .journal.errors import JournalError
@@ -45,6 +46,7 @@ def main() -> None:
 main.add_command(events)
 main.add_command(bench)
 main.add_command(replay)
+main.add_command(incident)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")

@@ -1,0 +1,168 @@
+"""`banken incident`: a stretch of the journal in one file, for whoever can help; and back, with proof."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from ..domain.ids import CameraId
+from ..incident.bundle import JOURNAL, REPORT, Damaged, NoBundle, spoken
+from ..incident.export import MAX_NOTE, Wanted, export
+from ..incident.verify import LEAST_TOLD, Proven, unpack, verify
+from ..incident.words import printable
+from ..journal.errors import JournalError
+from .words import Moment, fail
+
+DAMAGED = 1
+Progress = Callable[[int, int], None]
+
+
+class Digest(click.ParamType[str]):
+    """A digest as it is read out: hex digits, in groups or not; its beginning is enough."""
+
+    name = "digest"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        digits = re.sub(r"[\s:.-]", "", str(value)).lower()
+        if not re.fullmatch(rf"[0-9a-f]{{{LEAST_TOLD},64}}", digits):
+            self.fail(f"a digest has {LEAST_TOLD} to 64 hex digits; groups of them may stand apart", param, ctx)
+        return digits
+
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+_DIGEST = click.option("--digest", type=Digest(), metavar="HEX", help="The digest that the maker told you.")
+
+
+@click.group()
+def incident() -> None:
+    """Send a stretch of the journal to somebody, and prove that it is what was written."""
+
+
+@incident.command("export")
+@click.argument("journal", type=click.Path(path_type=Path), envvar="BANKEN_JOURNAL", default="journal")
+@click.option(
+    "--from", "since", type=Moment(), required=True, metavar="TIME", help="ISO 8601, or 2h for two hours ago."
+)
+@click.option("--to", "until", type=Moment(), required=True, metavar="TIME", help="The same; both ends are in it.")
+@click.option("--camera", metavar="NAME", help="What report, health and last words are about; the journal stays whole.")
+@click.option("--note", default="", metavar="TEXT", help="Goes into the bundle and on top of the report.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The zip to make.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+def export_command(
+    journal: Path, since: int, until: int, camera: str | None, note: str, output: Path, force: bool
+) -> None:
+    """Write all that happened between two times into one file: journal, health, last words, and a report to read.
+
+    JOURNAL is the journal's folder: ./journal, or $BANKEN_JOURNAL; a daemon may be writing to it.
+    """
+    if since > until:
+        fail("--from must not be after --to")
+    if len(note) > MAX_NOTE:
+        fail(f"--note takes {MAX_NOTE} letters at most, not {len(note)}")
+    if output.is_dir():
+        fail(f"{output} is a folder; name the file to make, like {output / 'incident.zip'}")
+    _require_folder(output.parent)
+    if output.exists() and not force:
+        fail(f"{output} is there already; --force replaces it")
+    wanted = Wanted(since, until, CameraId(camera) if camera else None, note.encode(errors="replace").decode())
+    with _trouble(output), _progress("Exporting") as progress:
+        done = export(journal, wanted, output, time.time_ns(), progress)
+    stretch = done.stretch
+    click.echo(f"{output}: events {stretch.first} to {stretch.last} ({done.events}), {_size(done.bytes)}")
+    click.echo(f"digest: {spoken(done.digest)}")
+
+
+@incident.command("import")
+@_FILE
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FOLDER", help="[default: FILE without .zip]")
+@_DIGEST
+def import_command(file: Path, output: Path | None, digest: str | None) -> None:
+    """Verify a bundle and unpack it into a folder of its own, to look into with the other commands."""
+    folder = output or Path(file.stem)
+    if folder.exists():
+        fail(f"{folder} is there already; -o names another folder")
+    _require_folder(folder.parent)
+    with _trouble(file), _progress("Verifying") as progress:
+        proven = unpack(file, folder, digest, progress)
+    _tell(file, proven)
+    click.echo("Now look into it:")
+    click.echo(f"  {folder / REPORT}  (in a browser)")
+    click.echo(f"  banken replay {folder / JOURNAL}")
+    click.echo(f"  banken why {folder / JOURNAL} {proven.manifest.last}")
+
+
+@incident.command("verify")
+@_FILE
+@_DIGEST
+def verify_command(file: Path, digest: str | None) -> None:
+    """Prove that a bundle is what was exported. Exit 0: it is; exit 1: it is not, and where; exit 2: it is none."""
+    with _trouble(file), _progress("Verifying") as progress:
+        proven = verify(file, digest, progress)
+    _tell(file, proven)
+
+
+def _require_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        fail(f"there is no folder {str(folder)!r}")
+
+
+def _tell(file: Path, proven: Proven) -> None:
+    said = proven.manifest
+    span = f"{printable(said.since)} to {printable(said.until)}"
+    click.echo(f"{file}: unaltered; {said.events} events ({said.first} to {said.last}), {span}")
+    click.echo(f"  chain: {said.batches} batches, {proven.hashes} states, {proven.seals} sealed segments met")
+    for first, last in proven.gaps:
+        click.echo(f"  events {first} to {last} were never stored, as the journal itself says")
+    click.echo(
+        f"  made {printable(said.exported)} by banken {printable(said.banken)}, node {printable(said.node or '?')}"
+    )
+    if said.camera:
+        click.echo(f"  about: {printable(said.camera)}")
+    if said.note:
+        click.echo(f"  note: {printable(said.note)}")
+    click.echo(f"digest: {spoken(proven.digest)}")
+
+
+@contextmanager
+def _trouble(file: Path) -> Iterator[None]:
+    """What goes wrong in the block, as one line and the exit code that it has."""
+    try:
+        yield
+    except Damaged as damage:
+        _damaged(f"{file}: {printable(str(damage))}")
+    except NoBundle as error:
+        fail(f"{file}: {printable(str(error))}")
+    except JournalError as error:
+        fail(printable(str(error)))
+    except OSError as error:
+        fail(f"{file}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _damaged(line: str) -> NoReturn:
+    click.echo(f"banken: {line}", err=True)
+    sys.exit(DAMAGED)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Progress]:
+    """A bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    with click.progressbar(length=1000, label=label, file=sys.stderr, show_eta=False) as bar:
+
+        def tell(done: int, of: int) -> None:
+            bar.update(max(0, min(1000, done * 1000 // max(1, of)) - bar.pos))
+
+        yield tell
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024:.0f} kB" if count < 1024**2 else f"{count / 1024**2:.1f} MB"
