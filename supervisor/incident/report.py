@@ -212,7 +212,7 @@ STYLE = """
   --waiting: #c9940c; --failed: #c23a26; --quarantined: #8450b8; --idle: #98a2a4; --child: #b9b2a0; --peer: #7ea3d6;
   --error: #ab2c1b; --warning: #8a5b00; --ok: #1e6b43;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --ground: #0f1314; --raised: #171d1f; --line: #273033; --strong: #3f4c50; --ink: #e9ebe6; --soft: #9faaac;
     --accent: #5fc4bd; --live: #57a878; --queued: #6f9fe0; --connecting: #3fa8a1; --stalled: #d9a877;
@@ -292,7 +292,7 @@ pre {
 .moments ul { margin: 0; padding: 0; list-style: none; }
 .moments li { padding: .2rem 0; }
 @media print {
-  :root { --ground: #fff; --raised: #fff; }
+  :root { color-scheme: light; --ground: #fff; --raised: #fff; }
   body { max-width: none; padding: 0; font-size: 9pt; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   h2, h3 { break-after: avoid; } article, tr, .timeline { break-inside: avoid; } thead { display: table-header-group; }

@@ -17,13 +17,10 @@ from . import codec, manifest
 from .errors import JournalError
 from .files import naming
 from .reader import PAGE, Part, Query, Reader
-from .segment import make_segment
+from .segment import Rows, make_segment
 
 Batch = tuple[int, int, bytes]
 """First, last, digest."""
-_INSERT = f"INSERT INTO event VALUES ({','.join('?' * 14)})"
-_WORDS = (3, 4, 7, 11)
-"""Columns of a row that hold a text that recurs."""
 
 
 @attrs.frozen
@@ -98,7 +95,6 @@ class _Copying:
         self._reader, self._folder, self._progress = reader, folder, progress
         self._db: apsw.Connection | None = None
         self._path = folder
-        self._words: dict[str, int] = {}
         self._last = 0
         self.events = self.batches = 0
         self.previous = self.digest = b""
@@ -135,7 +131,7 @@ class _Copying:
             self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._db.pragma("journal_mode", "off")  # what is not finished is thrown away
             self._db.pragma("synchronous", "off")
-        self._words = {}
+            self._rows = Rows(self._db)
 
     def _copy_batch(self, db: apsw.Connection, part: Part, first: int, last: int, digest: bytes) -> None:
         chained, after = self.digest, first - 1
@@ -146,7 +142,7 @@ class _Copying:
         chained = codec.chain(chained, rows)
         if len(rows) != last - first + 1 or chained != digest:
             raise JournalError(f"{part.path}: events {first} to {last} are not what was written: the chain breaks here")
-        db.executemany(_INSERT, [self._interned(db, row) for row in rows])
+        self._rows.insert(rows)
         db.execute("INSERT INTO batch VALUES (?, ?, ?)", (first, last, digest))
         self.digest = digest
         self.events += len(rows)
@@ -164,16 +160,6 @@ class _Copying:
         states = part.rows("SELECT seq, state FROM checkpoint WHERE seq BETWEEN ? AND ?", between)
         db.executemany("INSERT OR IGNORE INTO state_hash VALUES (?, ?)", hashes)
         db.executemany("INSERT OR IGNORE INTO checkpoint VALUES (?, ?)", states)
-
-    def _interned(self, db: apsw.Connection, row: codec.Row) -> list[object]:
-        stored: list[object] = list(row)
-        for column in _WORDS:
-            text = str(stored[column])
-            if text not in self._words:
-                self._words[text] = len(self._words) + 1
-                db.execute("INSERT INTO word VALUES (?, ?)", (self._words[text], text))
-            stored[column] = self._words[text]
-        return stored
 
     def close(self) -> None:
         if self._db is not None:

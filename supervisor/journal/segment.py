@@ -7,7 +7,7 @@ Rules of this file:
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,7 +27,6 @@ CHECKPOINT_EVERY = 5000
 SYNCHRONOUS = "full"
 """A commit is on the disk when it returns; `normal` would leave that to the operating system."""
 CHUNK = 1024 * 1024
-_INSERT = f"INSERT INTO event VALUES ({','.join('?' * 14)})"
 
 
 def make_segment(folder: Path, head: State, after: int, digest: bytes, now_ns: int) -> Path:
@@ -51,6 +50,37 @@ def make_segment(folder: Path, head: State, after: int, digest: bytes, now_ns: i
     draft.replace(path)
     sync_folder(folder)
     return path
+
+
+class Rows:
+    """Puts rows into a segment, with numbers for the texts that recur. Of no use after an error."""
+
+    _INSERT = f"INSERT INTO event VALUES ({','.join('?' * 14)})"
+
+    def __init__(self, db: apsw.Connection) -> None:
+        self._db = db
+        self._words: dict[str, int] = dict(db.execute("SELECT text, id FROM word"))
+
+    def insert(self, rows: Iterable[codec.Row]) -> None:
+        self._db.executemany(self._INSERT, map(self._stored, rows))
+
+    def _stored(self, row: codec.Row) -> tuple[object, ...]:
+        (
+            seq, wall_ns, mono_ns, node, run, stream, stream_version, kind, version, cause, correlation, principal,
+            body, crc,
+        ) = row  # fmt: skip
+        word = self._word
+        return (
+            seq, wall_ns, mono_ns, word(node), word(run), stream, stream_version, word(kind), version, cause,
+            shorten(correlation), word(principal), body, crc,
+        )  # fmt: skip
+
+    def _word(self, text: str) -> int:
+        number = self._words.get(text)
+        if number is None:
+            number = self._words[text] = len(self._words) + 1
+            self._db.execute("INSERT INTO word VALUES (?, ?)", (number, text))
+        return number
 
 
 class SegmentWriter:
@@ -79,7 +109,7 @@ class SegmentWriter:
             last = self._db.execute("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1").fetchone()
             stored = self._db.execute("SELECT max(seq) FROM event").get
             self.created_ns: int = created_ns
-            self._words: dict[str, int] = dict(self._db.execute("SELECT text, id FROM word"))
+            self._rows = Rows(self._db)
             self._hashed: int = self._db.execute("SELECT max(seq) FROM state_hash").get
             self._checkpointed: int = self._db.execute("SELECT max(seq) FROM checkpoint").get
             self._page_size = self._db.pragma("page_size")
@@ -101,7 +131,7 @@ class SegmentWriter:
         rows = [codec.encode(recorded) for recorded in batch]
         last_seq, digest = batch[-1].seq, codec.chain(self.digest, rows)
         with self._db:
-            self._db.executemany(_INSERT, map(self._interned, rows))
+            self._rows.insert(rows)
             self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (batch[0].seq, last_seq, digest))
             if last_seq - self._hashed >= HASH_EVERY:
                 self._db.execute("INSERT INTO state_hash VALUES (?, ?)", (last_seq, state_hash(state)))
@@ -110,25 +140,6 @@ class SegmentWriter:
                 self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (last_seq, checkpoint.pack(state)))
                 self._checkpointed = last_seq
         self.last_seq, self.digest = last_seq, digest
-
-    def _interned(self, row: codec.Row) -> tuple[object, ...]:
-        (
-            seq, wall_ns, mono_ns, node, run, stream, stream_version, kind, version, cause, correlation, principal,
-            body, crc,
-        ) = row  # fmt: skip
-        word = self._word
-        return (
-            seq, wall_ns, mono_ns, word(node), word(run), stream, stream_version, word(kind), version, cause,
-            shorten(correlation), word(principal), body, crc,
-        )  # fmt: skip
-
-    def _word(self, text: str) -> int:
-        """The number of a text that recurs. One that a rolled back batch has made is not used again."""
-        number = self._words.get(text)
-        if number is None:
-            number = self._words[text] = len(self._words) + 1
-            self._db.execute("INSERT INTO word VALUES (?, ?)", (number, text))
-        return number
 
     def sync_again(self) -> None:
         """Copy what is in the WAL to the main file. A sync that failed may have lost it, though it still reads well.
