@@ -35,7 +35,7 @@ class Life(RuleBasedStateMachine):
     def ask(self, command: c.Command) -> None:
         try:
             events = self.story.when(command)
-            self.freed += [event for event in events if isinstance(event, e.SlotFreed)]
+            self.freed += [event for event in events if isinstance(event, e.SlotFreed) and event.held]
         except Rejected:
             return
 
