@@ -93,7 +93,7 @@ def import_command(file: Path, output: Path | None, digest: str | None) -> None:
     click.echo("Now look into it:")
     click.echo(f"  {folder / REPORT}  (in a browser)")
     click.echo(f"  banken replay {folder / JOURNAL}")
-    click.echo(f"  banken why {folder / JOURNAL} {proven.manifest.last}")
+    click.echo(f"  banken why {proven.manifest.last} {folder / JOURNAL}")
 
 
 @incident.command("verify")
