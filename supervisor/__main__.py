@@ -21,6 +21,10 @@ from .cli.bench import bench
 from .cli.check import load_or_fail, report
 from .cli.events import events
 from .cli.incident import incident
+from .cli.keeping import pin, pins, unpin, verify
+from .cli.states import bisect, diff, state
+from .cli.timeline import stats, timeline
+from .cli.why import trace, why
 from .cli.words import fail
 from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
 from .journal.errors import JournalError
@@ -43,10 +47,9 @@ def main() -> None:
     """banken (番犬, watchdog) keeps cameras watchable day and night, and remembers what happened and why."""
 
 
-main.add_command(events)
-main.add_command(bench)
-main.add_command(replay)
-main.add_command(incident)
+JOURNAL_COMMANDS = (events, why, trace, timeline, stats, state, diff, bisect, verify, pin, unpin, pins)
+for command in (*JOURNAL_COMMANDS, incident, replay, bench):
+    main.add_command(command)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")

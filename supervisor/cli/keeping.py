@@ -1,0 +1,106 @@
+"""`banken verify`, `pin`, `unpin` and `pins`: whether a journal is whole, and what of it must stay."""
+
+import sys
+import time
+from pathlib import Path
+
+import attrs
+import click
+
+from ..journal.check import verify as check
+from ..journal.files import list_segments
+from ..journal.reader import Reader
+from ..journal.retention import Pin, read_pins, write_pins
+from .opening import JOURNAL, JSON, between, open_reader, quietly, say_json, stretch_of
+from .words import At, clean, did_you_mean, fail, local
+
+DAMAGED = 1
+
+
+@click.command()
+@JOURNAL
+@JSON
+def verify(journal: Path, as_json: bool) -> None:
+    """Read everything, and compare it with all that was written to prove it. Exit 1: something is damaged."""
+    with quietly():
+
+        def progress(seq: int) -> None:
+            if sys.stderr.isatty():
+                click.echo(f"\rverified up to event {seq}\x1b[K\r", nl=False, err=True)
+
+        found = check(journal, progress)
+        if as_json:
+            say_json(attrs.asdict(found))
+        else:
+            for first, last in found.gaps:
+                click.echo(f"gap: events {first} to {last} were never stored, as the journal itself says")
+            for damage in found.damages:
+                click.echo(f"damaged: {clean(str(damage))}")
+            if found.damages:
+                click.echo(f"{_readable(journal)} events can still be read: --salvage leaves out the rest")
+            else:
+                click.echo(f"whole: {found.events} events in {found.segments} segments, {found.hashes} states compared")
+    if found.damages:
+        sys.exit(DAMAGED)
+
+
+def _readable(journal: Path) -> int:
+    reader = Reader(journal, salvage=lambda damage: None)
+    try:
+        return sum(1 for _ in reader.events())
+    finally:
+        reader.close()
+
+
+@click.command()
+@click.argument("name")
+@JOURNAL
+@between
+@click.option("--note", default="", help="Why it is kept.")
+def pin(name: str, journal: Path, since: At | None, until: At | None, note: str) -> None:
+    """Keep a stretch of the journal, and what is younger, from being removed as old."""
+    with open_reader(journal) as reader:
+        _require_folder(journal)
+        part = stretch_of(reader, since, until)
+        pins = read_pins(journal)
+        if name in pins:
+            fail(f"there is a pin {name!r} already, of events {pins[name].first} to {pins[name].last}; unpin it first")
+        write_pins(journal, {**pins, name: Pin(part.first, part.last, note, time.time_ns())})
+        click.echo(f"{name}: events {part.first} to {part.last} are kept")
+
+
+@click.command()
+@click.argument("name")
+@JOURNAL
+def unpin(name: str, journal: Path) -> None:
+    """Let a stretch go that was pinned."""
+    with quietly():
+        _require_folder(journal)
+        pins = read_pins(journal)
+        if name not in pins:
+            fail(f"there is no pin {name!r}{did_you_mean(name, pins)}; pins: {', '.join(pins) or 'none'}")
+        write_pins(journal, {other: pinned for other, pinned in pins.items() if other != name})
+        click.echo(f"{name}: no longer kept")
+
+
+@click.command()
+@JOURNAL
+@JSON
+def pins(journal: Path, as_json: bool) -> None:
+    """List what is pinned."""
+    with quietly():
+        _require_folder(journal)
+        found = read_pins(journal)
+        if as_json:
+            say_json(found)
+            return
+        for name, pinned in found.items():
+            line = f"{name}: events {pinned.first} to {pinned.last}, pinned {local(pinned.made_ns)}"
+            click.echo(f"{line}  {clean(pinned.note)}".rstrip())
+
+
+def _require_folder(journal: Path) -> None:
+    if journal.is_file():
+        fail(f"{journal} is one segment; pins belong to the folder of a journal")
+    if not list_segments(journal):
+        fail(f"{journal}: there is no journal here")
