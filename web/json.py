@@ -9,6 +9,9 @@ import attrs
 import msgspec
 from quart import Response
 
+from supervisor.analysis.causes import Why
+from supervisor.analysis.finding import Step
+from supervisor.analysis.timeline import Lane, Mark, Span, Stretch, Timeline
 from supervisor.domain.describe import describe
 from supervisor.domain.events import PeerOpened, Recorded
 from supervisor.domain.health import Health
@@ -213,6 +216,40 @@ def moment(then: Moment) -> Json:
 
 def bound(recorded: Recorded) -> Json:
     return {"seq": recorded.seq, "time": iso(recorded.wall_ns, "microseconds")}
+
+
+def why(found: Why) -> Json:
+    """`cut`: the event that the first step follows from, where the journal has it no more."""
+    return {"seq": found.seq, "cut": found.cut, "steps": [timed(step) for step in found.steps]}
+
+
+def timeline(drawn: Timeline) -> Json:
+    """Times of spans, marks and gaps are milliseconds since the epoch: a page draws thousands of them."""
+    return {
+        "from": drawn.since_ns / 1e6,
+        "to": drawn.until_ns / 1e6,
+        "lanes": [lane(each) for each in drawn.lanes],
+        "marks": [mark(each) for each in drawn.marks],
+        "gaps": [stretch(gap) for gap in drawn.gaps],
+    }
+
+
+def lane(drawn: Lane) -> Json:
+    return {**msgspec.structs.asdict(drawn), "spans": [stretch(span) for span in drawn.spans]}
+
+
+def mark(drawn: Mark) -> Json:
+    fields = msgspec.structs.asdict(drawn)
+    return {**fields, "at": fields.pop("wall_ns") / 1e6}
+
+
+def timed(step: Step) -> Json:
+    return {**msgspec.structs.asdict(step), "time": iso(step.wall_ns, "microseconds")}
+
+
+def stretch(part: Span | Stretch) -> Json:
+    fields = msgspec.structs.asdict(part)
+    return {**fields, "begin": fields.pop("begin_ns") / 1e6, "end": fields.pop("end_ns") / 1e6}
 
 
 def health(verdict: Health) -> Json:

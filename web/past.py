@@ -11,6 +11,10 @@ import msgspec
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
+from supervisor.analysis.causes import why
+from supervisor.analysis.timeline import Timeline, timeline
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.ids import CameraId
 from supervisor.gateway import Gates
 from supervisor.journal.reader import Reader
 from supervisor.past import find_trouble, look_back
@@ -19,6 +23,9 @@ from . import json
 from .api import number
 
 TOP = 2**62
+LAST_NS = 3600 * 10**9
+MAX_EVENTS = 20_000
+"""In the stretch of a timeline: what is folded in about a second."""
 
 
 def routes(gateway: Gates) -> Blueprint:
@@ -48,13 +55,46 @@ def routes(gateway: Gates) -> Blueprint:
 
         return await answer(find)
 
+    @past.get("/api/why/<int:seq>")
+    async def explain(seq: int) -> Response:
+        """The chain of causes of an event, the first one first, with what children last wrote."""
+
+        def explain(reader: Reader) -> json.Json:
+            found = why(reader, seq) if seq < TOP else None
+            if found is None:
+                raise Rejected(Refusal.UNKNOWN, f"the journal holds no event {seq}")
+            return json.why(found)
+
+        return await answer(explain)
+
+    @past.get("/api/timeline")
+    async def show_timeline() -> Response:
+        """What was when, `from` a time `to` another; without them, the last hour. `camera`: of this one only."""
+        since_ns, until_ns = moment(request.args, "from", begins=True), moment(request.args, "to")
+        if since_ns is not None and until_ns is not None and since_ns >= until_ns:
+            raise BadRequest("from must be before to")
+        camera = request.args.get("camera")
+        cameras = [CameraId(camera)] if camera else None
+        return await answer(lambda reader: json.timeline(draw(reader, since_ns, until_ns, cameras)))
+
     return past
 
 
-def moment(args: Mapping[str, str], name: str) -> int | None:
+def draw(reader: Reader, since_ns: int | None, until_ns: int | None, cameras: list[CameraId] | None) -> Timeline:
+    """The timeline of a stretch that is not too long to be drawn. Raises `BadRequest` for one that is."""
+    end_ns = look_back(reader).event.wall_ns if until_ns is None else until_ns
+    begin_ns = max(0, end_ns - LAST_NS) if since_ns is None else since_ns
+    count = reader.seq_at(end_ns) - reader.seq_at(begin_ns - 1)
+    if count > MAX_EVENTS:
+        raise BadRequest(f"{count} events are in this stretch, and {MAX_EVENTS} can be drawn: choose a shorter one")
+    return timeline(reader, begin_ns, end_ns, cameras)
+
+
+def moment(args: Mapping[str, str], name: str, *, begins: bool = False) -> int | None:
     """A time from the query, in nanoseconds since the epoch. Raises `BadRequest`.
 
-    Written with three or six decimals it takes in all that was decided in its last millisecond or microsecond.
+    Written with three or six decimals it is the end of its last milli- or microsecond, so that it takes in all that
+    was decided in that; with `begins` its beginning.
     """
     value = args.get(name)
     if value is None:
@@ -66,5 +106,5 @@ def moment(args: Mapping[str, str], name: str) -> int | None:
     except (ValueError, OverflowError):
         raise BadRequest(f"{name} must be a time like 2026-01-31T03:10:00.5Z, not {value[:40]!r}") from None
     decimals = re.search(r"\.(\d+)", value)
-    unit_ns = 10 ** (9 - min(9, len(decimals[1]))) if decimals else 1
+    unit_ns = 10 ** (9 - min(9, len(decimals[1]))) if decimals and not begins else 1
     return min(max(0, micros * 1000 + unit_ns - 1), TOP)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -115,6 +116,44 @@ async def test_a_moment_can_be_sent_to_somebody_and_failures_are_a_key_apart(tmp
             await page.press(" ")
             await page.wait_for(NOW, 15)
             assert await page.evaluate("location.hash") == "#processes"
+            assert quiet(page)
+
+
+async def test_a_click_on_the_timeline_says_why_and_leads_there(tmp_path: Path) -> None:
+    async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium() as browser:
+        await wait_until(lambda: [r for r in daemon.journal() if r.type == "CameraWaiting"], 20)
+        async with browser.open_page(f"{daemon.url}#timeline") as page:
+            await page.wait_for(f"{text_of('[data-part=timeline-legend]')}.includes('waiting')")
+            box = "document.querySelector('.timeline-canvas').getBoundingClientRect()"
+            mouse: dict[str, Any] = {}
+            with trio.fail_after(10):  # the lanes may still move under the mouse
+                while not await page.evaluate(f"{text_of('[data-part=timeline-tip]')}.includes('gate: waiting')"):
+                    x, y = await page.evaluate(f"(box => [box.right - 4, box.top + 24 + 26 + 14])({box})")
+                    mouse = {"x": x, "y": y, "button": "left", "clickCount": 1}
+                    await page.command("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
+            for kind in ("mousePressed", "mouseReleased"):
+                await page.command("Input.dispatchMouseEvent", {"type": kind, **mouse})
+            await page.wait_for("document.querySelectorAll('[data-part=timeline-steps] li').length > 1")
+            steps = await page.evaluate(text_of("[data-part=timeline-steps]"))
+            assert [word in steps for word in ("first", "ConfigurationApplied", "gate")] == [True] * 3
+            await page.click("[data-part=timeline-steps] .step-row")
+            await page.wait_for("document.querySelector('.row.found') !== null")
+            await page.click("[data-part=timeline-steps] .step-moment")
+            await page.wait_for(f"{text_of('[data-part=past-note]')}.includes('applied')")
+            assert await page.evaluate("location.hash.startsWith('#timeline&at=')")
+            await page.press("n")
+            await page.wait_for(NOW)
+            await page.evaluate("document.querySelector('.timeline-canvas').focus()")
+            for key in ("ArrowDown", "ArrowDown", " ", "ArrowDown", ",", ".", "+", "-", "ArrowLeft", "Enter"):
+                await page.press(key)
+            assert await page.evaluate(f"{text_of('[data-part=timeline-status]')} !== ''")
+            await page.evaluate("document.querySelector('[data-part=timeline-table]').open = true")
+            await page.wait_for("document.querySelectorAll('[data-part=timeline-rows] tr').length > 2")
+            for scheme in ("dark", "light"):
+                await page.set_color_scheme(scheme)
+                for width in (375, 1440, 2560):
+                    await page.set_viewport(width, 900)
+                    assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert quiet(page)
 
 

@@ -16,7 +16,7 @@ from supervisor.journal.reader import Reader
 from supervisor.past import PastGateway, look_back
 from tests.kit.http import Answer, request
 from tests.kit.journals import TINY, lively, states, write_journal
-from web import json
+from web import json, past
 from web.app import WebSettings, create_app
 from web.serve import listen, run_web
 from web.sockets import Sockets
@@ -119,6 +119,36 @@ async def test_events_page_backwards_and_by_stream(tmp_path: Path) -> None:
         assert [event["seq"] for event in between] == [4, 5]
 
 
+async def test_a_chain_of_causes_ends_with_what_was_asked_for(tmp_path: Path) -> None:
+    async with open_past(tmp_path / "journal") as port:
+        answer = (await get(port, "/api/why/9")).json
+        assert [step["seq"] for step in answer["steps"]] == [9]
+        assert answer["steps"][0]["time"] == json.iso(ROWS[8].wall_ns, "microseconds")
+        assert {"type", "text", "severity", "after_s", "stderr"} <= answer["steps"][0].keys()
+
+
+async def test_the_timeline_of_a_stretch(tmp_path: Path) -> None:
+    begin, end = (json.iso(ns, "microseconds") for ns in (ROWS[0].wall_ns, ROWS[-1].wall_ns))
+    async with open_past(tmp_path / "journal") as port:
+        drawn = (await get(port, f"/api/timeline?from={begin}&to={end}")).json
+        gate = drawn["lanes"][0]
+        assert (gate["kind"], gate["name"]) == ("camera", "gate")
+        assert all(span["begin"] < span["end"] for lane in drawn["lanes"] for span in lane["spans"])
+        assert all(drawn["from"] <= mark["at"] <= drawn["to"] for mark in drawn["marks"])
+        assert {mark["kind"] for mark in drawn["marks"]} >= {"start", "loss"}
+        assert (await get(port, f"/api/timeline?from={begin}&camera=nobody")).json["lanes"] == []
+        assert (await get(port, "/api/timeline")).json["lanes"]
+
+
+async def test_a_stretch_with_too_many_events_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "MAX_EVENTS", 3)
+    async with open_past(tmp_path / "journal") as port:
+        answer = await get(port, "/api/timeline?from=2000-01-01T00:00:00Z")
+        assert (answer.status, "choose a shorter one" in answer.json["detail"]) == (400, True)
+
+
 @pytest.mark.parametrize(
     ("path", "status", "word"),
     [
@@ -128,6 +158,10 @@ async def test_events_page_backwards_and_by_stream(tmp_path: Path) -> None:
         ("/api/state?seq=999999", 404, "the journal holds events 1 to"),
         ("/api/failures", 400, "one of them"),
         ("/api/failures?after=1&before=2", 400, "one of them"),
+        ("/api/why/999999", 404, "holds no event"),
+        ("/api/why/99999999999999999999999", 404, "holds no event"),
+        ("/api/timeline?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", 400, "from must be before to"),
+        ("/api/timeline?from=x", 400, "from must be a time"),
         ("/api/events?before=x", 400, "whole number"),
         ("/cameras/gate/snapshot.jpg", 409, "this is the past"),
         ("/cameras/gate/stream.mjpeg", 409, "this is the past"),

@@ -18,6 +18,7 @@ import { createBar } from "./past/bar.js";
 import { createPast } from "./past/past.js";
 import { attachShortcuts } from "./shortcuts.js";
 import { attachTheme } from "./theme.js";
+import { createTimeline } from "./timeline/timeline.js";
 
 const base = document.baseURI.replace(/[?#].*$/, "");
 const socketUrl = new URL("ws/events", base);
@@ -35,7 +36,6 @@ const help = createHelp();
 const theme = attachTheme($("theme"));
 const grid = createGrid({ base, clock, onSelect: select });
 const viewers = createViewers({ base, clock, own: grid.peers });
-const drawer = createDrawer({ processes, devices, viewers });
 const bar = createBar({ clock });
 
 // What the panels are shown, of now or of the past.
@@ -73,6 +73,8 @@ const show = {
 };
 const past = createPast({ base, clock, show, onChange: bar.draw });
 bar.attach(past);
+const timeline = createTimeline({ base, clock, moment: past.moment, bounds: past.bounds, reveal: journal.reveal });
+const drawer = createDrawer({ processes, devices, viewers, timeline });
 
 const feed = createFeed({
   url: socketUrl,
@@ -87,6 +89,7 @@ const feed = createFeed({
     events(list) {
       grid.events(list);
       past.events(list);
+      timeline.events(list);
     },
     reset: past.reset,
     state(message) {
@@ -121,6 +124,7 @@ attachShortcuts({
   failureBack: () => past.failure(-1),
   failureOn: () => past.failure(1),
   now: past.back,
+  timeline: () => drawer.toggle("timeline"),
   theme: theme.toggle,
   help: help.toggle,
   escape: () => !document.querySelector(":popover-open") && (grid.shrink() || drawer.close()),

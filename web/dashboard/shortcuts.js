@@ -16,6 +16,7 @@ export const SHORTCUTS = [
   { keys: ["p"], says: "processes", action: "processes" },
   { keys: ["d"], says: "devices", action: "devices" },
   { keys: ["v"], says: "viewers", action: "viewers" },
+  { keys: ["t"], says: "timeline", action: "timeline" },
   { keys: ["["], says: "the event before", action: "back" },
   { keys: ["]"], says: "the next event", action: "on" },
   { keys: ["{"], says: "the failure before", action: "failureBack" },

@@ -97,6 +97,7 @@ export function createJournal({ onCamera }) {
   return {
     take: follow.take,
     toggleFollow: follow.toggle,
+    reveal,
     filter,
     reset() {
       list.replaceChildren();

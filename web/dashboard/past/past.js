@@ -139,6 +139,13 @@ export function createPast({ base, clock, show, onChange }) {
     step: (by) => go({ find: "event", by }),
     failure: (by) => go({ find: "failure", by }),
     toggle: () => (playing ? pause() : play()),
+    // The ends of the journal, and the moment that is shown; null for now.
+    bounds() {
+      const to = replay() && moment ? Date.parse(moment.last.time) + 1 : clock.live();
+      const from = Date.parse(moment?.first.time ?? now.hello?.began ?? "") || to - 3_600_000;
+      return { from: Math.min(from, to - 1000), to };
+    },
+    moment: () => (inPast && moment ? Date.parse(moment.now) : null),
     setSpeed: (value) => (speed = value),
     view: () => ({ inPast, moment, aim, note, speed, playing: playing !== null, replay: replay(), began: now.hello?.began ?? null }),
     // What the WebSocket says: shown, or kept until somebody returns to it.

@@ -1,0 +1,34 @@
+// The timeline as a table, for who cannot see it. It is made only while it is unfolded.
+import { $, say } from "../dom.js";
+import { clockDay, clockTime } from "../format.js";
+
+export const MOST = 300;
+
+// Spans, marks and gaps in view, the newest first: [time, what, state or mark, event]. Pure.
+export function rowsOf({ lanes, marks, gaps }, view) {
+  const seen = ({ begin, end }) => end > view.from && begin < view.to;
+  const name = ({ kind, name: own, camera }) => (kind === "camera" ? own : `${kind} ${own} of ${camera}`);
+  const spans = lanes.flatMap((lane) => lane.spans.filter(seen).map((span) => [span.begin, name(lane), span.state, span.text]));
+  const stood = marks.filter(({ at }) => at >= view.from && at <= view.to).map(({ at, camera, kind, text }) => [at, camera ?? "", kind, text]);
+  const unknown = gaps.filter(seen).map(({ begin, kind, text }) => [begin, "", kind, text]);
+  return [...spans, ...stood, ...unknown].sort((a, b) => b[0] - a[0]);
+}
+
+export function createTable() {
+  const fold = $("timeline-table");
+  return {
+    give(data, view) {
+      if (!fold.open || !view) return;
+      const rows = rowsOf(data, view);
+      say($("timeline-table-note"), rows.length > MOST ? `The newest ${MOST} of ${rows.length}; zoom in for the others.` : "");
+      $("timeline-rows").replaceChildren(...rows.slice(0, MOST).map(row));
+    },
+  };
+}
+
+function row([at, ...texts]) {
+  const node = document.createElement("tr");
+  const date = new Date(at);
+  for (const text of [`${clockDay(date)} ${clockTime(date, { milliseconds: true })}`, ...texts]) node.insertCell().textContent = text;
+  return node;
+}

@@ -1,0 +1,166 @@
+// The view of the timeline: what each camera was in, side by side, and why. What a hand does is in hand.js.
+import { $, on, say, set } from "../dom.js";
+import { createLatest } from "../past/latest.js";
+import { createChain } from "./chain.js";
+import { attachHand } from "./hand.js";
+import { arrange } from "./lanes.js";
+import { createPainter } from "./paint.js";
+import { legend } from "./states.js";
+import { createTable } from "./table.js";
+import { createTip, tellSpan } from "./tip.js";
+import { pan, zoom } from "./view.js";
+
+const FIRST_MS = 600_000;
+const SETTLE_MS = 250;
+const AGAIN_MS = 5000;
+
+// `moment()` is the time that the page shows, or null for now; `bounds()` the journal's.
+export function createTimeline({ base, clock, moment, bounds, reveal }) {
+  const canvas = $("timeline-canvas");
+  const note = $("timeline-note");
+  const paint = createPainter(canvas);
+  const tip = createTip();
+  const chain = createChain({ base, reveal });
+  const table = createTable();
+  const latest = createLatest((wanted) => load(wanted).catch((error) => say(note, `It could not be read: ${error.message}`)));
+  const open = new Set();
+  let view = null;
+  let data = { lanes: [], marks: [], gaps: [] };
+  let laid = arrange(data, open);
+  let chosen = null; // {lane, span}
+  let follows = true;
+  let entered = false;
+  let timer = null;
+  let frame = null;
+  let width = 0;
+
+  const left = () => (width < 480 ? 92 : 136);
+  const inner = () => Math.max(1, width - left());
+
+  // A little more than is in sight, so that panning does not show an empty edge at once.
+  async function load({ from, to }) {
+    const around = (to - from) / 2;
+    const reach = bounds();
+    const asked = [Math.max(reach.from, from - around), Math.min(reach.to, to + around)].map((time) => new Date(time).toISOString());
+    const response = await fetch(new URL(`api/timeline?from=${asked[0]}&to=${asked[1]}`, base));
+    const body = await response.json();
+    if (!response.ok) throw new Error(body.detail);
+    if (!entered) return;
+    take({ ...body, edge: asked[1] === new Date(reach.to).toISOString() ? body.to - 1 : Infinity });
+    say(note, body.lanes.length ? "" : "Nothing was in this stretch.");
+  }
+
+  function take(body) {
+    data = body;
+    lay();
+    $("timeline-legend").replaceChildren(...legend(data.lanes).map(key));
+    table.give(data, view);
+  }
+
+  function lay() {
+    laid = arrange(data, open);
+    draw();
+  }
+
+  function draw() {
+    frame ??= requestAnimationFrame(() => {
+      frame = null;
+      if (!entered || !view || !width) return;
+      const height = laid.height + 6;
+      canvas.style.height = `${height}px`;
+      paint({ laid, gaps: data.gaps, view, width, height, left: left(), cursor: moment(), chosen });
+    });
+  }
+
+  // What is in sight is asked for anew once it has come to rest.
+  function settle(milliseconds = SETTLE_MS) {
+    clearTimeout(timer);
+    timer = entered ? setTimeout(ask, milliseconds) : null;
+  }
+
+  function ask() {
+    latest.ask(view);
+    if (follows && moment() === null) settle(AGAIN_MS);
+  }
+
+  function move(next) {
+    view = next;
+    follows = view.to >= bounds().to - 2000;
+    tip.hide();
+    draw();
+    settle();
+  }
+
+  // With each tick: the right edge goes with the time, or the view goes to the moment that the page shows.
+  function tick() {
+    if (!entered || !view) return;
+    const at = moment();
+    const reach = bounds();
+    // A journal that is still short is shown whole, as it grows.
+    const grows = view.from <= reach.from && reach.to - view.from < FIRST_MS;
+    if (at === null && follows) view = { from: Math.max(reach.from, grows ? view.from : view.from + reach.to - view.to), to: reach.to };
+    if (at !== null && (at < view.from || at > view.to)) move(pan(view, at - (view.from + view.to) / 2, reach));
+    draw();
+  }
+
+  const self = {
+    place: () => ({ laid, view, width, left: left(), inner: inner(), chosen }),
+    zoomBy: (factor, at) => move(zoom(view, factor, at ?? (follows ? view.to : (view.from + view.to) / 2), bounds())),
+    panBy: (milliseconds, from = view) => move(pan(from, milliseconds, bounds())),
+    toggle(row) {
+      if (!row?.inner) return;
+      if (!open.delete(row.lane.name)) open.add(row.lane.name);
+      lay();
+    },
+    choose(row, span) {
+      if (span && (span.begin > view.to || span.end < view.from)) move(pan(view, span.begin - (view.from + view.to) / 2, bounds()));
+      chosen = row && { lane: row.lane, span };
+      draw();
+      if (!span) return tip.hide();
+      const x = ((Math.max(span.begin, view.from) - view.from) / (view.to - view.from)) * inner() + left();
+      tip.show(x, row.y + row.height, tellSpan(row.lane, span), { width, spoken: true });
+    },
+    explain: (seq) => seq && chain.show(seq),
+    tip,
+  };
+
+  attachHand(canvas, self);
+  on($("timeline-in"), "click", () => self.zoomBy(0.6));
+  on($("timeline-out"), "click", () => self.zoomBy(1 / 0.6));
+  on($("timeline-all"), "click", () => move(bounds()));
+  on($("timeline-table"), "toggle", () => table.give(data, view));
+  clock.onTick(tick);
+  new ResizeObserver(([{ contentRect }]) => {
+    if (width !== contentRect.width) tip.hide();
+    width = contentRect.width;
+    draw();
+  }).observe(canvas.parentElement);
+
+  return {
+    events: () => entered && follows && moment() === null && settle(),
+    enter() {
+      entered = true;
+      const { from, to } = bounds();
+      const at = moment();
+      const end = at === null ? to : Math.min(to, at + FIRST_MS / 2);
+      view ??= { from: Math.max(from, end - FIRST_MS), to: Math.max(end, from + 1000) };
+      tick();
+      ask();
+    },
+    leave() {
+      entered = false;
+      clearTimeout(timer);
+      cancelAnimationFrame(frame);
+      frame = null;
+      latest.drop();
+      tip.hide();
+    },
+  };
+}
+
+function key([name]) {
+  const item = document.createElement("li");
+  set(item, "data-state", name);
+  item.append(Object.assign(document.createElement("i"), { ariaHidden: "true" }), name);
+  return item;
+}
