@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import trio
 
 from . import __version__
 from .cli.bench import bench
@@ -32,6 +31,8 @@ from .names import conflicting_distributions
 from .replay import replay
 
 if TYPE_CHECKING:
+    import trio
+
     from .daemon import Parts
     from .gateway import Gateway
     from .kernel import Kernel
@@ -102,6 +103,8 @@ def _state_home() -> Path:
 
 def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_browser: bool = False) -> None:
     """Take the address and the journal, and only then begin; what cannot be had is said in one line, with exit 2."""
+    import trio
+
     from web.serve import address, listen
 
     from .daemon import open_journal, run_daemon
@@ -148,7 +151,7 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
 
     from .daemon import Parts
 
-    def make_actors(kernel: "Kernel", vault: "Vault", keep: trio.Nursery) -> Registry:
+    def make_actors(kernel: "Kernel", vault: "Vault", keep: "trio.Nursery") -> Registry:
         return Registry(
             Tools(
                 kernel=kernel,
@@ -164,7 +167,7 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
             )
         )
 
-    async def serve(gateway: "Gateway", stop: trio.Event, task_status: trio.TaskStatus[None]) -> None:
+    async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:
         sockets = Sockets()
         app = create_app(gateway, WebSettings(config.allow_origins, config.ice_servers), sockets)
         await run_web(app, sockets, listener, stop, task_status)

@@ -6,7 +6,7 @@ from heapq import merge
 import attrs
 
 from ..domain.events import Recorded
-from ..domain.ids import CameraId, camera_stream
+from ..domain.ids import CameraId, camera_stream, child_stream
 from ..domain.lifecycle import CAMERA, CameraPhase
 from ..domain.state import State
 from ..journal.reader import Query, Reader
@@ -25,6 +25,8 @@ class Holder(Finding, frozen=True):
     camera: CameraId
     use: str
     since_ns: int
+    by: Step | None = None
+    """What was last heard of the process that keeps it."""
 
 
 class Why(Finding, frozen=True):
@@ -101,16 +103,19 @@ def why_camera(reader: Reader, camera: CameraId, at_seq: int) -> Why | None:
     device = state.cameras[camera].settings.device
     if state.cameras[camera].phase is not CameraPhase.QUEUED or device is None:
         return found
-    return Why(found.seq, found.steps, found.cut, device, holders(state, camera))
+    taken_by = tuple(Holder(slot.camera, slot.use, slot.since_ns, _keeper(reader, state, slot.camera))
+        for slot in state.slots_of(device, held=True))
+    return Why(found.seq, found.steps, found.cut, device, taken_by)
 
 
-def holders(state: State, camera: CameraId) -> tuple[Holder, ...]:
-    """Who has the connections to the device of `camera`."""
-    known = state.cameras.get(camera)
-    if known is None or known.settings.device is None:
-        return ()
-    held = state.slots_of(known.settings.device, held=True)
-    return tuple(Holder(slot.camera, slot.use, slot.since_ns) for slot in held)
+def _keeper(reader: Reader, state: State, camera: CameraId) -> Step | None:
+    """The newest event of a child of `camera` that has not ended: why its place is not given back."""
+    children = state.children_of(camera)
+    if not children:
+        return None
+    of_child = Query(before=state.seq + 1, stream=exactly(child_stream(children[-1].child)))
+    found = reader.page(of_child, 1, newest=True)
+    return step_of(found[0]) if found else None
 
 
 def leading_to(phase: CameraPhase) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def events(
             query = attrs.evolve(query, after=page[-1].seq)
             page = [] if limit else reader.page(query)
         if follow:
-            import trio  # a quarter of the time that it takes to begin, and only needed here
+            import trio  # half of the time that it takes to begin, and only needed here
 
             trio.run(_follow, reader, attrs.evolve(query, after=max(query.after, end)), show)
 

@@ -16,7 +16,8 @@ from ..incident.export import MAX_NOTE, Wanted, export
 from ..incident.verify import LEAST_TOLD, Proven, unpack, verify
 from ..incident.words import printable
 from ..journal.errors import JournalError
-from .words import Moment, fail
+from .opening import open_reader, require_camera, stretch_of
+from .words import At, Moment, fail
 
 DAMAGED = 1
 Progress = Callable[[int, int], None]
@@ -46,22 +47,20 @@ def incident() -> None:
 @incident.command("export")
 @click.argument("journal", type=click.Path(path_type=Path), envvar="BANKEN_JOURNAL", default="journal")
 @click.option(
-    "--from", "since", type=Moment(), required=True, metavar="TIME", help="ISO 8601, or 2h for two hours ago."
+    "--from", "since", type=Moment(), required=True, metavar="TIME|SEQ", help="ISO 8601, or 2h for two hours ago."
 )
-@click.option("--to", "until", type=Moment(), required=True, metavar="TIME", help="The same; both ends are in it.")
+@click.option("--to", "until", type=Moment(), required=True, metavar="TIME|SEQ", help="The same; both ends are in it.")
 @click.option("--camera", metavar="NAME", help="What report, health and last words are about; the journal stays whole.")
 @click.option("--note", default="", metavar="TEXT", help="Goes into the bundle and on top of the report.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The zip to make.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 def export_command(
-    journal: Path, since: int, until: int, camera: str | None, note: str, output: Path, force: bool
+    journal: Path, since: At, until: At, camera: str | None, note: str, output: Path, force: bool
 ) -> None:
     """Write all that happened between two times into one file: journal, health, last words, and a report to read.
 
     JOURNAL is the journal's folder: ./journal, or $BANKEN_JOURNAL; a daemon may be writing to it.
     """
-    if since > until:
-        fail("--from must not be after --to")
     if len(note) > MAX_NOTE:
         fail(f"--note takes {MAX_NOTE} letters at most, not {len(note)}")
     if output.is_dir():
@@ -69,7 +68,10 @@ def export_command(
     _require_folder(output.parent)
     if output.exists() and not force:
         fail(f"{output} is there already; --force replaces it")
-    wanted = Wanted(since, until, CameraId(camera) if camera else None, note.encode(errors="replace").decode())
+    with open_reader(journal) as reader:
+        part = stretch_of(reader, since, until)
+        name = require_camera(reader, camera) if camera else None
+    wanted = Wanted(part.since_ns, part.until_ns, name, note.encode(errors="replace").decode())
     with _trouble(output), _progress("Exporting") as progress:
         done = export(journal, wanted, output, time.time_ns(), progress)
     stretch = done.stretch

@@ -17,12 +17,12 @@ from .words import COLOURS, At, clean, local
 
 _CAMERAS = click.option("--camera", "cameras", metavar="NAME", multiple=True, help="Only this camera; may be repeated.")
 SIGNS = {
-    "live": ("█", "green"), "connected": ("█", "green"), "running": ("█", "green"), "connecting": ("▒", "cyan"),
-    "starting": ("▒", "cyan"), "negotiating": ("▒", "cyan"), "stalled": ("▓", "yellow"), "silent": ("▓", "yellow"),
-    "waiting": ("▄", "yellow"), "queued": ("▂", "magenta"), "failed": ("▀", "red"), "quarantined": ("▀", "red"),
-    "unkillable": ("▀", "red"), "stopping": ("▄", "yellow"), "closing": ("▄", "yellow"), "idle": ("·", None),
+    "idle": ("·", None), "connecting": ("▒", "cyan"), "starting": ("▒", "cyan"), "negotiating": ("▒", "cyan"),
+    "live": ("█", "green"), "connected": ("█", "green"), "running": ("█", "green"), "closing": ("▄", "yellow"),
+    "stopping": ("▄", "yellow"), "stalled": ("▓", "yellow"), "silent": ("▓", "yellow"), "queued": ("▂", "magenta"),
+    "waiting": ("▄", "yellow"), "failed": ("▀", "red"), "quarantined": ("▀", "red"), "unkillable": ("▀", "red"),
 }  # fmt: skip
-"""A phase's sign and colour; where several share a column, the one that lasts longest is drawn."""
+"""A phase's sign and colour, from the one that matters least when several share a column to the one that matters most."""
 GAP = "░"
 NARROWEST, PLAIN_WIDTH = 40, 100
 MARKS_SHOWN = 20
@@ -124,22 +124,26 @@ def _axis(found: Timeline, width: int, day: bool) -> str:
 
 
 def _row(found: Timeline, lane: Lane, width: int) -> str:
-    """A lane as signs; in each column, what lasted longest there."""
+    """A lane as signs; in each column the phase that matters most: a loss of some seconds is not to be overlooked."""
     length = max(1, found.until_ns - found.since_ns)
-    cells: list[dict[str, int]] = [{} for _ in range(width)]
-    stretches = [(span.state, span.begin_ns, span.end_ns) for span in lane.spans]
-    stretches += [("", gap.begin_ns, gap.end_ns) for gap in found.gaps if gap.kind == "down" and lane.kind == "camera"]
-    for state, begin_ns, end_ns in stretches:
-        begin, end = (at - found.since_ns for at in (begin_ns, end_ns))
+    ranks = {state: rank for rank, state in enumerate(SIGNS)}
+    cells = [""] * width
+    for span in lane.spans:
+        begin, end = (at - found.since_ns for at in (span.begin_ns, span.end_ns))
         for column in range(begin * width // length, min(width - 1, (end - 1) * width // length) + 1):
-            inside = min(end, (column + 1) * length // width + 1) - max(begin, column * length // width)
-            cells[column][state] = cells[column].get(state, 0) + inside
-    row = ""
-    for cell in cells:
-        longest = max(cell.items(), key=lambda item: item[1])[0] if cell else None
-        sign, colour = (" ", None) if longest is None else SIGNS.get(longest, (GAP, None))
-        row += click.style(sign, fg=colour) if colour else sign
-    return row
+            if not cells[column] or ranks.get(span.state, -1) > ranks.get(cells[column], -1):
+                cells[column] = span.state
+    for gap in found.gaps:
+        if gap.kind == "down" and lane.kind == "camera":
+            begin, end = (at - found.since_ns for at in (gap.begin_ns, gap.end_ns))
+            for column in range(-(-begin * width // length), min(width, end * width // length)):
+                cells[column] = GAP
+    return "".join(_sign(state) for state in cells)
+
+
+def _sign(state: str) -> str:
+    sign, colour = SIGNS.get(state, (GAP if state else " ", None))
+    return click.style(sign, fg=colour) if colour else sign
 
 
 def _marks(found: Timeline, width: int) -> str:

@@ -57,11 +57,7 @@ def _say(reader: Reader, found: Why, led_to: tuple[Step, ...], camera: CameraId 
         click.echo(f"(event {found.cut}, which came before, is not in the journal any more)")
     numbered = list(enumerate(found.steps, 1))
     if len(numbered) > SHOWN and not everything:
-        (
-            first,
-            *_,
-        ) = numbered
-        _step(*first)
+        _step(*numbered[0])
         click.echo(click.style(f"     … {len(numbered) - SHOWN} steps between; --all shows them …", dim=True))
         numbered = numbered[1 - SHOWN :]
     for number, step in numbered:
@@ -70,6 +66,9 @@ def _say(reader: Reader, found: Why, led_to: tuple[Step, ...], camera: CameraId 
         click.echo(f"\nThe connections to {clean(found.device)} are taken by:")
         for holder in found.taken_by:
             click.echo(f"  {clean(holder.camera)} ({holder.use}) since {local(holder.since_ns)}")
+            if holder.by is not None:
+                number = click.style(f"#{holder.by.seq}", dim=True)
+                click.echo(f"    {local(holder.by.wall_ns)}  {_text(holder.by)}  {number}")
     if led_to:
         click.echo("\nIt led to:")
         begin_ns = found.steps[-1].wall_ns

@@ -264,4 +264,4 @@ def test_one_segment_is_a_journal_of_its_own(tmp_path: Path) -> None:
 def test_the_commands_begin_without_actors_and_web(journal: Path) -> None:
     done = banken("events", journal, "-n", "1", PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert not {name for name in imported if name.split(".")[0] in ("actors", "web", "aiortc", "av", "quart")}
+    assert not {name for name in imported if name.split(".")[0] in ("actors", "web", "aiortc", "av", "quart", "trio")}
