@@ -103,8 +103,10 @@ def why_camera(reader: Reader, camera: CameraId, at_seq: int) -> Why | None:
     device = state.cameras[camera].settings.device
     if state.cameras[camera].phase is not CameraPhase.QUEUED or device is None:
         return found
-    taken_by = tuple(Holder(slot.camera, slot.use, slot.since_ns, _keeper(reader, state, slot.camera))
-        for slot in state.slots_of(device, held=True))
+    taken_by = tuple(
+        Holder(slot.camera, slot.use, slot.since_ns, _keeper(reader, state, slot.camera))
+        for slot in state.slots_of(device, held=True)
+    )
     return Why(found.seq, found.steps, found.cut, device, taken_by)
 
 

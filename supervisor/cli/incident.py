@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import click
 
-from ..domain.ids import CameraId
 from ..incident.bundle import JOURNAL, REPORT, Damaged, NoBundle, spoken
 from ..incident.export import MAX_NOTE, Wanted, export
 from ..incident.verify import LEAST_TOLD, Proven, unpack, verify

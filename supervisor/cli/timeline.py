@@ -22,7 +22,7 @@ SIGNS = {
     "stopping": ("▄", "yellow"), "stalled": ("▓", "yellow"), "silent": ("▓", "yellow"), "queued": ("▂", "magenta"),
     "waiting": ("▄", "yellow"), "failed": ("▀", "red"), "quarantined": ("▀", "red"), "unkillable": ("▀", "red"),
 }  # fmt: skip
-"""A phase's sign and colour, from the one that matters least when several share a column to the one that matters most."""
+"""A phase's sign and colour; where several share a column, the one that stands last here is drawn: it matters most."""
 GAP = "░"
 NARROWEST, PLAIN_WIDTH = 40, 100
 MARKS_SHOWN = 20

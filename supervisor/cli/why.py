@@ -67,8 +67,8 @@ def _say(reader: Reader, found: Why, led_to: tuple[Step, ...], camera: CameraId 
         for holder in found.taken_by:
             click.echo(f"  {clean(holder.camera)} ({holder.use}) since {local(holder.since_ns)}")
             if holder.by is not None:
-                number = click.style(f"#{holder.by.seq}", dim=True)
-                click.echo(f"    {local(holder.by.wall_ns)}  {_text(holder.by)}  {number}")
+                place = click.style(f"#{holder.by.seq}", dim=True)
+                click.echo(f"    {local(holder.by.wall_ns)}  {_text(holder.by)}  {place}")
     if led_to:
         click.echo("\nIt led to:")
         begin_ns = found.steps[-1].wall_ns
