@@ -173,13 +173,14 @@ class Camera:
             if lost is not None:
                 assert isinstance(lost.event, CameraWaiting | CameraFailed)
                 delay_s = lost.event.delay_s
+            told = kernel.latest(self._stream)
         except Rejected as refused:
             logger.info("%s does not connect: %s", self.name, refused)
-            ended, delay_s = Reason("refused", str(refused)), REFUSED_S
+            ended, delay_s, told = Reason("refused", str(refused)), REFUSED_S, kernel.latest(SYSTEM, self._stream)
         except BaseException as error:
             await self._let_go(error)
             raise
-        kernel.emit(c.FreeSlot(self.name, ended), after=kernel.latest(self._stream))
+        kernel.emit(c.FreeSlot(self.name, ended), after=told)
         return None if delay_s is None else (ended, delay_s)
 
     def _why_now(self) -> Recorded | None:

@@ -21,14 +21,14 @@ from .cli.check import load_or_fail, report
 from .cli.events import events
 from .cli.incident import incident
 from .cli.keeping import pin, pins, unpin, verify
+from .cli.opening import JOURNAL
 from .cli.states import bisect, diff, state
 from .cli.timeline import stats, timeline
 from .cli.why import trace, why
-from .cli.words import fail
+from .cli.words import At, Moment, fail
 from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
 from .journal.errors import JournalError
 from .names import conflicting_distributions
-from .replay import replay
 
 if TYPE_CHECKING:
     import trio
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 JOURNAL_COMMANDS = (events, why, trace, timeline, stats, state, diff, bisect, verify, pin, unpin, pins)
-for command in (*JOURNAL_COMMANDS, incident, replay, bench):
+for command in (*JOURNAL_COMMANDS, incident, bench):
     main.add_command(command)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
@@ -89,6 +89,21 @@ def demo(cameras: int, listen: str, journal: Path | None, browser: bool, verbose
     except ConfigError as error:
         fail(error.complaints)
     _serve(config, None, verbose, open_browser=browser)
+
+
+@main.command()
+@JOURNAL
+@click.option("--at", type=Moment(), metavar="TIME|SEQ", help="Begin there [default: at the end].")
+@click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="ADDRESS:PORT")
+@click.option("--browser/--no-browser", default=False, help="Open the page as well.")
+def replay(journal: Path, at: At | None, listen: str, browser: bool) -> None:
+    """Show the dashboard as it was, over JOURNAL: a journal's folder, or one of its files. Nothing can be changed.
+
+    It may lie on another machine than its cameras, and a daemon may write to it meanwhile. Ctrl+C ends it.
+    """
+    from .replay import show
+
+    show(journal, at, listen, browser)
 
 
 def _kinds() -> Mapping[str, Check]:

@@ -13,9 +13,8 @@ from pathlib import Path
 import click
 import trio
 
-from .cli.words import Moment as Time
-from .cli.words import fail
-from .config import DEFAULT_LISTEN, ConfigError, parse
+from .cli.words import At, fail
+from .config import ConfigError, parse
 from .domain.errors import Rejected
 from .gateway import JournalReader
 from .journal.errors import JournalError
@@ -23,16 +22,8 @@ from .journal.reader import Reader
 from .past import Moment, PastGateway, look_back
 
 
-@click.command()
-@click.argument("journal", type=click.Path(path_type=Path), envvar="BANKEN_JOURNAL", default="journal")
-@click.option("--at", "wall_ns", type=Time(), metavar="TIME", help="Begin there: ISO 8601, or 10m for ten minutes ago.")
-@click.option("--listen", "where", default=DEFAULT_LISTEN, show_default=True, metavar="ADDRESS:PORT")
-@click.option("--browser/--no-browser", default=False, help="Open the page as well.")
-def replay(journal: Path, wall_ns: int | None, where: str, browser: bool) -> None:
-    """Show the dashboard as it was, over JOURNAL: a journal's folder, or one of its files. Nothing can be changed.
-
-    It may lie on another machine than its cameras, and a daemon may write to it meanwhile. Ctrl+C ends it.
-    """
+def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
+    """Serve the dashboard over `journal`, beginning at `at`, until a signal. What cannot be is one line and exit 2."""
     from web.serve import address, listen
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -53,7 +44,7 @@ def replay(journal: Path, wall_ns: int | None, where: str, browser: bool) -> Non
                 threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
         try:
-            moment, reader = open_past(journal, wall_ns)
+            moment, reader = open_past(journal, at or At())
         except (JournalError, Rejected) as error:
             fail(str(error) if str(journal) in str(error) else f"{journal}: {error}")
         try:
@@ -62,11 +53,11 @@ def replay(journal: Path, wall_ns: int | None, where: str, browser: bool) -> Non
             reader.close()
 
 
-def open_past(journal: Path, wall_ns: int | None) -> tuple[Moment, JournalReader]:
+def open_past(journal: Path, at: At) -> tuple[Moment, JournalReader]:
     """The moment to begin at. Raises `JournalError`, and `Rejected` for a journal without an event."""
     reader = Reader(journal)
     try:
-        return look_back(reader, wall_ns=wall_ns), JournalReader(journal)
+        return look_back(reader, wall_ns=at.wall_ns, seq=at.seq), JournalReader(journal)
     finally:
         reader.close()
 

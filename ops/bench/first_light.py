@@ -77,7 +77,7 @@ async def clicks(daemon: Daemon) -> Row:
     """From a click on Play to the first presented picture, while the camera runs."""
     async with open_chromium() as browser, browser.open_page(daemon.url) as page:
         await until(page, f"{PLAYERS}.length === 1 && {DECODED} > 10")
-        button = "document.querySelector('button[aria-label^=Pause], button[aria-label^=Play]')"
+        button = "document.querySelector('.tile [data-part=play]')"
         taken = []
         for _ in range(15):
             await page.evaluate(f"{button}.click()")

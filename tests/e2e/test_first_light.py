@@ -111,7 +111,9 @@ async def test_the_pages_parts_can_all_be_used(tmp_path: Path) -> None:
             "Escape",
         ):
             await page.press(key)
-        await page.evaluate("document.querySelectorAll('button[aria-label^=Play]').forEach(b => b.click())")
+        await page.evaluate(
+            "document.querySelectorAll('.tile [data-part=play][aria-label^=Play]').forEach(b => b.click())"
+        )
         await page.wait_for(f"{live} === 2")
         await page.reload()
         await page.wait_for(f"{live} === 2")

@@ -36,7 +36,7 @@ def tile(camera: str, part: str = "") -> str:
 
 
 def text_of(selector: str) -> str:
-    return f"document.querySelector({selector!r})?.innerText ?? ''"
+    return f"(document.querySelector({selector!r})?.innerText ?? '')"
 
 
 def types(daemon: Daemon) -> list[str]:

@@ -22,7 +22,7 @@ from .soak import take_sample
 
 CAMERA, PICTURE = "front", "test:320x180@15"
 PLAYER = f"window.banken?.players.get('{CAMERA}')"
-TOGGLE = "document.querySelector('button[aria-label^=Pause], button[aria-label^=Play]').click()"
+TOGGLE = "document.querySelector('.tile [data-part=play]').click()"
 WITHIN_S = 20.0
 """For a first picture, or for the end of a peer."""
 SETTLE_S = 30.0

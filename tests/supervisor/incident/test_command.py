@@ -73,10 +73,10 @@ def test_another_digest_is_exit_1(made: Path) -> None:
 
 def test_an_export_that_is_refused(journal: Path, made: Path, tmp_path: Path) -> None:
     before = made.read_bytes()
-    refuses("--from must not be after --to", "export", journal, HERE[0], HERE[3], HERE[2], HERE[1], "-o", made)
+    refuses("is after --to", "export", journal, HERE[0], HERE[3], HERE[2], HERE[1], "-o", tmp_path / "x")
     refuses("it.zip is there already; --force replaces it", "export", journal, *HERE, "-o", made)
     refuses("is a folder; name the file", "export", journal, *HERE, "-o", tmp_path)
-    refuses("nothing happened between", "export", journal, "--from", "1999-01-01", "--to", "1999-02-01", "-o", "x")
+    refuses("nothing is known of that time", "export", journal, "--from", "1999-01-01", "--to", "1999-02-01", "-o", "x")
     refuses("knows no camera 'x\\x1b'", "export", journal, *HERE, "--camera", "x\x1b", "-o", tmp_path / "x")
     refuses("there is no journal here", "export", tmp_path, *HERE, "-o", tmp_path / "x")
     refuses("there is no folder", "export", journal, *HERE, "-o", tmp_path / "nowhere" / "x.zip")
