@@ -73,7 +73,7 @@ async def test_processes_and_devices_are_shown_and_nothing_is_out_of_reach(tmp_p
 
             await page.press("d")
             await page.wait_for(f"{text_of('#view-devices')}.includes('1 configured')")
-            await page.wait_for(f"{text_of('#view-devices')}.includes('loft waits (live)')")
+            await page.wait_for(f"{text_of('#view-devices')}.includes('waits (live)')")
             for scheme in ("dark", "light"):
                 await page.set_color_scheme(scheme)
                 for width in SIZES:
