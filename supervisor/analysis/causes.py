@@ -62,7 +62,8 @@ def why(reader: Reader, seq: int) -> Why | None:
     if not found:
         return None
     steps = tuple(step_of(each, before) for before, each in zip([None, *found], found, strict=False))
-    return Why(seq, steps, cut=found[0].cause)
+    cause = found[0].cause
+    return Why(seq, steps, cut=cause if cause is not None and event(reader, cause) is None else None)
 
 
 def consequences(reader: Reader, seq: int, limit: int) -> list[Recorded]:

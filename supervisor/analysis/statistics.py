@@ -57,8 +57,9 @@ def statistics(reader: Reader, since_ns: int, until_ns: int, cameras: Collection
         else:
             count.new_run(recorded.wall_ns)
         count.see(moment.before, recorded)
+        anew = previous is None or moment.jumped or isinstance(recorded.event, e.ConfigurationApplied)
         previous, state = recorded, moment.after
-        count.look(state, recorded, everything=moment.jumped or isinstance(recorded.event, e.ConfigurationApplied))
+        count.look(state, recorded, everything=anew)
     if state.run is not None and not (following and previous and following[0].run != previous.run):
         count.pass_to(state, until_ns)
     count.end()

@@ -60,6 +60,10 @@ class _Verification:
                 self._gaps.append((part.after + 1, part.first - 1))
             digest, last = self._chain(part)
             self._fold(part)
+        left = self._reader.segments()
+        for line in sealed.values():
+            if line.first >= left[0].first and line.segment not in {segment.path.name for segment in left}:
+                self._damages.append(Damage(line.segment, line.first, line.last, "it was sealed, and is missing"))
         return Verified(self._events, segments, self._hashes, tuple(self._gaps), tuple(self._damages))
 
     def _wrong(self, part: Part, first: int, last: int, text: str) -> None:

@@ -79,37 +79,43 @@ class Damage:
 
 
 class Part:
-    """One segment that is read."""
+    """One segment that is read. It may be closed at any time, and is opened anew when it is asked again."""
 
     def __init__(self, segment: Segment, sealed: bool) -> None:
         self.path = segment.path
-        try:
-            self._db = self._open(sealed)
-            self._db.set_busy_timeout(1000)
-            refuse_foreign(self._db, self.path)
-            self.first, self.after, self.previous = self._db.execute("SELECT first, after, previous FROM segment").get
-        except apsw.Error as error:
-            raise JournalError(f"{self.path}: the journal cannot be opened: {error}") from None
+        self._sealed = sealed
         self._words: dict[int, str] = {}
+        self._db: apsw.Connection | None = None
+        self.first, self.after, self.previous = self.rows("SELECT first, after, previous FROM segment")[0]
 
-    def _open(self, sealed: bool) -> apsw.Connection:
+    def _opened(self) -> apsw.Connection:
+        if self._db is None:
+            try:
+                db = self._connect()
+                db.set_busy_timeout(1000)
+                refuse_foreign(db, self.path)
+            except apsw.Error as error:
+                raise JournalError(f"{self.path}: the journal cannot be opened: {error}") from None
+            self._db = db
+        return self._db
+
+    def _connect(self) -> apsw.Connection:
         """Read-only. A file without a WAL beside it, in a folder that is not ours to write to, is read as it is."""
         flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         plain = self.path.absolute().as_uri()
         wal = self.path.with_name(f"{self.path.name}-wal")
-        if sealed or not (os.access(self.path.parent, os.W_OK) or wal.exists()):
+        if self._sealed or not (os.access(self.path.parent, os.W_OK) or wal.exists()):
             return apsw.Connection(f"{plain}?immutable=1", flags=flags)
         return apsw.Connection(plain, flags=flags)
 
     def bounds(self) -> tuple[int, int]:
         """First and last sequence number; (first, first - 1) when it holds none."""
-        with naming(self.path):
-            first, last = self._db.execute("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)").get
+        first, last = self.rows("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)")[0]
         return (first, last) if first is not None else (self.first, self.first - 1)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with naming(self.path):
-            return list(self._db.execute(sql, tuple(values)))
+            return list(self._opened().execute(sql, tuple(values)))
 
     def select(self, query: Query, limit: int, newest: bool) -> list[codec.Row]:
         """Up to `limit` rows in order; with `newest` the last ones, backwards."""
@@ -160,7 +166,9 @@ class Part:
         return checkpoint.unpack(found[0][0])
 
     def close(self) -> None:
-        self._db.close(force=True)
+        if self._db is not None:
+            self._db.close(force=True)
+            self._db = None
 
 
 def _stream_condition(stream: str | None) -> str:
@@ -199,7 +207,10 @@ class Reader:
         """The segments, the oldest first."""
         if self.path.is_file():
             return [Segment(1, self.path)]
-        return list_segments(self.path)
+        found = list_segments(self.path)
+        for path in self._open.keys() - {segment.path for segment in found}:
+            self._open.pop(path).close()  # retention let it go: its bytes are free only when nobody holds it
+        return found
 
     def _part(self, segment: Segment) -> Part:
         part = self._open.pop(segment.path, None)
@@ -229,6 +240,8 @@ class Reader:
                 try:
                     part = self._part(segment)
                 except JournalError as error:
+                    if not segment.path.exists() and segment.first < self.segments()[0].first:
+                        continue  # retention let it go meanwhile
                     if self._salvage is None:
                         raise
                     self._tell(Damage(segment.path.name, segment.first, min(ends, NEVER) - 1, str(error)))
@@ -260,10 +273,15 @@ class Reader:
         """Up to `limit` events, oldest first; `newest` takes the last rather than the first."""
         found: list[Recorded] = []
         for part in self._backwards(query) if newest else self.parts(query.after, query.before):
-            for row in self._select(part, query, limit - len(found), newest):
-                recorded = self._decode(part, row)
-                if recorded is not None:
-                    found.append(recorded)
+            rest = query
+            while len(found) < limit:
+                wanted = limit - len(found)
+                rows = self._select(part, rest, wanted, newest)
+                found += filter(None, (self._decode(part, row) for row in rows))
+                if len(rows) < wanted:
+                    break
+                seq = rows[-1][0]
+                rest = attrs.evolve(rest, before=seq) if newest else attrs.evolve(rest, after=seq)
             if len(found) >= limit:
                 break
         return found[::-1] if newest else found

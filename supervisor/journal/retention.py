@@ -41,6 +41,8 @@ def expendable(sealed: Sequence[Sealed], pins: Sequence[Pin], retention: Retenti
     Only from the old end: a journal has no holes. So a pin also keeps what is younger than what it names.
     """
     gone: list[Sealed] = []
+    if sealed:  # a clock that is far ahead for a minute must not cost a journal
+        now_ns = min(now_ns, max(segment.ended_ns for segment in sealed) + int(DAY_S * 1e9))
     left = sum(segment.bytes for segment in sealed)
     for segment in sealed:
         old = now_ns - segment.ended_ns > retention.keep_s * 1e9

@@ -37,7 +37,8 @@ def make_segment(folder: Path, head: State, after: int, digest: bytes, now_ns: i
     """
     path = segment_path(folder, head.seq + 1)
     draft = path.with_name(path.name + DRAFT)
-    draft.unlink(missing_ok=True)
+    for left in folder.glob(f"{draft.name}*"):  # of an attempt that failed
+        left.unlink()
     db = apsw.Connection(str(draft))
     try:
         with db:

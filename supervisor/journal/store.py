@@ -20,7 +20,7 @@ from ..domain.state import State
 from . import manifest
 from .codec import GENESIS
 from .errors import JournalError
-from .files import DRAFT, PREFIX, list_segments, refuse_unsafe_sqlite, sync_folder
+from .files import DRAFT, PREFIX, list_segments, refuse_unsafe_sqlite, segment_path, sync_folder
 from .retention import DAY_S, Retention, expendable, read_pins
 from .segment import SegmentWriter, make_segment, seal
 
@@ -67,7 +67,7 @@ class Store:
             raise JournalError(f"{str(folder)!r}: the journal folder cannot be used: {error}") from None
         try:
             self._take_lock()
-            self._open_last()
+            self._open_last(create=True)
         except BaseException:
             os.close(self._lock)
             raise
@@ -89,22 +89,33 @@ class Store:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
 
-    def _open_last(self) -> None:
+    def _open_last(self, *, create: bool) -> None:
+        """Open the last segment, and sync what it holds: an earlier life may have failed to, though it reads well."""
         try:
             for draft in self.folder.glob(f"{PREFIX}*{DRAFT}*"):  # of a segment that was never finished
                 draft.unlink()
             found = list_segments(self.folder)
+            if not found and not create:
+                raise JournalError(f"{self.folder}: the journal's files are gone")
             path = found[-1].path if found else make_segment(self.folder, State(), 0, GENESIS, time.time_ns())
+            sync_folder(self.folder)
         except (OSError, apsw.Error) as error:
             raise JournalError(f"{self.folder}: the journal folder cannot be used: {error}") from None
-        self._writer = SegmentWriter(path)
+        writer = SegmentWriter(path)
+        try:
+            writer.sync_again()
+        except BaseException:
+            writer.close()
+            raise
+        self._writer = writer
 
     def append(self, batch: Sequence[Recorded], state: State) -> None:
         """Store `batch`, which follows `last_seq` without a gap, and sync it; `state` is the one after it.
 
         Raises `apsw.Error` and `OSError`; then nothing of it counts as stored, and `reconnect` comes next.
         """
-        if self._state is not None and self._is_full():
+        state_is_known = self._state is not None and self._state.seq == self.last_seq  # not after a fault
+        if self._state is not None and state_is_known and self._is_full():
             self._begin_segment(self._state)
         self._writer.append(batch, state)
         self._state = state
@@ -114,7 +125,9 @@ class Store:
         self._begin_segment(state)
 
     def _is_full(self) -> bool:
-        age_s = (time.time_ns() - self._writer.created_ns) / 1e9
+        if self._writer.path == segment_path(self.folder, self.last_seq + 1):
+            return False  # nothing is in it
+        age_s = abs(time.time_ns() - self._writer.created_ns) / 1e9
         return self._writer.size >= self.rotation.max_bytes or age_s >= self.rotation.max_age_s
 
     def _begin_segment(self, head: State) -> None:
@@ -130,24 +143,22 @@ class Store:
         """
         promised = self._writer
         promised.close()
-        self._open_last()
-        if self._writer.last_seq > promised.last_seq:
+        self._open_last(create=False)
+        if self._writer.last_seq < promised.last_seq:
             found, self._writer = self._writer, promised
-            try:
-                found.sync_again()
-            except BaseException:
-                found.close()
-                raise
-            self._writer = found
+            found.close()
+            there = f"events up to {promised.last_seq} were promised, and {found.last_seq} are there"
+            raise JournalError(f"{found.path}: {there}")
 
     def keep(self, now_ns: int) -> Kept:
         """Seal what is complete and let go what retention no longer asks for. Raises `JournalError` and `OSError`."""
         known = manifest.read(self.folder)
         named = {sealed.segment for sealed in known}
         found = list_segments(self.folder)
+        removed = self._let_go(known, {segment.path.name for segment in found}, now_ns)
         done = []
         for segment in found[:-1]:
-            if segment.path.name in named:
+            if segment.path.name in named or segment.path.name in removed:
                 continue
             sealed = seal(segment.path, manifest.digest_of(known[-1] if known else None))
             if sealed is None:
@@ -155,7 +166,7 @@ class Store:
             manifest.append(self.folder, known, sealed)
             known.append(sealed)
             done.append(sealed.segment)
-        return Kept(tuple(done), tuple(self._let_go(known, {segment.path.name for segment in found}, now_ns)))
+        return Kept(tuple(done), tuple(removed))
 
     def _let_go(self, known: Sequence[manifest.Sealed], there: set[str], now_ns: int) -> list[str]:
         """The oldest first, so that what is left has no holes whatever happens on the way."""

@@ -40,6 +40,18 @@ def test_segments_are_one_journal(folder: Path) -> None:
     reader.close()
 
 
+def test_whoever_reads_on_may_ask_about_other_segments_meanwhile(folder: Path) -> None:
+    """Only some segments are held open at once; one that was closed for another goes on where it was."""
+    rows = lively()
+    reader = Reader(folder)
+    found = []
+    for recorded in reader.events():
+        found.append(recorded)
+        assert reader.page(Query(after=(recorded.seq * 37) % len(rows) - 1), 1)
+    assert found == rows
+    reader.close()
+
+
 @pytest.mark.parametrize("rotation", [TINY, None], ids=["many segments", "one segment"])
 def test_every_past_state_is_the_one_that_was(tmp_path: Path, rotation: object) -> None:
     rows = lively()
@@ -201,6 +213,68 @@ def test_a_copy_is_read_where_nothing_can_be_written(folder: Path, tmp_path: Pat
     finally:
         copy.chmod(0o700)
     assert sorted(path.name for path in copy.iterdir() if not path.name.endswith(("-wal", "-shm"))) == before
+
+
+def test_a_fault_across_a_rotation_makes_no_second_beginning(tmp_path: Path) -> None:
+    """What was found stored after an error is not what the store last knew the state of."""
+    rows = lively()
+    after = states(rows)
+    store = Store(tmp_path)
+    store.append(rows[:5], after[5])
+    store._writer.append(rows[5:10], after[10])  # stored, and then the disk says that it failed
+    store.reconnect()
+    assert store.last_seq == 10
+    store.rotation = TINY
+    store.append(rows[10:15], after[15])
+    store.append(rows[15:20], after[20])
+    store.close()
+    assert read_all(tmp_path) == rows[:20]
+    assert not verify(tmp_path).damages
+
+
+def test_a_journal_that_has_less_than_was_promised_is_not_written_to(folder: Path) -> None:
+    """A disk that was unmounted shows an empty folder: nothing is begun anew in it."""
+    store = Store(folder)
+    away = folder.with_name("away")
+    folder.rename(away)
+    folder.mkdir()
+    with pytest.raises(JournalError, match="the journal's files are gone"):
+        store.reconnect()
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    away.rename(folder)
+    newest = list_segments(folder)[-1].path
+    for path in folder.glob(f"{newest.name}*"):
+        path.rename(folder.parent / path.name)
+    with pytest.raises(JournalError, match="were promised, and"):
+        store.reconnect()
+    for path in folder.parent.glob(f"{newest.name}*"):
+        path.rename(folder / path.name)
+    store.reconnect()
+    assert store.last_seq == len(lively())
+    store.close()
+
+
+def test_salvaged_pages_leave_out_what_is_damaged_and_nothing_else(tmp_path: Path) -> None:
+    """A page that lacks a damaged row is filled from the same segment, not from the next."""
+    rows = lively()
+    folder = write_journal(tmp_path / "journal", rows, batch=60, rotation=TINY)
+    change(folder, "UPDATE event SET crc = crc + 1 WHERE seq = 14")
+    reader = Reader(folder, salvage=lambda damage: None)
+    seen: list[int] = []
+    while page := reader.page(Query(after=seen[-1] if seen else 0), 20):
+        seen += [row.seq for row in page]
+    assert seen == [row.seq for row in rows if row.seq != 14]
+    backwards = reader.page(Query(before=30), 20, newest=True)
+    assert [row.seq for row in backwards] == [*range(9, 14), *range(15, 30)]
+    reader.close()
+
+
+def test_a_sealed_segment_that_is_gone_from_the_young_end_is_missed(folder: Path) -> None:
+    for segment in list_segments(folder)[-2:]:
+        for path in folder.glob(f"{segment.path.name}*"):
+            path.unlink()
+    assert "it was sealed, and is missing" in str(verify(folder).damages[-1])
 
 
 # -- retention -------------------------------------------------------------------------------------------------
