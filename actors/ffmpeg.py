@@ -11,10 +11,11 @@ from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Fault, Reason
 
+from .bitstream import BitstreamError
 from .child import ChildSpec, Ending, run_child
 from .flv import FlvDemuxer, UnsupportedCodec
-from .h264 import BitstreamError
-from .hub import CLOCK_RATE, Hub
+from .hub import Hub
+from .media import CLOCK_RATE
 from .tools import Tools
 
 CARRIED = "H.264"
@@ -150,9 +151,9 @@ async def publish_flv(stream: trio.abc.ReceiveStream, hub: Hub) -> Reason | None
     try:
         while chunk := await stream.receive_some(_READ):
             for sample in demuxer.feed(chunk):
-                if demuxer.parameter_sets is not None:
+                if demuxer.parameter_sets:
                     hub.set_parameter_sets(demuxer.parameter_sets)
-                    demuxer.parameter_sets = None
+                    demuxer.parameter_sets = ()
                 hub.publish(sample.units, sample.pts_ms * (CLOCK_RATE // 1000))
     except UnsupportedCodec as codec:
         return Reason(

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import attrs
 
-from .h264 import BitstreamError, ParameterSets, parse_avcc, split_avcc
+from .bitstream import BitstreamError, split_prefixed
+from .h264 import parse_avcc
 
 MAX_TAG = 8 * 1024 * 1024
 """An access unit larger than this is not a picture any more."""
@@ -36,7 +37,7 @@ class FlvDemuxer:
         self._buffer = bytearray()
         self._started = False
         self._length_size = 4
-        self.parameter_sets: ParameterSets | None = None
+        self.parameter_sets: tuple[bytes, ...] = ()
 
     def feed(self, data: bytes | bytearray) -> Iterator[Sample]:
         """Raises `BitstreamError` for what is not FLV and `UnsupportedCodec` for a video codec that is not H.264."""
@@ -74,5 +75,5 @@ class FlvDemuxer:
         if packet == 0:
             self._length_size, self.parameter_sets = parse_avcc(body[5:])
         elif packet == 1:
-            return Sample(dts_ms + offset_ms, tuple(split_avcc(body[5:], self._length_size)))
+            return Sample(dts_ms + offset_ms, tuple(split_prefixed(body[5:], self._length_size)))
         return None

@@ -1,75 +1,32 @@
-"""What must be known of H.264 to pass it on: NAL units, parameter sets, key frames, size. Pure; nothing is decoded.
+"""What must be known of H.264 to pass it on: parameter sets, key frames, size. Pure; nothing is decoded.
 
-Source: ITU-T H.264 (08/2021), sections 7.3 and 7.4, Annex B; ISO/IEC 14496-15 for `avcC`.
+Source: ITU-T H.264 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `avcC`.
 """
 
-from collections.abc import Iterator
-
-import attrs
+from .bitstream import Bits, BitstreamError, unescape
+from .media import VideoCodec
 
 IDR, SPS, PPS = 5, 7, 8
 MAX_SPS = 1024
 """More of a sequence parameter set is never needed for the size."""
-START_CODE = b"\x00\x00\x00\x01"
 
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 """Profiles whose SPS says more about chroma (7.3.2.1.1)."""
-
-
-class BitstreamError(ValueError):
-    """Bytes that are not what the standard says they should be."""
-
-
-def split_annexb(data: bytes) -> Iterator[bytes]:
-    """The NAL units of an Annex B byte stream, without start codes (of 3 or 4 bytes) and trailing zeros."""
-    start = data.find(b"\x00\x00\x01")
-    while start >= 0:
-        start += 3
-        end = data.find(b"\x00\x00\x01", start)
-        unit = data[start : end if end >= 0 else len(data)].rstrip(b"\x00")
-        if unit:
-            yield unit
-        start = end
-
-
-def split_avcc(data: bytes, length_size: int) -> Iterator[bytes]:
-    """The NAL units of a sample with length prefixes. Raises `BitstreamError` when a length leads out of it."""
-    at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at : at + length_size])
-        at += length_size
-        if size > len(data) - at:
-            raise BitstreamError(f"a NAL unit of {size} bytes in a sample with {len(data) - at} left")
-        if size:
-            yield data[at : at + size]
-        at += size
-
-
-def join_annexb(units: list[bytes]) -> bytes:
-    return b"".join(START_CODE + unit for unit in units)
 
 
 def nal_type(unit: bytes) -> int:
     return unit[0] & 0x1F
 
 
-@attrs.frozen
-class ParameterSets:
-    """What a decoder must have before its first key frame."""
-
-    sps: tuple[bytes, ...]
-    pps: tuple[bytes, ...]
-
-
-def parse_avcc(record: bytes) -> tuple[int, ParameterSets]:
+def parse_avcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
     """Length size and parameter sets of an AVCDecoderConfigurationRecord. Raises `BitstreamError`."""
     if len(record) < 7 or record[0] != 1:
         raise BitstreamError("not an avcC record")
-    at, groups = 5, []
+    at, units = 5, list[bytes]()
     for mask in (0x1F, 0xFF):
         if at >= len(record):
             raise BitstreamError("an avcC record that ends early")
-        units, count = [], record[at] & mask
+        count = record[at] & mask
         at += 1
         for _ in range(count):
             size = int.from_bytes(record[at : at + 2])
@@ -78,17 +35,16 @@ def parse_avcc(record: bytes) -> tuple[int, ParameterSets]:
                 raise BitstreamError("an avcC record that ends early")
             units.append(unit)
             at += 2 + size
-        groups.append(tuple(units))
-    if not all(groups):
+    if {nal_type(unit) for unit in units} != {SPS, PPS}:
         raise BitstreamError("an avcC record without parameter sets")
-    return (record[4] & 3) + 1, ParameterSets(*groups)
+    return (record[4] & 3) + 1, tuple(units)
 
 
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels that an SPS promises, cropping applied. Raises `BitstreamError`."""
     if len(sps) < 4:
         raise BitstreamError("a sequence parameter set that ends early")
-    bits = _Bits(_unescape(sps[4:MAX_SPS]))
+    bits = Bits(unescape(sps[4:MAX_SPS]))
     bits.ue()  # seq_parameter_set_id
     chroma = 1
     if sps[1] in _HIGH_PROFILES:
@@ -132,7 +88,7 @@ def picture_size(sps: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _skip_scaling_list(bits: "_Bits", size: int) -> None:
+def _skip_scaling_list(bits: Bits, size: int) -> None:
     last, following = 8, 8
     for _ in range(size):
         if following:
@@ -140,31 +96,4 @@ def _skip_scaling_list(bits: "_Bits", size: int) -> None:
         last = following or last
 
 
-def _unescape(payload: bytes) -> bytes:
-    return payload.replace(b"\x00\x00\x03", b"\x00\x00")
-
-
-class _Bits:
-    """Reads the exp-Golomb codes of section 9.1. Raises `BitstreamError` past the end."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data)
-        self._left = len(data) * 8
-
-    def u(self, count: int) -> int:
-        if count > self._left:
-            raise BitstreamError("a parameter set that ends early")
-        self._left -= count
-        return (self._value >> self._left) & ((1 << count) - 1)
-
-    def ue(self) -> int:
-        zeros = 0
-        while not self.u(1):
-            zeros += 1
-            if zeros > 32:
-                raise BitstreamError("an exp-Golomb code without an end")
-        return (1 << zeros) - 1 + self.u(zeros)
-
-    def se(self) -> int:
-        code = self.ue()
-        return (code + 1) // 2 if code % 2 else -(code // 2)
+H264 = VideoCodec("h264", nal_type, frozenset({IDR}), (SPS, PPS), SPS, picture_size)

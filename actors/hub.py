@@ -18,11 +18,12 @@ from supervisor.domain.values import Picture
 from supervisor.gateway import CameraStatistics
 from supervisor.tape import Tape
 
-from .h264 import IDR, PPS, SPS, ParameterSets, join_annexb, nal_type, picture_size
+from .bitstream import join_annexb
+from .h264 import H264
+from .media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
 
-CLOCK_RATE = 90_000
-"""Ticks a second of video time stamps (RFC 6184, section 8.1)."""
 MAX_UNITS = 4096
+MAX_SOUNDS = 256
 MAX_BYTES = 64 * 1024 * 1024
 """A longer group of pictures is cut at its front; new viewers then wait for the next key frame."""
 MAX_LAG = 2 * CLOCK_RATE
@@ -35,18 +36,10 @@ RATE_WINDOW_NS = 2_000_000_000
 
 
 @attrs.frozen
-class AccessUnit:
-    """One picture: Annex B bytes, parameter sets in front of every key frame, `pts` in 1/90000 s of the hub's clock."""
-
-    data: bytes
-    pts: int
-    key: bool
-
-
-@attrs.frozen
 class Still:
     """A key frame with its parameter sets, as Annex B bytes, and when it came."""
 
+    codec: VideoCodec
     data: bytes
     wall_ns: int
     mono_ns: int
@@ -63,7 +56,10 @@ class Hub:
         self._held = 0
         self._key_at: int | None = None
         """Position of the newest key frame on the tape."""
-        self._sets: ParameterSets | None = None
+        self.sounds: Tape[AudioFrame] = Tape(MAX_SOUNDS)
+        self._codec = H264
+        self._sets: dict[int, tuple[bytes, ...]] = {}
+        """Parameter sets by their NAL unit type."""
         self._size = (0, 0)
         self._offset: int | None = None
         """From the source's time stamps to ours; none until the connection's first key frame."""
@@ -77,6 +73,9 @@ class Hub:
         self.keys = 0
         self.picture: Picture | None = None
         """Of the current connection; none until its first key frame."""
+        self.audio: AudioFormat | None = None
+        """The sound of the current connection, if it has one that can be carried."""
+        self._mute = ""
         self.last_unit_ns: int | None = None
         self._closed = False
         self.heard = False
@@ -84,7 +83,9 @@ class Hub:
 
     def begin(self) -> None:
         """A new connection of the source begins: its time stamps, size and parameter sets may all be new."""
-        self._offset = self._sets = self.picture = self.last_unit_ns = self._key_at = None
+        self._offset = self.picture = self.audio = self.last_unit_ns = self._key_at = None
+        self._sets = {}
+        self._mute = ""
         self._gap_ns = 0
         self.heard = False
         self._recent.clear()
@@ -95,49 +96,76 @@ class Hub:
         self._recent.clear()
         self._drop_before(self._tape.end)
 
-    def set_parameter_sets(self, sets: ParameterSets) -> None:
-        """New parameter sets. Raises `BitstreamError` for those that promise no picture that can be."""
-        if self._sets is None or sets.sps != self._sets.sps:
-            self._size = picture_size(sets.sps[0])
-            self.picture = None
-        self._sets = sets
+    def set_parameter_sets(self, sets: Iterable[bytes], codec: VideoCodec = H264) -> None:
+        """New parameter sets, of one type or more. Raises `BitstreamError` for those that promise no possible picture.
 
-    def publish(self, units: Iterable[bytes], pts: int) -> None:
+        Those of one type replace all that were known of it.
+        """
+        if codec is not self._codec:
+            self._codec, self._sets = codec, {}
+        found: dict[int, tuple[bytes, ...]] = {}
+        for unit in sets:
+            kind = codec.nal_type(unit)
+            if kind in codec.set_types:
+                found[kind] = (*found.get(kind, ()), unit)
+        sps = found.get(codec.sps_type)
+        if sps is not None and sps != self._sets.get(codec.sps_type):
+            self._size = codec.picture_size(sps[0])
+            self.picture = None
+        self._sets |= found
+
+    def set_audio(self, audio: AudioFormat | None, mute: str = "") -> None:
+        """What sound the connection has; if none that can be carried, `mute` says why, for people."""
+        self.audio, self._mute = audio, mute
+        if self.picture is not None:
+            self._see_picture()
+
+    def publish(self, units: Iterable[bytes], pts: int, codec: VideoCodec = H264) -> None:
         """One access unit: its NAL units and its presentation time in 1/90000 s of the source's clock.
 
         What comes before a connection's first key frame, or before its parameter sets, cannot be shown and is dropped.
         """
         units = list(units)
-        kinds = {nal_type(unit) for unit in units}
-        key = IDR in kinds
-        if SPS in kinds:
-            self._remember(units)
+        kinds = {codec.nal_type(unit) for unit in units}
+        key = not codec.key_types.isdisjoint(kinds)
+        if not kinds.isdisjoint(codec.set_types):
+            self.set_parameter_sets(units, codec)
         self.heard = True
-        if self._offset is None and not (key and self._sets):
+        decodable = codec is self._codec and all(kind in self._sets for kind in codec.set_types)
+        if self._offset is None and not (key and decodable):
             return
         now_ns = self._clock.mono_ns()
         if self.last_unit_ns is not None:
             self._gap_ns += (now_ns - self.last_unit_ns - self._gap_ns) // 8
-        if key and self._sets:
-            if SPS not in kinds or PPS not in kinds:
-                units = [*self._sets.sps, *self._sets.pps, *(u for u in units if nal_type(u) not in (SPS, PPS))]
+        if key and decodable:
+            if not kinds.issuperset(codec.set_types):
+                sets = [unit for kind in codec.set_types for unit in self._sets[kind]]
+                units = [*sets, *(unit for unit in units if codec.nal_type(unit) not in codec.set_types)]
             if self.picture is None:
-                self.picture = Picture("h264", *self._size)
-        unit = AccessUnit(join_annexb(units), self._map(pts, now_ns), key)
+                self._see_picture()
+        unit = AccessUnit(codec, tuple(units), self._map(pts, now_ns), key, sum(map(len, units)))
         self.last_unit_ns = now_ns
         if key:
             self.keys += 1
-            self.still = Still(unit.data, self._clock.wall_ns(), now_ns, self.keys)
+            self.still = Still(codec, join_annexb(units), self._clock.wall_ns(), now_ns, self.keys)
         self._keep(unit)
         self._frames += 1
-        self._bytes += len(unit.data)
-        self._recent.append((now_ns, len(unit.data)))
+        self._bytes += unit.size
+        self._recent.append((now_ns, unit.size))
         self._forget_old_rates(now_ns)
 
-    def _remember(self, units: list[bytes]) -> None:
-        sps = tuple(unit for unit in units if nal_type(unit) == SPS)
-        pps = tuple(unit for unit in units if nal_type(unit) == PPS)
-        self.set_parameter_sets(ParameterSets(sps, pps or (self._sets.pps if self._sets else ())))
+    def publish_audio(self, data: bytes, pts: int) -> None:
+        """One frame of the sound that `set_audio` announced; `pts` by the same clock as the pictures', in 1/90000 s.
+
+        Before the first picture, or far from the last one, it belongs to nothing that is shown, and is dropped.
+        """
+        self.heard = True
+        if self.audio is not None and self._offset is not None and -JUMP < pts + self._offset - self._last_pts < JUMP:
+            self.sounds.append(AudioFrame(self.audio, data, pts + self._offset))
+
+    def _see_picture(self) -> None:
+        audio = self.audio.codec if self.audio else ""
+        self.picture = Picture(self._codec.name, *self._size, audio=audio, mute=self._mute)
 
     def _map(self, pts: int, now_ns: int) -> int:
         if self._offset is not None and not -JUMP < pts + self._offset - self._last_pts < JUMP:
@@ -153,14 +181,14 @@ class Hub:
             if self._key_at is not None:
                 self._drop_before(self._key_at)
             self._key_at = self._tape.end
-        self._held += len(unit.data)
+        self._held += unit.size
         self._tape.append(unit)
         while self._held > MAX_BYTES or self._tape.end - self._tape.start >= MAX_UNITS:
             self._drop_before(self._tape.start + 1)
 
     def _drop_before(self, position: int) -> None:
         count = position - self._tape.start
-        self._held -= sum(len(unit.data) for unit in self._tape.read_nowait(self._tape.start, count))
+        self._held -= sum(unit.size for unit in self._tape.read_nowait(self._tape.start, count))
         self._tape.drop_before(position)
 
     async def wait_picture(self) -> None:

@@ -1,10 +1,12 @@
-"""One H.264 key frame → JPEG, through PyAV, in a worker thread, a few at a time."""
+"""One key frame → JPEG, through PyAV, in a worker thread, a few at a time."""
 
 from fractions import Fraction
 
 import av
 import av.error
 import trio
+
+from .hub import Still
 
 DECODERS = 2
 QUALITY = 4
@@ -21,17 +23,18 @@ class JpegWorker:
     def __init__(self) -> None:
         self._limiter = trio.CapacityLimiter(DECODERS)
 
-    async def __call__(self, key_frame: bytes) -> bytes:
+    async def __call__(self, still: Still) -> bytes:
         """As `jpeg_of`. Cancellation: waits for the picture that is being made, a few hundredths of a second."""
-        return await trio.to_thread.run_sync(jpeg_of, key_frame, limiter=self._limiter)
+        return await trio.to_thread.run_sync(jpeg_of, still.codec.name, still.data, limiter=self._limiter)
 
 
-def jpeg_of(key_frame: bytes) -> bytes:
+def jpeg_of(codec: str, key_frame: bytes) -> bytes:
     """The picture of `key_frame` (Annex B, with its parameter sets). Blocking. Raises `Undecodable`.
 
     Takes 10 to 80 ms, by size.
     """
-    decoder = av.CodecContext.create("h264", "r")
+    decoder = av.CodecContext.create("hevc" if codec == "h265" else codec, "r")
+    assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1
     try:
         frames = [*decoder.decode(av.Packet(key_frame)), *decoder.decode(None)]

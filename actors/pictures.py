@@ -176,7 +176,7 @@ class Pictures:
         async with camera.developing:
             if camera.developed is None or camera.developed[0] is not still:
                 try:
-                    data = await self._tools.develop(still.data)
+                    data = await self._tools.develop(still)
                 except Undecodable as error:
                     raise Rejected(Refusal.UNAVAILABLE, f"{camera.name}: {error}", 1.0) from None
                 camera.developed = (still, data)

@@ -14,6 +14,7 @@ from supervisor.domain.values import Reason
 from supervisor.kernel import Kernel
 from supervisor.vault import Vault
 
+from .hub import Still
 from .process import OpenProcess
 from .process_table import ProcessTable
 from .rtc.connection import Receive, Witness, run_connection
@@ -64,7 +65,7 @@ class Tools:
     ffmpeg: str
     """Path of the ffmpeg program."""
     knock: Knock
-    develop: Callable[[bytes], Awaitable[bytes]]
+    develop: Callable[[Still], Awaitable[bytes]]
     """A key frame → JPEG. Raises `Undecodable`."""
     ice_servers: tuple[str, ...]
     """`stun:` URLs; none on a LAN."""

@@ -31,7 +31,7 @@ from trio_asyncio import aio_as_trio
 from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
 
-from ..hub import CLOCK_RATE, AccessUnit
+from ..media import CLOCK_RATE, AccessUnit
 from .inside import include_loopback, remember_endpoints, watch_rtcp
 from .offer import Candidate, Offer, canonical, widen
 
@@ -210,7 +210,7 @@ class _UnitTrack(MediaStreamTrack):
 
     async def recv(self) -> av.Packet:  # type: ignore[type-arg]
         unit = await self.units.get()
-        packet = av.Packet(unit.data)
+        packet = av.Packet(unit.annexb())
         packet.pts = unit.pts
         packet.time_base = Fraction(1, CLOCK_RATE)
         return packet

@@ -16,8 +16,9 @@ from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Reason
 
-from ..h264 import split_annexb
-from ..hub import CLOCK_RATE, Hub
+from ..bitstream import split_annexb
+from ..hub import Hub
+from ..media import CLOCK_RATE
 from ..tools import Tools
 
 KEY_EVERY_S = 2

@@ -125,3 +125,7 @@ class Picture(Value, frozen=True):
     width: int
     """In pixels, after cropping."""
     height: int
+    audio: str = ""
+    """Codec of the sound that goes with it; empty when there is none for the viewers."""
+    mute: str = ""
+    """Why there is none, where that needs saying."""

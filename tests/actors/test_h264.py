@@ -4,17 +4,14 @@ import random
 
 import pytest
 
+from actors.bitstream import BitstreamError, join_annexb, split_annexb, split_prefixed
 from actors.h264 import (
     IDR,
     PPS,
     SPS,
-    BitstreamError,
-    join_annexb,
     nal_type,
     parse_avcc,
     picture_size,
-    split_annexb,
-    split_avcc,
 )
 from tests.kit.media import access_units
 
@@ -41,7 +38,7 @@ def test_the_size_of_a_picture_is_read_from_its_sps(size: tuple[int, int]) -> No
 
 def test_a_length_that_leads_out_of_the_sample_is_refused() -> None:
     with pytest.raises(BitstreamError, match="9 bytes in a sample with 2 left"):
-        list(split_avcc(b"\x00\x00\x00\x09ab", 4))
+        list(split_prefixed(b"\x00\x00\x00\x09ab", 4))
 
 
 def test_garbage_ends_in_an_error_that_is_ours() -> None:
@@ -54,7 +51,7 @@ def test_garbage_ends_in_an_error_that_is_ours() -> None:
         damaged[rng.randrange(1, len(sps))] ^= 1 << rng.randrange(8)
         for parse in (
             lambda n=noise: list(split_annexb(n)),
-            lambda n=noise: list(split_avcc(n, 1 + len(n) % 4)),
+            lambda n=noise: list(split_prefixed(n, 1 + len(n) % 4)),
             lambda n=noise: parse_avcc(b"\x01" + n),
             lambda d=bytes(damaged): picture_size(d),
             lambda n=noise: picture_size(b"\x67\x64\x00\x1f" + n),

@@ -5,8 +5,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.h264 import SPS, nal_type, split_annexb
-from actors.hub import CATCH_UP, CLOCK_RATE, MAX_UNITS, AccessUnit, Hub, Subscription
+from actors.h264 import SPS, nal_type
+from actors.hub import CATCH_UP, MAX_UNITS, Hub, Subscription
+from actors.media import CLOCK_RATE, AccessUnit
 from supervisor.clock import TrioClock
 from supervisor.domain.values import Picture
 from tests.kit.media import FPS, access_units, without_sets
@@ -54,7 +55,7 @@ async def test_a_viewer_starts_at_the_newest_key_frame_with_its_parameter_sets(h
     play(hub, 0, 27)
     first, *_ = await take(hub.subscribe(), 7)
     assert first.key
-    assert nal_type(next(split_annexb(first.data))) == SPS
+    assert nal_type(first.units[0]) == SPS
     assert hub.picture == Picture("h264", 64, 64)
 
 
@@ -135,7 +136,7 @@ async def test_key_frames_without_parameter_sets_get_the_remembered_ones(hub: Hu
     play(hub, 0, 20)
     hub.publish(without_sets(access_units()[20]), 20 * TICK)
     (unit,) = await take(hub.subscribe(), 1)
-    kinds = [nal_type(nal) for nal in split_annexb(unit.data)]
+    kinds = [nal_type(nal) for nal in unit.units]
     assert kinds[0] == SPS
     assert kinds.count(SPS) == 1
 
@@ -171,7 +172,7 @@ async def test_the_bytes_that_are_kept_are_bounded_too(hub: Hub, monkeypatch: py
     for index in range(1, 200):
         hub.publish([b"\x41" + bytes(999)], index * TICK)
     kept = hub._tape.read_nowait(hub._tape.start, MAX_UNITS)
-    assert 10_000 < sum(len(unit.data) for unit in kept) <= 20_000
+    assert 10_000 < sum(unit.size for unit in kept) <= 20_000
 
 
 async def test_rates_are_of_the_last_two_seconds(hub: Hub, clock: HandClock) -> None:

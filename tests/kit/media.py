@@ -1,9 +1,13 @@
 """Small real H.264, and the containers it comes in."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import cache
 
-from actors.h264 import IDR, PPS, SPS, nal_type, split_annexb
+import av
+
+from actors.bitstream import split_annexb
+from actors.h264 import IDR, PPS, SPS, nal_type
 from actors.sources.test import TestCard
 
 FPS = 10
@@ -37,3 +41,20 @@ def flv(width: int = 64, height: int = 64, count: int = 41) -> Iterator[bytes]:
 def video_tag(time_ms: int, body: bytes) -> bytes:
     head = b"\x09" + len(body).to_bytes(3) + (time_ms & 0xFFFFFF).to_bytes(3) + bytes([time_ms >> 24]) + b"\x00\x00\x00"
     return head + body + (11 + len(body)).to_bytes(4)
+
+
+@cache
+def h265_units(width: int, height: int, count: int = 3) -> tuple[tuple[bytes, ...], ...]:
+    """The NAL units of `count` pictures of H.265, the first a key frame with its parameter sets."""
+    encoder = av.CodecContext.create("libx265", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.framerate, encoder.time_base = Fraction(FPS), Fraction(1, FPS)
+    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "x265-params": "log-level=none:pools=1"}
+    packets = []
+    for index in range(count):
+        frame = av.VideoFrame(width, height, "yuv420p")
+        frame.pts = index
+        packets += encoder.encode(frame)
+    packets += encoder.encode(None)
+    return tuple(tuple(split_annexb(bytes(packet))) for packet in packets)

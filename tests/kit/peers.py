@@ -16,8 +16,9 @@ import attrs
 import trio
 import trio_asyncio
 
-from actors.hub import CLOCK_RATE, Hub
+from actors.hub import Hub
 from actors.jpeg import Undecodable
+from actors.media import CLOCK_RATE
 from actors.peer import Peer
 from actors.process_table import RealProcessTable
 from actors.rtc import connection

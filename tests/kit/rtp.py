@@ -12,7 +12,8 @@ from functools import cache
 import attrs
 import av
 
-from actors.h264 import IDR, PPS, SPS, nal_type, split_annexb
+from actors.bitstream import split_annexb
+from actors.h264 import IDR, PPS, SPS, nal_type
 
 from .media import access_units
 

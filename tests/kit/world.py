@@ -11,6 +11,7 @@ import attrs
 import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_one_way_pair
 
+from actors.hub import Still
 from actors.process_table import Marked
 from actors.registry import Registry
 from actors.tools import Tools
@@ -163,11 +164,11 @@ class World:
         self.knocks += 1
         return self.answers
 
-    async def develop(self, key_frame: bytes) -> bytes:
+    async def develop(self, still: Still) -> bytes:
         """No thread: the autojump clock would not wait for it."""
         await trio.sleep(0.05)
         self.developed += 1
-        return b"JPEG of %d bytes" % len(key_frame)
+        return b"JPEG of %d bytes" % len(still.data)
 
     async def until(self, holds: Callable[[], bool], within_s: float = 3600) -> None:
         """Let virtual time pass until a condition holds; looked at with every event, and ten times a second."""

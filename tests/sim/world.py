@@ -12,6 +12,7 @@ from functools import partial
 import attrs
 import trio
 
+from actors.hub import Still
 from actors.process import MARK
 from actors.process_table import Marked
 from actors.registry import Registry
@@ -117,9 +118,9 @@ class World:
     def knocked_at(self, camera: CameraId) -> float:
         return self._knocked.get(camera, -1.0)
 
-    async def develop(self, key_frame: bytes) -> bytes:
+    async def develop(self, still: Still) -> bytes:
         await trio.sleep(0.05)
-        return b"JPEG of %d bytes" % len(key_frame)
+        return b"JPEG of %d bytes" % len(still.data)
 
     # ── what stories look at ────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,8 @@ import pytest
 import trio
 import trio_asyncio
 
-from actors.hub import CLOCK_RATE, Hub
+from actors.hub import Hub
+from actors.media import CLOCK_RATE
 from actors.rtc import connection
 from actors.rtc.connection import run_connection
 from actors.rtc.offer import Candidate, parse_offer

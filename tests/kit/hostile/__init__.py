@@ -7,8 +7,8 @@ Rules of this file:
 - What was refused has changed nothing.
 """
 
+from actors.bitstream import BitstreamError
 from actors.flv import UnsupportedCodec
-from actors.h264 import BitstreamError
 from supervisor.config import ConfigError
 from supervisor.domain.errors import Rejected
 from supervisor.gateway import OfferError

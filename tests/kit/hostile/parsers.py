@@ -6,8 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from pathlib import Path
 
+from actors.bitstream import BitstreamError, join_annexb, split_annexb
 from actors.flv import FlvDemuxer, UnsupportedCodec
-from actors.h264 import PPS, SPS, BitstreamError, ParameterSets, join_annexb, nal_type, split_annexb
+from actors.h264 import PPS, SPS, nal_type
 from actors.hub import Hub
 from actors.rtc.offer import canonical, parse_fragment, parse_offer, widen
 from actors.sources import KINDS
@@ -68,7 +69,7 @@ def take_flv(data: bytes) -> None:
     if got != wanted:
         raise Wrong("in pieces it was understood otherwise than whole")
     hub = Hub(SystemClock())
-    if whole.parameter_sets is not None:
+    if whole.parameter_sets:
         hub.set_parameter_sets(whole.parameter_sets)
     for sample in wanted:
         hub.publish(sample.units, sample.pts_ms * 90)
@@ -78,10 +79,9 @@ def take_h264(data: bytes) -> None:
     """One stream, a picture for each unit; what the hub refuses has not changed it."""
     hub = Hub(SystemClock())
     units = list(split_annexb(data))
-    sps = tuple(unit for unit in units if nal_type(unit) == SPS)
-    pps = tuple(unit for unit in units if nal_type(unit) == PPS)
-    if sps and pps:
-        hub.set_parameter_sets(ParameterSets(sps, pps))
+    sets = [unit for unit in units if nal_type(unit) in (SPS, PPS)]
+    if {nal_type(unit) for unit in sets} == {SPS, PPS}:
+        hub.set_parameter_sets(sets)
     for index, unit in enumerate(units):
         before = hub.statistics().frames, hub.picture
         try:

@@ -1,0 +1,72 @@
+"""What H.264 and H.265 have in common: NAL units, how they are framed, and the codes in their headers. Pure.
+
+Source: ITU-T H.264 (08/2021), sections 7.4.1, 9.1 and Annex B, which ITU-T H.265 repeats; ISO/IEC 14496-15.
+"""
+
+from collections.abc import Iterable, Iterator
+
+START_CODE = b"\x00\x00\x00\x01"
+
+
+class BitstreamError(ValueError):
+    """Bytes that are not what the standard says they should be."""
+
+
+def split_annexb(data: bytes) -> Iterator[bytes]:
+    """The NAL units of an Annex B byte stream, without start codes (of 3 or 4 bytes) and trailing zeros."""
+    start = data.find(b"\x00\x00\x01")
+    while start >= 0:
+        start += 3
+        end = data.find(b"\x00\x00\x01", start)
+        unit = data[start : end if end >= 0 else len(data)].rstrip(b"\x00")
+        if unit:
+            yield unit
+        start = end
+
+
+def split_prefixed(data: bytes, length_size: int) -> Iterator[bytes]:
+    """The NAL units of a sample with length prefixes. Raises `BitstreamError` when a length leads out of it."""
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + length_size])
+        at += length_size
+        if size > len(data) - at:
+            raise BitstreamError(f"a NAL unit of {size} bytes in a sample with {len(data) - at} left")
+        if size:
+            yield data[at : at + size]
+        at += size
+
+
+def join_annexb(units: Iterable[bytes]) -> bytes:
+    return b"".join(START_CODE + unit for unit in units)
+
+
+def unescape(payload: bytes) -> bytes:
+    """The payload of a NAL unit without its emulation prevention bytes."""
+    return payload.replace(b"\x00\x00\x03", b"\x00\x00")
+
+
+class Bits:
+    """Reads the exp-Golomb codes of section 9.1. Raises `BitstreamError` past the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data)
+        self._left = len(data) * 8
+
+    def u(self, count: int) -> int:
+        if count > self._left:
+            raise BitstreamError("a parameter set that ends early")
+        self._left -= count
+        return (self._value >> self._left) & ((1 << count) - 1)
+
+    def ue(self) -> int:
+        zeros = 0
+        while not self.u(1):
+            zeros += 1
+            if zeros > 32:
+                raise BitstreamError("an exp-Golomb code without an end")
+        return (1 << zeros) - 1 + self.u(zeros)
+
+    def se(self) -> int:
+        code = self.ue()
+        return (code + 1) // 2 if code % 2 else -(code // 2)

@@ -1,0 +1,70 @@
+"""What must be known of H.265 to pass it on: parameter sets, key frames, size. Pure; nothing is decoded.
+
+Source: ITU-T H.265 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `hvcC`.
+"""
+
+from .bitstream import Bits, BitstreamError, unescape
+from .media import VideoCodec
+
+VPS, SPS, PPS = 32, 33, 34
+MAX_SPS = 1024
+"""More of a sequence parameter set is never needed for the size."""
+
+
+def nal_type(unit: bytes) -> int:
+    return (unit[0] >> 1) & 0x3F
+
+
+def parse_hvcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
+    """Length size and parameter sets of an HEVCDecoderConfigurationRecord. Raises `BitstreamError`."""
+    if len(record) < 23 or record[0] != 1:
+        raise BitstreamError("not an hvcC record")
+    at, units = 23, list[bytes]()
+    for _ in range(record[22]):
+        count = int.from_bytes(record[at + 1 : at + 3])
+        at += 3
+        for _ in range(count):
+            size = int.from_bytes(record[at : at + 2])
+            unit = record[at + 2 : at + 2 + size]
+            if size < 2 or len(unit) != size:
+                raise BitstreamError("an hvcC record that ends early")
+            units.append(unit)
+            at += 2 + size
+    sets = tuple(unit for unit in units if nal_type(unit) in (VPS, SPS, PPS))
+    if {nal_type(unit) for unit in sets} != {VPS, SPS, PPS}:
+        raise BitstreamError("an hvcC record without parameter sets")
+    return (record[21] & 3) + 1, sets
+
+
+def picture_size(sps: bytes) -> tuple[int, int]:
+    """Width and height in pixels that an SPS promises, cropping applied. Raises `BitstreamError`."""
+    bits = Bits(unescape(sps[2:MAX_SPS]))
+    bits.u(4)  # sps_video_parameter_set_id
+    layers = bits.u(3)
+    bits.u(1)
+    _skip_profile_tier_level(bits, layers)
+    bits.ue()  # sps_seq_parameter_set_id
+    chroma = bits.ue()
+    if chroma == 3:
+        bits.u(1)
+    width, height = bits.ue(), bits.ue()
+    if bits.u(1):
+        left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
+        width -= (left + right) * (2 if chroma in (1, 2) else 1)
+        height -= (top + bottom) * (2 if chroma == 1 else 1)
+    if not (0 < width <= 16384 and 0 < height <= 16384):
+        raise BitstreamError(f"a picture of {width}x{height}")
+    return width, height
+
+
+def _skip_profile_tier_level(bits: Bits, layers: int) -> None:
+    bits.u(88)  # the general profile, its constraints
+    bits.u(8)  # general_level_idc
+    present = [(bits.u(1), bits.u(1)) for _ in range(layers)]
+    if layers:
+        bits.u(2 * (8 - layers))
+    for profile, level in present:
+        bits.u(88 * profile + 8 * level)
+
+
+H265 = VideoCodec("h265", nal_type, frozenset(range(16, 22)), (VPS, SPS, PPS), SPS, picture_size)

@@ -1,0 +1,60 @@
+"""What flows from a source through the hub to the viewers: access units of video, frames of audio."""
+
+from collections.abc import Callable
+
+import attrs
+
+from .bitstream import join_annexb
+
+CLOCK_RATE = 90_000
+"""Ticks a second of all time stamps between source and viewer (RFC 6184, section 8.1)."""
+
+
+@attrs.frozen(eq=False)
+class VideoCodec:
+    """What must be known of a codec to pass it on. One instance for each codec: compared by identity."""
+
+    name: str
+    nal_type: Callable[[bytes], int]
+    key_types: frozenset[int]
+    """NAL unit types of which one makes an access unit a key frame."""
+    set_types: tuple[int, ...]
+    """NAL unit types of the parameter sets, in the order in which they stand in front of a key frame."""
+    sps_type: int
+    picture_size: Callable[[bytes], tuple[int, int]]
+    """Width and height in pixels that an SPS promises. Raises `BitstreamError`."""
+
+
+@attrs.frozen(eq=False)
+class AccessUnit:
+    """One picture: its NAL units, parameter sets in front of every key frame, `pts` in 1/90000 s of the hub's clock."""
+
+    codec: VideoCodec
+    units: tuple[bytes, ...]
+    pts: int
+    key: bool
+    size: int
+    """Bytes of all its NAL units."""
+
+    def annexb(self) -> bytes:
+        return join_annexb(self.units)
+
+
+@attrs.frozen
+class AudioFormat:
+    codec: str
+    """`opus`, `pcmu` and `pcma` reach viewers as they are; `aac` does by way of a transcoder."""
+    rate: int
+    """Samples a second of the coded sound, which is the clock of its RTP time stamps."""
+    channels: int
+    config: bytes = b""
+    """AudioSpecificConfig (ISO/IEC 14496-3) for AAC."""
+
+
+@attrs.frozen(eq=False)
+class AudioFrame:
+    """What one RTP packet of sound carries; `pts` as of `AccessUnit`: one clock for both."""
+
+    format: AudioFormat
+    data: bytes
+    pts: int
