@@ -22,6 +22,7 @@ from supervisor.reconcile import wait_after_crash
 
 from .child import interruption
 from .hub import Hub, Still
+from .rtc.fanout import Fanout
 from .sources import KINDS
 from .sources.rtsp import host_and_port
 from .tools import Tools
@@ -54,6 +55,7 @@ class Camera:
         self.name: CameraId = settings.camera
         self._stream, self._demand = camera_stream(self.name), demand_stream(self.name)
         self.hub = Hub(tools.kernel.clock)
+        self.fanout = Fanout(self.hub, tools.kernel.clock)
         self.viewers = viewers
         self.developed: tuple[Still, bytes] | None = None
         """The newest picture that somebody asked for, and its JPEG."""

@@ -26,8 +26,6 @@ MAX_UNITS = 4096
 MAX_SOUNDS = 256
 MAX_BYTES = 64 * 1024 * 1024
 """A longer group of pictures is cut at its front; new viewers then wait for the next key frame."""
-MAX_LAG = 2 * CLOCK_RATE
-"""A viewer this far behind skips to the newest key frame."""
 CATCH_UP = 300 * CLOCK_RATE // 1000
 """The cached pictures that a new viewer starts with are shown within this time."""
 JUMP = 10 * CLOCK_RATE
@@ -52,7 +50,7 @@ class Hub:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tape: Tape[AccessUnit] = Tape(MAX_UNITS)
+        self.units: Tape[AccessUnit] = Tape(MAX_UNITS)
         self._held = 0
         self._key_at: int | None = None
         """Position of the newest key frame on the tape."""
@@ -65,7 +63,9 @@ class Hub:
         """From the source's time stamps to ours; none until the connection's first key frame."""
         self._last_pts = 0
         self._recent: deque[tuple[int, int]] = deque()
-        self._frames = self._bytes = self.skipped = 0
+        self._frames = self._bytes = 0
+        self.skipped = 0
+        """Access units that viewers missed; counted by those who send to them."""
         self._gap_ns = 0
         """Between access units, usually."""
         self.still: Still | None = None
@@ -94,7 +94,7 @@ class Hub:
         """The source is let go for some time: what is on the tape would be an old picture for whoever comes next."""
         self._key_at = self.last_unit_ns = None
         self._recent.clear()
-        self._drop_before(self._tape.end)
+        self._drop_before(self.units.end)
 
     def set_parameter_sets(self, sets: Iterable[bytes], codec: VideoCodec = H264) -> None:
         """New parameter sets, of one type or more. Raises `BitstreamError` for those that promise no possible picture.
@@ -180,21 +180,21 @@ class Hub:
             # The group before this one stays until now for viewers that are a little behind.
             if self._key_at is not None:
                 self._drop_before(self._key_at)
-            self._key_at = self._tape.end
+            self._key_at = self.units.end
         self._held += unit.size
-        self._tape.append(unit)
-        while self._held > MAX_BYTES or self._tape.end - self._tape.start >= MAX_UNITS:
-            self._drop_before(self._tape.start + 1)
+        self.units.append(unit)
+        while self._held > MAX_BYTES or self.units.end - self.units.start >= MAX_UNITS:
+            self._drop_before(self.units.start + 1)
 
     def _drop_before(self, position: int) -> None:
-        count = position - self._tape.start
-        self._held -= sum(unit.size for unit in self._tape.read_nowait(self._tape.start, count))
-        self._tape.drop_before(position)
+        count = position - self.units.start
+        self._held -= sum(unit.size for unit in self.units.read_nowait(self.units.start, count))
+        self.units.drop_before(position)
 
     async def wait_picture(self) -> None:
         """Wait for the connection's first key frame."""
         while self.picture is None:
-            await self._tape.wait_beyond(self._tape.end)
+            await self.units.wait_beyond(self.units.end)
 
     @property
     def is_closed(self) -> bool:
@@ -203,17 +203,17 @@ class Hub:
     def close(self) -> None:
         """Nothing will come any more: the camera was removed, or is started anew with another hub."""
         self._closed = True
-        self._tape.wake()
+        self.units.wake()
 
     async def wait_key(self, newer_than: int) -> bool:
         """Wait until there have been more than so many key frames: true; false when there will be none any more."""
         while self.keys <= newer_than and not self._closed:
-            await self._tape.wait_beyond(self._tape.end)
+            await self.units.wait_beyond(self.units.end)
         return self.keys > newer_than
 
     async def wait_unit(self) -> None:
         """Wait for one more access unit."""
-        await self._tape.wait_beyond(self._tape.end)
+        await self.units.wait_beyond(self.units.end)
 
     async def wait_silence(self, least_s: float, most_s: float) -> float | None:
         """Wait until nothing has come for three usual gaps, but at least and at most for so many seconds.
@@ -228,11 +228,20 @@ class Hub:
 
     def subscribe(self) -> "Subscription":
         """A new viewer. Nothing has to be given back."""
-        return Subscription(self, self._tape)
+        return Subscription(self)
+
+    def gap_s(self) -> float:
+        """Seconds between two access units, usually."""
+        return min(1.0, self._gap_ns / 1e9)
+
+    def pts_now(self) -> int:
+        """What a picture that came just now would have for a time stamp."""
+        since_ns = 0 if self.last_unit_ns is None else self._clock.mono_ns() - self.last_unit_ns
+        return self._last_pts + since_ns * CLOCK_RATE // 1_000_000_000
 
     def newest_key(self) -> int | None:
         """Position of the newest key frame that is still on the tape."""
-        return self._key_at if self._key_at is not None and self._key_at >= self._tape.start else None
+        return self._key_at if self._key_at is not None and self._key_at >= self.units.start else None
 
     def statistics(self) -> CameraStatistics:
         now_ns = self._clock.mono_ns()
@@ -257,56 +266,50 @@ class Hub:
 class Subscription:
     """One viewer's place on the tape."""
 
-    def __init__(self, hub: Hub, tape: Tape[AccessUnit]) -> None:
-        self._hub, self._tape = hub, tape
-        self._at: int | None = None
+    def __init__(self, hub: Hub) -> None:
+        self._hub, self._tape = hub, hub.units
+        self.at = hub.units.end
+        """Position of the next access unit."""
         self._live_at = 0
-        """Units before this position were cached when the viewer came; their time stamps are drawn together."""
-        self._newest = self._factor = 0.0
+        """Units before this position were cached when the viewer began; their time stamps are drawn together."""
+        self._newest = self._until = self._factor = 0.0
+        self._shown: int | None = None
+        """The time stamp of what was taken last."""
 
-    async def receive(self) -> AccessUnit:
-        """The next access unit for this viewer, the first one a key frame. Waits as long as there is none."""
-        while True:
-            position = self._position()
-            if position is not None and position < self._tape.end:
-                self._at = position + 1
-                (unit,) = self._tape.read_nowait(position, 1)
-                await trio.lowlevel.checkpoint()
-                return self._drawn_together(position, unit)
-            await self._tape.wait_beyond(self._tape.end)
+    def begin(self) -> bool:
+        """Go to the newest key frame, if there is one, or wait for the next one at the end of the tape.
 
-    def _position(self) -> int | None:
-        """Where to read next; none for one that has to wait for a key frame."""
+        What is cached then is drawn together: for a new viewer into `CATCH_UP`, for one that has seen what is cached
+        before into the time between two pictures, so that its clock need not go back.
+        """
         newest = self._hub.newest_key()
-        if self._at is None or self._at < self._tape.start:
-            if newest is not None:
-                self._skip_to(newest)
-            return newest
-        if newest is not None and newest > self._at and self._lag(self._at) > MAX_LAG:
-            self._skip_to(newest)
-            return newest
-        return self._at
+        if newest is None:
+            self.at = self._tape.end
+            return False
+        cached = self._tape.read_nowait(newest, MAX_UNITS)
+        self.at, self._live_at, self._newest = newest, self._tape.end, cached[-1].pts
+        room, span = float(CATCH_UP), cached[-1].pts - cached[0].pts
+        self._until = self._newest
+        if self._shown is not None:
+            self._until = max(self._newest, self._shown + self._hub.gap_s() * CLOCK_RATE / 2)
+            room = min(room, self._until - self._shown - 1)
+        self._factor = min(1.0, room / span) if span else 1.0
+        return True
 
-    def _lag(self, position: int) -> int:
-        if position >= self._tape.end:
-            return 0
-        (unit,), (last,) = self._tape.read_nowait(position, 1), self._tape.read_nowait(self._tape.end - 1, 1)
-        return last.pts - unit.pts
+    def show(self, position: int, unit: AccessUnit) -> int:
+        """Take the access unit at `position`; returns the time stamp to show it with, which never goes back."""
+        pts = unit.pts
+        if position < self._live_at:
+            pts = int(self._until - (self._newest - pts) * self._factor)
+        self._shown = pts if self._shown is None else max(pts, self._shown + 1)
+        self.at = position + 1
+        return self._shown
 
-    def _skip_to(self, position: int) -> None:
-        if self._at is None:
-            self._begin_at(position)
-        else:
-            self._hub.skipped += position - self._at
-        self._at = position
-
-    def _begin_at(self, position: int) -> None:
-        cached = self._tape.read_nowait(position, MAX_UNITS)
-        self._live_at, self._newest = self._tape.end, cached[-1].pts
-        span = cached[-1].pts - cached[0].pts
-        self._factor = min(1.0, CATCH_UP / span) if span else 1.0
-
-    def _drawn_together(self, position: int, unit: AccessUnit) -> AccessUnit:
-        if position >= self._live_at or self._factor == 1.0:
-            return unit
-        return attrs.evolve(unit, pts=int(self._newest - (self._newest - unit.pts) * self._factor))
+    def take_nowait(self) -> tuple[AccessUnit, int] | None:
+        """The next access unit and when to show it; none at the end, or without a key frame to go on."""
+        if self.at < self._tape.start and not self.begin():
+            return None
+        if self.at >= self._tape.end:
+            return None
+        (unit,) = self._tape.read_nowait(self.at, 1)
+        return unit, self.show(self.at, unit)

@@ -9,10 +9,11 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import PeerId, peer_stream
 from supervisor.domain.values import Fault, Reason
+from supervisor.gateway import PeerStatistics
 from supervisor.kernel import Because, why_cancelled
 from supervisor.supervision import describe_crash
 
-from .hub import Hub
+from .rtc.fanout import Fanout, Viewer
 from .rtc.offer import Candidate, Offer, parse_fragment
 from .tools import Tools
 
@@ -34,6 +35,11 @@ class Peer:
         self._candidates, self._incoming = trio.open_memory_channel[Candidate](MAX_TRICKLED)
         self._trickled = 0
         self._answered: Callable[[str], None] | None = None
+        self._viewer: Viewer | None = None
+
+    def statistics(self) -> PeerStatistics | None:
+        """What it has been sent; none until it is connected."""
+        return self._viewer.statistics() if self._viewer else None
 
     def stop(self, reason: Reason) -> None:
         """Begin the end of this peer."""
@@ -48,7 +54,7 @@ class Peer:
         for candidate in candidates:
             self._candidates.send_nowait(candidate)
 
-    async def run(self, hub: Hub, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, fanout: Fanout, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve the viewer until it leaves, is lost or is stopped. `task_status` is given the SDP answer.
 
         Raises `Rejected` when it came to no answer.
@@ -61,7 +67,7 @@ class Peer:
             with self._scope:
                 reason = await tools.connect(
                     self._offer,
-                    hub.subscribe().receive,
+                    fanout,
                     self._incoming,
                     self,
                     ice_servers=tools.ice_servers,
@@ -84,7 +90,8 @@ class Peer:
             self._answered(answer)
             self._answered = None
 
-    def connected(self) -> None:
+    def connected(self, viewer: Viewer) -> None:
+        self._viewer = viewer
         self._report(c.ReportPeerConnected(self.peer))
 
     def silent(self, seconds: float) -> None:

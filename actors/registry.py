@@ -1,13 +1,15 @@
 """Which actors run, by name: what reconciling starts and stops, and what the gateway reaches them by."""
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 
 import trio
 
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.values import CameraSettings, Reason
-from supervisor.gateway import CameraStatistics, Jpeg
+from supervisor.gateway import CameraStatistics, Jpeg, PeerStatistics
+from supervisor.reconcile import wait_after_crash_of
 from supervisor.supervision import run_supervised
 
 from .camera import Camera
@@ -45,6 +47,8 @@ class Registry:
             camera = self._cameras[name] = Camera(settings, self._tools, viewers)
             camera.want(self._tools.kernel.state.uses_of_cameras().get(name))
             self._tools.kernel.wake()
+            wait = partial(wait_after_crash_of, self._tools.kernel, f"fan-out of {name}")
+            viewers.start_soon(run_supervised, f"fan-out of {name}", camera.fanout.run, wait)
             try:
                 await run_supervised(f"source of {name}", camera.run_source, camera.wait_after_crash)
             finally:
@@ -78,7 +82,7 @@ class Registry:
         async def run(task_status: trio.TaskStatus[str]) -> None:
             self._peers[peer] = actor
             try:
-                await actor.run(running.hub, task_status)
+                await actor.run(running.fanout, task_status)
             finally:
                 del self._peers[peer]
 
@@ -110,3 +114,7 @@ class Registry:
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:
         return {name: camera.hub.statistics() for name, camera in self._cameras.items()}
+
+    def peer_statistics(self) -> Mapping[PeerId, PeerStatistics]:
+        found = ((peer, actor.statistics()) for peer, actor in self._peers.items())
+        return {peer: statistics for peer, statistics in found if statistics is not None}

@@ -17,7 +17,8 @@ from supervisor.vault import Vault
 from .hub import Still
 from .process import OpenProcess
 from .process_table import ProcessTable
-from .rtc.connection import Receive, Witness, run_connection
+from .rtc.connection import Witness, run_connection
+from .rtc.fanout import Fanout
 from .rtc.offer import Candidate, Offer
 
 
@@ -44,7 +45,7 @@ class Connect(Protocol):
     async def __call__(
         self,
         offer: Offer,
-        receive: Receive,
+        fanout: Fanout,
         candidates: trio.MemoryReceiveChannel[Candidate],
         witness: Witness,
         *,

@@ -43,12 +43,39 @@ class CameraStatistics:
 
 
 @attrs.frozen
+class PeerStatistics:
+    """What has been sent to one viewer over WebRTC, and what it reports of it."""
+
+    packets: int
+    """Of video, repeats not counted."""
+    bytes: int
+    sound_packets: int
+    repeated: int
+    """Packets that were sent again because they were lost."""
+    nacks: int
+    plis: int
+    """How often it asked for a key frame."""
+    skipped: int
+    """Access units that it missed, because it fell behind or its path is too narrow."""
+    refused: int
+    """Sends that its socket did not take."""
+    loss: float
+    """The share of packets that was lost, by its newest report: 0 to 1."""
+    rtt_s: float | None
+    remb: int | None
+    """What it estimates its path to carry, in bits per second."""
+    thin: bool
+    """It gets key frames only: its path carries no more."""
+
+
+@attrs.frozen
 class Snapshot:
     """One instant of the daemon."""
 
     now_ns: int
     state: State
     cameras: Mapping[CameraId, CameraStatistics]
+    peers: Mapping[PeerId, PeerStatistics]
     journal: JournalStatistics
     health: Health
 
@@ -109,6 +136,10 @@ class Hands(Protocol):
         ...
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]: ...
+
+    def peer_statistics(self) -> Mapping[PeerId, PeerStatistics]:
+        """Of the viewers that are connected."""
+        ...
 
 
 class Gates(Protocol):
@@ -236,6 +267,7 @@ class Gateway:
             now_ns=self._kernel.clock.wall_ns(),
             state=state,
             cameras=self._hands.statistics(),
+            peers=self._hands.peer_statistics(),
             journal=self._journal.statistics(),
             health=health(state, self._journal.fault),
         )

@@ -39,7 +39,7 @@ class Moment:
 
 
 def _snapshot(now_ns: int, state: State) -> Snapshot:
-    return Snapshot(now_ns, state, {}, JournalStatistics(state.seq, 0, 0, 0, None), health(state, None))
+    return Snapshot(now_ns, state, {}, {}, JournalStatistics(state.seq, 0, 0, 0, None), health(state, None))
 
 
 def look_back(reader: Reader, seq: int | None = None, wall_ns: int | None = None) -> Moment:

@@ -7,8 +7,12 @@ here is an exception that nobody expected. How long to wait is decided elsewhere
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
 
 logger = logging.getLogger(__name__)
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 async def run_supervised(
@@ -29,6 +33,19 @@ async def run_supervised(
         if crash is not None:
             logger.error("%s crashed", name, exc_info=crash)
             await wait_after(describe_crash(crash))
+
+
+def attempt(
+    act: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> tuple[Result | None, Exception | None]:
+    """What `act` returns, or what it raises: for who works for many, so that a bug met for one is that one's alone.
+
+    The exception has to be raised again where it belongs, in the actor of the one it concerns.
+    """
+    try:
+        return act(*args, **kwargs), None
+    except Exception as crash:
+        return None, crash
 
 
 def describe_crash(error: BaseException) -> str:

@@ -42,8 +42,8 @@ def routes(gateway: Gates) -> Blueprint:
     @api.get("/api/peers")
     async def list_peers() -> Response:
         """`uses` are those who have a camera open without WebRTC, MJPEG viewers among them."""
-        state = gateway.snapshot().state
-        return json.respond({"peers": json.peers(state), "uses": json.uses(state)})
+        snapshot = gateway.snapshot()
+        return json.respond({"peers": json.peers(snapshot), "uses": json.uses(snapshot.state)})
 
     @api.delete("/api/peers/<peer>")
     async def kick_peer(peer: str) -> Response:

@@ -18,7 +18,7 @@ from supervisor.domain.health import Health
 from supervisor.domain.ids import CameraId, DeviceId
 from supervisor.domain.state import Camera, Child, Peer, Slot, State, Use
 from supervisor.domain.values import Mode, Reason, UseKind, plain
-from supervisor.gateway import CameraStatistics, Snapshot
+from supervisor.gateway import CameraStatistics, PeerStatistics, Snapshot
 from supervisor.past import Moment
 
 encode = msgspec.json.Encoder().encode
@@ -109,12 +109,13 @@ def _viewers(state: State) -> Mapping[CameraId, int]:
     return Counter(viewer.camera for viewer in watching)
 
 
-def peers(state: State) -> list[Json]:
+def peers(snapshot: Snapshot) -> list[Json]:
     """All viewers, the oldest first."""
-    return [peer(known) for known in sorted(state.peers.values(), key=lambda p: (p.opened_ns, p.peer))]
+    found = sorted(snapshot.state.peers.values(), key=lambda p: (p.opened_ns, p.peer))
+    return [peer(known, snapshot.peers.get(known.peer)) for known in found]
 
 
-def peer(known: Peer) -> Json:
+def peer(known: Peer, statistics: PeerStatistics | None) -> Json:
     return {
         "id": known.peer,
         "camera": known.camera,
@@ -122,6 +123,7 @@ def peer(known: Peer) -> Json:
         "state": known.phase.value,
         "since": iso(known.since_ns),
         "opened": iso(known.opened_ns),
+        "sent": None if statistics is None else attrs.asdict(statistics),
     }
 
 
@@ -189,7 +191,7 @@ def standing(snapshot: Snapshot) -> Json:
         "type": "state",
         "now": iso(snapshot.now_ns),
         "cameras": cameras(snapshot),
-        "peers": peers(snapshot.state),
+        "peers": peers(snapshot),
         "uses": uses(snapshot.state),
         "health": health(snapshot.health),
     }

@@ -88,6 +88,20 @@ class _Collector(Collector):
                 age.add_metric([name], statistics.last_frame_age_s)
         yield from (fps, bitrate, age, frames, size, skipped)
 
+        thin = GaugeMetricFamily(
+            "banken_camera_viewers_thin", "Viewers whose path carries key frames only", labels=["camera"]
+        )
+        loss = GaugeMetricFamily("banken_camera_viewer_loss", "The worst viewer's share of loss", labels=["camera"])
+        for name in sorted(state.cameras):
+            sent = [
+                snapshot.peers[peer]
+                for peer, known in state.peers.items()
+                if known.camera == name and peer in snapshot.peers
+            ]
+            thin.add_metric([name], sum(each.thin for each in sent))
+            loss.add_metric([name], max((each.loss for each in sent), default=0.0))
+        yield from (thin, loss)
+
     def _daemon(self) -> Iterator[Metric]:
         snapshot = self._snapshot
         peers = GaugeMetricFamily("banken_peers", "Viewers' connections by state", labels=["state"])

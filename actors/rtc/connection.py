@@ -1,39 +1,43 @@
-"""The WebRTC end of one viewer: ICE, DTLS and SDP by aiortc, on an asyncio loop of this viewer's own.
+"""The WebRTC end of one viewer: ICE and DTLS by aiortc, on an asyncio loop of this viewer's own.
 
 Rules of this file:
 - One `open_loop()` for each viewer. Leaving it is the guarantee that nothing of asyncio's is left, and what crashes in
   it crashes this viewer alone.
-- `pc.close()` runs once, shielded, under a deadline: cut short, it would hang every later call.
+- Closing runs once, shielded, under a deadline: cut short, it would hang every later call.
+- Media does not pass here: once connected, the fan-out sends by the viewer's own socket and keys.
 - Every way a connection can end is a `Reason`; an exception out of here is a bug.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from fractions import Fraction
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-import av
 import trio
 import trio_asyncio
 from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
     RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceParameters,
     RTCIceServer,
-    RTCPeerConnection,
-    RTCSessionDescription,
+    RTCIceTransport,
 )
-from aiortc.sdp import candidate_from_sdp
+from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 from trio_asyncio import aio_as_trio
 
 from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
 
-from ..media import CLOCK_RATE, AccessUnit
-from .inside import include_loopback, remember_endpoints, watch_rtcp
-from .offer import Candidate, Offer, canonical, widen
+from .answer import Local, Sources, is_server, write_answer
+from .fanout import Fanout, Viewer
+from .inside import Wire, include_loopback, remember_endpoints, take_roles, take_rtcp
+from .offer import Candidate, Offer
+from .sender import Sender, buffer
 
 logger = logging.getLogger(__name__)
 
@@ -54,19 +58,18 @@ class Witness(Protocol):
         """`answer` is the SDP for the viewer."""
         ...
 
-    def connected(self) -> None: ...
+    def connected(self, viewer: Viewer) -> None:
+        """`viewer` is being sent the camera's pictures from now on."""
+        ...
 
     def silent(self, seconds: float) -> None: ...
 
     def heard(self, seconds: float) -> None: ...
 
 
-Receive = Callable[[], Awaitable[AccessUnit]]
-
-
 async def run_connection(
     offer: Offer,
-    receive: Receive,
+    fanout: Fanout,
     candidates: trio.MemoryReceiveChannel[Candidate],
     witness: Witness,
     *,
@@ -75,22 +78,26 @@ async def run_connection(
 ) -> Reason:
     """Serve one viewer until its connection ends, and say why.
 
-    Cancellation: closes the connection, within `CLOSE_S`. Cleanup: sockets, asyncio tasks and the loop are gone.
+    Cancellation: closes the connection, within `CLOSE_S`. Cleanup: the fan-out knows it no more; sockets, asyncio tasks
+    and the loop are gone.
     """
     reason = LOOP_ENDED
     try:
-        async with _open_connection(ice_servers) as connection:
+        async with _open_connection(offer, ice_servers) as connection:
             with trio.move_on_after(CONNECT_S) as gathering:
-                witness.answered(await connection.answer(offer))
+                witness.answered(await connection.answer())
             if gathering.cancelled_caught:
                 return Reason("never-connected", f"no addresses were gathered within {CONNECT_S:g} s")
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(connection.add_candidates, candidates)
-                reason = await connection.wait_connected() or reason
+                reason = await connection.connect() or reason
                 if reason is LOOP_ENDED:
-                    witness.connected()
-                    nursery.start_soon(connection.pump, receive)
-                    reason = await connection.wait_end(witness, disconnected_after_s)
+                    viewer = fanout.add(connection.sender)
+                    try:
+                        witness.connected(viewer)
+                        reason = await connection.wait_end(viewer, witness, disconnected_after_s)
+                    finally:
+                        fanout.remove(viewer)
                 nursery.cancel_scope.cancel(reason=reason.text)
     except* asyncio.CancelledError:
         # Of tasks that ended with their loop: what ended it is the reason, or the other exception. It must not
@@ -100,44 +107,67 @@ async def run_connection(
 
 
 class _Connection:
-    """A peer connection on the loop that is open around it."""
+    """Transport and sender of one viewer, on the loop that is open around it."""
 
-    def __init__(self, ice_servers: tuple[str, ...]) -> None:
-        servers = [RTCIceServer(urls=url) for url in ice_servers]
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
-        self._track = _UnitTrack()
+    def __init__(self, offer: Offer, ice_servers: tuple[str, ...]) -> None:
+        self._offer = offer
+        self._gatherer = RTCIceGatherer([RTCIceServer(urls=url) for url in ice_servers])
+        self._ice = RTCIceTransport(self._gatherer)
+        self._dtls = RTCDtlsTransport(self._ice, [_certificate()])
         self._changed = trio.Event()
         self._heard_at = 0.0
-        sender = self.pc.addTransceiver(self._track, direction="sendonly").sender
-        self._dtls: RTCDtlsTransport = sender.transport
-        self._ice = self._dtls.transport
+        self.sender = Sender(offer)
+        take_roles(self._dtls, server=is_server(offer), controlling=offer.lite)
+        take_rtcp(self._dtls, self._hear)
         self._dtls.on("statechange", self._wake)
         self._ice.on("statechange", self._wake)
-        watch_rtcp(self._dtls, self._hear)
 
-    async def answer(self, offer: Offer) -> str:
-        await aio_as_trio(self.pc.setRemoteDescription)(RTCSessionDescription(canonical(offer), "offer"))
-        await aio_as_trio(self.pc.setLocalDescription)()
-        return widen(offer, self.pc.localDescription.sdp)
+    async def answer(self) -> str:
+        await aio_as_trio(self._gatherer.gather)()
+        ours = self._gatherer.getLocalParameters()
+        fingerprint = next(f for f in self._dtls.getLocalParameters().fingerprints if f.algorithm == "sha-256")
+        candidates = tuple(map(candidate_to_sdp, self._gatherer.getLocalCandidates()))
+        local = Local(ours.usernameFragment or "", ours.password or "", f"sha-256 {fingerprint.value}", candidates)
+        sender = self.sender
+        audio = sender.audio.ssrc if sender.audio else 0
+        return write_answer(self._offer, local, Sources(sender.video.ssrc, sender.rtx.ssrc, audio))
 
-    async def wait_connected(self) -> Reason | None:
+    async def connect(self) -> Reason | None:
         """None once connected; otherwise why it never came to that."""
+        offer = self._offer
         with trio.move_on_after(CONNECT_S):
-            while self._dtls.state not in ("connected", "failed", "closed") and self._ice.state != "failed":
-                await self._wait_change()
-        if self._dtls.state == "connected":
-            self._hear()
+            for candidate in offer.candidates:
+                await self._add(candidate)
+            theirs = RTCIceParameters(usernameFragment=offer.ufrag, password=offer.pwd, iceLite=offer.lite)
+            await aio_as_trio(self._ice.start)(theirs)
+            if self._ice.state != "completed":
+                return Reason("ice-failed", "no path to the viewer was found")
+            prints = [RTCDtlsFingerprint(algorithm, value) for algorithm, value in offer.fingerprints]
+            await aio_as_trio(self._dtls.start)(RTCDtlsParameters(fingerprints=prints))
+            if self._dtls.state != "connected":
+                return Reason("dtls-failed", "the viewer's certificate did not match its offer, or it spoke no DTLS")
+            self._heard_at = trio.current_time()
+            self.sender.open(Wire(self._dtls, buffer))
             return None
-        if self._dtls.state == "failed":
-            return Reason("dtls-failed", "the viewer's certificate did not match its offer, or it spoke no DTLS")
-        if self._ice.state == "failed":
-            return Reason("ice-failed", "no path to the viewer was found")
         return Reason("never-connected", f"the viewer did not connect within {CONNECT_S:g} s")
 
-    async def wait_end(self, witness: Witness, disconnected_after_s: float) -> Reason:
-        """Wait until the viewer closes, is lost, or has been silent for too long."""
+    async def wait_end(self, viewer: Viewer, witness: Witness, disconnected_after_s: float) -> Reason:
+        """Wait until the viewer closes, is lost, has been silent for too long, or can be sent nothing any more."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._wake_at_end, viewer)
+            reason = await self._wait_end(viewer, witness, disconnected_after_s)
+            nursery.cancel_scope.cancel(reason=reason.text)
+        return reason
+
+    async def _wake_at_end(self, viewer: Viewer) -> None:
+        await viewer.wait_end()
+        self._wake()
+
+    async def _wait_end(self, viewer: Viewer, witness: Witness, disconnected_after_s: float) -> Reason:
         silent, since = False, 0.0
         while self._dtls.state == "connected" and self._ice.state not in ("failed", "closed"):
+            if viewer.has_ended:
+                return await viewer.wait_end()
             silence_s = trio.current_time() - self._heard_at
             if silence_s >= disconnected_after_s:
                 return Reason("lost", f"nothing was heard of the viewer for {disconnected_after_s:g} s")
@@ -153,20 +183,23 @@ class _Connection:
             return Reason("lost", "the viewer answered no more connectivity checks")
         return Reason("left", "the viewer closed the connection", Fault.NONE)
 
-    async def pump(self, receive: Receive) -> None:
-        """Hand access units to aiortc, one at a time: the only place where media meets the loop."""
-        while True:
-            await aio_as_trio(self._track.units.put)(await receive())
-
     async def add_candidates(self, candidates: trio.MemoryReceiveChannel[Candidate]) -> None:
         async for candidate in candidates:
-            await aio_as_trio(self._ice.addRemoteCandidate)(candidate_from_sdp(candidate.line()))
+            await self._add(candidate)
 
-    def _hear(self) -> None:
+    async def _add(self, candidate: Candidate) -> None:
+        await aio_as_trio(self._ice.addRemoteCandidate)(candidate_from_sdp(candidate.line()))
+
+    async def close(self) -> None:
+        await aio_as_trio(self._dtls.stop)()
+        await aio_as_trio(self._ice.stop)()
+
+    def _hear(self, data: bytes) -> None:
         was_silent = trio.current_time() - self._heard_at >= SILENT_AFTER_S
         self._heard_at = trio.current_time()
         if was_silent:
             self._wake()
+        self.sender.receive_rtcp(data)
 
     def _wake(self) -> None:
         self._changed.set()
@@ -177,40 +210,33 @@ class _Connection:
 
 
 @asynccontextmanager
-async def _open_connection(ice_servers: tuple[str, ...]) -> AsyncIterator[_Connection]:
+async def _open_connection(offer: Offer, ice_servers: tuple[str, ...]) -> AsyncIterator[_Connection]:
     async with trio_asyncio.open_loop() as loop:
         endpoints = remember_endpoints(loop)
-        connection = _Connection(ice_servers)
+        connection = _Connection(offer, ice_servers)
         try:
             yield connection
         finally:
             try:
                 with bounded_shield(CLOSE_S):
-                    await aio_as_trio(connection.pc.close)()
+                    await connection.close()
             finally:
                 with bounded_shield(CLOSE_S):
                     await aio_as_trio(_abort)(endpoints)
 
 
 async def _abort(endpoints: list[asyncio.DatagramTransport]) -> None:
-    """Close what `pc.close()` has left open. The sockets themselves are closed by the loop, in its next round."""
+    """Close what closing has left open. The sockets themselves are closed by the loop, in its next round."""
     for endpoint in endpoints:
         endpoint.abort()
     await asyncio.sleep(0)
 
 
-class _UnitTrack(MediaStreamTrack):
-    """What aiortc pulls from: access units, passed through."""
+_made: list[RTCCertificate] = []
 
-    kind = "video"
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.units: asyncio.Queue[AccessUnit] = asyncio.Queue(maxsize=1)
-
-    async def recv(self) -> av.Packet:  # type: ignore[type-arg]
-        unit = await self.units.get()
-        packet = av.Packet(unit.annexb())
-        packet.pts = unit.pts
-        packet.time_base = Fraction(1, CLOCK_RATE)
-        return packet
+def _certificate() -> RTCCertificate:
+    """One for all viewers: it proves to each that it talks to the one who answered. Renewed before it expires."""
+    if not _made or _made[0].expires - datetime.now(UTC) < timedelta(days=1):
+        _made[:] = [RTCCertificate.generateCertificate()]
+    return _made[0]

@@ -1,14 +1,20 @@
-"""What is taken from the inside of aiortc and aioice. Nothing else in the project touches a private name of theirs.
+"""What is taken from the inside of aiortc, aioice and pylibsrtp. Nothing else touches a private name of theirs.
 
 `tests/actors/rtc/test_inside.py` fails loudly when a release changes any of it. Written against aiortc 1.16.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import aioice.ice
 from aiortc import RTCDtlsTransport
+from pylibsrtp import Error
+from pylibsrtp._binding import ffi, lib
+
+TAGS = {b"SRTP_AEAD_AES_256_GCM": 16, b"SRTP_AEAD_AES_128_GCM": 16, b"SRTP_AES128_CM_SHA1_80": 10}
+"""Bytes that protection adds to a packet (RFC 7714, section 13; RFC 5764, section 4.1.2)."""
 
 _stock_addresses = aioice.ice.get_host_addresses
 
@@ -22,13 +28,17 @@ def include_loopback() -> None:
     aioice.ice.get_host_addresses = addresses
 
 
-def watch_rtcp(dtls: RTCDtlsTransport, heard: Callable[[], None]) -> None:
-    """Call `heard` for every RTCP packet that was really the viewer's: SRTCP has been verified by then."""
-    stock: Callable[[bytes], Awaitable[None]] = dtls._handle_rtcp_data
+def take_roles(dtls: RTCDtlsTransport, *, server: bool, controlling: bool) -> None:
+    """Be the DTLS server or its client, and the one who nominates or not: as offer and answer have settled it."""
+    dtls._set_role("server" if server else "client")
+    dtls.transport._connection.ice_controlling = controlling
+
+
+def take_rtcp(dtls: RTCDtlsTransport, receive: Callable[[bytes], None]) -> None:
+    """Call `receive` with every RTCP packet that was really the viewer's: SRTCP has been verified by then."""
 
     async def handle(data: bytes) -> None:
-        heard()
-        await stock(data)
+        receive(data)
 
     dtls._handle_rtcp_data = handle  # type: ignore[method-assign]
 
@@ -45,3 +55,38 @@ def remember_endpoints(loop: asyncio.AbstractEventLoop) -> list[asyncio.Datagram
 
     loop.create_datagram_endpoint = create  # type: ignore[method-assign]
     return opened
+
+
+class Wire:
+    """A connected viewer's keys, and where its packets go. Packets are protected where they lie, in one buffer."""
+
+    def __init__(self, dtls: RTCDtlsTransport, buffer: bytearray) -> None:
+        assert dtls._ssl is not None, "a connected transport has one"
+        self.tag = TAGS[dtls._ssl.get_selected_srtp_profile()]
+        self._session = dtls._tx_srtp
+        self._context = self._session._srtp[0]
+        self._connection = dtls.transport._connection
+        self._base = ffi.from_buffer(buffer)
+        self._length = ffi.new("int *")
+
+    def protect(self, at: int, length: int) -> int:
+        """Protect the RTP packet of `length` bytes at `at` in the buffer, where `tag` bytes more have room.
+
+        Returns its new length. Raises `pylibsrtp.Error`.
+        """
+        self._length[0] = length
+        status = lib.srtp_protect(self._context, self._base + at, self._length)
+        if status:
+            raise Error(status)
+        return int(self._length[0])
+
+    def protect_rtcp(self, packet: bytes) -> bytes:
+        return bytes(self._session.protect_rtcp(packet))
+
+    def route(self) -> tuple[socket.socket, tuple[str, int]] | None:
+        """The socket and the viewer's address that ICE has chosen; it may choose anew at any time."""
+        pair = self._connection._nominated.get(1)
+        if pair is None:
+            return None
+        shell = pair.protocol.transport.get_extra_info("socket")
+        return (shell._sock, pair.remote_addr) if shell else None

@@ -1,17 +1,18 @@
-"""A viewer's offer, read and written anew. Pure.
+"""A viewer's offer, read. Pure.
 
 Rules of this file:
-- aiortc never sees a line that a viewer wrote: every value is matched against a grammar here, and the offer that aiortc
-  gets is written from what was understood, with one video section, one H.264 payload type and addresses only.
-- What else is offered (audio, data, more video) is refused in the answer, in its place.
+- No line that a viewer wrote goes any further: every value is matched against a grammar here.
+- One section of video and one of sound are taken, with every codec of ours that they offer; what else is offered is
+  refused in the answer, in its place.
 - Sizes are bounded, and so is the time.
 
-Source: RFC 8866 (SDP), RFC 8829 (JSEP), RFC 8839 (ICE in SDP), RFC 8843 (BUNDLE), RFC 6184 (H.264), RFC 8840 (trickle).
+Source: RFC 8866 (SDP), RFC 8829 (JSEP), RFC 8839 (ICE in SDP), RFC 9143 (BUNDLE), RFC 6184 (H.264), RFC 7798 (H.265),
+RFC 7587 (Opus), RFC 4588 (RTX), RFC 8840 (trickle).
 """
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -23,6 +24,15 @@ MAX_CANDIDATES = 16
 PROFILES = ("42e0", "4200", "4d00", "6400", "640c", "4240")
 """Profiles of H.264 that a viewer may name, the best liked first: who decodes one of them decodes what cameras send."""
 
+MID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:mid"
+FEEDBACK = ("nack", "nack pli", "ccm fir", "goog-remb")
+"""What we answer of the feedback that a viewer may send on video."""
+AUDIO = {"opus": "opus/48000/2", "pcmu": "PCMU/8000", "pcma": "PCMA/8000"}
+"""Sound that reaches viewers, by its name here and in an SDP."""
+
+_STATIC = {"0": "PCMU/8000", "8": "PCMA/8000"}
+"""Payload types that need no rtpmap (RFC 3551, section 6)."""
+_FMTP = re.compile(r"(?:[A-Za-z0-9\-]{1,32}=[A-Za-z0-9\-+/,]{0,64}(?:; ?|$)){1,16}")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]{1,64}")
 _ICE = re.compile(r"[A-Za-z0-9+/=_\-]+")
 _DIGEST = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2})*")
@@ -62,33 +72,48 @@ class Section:
 
 
 @attrs.frozen
-class Codec:
-    payload_type: int
-    profile: str
-    """`profile-level-id` as it was offered: six hex digits."""
-    feedback: tuple[str, ...]
+class Payload:
+    """One codec, as the viewer numbers it."""
+
+    number: int
+    rtpmap: str
+    """Like `H264/90000`."""
+    fmtp: str = ""
+    feedback: tuple[str, ...] = ()
+    rtx: int | None = None
+    """The payload type of its repeats."""
+
+    @property
+    def rate(self) -> int:
+        return int(self.rtpmap.split("/")[1])
+
+
+@attrs.frozen
+class Stream:
+    """A section that is accepted, with all that can be sent in it, by the name of the codec; the best liked first."""
+
+    index: int
+    mid: str
+    payloads: Mapping[str, Payload]
+    mid_extension: int | None
 
 
 @attrs.frozen
 class Offer:
-    """What a viewer offers, as far as it matters. `chosen` is the index of the video section that is accepted."""
+    """What a viewer offers, as far as it matters."""
 
     sections: tuple[Section, ...]
-    chosen: int
+    video: Stream
+    audio: Stream | None
     bundled: bool
     ufrag: str
     pwd: str
     lite: bool
     fingerprints: tuple[tuple[str, str], ...]
     setup: str
-    codec: Codec
     candidates: tuple[Candidate, ...]
     carrier: tuple[int, str] | None
-    """Index and rtpmap of an audio section in front, on which the viewer's bundle hangs."""
-
-    @property
-    def mid(self) -> str:
-        return self.sections[self.chosen].mid
+    """Index and rtpmap of an audio section in front, on which the viewer's bundle hangs; nothing is sent in it."""
 
 
 def parse_offer(text: str) -> Offer:
@@ -124,18 +149,19 @@ def parse_offer(text: str) -> Offer:
     if setup not in ("actpass", "active", "passive"):
         raise OfferError(400, f"the offer's DTLS role {setup[:20]!r} is none of actpass, active, passive")
     group = next((value.split()[1:] for value in _all(session, "group") if value.startswith("BUNDLE ")), [])
+    audio = _audio(sections, media, group) if sections[chosen].mid in group else None
     return Offer(
         sections=sections,
-        chosen=chosen,
+        video=_video(chosen, sections[chosen], video),
+        audio=audio,
         bundled=sections[chosen].mid in group,
         ufrag=ufrag,
         pwd=pwd,
         lite="a=ice-lite" in session,
         fingerprints=_fingerprints(_all(video, "fingerprint") or _all(session, "fingerprint")),
         setup=setup,
-        codec=_codec(video, sections[chosen].formats),
         candidates=_candidates(media, session, chosen, ufrag),
-        carrier=_carrier(sections, media, chosen, group),
+        carrier=None if audio and audio.mid == group[0] else _carrier(sections, media, chosen, group),
     )
 
 
@@ -150,49 +176,6 @@ def parse_fragment(text: str, ufrag: str | None = None) -> tuple[Candidate, ...]
         if ufrag is not None and offered != ufrag:
             raise OfferError(422, "ICE restarts are not done here; open a new session")
     return tuple(_usable(_all(lines, "candidate")))[:MAX_CANDIDATES]
-
-
-def canonical(offer: Offer) -> str:
-    """The offer that aiortc gets to see.
-
-    The profile is always shown as 42e01f, which aiortc accepts; it never says that no candidate will follow, since
-    aioice then gives up before the viewer's checks can arrive from an address nobody had named.
-    """
-    pt = offer.codec.payload_type
-    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "t=0 0"]
-    lines += ["a=ice-lite"] if offer.lite else []
-    lines += [f"a=group:BUNDLE {offer.mid}", f"m=video 9 UDP/TLS/RTP/SAVPF {pt}", "c=IN IP4 0.0.0.0"]
-    lines += [f"a=ice-ufrag:{offer.ufrag}", f"a=ice-pwd:{offer.pwd}"]
-    lines += [f"a=fingerprint:{algorithm} {digest}" for algorithm, digest in offer.fingerprints]
-    lines += [f"a=setup:{offer.setup}", f"a=mid:{offer.mid}", "a=recvonly", "a=rtcp-mux"]
-    lines += [f"a=rtpmap:{pt} H264/90000", _fmtp(pt, "42e01f")]
-    lines += [f"a=rtcp-fb:{pt} {feedback}" for feedback in offer.codec.feedback]
-    lines += [f"a=candidate:{candidate.line()}" for candidate in offer.candidates]
-    return _text(lines)
-
-
-def widen(offer: Offer, answer: str) -> str:
-    """The answer that the viewer gets: aiortc's single section, in its place among those that were offered."""
-    pt = offer.codec.payload_type
-    head, video = (part.splitlines() for part in _split_before(answer, "m=video"))
-    video = [_fmtp(pt, offer.codec.profile) if line.startswith(f"a=fmtp:{pt} ") else line for line in video]
-    transport = ("a=ice-", "a=fingerprint:", "a=setup:", "a=candidate:", "a=end-of-candidates")
-    lines = [line for line in head if not line.startswith("a=group:")]
-    if offer.bundled:
-        first = [offer.sections[offer.carrier[0]].mid] if offer.carrier else []
-        lines.append(f"a=group:BUNDLE {' '.join([*first, offer.mid])}")
-    for index, section in enumerate(offer.sections):
-        if index == offer.chosen:
-            lines += video
-        elif offer.carrier is not None and index == offer.carrier[0]:
-            rtpmap = offer.carrier[1]
-            lines += [f"m={section.kind} 9 {section.protocol} {rtpmap.split()[0]}", "c=IN IP4 0.0.0.0"]
-            lines += [f"a=mid:{section.mid}", "a=inactive", "a=rtcp-mux", f"a=rtpmap:{rtpmap}"]
-            lines += [line for line in video if line.startswith(transport)]
-        else:
-            lines += [f"m={section.kind} 0 {section.protocol} {section.formats}", "c=IN IP4 0.0.0.0"]
-            lines += [f"a=mid:{section.mid}", "a=inactive"]
-    return _text(lines)
 
 
 def _section(lines: list[str], session: list[str]) -> Section:
@@ -236,25 +219,71 @@ def _fingerprints(values: list[str]) -> tuple[tuple[str, str], ...]:
     return tuple(usable)
 
 
-def _codec(lines: list[str], formats: str) -> Codec:
-    offered = set(formats.split())
+def _video(index: int, section: Section, lines: list[str]) -> Stream:
+    formats, rtpmaps, fmtps = _formats(section, lines)
     wanted = [value.partition(" ") for value in _all(lines, "rtcp-fb")]
-    parameters = {value.partition(" ")[0]: value.partition(" ")[2] for value in _all(lines, "fmtp")}
-    found: dict[str, Codec] = {}
-    for value in _all(lines, "rtpmap"):
-        pt, _, name = value.partition(" ")
-        if name.upper() != "H264/90000" or pt not in offered or not re.fullmatch("[0-9]{1,3}", pt) or int(pt) > 127:
-            continue
-        pairs = dict(pair.strip().partition("=")[::2] for pair in parameters.get(pt, "").lower().split(";"))
-        profile = pairs.get("profile-level-id", "42e01f")
-        if pairs.get("packetization-mode") == "1" and re.fullmatch("[0-9a-f]{6}", profile) and profile[:4] not in found:
-            feedback = [text for number, _, text in wanted if number in (pt, "*")]
-            kept = tuple(dict.fromkeys(text for text in feedback if text in ("nack", "nack pli", "ccm fir")))
-            found[profile[:4]] = Codec(int(pt), profile, kept)
-    for profile in PROFILES:
-        if profile in found:
-            return found[profile]
-    raise OfferError(406, "the offer has no H.264 with packetization-mode=1, which is what banken sends")
+    repeats = [pt for pt in formats if rtpmaps.get(pt) == "RTX/90000"]
+    apts = {fmtps.get(pt, "").partition(";")[0]: int(pt) for pt in repeats}
+
+    def payload(pt: str, rtpmap: str, fmtp: str) -> Payload:
+        feedback = {text for number, _, text in wanted if number in (pt, "*")}
+        return Payload(int(pt), rtpmap, fmtp, tuple(f for f in FEEDBACK if f in feedback), apts.get(f"apt={pt}"))
+
+    h264: dict[str, Payload] = {}
+    payloads: dict[str, Payload] = {}
+    for pt in formats:
+        fmtp = fmtps.get(pt, "")
+        if rtpmaps.get(pt) == "H264/90000":
+            pairs = dict(pair.strip().partition("=")[::2] for pair in fmtp.lower().split(";"))
+            profile = pairs.get("profile-level-id", "42e01f")
+            if pairs.get("packetization-mode") == "1" and re.fullmatch("[0-9a-f]{6}", profile):
+                own = f"level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"
+                h264.setdefault(profile[:4], payload(pt, "H264/90000", own))
+        elif rtpmaps.get(pt) == "H265/90000" and "h265" not in payloads and (not fmtp or _FMTP.fullmatch(fmtp)):
+            payloads["h265"] = payload(pt, "H265/90000", fmtp)
+    best = next((h264[profile] for profile in PROFILES if profile in h264), None)
+    if best is not None:
+        payloads = {"h264": best, **payloads}
+    if not payloads:
+        raise OfferError(
+            406, "the offer has neither H.264 with packetization-mode=1 nor H.265, which is what banken sends"
+        )
+    return Stream(index, section.mid, payloads, _mid_extension(lines))
+
+
+def _audio(sections: tuple[Section, ...], media: list[list[str]], group: list[str]) -> Stream | None:
+    """The first section of sound that shares the video's transport and takes a codec of ours."""
+    for index, section in enumerate(sections):
+        usable = section.kind == "audio" and section.mid in group and "a=rtcp-mux" in media[index]
+        if usable and _receives(media[index]):
+            formats, rtpmaps, fmtps = _formats(section, media[index])
+            payloads: dict[str, Payload] = {}
+            for name, rtpmap in AUDIO.items():
+                pt = next((pt for pt in formats if rtpmaps.get(pt) == rtpmap.upper()), None)
+                if pt is not None:
+                    fmtp = fmtps.get(pt, "")
+                    payloads[name] = Payload(int(pt), rtpmap, fmtp if _FMTP.fullmatch(fmtp) else "")
+            if payloads:
+                return Stream(index, section.mid, payloads, _mid_extension(media[index]))
+    return None
+
+
+def _formats(section: Section, lines: list[str]) -> tuple[list[str], dict[str, str], dict[str, str]]:
+    """The payload types of a section, their rtpmaps in capitals, and their parameters."""
+    formats = [pt for pt in section.formats.split() if re.fullmatch("[0-9]{1,3}", pt) and int(pt) <= 127]
+    rtpmaps = {pt: _STATIC[pt] for pt in formats if pt in _STATIC}
+    rtpmaps |= {pt: name.upper() for pt, _, name in (value.partition(" ") for value in _all(lines, "rtpmap"))}
+    fmtps = {pt: text.strip() for pt, _, text in (value.partition(" ") for value in _all(lines, "fmtp"))}
+    return formats, rtpmaps, fmtps
+
+
+def _mid_extension(lines: list[str]) -> int | None:
+    """The number under which a section offers the mid as a header extension."""
+    for value in _all(lines, "extmap"):
+        match = re.fullmatch(r"([0-9]{1,2})(?:/[a-z]+)? (\S+)(?: .*)?", value)
+        if match and match[2] == MID_EXTENSION and 1 <= int(match[1]) <= 14:
+            return int(match[1])
+    return None
 
 
 def _candidates(media: list[list[str]], session: list[str], chosen: int, ufrag: str) -> tuple[Candidate, ...]:
@@ -300,16 +329,3 @@ def _carrier(
     if not _RTPMAP.fullmatch(rtpmap):
         raise OfferError(400, "the first section of the offer's bundle has a malformed rtpmap")
     return first, rtpmap
-
-
-def _fmtp(pt: int, profile: str) -> str:
-    return f"a=fmtp:{pt} level-asymmetry-allowed=1;packetization-mode=1;profile-level-id={profile}"
-
-
-def _split_before(text: str, mark: str) -> tuple[str, str]:
-    at = text.index(mark)
-    return text[:at], text[at:]
-
-
-def _text(lines: list[str]) -> str:
-    return "\r\n".join(lines) + "\r\n"

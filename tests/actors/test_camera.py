@@ -12,7 +12,7 @@ from supervisor.domain import events as e
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits
 from tests.kit.domain import ASKED, GATE, YARD, settings
-from tests.kit.media import flv
+from tests.kit.media import flv, follow
 from tests.kit.world import FakeProcess, hangs, not_found, open_world, refused, streams, streams_for
 
 
@@ -126,13 +126,15 @@ async def test_new_settings_replace_the_source_and_keep_the_hub(autojump_clock: 
     """The viewers' subscription goes on over the change, at a key frame of the new connection."""
     async with open_world({GATE: [streams]}) as world:
         await trio.sleep(2)
-        subscription = world.registry._cameras[GATE].hub.subscribe()
-        await subscription.receive()
+        hub = world.registry._cameras[GATE].hub
+        place = hub.subscribe()
+        place.begin()
+        await follow(hub, place)
         await world.core.kernel.submit(c.Configure("test", (settings(revision=1),), Limits()))
         await trio.sleep(2)
         assert [len(world.processes), world.camera()] == [2, "live"]
         assert world.processes[0].status == -15
-        keys = [(await subscription.receive()).key for _ in range(30)]
+        keys = [(await follow(hub, place))[0].key for _ in range(30)]
         assert True in keys
         assert "CameraIdle" in world.core.types("camera/")
 

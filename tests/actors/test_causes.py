@@ -5,6 +5,8 @@ import trio
 from trio.testing import MockClock
 
 from actors.child import run_child
+from actors.rtc.fanout import Viewer
+from actors.rtc.sender import Sender
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
@@ -142,9 +144,9 @@ async def test_a_child_cancelled_before_its_start_names_who_wanted_that(autojump
 
 @pytest.mark.parametrize("act", [remove, stop])
 async def test_a_viewer_whose_camera_ends_names_what_ended_it(autojump_clock: MockClock, act) -> None:  # type: ignore[no-untyped-def]
-    async def connect(offer, receive, candidates, witness, **_):  # type: ignore[no-untyped-def]
+    async def connect(offer, fanout, candidates, witness, **_):  # type: ignore[no-untyped-def]
         witness.answered("answer")
-        witness.connected()
+        witness.connected(Viewer(Sender(offer), fanout.hub.subscribe()))
         await trio.sleep_forever()
 
     async with open_world({GATE: [streams]}) as world:

@@ -26,6 +26,7 @@ from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.values import Limits
 
 from .habits import Behaviour, Then
+from .media import follow
 from .rtp import stamped_at
 from .senders import open_senders
 from .stage import stand_in_environment, write_stand_in
@@ -105,10 +106,11 @@ class Recorder:
         self.late_ms = []
 
     async def watch(self, name: CameraId, hub: Hub) -> None:
-        subscription = hub.subscribe()
+        place = hub.subscribe()
+        place.begin()
         while True:
-            unit = await subscription.receive()
-            sent = stamped_at(unit.data)
+            unit, _ = await follow(hub, place)
+            sent = stamped_at(unit.annexb())
             assert sent is not None
             self.arrivals[name].append((time.monotonic_ns(), sent))
 

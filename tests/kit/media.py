@@ -8,6 +8,8 @@ import av
 
 from actors.bitstream import split_annexb
 from actors.h264 import IDR, PPS, SPS, nal_type
+from actors.hub import Hub, Subscription
+from actors.media import AccessUnit
 from actors.sources.test import TestCard
 
 FPS = 10
@@ -41,6 +43,13 @@ def flv(width: int = 64, height: int = 64, count: int = 41) -> Iterator[bytes]:
 def video_tag(time_ms: int, body: bytes) -> bytes:
     head = b"\x09" + len(body).to_bytes(3) + (time_ms & 0xFFFFFF).to_bytes(3) + bytes([time_ms >> 24]) + b"\x00\x00\x00"
     return head + body + (11 + len(body)).to_bytes(4)
+
+
+async def follow(hub: Hub, place: Subscription) -> tuple[AccessUnit, int]:
+    """Wait for the next access unit of a viewer; it comes with the time to show it."""
+    while (following := place.take_nowait()) is None:
+        await hub.units.wait_beyond(place.at)
+    return following
 
 
 @cache

@@ -22,6 +22,7 @@ from actors.media import CLOCK_RATE
 from actors.peer import Peer
 from actors.process_table import RealProcessTable
 from actors.rtc import connection
+from actors.rtc.fanout import Fanout
 from actors.rtc.offer import parse_offer
 from actors.tools import Tools, knock
 from supervisor.clock import SystemClock
@@ -48,10 +49,10 @@ Way = Callable[["House", random.Random, PeerId], Awaitable[None]]
 
 @attrs.frozen
 class House:
-    """A camera's hub with pictures, and the core to which its peers report."""
+    """The fan-out of a camera with pictures, and the core to which its peers report."""
 
     core: Core
-    hub: Hub
+    fanout: Fanout
     tools: Tools
     offer: str
     """Of a viewer that is not there any more."""
@@ -72,7 +73,7 @@ class House:
     async def serve(self, actor: Peer, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
         """Run a peer's actor; one that came to no answer has been refused, as its viewer is told."""
         try:
-            await actor.run(self.hub, task_status)
+            await actor.run(self.fanout, task_status)
         except Rejected:
             pass
 
@@ -100,7 +101,7 @@ async def vanishes(house: House, rng: random.Random, peer: PeerId) -> None:
     async with trio.open_nursery() as nursery:
         async with open_viewer() as viewer:
             actor = Peer(peer, parse_offer(viewer.offer), house.tools)
-            answer: str = await nursery.start(actor.run, house.hub)
+            answer: str = await nursery.start(actor.run, house.fanout)
             with trio.move_on_after(rng.random() * 0.1):
                 await viewer.accept(answer)
                 await trio.sleep_forever()
@@ -177,7 +178,10 @@ async def open_house() -> AsyncIterator[House]:
             hub.begin()
             for index in range(3):
                 hub.publish(access_units()[index], index * CLOCK_RATE // FPS)
-            yield House(core, hub, tools, offer)
+            fanout = Fanout(hub, SystemClock())
+            keep.start_soon(fanout.run)
+            yield House(core, fanout, tools, offer)
+            keep.cancel_scope.cancel()
     finally:
         connection.CONNECT_S = stock
 

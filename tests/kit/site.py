@@ -15,7 +15,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId, UseId
 from supervisor.domain.values import Limits, UseKind
-from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError
+from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError, PeerStatistics
 from supervisor.kernel import Kernel
 from web.app import WebSettings, create_app
 from web.serve import listen, run_web
@@ -82,6 +82,9 @@ class FakeHands:
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:
         return {GATE: CameraStatistics(25.0, 1_000_000, 100, 12345, 2, 0.04)}
+
+    def peer_statistics(self) -> Mapping[PeerId, PeerStatistics]:
+        return {}
 
 
 @attrs.frozen

@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from actors.rtc.connection import CONNECT_S, SILENT_AFTER_S, Receive, Witness
+from actors.rtc.connection import CONNECT_S, SILENT_AFTER_S, Witness
+from actors.rtc.fanout import Fanout, Viewer
 from actors.rtc.offer import Candidate, Offer
+from actors.rtc.sender import Sender
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import CameraId
@@ -41,7 +43,7 @@ class Connections:
     async def connect(
         self,
         offer: Offer,
-        receive: Receive,
+        fanout: Fanout,
         candidates: trio.MemoryReceiveChannel[Candidate],
         witness: Witness,
         *,
@@ -50,11 +52,11 @@ class Connections:
     ) -> Reason:
         self.opened += 1
         try:
-            return await self._serve(receive, witness, disconnected_after_s)
+            return await self._serve(offer, fanout, witness, disconnected_after_s)
         finally:
             self.opened -= 1
 
-    async def _serve(self, receive: Receive, witness: Witness, disconnected_after_s: float) -> Reason:
+    async def _serve(self, offer: Offer, fanout: Fanout, witness: Witness, disconnected_after_s: float) -> Reason:
         chance = self.chance
         await trio.sleep(chance.uniform(0.01, 0.3))
         if chance.random() < 0.03:
@@ -66,10 +68,10 @@ class Connections:
         await trio.sleep(chance.uniform(0.05, 2))
         if chance.random() < 0.01:
             raise ZeroDivisionError("a bug in the connection")
-        witness.connected()
+        witness.connected(Viewer(Sender(offer), fanout.hub.subscribe()))
         with trio.move_on_after(chance.expovariate(1 / 60)):
             while True:
-                await receive()
+                await fanout.hub.wait_unit()
                 self.served += 1
                 await trio.sleep(chance.uniform(0, 10))
         while chance.random() < 0.3:

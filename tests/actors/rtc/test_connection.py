@@ -14,6 +14,7 @@ from actors.hub import Hub
 from actors.media import CLOCK_RATE
 from actors.rtc import connection
 from actors.rtc.connection import run_connection
+from actors.rtc.fanout import Fanout, Viewer
 from actors.rtc.offer import Candidate, parse_offer
 from supervisor.clock import SystemClock
 from supervisor.domain.values import Reason
@@ -34,7 +35,7 @@ class Notes:
         self.answer = answer
         self.on_answer()
 
-    def connected(self) -> None:
+    def connected(self, viewer: Viewer) -> None:
         self.heard_of.append("connected")
 
     def silent(self, seconds: float) -> None:
@@ -48,6 +49,7 @@ class Notes:
 class Server:
     notes: Notes
     hub: Hub
+    fanout: Fanout
     scope: trio.CancelScope
     reason: Reason | None = None
     done: trio.Event = attrs.field(factory=trio.Event)
@@ -64,16 +66,20 @@ class Server:
 
 async def serve(nursery: trio.Nursery, offer: str, disconnected_after_s: float = 20.0) -> Server:
     """Run the server's end in `nursery`; returns once it has answered."""
-    server = Server(Notes(), Hub(SystemClock()), trio.CancelScope())
+    hub = Hub(SystemClock())
+    server = Server(Notes(), hub, Fanout(hub, SystemClock()), trio.CancelScope())
     _, candidates = trio.open_memory_channel[Candidate](1)
 
     async def run(task_status: trio.TaskStatus[None]) -> None:
         server.notes.on_answer = task_status.started
         with server.scope:
-            server.reason = await run_connection(
-                parse_offer(offer), server.hub.subscribe().receive, candidates, server.notes,
-                ice_servers=(), disconnected_after_s=disconnected_after_s,
-            )  # fmt: skip
+            async with trio.open_nursery() as camera:
+                camera.start_soon(server.fanout.run)
+                server.reason = await run_connection(
+                    parse_offer(offer), server.fanout, candidates, server.notes,
+                    ice_servers=(), disconnected_after_s=disconnected_after_s,
+                )  # fmt: skip
+                camera.cancel_scope.cancel()
         server.done.set()
 
     await nursery.start(run)
@@ -197,7 +203,7 @@ async def crash(nursery: trio.Nursery, offer: str, place: str, crashes: list[Bas
     try:
         with trio.fail_after(10):
             await run_connection(
-                parse_offer(offer), Hub(SystemClock()).subscribe().receive, candidates, notes,
+                parse_offer(offer), Fanout(Hub(SystemClock()), SystemClock()), candidates, notes,
                 ice_servers=(), disconnected_after_s=20.0,
             )  # fmt: skip
     except* ZeroDivisionError as group:
@@ -224,7 +230,7 @@ async def test_three_hundred_connections_cut_at_any_moment_leave_nothing() -> No
             async def run() -> None:
                 _, candidates = trio.open_memory_channel[Candidate](1)
                 await run_connection(
-                    parse_offer(offer), Hub(SystemClock()).subscribe().receive, candidates, Notes(),
+                    parse_offer(offer), Fanout(Hub(SystemClock()), SystemClock()), candidates, Notes(),
                     ice_servers=(), disconnected_after_s=20.0,
                 )  # fmt: skip
 

@@ -1,0 +1,263 @@
+"""From one camera's hub to all its viewers: what is the same for all is made once, and one task sends to all.
+
+Rules of this file:
+- Nobody is waited for. Who cannot take a picture misses it, alone, and goes on with the next key frame.
+- A viewer is either live, at the end of the tape with all the others, or behind, being brought there: a new one, or
+  one that has lost a key frame. Who is behind is sent what is cached, paced, and never in the way of the live ones.
+- The loop is given back at least every `SLICE_S`.
+- A bug in what one viewer asks for ends that viewer: its exception is raised in its own actor.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+import trio
+
+from supervisor.clock import Clock
+from supervisor.domain.values import Fault, Reason
+from supervisor.gateway import PeerStatistics
+from supervisor.supervision import attempt
+
+from ..hub import Hub, Subscription
+from ..media import AccessUnit
+from .sender import Sender
+from .train import Run, Train
+
+SLICE_S = 0.003
+TICK_S = 0.005
+"""Between two bursts to one that is behind."""
+CATCH_UP = (5_000_000, 8)
+"""Bytes a second to one that is behind: at least so many, or so many times the stream's own rate."""
+REPORT_EVERY_S = 1.0
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class Viewer:
+    """One viewer's place in the fan-out."""
+
+    def __init__(self, sender: Sender, place: Subscription) -> None:
+        self.sender, self.place = sender, place
+        self.live = True
+        self.hungry = True
+        """It can go on only with a key frame."""
+        self.due: deque[tuple[AccessUnit, Run, int]] = deque()
+        """What it is to be sent next while it is behind."""
+        self.skipped = 0
+        self.pts = 0
+        """When to show what it is being sent."""
+        self._ended = trio.Event()
+        self._reason: Reason | None = None
+        self._crash: Exception | None = None
+
+    def end(self, reason: Reason | None, crash: Exception | None = None) -> None:
+        self._reason, self._crash = reason, crash
+        self._ended.set()
+
+    @property
+    def has_ended(self) -> bool:
+        return self._ended.is_set()
+
+    async def wait_end(self) -> Reason:
+        """Why this viewer can be sent nothing any more. Raises the exception of a bug that it met."""
+        await self._ended.wait()
+        if self._crash is not None:
+            raise self._crash
+        assert self._reason is not None
+        return self._reason
+
+    def statistics(self) -> PeerStatistics:
+        return self.sender.statistics(self.skipped)
+
+
+class Fanout:
+    """All viewers of one camera. Somebody has to `run` it."""
+
+    def __init__(self, hub: Hub, clock: Clock) -> None:
+        self.hub, self._clock = hub, clock
+        self._viewers: dict[Viewer, None] = {}
+        self._trains: WeakKeyDictionary[AccessUnit, Train] = WeakKeyDictionary()
+        self._arrived, self._fell_behind = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
+        self._slice = perf_counter()
+
+    def add(self, sender: Sender) -> Viewer:
+        """A viewer that is connected. It starts at the cached key frame, or at the next one."""
+        viewer = Viewer(sender, self.hub.subscribe())
+        self._viewers[viewer] = None
+        sender.restart = lambda: self._begin(viewer)
+        self._begin(viewer)
+        self._arrived.unpark_all()
+        return viewer
+
+    def remove(self, viewer: Viewer) -> None:
+        del self._viewers[viewer]
+        viewer.sender.restart = lambda: None
+        viewer.due.clear()
+
+    async def run(self) -> None:
+        """Send to all viewers, until it is cancelled. Holds nothing that would have to be given back."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send_pictures)
+            nursery.start_soon(self._send_sounds)
+            nursery.start_soon(self._bring_up)
+            nursery.start_soon(self._report)
+
+    def _begin(self, viewer: Viewer) -> None:
+        """Let a viewer start anew, from the newest key frame that there is."""
+        viewer.due.clear()
+        viewer.hungry = True
+        viewer.live = not viewer.place.begin()
+        if not viewer.live:
+            self._fell_behind.unpark_all()
+
+    # ── live ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _send_pictures(self) -> None:
+        tape = self.hub.units
+        while True:
+            while not self._viewers:
+                await self._arrived.park()
+            position = tape.end
+            while self._viewers:
+                position = max(position, tape.start)
+                await tape.wait_beyond(position)
+                while position < tape.end and position >= tape.start:
+                    (unit,) = tape.read_nowait(position, 1)
+                    await self._send_live(unit, position)
+                    position += 1
+
+    async def _send_live(self, unit: AccessUnit, position: int) -> None:
+        """One access unit to all who are live: run by run, so that a large one leaves as several bursts."""
+        ready = [viewer for viewer in self._viewers if viewer.live and self._wants(viewer, unit, position)]
+        train, began = self._train(unit), trio.current_time()
+        number, count = 0, 1
+        while number < count and ready:
+            for viewer in ready:
+                if viewer.live:
+                    runs = _guarded(viewer, self._send_run, viewer, train, unit, number)
+                    count = runs or count
+                await self._breathe()
+            number += 1
+            if number < count:
+                await trio.sleep_until(began + number * self.hub.gap_s() / 2 / count)
+
+    def _wants(self, viewer: Viewer, unit: AccessUnit, position: int) -> bool:
+        """Move a viewer on past this unit, and say whether it is to be sent it."""
+        if viewer.place.at != position:
+            if viewer.place.at < position:
+                self._begin(viewer)
+            return False
+        viewer.place.at = position + 1
+        sender = viewer.sender
+        if not self._takes(viewer, unit):
+            return False
+        viewer.hungry = not unit.key and (viewer.hungry or sender.full or sender.congestion.thin)
+        sender.full = False
+        if viewer.hungry:
+            viewer.skipped += 1
+            self.hub.skipped += 1
+            return False
+        viewer.pts = viewer.place.show(position, unit)
+        return True
+
+    def _takes(self, viewer: Viewer, unit: AccessUnit) -> bool:
+        """Whether the viewer takes such pictures; one that does not is at its end."""
+        takes = viewer.sender.takes(unit.codec)
+        if not takes:
+            text = f"the camera sends {unit.codec.name.upper()}, which this viewer did not offer"
+            viewer.end(Reason("unsupported-codec", text, Fault.FATAL))
+        return takes
+
+    def _send_run(self, viewer: Viewer, train: Train, unit: AccessUnit, number: int) -> int:
+        runs = train.runs(*viewer.sender.shape)
+        viewer.sender.send(unit, runs[number], viewer.pts)
+        return len(runs)
+
+    async def _send_sounds(self) -> None:
+        tape = self.hub.sounds
+        while True:
+            while not any(viewer.sender.audio for viewer in self._viewers):
+                await self._arrived.park()
+            position = tape.end
+            while any(viewer.sender.audio for viewer in self._viewers):
+                await tape.wait_beyond(position)
+                for frame in tape.read_nowait(max(position, tape.start), tape.end):
+                    for viewer in list(self._viewers):
+                        if viewer.sender.audio and viewer in self._viewers:
+                            _guarded(viewer, viewer.sender.send_sound, frame)
+                        await self._breathe()
+                position = tape.end
+
+    # ── behind ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _bring_up(self) -> None:
+        """Send to those who are behind what they lack, a burst at a time, until they are live."""
+        while True:
+            behind = [viewer for viewer in self._viewers if not viewer.live and not viewer.has_ended]
+            if not behind:
+                await self._fell_behind.park()
+                continue
+            least, times = CATCH_UP
+            burst = max(least, times * self.hub.statistics().bitrate // 8) * TICK_S
+            for viewer in behind:
+                if viewer in self._viewers and not viewer.live:
+                    _guarded(viewer, self._send_burst, viewer, int(burst))
+                await self._breathe()
+            await trio.sleep(TICK_S)
+
+    def _send_burst(self, viewer: Viewer, burst: int) -> None:
+        while burst > 0:
+            if not viewer.due:
+                following = viewer.place.take_nowait()
+                if following is None or viewer.has_ended:
+                    viewer.live = True
+                    return
+                unit, pts = following
+                viewer.hungry = not unit.key and (viewer.hungry or viewer.sender.congestion.thin)
+                if viewer.hungry or not self._takes(viewer, unit):
+                    continue
+                viewer.due.extend((unit, run, pts) for run in self._train(unit).runs(*viewer.sender.shape))
+            unit, run, pts = viewer.due.popleft()
+            viewer.sender.send(unit, run, pts)
+            burst -= len(run.template)
+            if viewer.sender.full:
+                viewer.sender.full = False
+                return
+
+    # ── all ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _report(self) -> None:
+        while True:
+            while not self._viewers:
+                await self._arrived.park()
+            for viewer in list(self._viewers):
+                if viewer in self._viewers:
+                    _guarded(viewer, viewer.sender.send_report, self.hub.pts_now(), self._clock.wall_ns())
+                await self._breathe()
+            await trio.sleep(REPORT_EVERY_S)
+
+    def _train(self, unit: AccessUnit) -> Train:
+        train = self._trains.get(unit)
+        if train is None:
+            train = self._trains[unit] = Train(unit)
+        return train
+
+    async def _breathe(self) -> None:
+        if perf_counter() - self._slice > SLICE_S:
+            await trio.lowlevel.checkpoint()
+            self._slice = perf_counter()
+
+
+def _guarded(
+    viewer: Viewer, act: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Result | None:
+    """Do something for one viewer. A bug that shows here is that viewer's end, and nobody else's."""
+    result, crash = attempt(act, *args, **kwargs)
+    if crash is not None:
+        viewer.live = False
+        viewer.end(None, crash)
+    return result

@@ -1,0 +1,322 @@
+"""The sending side of one viewer: RTP headers, SRTP in place, one system call a run; and what its reports ask for.
+
+Rules of this file:
+- Nothing here waits. What the socket does not take is lost for this viewer alone, and counted.
+- What all viewers share was made before (`train`); here a packet costs a header, a protection and its share of a call.
+- A viewer that asks for more than it was sent is a viewer that attacks: repeats are paid from what was sent.
+
+Source: RFC 3550 (RTP, RTCP), RFC 4585 and 5104 (NACK, PLI, FIR), RFC 4588 (RTX), RFC 9143 (mid).
+"""
+
+import errno
+import secrets
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable
+from struct import Struct
+
+import attrs
+import trio
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_FIR,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    RtcpPacket,
+    RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
+    RtcpRtpfbPacket,
+    RtcpSdesPacket,
+    RtcpSenderInfo,
+    RtcpSourceInfo,
+    RtcpSrPacket,
+    unpack_remb_fci,
+)
+
+from supervisor.gateway import PeerStatistics
+
+from ..media import CLOCK_RATE, AccessUnit, AudioFrame, VideoCodec
+from .congestion import Congestion
+from .inside import Wire
+from .offer import Offer, Payload, Stream
+from .train import RTP_HEADER, Run
+
+HISTORY = 128
+"""Runs that can be repeated: about four seconds."""
+MAX_AGE = 1000
+"""Packets ago: libsrtp protects no older one again."""
+MAX_REPEATS = 256 * 1024
+"""Bytes that may be repeated at once; they grow back with what is sent."""
+KEY_EVERY_S = 0.5
+"""Viewers ask for a key frame until it has come; one answer in this time is enough."""
+CNAME = b"banken"
+
+_NO_OFFLOAD = {errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT, errno.EMSGSIZE}
+_FULL = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}
+_NTP_EPOCH_S = 2_208_988_800
+"""From 1900 to 1970."""
+_CNAME_ITEM = 1
+_EXTENDED, _ONE_BYTE_EXTENSIONS = 0x90000000, 0xBEDE
+
+_write_head = Struct("!III").pack_into
+buffer = bytearray(0x10000)
+"""What is being sent, one run at a time: nothing waits between writing and sending."""
+_view = memoryview(buffer)
+
+
+@attrs.define
+class Flow:
+    """One RTP stream: its identity, and how far it has come."""
+
+    ssrc: int = attrs.field(factory=lambda: secrets.randbelow(0xFFFFFFFE) + 1)
+    sequence: int = attrs.field(factory=lambda: secrets.randbelow(1 << 15))
+    base: int = attrs.field(factory=lambda: secrets.randbelow(1 << 31))
+    """Added to all time stamps, as RFC 3550, section 5.1 asks."""
+    mid: bytes = b""
+    """The header extension that names the section, until the viewer has shown that it knows the SSRC."""
+    rate: int = CLOCK_RATE
+    packets: int = 0
+    octets: int = 0
+
+
+@attrs.frozen(eq=False)
+class _Sent:
+    run: Run
+    first: int
+    """Sequence number of its first packet."""
+    stamp: int
+    payload: Payload
+
+
+class Sender:
+    """What is sent to one viewer. Made to be told of in its answer; sends from `open` on."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.video, self.rtx = Flow(mid=_mid(offer.video)), Flow()
+        self.audio = Flow(mid=_mid(offer.audio)) if offer.audio else None
+        self._payloads = offer.video.payloads
+        self._sounds = offer.audio.payloads if offer.audio else {}
+        self.restart: Callable[[], None] = lambda: None
+        """Called when the viewer has lost what it can only get by a key frame."""
+        self.full = False
+        """The socket took no more: this viewer goes on with the next key frame."""
+        self.congestion = Congestion()
+        self._wire: Wire | None = None
+        self._socket: socket.socket | None = None
+        self._address = ("", 0)
+        self._offload = True
+        self._sent: deque[_Sent] = deque(maxlen=HISTORY)
+        self._may_repeat = MAX_REPEATS
+        self._key_asked = -KEY_EVERY_S
+        self._reported: deque[tuple[int, float]] = deque(maxlen=8)
+        """Of the newest sender reports: the middle of the NTP time, and when."""
+        self._repeated = self._nacks = self._plis = self._refused = self._malformed = 0
+        self._remb: int | None = None
+        self._rtt_s: float | None = None
+
+    def open(self, wire: Wire) -> None:
+        self._wire = wire
+        self.find_route()
+
+    def find_route(self) -> None:
+        """Follow ICE to the address it has chosen."""
+        route = self._wire.route() if self._wire else None
+        if route is not None:
+            self._socket, self._address = route
+
+    def takes(self, codec: VideoCodec) -> bool:
+        return codec.name in self._payloads
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """What the viewer's runs are made for: bytes of a packet's header, and of its tag."""
+        assert self._wire is not None
+        return RTP_HEADER + len(self.video.mid), self._wire.tag
+
+    def send(self, unit: AccessUnit, run: Run, pts: int) -> None:
+        """One run of an access unit, to be shown at `pts`."""
+        wire, flow, payload = self._wire, self.video, self._payloads[unit.codec.name]
+        assert wire is not None
+        stamp, first = (pts + flow.base) & 0xFFFFFFFF, flow.sequence
+        self._sent.append(_Sent(run, first, stamp, payload))
+        size = len(run.template)
+        _view[:size] = run.template
+        protect, ssrc, mid = wire.protect, flow.ssrc, flow.mid if run.header > RTP_HEADER else b""
+        word = (_EXTENDED if mid else 0x80000000) | payload.number << 16
+        sequence = first
+        for at, length, marker in run.packets:
+            _write_head(buffer, at, word | marker | sequence, stamp, ssrc)
+            if mid:
+                buffer[at + RTP_HEADER : at + run.header] = mid
+            protect(at, length)
+            sequence = (sequence + 1) & 0xFFFF
+        flow.sequence = sequence
+        flow.packets += len(run.packets)
+        flow.octets += size
+        self._may_repeat = min(MAX_REPEATS, self._may_repeat + size)
+        self._transmit(size, run)
+
+    def send_sound(self, frame: AudioFrame) -> None:
+        """One frame of sound, if the viewer takes its codec."""
+        payload, flow = self._sounds.get(frame.format.codec), self.audio
+        if payload is not None and payload.rate == frame.format.rate and flow is not None and self._wire is not None:
+            flow.rate = payload.rate
+            stamp = self._stamp(flow, frame.pts)
+            self._send_one(flow, payload.number, stamp, frame.data)
+
+    def _send_one(self, flow: Flow, payload_type: int, stamp: int, data: bytes, marker: int = 0) -> None:
+        """One packet that is this viewer's alone."""
+        assert self._wire is not None
+        header = RTP_HEADER + len(flow.mid)
+        length = header + len(data)
+        if length + self._wire.tag > len(buffer):
+            return
+        word = (_EXTENDED if flow.mid else 0x80000000) | payload_type << 16 | marker | flow.sequence
+        _write_head(buffer, 0, word, stamp, flow.ssrc)
+        buffer[RTP_HEADER:header] = flow.mid
+        buffer[header:length] = data
+        flow.sequence = (flow.sequence + 1) & 0xFFFF
+        flow.packets += 1
+        flow.octets += len(data)
+        self._transmit(self._wire.protect(0, length))
+
+    def _transmit(self, size: int, run: Run | None = None) -> None:
+        """Hand what lies in the buffer to the kernel: in one call where it takes that, else packet by packet."""
+        if self._socket is None:
+            return
+        try:
+            if run is None or not run.ancillary:
+                self._socket.sendto(_view[:size], self._address)
+            elif self._offload:
+                self._socket.sendmsg((_view[:size],), run.ancillary, 0, self._address)
+            else:
+                for at, end in zip(run.starts, [*run.starts[1:], size], strict=True):
+                    self._socket.sendto(_view[at:end], self._address)
+        except OSError as error:
+            if run is not None and self._offload and error.errno in _NO_OFFLOAD:
+                self._offload = False
+                self._transmit(size, run)
+            else:  # no way there just now, or none any more: whether the viewer is lost is for ICE to say
+                self._refused += 1
+                self.full = self.full or error.errno in _FULL
+
+    def send_report(self, pts: int, wall_ns: int) -> None:
+        """Sender reports for all that flows, for the instant `wall_ns` at which `pts` is now (RFC 3550, 6.4.1).
+
+        Video and sound are told by the same instant, which is what keeps them in step.
+        """
+        self.find_route()
+        if self._wire is None or self._socket is None:
+            return
+        now = trio.current_time()
+        seconds, rest = divmod(wall_ns, 1_000_000_000)
+        ntp = (seconds + _NTP_EPOCH_S) << 32 | (rest << 32) // 1_000_000_000
+        compound = b""
+        for flow in (self.video, self.audio):
+            if flow is not None and flow.packets:
+                info = RtcpSenderInfo(ntp, self._stamp(flow, pts), flow.packets & 0xFFFFFFFF, flow.octets & 0xFFFFFFFF)
+                source = RtcpSourceInfo(flow.ssrc, [(_CNAME_ITEM, CNAME)])
+                compound += bytes(RtcpSrPacket(flow.ssrc, info)) + bytes(RtcpSdesPacket([source]))
+        if compound:
+            self._reported.append(((ntp >> 16) & 0xFFFFFFFF, now))
+            packet = self._wire.protect_rtcp(compound)
+            try:
+                self._socket.sendto(packet, self._address)
+            except OSError:
+                self._refused += 1
+        self.congestion.look(now)
+
+    def _stamp(self, flow: Flow, pts: int) -> int:
+        return ((pts * flow.rate + CLOCK_RATE // 2) // CLOCK_RATE + flow.base) & 0xFFFFFFFF
+
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def receive_rtcp(self, data: bytes) -> None:
+        """What the viewer reports and asks for. Malformed packets are counted and change nothing."""
+        try:
+            packets = RtcpPacket.parse(data)
+        except ValueError:
+            self._malformed += 1
+            return
+        for packet in packets:
+            match packet:
+                case RtcpRrPacket() | RtcpSrPacket():
+                    self._take_reports(packet.reports)
+                case RtcpRtpfbPacket(fmt=fmt) if fmt == RTCP_RTPFB_NACK and packet.media_ssrc == self.video.ssrc:
+                    self._nacks += 1
+                    self._repeat(packet.lost)
+                case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
+                    self._answer_pli()
+                case RtcpPsfbPacket(fmt=fmt) if fmt == RTCP_PSFB_APP:
+                    try:
+                        self._remb = unpack_remb_fci(packet.fci)[0]
+                    except ValueError:
+                        self._malformed += 1
+
+    def _take_reports(self, reports: Iterable[RtcpReceiverInfo]) -> None:
+        now = trio.current_time()
+        for report in reports:
+            flow = self.audio if self.audio and report.ssrc == self.audio.ssrc else self.video
+            if report.ssrc != flow.ssrc:
+                continue
+            flow.mid = b""
+            if flow is self.video:
+                self.congestion.report(report.fraction_lost / 256, now)
+            sent = next((at for middle, at in self._reported if report.lsr and middle == report.lsr), None)
+            if sent is not None:
+                self._rtt_s = max(0.0, now - sent - report.dlsr / 65536)
+
+    def _answer_pli(self) -> None:
+        self._plis += 1
+        now = trio.current_time()
+        if now - self._key_asked >= KEY_EVERY_S:
+            self._key_asked = now
+            self.restart()
+
+    def _repeat(self, lost: Iterable[int]) -> None:
+        """Send again what was lost: as RTX where that was negotiated, else as it was."""
+        for sequence in lost:
+            sent = next((s for s in reversed(self._sent) if (sequence - s.first) & 0xFFFF < len(s.run.packets)), None)
+            if sent is None or (self.video.sequence - sequence) & 0xFFFF > MAX_AGE:
+                continue
+            index = (sequence - sent.first) & 0xFFFF
+            data = sent.run.payload(index)
+            if self._may_repeat < len(data):
+                return
+            self._may_repeat -= len(data)
+            self._repeated += 1
+            marker = sent.run.packets[index][2]
+            if sent.payload.rtx is not None:
+                self._send_one(self.rtx, sent.payload.rtx, sent.stamp, sequence.to_bytes(2) + data, marker)
+            else:
+                again = attrs.evolve(self.video, sequence=sequence)
+                self._send_one(again, sent.payload.number, sent.stamp, data, marker)
+
+    def statistics(self, skipped: int) -> PeerStatistics:
+        return PeerStatistics(
+            packets=self.video.packets,
+            bytes=self.video.octets,
+            sound_packets=self.audio.packets if self.audio else 0,
+            repeated=self._repeated,
+            nacks=self._nacks,
+            plis=self._plis,
+            skipped=skipped,
+            refused=self._refused,
+            loss=round(self.congestion.loss, 3),
+            rtt_s=None if self._rtt_s is None else round(self._rtt_s, 4),
+            remb=self._remb,
+            thin=self.congestion.thin,
+        )
+
+
+def _mid(stream: Stream) -> bytes:
+    """The mid as a header extension of RFC 8285, padded; empty where it was not negotiated or does not fit."""
+    value = stream.mid.encode()
+    if stream.mid_extension is None or len(value) > 16:
+        return b""
+    element = bytes([stream.mid_extension << 4 | len(value) - 1]) + value
+    words = -(-len(element) // 4)
+    return _ONE_BYTE_EXTENSIONS.to_bytes(2) + words.to_bytes(2) + element.ljust(4 * words, b"\x00")

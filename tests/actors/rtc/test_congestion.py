@@ -1,0 +1,35 @@
+"""When a viewer's path is too narrow, and when it is tried again."""
+
+from actors.rtc.congestion import STEADY_S, Congestion
+
+
+def lose(path: Congestion, lost: float, since: float, seconds: int) -> None:
+    for second in range(seconds):
+        path.report(lost, since + second)
+
+
+def test_chance_is_no_narrow_path() -> None:
+    path = Congestion()
+    lose(path, 0.03, 0, 60)
+    path.report(0.5, 61)
+    path.report(0.0, 62)
+    path.report(0.5, 63)
+    assert not path.thin
+
+
+def test_what_goes_on_is_and_it_is_tried_again_later_each_time() -> None:
+    path, now, waits = Congestion(), 0.0, []
+    for _ in range(5):
+        lose(path, 0.4, now, 3)
+        assert path.thin
+        began = now = now + 3
+        while path.thin:
+            now += 1
+            path.look(now)
+        waits.append(now - began)
+    assert waits == sorted(waits)
+    assert (waits[0] < 11, waits[-1]) == (True, waits[-2])
+    lose(path, 0.0, now, int(STEADY_S) + 1)
+    lose(path, 0.4, now + STEADY_S + 1, 3)
+    path.look(now + STEADY_S + 15)
+    assert not path.thin

@@ -1,0 +1,199 @@
+"""The fan-out: every viewer gets what it can take, from a key frame on, and none is another's business."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from actors.h264 import H264
+from actors.hub import Hub
+from actors.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
+from actors.rtc.congestion import Congestion
+from actors.rtc.fanout import Fanout, Viewer
+from actors.rtc.train import Run
+from supervisor.clock import TrioClock
+from tests.kit.media import FPS, access_units
+
+
+@attrs.define(eq=False)
+class Sink:
+    """Plays a sender: writes down what it is given."""
+
+    audio: bool = False
+    codecs: tuple[str, ...] = ("h264",)
+    fails: bool = False
+    full: bool = False
+    shape: tuple[int, int] = (12, 16)
+    congestion: Congestion = attrs.field(factory=Congestion)
+    restart: Callable[[], None] = lambda: None
+    pictures: list[tuple[bool, int]] = attrs.field(factory=list)
+    """Whether it is a key frame, and when to show it."""
+    bursts: list[tuple[float, int]] = attrs.field(factory=list)
+    sounds: list[bytes] = attrs.field(factory=list)
+    reports: int = 0
+
+    def takes(self, codec: VideoCodec) -> bool:
+        return codec.name in self.codecs
+
+    def send(self, unit: AccessUnit, run: Run, pts: int) -> None:
+        if self.fails:
+            raise ZeroDivisionError("a bug")
+        self.bursts.append((trio.current_time(), len(run.template)))
+        if run.packets[-1][2]:
+            self.pictures.append((unit.key, pts))
+
+    def send_sound(self, frame: AudioFrame) -> None:
+        self.sounds.append(frame.data)
+
+    def send_report(self, pts: int, wall_ns: int) -> None:
+        self.reports += 1
+
+
+@attrs.frozen
+class House:
+    hub: Hub
+    fanout: Fanout
+
+    def add(self, sink: Sink) -> Viewer:
+        return self.fanout.add(sink)  # type: ignore[arg-type]
+
+    async def play(self, first: int, last: int) -> None:
+        """Publish the pictures from `first` up to, but without, `last`, at their pace."""
+        for index in range(first, last):
+            self.hub.publish(access_units()[index % 40], index * CLOCK_RATE // FPS)
+            await trio.sleep(1 / FPS)
+
+
+@asynccontextmanager
+async def open_house() -> AsyncIterator[House]:
+    hub = Hub(TrioClock())
+    hub.begin()
+    async with trio.open_nursery() as nursery:
+        fanout = Fanout(hub, TrioClock())
+        nursery.start_soon(fanout.run)
+        yield House(hub, fanout)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_new_viewer_gets_what_is_cached_and_then_what_comes(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        await house.play(0, 27)
+        sink = Sink()
+        viewer = house.add(sink)
+        await trio.sleep(0.05)
+        assert [key for key, _ in sink.pictures] == [True] + [False] * 6
+        await house.play(27, 30)
+        times = [pts for _, pts in sink.pictures]
+        assert (len(times), times) == (10, sorted(set(times)))
+        assert viewer.live
+        assert viewer.skipped == 0
+
+
+async def test_a_viewer_before_the_first_key_frame_waits_for_it(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        sink = Sink()
+        house.add(sink)
+        await house.play(15, 22)
+        assert [key for key, _ in sink.pictures] == [True, False]
+
+
+async def test_who_asks_for_a_key_frame_gets_the_cached_one_and_all_since(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        sink, other = Sink(), Sink()
+        house.add(sink)
+        house.add(other)
+        await house.play(0, 5)
+        sink.restart()
+        await house.play(5, 7)
+        assert [key for key, _ in sink.pictures] == [True, *[False] * 4, True, *[False] * 6]
+        times = [pts for _, pts in sink.pictures]
+        assert times == sorted(set(times))
+        assert len(other.pictures) == 7
+
+
+async def test_a_full_socket_means_the_next_key_frame_for_this_viewer_alone(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        sink, other = Sink(), Sink()
+        viewer = house.add(sink)
+        house.add(other)
+        await house.play(0, 5)
+        sink.full = True
+        await house.play(5, 22)
+        assert [key for key, _ in sink.pictures] == [True, *[False] * 4, True, False]
+        assert (viewer.skipped, house.hub.skipped) == (15, 15)
+        assert len(other.pictures) == 22
+
+
+async def test_a_narrow_path_gets_key_frames_only(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        sink = Sink()
+        house.add(sink)
+        await house.play(0, 3)
+        for second in range(4):
+            sink.congestion.report(0.5, trio.current_time() + second)
+        assert sink.congestion.thin
+        await house.play(3, 45)
+        assert [key for key, _ in sink.pictures[3:]] == [True, True]
+
+
+async def test_a_large_picture_leaves_in_more_than_one_burst(autojump_clock: MockClock) -> None:
+    """And the last of it not later than half the time to the next picture."""
+    async with open_house() as house:
+        sink = Sink()
+        house.add(sink)
+        await house.play(0, 10)
+        sink.bursts.clear()
+        began = trio.current_time()
+        house.hub.publish([*access_units()[0][:2], b"\x65" + bytes(300_000)], 10 * CLOCK_RATE // FPS)
+        await trio.sleep(1 / FPS)
+        moments = [at for at, _ in sink.bursts]
+        assert max(size for _, size in sink.bursts) <= 40_000
+        assert len(set(moments)) > 5
+        assert 0 < moments[-1] - began <= 0.5 / FPS
+
+
+async def test_a_bug_that_one_viewer_meets_is_its_own(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        bad, good = Sink(fails=True), Sink()
+        viewer = house.add(bad)
+        house.add(good)
+        await house.play(0, 5)
+        with pytest.raises(ZeroDivisionError):
+            await viewer.wait_end()
+        assert len(good.pictures) == 5
+        house.fanout.remove(viewer)
+
+
+async def test_a_viewer_of_another_codec_is_told(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        viewer = house.add(Sink(codecs=("h265",)))
+        await house.play(0, 2)
+        reason = await viewer.wait_end()
+        assert (reason.code, H264.name.upper() in reason.text) == ("unsupported-codec", True)
+
+
+async def test_sound_reaches_those_who_listen(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        listens, looks = Sink(audio=True), Sink()
+        house.add(listens)
+        house.add(looks)
+        house.hub.set_audio(AudioFormat("pcma", 8000, 1))
+        await house.play(0, 2)
+        house.hub.publish_audio(b"one", CLOCK_RATE // FPS)
+        house.hub.publish_audio(b"two", CLOCK_RATE // FPS + 1800)
+        await trio.sleep(0.01)
+        assert (listens.sounds, looks.sounds) == ([b"one", b"two"], [])
+        assert listens.reports > 0
+
+
+async def test_who_has_left_is_sent_nothing(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        sink = Sink()
+        viewer = house.add(sink)
+        await house.play(0, 2)
+        house.fanout.remove(viewer)
+        await house.play(2, 5)
+        assert len(sink.pictures) == 2

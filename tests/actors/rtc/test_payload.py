@@ -1,0 +1,91 @@
+"""Access units become packets, and come out of them again; runs lie in memory as the kernel wants them."""
+
+import random
+import struct
+
+import pytest
+
+from actors.h264 import H264
+from actors.h265 import H265
+from actors.media import AccessUnit, VideoCodec
+from actors.rtc.payload import MAX_PAYLOAD, packetize
+from actors.rtc.train import MARKER, MAX_SEGMENTS, Train
+from tests.kit.media import access_units, h265_units
+
+
+def unit_of(units: tuple[bytes, ...], codec: VideoCodec = H264) -> AccessUnit:
+    return AccessUnit(codec, units, 0, True, sum(map(len, units)))
+
+
+def unpack(payloads: list[bytes], codec: VideoCodec) -> list[bytes]:
+    """The NAL units that a receiver finds, by RFC 6184 and RFC 7798."""
+    head, single, together, fragment = (1, 0x1F, 24, 28) if codec is H264 else (2, 0x3F, 48, 49)
+    units: list[bytes] = []
+    for payload in payloads:
+        kind = codec.nal_type(payload)
+        if kind == together:
+            at = head
+            while at < len(payload):
+                (size,) = struct.unpack_from("!H", payload, at)
+                units.append(payload[at + 2 : at + 2 + size])
+                at += 2 + size
+        elif kind == fragment:
+            position = payload[head]
+            if codec is H264:
+                whole = bytes([payload[0] & 0xE0 | position & single])
+            else:
+                whole = bytes([payload[0] & 0x81 | (position & single) << 1, payload[1]])
+            if position & 0x80:
+                units.append(whole)
+            units[-1] += payload[head + 1 :]
+        else:
+            units.append(payload)
+    return units
+
+
+@pytest.mark.parametrize("codec", [H264, H265], ids=lambda codec: codec.name)
+def test_what_is_packed_can_be_unpacked(codec: VideoCodec) -> None:
+    rng = random.Random(1)
+    heads = (b"\x65", b"\x41", b"\x67") if codec is H264 else (b"\x26\x01", b"\x02\x01", b"\x42\x01")
+    for _ in range(500):
+        units = tuple(rng.choice(heads) + rng.randbytes(rng.choice((1, 30, 900, 1179, 1181, 40_000))) for _ in range(4))
+        payloads = packetize(unit_of(units, codec))
+        assert max(map(len, payloads)) <= MAX_PAYLOAD
+        assert unpack(payloads, codec) == list(units)
+
+
+@pytest.mark.parametrize(("units", "codec"), [(access_units()[0], H264), (h265_units(64, 64)[0], H265)])
+def test_parameter_sets_travel_together(units: tuple[bytes, ...], codec: VideoCodec) -> None:
+    payloads = packetize(unit_of(units, codec))
+    assert unpack(payloads, codec) == list(units)
+    assert codec.nal_type(payloads[0]) in (24, 48)
+
+
+def test_fragments_are_of_equal_size_so_that_one_call_sends_them() -> None:
+    payloads = packetize(unit_of((b"\x65" + bytes(30_000),)))
+    sizes = {len(payload) for payload in payloads[:-1]}
+    assert len(sizes) == 1
+    assert len(payloads[-1]) <= sizes.pop()
+
+
+def test_delimiters_and_filler_stay_behind() -> None:
+    assert packetize(unit_of((b"\x09\xf0", b"\x41abc", b"\x0c\xff"))) == [b"\x41abc"]
+    assert packetize(unit_of((b"\x09\xf0",))) == [b"\x09\xf0"]
+
+
+def test_runs_hold_every_packet_with_room_for_header_and_tag() -> None:
+    unit = unit_of((b"\x67sps", b"\x68pps", b"\x65" + bytes(60_000)))
+    payloads, runs = packetize(unit), Train(unit).runs(20, 16)
+    found = []
+    for run in runs:
+        assert 1 <= len(run.packets) <= MAX_SEGMENTS
+        assert len(run.template) < 0x10000
+        sizes = [length + 16 for _, length, _ in run.packets]
+        assert sizes[:-1] == sizes[:1] * (len(sizes) - 1)
+        assert sizes[-1] <= sizes[0]
+        if run.ancillary:
+            assert struct.unpack("=H", run.ancillary[0][2]) == (sizes[0],)
+        found += [run.payload(index) for index in range(len(run.packets))]
+    assert found == payloads
+    marks = [marker for run in runs for _, _, marker in run.packets]
+    assert marks == [0] * (len(marks) - 1) + [MARKER]
