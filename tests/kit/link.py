@@ -25,6 +25,8 @@ class Link:
     delay_s: float = 0.0
     jitter_s: float = 0.0
     """Each packet travels for `delay_s`, more or less so much, evenly: those nearer to each other may change places."""
+    ordered: bool = False
+    """Whether they keep their places all the same, as on most real lines: who is behind a late one is late as well."""
     bit_rate: float = math.inf
     queue_bytes: int = 128 * 1024
     """What may wait where the line is narrow; the packet that would not fit is dropped, not those that wait."""
@@ -52,7 +54,7 @@ class Line(Generic[T]):
         self.traffic = Traffic()
         self._link = link
         self._chance = chance
-        self._free_at = -math.inf
+        self._free_at = self._last_out_at = -math.inf
         self._travelling: list[tuple[float, int, int, T]] = []
         self._numbers = itertools.count()
 
@@ -77,6 +79,8 @@ class Line(Generic[T]):
         traffic.longest_wait_s = max(traffic.longest_wait_s, wait_s)
         self._free_at = now + wait_s + size * 8 / link.bit_rate
         out_at = self._free_at + max(0.0, link.delay_s + drift)
+        if link.ordered:
+            out_at = self._last_out_at = max(out_at, self._last_out_at)
         heapq.heappush(self._travelling, (out_at, next(self._numbers), size, packet))
 
     def receive(self, now: float) -> list[T]:

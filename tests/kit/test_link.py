@@ -82,6 +82,13 @@ def test_packets_change_places_only_when_they_are_nearer_than_the_jitter() -> No
     assert all(abs(place - number) <= 10 for place, number in enumerate(near))
 
 
+def test_jitter_can_keep_the_order() -> None:
+    link = Link(delay_s=0.02, jitter_s=0.005, ordered=True)
+    out = carry(link, [number / 1000 for number in range(500)])
+    assert [number for _, number in out] == list(range(500))
+    assert {round(at - number / 1000, 3) for at, number in out} >= {0.018, 0.022}
+
+
 @given(st.integers(), st.lists(st.floats(0, 10), max_size=50).map(sorted))
 def test_the_same_seed_is_the_same_line(seed: int, times: list[float]) -> None:
     """And a packet never comes out before it went in, nor later than queue, wire and jitter can hold it."""
