@@ -12,6 +12,7 @@ import base64
 import json
 import math
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, Literal
 
@@ -76,6 +77,7 @@ class Page:
         self._reached: set[str] = set()  # what that document has come to: init, DOMContentLoaded, load …
         self._progress = trio.Event()
         self._gone = trio.Event()
+        self._listeners: dict[str, Callable[[Json], None]] = {}
         devtools.listen(session, self._hear)
 
     @property
@@ -88,6 +90,10 @@ class Page:
         if self.closed:
             raise PageGone(f"{method}: the page is gone")
         return await self._devtools.send(method, params, session=self._session, within=within)
+
+    def listen(self, method: str, handler: Callable[[Json], None]) -> None:
+        """A DevTools event that the page itself has no use for goes to `handler`, which may not wait."""
+        self._listeners[method] = handler
 
     # where it is
 
@@ -276,6 +282,9 @@ class Page:
                 self.console.append(ConsoleLine("browser", f"{params['who']} ended"))
                 self._gone.set()
                 self._proceed()
+            case _:
+                if handler := self._listeners.get(method):
+                    handler(params)
 
     def _proceed(self) -> None:
         self._progress.set()
