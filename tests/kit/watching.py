@@ -20,6 +20,8 @@ FIRST_PICTURE_S = 30.0
 SETTLED_PICTURES = 30
 EARLY_S = 0.2
 """So much sooner than on the other page a picture may be seen: two windows are not painted at the same time."""
+UNKNOWN_S = SECONDS - 2.0
+"""What seems to be later than this was seen no sooner on the other page, which has missed it or is late itself."""
 FREEZE_S = 0.5
 
 
@@ -163,8 +165,7 @@ class Late:
 def compare(behind: Sequence[Shown], ahead: Sequence[Shown]) -> Iterator[Late]:
     """How late each picture was; those that were not seen on the other page are left out.
 
-    Numbers come again with each turn of the video: the latest that was seen by then is meant. What seems to be later
-    than that turn was not seen on the other page in the last one.
+    Numbers come again with each turn of the video: the latest that was seen by then is meant.
     """
     newest: dict[int, float] = {}
     sooner = iter(ahead)
@@ -174,7 +175,7 @@ def compare(behind: Sequence[Shown], ahead: Sequence[Shown]) -> Iterator[Late]:
             newest[following.number] = following.at
             following = next(sooner, None)
         late_s = picture.at - newest.get(picture.number, -math.inf)
-        if late_s < SECONDS - EARLY_S:
+        if late_s < UNKNOWN_S:
             yield Late(picture.at, late_s)
 
 
