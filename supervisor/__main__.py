@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from actors.bench.commands import fanout
+
 from . import __version__
 from .cli.bench import bench
 from .cli.check import load_or_fail, report
@@ -51,6 +53,8 @@ def main() -> None:
 JOURNAL_COMMANDS = (events, why, trace, timeline, stats, state, diff, bisect, verify, pin, unpin, pins)
 for command in (*JOURNAL_COMMANDS, incident, bench):
     main.add_command(command)
+for command in (fanout,):
+    bench.add_command(command)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")

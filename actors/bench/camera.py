@@ -1,0 +1,124 @@
+"""Cameras by the dozen: `python -m actors.bench.camera FILE (--rtsp [--stamped] | --rtp=PORT …)`.
+
+With `--rtsp` an RTSP server whose every path is a camera that shows the file (RTP in the connection alone, RFC 2326,
+section 10.12); it says its port. With `--rtp` the file goes to UDP ports of this machine. Each camera begins at an
+instant of its own, as cameras do.
+"""
+
+import argparse
+import base64
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from random import random
+
+import trio
+
+from ..h264 import PPS, SPS, nal_type
+from .stream import CLOCK_RATE, FPS, PAYLOAD_TYPE, Picture, packets, read_pictures
+
+SSRC = 0x0BA2CE2
+SESSION = "Session: 1;timeout=60"
+
+
+async def play(pictures: Sequence[Picture], stamped: bool, send: Callable[[list[bytes]], Awaitable[None]]) -> None:
+    """Hand the packets of each picture to `send` when its time has come, for ever."""
+    began, index, sequence = trio.current_time() + random() / FPS, 0, 0
+    while True:
+        await trio.sleep_until(began + index / FPS)
+        # CLOCK_REALTIME, as the kernel's own stamps are
+        batch = packets(pictures, index, sequence, SSRC, time.time_ns() if stamped else None)
+        await send(batch)
+        index, sequence = index + 1, sequence + len(batch)
+
+
+async def serve(pictures: Sequence[Picture], stamped: bool, stream: trio.SocketStream) -> None:
+    """One RTSP connection."""
+
+    async def send(batch: list[bytes]) -> None:
+        await stream.send_all(b"".join(b"$\x00" + len(packet).to_bytes(2) + packet for packet in batch))
+
+    buffer = bytearray()
+    try:
+        async with stream, trio.open_nursery() as nursery:
+            async for data in stream:
+                buffer += data
+                while buffer[:1] == b"$" and len(buffer) >= 4:  # the reader's reports
+                    del buffer[: 4 + int.from_bytes(buffer[2:4])]
+                while b"\r\n\r\n" in buffer and buffer[:1] != b"$":
+                    request, _, buffer = buffer.partition(b"\r\n\r\n")
+                    method, answer = _answer(request.decode(), pictures)
+                    await stream.send_all(answer)
+                    if method == "PLAY":
+                        nursery.start_soon(play, pictures, stamped, send)
+            nursery.cancel_scope.cancel()
+    except* (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass  # the reader has gone
+
+
+def _answer(request: str, pictures: Sequence[Picture]) -> tuple[str, bytes]:
+    first, *headers = request.split("\r\n")
+    method, url, _ = first.split()
+    count = next(line.partition(":")[2].strip() for line in headers if line.lower().startswith("cseq:"))
+    lines, body = ["RTSP/1.0 200 OK", f"CSeq: {count}"], ""
+    if method == "OPTIONS":
+        lines.append("Public: OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, TEARDOWN")
+    elif method == "DESCRIBE":
+        body = describe(pictures)
+        lines += ["Content-Type: application/sdp", f"Content-Base: {url}/", f"Content-Length: {len(body)}"]
+    elif method == "SETUP":
+        lines += ["Transport: RTP/AVP/TCP;unicast;interleaved=0-1", SESSION]
+    else:
+        lines.append(SESSION)
+    return method, "\r\n".join([*lines, "", body]).encode()
+
+
+def describe(pictures: Sequence[Picture]) -> str:
+    """The SDP of a camera."""
+    units = pictures[0].units
+    sets = [next(unit for unit in units if nal_type(unit) == wanted) for wanted in (SPS, PPS)]
+    encoded = ",".join(base64.b64encode(unit).decode() for unit in sets)
+    format_ = f"packetization-mode=1;profile-level-id={sets[0][1:4].hex()};sprop-parameter-sets={encoded}"
+    lines = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=bench", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*"]
+    lines += [f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_RATE}"]
+    lines += [f"a=fmtp:{PAYLOAD_TYPE} {format_}", f"a=framerate:{FPS}", "a=control:track1"]
+    return "\r\n".join([*lines, ""])
+
+
+async def feed(pictures: Sequence[Picture], port: int) -> None:
+    """The file as RTP to a UDP port."""
+    with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+
+        async def send(batch: list[bytes]) -> None:
+            for packet in batch:
+                await sender.sendto(packet, ("127.0.0.1", port))
+
+        await play(pictures, False, send)
+
+
+async def run(pictures: Sequence[Picture], options: argparse.Namespace) -> None:
+    async with trio.open_nursery() as nursery:
+        for port in options.rtp:
+            nursery.start_soon(feed, pictures, port)
+        if options.rtsp:
+
+            async def handle(stream: trio.SocketStream) -> None:
+                await serve(pictures, options.stamped, stream)
+
+            listeners = await nursery.start(trio.serve_tcp, handle, 0)
+            print(listeners[0].socket.getsockname()[1], flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--rtsp", action="store_true")
+    parser.add_argument("--stamped", action="store_true", help="put the time of sending into each picture")
+    parser.add_argument("--rtp", type=int, action="append", default=[])
+    options = parser.parse_args()
+    trio.run(run, read_pictures(options.file), options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""What is measured: banken, and those it is compared with. Each is a whole server in a process of its own."""
+
+import json
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+
+import attrs
+import trio
+
+from .processes import READY_S, BenchError, open_part, python
+from .signalling import fetch
+from .stream import PAYLOAD_TYPE
+
+LIMIT = 10_000
+
+
+@attrs.frozen
+class Server:
+    """A server that runs and sends pictures."""
+
+    name: str
+    pid: int
+    urls: tuple[str, ...]
+    """Where viewers go, one for each camera, as in a `Plan`."""
+    metrics: str | None = None
+    """Where it tells its loop's lag."""
+
+    async def loop_lag_s(self) -> float | None:
+        """p99 of the last ten seconds or so; None where it cannot tell."""
+        if self.metrics is None:
+            return None
+        text = await trio.to_thread.run_sync(fetch, self.metrics)
+        line = next((x for x in text.splitlines() if x.startswith('banken_loop_lag_seconds{quantile="0.99"}')), "")
+        return float(line.split()[1]) if line else None
+
+
+Open = Callable[[Path, int], AbstractAsyncContextManager[Server]]
+"""`open_x(file, cameras)`: a server that shows the file as so many cameras."""
+
+
+@asynccontextmanager
+async def open_banken(file: Path, cameras: int) -> AsyncIterator[Server]:
+    async with open_daemon({f"cam{n}": file.as_uri() for n in range(cameras)}) as server:
+        yield server
+
+
+@asynccontextmanager
+async def open_daemon(cameras: Mapping[str, object]) -> AsyncIterator[Server]:
+    """`banken run` with these cameras (name: source), all of them live. Raises `BenchError`."""
+    config = {
+        "web": {"listen": "127.0.0.1:0"},
+        "limits": {"peers": LIMIT, "peers_per_camera": LIMIT, "peers_per_client": LIMIT},
+        "cameras": dict(cameras),
+    }
+    with _folder({"banken.yaml": json.dumps(config)}) as folder:
+        async with open_part("banken", python("supervisor", "run", f"{folder}/banken.yaml")) as part:
+            base = (await part.read_line()).split()[-1].rstrip("/")
+            with trio.move_on_after(READY_S) as waiting:
+                while True:
+                    shown = json.loads(await trio.to_thread.run_sync(fetch, f"{base}/api/cameras"))
+                    if all(camera["state"] == "live" for camera in shown["cameras"]):
+                        break
+                    await trio.sleep(0.1)
+            if waiting.cancelled_caught:
+                raise BenchError(f"banken's cameras are not live: {part.errors.decode(errors='replace')}")
+            urls = tuple(f"{base}/whep/{name}" for name in cameras)
+            yield Server("banken", part.pid, urls, f"{base}/metrics")
+
+
+@asynccontextmanager
+async def open_stock(file: Path, cameras: int) -> AsyncIterator[Server]:
+    async with open_part("aiortc", python("actors.rtc.stock", str(file), str(cameras))) as part:
+        base = f"http://127.0.0.1:{int(await part.read_line())}"
+        yield Server("aiortc", part.pid, tuple(f"{base}/whep/cam{n}" for n in range(cameras)), f"{base}/metrics")
+
+
+def janus_at(program: str) -> Open:
+    """Janus as Debian packs it, installed, or unpacked with the same folders around its program."""
+    prefix = Path(program).resolve().parents[1]
+    libraries = next((path.parents[1] for path in sorted(prefix.glob("lib/*/janus/plugins"))), None)
+
+    @asynccontextmanager
+    async def open_janus(file: Path, cameras: int) -> AsyncIterator[Server]:
+        if libraries is None:
+            raise BenchError(f"Janus's plugins are not under {prefix}/lib")
+        api, *ports = _free_ports(1 + cameras)
+        with _folder(_janus_files(libraries / "janus", api, ports)) as folder:
+            environment = {"LD_LIBRARY_PATH": str(libraries)}
+            feeder = python("actors.bench.camera", str(file), *(f"--rtp={port}" for port in ports))
+            command = [program, "--configs-folder", folder, "--config", f"{folder}/janus.jcfg"]
+            async with open_part("Janus", command, environment=environment) as part, open_part("the feeder", feeder):
+                base = f"http://127.0.0.1:{api}/janus"
+                await _wait_answering(f"{base}/info")
+                yield Server("Janus", part.pid, tuple(f"janus+{base}#{n + 1}" for n in range(cameras)))
+
+    return open_janus
+
+
+def go2rtc_at(program: str) -> Open:
+    """go2rtc, which reads its cameras by RTSP and answers WHEP."""
+
+    @asynccontextmanager
+    async def open_go2rtc(file: Path, cameras: int) -> AsyncIterator[Server]:
+        api, webrtc = _free_ports(2)
+        async with open_cameras(file, cameras) as sources:
+            config = {
+                "api": {"listen": f"127.0.0.1:{api}"},
+                "rtsp": {"listen": ""},
+                "webrtc": {"listen": f":{webrtc}", "ice_servers": []},
+                "streams": sources,
+            }
+            async with open_part("go2rtc", [program, "-config", json.dumps(config)]) as part:
+                base = f"http://127.0.0.1:{api}/api"
+                await _wait_answering(base)
+                yield Server("go2rtc", part.pid, tuple(f"{base}/webrtc?src={name}" for name in sources))
+
+    return open_go2rtc
+
+
+def mediamtx_at(program: str) -> Open:
+    """mediamtx, which reads its cameras by RTSP and answers WHEP."""
+
+    @asynccontextmanager
+    async def open_mediamtx(file: Path, cameras: int) -> AsyncIterator[Server]:
+        web, udp = _free_ports(2)
+        async with open_cameras(file, cameras) as sources:
+            others = dict.fromkeys(("rtsp", "rtmp", "hls", "srt"), False)
+            config = {
+                **others,
+                "webrtcAddress": f"127.0.0.1:{web}",
+                "webrtcLocalUDPAddress": f":{udp}",
+                "paths": {name: {"source": url, "rtspTransport": "tcp"} for name, url in sources.items()},
+            }
+            with _folder({"mediamtx.yml": json.dumps(config)}) as folder:
+                async with open_part("mediamtx", [program, f"{folder}/mediamtx.yml"]) as part:
+                    base = f"http://127.0.0.1:{web}"
+                    await _wait_answering(f"{base}/cam0")
+                    yield Server("mediamtx", part.pid, tuple(f"{base}/{name}/whep" for name in sources))
+
+    return open_mediamtx
+
+
+@asynccontextmanager
+async def open_cameras(file: Path, count: int, *, stamped: bool = False) -> AsyncIterator[dict[str, str]]:
+    """So many RTSP cameras that show the file, in one process: name and URL of each."""
+    options = ["--stamped"] if stamped else []
+    async with open_part("the cameras", python("actors.bench.camera", str(file), "--rtsp", *options)) as part:
+        port = int(await part.read_line())
+        yield {f"cam{n}": f"rtsp://127.0.0.1:{port}/cam{n}" for n in range(count)}
+
+
+@contextmanager
+def _folder(files: Mapping[str, str]) -> Iterator[str]:
+    """A folder with these files (name: text), for as long as the block runs."""
+    with tempfile.TemporaryDirectory(prefix="banken-bench-") as folder:
+        for name, text in files.items():
+            Path(folder, name).write_text(text)
+        yield folder
+
+
+def _janus_files(home: Path, api: int, ports: list[int]) -> dict[str, str]:
+    general = {
+        "plugins_folder": str(home / "plugins"), "transports_folder": str(home / "transports"),
+        "session_timeout": 0, "debug_level": 2,
+    }  # fmt: skip
+    others = [path.name for path in (home / "plugins").glob("*.so") if path.name != "libjanus_streaming.so"]
+    transports = [path.name for path in (home / "transports").glob("*.so") if path.name != "libjanus_http.so"]
+    http = {"json": "compact", "base_path": "/janus", "http": True, "port": api, "ip": "127.0.0.1"}
+    mounts = "".join(
+        f"cam{n}: {{ type = \"rtp\"; id = {n + 1}; media = ( {{ type = \"video\"; mid = \"v\"; port = {port}; "
+        f"pt = {PAYLOAD_TYPE}; codec = \"h264\"; fmtp = \"profile-level-id=42e01f;packetization-mode=1\"; }} ); }}\n"
+        for n, port in enumerate(ports)
+    )  # fmt: skip
+    disabled = f'plugins: {{ disable = "{",".join(others)}" }}\ntransports: {{ disable = "{",".join(transports)}" }}\n'
+    return {
+        "janus.jcfg": f"general: {_libconfig(general)}\n{disabled}",
+        "janus.transport.http.jcfg": f"general: {_libconfig(http)}\n",
+        "janus.plugin.streaming.jcfg": mounts,
+    }
+
+
+def _libconfig(values: Mapping[str, object]) -> str:
+    return "{ " + " ".join(f"{key} = {json.dumps(value)};" for key, value in values.items()) + " }"
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens at now."""
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]
+
+
+async def _wait_answering(url: str) -> None:
+    """Wait until something answers there, whatever it says. Raises `BenchError` after `READY_S`."""
+    with trio.move_on_after(READY_S):
+        while True:
+            try:
+                await trio.to_thread.run_sync(fetch, url)
+            except ConnectionError:
+                await trio.sleep(0.1)
+            except OSError:
+                return
+            else:
+                return
+    raise BenchError(f"nothing answers at {url}")
