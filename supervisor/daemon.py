@@ -33,6 +33,7 @@ from .journal.retention import Retention
 from .journal.store import Store
 from .journal.writer import Journal, ThreadedStore
 from .kernel import Kernel, new_id
+from .lag import run_lag
 from .reconcile import Crew, run_reconcile, wait_after_crash_of
 from .shield import bounded_shield
 from .supervision import run_supervised
@@ -138,6 +139,7 @@ async def _run(
         bookkeeping.start_soon(journal.run, name="journal")
         bookkeeping.start_soon(_log_troubles, feed, name="log")
         bookkeeping.start_soon(memory.run_trimming, name="memory")
+        bookkeeping.start_soon(run_lag, name="lag")
         try:
             alive = await actors.find_survivors()
             begin = c.StartRun(run=kernel.run, node=kernel.node, release=__version__, pid=os.getpid(), alive=alive)

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from supervisor.domain.health import Verdict
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.gateway import Snapshot
+from supervisor.lag import LoopLag, loop_lag
 
 __all__ = ["CONTENT_TYPE", "Process", "expose", "measure_process"]
 
@@ -27,12 +28,14 @@ class Process:
     tasks: int
     threads: int
     descriptors: int
+    lag: LoopLag | None
 
 
 def measure_process() -> Process:
     """To be called in the loop."""
     tasks = trio.lowlevel.current_statistics().tasks_living
-    return Process(tasks, threading.active_count(), len(os.listdir("/proc/self/fd")) - 1)  # one is the listing's own
+    descriptors = len(os.listdir("/proc/self/fd")) - 1  # one is the listing's own
+    return Process(tasks, threading.active_count(), descriptors, loop_lag())
 
 
 def expose(snapshot: Snapshot, process: Process) -> bytes:
@@ -123,3 +126,8 @@ class _Collector(Collector):
         yield GaugeMetricFamily("banken_tasks", "Tasks of the daemon's loop", process.tasks)
         yield GaugeMetricFamily("banken_threads", "Threads of the daemon, idle ones included", process.threads)
         yield GaugeMetricFamily("banken_descriptors", "Open file descriptors of the daemon", process.descriptors)
+        if process.lag is not None:
+            lag = GaugeMetricFamily("banken_loop_lag_seconds", "How late tasks get their turn", labels=["quantile"])
+            lag.add_metric(["0.5"], process.lag.p50_s)
+            lag.add_metric(["0.99"], process.lag.p99_s)
+            yield lag

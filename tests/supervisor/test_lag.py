@@ -1,0 +1,29 @@
+"""The loop's lag is what tasks wait beyond their time."""
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from supervisor.lag import EVERY_S, KEPT, loop_lag, run_lag
+
+
+async def test_nothing_is_said_where_nobody_measures() -> None:
+    assert loop_lag() is None
+
+
+async def test_a_turn_that_comes_late_is_seen_until_enough_others_have_come(mock_clock: MockClock) -> None:
+    async def turns(count: int, late_s: float = 0.0) -> float:
+        for _ in range(count):
+            mock_clock.jump(EVERY_S + late_s)
+            await wait_all_tasks_blocked()
+        lag = loop_lag()
+        assert lag is not None
+        return lag.p99_s
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_lag)
+        await wait_all_tasks_blocked()
+        assert await turns(1, late_s=0.3) == pytest.approx(0.3)
+        assert await turns(KEPT - 1) == pytest.approx(0.3)
+        assert await turns(1) == pytest.approx(0.0)
+        nursery.cancel_scope.cancel()
