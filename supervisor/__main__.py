@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actors.bench.commands import fanout
+from actors.bench.commands import fanout, ingest, latency
 
 from . import __version__
 from .cli.bench import bench
@@ -53,7 +53,7 @@ def main() -> None:
 JOURNAL_COMMANDS = (events, why, trace, timeline, stats, state, diff, bisect, verify, pin, unpin, pins)
 for command in (*JOURNAL_COMMANDS, incident, bench):
     main.add_command(command)
-for command in (fanout,):
+for command in (fanout, ingest, latency):
     bench.add_command(command)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))

@@ -1,15 +1,16 @@
-"""Cameras by the dozen: `python -m actors.bench.camera FILE (--rtsp [--stamped] | --rtp=PORT …)`.
+"""Cameras by the dozen: `python -m actors.bench.camera FILE (--rtsp | --rtp=PORT …)`.
 
 With `--rtsp` an RTSP server whose every path is a camera that shows the file (RTP in the connection alone, RFC 2326,
 section 10.12); it says its port. With `--rtp` the file goes to UDP ports of this machine. Each camera begins at an
-instant of its own, as cameras do.
+instant of its own, as cameras do, and each picture carries the moment in which it was sent.
 """
 
 import argparse
 import base64
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import random
 
@@ -22,39 +23,59 @@ SSRC = 0x0BA2CE2
 SESSION = "Session: 1;timeout=60"
 
 
-async def play(pictures: Sequence[Picture], stamped: bool, send: Callable[[list[bytes]], Awaitable[None]]) -> None:
+async def play(pictures: Sequence[Picture], send: Callable[[list[bytes]], Awaitable[None]]) -> None:
     """Hand the packets of each picture to `send` when its time has come, for ever."""
     began, index, sequence = trio.current_time() + random() / FPS, 0, 0
     while True:
         await trio.sleep_until(began + index / FPS)
         # CLOCK_REALTIME, as the kernel's own stamps are
-        batch = packets(pictures, index, sequence, SSRC, time.time_ns() if stamped else None)
+        batch = packets(pictures, index, sequence, SSRC, time.time_ns())
         await send(batch)
         index, sequence = index + 1, sequence + len(batch)
 
 
-async def serve(pictures: Sequence[Picture], stamped: bool, stream: trio.SocketStream) -> None:
-    """One RTSP connection."""
+async def serve(pictures: Sequence[Picture], stream: trio.SocketStream) -> None:
+    """One RTSP connection, until its reader leaves."""
+    turn = trio.Lock()
+
+    async def say(data: bytes) -> None:
+        async with turn:
+            await stream.send_all(data)
 
     async def send(batch: list[bytes]) -> None:
-        await stream.send_all(b"".join(b"$\x00" + len(packet).to_bytes(2) + packet for packet in batch))
+        await say(b"".join(b"$\x00" + len(packet).to_bytes(2) + packet for packet in batch))
 
-    buffer = bytearray()
     try:
         async with stream, trio.open_nursery() as nursery:
-            async for data in stream:
-                buffer += data
-                while buffer[:1] == b"$" and len(buffer) >= 4:  # the reader's reports
-                    del buffer[: 4 + int.from_bytes(buffer[2:4])]
-                while b"\r\n\r\n" in buffer and buffer[:1] != b"$":
-                    request, _, buffer = buffer.partition(b"\r\n\r\n")
-                    method, answer = _answer(request.decode(), pictures)
-                    await stream.send_all(answer)
-                    if method == "PLAY":
-                        nursery.start_soon(play, pictures, stamped, send)
+            async for request in _requests(stream):
+                method, answer = _answer(request, pictures)
+                await say(answer)
+                if method == "PLAY":
+                    nursery.start_soon(play, pictures, send)
+                elif method == "TEARDOWN":
+                    break
             nursery.cancel_scope.cancel()
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
         pass  # the reader has gone
+
+
+async def _requests(stream: trio.SocketStream) -> AsyncGenerator[str, None]:
+    """What the reader asks; its reports, which come in between, are passed over."""
+    buffer = b""
+    async for data in stream:
+        buffer += data
+        while buffer:
+            if buffer.startswith(b"$"):
+                end = 4 + int.from_bytes(buffer[2:4])
+                if len(buffer) < max(4, end):
+                    break
+                buffer = buffer[end:]
+            else:
+                request, found, rest = buffer.partition(b"\r\n\r\n")
+                if not found:
+                    break
+                yield request.decode()
+                buffer = rest
 
 
 def _answer(request: str, pictures: Sequence[Picture]) -> tuple[str, bytes]:
@@ -94,7 +115,7 @@ async def feed(pictures: Sequence[Picture], port: int) -> None:
             for packet in batch:
                 await sender.sendto(packet, ("127.0.0.1", port))
 
-        await play(pictures, False, send)
+        await play(pictures, send)
 
 
 async def run(pictures: Sequence[Picture], options: argparse.Namespace) -> None:
@@ -102,11 +123,7 @@ async def run(pictures: Sequence[Picture], options: argparse.Namespace) -> None:
         for port in options.rtp:
             nursery.start_soon(feed, pictures, port)
         if options.rtsp:
-
-            async def handle(stream: trio.SocketStream) -> None:
-                await serve(pictures, options.stamped, stream)
-
-            listeners = await nursery.start(trio.serve_tcp, handle, 0)
+            listeners = await nursery.start(trio.serve_tcp, partial(serve, pictures), 0)
             print(listeners[0].socket.getsockname()[1], flush=True)
 
 
@@ -114,7 +131,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--rtsp", action="store_true")
-    parser.add_argument("--stamped", action="store_true", help="put the time of sending into each picture")
     parser.add_argument("--rtp", type=int, action="append", default=[])
     options = parser.parse_args()
     trio.run(run, read_pictures(options.file), options)

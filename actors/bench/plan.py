@@ -13,8 +13,8 @@ class Plan:
     seconds: float = 0.0
     joins: int = 0
     """If any: so many viewers one after the other, instead of all at once."""
-    stamped: bool = False
-    """Whether to read the stamps of the pictures."""
+    stamps: bool = False
+    """Whether to look how long each picture was under way."""
     gro: bool = False
     """Whether the kernel may hand over many datagrams in one piece (UDP_GRO)."""
 
@@ -51,7 +51,7 @@ class Result:
     pss_mb: float = 0.0
     viewers: tuple[Seen, ...] = ()
     delays_ms: tuple[float, ...] = ()
-    """p50 and p99 from the camera to the viewer's socket."""
+    """From the camera to the viewer's socket, of each stamped picture of each viewer, in order of size."""
     joins_ms: tuple[float, ...] = ()
     """From the offer to the first whole key frame."""
 

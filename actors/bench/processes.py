@@ -16,6 +16,7 @@ from ..process import RealProcess
 from .plan import Plan, Result
 
 READY_S = 30.0
+JOIN_S = 90.0
 END_S = 8.0
 KEPT = 4096
 """Bytes of its errors that a message shows, at the most."""
@@ -38,9 +39,9 @@ class Part:
     def pid(self) -> int:
         return self.process.pid
 
-    async def read_line(self) -> str:
-        """The next line of its output. Raises `BenchError` when there is none within `READY_S`."""
-        with trio.move_on_after(READY_S):
+    async def read_line(self, within_s: float = READY_S) -> str:
+        """The next line of its output. Raises `BenchError` when there is none within that time."""
+        with trio.move_on_after(within_s):
             while b"\n" not in self.output:
                 data = await self.process.stdout.receive_some()
                 if not data:
@@ -101,10 +102,18 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
 
 
-async def receive(plan: Plan) -> Result:
-    """Carry out a plan in a process of its own. Raises `BenchError`."""
+@asynccontextmanager
+async def open_receivers(plan: Plan) -> AsyncIterator[Part]:
+    """Viewers in a process of their own; the block begins when all have joined who can. Raises `BenchError`."""
     command = python("actors.rtc.receivers")
     async with open_part("the receivers", command, stdin=msgspec.json.encode(plan)) as part:
+        await part.read_line(JOIN_S)
+        yield part
+
+
+async def receive(plan: Plan) -> Result:
+    """Carry out a plan. Raises `BenchError`."""
+    async with open_receivers(plan) as part:
         output = await part.read_all()
         try:
             return msgspec.json.decode(output, type=Result)

@@ -43,7 +43,15 @@ Open = Callable[[Path, int], AbstractAsyncContextManager[Server]]
 
 @asynccontextmanager
 async def open_banken(file: Path, cameras: int) -> AsyncIterator[Server]:
+    """banken, which reads the file for each camera."""
     async with open_daemon({f"cam{n}": file.as_uri() for n in range(cameras)}) as server:
+        yield server
+
+
+@asynccontextmanager
+async def open_banken_by_rtsp(file: Path, cameras: int) -> AsyncIterator[Server]:
+    """banken, which reads its cameras by RTSP."""
+    async with open_cameras(file, cameras) as sources, open_daemon(sources) as server:
         yield server
 
 
@@ -58,7 +66,7 @@ async def open_daemon(cameras: Mapping[str, object]) -> AsyncIterator[Server]:
     with _folder({"banken.yaml": json.dumps(config)}) as folder:
         async with open_part("banken", python("supervisor", "run", f"{folder}/banken.yaml")) as part:
             base = (await part.read_line()).split()[-1].rstrip("/")
-            with trio.move_on_after(READY_S) as waiting:
+            with trio.move_on_after(READY_S + len(cameras)) as waiting:
                 while True:
                     shown = json.loads(await trio.to_thread.run_sync(fetch, f"{base}/api/cameras"))
                     if all(camera["state"] == "live" for camera in shown["cameras"]):
@@ -144,10 +152,9 @@ def mediamtx_at(program: str) -> Open:
 
 
 @asynccontextmanager
-async def open_cameras(file: Path, count: int, *, stamped: bool = False) -> AsyncIterator[dict[str, str]]:
+async def open_cameras(file: Path, count: int) -> AsyncIterator[dict[str, str]]:
     """So many RTSP cameras that show the file, in one process: name and URL of each."""
-    options = ["--stamped"] if stamped else []
-    async with open_part("the cameras", python("actors.bench.camera", str(file), "--rtsp", *options)) as part:
+    async with open_part("the cameras", python("actors.bench.camera", str(file), "--rtsp")) as part:
         port = int(await part.read_line())
         yield {f"cam{n}": f"rtsp://127.0.0.1:{port}/cam{n}" for n in range(count)}
 

@@ -78,14 +78,10 @@ def stamped_at(packet: bytes) -> int | None:
     return None if at < 0 else int(packet[at + len(_STAMP) : at + len(_STAMP) + 16], 16)
 
 
-def packets(
-    pictures: Sequence[Picture], index: int, sequence: int, ssrc: int, stamped_ns: int | None = None
-) -> list[bytes]:
-    """The RTP packets of picture `index` of the endless stream, the first of them with this sequence number."""
+def packets(pictures: Sequence[Picture], index: int, sequence: int, ssrc: int, now_ns: int) -> list[bytes]:
+    """The RTP packets of picture `index` of the endless stream, the first with this sequence number, stamped."""
     picture = pictures[index % len(pictures)]
-    payloads = list(picture.payloads)
-    if stamped_ns is not None:
-        payloads.insert(picture.leading, stamp(stamped_ns))
+    payloads = [*picture.payloads[: picture.leading], stamp(now_ns), *picture.payloads[picture.leading :]]
     ticks, last = index * CLOCK_RATE // FPS, len(payloads) - 1
     return [header(sequence + n, ticks, ssrc, n == last) + payload for n, payload in enumerate(payloads)]
 

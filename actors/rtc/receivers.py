@@ -5,7 +5,7 @@ Rules of this file:
   and reports about once a second. What it saves is aiortc's machinery, so that the server is what gives way first.
 - One thread, one epoll. What it does for a packet stands in `Viewer.read` and `Viewer._media`, and nowhere else.
 
-Output: a `Result` as JSON.
+Output: a line when all have joined who can, and a `Result` as JSON.
 """
 
 import os
@@ -27,15 +27,17 @@ from OpenSSL import SSL
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
-from ..bench.meter import cpu_s, percentile, pss_mb
+from ..bench.meter import cpu_s, pss_mb
 from ..bench.plan import Plan, Result, Seen
 from ..bench.signalling import Local, Remote, Signalling, signalling
-from ..bench.stream import stamped_at
+from ..bench.stream import FPS, KEY_EVERY, stamped_at
 
 JOIN_S, JOIN_ALL_S = 10.0, 60.0
 """A viewer that has no packet after this long is given up, and whoever has not begun after that long never does."""
 SETTLE_S = 2.0
 TICK_S = 0.05
+GOLDEN = 0.6180339887
+"""Multiples of it, less their whole part, spread evenly: so do those who join, over the time from key to key frame."""
 PAUSE_S = 0.005
 """Between two rounds of a crowd: what comes one by one is taken by the dozen, at a fraction of the cost."""
 REPORT_S = 1.0
@@ -68,7 +70,7 @@ class Stream:
 class Viewer:
     """One viewer. `inspect`, if there is one, sees each decrypted packet and when the kernel had it (ns)."""
 
-    def __init__(self, way: Signalling, context: SSL.Context, fingerprint: str, gro: bool, stamped: bool) -> None:
+    def __init__(self, way: Signalling, context: SSL.Context, fingerprint: str, gro: bool, stamps: bool) -> None:
         self.inspect: Callable[[bytes, int], None] | None = None
         self.streams: dict[int, Stream] = {}
         self.broken = 0
@@ -83,7 +85,7 @@ class Viewer:
         if gro:
             self.socket.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
             self._room, self._space = 65536, socket.CMSG_SPACE(4)
-        if stamped:
+        if stamps:
             self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             self._space += socket.CMSG_SPACE(16)
         self._way = way
@@ -263,7 +265,7 @@ class Crowd:
 
     def add(self, url: str) -> Viewer:
         """One more viewer, which has not joined yet."""
-        viewer = Viewer(signalling(url), self._context, self._fingerprint, self.plan.gro, self.plan.stamped)
+        viewer = Viewer(signalling(url), self._context, self._fingerprint, self.plan.gro, self.plan.stamps)
         self.viewers[viewer.socket.fileno()] = viewer
         self._poll.register(viewer.socket, select.EPOLLIN)
         return viewer
@@ -341,8 +343,9 @@ def watch(plan: Plan) -> Result:
             crowd.refusal = f"not all had their turn within {JOIN_ALL_S:g} s"
             break
         viewer = crowd.join(plan.urls[number % len(plan.urls)])
-        if viewer is not None and plan.stamped:
+        if viewer is not None and plan.stamps:
             viewer.inspect = inspect
+    print(len(crowd.viewers), "joined", flush=True)
     crowd.run(SETTLE_S, pause_s=PAUSE_S)
     delays.clear()
     seen, server_s, own_s, began = crowd.seen(), cpu_s(plan.server), cpu_s(os.getpid()), time.monotonic()
@@ -356,13 +359,14 @@ def watch(plan: Plan) -> Result:
         pss_before_mb=before_mb,
         pss_mb=pss_mb(plan.server),
         viewers=tuple(now.since(before) for now, before in zip(crowd.seen(), seen, strict=True)),
-        delays_ms=(percentile(delays, 0.5), percentile(delays, 0.99)) if delays else (),
+        delays_ms=tuple(round(delay, 3) for delay in sorted(delays)),
     )
 
 
 def join_again(plan: Plan) -> Result:
     """`plan.joins` viewers, one after the other: how long from the offer to a whole key frame, for each (ms)."""
     crowd, taken = Crowd(plan), list[float]()
+    print("begun", flush=True)
     for number in range(plan.joins):
         viewer, first = crowd.add(plan.urls[number % len(plan.urls)]), FirstPicture()
         viewer.inspect = first.take
@@ -376,7 +380,7 @@ def join_again(plan: Plan) -> Result:
         except OSError as error:
             crowd.refusal = str(error)
         crowd.remove(viewer)
-        crowd.run(0.01 * (1 + number % 7))  # not always at the same instant of the stream
+        crowd.run(number * GOLDEN % 1 * KEY_EVERY / FPS)
     return Result(refusal=crowd.refusal, joins_ms=tuple(taken))
 
 
