@@ -90,7 +90,7 @@ class Janus:
         answer = {"type": "answer", "sdp": _answer(local, offer)}
         self._ask(self._handle, "message", body={"request": "start"}, jsep=answer)
         self._ask(self._handle, "trickle", candidate={"completed": True})
-        return _read(offer)
+        return attrs.evolve(_read(offer), active=True)
 
     def leave(self) -> None:
         if self._handle:
@@ -141,8 +141,10 @@ def _offer(local: Local) -> str:
 
 
 def _answer(local: Local, offer: str) -> str:
+    # Passive: Janus begins the DTLS handshake when it is ready; a hello that came before would be lost, and repeated
+    # after a second only.
     payload_type, profile = int(_value(offer, "m=video ").split()[2]), "42e01f"
-    return _description(local, _value(offer, "a=mid:"), payload_type, profile, "active")
+    return _description(local, _value(offer, "a=mid:"), payload_type, profile, "passive")
 
 
 def _description(local: Local, mid: str, payload_type: int, profile: str, setup: str) -> str:
