@@ -427,9 +427,7 @@ def _own_address() -> str:
 def main() -> None:
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=Plan)
     result = join_again(plan) if plan.joins else watch(plan)
-    sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
-    sys.stdout.flush()
-    os._exit(0)  # the server sees the viewers go as it would see a tab crash
+    sys.stdout.buffer.write(msgspec.json.encode(result))
 
 
 if __name__ == "__main__":
