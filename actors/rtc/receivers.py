@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import attrs
@@ -34,6 +34,8 @@ from ..bench.stream import FPS, KEY_EVERY, stamped_at
 
 JOIN_S, JOIN_ALL_S = 10.0, 60.0
 """A viewer that has no packet after this long is given up, and whoever has not begun after that long never does."""
+AT_ONCE = 4
+"""Viewers on their way at a time: the server is busy with one while another thinks."""
 SETTLE_S = 2.0
 TICK_S = 0.05
 GOLDEN = 0.6180339887
@@ -106,6 +108,7 @@ class Viewer:
             self._ssl.set_accept_state()
         else:
             self._ssl.set_connect_state()
+        self.tick(time.monotonic())
 
     def leave(self) -> None:
         with suppress(OSError):
@@ -275,18 +278,32 @@ class Crowd:
         self._poll.unregister(viewer.socket)
         viewer.leave()
 
-    def join(self, url: str) -> Viewer | None:
-        """One more viewer, who sees something; None, with a `refusal`, when it never came to that."""
-        viewer = self.add(url)
-        try:
-            viewer.join()
-            if self.run(JOIN_S, lambda: bool(viewer.streams)):
-                return viewer
+    def join_all(self, urls: Sequence[str]) -> None:
+        """A viewer for each address, a few on their way at a time. Who is given up is removed, with a `refusal`."""
+        until = time.monotonic() + JOIN_ALL_S
+        for url in urls:
+            if time.monotonic() > until:
+                self.refusal = f"not all had their turn within {JOIN_ALL_S:g} s"
+                break
+            viewer = self.add(url)
+            try:
+                viewer.join()
+            except OSError as error:
+                self.refusal = str(error)
+                self.remove(viewer)
+            self._wait_joined(AT_ONCE - 1)
+        self._wait_joined(0)
+
+    def _wait_joined(self, but: int) -> None:
+        """Until no more than `but` viewers are still without a packet."""
+
+        def waiting() -> list[Viewer]:
+            return [viewer for viewer in self.viewers.values() if not viewer.streams]
+
+        if not self.run(JOIN_S, lambda: len(waiting()) <= but):
             self.refusal = f"no packet within {JOIN_S:g} s"
-        except OSError as error:
-            self.refusal = str(error)
-        self.remove(viewer)
-        return None
+            for viewer in waiting():
+                self.remove(viewer)
 
     def run(self, seconds: float, done: Callable[[], bool] = lambda: False, pause_s: float = 0.0) -> bool:
         """Serve all for so long, or until `done`; returns whether it came to that."""
@@ -337,13 +354,9 @@ def watch(plan: Plan) -> Result:
         if sent_ns is not None:
             delays.append((arrived_ns - sent_ns) / 1e6)
 
-    until = time.monotonic() + JOIN_ALL_S
-    for number in range(plan.viewers):
-        if time.monotonic() > until:
-            crowd.refusal = f"not all had their turn within {JOIN_ALL_S:g} s"
-            break
-        viewer = crowd.join(plan.urls[number % len(plan.urls)])
-        if viewer is not None and plan.stamps:
+    crowd.join_all([plan.urls[number % len(plan.urls)] for number in range(plan.viewers)])
+    if plan.stamps:
+        for viewer in crowd.viewers.values():
             viewer.inspect = inspect
     print(len(crowd.viewers), "joined", flush=True)
     crowd.run(SETTLE_S, pause_s=PAUSE_S)
