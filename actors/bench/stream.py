@@ -11,7 +11,8 @@ import attrs
 import av
 from av.filter import Graph
 
-from ..h264 import IDR, nal_type, parse_avcc, split_avcc
+from ..bitstream import split_prefixed
+from ..h264 import IDR, nal_type, parse_avcc
 
 SEI = 6
 WIDTH, HEIGHT, FPS, BITRATE, KEY_EVERY, SECONDS = 1280, 720, 30, 2_500_000, 60, 10
@@ -56,8 +57,8 @@ def read_pictures(path: Path) -> tuple[Picture, ...]:
         pictures = []
         for packet in container.demux(stream):
             if packet.size:
-                units = tuple(unit for unit in split_avcc(bytes(packet), length_size) if nal_type(unit) != SEI)
-                before = (*sets.sps, *sets.pps) if packet.is_keyframe else ()
+                units = tuple(unit for unit in split_prefixed(bytes(packet), length_size) if nal_type(unit) != SEI)
+                before = sets if packet.is_keyframe else ()
                 pictures.append(_picture((*before, *units)))
         return tuple(pictures)
 

@@ -15,7 +15,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 
 from ..bench.meter import percentile
 from ..bench.stream import CLOCK_RATE, FPS, read_pictures
-from ..h264 import join_annexb
+from ..bitstream import join_annexb
 from .inside import include_loopback
 
 LAG_EVERY_S = 0.1
