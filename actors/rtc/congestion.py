@@ -7,7 +7,8 @@ breaks. After a while the whole stream is tried again.
 
 LOST = 0.10
 """More than this share lost, in report after report, is not chance but a path that is full."""
-PATIENCE_S = 1.5
+WINDOW_S = 1.0
+PATIENCE_S = 1.0
 TRY_AGAIN_S = (10.0, 60.0)
 """The first time and at the most; doubled each time that trying failed."""
 STEADY_S = 20.0
@@ -22,12 +23,29 @@ class Congestion:
         """Whether the viewer is to get key frames only."""
         self.loss = 0.0
         """The share that was lost, by the newest report."""
+        self.carried = 1.0
+        """The share of the whole stream that arrived before it was made thin."""
+        self._counted: tuple[float, int, int] | None = None
         self._bad_since: float | None = None
         self._until = 0.0
         self._hold_s = TRY_AGAIN_S[0]
 
+    def count(self, highest: int, lost: int, now: float) -> None:
+        """What a receiver report says: the highest sequence number so far, and how many packets were lost in all.
+
+        Reports may come many times a second, and most of them then span no packet: a share is of a second at least.
+        """
+        if self._counted is None:
+            self._counted = (now, highest, lost)
+            return
+        since, before, lost_before = self._counted
+        expected = (highest - before) & 0xFFFFFFFF
+        if now - since >= WINDOW_S and 0 < expected < 0x80000000:
+            self.report(min(1.0, max(0.0, (lost - lost_before) / expected)), now)
+            self._counted = (now, highest, lost)
+
     def report(self, lost: float, now: float) -> None:
-        """A receiver report: `lost` of the packets since the one before did not arrive, from 0 to 1."""
+        """`lost` of the packets since the last time did not arrive, from 0 to 1."""
         self.loss = lost
         if lost < LOST:
             self._bad_since = None
@@ -44,4 +62,4 @@ class Congestion:
     def _narrow(self, now: float) -> None:
         first, most = TRY_AGAIN_S
         self._hold_s = min(most, 2 * self._hold_s) if self._until > 0 and now - self._until < STEADY_S else first
-        self.thin, self._until = True, now + self._hold_s
+        self.thin, self._until, self.carried = True, now + self._hold_s, 1.0 - self.loss

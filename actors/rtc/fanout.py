@@ -31,6 +31,10 @@ TICK_S = 0.005
 """Between two bursts to one that is behind."""
 CATCH_UP = (5_000_000, 8)
 """Bytes a second to one that is behind: at least so many, or so many times the stream's own rate."""
+THIN_SHARE = 0.8
+"""Of what a narrow path has shown to carry, so much is used."""
+THIN_LEAST = 30_000
+"""Bytes a second that any path is tried with."""
 REPORT_EVERY_S = 1.0
 
 Arguments = ParamSpec("Arguments")
@@ -47,6 +51,8 @@ class Viewer:
         """It can go on only with a key frame."""
         self.due: deque[tuple[AccessUnit, Run, int]] = deque()
         """What it is to be sent next while it is behind."""
+        self.credit = 0.0
+        """Bytes that it may be sent now while it is behind; below zero after a run that was larger."""
         self.skipped = 0
         self.pts = 0
         """When to show what it is being sent."""
@@ -88,7 +94,7 @@ class Fanout:
         """A viewer that is connected. It starts at the cached key frame, or at the next one."""
         viewer = Viewer(sender, self.hub.subscribe())
         self._viewers[viewer] = None
-        sender.restart = lambda: self._begin(viewer)
+        sender.restart = lambda: self._restart(viewer)
         self._begin(viewer)
         self._arrived.unpark_all()
         return viewer
@@ -105,6 +111,11 @@ class Fanout:
             nursery.start_soon(self._send_sounds)
             nursery.start_soon(self._bring_up)
             nursery.start_soon(self._report)
+
+    def _restart(self, viewer: Viewer) -> None:
+        """The viewer asks for a key frame; on a narrow path none is begun again while one is on its way."""
+        if viewer.live or not viewer.sender.congestion.thin:
+            self._begin(viewer)
 
     def _begin(self, viewer: Viewer) -> None:
         """Let a viewer start anew, from the newest key frame that there is."""
@@ -157,6 +168,9 @@ class Fanout:
             return False
         viewer.hungry = not unit.key and (viewer.hungry or sender.full or sender.congestion.thin)
         sender.full = False
+        if sender.congestion.thin and unit.key:
+            self._begin(viewer)  # paced, for as long as it takes
+            return False
         if viewer.hungry:
             viewer.skipped += 1
             self.hub.skipped += 1
@@ -201,16 +215,21 @@ class Fanout:
             if not behind:
                 await self._fell_behind.park()
                 continue
-            least, times = CATCH_UP
-            burst = max(least, times * self.hub.statistics().bitrate // 8) * TICK_S
+            rate = self.hub.statistics().bitrate / 8
             for viewer in behind:
                 if viewer in self._viewers and not viewer.live:
-                    _guarded(viewer, self._send_burst, viewer, int(burst))
+                    _guarded(viewer, self._send_burst, viewer, rate)
                 await self._breathe()
             await trio.sleep(TICK_S)
 
-    def _send_burst(self, viewer: Viewer, burst: int) -> None:
-        while burst > 0:
+    def _send_burst(self, viewer: Viewer, rate: float) -> None:
+        """What one tick has room for. `rate` is the stream's, in bytes a second."""
+        congestion, (least, times) = viewer.sender.congestion, CATCH_UP
+        pace = max(least, times * rate)
+        if congestion.thin:
+            pace = max(THIN_LEAST, THIN_SHARE * congestion.carried * rate)
+        viewer.credit = min(viewer.credit, 0.0) + pace * TICK_S
+        while viewer.credit > 0:
             if not viewer.due:
                 following = viewer.place.take_nowait()
                 if following is None or viewer.has_ended:
@@ -223,7 +242,7 @@ class Fanout:
                 viewer.due.extend((unit, run, pts) for run in self._train(unit).runs(*viewer.sender.shape))
             unit, run, pts = viewer.due.popleft()
             viewer.sender.send(unit, run, pts)
-            burst -= len(run.template)
+            viewer.credit -= len(run.template)
             if viewer.sender.full:
                 viewer.sender.full = False
                 return

@@ -50,6 +50,7 @@ MAX_REPEATS = 256 * 1024
 """Bytes that may be repeated at once; they grow back with what is sent."""
 KEY_EVERY_S = 0.5
 """Viewers ask for a key frame until it has come; one answer in this time is enough."""
+KEY_EVERY_THIN_S = 4.0
 CNAME = b"banken"
 
 _NO_OFFLOAD = {errno.EIO, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOPROTOOPT, errno.EMSGSIZE}
@@ -156,7 +157,7 @@ class Sender:
         flow.sequence = sequence
         flow.packets += len(run.packets)
         flow.octets += size
-        self._may_repeat = min(MAX_REPEATS, self._may_repeat + size)
+        self._may_repeat = min(MAX_REPEATS, self._may_repeat + size // 2)
         self._transmit(size, run)
 
     def send_sound(self, frame: AudioFrame) -> None:
@@ -264,7 +265,7 @@ class Sender:
                 continue
             flow.mid = b""
             if flow is self.video:
-                self.congestion.report(report.fraction_lost / 256, now)
+                self.congestion.count(report.highest_sequence, report.packets_lost, now)
             sent = next((at for middle, at in self._reported if report.lsr and middle == report.lsr), None)
             if sent is not None:
                 self._rtt_s = max(0.0, now - sent - report.dlsr / 65536)
@@ -272,7 +273,7 @@ class Sender:
     def _answer_pli(self) -> None:
         self._plis += 1
         now = trio.current_time()
-        if now - self._key_asked >= KEY_EVERY_S:
+        if now - self._key_asked >= (KEY_EVERY_THIN_S if self.congestion.thin else KEY_EVERY_S):
             self._key_asked = now
             self.restart()
 

@@ -33,3 +33,12 @@ def test_what_goes_on_is_and_it_is_tried_again_later_each_time() -> None:
     lose(path, 0.4, now + STEADY_S + 1, 3)
     path.look(now + STEADY_S + 15)
     assert not path.thin
+
+
+def test_reports_that_span_no_packet_hide_no_loss() -> None:
+    """Five a second, and only one of them after a burst: the share is of all that was sent in a second."""
+    path = Congestion()
+    for tick in range(20):
+        burst = tick // 5
+        path.count(0xFFFFFF00 + 100 * burst, 60 * burst, tick / 5)
+    assert (path.loss, path.thin) == (0.6, True)

@@ -204,7 +204,7 @@ async def test_the_round_trip_is_measured(line: Line, autojump_clock: object) ->
     await trio.sleep(0.25)
     line.sender.receive_rtcp(report(line, lost=0.5, lsr=lsr))
     statistics = line.sender.statistics(0)
-    assert (statistics.rtt_s, statistics.loss) == (0.25, 0.5)
+    assert statistics.rtt_s == 0.25
 
 
 async def test_garbage_is_counted_and_changes_nothing(line: Line) -> None:
