@@ -21,6 +21,7 @@ from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.values import Reason
 from tests.kit.cameras import ScriptedCamera, open_camera
 from tests.kit.habits import CONNECT, HEALTHY, Behaviour, Then
+from tests.kit.media import follow
 from tests.kit.processes import descendants, descriptors, wait_until
 from tests.kit.rtp import Codec
 from tests.kit.yard import Yard, open_yard
@@ -210,10 +211,11 @@ async def go_on(yard: Yard, name: str, seen: Seen) -> None:
 async def count_pictures(yard: Yard, name: str, seen: Seen) -> None:
     await yard.until(lambda: yard.camera(to_id(name)).phase is CameraPhase.LIVE, SAID_WITHIN_S)
     hub, sent = yard.hub(to_id(name)), seen.camera.pictures_sent
-    subscription = hub.subscribe()
+    place = hub.subscribe()
+    place.begin()
     try:
         while True:
-            await subscription.receive()
+            await follow(hub, place)
             seen.arrivals.append(trio.current_time())
     finally:
         seen.sent, seen.skipped = seen.camera.pictures_sent - sent, hub.skipped

@@ -10,7 +10,7 @@ import random
 import pytest
 
 from actors.flv import FlvDemuxer
-from actors.rtc import offer
+from actors.rtc import answer
 from tests.kit.hostile import TARGETS, shares
 from tests.kit.hostile.judge import Target, input_of, run_target
 from tests.kit.hostile.parsers import CONFIGS, tags
@@ -92,12 +92,12 @@ async def test_a_reader_that_never_returns_is_noticed(monkeypatch: pytest.Monkey
     assert "not answered within" in tally.failures[0].what
 
 
-async def test_an_offer_that_is_passed_on_with_another_meaning_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    stock = offer.canonical
+async def test_an_answer_that_lacks_a_section_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = answer.write_answer
     monkeypatch.setattr(
-        "tests.kit.hostile.parsers.canonical", lambda read: stock(read).replace("a=candidate", "a=x", 1)
+        "tests.kit.hostile.parsers.write_answer", lambda *given: stock(*given).replace("m=video", "x=video", 1)
     )
     tally = await run_target(target_of("offer"), 1, range(100))
     assert {failure.what.partition(" (")[0] for failure in tally.failures} == {
-        "Wrong: the offer that aiortc gets is not the one that was understood"
+        "Wrong: the answer lacks a section, or has one too many"
     }

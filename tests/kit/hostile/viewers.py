@@ -9,6 +9,7 @@ import trio
 
 from actors.hub import Hub
 from actors.rtc.connection import run_connection
+from actors.rtc.fanout import Fanout, Viewer
 from actors.rtc.offer import Candidate, Offer, parse_offer
 from supervisor.clock import SystemClock
 from supervisor.domain.values import Reason
@@ -60,7 +61,7 @@ async def _serve(offer: Offer, candidates: "trio.MemoryReceiveChannel[Candidate]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(witness.cut)
         witness.reason = await run_connection(
-            offer, hub.subscribe().receive, candidates, witness, ice_servers=(), disconnected_after_s=20.0
+            offer, Fanout(hub, SystemClock()), candidates, witness, ice_servers=(), disconnected_after_s=20.0
         )
         nursery.cancel_scope.cancel()
 
@@ -84,7 +85,7 @@ class _Witness:
         self.answer = answer
         self.told.set()
 
-    def connected(self) -> None: ...
+    def connected(self, viewer: Viewer) -> None: ...
 
     def silent(self, seconds: float) -> None: ...
 
