@@ -64,6 +64,7 @@ async def _live(chance: Chance) -> list[Recorded]:
         _camera(chance, WANTED, box, Mode.ON_DEMAND),
     ]
     async with open_world(chance, cameras, patrol=Patrol(every_s=600, patience_s=20)) as world:
+        world.connections.steady = True
         for number, at_s in enumerate((5 * HOUR, NOBODY, NOBODY + 30, NOBODY + 70, MENDED + 10 * MINUTE)):
             await trio.sleep_until(at_s)
             await _look(world, f"192.0.2.{50 + number}")

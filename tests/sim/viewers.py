@@ -39,6 +39,8 @@ class Connections:
     opened: int = 0
     served: int = 0
     """Pictures that viewers got."""
+    steady: bool = False
+    """Every viewer connects, and stays until it is told to go: for stories that are about something else."""
 
     async def connect(
         self,
@@ -58,6 +60,10 @@ class Connections:
 
     async def _serve(self, offer: Offer, fanout: Fanout, witness: Witness, disconnected_after_s: float) -> Reason:
         chance = self.chance
+        if self.steady:
+            witness.answered("v=0")
+            witness.connected(Viewer(Sender(offer), fanout.hub.subscribe()))
+            await trio.sleep_forever()
         await trio.sleep(chance.uniform(0.01, 0.3))
         if chance.random() < 0.03:
             return Reason("never-connected", "no addresses were gathered")
