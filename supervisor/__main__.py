@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actors.bench.commands import fanout, ingest, latency
-
 from . import __version__
 from .cli.bench import bench
 from .cli.check import load_or_fail, report
@@ -53,8 +51,15 @@ def main() -> None:
 JOURNAL_COMMANDS = (events, why, trace, timeline, stats, state, diff, bisect, verify, pin, unpin, pins)
 for command in (*JOURNAL_COMMANDS, incident, bench):
     main.add_command(command)
-for command in (fanout, ingest, latency):
-    bench.add_command(command)
+
+
+def _measures() -> tuple[click.Command, ...]:
+    from actors.bench.commands import fanout, ingest, latency
+
+    return fanout, ingest, latency
+
+
+bench.late = _measures
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")

@@ -2,13 +2,32 @@
 
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
 import msgspec
 
 
-@click.group()
+class LateGroup(click.Group):
+    """A group with commands that are only imported when somebody asks for one of the group."""
+
+    late: Callable[[], Iterable[click.Command]] = tuple
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._load()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        self._load()
+        return super().get_command(ctx, cmd_name)
+
+    def _load(self) -> None:
+        for command in self.late():
+            self.add_command(command)
+
+
+@click.group(cls=LateGroup)
 def bench() -> None:
     """Measure banken on this machine."""
 
