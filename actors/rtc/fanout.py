@@ -23,8 +23,8 @@ from supervisor.supervision import attempt
 
 from ..hub import Hub, Subscription
 from ..media import AccessUnit
+from .runs import Run, make_runs
 from .sender import Sender
-from .train import Run, Train
 
 SLICE_S = 0.003
 TICK_S = 0.005
@@ -86,7 +86,8 @@ class Fanout:
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.hub, self._clock = hub, clock
         self._viewers: dict[Viewer, None] = {}
-        self._trains: WeakKeyDictionary[AccessUnit, Train] = WeakKeyDictionary()
+        self._runs: WeakKeyDictionary[AccessUnit, dict[tuple[int, int], tuple[Run, ...]]] = WeakKeyDictionary()
+        """What was made of a unit goes with the unit, and so must not hold it."""
         self._arrived, self._fell_behind = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         self._slice = perf_counter()
 
@@ -101,8 +102,9 @@ class Fanout:
 
     def remove(self, viewer: Viewer) -> None:
         del self._viewers[viewer]
-        viewer.sender.restart = lambda: None
+        viewer.live = False
         viewer.due.clear()
+        viewer.sender.close()
 
     async def run(self) -> None:
         """Send to all viewers, until it is cancelled. Holds nothing that would have to be given back."""
@@ -144,12 +146,12 @@ class Fanout:
     async def _send_live(self, unit: AccessUnit, position: int) -> None:
         """One access unit to all who are live: run by run, so that a large one leaves as several bursts."""
         ready = [viewer for viewer in self._viewers if viewer.live and self._wants(viewer, unit, position)]
-        train, began = self._train(unit), trio.current_time()
+        began = trio.current_time()
         number, count = 0, 1
         while number < count and ready:
             for viewer in ready:
                 if viewer.live:
-                    runs = _guarded(viewer, self._send_run, viewer, train, unit, number)
+                    runs = _guarded(viewer, self._send_run, viewer, unit, number)
                     count = runs or count
                 await self._breathe()
             number += 1
@@ -186,8 +188,8 @@ class Fanout:
             viewer.end(Reason("unsupported-codec", text, Fault.FATAL))
         return takes
 
-    def _send_run(self, viewer: Viewer, train: Train, unit: AccessUnit, number: int) -> int:
-        runs = train.runs(*viewer.sender.shape)
+    def _send_run(self, viewer: Viewer, unit: AccessUnit, number: int) -> int:
+        runs = self._runs_for(viewer, unit)
         viewer.sender.send(unit, runs[number], viewer.pts)
         return len(runs)
 
@@ -239,7 +241,7 @@ class Fanout:
                 viewer.hungry = not unit.key and (viewer.hungry or viewer.sender.congestion.thin)
                 if viewer.hungry or not self._takes(viewer, unit):
                     continue
-                viewer.due.extend((unit, run, pts) for run in self._train(unit).runs(*viewer.sender.shape))
+                viewer.due.extend((unit, run, pts) for run in self._runs_for(viewer, unit))
             unit, run, pts = viewer.due.popleft()
             viewer.sender.send(unit, run, pts)
             viewer.credit -= len(run.template)
@@ -259,11 +261,13 @@ class Fanout:
                 await self._breathe()
             await trio.sleep(REPORT_EVERY_S)
 
-    def _train(self, unit: AccessUnit) -> Train:
-        train = self._trains.get(unit)
-        if train is None:
-            train = self._trains[unit] = Train(unit)
-        return train
+    def _runs_for(self, viewer: Viewer, unit: AccessUnit) -> tuple[Run, ...]:
+        """Made when the first viewer of such a shape needs them, and shared by all others."""
+        shapes, shape = self._runs.setdefault(unit, {}), viewer.sender.shape
+        runs = shapes.get(shape)
+        if runs is None:
+            runs = shapes[shape] = make_runs(unit, *shape)
+        return runs
 
     async def _breathe(self) -> None:
         if perf_counter() - self._slice > SLICE_S:

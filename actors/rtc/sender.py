@@ -2,7 +2,7 @@
 
 Rules of this file:
 - Nothing here waits. What the socket does not take is lost for this viewer alone, and counted.
-- What all viewers share was made before (`train`); here a packet costs a header, a protection and its share of a call.
+- What all viewers share was made before (`runs`); here a packet costs a header, a protection and its share of a call.
 - A viewer that asks for more than it was sent is a viewer that attacks: repeats are paid from what was sent.
 
 Source: RFC 3550 (RTP, RTCP), RFC 4585 and 5104 (NACK, PLI, FIR), RFC 4588 (RTX), RFC 9143 (mid).
@@ -40,7 +40,7 @@ from ..media import CLOCK_RATE, AccessUnit, AudioFrame, VideoCodec
 from .congestion import Congestion
 from .inside import Wire
 from .offer import Offer, Payload, Stream
-from .train import RTP_HEADER, Run
+from .runs import RTP_HEADER, Run
 
 HISTORY = 128
 """Runs that can be repeated: about four seconds."""
@@ -119,6 +119,12 @@ class Sender:
     def open(self, wire: Wire) -> None:
         self._wire = wire
         self.find_route()
+
+    def close(self) -> None:
+        """Send nothing more, and let go of what was sent: it would stay until the collector finds the connection."""
+        self._wire = self._socket = None
+        self._sent.clear()
+        self.restart = lambda: None
 
     def find_route(self) -> None:
         """Follow ICE to the address it has chosen."""

@@ -1,5 +1,6 @@
 """The fan-out: every viewer gets what it can take, from a key frame on, and none is another's business."""
 
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,7 +14,7 @@ from actors.hub import Hub
 from actors.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
 from actors.rtc.congestion import Congestion
 from actors.rtc.fanout import Fanout, Viewer
-from actors.rtc.train import Run
+from actors.rtc.runs import Run
 from supervisor.clock import TrioClock
 from tests.kit.media import FPS, access_units
 
@@ -34,6 +35,7 @@ class Sink:
     bursts: list[tuple[float, int]] = attrs.field(factory=list)
     sounds: list[bytes] = attrs.field(factory=list)
     reports: int = 0
+    closed: bool = False
 
     def takes(self, codec: VideoCodec) -> bool:
         return codec.name in self.codecs
@@ -50,6 +52,9 @@ class Sink:
 
     def send_report(self, pts: int, wall_ns: int) -> None:
         self.reports += 1
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @attrs.frozen
@@ -153,6 +158,19 @@ async def test_a_large_picture_leaves_in_more_than_one_burst(autojump_clock: Moc
         assert max(size for _, size in sink.bursts) <= 40_000
         assert len(set(moments)) > 5
         assert 0 < moments[-1] - began <= 0.5 / FPS
+
+
+async def test_a_picture_is_let_go_of_with_all_that_was_made_of_it(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        sink = Sink()
+        viewer = house.add(sink)
+        await house.play(0, 3)
+        (first,) = map(weakref.ref, house.hub.units.read_nowait(house.hub.units.start, 1))
+        assert first() is not None
+        await house.play(3, 50)
+        house.fanout.remove(viewer)
+        assert first() is None
+        assert sink.closed
 
 
 async def test_a_bug_that_one_viewer_meets_is_its_own(autojump_clock: MockClock) -> None:

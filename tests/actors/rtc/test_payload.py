@@ -9,7 +9,7 @@ from actors.h264 import H264
 from actors.h265 import H265
 from actors.media import AccessUnit, VideoCodec
 from actors.rtc.payload import MAX_PAYLOAD, packetize
-from actors.rtc.train import MARKER, MAX_SEGMENTS, Train
+from actors.rtc.runs import MARKER, MAX_SEGMENTS, make_runs
 from tests.kit.media import access_units, h265_units
 
 
@@ -75,7 +75,7 @@ def test_delimiters_and_filler_stay_behind() -> None:
 
 def test_runs_hold_every_packet_with_room_for_header_and_tag() -> None:
     unit = unit_of((b"\x67sps", b"\x68pps", b"\x65" + bytes(60_000)))
-    payloads, runs = packetize(unit), Train(unit).runs(20, 16)
+    payloads, runs = packetize(unit), make_runs(unit, 20, 16)
     found = []
     for run in runs:
         assert 1 <= len(run.packets) <= MAX_SEGMENTS

@@ -12,8 +12,8 @@ from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacke
 from actors.h264 import H264
 from actors.media import AccessUnit, AudioFormat, AudioFrame
 from actors.rtc.offer import Offer, parse_offer
+from actors.rtc.runs import make_runs
 from actors.rtc.sender import MAX_REPEATS, Sender, buffer
-from actors.rtc.train import Train
 from tests.actors.rtc.test_offer import PLAIN
 
 RTX = "a=rtpmap:103 rtx/90000\na=fmtp:103 apt=102\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\n"
@@ -100,7 +100,7 @@ def open_line(of: Offer) -> Iterator[Line]:
 def send(line: Line, size: int = 5000, pts: int = 0) -> list[bytes]:
     """One picture; returns the payloads it was cut into."""
     unit = AccessUnit(H264, (b"\x65" + bytes(size),), pts, True, size + 1)
-    runs = Train(unit).runs(*line.sender.shape)
+    runs = make_runs(unit, *line.sender.shape)
     for run in runs:
         line.sender.send(unit, run, pts)
     return [run.payload(index) for run in runs for index in range(len(run.packets))]
@@ -118,7 +118,7 @@ def test_a_picture_arrives_in_order_and_marked(line: Line, offload: bool) -> Non
 
 
 def test_a_kernel_without_the_offload_is_sent_packet_by_packet(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.rtc.train.UDP_SEGMENT", 9999)
+    monkeypatch.setattr("actors.rtc.runs.UDP_SEGMENT", 9999)
     payloads = send(line)
     assert [packet.payload for packet in line.packets()] == payloads
     assert not line.sender._offload

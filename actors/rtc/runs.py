@@ -43,23 +43,12 @@ class Run:
         return self.template[offset + self.header : offset + length]
 
 
-class Train:
-    """All the runs of one access unit, made when the first viewer needs them and shared by all others."""
+def make_runs(unit: AccessUnit, header: int, tag: int) -> tuple[Run, ...]:
+    """The runs for viewers with `header` bytes in front of a payload and `tag` bytes of protection behind it.
 
-    def __init__(self, unit: AccessUnit) -> None:
-        self._unit = unit
-        self._runs: dict[tuple[int, int], tuple[Run, ...]] = {}
-
-    def runs(self, header: int, tag: int) -> tuple[Run, ...]:
-        """The runs for viewers with `header` bytes in front of a payload and `tag` bytes of protection behind it."""
-        runs = self._runs.get((header, tag))
-        if runs is None:
-            runs = self._runs[header, tag] = tuple(_make_runs(packetize(self._unit), header, tag))
-        return runs
-
-
-def _make_runs(payloads: list[bytes], header: int, tag: int) -> list[Run]:
-    runs, first = [], 0
+    They hold no reference to `unit`.
+    """
+    payloads, runs, first = packetize(unit), [], 0
     while first < len(payloads):
         size, end = len(payloads[first]), first + 1
         while end < len(payloads) and end - first < MAX_SEGMENTS and len(payloads[end - 1]) == size:
@@ -68,7 +57,7 @@ def _make_runs(payloads: list[bytes], header: int, tag: int) -> list[Run]:
             end += 1
         runs.append(_make_run(payloads[first:end], header, tag, last=end == len(payloads)))
         first = end
-    return runs
+    return tuple(runs)
 
 
 def _make_run(payloads: list[bytes], header: int, tag: int, *, last: bool) -> Run:
