@@ -37,6 +37,9 @@ THIN_LEAST = 30_000
 """Bytes a second that any path is tried with."""
 REPORT_EVERY_S = 1.0
 
+Shapes = dict[tuple[int, int], tuple[Run, ...]]
+"""The packets of one access unit, for each shape that some viewer needs."""
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
@@ -86,7 +89,7 @@ class Fanout:
     def __init__(self, hub: Hub, clock: Clock) -> None:
         self.hub, self._clock = hub, clock
         self._viewers: dict[Viewer, None] = {}
-        self._runs: WeakKeyDictionary[AccessUnit, dict[tuple[int, int], tuple[Run, ...]]] = WeakKeyDictionary()
+        self._runs: WeakKeyDictionary[AccessUnit, Shapes] = WeakKeyDictionary()
         """What was made of a unit goes with the unit, and so must not hold it."""
         self._arrived, self._fell_behind = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         self._slice = perf_counter()
@@ -147,11 +150,12 @@ class Fanout:
         """One access unit to all who are live: run by run, so that a large one leaves as several bursts."""
         ready = [viewer for viewer in self._viewers if viewer.live and self._wants(viewer, unit, position)]
         began = trio.current_time()
+        shapes = self._shapes(unit)
         number, count = 0, 1
         while number < count and ready:
             for viewer in ready:
                 if viewer.live:
-                    runs = _guarded(viewer, self._send_run, viewer, unit, number)
+                    runs = _guarded(viewer, self._send_run, viewer, unit, shapes, number)
                     count = runs or count
                 await self._breathe()
             number += 1
@@ -188,8 +192,8 @@ class Fanout:
             viewer.end(Reason("unsupported-codec", text, Fault.FATAL))
         return takes
 
-    def _send_run(self, viewer: Viewer, unit: AccessUnit, number: int) -> int:
-        runs = self._runs_for(viewer, unit)
+    def _send_run(self, viewer: Viewer, unit: AccessUnit, shapes: Shapes, number: int) -> int:
+        runs = _runs_for(viewer, unit, shapes)
         viewer.sender.send(unit, runs[number], viewer.pts)
         return len(runs)
 
@@ -241,7 +245,7 @@ class Fanout:
                 viewer.hungry = not unit.key and (viewer.hungry or viewer.sender.congestion.thin)
                 if viewer.hungry or not self._takes(viewer, unit):
                     continue
-                viewer.due.extend((unit, run, pts) for run in self._runs_for(viewer, unit))
+                viewer.due.extend((unit, run, pts) for run in _runs_for(viewer, unit, self._shapes(unit)))
             unit, run, pts = viewer.due.popleft()
             viewer.sender.send(unit, run, pts)
             viewer.credit -= len(run.template)
@@ -261,18 +265,22 @@ class Fanout:
                 await self._breathe()
             await trio.sleep(REPORT_EVERY_S)
 
-    def _runs_for(self, viewer: Viewer, unit: AccessUnit) -> tuple[Run, ...]:
-        """Made when the first viewer of such a shape needs them, and shared by all others."""
-        shapes, shape = self._runs.setdefault(unit, {}), viewer.sender.shape
-        runs = shapes.get(shape)
-        if runs is None:
-            runs = shapes[shape] = make_runs(unit, *shape)
-        return runs
+    def _shapes(self, unit: AccessUnit) -> Shapes:
+        return self._runs.setdefault(unit, {})
 
     async def _breathe(self) -> None:
         if perf_counter() - self._slice > SLICE_S:
             await trio.lowlevel.checkpoint()
             self._slice = perf_counter()
+
+
+def _runs_for(viewer: Viewer, unit: AccessUnit, shapes: Shapes) -> tuple[Run, ...]:
+    """Made when the first viewer of such a shape needs them, and shared by all others."""
+    shape = viewer.sender.shape
+    runs = shapes.get(shape)
+    if runs is None:
+        runs = shapes[shape] = make_runs(unit, *shape)
+    return runs
 
 
 def _guarded(

@@ -5,7 +5,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import aioice.ice
@@ -79,6 +79,15 @@ class Wire:
         if status:
             raise Error(status)
         return int(self._length[0])
+
+    def protect_all(self, packets: Iterable[tuple[int, int, int]]) -> None:
+        """Protect the RTP packets at these offsets, with these lengths. Raises `pylibsrtp.Error`."""
+        protect, context, base, count = lib.srtp_protect, self._context, self._base, self._length
+        for at, length, _ in packets:
+            count[0] = length
+            status = protect(context, base + at, count)
+            if status:
+                raise Error(status)
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         return bytes(self._session.protect_rtcp(packet))

@@ -81,13 +81,8 @@ class Flow:
     octets: int = 0
 
 
-@attrs.frozen(eq=False)
-class _Sent:
-    run: Run
-    first: int
-    """Sequence number of its first packet."""
-    stamp: int
-    payload: Payload
+_Sent = tuple[Run, int, int, Payload]
+"""A run, the sequence number of its first packet, its time stamp, and what it was sent as."""
 
 
 class Sender:
@@ -103,6 +98,8 @@ class Sender:
         self.full = False
         """The socket took no more: this viewer goes on with the next key frame."""
         self.congestion = Congestion()
+        self.shape = (RTP_HEADER, 0)
+        """What the viewer's runs are made for: bytes of a packet's header, and of its tag."""
         self._wire: Wire | None = None
         self._socket: socket.socket | None = None
         self._address = ("", 0)
@@ -118,6 +115,7 @@ class Sender:
 
     def open(self, wire: Wire) -> None:
         self._wire = wire
+        self.shape = RTP_HEADER + len(self.video.mid), wire.tag
         self.find_route()
 
     def close(self) -> None:
@@ -137,29 +135,23 @@ class Sender:
 
     # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """What the viewer's runs are made for: bytes of a packet's header, and of its tag."""
-        assert self._wire is not None
-        return RTP_HEADER + len(self.video.mid), self._wire.tag
-
     def send(self, unit: AccessUnit, run: Run, pts: int) -> None:
         """One run of an access unit, to be shown at `pts`."""
         wire, flow, payload = self._wire, self.video, self._payloads[unit.codec.name]
         assert wire is not None
         stamp, first = (pts + flow.base) & 0xFFFFFFFF, flow.sequence
-        self._sent.append(_Sent(run, first, stamp, payload))
+        self._sent.append((run, first, stamp, payload))
         size = len(run.template)
         _view[:size] = run.template
-        protect, ssrc, mid = wire.protect, flow.ssrc, flow.mid if run.header > RTP_HEADER else b""
+        ssrc, mid = flow.ssrc, flow.mid if run.header > RTP_HEADER else b""
         word = (_EXTENDED if mid else 0x80000000) | payload.number << 16
         sequence = first
-        for at, length, marker in run.packets:
+        for at, _, marker in run.packets:
             _write_head(buffer, at, word | marker | sequence, stamp, ssrc)
             if mid:
                 buffer[at + RTP_HEADER : at + run.header] = mid
-            protect(at, length)
             sequence = (sequence + 1) & 0xFFFF
+        wire.protect_all(run.packets)
         flow.sequence = sequence
         flow.packets += len(run.packets)
         flow.octets += size
@@ -271,6 +263,7 @@ class Sender:
                 continue
             flow.mid = b""
             if flow is self.video:
+                self.shape = RTP_HEADER, self.shape[1]
                 self.congestion.count(report.highest_sequence, report.packets_lost, now)
             sent = next((at for middle, at in self._reported if report.lsr and middle == report.lsr), None)
             if sent is not None:
@@ -286,21 +279,21 @@ class Sender:
     def _repeat(self, lost: Iterable[int]) -> None:
         """Send again what was lost: as RTX where that was negotiated, else as it was."""
         for sequence in lost:
-            sent = next((s for s in reversed(self._sent) if (sequence - s.first) & 0xFFFF < len(s.run.packets)), None)
+            sent = next((s for s in reversed(self._sent) if (sequence - s[1]) & 0xFFFF < len(s[0].packets)), None)
             if sent is None or (self.video.sequence - sequence) & 0xFFFF > MAX_AGE:
                 continue
-            index = (sequence - sent.first) & 0xFFFF
-            data = sent.run.payload(index)
+            run, first, stamp, payload = sent
+            index = (sequence - first) & 0xFFFF
+            data = run.payload(index)
             if self._may_repeat < len(data):
                 return
             self._may_repeat -= len(data)
             self._repeated += 1
-            marker = sent.run.packets[index][2]
-            if sent.payload.rtx is not None:
-                self._send_one(self.rtx, sent.payload.rtx, sent.stamp, sequence.to_bytes(2) + data, marker)
+            marker = run.packets[index][2]
+            if payload.rtx is not None:
+                self._send_one(self.rtx, payload.rtx, stamp, sequence.to_bytes(2) + data, marker)
             else:
-                again = attrs.evolve(self.video, sequence=sequence)
-                self._send_one(again, sent.payload.number, sent.stamp, data, marker)
+                self._send_one(attrs.evolve(self.video, sequence=sequence), payload.number, stamp, data, marker)
 
     def statistics(self, skipped: int) -> PeerStatistics:
         return PeerStatistics(

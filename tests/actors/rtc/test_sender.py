@@ -31,6 +31,9 @@ class PlainWire:
     def protect(self, at: int, length: int) -> int:
         return length
 
+    def protect_all(self, packets: tuple[tuple[int, int, int], ...]) -> None:
+        pass
+
     def protect_rtcp(self, packet: bytes) -> bytes:
         return packet
 
