@@ -20,7 +20,7 @@ from supervisor.tape import Tape
 
 from .bitstream import join_annexb
 from .h264 import H264
-from .media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
+from .media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, SourceLoss, VideoCodec
 
 MAX_UNITS = 4096
 MAX_SOUNDS = 256
@@ -66,6 +66,8 @@ class Hub:
         self._frames = self._bytes = 0
         self.skipped = 0
         """Access units that viewers missed; counted by those who send to them."""
+        self.loss = SourceLoss()
+        """Kept by a source that can tell."""
         self._gap_ns = 0
         """Between access units, usually."""
         self.still: Still | None = None
@@ -255,6 +257,11 @@ class Hub:
             frames=self._frames,
             bytes=self._bytes,
             skipped=self.skipped,
+            lost_packets=self.loss.lost,
+            late_packets=self.loss.late,
+            reordered_packets=self.loss.reordered,
+            malformed_packets=self.loss.malformed,
+            broken_pictures=self.loss.skipped,
             last_frame_age_s=None if self.last_unit_ns is None else round((now_ns - self.last_unit_ns) / 1e9, 3),
         )
 

@@ -58,3 +58,19 @@ class AudioFrame:
     format: AudioFormat
     data: bytes
     pts: int
+
+
+@attrs.define
+class SourceLoss:
+    """What did not arrive, or not as it should, on the way from a camera; counted as long as its hub lives."""
+
+    lost: int = 0
+    """Packets that never came, by their sequence numbers."""
+    reordered: int = 0
+    """Packets that came late, and in time to be put back in their place."""
+    late: int = 0
+    """Packets that came twice, or too late."""
+    malformed: int = 0
+    """Packets that the standards do not know."""
+    skipped: int = 0
+    """Pictures that were not whole, or depend on one that was not."""

@@ -1,6 +1,8 @@
 """What every actor is handed. The seams to the world are here and nowhere else, so that a test can be the world."""
 
+import errno
 import socket
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -36,9 +38,15 @@ class StartGate:
 
 
 _resolvers = trio.CapacityLimiter(4)
+MAX_ADDRESSES = 4
+ADDRESS_S = 5.0
+"""For each address of a name, before the next is tried."""
 
 Knock = Callable[[str, int], Awaitable[bool]]
 """`await knock(host, port)`: whether something accepts TCP connections there."""
+OpenTcp = Callable[[str, int, bool], Awaitable[trio.abc.Stream]]
+"""`await open_tcp(host, port, tls)`: a connection. Raises `OSError`, `UnicodeError` and, without TLS on the other side,
+`trio.BrokenResourceError`. Does not bound the time."""
 
 
 class Connect(Protocol):
@@ -76,18 +84,57 @@ class Tools:
     """Outlives every actor: for children that do not die when they are told to."""
     starts: StartGate = attrs.field(factory=StartGate)
     connect: Connect = run_connection
+    open_tcp: OpenTcp = attrs.field(factory=lambda: open_tcp)
+    """To a camera that speaks RTSP."""
 
 
 async def knock(host: str, port: int) -> bool:
     """The real one: one TCP connection, closed at once. Bounded by 2 s."""
     with trio.move_on_after(2):
         try:
-            # Names are looked up in threads of our own, few and not waited for: a dead resolver must hold nobody else.
-            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-            (*_, address), *_ = await trio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=_resolvers)
-            stream = await trio.open_tcp_stream(str(address[0]), port)
+            stream = await _open_stream(host, port)
         except (OSError, UnicodeError):
             return False
         await stream.aclose()
         return True
     return False
+
+
+async def open_tcp(host: str, port: int, tls: bool) -> trio.abc.Stream:
+    """The real one. TLS encrypts, and does not ask who the other side is: the certificates of cameras are their own."""
+    stream = await _open_stream(host, port)
+    if not tls:
+        return stream
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+    try:
+        await secured.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(secured)
+        raise
+    return secured
+
+
+async def _open_stream(host: str, port: int) -> trio.SocketStream:
+    """A connection to the first address that takes one. Raises `OSError` and `UnicodeError`."""
+    # Names are looked up in threads of our own, few and not waited for: a dead resolver must hold nobody else.
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await trio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=_resolvers)
+    refusal: OSError = socket.gaierror("no address")
+    for family, kind, protocol, _, address in found[:MAX_ADDRESSES]:
+        connection = trio.socket.socket(family, kind, protocol)
+        try:
+            with trio.fail_after(ADDRESS_S):
+                await connection.connect(address)
+            return trio.SocketStream(connection)
+        except OSError as error:
+            connection.close()
+            refusal = error
+        except trio.TooSlowError:
+            connection.close()
+            refusal = TimeoutError(errno.ETIMEDOUT, "no connection in time")
+        except BaseException:
+            connection.close()
+            raise
+    raise refusal

@@ -27,6 +27,7 @@ MAX_BYTES = 256 * 1024
 """A thousand cameras take less; PyYAML may take ten seconds for each megabyte."""
 MAX_BRACKETS = 50
 """Brackets within brackets; PyYAML takes seconds for a thousand."""
+TRANSPORTS = ("tcp", "udp")
 LISTS = ("ffmpeg",)
 """Kinds of sources that take a list of arguments instead of an address."""
 
@@ -52,6 +53,8 @@ class Source:
     """What must not be seen of it."""
     via: str = ""
     """The API of the go2rtc that is to open it; may hold a password, too."""
+    transport: str = "tcp"
+    """How RTP comes from an RTSP camera: one of `TRANSPORTS`."""
     device: DeviceId | None = None
     mode: Mode = Mode.ALWAYS
     group: str = ""
@@ -326,7 +329,9 @@ class _Reading:
         """A camera is its source's URL, or a mapping with `source`, or with a kind that takes a list, like `ffmpeg`."""
         if isinstance(node, yaml.ScalarNode):
             return self.checked(name, node, self.from_url(self.text(node, f"camera {name!r}")))
-        entries = self.mapping(node, f"camera {name!r}", ("source", *LISTS, "via", "device", "mode", "group"))
+        entries = self.mapping(
+            node, f"camera {name!r}", ("source", *LISTS, "via", "transport", "device", "mode", "group")
+        )
         sources = [key for key in ("source", *LISTS) if key in entries]
         if len(sources) != 1:
             if isinstance(node, yaml.MappingNode):
@@ -334,10 +339,11 @@ class _Reading:
             return None
         key, value = sources[0], entries[sources[0]]
         if key == "source":
-            source = self.checked(name, value, self.from_url(self.text(value, f"source of camera {name!r}")))
+            named = self.from_url(self.text(value, f"source of camera {name!r}"))
         else:
             arguments = tuple(self.texts(value, f"{key} of camera {name!r}"))
-            source = self.checked(name, value, Source(key, key, arguments, tuple(self.found)))
+            named = Source(key, key, arguments, tuple(self.found))
+        source = self.checked(name, value, self.over(entries.get("transport"), name, named))
         if source is None:
             return None
         source = self.through(entries.get("via"), name, source)
@@ -345,6 +351,21 @@ class _Reading:
         group = self.text(entries.get("group"), f"group of camera {name!r}", source.group)
         mode = self.mode(entries.get("mode"), name)
         return attrs.evolve(source, device=DeviceId(device) if device else None, mode=mode, group=group)
+
+    def over(self, node: yaml.Node | None, name: str, source: Source) -> Source:
+        """The source by the transport that was asked for."""
+        if node is None:
+            return source
+        value = self.text(node, f"transport of camera {name!r}", TRANSPORTS[0])
+        if source.kind != "rtsp":
+            self.complain(node, f"camera {name!r}: only an rtsp:// source has a transport")
+        elif value not in TRANSPORTS:
+            self.complain(
+                node, f"transport of camera {name!r} must be {' or '.join(TRANSPORTS)}, not {redact(value)!r}"
+            )
+        else:
+            return attrs.evolve(source, transport=value)
+        return source
 
     def through(self, node: yaml.Node | None, name: str, source: Source) -> Source:
         """The source as another server opens it for us."""

@@ -40,6 +40,15 @@ class CameraStatistics:
     skipped: int
     """Access units that viewers missed because they fell behind."""
     last_frame_age_s: float | None
+    lost_packets: int = 0
+    """On the way from the camera, by their sequence numbers; 0 for a source that cannot tell, as the four below."""
+    late_packets: int = 0
+    """That came twice, or too late."""
+    reordered_packets: int = 0
+    """That came late, and were put back in their place."""
+    malformed_packets: int = 0
+    broken_pictures: int = 0
+    """That were not whole, or depend on one that was not, and were not shown."""
 
 
 @attrs.frozen

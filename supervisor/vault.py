@@ -48,4 +48,4 @@ class Vault:
 
 def _hidden(source: Source) -> tuple[object, ...]:
     """What a summary shows only in part."""
-    return source.address, source.arguments, source.via
+    return source.address, source.arguments, source.via, source.transport

@@ -81,7 +81,21 @@ class _Collector(Collector):
         frames = CounterMetricFamily("banken_camera_frames", "Pictures received", labels=["camera"])
         size = CounterMetricFamily("banken_camera_bytes", "Bytes received", labels=["camera"])
         skipped = CounterMetricFamily("banken_camera_skipped_frames", "Pictures viewers missed", labels=["camera"])
+        lost = CounterMetricFamily(
+            "banken_source_lost_packets", "RTP packets that never came from the camera", labels=["camera"]
+        )
+        broken = CounterMetricFamily(
+            "banken_source_broken_pictures", "Pictures not shown, for something of them was lost", labels=["camera"]
+        )
+        odd = CounterMetricFamily(
+            "banken_source_odd_packets", "RTP packets that came late, in disorder or damaged", labels=["camera", "kind"]
+        )
         for name, statistics in sorted(snapshot.cameras.items()):
+            lost.add_metric([name], statistics.lost_packets)
+            broken.add_metric([name], statistics.broken_pictures)
+            odd.add_metric([name, "late"], statistics.late_packets)
+            odd.add_metric([name, "reordered"], statistics.reordered_packets)
+            odd.add_metric([name, "malformed"], statistics.malformed_packets)
             fps.add_metric([name], statistics.fps)
             bitrate.add_metric([name], statistics.bitrate)
             frames.add_metric([name], statistics.frames)
@@ -89,7 +103,7 @@ class _Collector(Collector):
             skipped.add_metric([name], statistics.skipped)
             if statistics.last_frame_age_s is not None:
                 age.add_metric([name], statistics.last_frame_age_s)
-        yield from (fps, bitrate, age, frames, size, skipped)
+        yield from (fps, bitrate, age, frames, size, skipped, lost, broken, odd)
 
         thin = GaugeMetricFamily(
             "banken_camera_viewers_thin", "Viewers whose path carries key frames only", labels=["camera"]

@@ -1,0 +1,197 @@
+"""RTSP on the wire: requests, responses and interleaved frames, out of one stream of bytes. Sans-I/O.
+
+Rules of this file:
+- What a frame carries is not copied: its taker gets the bytes it lies in, and where it begins and ends.
+- Nothing grows without a bound: a header, a body, a frame, and what is neither and is skipped.
+- Whatever the pieces in which the bytes come, what comes out is the same.
+
+Source: RFC 2326, sections 4 to 7, 10.12 (interleaved data) and 12.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+import attrs
+
+MAX_HEADER = 64 * 1024
+MAX_BODY = 1024 * 1024
+MAX_HEADERS = 128
+MAX_NOISE = 64 * 1024
+"""Bytes in a row that are no part of the protocol: some cameras let a few slip in between two frames."""
+AT_ONCE = 256
+"""Frames and messages that are read before others have their turn: less than a millisecond's work."""
+
+TakeFrame = Callable[[bytes, int, int], None]
+"""`take(data, start, stop)`: the payload of one frame is `data[start:stop]`."""
+
+_DOLLAR = 0x24
+_START = re.compile(rb"RTSP/\d|[A-Z_]{3,20} ")
+_PERHAPS = re.compile(rb"[A-Z_/]{0,20}\Z")
+"""Too little yet to tell a message from noise."""
+_RESPONSE = re.compile(r"RTSP/\d\.\d +(\d{3})(?: +(.*))?")
+_REQUEST = re.compile(r"([A-Z_]+) +(\S+) +RTSP/\d\.\d")
+
+
+class ProtocolError(ValueError):
+    """The other side does not speak RTSP, or speaks beyond all bounds."""
+
+
+@attrs.frozen
+class Message:
+    """Names of headers are in lower case; one that came more than once has all its values."""
+
+    headers: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    body: bytes = b""
+
+    def header(self, name: str) -> str:
+        """Its first value; empty for one that did not come."""
+        return self.headers.get(name, ("",))[0]
+
+
+@attrs.frozen
+class Request(Message):
+    method: str = attrs.field(kw_only=True)
+    url: str = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class Response(Message):
+    status: int = attrs.field(kw_only=True)
+    phrase: str = attrs.field(kw_only=True, default="")
+
+
+def encode_request(method: str, url: str, headers: Mapping[str, str]) -> bytes:
+    return _encode(f"{method} {url} RTSP/1.0", headers)
+
+
+def encode_response(status: str, headers: Mapping[str, str]) -> bytes:
+    return _encode(f"RTSP/1.0 {status}", headers)
+
+
+def _encode(first: str, headers: Mapping[str, str]) -> bytes:
+    lines = (first, *(f"{name}: {value}" for name, value in headers.items()), "", "")
+    return "\r\n".join(lines).encode()
+
+
+class Parser:
+    """Bytes in; frames to whom their channel is for, messages to `take_message`, in the order in which they came.
+
+    `channels` says who takes the frames of which channel; those of others are skipped. As long as it is empty no
+    frames are expected, and noise is an error at once.
+    """
+
+    def __init__(self, take_message: Callable[[Request | Response], None]) -> None:
+        self.channels: dict[int, TakeFrame] = {}
+        self.skipped = 0
+        """Bytes of noise, in all."""
+        self._take_message = take_message
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._wanted = 1
+        """So many bytes have to be there before anything more can be read."""
+        self._noise = 0
+        self._lost = False
+        """Whether what comes is noise until something is recognised."""
+
+    def feed(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._size += len(data)
+
+    def parse(self) -> bool:
+        """Read on. Returns whether there is more that can be read at once. Raises `ProtocolError`."""
+        if self._size < self._wanted:
+            return False
+        data = b"".join(self._parts)
+        at, size, left, channels = 0, len(data), AT_ONCE, self.channels
+        waits = False
+        while at < size and left and not waits:
+            left -= 1
+            if data[at] != _DOLLAR or self._lost:
+                end = self._read_other(data, at)
+                waits = end == at
+            elif at + 4 > size:
+                end, waits, self._wanted = at, True, 4
+            else:
+                end = at + 4 + (data[at + 2] << 8 | data[at + 3])
+                if end > size:
+                    end, waits, self._wanted = at, True, end - at
+                elif (take := channels.get(data[at + 1])) is not None:
+                    self._noise = 0
+                    take(data, at + 4, end)
+            at = end
+        if not waits:
+            self._wanted = 1
+        self._parts = [data[at:]]
+        self._size = size - at
+        return at < size and not waits
+
+    def _read_other(self, data: bytes, at: int) -> int:
+        """Read what is no frame; returns where it ends, or `at` when more of it is needed."""
+        self._wanted = len(data) - at + 1
+        if self._lost:
+            return self._skip_noise(data, at)
+        if data[at] in b"\r\n":
+            return at + 1
+        if not _START.match(data, at):
+            return at if _PERHAPS.match(data, at) else self._skip_noise(data, at)
+        found = _END.search(data, at, at + MAX_HEADER)
+        if found is None:
+            if len(data) - at >= MAX_HEADER:
+                raise ProtocolError(f"a header of more than {MAX_HEADER >> 10} KiB")
+            return at
+        lines = data[at : found.start()].decode("utf-8", "replace").splitlines()
+        headers = _read_headers(lines[1:])
+        end = found.end() + _read_length(headers)
+        if end > len(data):
+            self._wanted = end - at
+            return at
+        self._take_message(_read_message(lines[0], headers, data[found.end() : end]))
+        return end
+
+    def _skip_noise(self, data: bytes, at: int) -> int:
+        """To the next frame of a known channel, or the next answer; raises `ProtocolError` when there was too much."""
+        if not self.channels:
+            raise ProtocolError("what came is no RTSP")
+        known = b"".join(b"\\x%02x" % channel for channel in self.channels)
+        found = re.compile(rb"\$[" + known + rb"]|RTSP/\d|(?P<perhaps>(?:\$|RTSP/|RTSP|RTS|RT|R)\Z)").search(data, at)
+        end = found.start() if found else len(data)
+        self._lost = found is None or found["perhaps"] is not None
+        self.skipped += end - at
+        self._noise += end - at
+        if self._noise > MAX_NOISE:
+            raise ProtocolError(f"more than {MAX_NOISE >> 10} KiB that are no RTSP")
+        return end
+
+
+_END = re.compile(rb"\r?\n\r?\n")
+
+
+def _read_headers(lines: list[str]) -> dict[str, tuple[str, ...]]:
+    if len(lines) > MAX_HEADERS:
+        raise ProtocolError(f"more than {MAX_HEADERS} headers")
+    headers: dict[str, tuple[str, ...]] = {}
+    name = ""
+    for line in lines:
+        if line[:1] in (" ", "\t") and name:  # the line before goes on
+            *before, last = headers[name]
+            headers[name] = (*before, f"{last} {line.strip()}")
+            continue
+        name, _, value = line.partition(":")
+        name = name.strip().lower()
+        headers[name] = (*headers.get(name, ()), value.strip())
+    return headers
+
+
+def _read_length(headers: Mapping[str, tuple[str, ...]]) -> int:
+    text = headers.get("content-length", ("0",))[0] or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > MAX_BODY:
+        raise ProtocolError(f"a body of {text[:20]!r} bytes; {MAX_BODY >> 20} MiB are taken")
+    return int(text)
+
+
+def _read_message(first: str, headers: dict[str, tuple[str, ...]], body: bytes) -> Request | Response:
+    if response := _RESPONSE.fullmatch(first.rstrip()):
+        return Response(headers, body, status=int(response[1]), phrase=response[2] or "")
+    if request := _REQUEST.fullmatch(first.rstrip()):
+        return Request(headers, body, method=request[1], url=request[2])
+    raise ProtocolError(f"{first[:40]!r} begins neither a request nor a response")

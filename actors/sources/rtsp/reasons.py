@@ -1,0 +1,73 @@
+"""What a camera's refusals mean to people, and whether they pass by themselves."""
+
+import errno
+import socket
+
+from supervisor.domain.values import Fault, Reason
+
+CARRIED = "H.264 and H.265"
+"""The video codecs that are passed on."""
+
+NO_ANSWER = Reason("no-answer", "the camera gives no usable answer: it hangs, or does not speak RTSP", Fault.TEMPORARY)
+ENDED = Reason("ended", "the camera ended the connection", Fault.TEMPORARY)
+LET_GO = Reason("ended", "the camera ended the stream", Fault.TEMPORARY)
+NO_TLS = Reason("no-answer", "the camera does not answer as TLS wants it; perhaps it speaks rtsp://", Fault.TEMPORARY)
+TOO_SLOW = Reason("unreachable", "nothing answers there: no connection in time", Fault.TEMPORARY)
+NO_VIDEO = Reason("no-video", "the stream has no video", Fault.FATAL)
+WANDERS = Reason("refused", "the camera sends us from address to address", Fault.TEMPORARY)
+NOWHERE = Reason("refused", "the camera sends us to an address that is none", Fault.TEMPORARY)
+
+_REFUSALS = {
+    401: Reason("unauthorized", "the camera refuses the user or password", Fault.FATAL),
+    403: Reason("forbidden", "the camera forbids this stream to this user", Fault.FATAL),
+    404: Reason("not-found", "the camera has no stream under this path", Fault.FATAL),
+    453: Reason("full", "the camera serves as many connections as it can", Fault.TEMPORARY),
+    503: Reason("full", "the camera serves as many connections as it can", Fault.TEMPORARY),
+}
+_UNREACHABLE = {
+    errno.ECONNREFUSED: "nothing answers there: connection refused",
+    errno.ETIMEDOUT: "nothing answers there: no connection in time",
+    errno.EHOSTUNREACH: "there is no way to this address",
+    errno.ENETUNREACH: "there is no way to this address",
+}
+
+
+class Ended(Exception):
+    """The connection is over, for a reason that is the world's."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
+
+
+class Moved(Exception):
+    """The stream is somewhere else."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__("the camera sends us to another address")
+        self.location = location
+
+
+def refusal(status: int, transport: str) -> Reason:
+    """What a status that is no success means; `transport` is how the stream was asked for."""
+    if status in _REFUSALS:
+        return _REFUSALS[status]
+    if status == 461:
+        return Reason("unsupported-transport", f"the camera does not send over {transport.upper()}", Fault.FATAL)
+    if status < 500:
+        return Reason("refused", f"the camera refuses the request with status {status}", Fault.TEMPORARY)
+    return Reason("camera-error", f"the camera has a fault of its own, status {status}", Fault.TEMPORARY)
+
+
+def unreachable(error: OSError) -> Reason:
+    """Why there is no connection."""
+    if isinstance(error, socket.gaierror):
+        return Reason("unreachable", "the name of this host is not known", Fault.TEMPORARY)
+    text = _UNREACHABLE.get(error.errno or 0, f"there is no connection: {error.strerror or 'no reason was given'}")
+    return Reason("unreachable", text, Fault.TEMPORARY)
+
+
+def unsupported(encoding: str) -> Reason:
+    return Reason(
+        "unsupported-codec", f"the stream is {encoding}, which cannot be passed on; {CARRIED} can", Fault.FATAL
+    )

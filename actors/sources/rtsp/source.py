@@ -1,0 +1,142 @@
+"""The actor of one RTSP connection: a socket, the clock, and the shield around the farewell."""
+
+import secrets
+import ssl
+
+import trio
+
+from supervisor.config import Source
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId
+from supervisor.domain.values import Fault, Reason
+from supervisor.shield import bounded_shield
+
+from ...bitstream import BitstreamError
+from ...hub import Hub
+from ...tools import Tools
+from .address import Target, parse_target, redirected
+from .messages import ProtocolError
+from .reasons import ENDED, NO_ANSWER, NO_TLS, NOWHERE, TOO_SLOW, WANDERS, Ended, Moved, unreachable
+from .sdp import DescriptionError
+from .session import Session
+from .udp import Datagrams, open_datagrams
+
+CONNECT_S = 10.0
+TEARDOWN_S = 1.0
+"""A camera that does not answer its TEARDOWN within this time may keep the session until its own timeout."""
+MAX_REDIRECTS = 5
+RECEIVE = 64 * 1024
+"""Bytes at a time: a whole key frame, as a rule, and never more than a millisecond's work."""
+
+
+async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
+    """Play a camera until it ends, and say why. Follows redirects, `MAX_REDIRECTS` of them.
+
+    Cancellation: ends the session with TEARDOWN and takes `TEARDOWN_S` at the most. Cleanup: the same on every way
+    out; the connection and the UDP ports are closed, and the camera's place with them is free.
+    """
+    target = parse_target(source.address)
+    for _ in range(MAX_REDIRECTS + 1):
+        try:
+            await _play(target, source.transport == "udp", hub, tools)
+        except Ended as ended:
+            return ended.reason
+        except OSError as error:  # of the system: no port, no descriptor
+            return unreachable(error)
+        except Moved as moved:
+            try:
+                target = redirected(target, moved.location)
+            except ValueError:
+                return NOWHERE
+    return WANDERS
+
+
+async def _play(target: Target, over_udp: bool, hub: Hub, tools: Tools) -> None:
+    """One connection. Raises `Ended` or `Moved`; does not return."""
+    async with await _connect(target, tools) as stream, open_datagrams(stream, over_udp) as datagrams:
+        session = Session(
+            target, hub, hub.loss, secrets.randbits(32), datagrams.ports if datagrams is not None else None
+        )
+        try:
+            if datagrams is None:
+                await _read(stream, session)
+            else:
+                await datagrams.pump(session, lambda: _read(stream, session, datagrams))
+        except (ProtocolError, DescriptionError) as error:
+            raise Ended(_unusable(error) if session.playing else NO_ANSWER) from None
+        except BitstreamError as error:
+            raise Ended(_unusable(error)) from None
+        except (OSError, trio.BrokenResourceError):
+            raise Ended(ENDED) from None
+        finally:
+            with bounded_shield(TEARDOWN_S):
+                await _leave(stream, session)
+
+
+def _unusable(error: ValueError) -> Reason:
+    return Reason("bad-data", f"what came is no usable stream: {error}", Fault.TEMPORARY)
+
+
+async def _connect(target: Target, tools: Tools) -> trio.abc.Stream:
+    """Raises `Ended` when there is no connection."""
+    with trio.move_on_after(CONNECT_S):
+        try:
+            return await tools.open_tcp(target.host, target.port, target.tls)
+        except (trio.BrokenResourceError, ssl.SSLError):
+            raise Ended(NO_TLS) from None
+        except UnicodeError:  # no name that a host can have
+            raise Ended(TOO_SLOW) from None
+        except OSError as error:
+            raise Ended(unreachable(error)) from None
+    raise Ended(TOO_SLOW)
+
+
+async def _read(stream: trio.abc.Stream, session: Session, datagrams: Datagrams | None = None) -> None:
+    """The conversation, and over TCP the pictures. Raises what ends it."""
+    session.begin(trio.current_time())
+    while True:
+        if session.outgoing:
+            await _send(stream, session)
+        if datagrams is not None:
+            datagrams.send(session)
+        data: bytes | bytearray | None = None
+        with trio.move_on_at(session.due()):
+            data = await stream.receive_some(RECEIVE)
+        now = trio.current_time()
+        if data is None:
+            session.tick(now)
+            continue
+        if not data:
+            raise Ended(ENDED)
+        session.feed(bytes(data), now)
+        while session.step():
+            await trio.lowlevel.checkpoint()
+        if now >= session.due():  # pictures that never pause must not keep the rest from its turn
+            session.tick(now)
+
+
+async def _send(stream: trio.abc.Stream, session: Session) -> None:
+    data = bytes(session.outgoing)
+    session.outgoing.clear()
+    with trio.move_on_at(session.due()):
+        await stream.send_all(data)
+        return
+    raise Ended(NO_ANSWER)
+
+
+async def _leave(stream: trio.abc.Stream, session: Session) -> None:
+    """Say TEARDOWN and wait for the answer, as far as the camera lets us."""
+    session.leave(trio.current_time())
+    try:
+        while True:
+            data = bytes(session.outgoing)
+            session.outgoing.clear()
+            if data:
+                await stream.send_all(data)
+            if session.left or not (chunk := await stream.receive_some(RECEIVE)):
+                return
+            session.feed(bytes(chunk), trio.current_time())
+            while session.step() and not session.left:
+                await trio.lowlevel.checkpoint()
+    except (Ended, Moved, ProtocolError, OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+        return  # it has let go of us in its own way
