@@ -63,6 +63,7 @@ def table(lives: list[Simulated]) -> str:
         ("simulated", f"{hours:.1f} h, {len(lives)} seeds"),
         ("events", f"{sum(life.events for life in lives)}, {sum(life.events for life in lives) / hours:.0f} an hour"),
         ("children", str(sum(life.children for life in lives))),
+        ("RTSP connections", str(sum(life.wires for life in lives))),
         ("to real time, one core", f"{whole:.0f} x; {ratios[0]:.0f} at least, {ratios[-1]:.0f} at most"),
         ("broken", f"seeds {', '.join(broken)}" if broken else "nothing"),
     ]

@@ -40,6 +40,8 @@ class ScriptedCamera:
     pictures_sent: int = 0
     turned_at: float | None = None
     """When a stream last became what `then` says."""
+    left_at: float | None = None
+    """When a TEARDOWN was first heard."""
     _sessions: dict[str, tuple[float, float]] = attrs.field(factory=dict)
     """When each was last used, and its timeout."""
     _changed: trio.Event = attrs.field(factory=trio.Event)
@@ -133,6 +135,8 @@ class Conversation:
             while request := await self._next_request():
                 method, headers = request
                 self.camera.requests[method] += 1
+                if method == "TEARDOWN":
+                    self.camera.left_at = self.camera.left_at or trio.current_time()
                 hung = hung or self.behaviour.hangs_at == method
                 if hung:
                     continue

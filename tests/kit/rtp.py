@@ -1,6 +1,6 @@
 """Pictures as a camera puts them on the wire: the SDP that announces them, the RTP packets that carry them.
 
-Sans-I/O: access units in, bytes out. H.264 is the codec that works; H.265, JPEG and sound are for saying no to.
+Sans-I/O: access units in, bytes out. H.264 and H.265 are passed on; JPEG and sound alone are for saying no to.
 """
 
 import base64

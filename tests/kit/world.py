@@ -12,6 +12,7 @@ import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_one_way_pair
 
 from actors.hub import Still
+from actors.process import MARK
 from actors.process_table import Marked
 from actors.registry import Registry
 from actors.tools import Tools
@@ -136,7 +137,7 @@ class World:
     def open_process(
         self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool
     ) -> FakeProcess:
-        camera = CameraId(stdin.decode().split("/")[-1].split("'")[0])
+        camera = CameraId(environment[MARK].split("/")[2])
         script = self.scripts[camera].pop(0) if len(self.scripts[camera]) > 1 else self.scripts[camera][0]
         process = FakeProcess(1000 + len(self.processes), arguments, stdin)
         assert self.alive(camera) == [], "a second child beside one that lives"
@@ -147,7 +148,7 @@ class World:
 
     def alive(self, camera: CameraId) -> list[FakeProcess]:
         """The children of a camera that have not been reaped."""
-        return [p for p in self.processes if p.status is None and p.stdin.decode().find(f"/{camera}'") > 0]
+        return [p for p in self.processes if p.status is None and address_of(camera) in p.arguments]
 
     async def find(self, node: NodeId) -> list[Marked]:
         await trio.lowlevel.checkpoint()
@@ -181,6 +182,10 @@ class World:
         return self.core.kernel.state.cameras[name].phase.value
 
 
+def address_of(camera: CameraId) -> str:
+    return f"rtsp://192.0.2.1/{camera}"
+
+
 @asynccontextmanager
 async def open_world(
     scripts: dict[CameraId, list[Script]],
@@ -190,7 +195,7 @@ async def open_world(
     patrol: Patrol | None = None,
     limits: Limits | None = None,
 ) -> AsyncIterator[World]:
-    """Real actors, a real kernel and reconciling, over this world; every camera is an RTSP camera.
+    """Real actors, a real kernel and reconciling, over this world; every camera is read by an ffmpeg child.
 
     `cameras` says more of those that are not always open on a device without a budget.
     """
@@ -198,7 +203,7 @@ async def open_world(
     wanted = c.Configure("test", tuple(chosen.values()), limits or Limits(), tuple(devices), patrol or Patrol())
     async with open_core(configuration=wanted) as core, trio.open_nursery() as nursery:
         world = World(scripts, core, nursery)
-        world.vault.take({name: Source("rtsp", f"rtsp://192.0.2.1/{name}") for name in scripts})
+        world.vault.take({name: Source("ffmpeg", address_of(name), ("-i", address_of(name))) for name in scripts})
         tools = Tools(
             kernel=core.kernel,
             sources=world.vault,

@@ -22,7 +22,12 @@ class Device:
     name: DeviceId
     capacity: int
     budget: int | None = None
-    sessions: set[Child] = attrs.field(factory=set)
+    sessions: set[object] = attrs.field(factory=set)
+    """Children that are connected, and RTSP sessions that were neither torn down nor forgotten."""
+
+    def forget(self, before: float) -> None:
+        """Forget the sessions that were last used before that time; what is connected is used all the time."""
+        self.sessions = {held for held in self.sessions if getattr(held, "used", before) >= before}
 
 
 Mood = Callable[["Camera", Child], Awaitable[int]]
@@ -38,6 +43,8 @@ class Camera:
     chance: random.Random
     device: Device | None = None
     manners: Callable[[random.Random], Manners] = draw_manners
+    kind: str = "ffmpeg"
+    """`rtsp` for a camera that we read ourselves; else a child does."""
     _ends: list[float] = attrs.field(init=False)
     _began: float = attrs.field(init=False, default=0.0)
 

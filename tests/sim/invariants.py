@@ -51,7 +51,7 @@ CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
     ),
     e.CameraIdle: (e.SlotFreed, e.ChildEnded, e.ChildUnkillable, *WANTED, *LOSSES),
     e.SlotFreed: (e.ChildEnded, e.ChildUnkillable, e.CameraQueued, *WANTED, *LOSSES),
-    e.DeviceFull: (e.ChildEnded,),
+    e.DeviceFull: (e.ChildEnded, e.CameraConnecting),
     e.UseEnded: (e.UseBegan, e.CameraRemoved, e.RunStopping, e.ConfigurationApplied, *LOSSES),
     e.ChildStarting: (e.CameraConnecting,),
     e.ChildStarted: (e.ChildStarting,),

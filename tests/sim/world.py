@@ -40,6 +40,7 @@ from .invariants import FOLD_EVERY, Broken, Watch, WatchedJournal
 from .operator import run_operator
 from .story import Note, tell
 from .viewers import Connections, run_viewer
+from .wires import Wire
 
 STOP_S = 12.0
 """A stop is over after this long, with children that ignore every signal."""
@@ -58,10 +59,13 @@ class World:
     gateway: Gateway = attrs.field(init=False)
     connections: Connections = attrs.field(init=False)
     children: list[Child] = attrs.field(factory=list)
+    wires: list[Wire] = attrs.field(factory=list)
+    """All RTSP connections there ever were."""
     notes: list[Note] = attrs.field(factory=list)
     most: dict[CameraId, int] = attrs.field(factory=dict)
-    """How many processes of a camera there were at once, at the most."""
+    """How many processes and connections of a camera there were at once, at the most."""
     _alive: dict[CameraId, list[Child]] = attrs.field(factory=dict)
+    _open: dict[CameraId, Wire] = attrs.field(factory=dict)
     _knocked: dict[CameraId, float] = attrs.field(factory=dict)
     watch: Watch = attrs.field(init=False)
     stopping: Recorded | None = None
@@ -80,9 +84,7 @@ class World:
         if manners.refusal is not None:
             self.note(f"the system starts no process for {camera.name}: {manners.refusal.strerror}")
             raise manners.refusal
-        others = [other for other in self.cameras.values() if other.device and other.device is camera.device]
-        on_device = sum(self.living(other.name) for other in others)
-        self.watch.starts_child(camera.name, camera.device and camera.device.name, on_device)
+        self._look_at_start(camera)
         child = Child(1000 + len(self.children), arguments, stdin, camera.name, mark, manners)
         self.children.append(child)
         self._alive.setdefault(camera.name, []).append(child)
@@ -90,11 +92,32 @@ class World:
         self.stage.start_soon(child.run, camera.play)
         return child
 
+    async def open_tcp(self, host: str, port: int, tls: bool) -> Wire:
+        camera = self.cameras[CameraId(host.removesuffix(".invalid"))]
+        self._look_at_start(camera)
+        wire = Wire(camera, lambda text: self.watch.require(False, text))
+        self.wires.append(wire)
+        self._open[camera.name] = wire
+        self.most[camera.name] = max(self.most.get(camera.name, 0), self.living(camera.name))
+        try:
+            await wire.connect()
+        except BaseException:
+            await trio.aclose_forcefully(wire)
+            raise
+        return wire
+
+    def _look_at_start(self, camera: Camera) -> None:
+        others = [other for other in self.cameras.values() if other.device and other.device is camera.device]
+        on_device = sum(self.living(other.name) for other in others)
+        self.watch.starts_child(camera.name, camera.device and camera.device.name, on_device)
+
     def living(self, camera: CameraId) -> int:
+        """Processes that have not been reaped, and connections that have not been closed."""
         alive = self._alive.get(camera)
         if alive:
             alive[:] = [child for child in alive if child.status is None]
-        return len(alive) if alive else 0
+        wire = self._open.get(camera)
+        return (len(alive) if alive else 0) + (wire is not None and not wire.closed)
 
     async def find(self, node: NodeId) -> list[Marked]:
         await trio.lowlevel.checkpoint()
@@ -184,6 +207,8 @@ class World:
         require(not unreaped, f"processes that nobody reaped: {unreaped}")
         unclosed = [child.mark for child in self.children if not child.closed]
         require(not unclosed, f"descriptors that nobody closed, of: {unclosed}")
+        unclosed = [wire.camera.name for wire in self.wires if not wire.closed]
+        require(not unclosed, f"connections that nobody closed, to: {unclosed}")
         require(self.connections.opened == 0, f"{self.connections.opened} connections of viewers are open")
         tasks = [task.name for task in keep.child_tasks]
         require(not tasks, f"tasks that have not ended: {tasks}")
@@ -248,7 +273,7 @@ async def open_world(
 def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: Callable[[], str]) -> trio.Event:
     """Put the daemon together and start it; the event says that reconciling has ended."""
     core, reconciled, vault = world.core, trio.Event(), Vault()
-    vault.take({name: Source("rtsp", f"rtsp://{name}.invalid/main") for name in world.cameras})
+    vault.take({name: _source(camera) for name, camera in world.cameras.items()})
     world.connections = Connections(world.chance.stream("connections"))
     tools = Tools(
         kernel=core.kernel,
@@ -262,6 +287,7 @@ def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: C
         jitter=world.chance.stream("jitter").random,
         keep=keep,
         connect=world.connections.connect,
+        open_tcp=world.open_tcp,
     )
     world.registry = Registry(tools)
     reader = MemoryReader(core.disk)
@@ -277,6 +303,11 @@ def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: C
     return reconciled
 
 
+def _source(camera: Camera) -> Source:
+    address = f"rtsp://{camera.name}.invalid/main"
+    return Source(camera.kind, address, ("-i", address) if camera.kind == "ffmpeg" else ())
+
+
 # ── a whole life, drawn from a seed ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -289,6 +320,8 @@ class Simulated:
     real_s: float
     events: int
     children: int
+    wires: int
+    """RTSP connections."""
     pictures: int
     digest: str
     """Of every row of the journal; empty if nobody asked."""
@@ -338,6 +371,7 @@ async def _live(chance: Chance, hours: float, cameras: int, began: float, digest
         real_s=time.process_time() - began,
         events=world.watch.seq,
         children=len(world.children),
+        wires=len(world.wires),
         pictures=world.connections.served,
         digest=codec.chain(codec.GENESIS, map(codec.encode, world.rows())).hex() if digest else "",
         rows=world.rows() if keep else [],
@@ -372,5 +406,6 @@ def draw_cameras(chance: Chance, count: int, seconds: float) -> list[Camera]:
             group=draw.choice(("east", "west")),
         )  # fmt: skip
         own = chance.stream(f"camera/{number}")
-        cameras.append(Camera(known, draw_life(own, seconds), own, device))
+        kind = draw.choice(("rtsp", "rtsp", "ffmpeg"))
+        cameras.append(Camera(known, draw_life(own, seconds), own, device, kind=kind))
     return cameras

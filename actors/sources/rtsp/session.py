@@ -29,7 +29,7 @@ from .timeline import Sync, Timeline
 ANSWER_S = 10.0
 DEFAULT_TIMEOUT_S = 60.0
 """Of a session whose camera names none (RFC 2326, section 12.37)."""
-REPORT_S = 5.0
+REPORT_S = 10.0
 """Between two receiver reports."""
 AGENT = "banken"
 _OURS = "OPTIONS, GET_PARAMETER, SET_PARAMETER, ANNOUNCE, REDIRECT, TEARDOWN"

@@ -57,8 +57,8 @@ def test_each_request_under_one_nonce_has_its_number() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Digest", 'Digest realm="a"', 'Digest realm="a", nonce="b", algorithm=SHA-1', 'Digest nonce="b", qop="auth-int"',
-     "Bearer", 'NTLM abc=="'],
+    ["", "Digest", 'Digest realm="a"', 'Digest realm="a", nonce="b", algorithm=SHA-1',
+     'Digest nonce="b", qop="auth-int"', "Bearer", 'NTLM abc=="'],
 )  # fmt: skip
 def test_what_cannot_be_answered_is_not(header: str) -> None:
     assert choose([header]) is None

@@ -34,7 +34,8 @@ def test_a_typical_one() -> None:
 @pytest.mark.parametrize(
     "text",
     [b"", b"\xff\xfe", b"m=", b"m=video", b"a=rtpmap:96 H264/90000", b"m=video 0 RTP/AVP 96\na=rtpmap:x y\na=fmtp:",
-     b"m=video 0 RTP/AVP 96\na=rtpmap:96 H264/0", b"m=video 0 RTP/AVP 96\na=rtpmap:96 <b>/90000", b"m=video 0 x 300 -1 96"],
+     b"m=video 0 RTP/AVP 96\na=rtpmap:96 H264/0", b"m=video 0 RTP/AVP 96\na=rtpmap:96 <b>/90000",
+     b"m=video 0 x 300 -1 96"],
 )  # fmt: skip
 def test_what_is_not_understood_is_left_out(text: bytes) -> None:
     assert [known for media in sdp.parse(text).media for known in media.formats()] == []

@@ -107,7 +107,8 @@ def test_who_lost_its_end_and_who_lost_its_beginning_cannot_be_told(marker: bool
 
 @pytest.mark.parametrize(
     "payload",
-    [b"\x7c", b"\x7c\x05rest of what never began", b"\x78\x00\x09short", b"\x78\x00", b"\x78\x00\x00", b"\x7f??", b"\x60"],
+    [b"\x7c", b"\x7c\x05rest of what never began", b"\x78\x00\x09short", b"\x78\x00", b"\x78\x00\x00", b"\x7f??",
+     b"\x60"],
 )  # fmt: skip
 def test_a_payload_that_nobody_knows_breaks_its_picture(payload: bytes) -> None:
     reader = Reader()
