@@ -32,7 +32,7 @@ READY_SECONDS = 15.0  # the first start on a machine builds GStreamer's plugin r
 STOP_SECONDS = 10.0
 
 Codec = Literal["h264", "h265", "mjpeg"]
-Audio = Literal["pcma", "pcmu"]
+Audio = Literal["pcma", "pcmu", "opus", "aac"]
 Auth = Literal["both", "basic", "digest"]
 
 
@@ -47,8 +47,9 @@ class RtspServer:
     not yet torn down or timed out; `requests`: accepted requests by method (`TEARDOWN`). The totals survive `stop`.
     """
 
-    def __init__(self, tasks: trio.Nursery, arguments: list[str], password: str | None, port: int) -> None:
+    def __init__(self, tasks: trio.Nursery, arguments: list[str], password: str | None, port: int, tls: bool) -> None:
         self.port = port
+        self.scheme = "rtsps" if tls else "rtsp"
         self.clients = 0
         self.max_clients = 0
         self.sessions = 0
@@ -65,7 +66,7 @@ class RtspServer:
     @property
     def url(self) -> str:
         """Without credentials, even when they are needed."""
-        return f"rtsp://127.0.0.1:{self.port}/main"
+        return f"{self.scheme}://127.0.0.1:{self.port}/main"
 
     def url_with(self, password: str | None) -> str:
         """The address with user `viewer` and that password, right or wrong."""
@@ -165,8 +166,11 @@ async def open_rtsp_server(
     audio: Audio | None = None,
     auth: Auth = "both",
     key_frames: int | None = None,
+    certificate: Path | None = None,
 ) -> AsyncIterator[RtspServer]:
     """A running camera for the length of the block; `key_frames` is their distance in frames (None: one second).
+
+    With a `certificate` (PEM, its key in the same file), which goes with a password, it speaks TLS and nothing else.
 
     One encoder serves all clients, so the second waits up to that distance for its first key frame.
     Cleanup: the process is ended and reaped on error and cancellation too. Raises ServerError.
@@ -174,8 +178,9 @@ async def open_rtsp_server(
     arguments = ["--size", f"{size[0]}x{size[1]}", "--fps", str(fps), "--codec", codec, "--auth", auth]
     arguments += ["--audio", audio] if audio else []
     arguments += ["--key-frames", str(key_frames)] if key_frames else []
+    arguments += ["--certificate", str(certificate)] if certificate else []
     async with open_background() as tasks:
-        server = RtspServer(tasks, arguments, password, port)
+        server = RtspServer(tasks, arguments, password, port, tls=certificate is not None)
         await server.start()
         try:
             yield server
@@ -185,10 +190,12 @@ async def open_rtsp_server(
 
 PACKAGES = {  # what must be there → the Debian package that has it
     "videotestsrc": "gstreamer1.0-plugins-base",
+    "opusenc": "gstreamer1.0-plugins-base",
     "alawenc": "gstreamer1.0-plugins-good",
     "rtph264pay": "gstreamer1.0-plugins-good",
     "x264enc": "gstreamer1.0-plugins-ugly",
     "x265enc": "gstreamer1.0-plugins-bad",
+    "voaacenc": "gstreamer1.0-plugins-bad",
 }
 PROBE = """
 import sys, gi

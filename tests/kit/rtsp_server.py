@@ -2,10 +2,12 @@
 """A real RTSP camera on 127.0.0.1, made of GStreamer's RTSP server. Run by the system's Python, which has `gi`.
 
     /usr/bin/python3 rtsp_server.py [--port N] [--size 640x360] [--fps 30] [--codec h264|h265|mjpeg]
-                                    [--audio pcma|pcmu] [--key-frames N] [--auth both|basic|digest] [--password P]
+                                    [--audio pcma|pcmu|opus|aac] [--key-frames N] [--auth both|basic|digest]
+                                    [--password P [--certificate FILE]]
 
 `/main` is the only mount; every other path is 404. With a password (better in the environment as RTSP_PASSWORD than in
-the process list) the user is `viewer`. Standard output is one JSON object a line:
+the process list) the user is `viewer`; with a certificate and its key (PEM) it speaks TLS and nothing else. Standard
+output is one JSON object a line:
 
     {"port": N}                                          once, when connections are accepted
     {"event": "connected"|"closed", "clients": N, "sessions": M}     TCP connections; N and M after the event
@@ -30,7 +32,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
 USER = "viewer"
@@ -56,7 +58,10 @@ def main() -> int:
     factory = make_factory(options)
     password = options.password or os.environ.get("RTSP_PASSWORD")
     if password:
-        server.set_auth(make_auth(password, AUTH[options.auth]))
+        auth = make_auth(password, AUTH[options.auth])
+        if options.certificate:
+            auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(options.certificate))
+        server.set_auth(auth)
         # Without a role that may *access* it, the factory answers 404 or 401 to everyone once there is an auth object.
         permissions = GstRtspServer.RTSPPermissions.new()
         permissions.add_role(USER)
@@ -80,10 +85,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=int, default=30)
     parser.add_argument("--codec", choices=("h264", "h265", "mjpeg"), default="h264")
-    parser.add_argument("--audio", choices=("pcma", "pcmu"), nargs="?", const="pcma")
+    parser.add_argument("--audio", choices=("pcma", "pcmu", "opus", "aac"), nargs="?", const="pcma")
     parser.add_argument("--key-frames", type=int, help="frames from key frame to key frame (one second)")
     parser.add_argument("--auth", choices=tuple(AUTH), default="both")
     parser.add_argument("--password")
+    parser.add_argument("--certificate", help="a PEM file with the key in it")
     return parser.parse_args()
 
 
@@ -116,6 +122,10 @@ def launch_line(options: argparse.Namespace) -> str:
         " ! alawenc ! rtppcmapay name=pay1 pt=8",
         "pcmu": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1"
         " ! mulawenc ! rtppcmupay name=pay1 pt=0",
+        "opus": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=2"
+        " ! opusenc ! rtpopuspay name=pay1 pt=97",
+        "aac": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=2"
+        " ! voaacenc ! rtpmp4gpay name=pay1 pt=97",
     }[options.audio]
     return f"( {video}{audio} )"
 
