@@ -139,10 +139,10 @@ async def outage(camera: object, daemon: Daemon, page: Page) -> Row:
     )
 
 
-async def ends(folder: Path, url: str, how: signal.Signals) -> Row:
+async def ends(folder: Path, source: object, how: signal.Signals) -> Row:
     """Four cameras, eight viewers; the daemon is asked to stop, or killed."""
     names = [f"cam-{number}" for number in range(4)]
-    async with open_daemon(folder, dict.fromkeys(names, url)) as daemon, trio.open_nursery() as nursery:
+    async with open_daemon(folder, dict.fromkeys(names, source)) as daemon, trio.open_nursery() as nursery:
         for name in names:
             await daemon.wait_camera(name, "live")
         await watch(nursery, daemon, names, 8)
@@ -222,17 +222,24 @@ async def measure(fresh: bool) -> list[Row]:
     await step("demo", partial(demos, fresh))
     with tempfile.TemporaryDirectory(prefix="banken-bench-") as folder:
         async with open_rtsp_server(size=(1280, 720), fps=30) as camera:
-            for name in ("watch", "term", "kill", "cost"):
+            for name in ("watch", "kills", "term", "kill", "cost"):
                 (Path(folder) / name).mkdir()
             async with open_daemon(Path(folder) / "watch", {"front": camera.url}) as daemon:
                 await daemon.wait_camera("front", "live")
                 await step("clicks", partial(clicks, daemon))
                 async with open_chromium() as browser, browser.open_page(daemon.url) as page:
                     await until(page, f"{PLAYERS}.length === 1 && {DECODED} > 10")
-                    await step("kills", partial(kills, daemon, page))
                     await step("outage", partial(outage, camera, daemon, page))
-            await step("SIGTERM", partial(ends, Path(folder) / "term", camera.url, signal.SIGTERM))
-            await step("SIGKILL", partial(ends, Path(folder) / "kill", camera.url, signal.SIGKILL))
+            by_child = {"ffmpeg": ["-rtsp_transport", "tcp", "-i", camera.url, "-c", "copy"]}
+            async with (
+                open_daemon(Path(folder) / "kills", {"front": by_child}) as daemon,
+                open_chromium() as browser,
+                browser.open_page(daemon.url) as page,
+            ):
+                await until(page, f"{PLAYERS}.length === 1 && {DECODED} > 10")
+                await step("kills", partial(kills, daemon, page))
+            await step("SIGTERM", partial(ends, Path(folder) / "term", by_child, signal.SIGTERM))
+            await step("SIGKILL", partial(ends, Path(folder) / "kill", by_child, signal.SIGKILL))
             await step("cost", partial(cost, Path(folder) / "cost", camera.url))
     return rows
 

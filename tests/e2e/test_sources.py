@@ -56,10 +56,9 @@ async def test_files_and_ffmpeg(tmp_path: Path) -> None:
             await viewer.wait_frames(45)
 
 
-@pytest.mark.parametrize("codec", ["h265", "mjpeg"])
 @pytest.mark.usefixtures("rtsp_server_here")
-async def test_a_camera_of_another_codec_says_which_are_carried(tmp_path: Path, codec: str) -> None:
-    async with open_rtsp_server(codec=codec) as camera, open_daemon(tmp_path, {"front": camera.url}) as daemon:
+async def test_a_camera_of_another_codec_says_which_are_carried(tmp_path: Path) -> None:
+    async with open_rtsp_server(codec="mjpeg") as camera, open_daemon(tmp_path, {"front": camera.url}) as daemon:
         reason = (await daemon.wait_camera("front", "failed"))["reason"]
         assert reason["fault"] == "fatal"
         assert "H.264" in reason["text"]

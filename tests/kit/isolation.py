@@ -29,7 +29,7 @@ from .habits import Behaviour, Then
 from .media import follow
 from .rtp import stamped_at
 from .senders import open_senders
-from .stage import stand_in_environment, write_stand_in
+from .stage import address_among, by_ffmpeg, stand_in_environment, write_stand_in
 from .yard import Yard, open_yard
 
 FPS = 25
@@ -141,10 +141,7 @@ async def run_isolation(
     memory.settle()  # as the daemon does
 
     def open_process(arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool) -> Process:
-        address = stdin.decode().split("'")[1]
-        if not address.startswith(NOWHERE):
-            return RealProcess(arguments, environment, stdin, guarded)
-        part = stand_in_environment(folder, address.removeprefix(NOWHERE))
+        part = stand_in_environment(folder, address_among(arguments).removeprefix(NOWHERE))
         return RealProcess((stand_in, *arguments[1:]), {**environment, **part}, stdin, True)
 
     async with open_senders(healthy) as urls, open_senders(list(scripted.values())) as bad_urls:
@@ -163,7 +160,12 @@ async def run_isolation(
             await trio.sleep(1)  # what was cached has passed
             phases = []
             for group in alternate(groups):
-                sources = {each.name: Source("rtsp", addresses.get(each.name, NOWHERE + each.name)) for each in group}
+                sources = {
+                    each.name: Source("rtsp", addresses[each.name])
+                    if each.name in addresses
+                    else by_ffmpeg(NOWHERE + each.name)
+                    for each in group
+                }
                 await yard.core.kernel.submit(c.Configure("test", yard.vault.take(steady | sources), Limits()))
                 recorder.clear()
                 await trio.sleep(phase_s)

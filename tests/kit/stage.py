@@ -47,6 +47,16 @@ def stand_in_environment(folder: Path, part: str) -> dict[str, str]:
     return {"STAND_IN_PART": part, "STAND_IN_MEDIA": str(media)}
 
 
+def by_ffmpeg(address: str, *secrets: str) -> Source:
+    """A source that is read by a child."""
+    return Source("ffmpeg", "ffmpeg", ("-i", address), secrets)
+
+
+def address_among(arguments: Sequence[str]) -> str:
+    """What a child is to read."""
+    return arguments[arguments.index("-i") + 1]
+
+
 @attrs.define
 class Stage:
     """A running core whose cameras are named for the parts that their children play."""
@@ -59,7 +69,7 @@ class Stage:
     def open_process(
         self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool
     ) -> Process:
-        name = stdin.decode().split("'")[1].split("/")[-1]
+        name = address_among(arguments).split("/")[-1]
         part = stand_in_environment(self.folder, name.removesuffix(PLAIN))
         return RealProcess(arguments, {**environment, **part}, stdin, guarded and not name.endswith(PLAIN))
 
@@ -82,7 +92,7 @@ async def open_stage(folder: Path, *names: CameraId) -> AsyncIterator[Stage]:
             stage = Stage(folder, core)
             vault = Vault()
             address = f"rtsp://viewer:{SECRET}@192.0.2.1/"
-            vault.take({name: Source("rtsp", address + name, secrets=(SECRET,)) for name in names})
+            vault.take({name: by_ffmpeg(address + name, SECRET) for name in names})
             tools = Tools(
                 kernel=core.kernel,
                 sources=vault,

@@ -125,7 +125,7 @@ def stops_itself() -> None:
 
 
 def tells_secrets() -> None:
-    for line in sys.stdin.read().splitlines():
+    for line in sys.argv[1:]:
         say(f"cannot open {line}, password hunter2")
     os._exit(1)
 
