@@ -25,7 +25,8 @@ from .media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, SourceLoss, 
 MAX_UNITS = 4096
 MAX_SOUNDS = 256
 MAX_BYTES = 64 * 1024 * 1024
-"""A longer group of pictures is cut at its front; new viewers then wait for the next key frame."""
+MAX_SPAN = 30 * CLOCK_RATE
+"""A longer group of pictures is cut at its front and counted; new viewers then wait for the next key frame."""
 CATCH_UP = 300 * CLOCK_RATE // 1000
 """The cached pictures that a new viewer starts with are shown within this time."""
 JUMP = 10 * CLOCK_RATE
@@ -66,6 +67,8 @@ class Hub:
         self._frames = self._bytes = 0
         self.skipped = 0
         """Access units that viewers missed; counted by those who send to them."""
+        self.cut_groups = 0
+        """Groups of pictures that were too long to be kept whole."""
         self.loss = SourceLoss()
         """Kept by a source that can tell."""
         self._gap_ns = 0
@@ -185,8 +188,17 @@ class Hub:
             self._key_at = self.units.end
         self._held += unit.size
         self.units.append(unit)
-        while self._held > MAX_BYTES or self.units.end - self.units.start >= MAX_UNITS:
+        was_whole = self.newest_key() is not None
+        while self._is_too_much():
             self._drop_before(self.units.start + 1)
+        self.cut_groups += was_whole and self.newest_key() is None
+
+    def _is_too_much(self) -> bool:
+        """Whether more is kept than may be, in bytes, in time or in access units."""
+        start, end = self.units.start, self.units.end
+        if self._held > MAX_BYTES or end - start >= MAX_UNITS:
+            return True
+        return start < end and self._last_pts - self.units.read_nowait(start, 1)[0].pts > MAX_SPAN
 
     def _drop_before(self, position: int) -> None:
         count = position - self.units.start
@@ -257,6 +269,7 @@ class Hub:
             frames=self._frames,
             bytes=self._bytes,
             skipped=self.skipped,
+            cut_groups=self.cut_groups,
             lost_packets=self.loss.lost,
             late_packets=self.loss.late,
             reordered_packets=self.loss.reordered,

@@ -40,6 +40,8 @@ class CameraStatistics:
     skipped: int
     """Access units that viewers missed because they fell behind."""
     last_frame_age_s: float | None
+    cut_groups: int = 0
+    """Groups of pictures that were too long to be kept whole: their viewers waited for the next key frame."""
     lost_packets: int = 0
     """On the way from the camera, by their sequence numbers; 0 for a source that cannot tell, as the four below."""
     late_packets: int = 0

@@ -99,6 +99,7 @@ def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | Non
         "bitrate": statistics.bitrate if statistics else 0,
         "frames": statistics.frames if statistics else 0,
         "skipped": statistics.skipped if statistics else 0,
+        "cut_groups": statistics.cut_groups if statistics else 0,
         "lost_packets": statistics.lost_packets if statistics else 0,
         "broken_pictures": statistics.broken_pictures if statistics else 0,
         "last_frame_age_ms": None if age_s is None else round(age_s * 1000),
@@ -199,7 +200,7 @@ def standing(snapshot: Snapshot) -> Json:
     }
 
 
-UNKNOWN = dict.fromkeys(("fps", "bitrate", "frames", "skipped", "lost_packets", "broken_pictures"))
+UNKNOWN = dict.fromkeys(("fps", "bitrate", "frames", "skipped", "cut_groups", "lost_packets", "broken_pictures"))
 """What was measured then, and is in no journal."""
 
 

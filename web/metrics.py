@@ -81,6 +81,9 @@ class _Collector(Collector):
         frames = CounterMetricFamily("banken_camera_frames", "Pictures received", labels=["camera"])
         size = CounterMetricFamily("banken_camera_bytes", "Bytes received", labels=["camera"])
         skipped = CounterMetricFamily("banken_camera_skipped_frames", "Pictures viewers missed", labels=["camera"])
+        cut = CounterMetricFamily(
+            "banken_camera_cut_groups", "Groups of pictures that were too long to be kept whole", labels=["camera"]
+        )
         lost = CounterMetricFamily(
             "banken_source_lost_packets", "RTP packets that never came from the camera", labels=["camera"]
         )
@@ -91,6 +94,7 @@ class _Collector(Collector):
             "banken_source_odd_packets", "RTP packets that came late, in disorder or damaged", labels=["camera", "kind"]
         )
         for name, statistics in sorted(snapshot.cameras.items()):
+            cut.add_metric([name], statistics.cut_groups)
             lost.add_metric([name], statistics.lost_packets)
             broken.add_metric([name], statistics.broken_pictures)
             odd.add_metric([name, "late"], statistics.late_packets)
@@ -103,7 +107,7 @@ class _Collector(Collector):
             skipped.add_metric([name], statistics.skipped)
             if statistics.last_frame_age_s is not None:
                 age.add_metric([name], statistics.last_frame_age_s)
-        yield from (fps, bitrate, age, frames, size, skipped, lost, broken, odd)
+        yield from (fps, bitrate, age, frames, size, skipped, cut, lost, broken, odd)
 
         thin = GaugeMetricFamily(
             "banken_camera_viewers_thin", "Viewers whose path carries key frames only", labels=["camera"]

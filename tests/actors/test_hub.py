@@ -182,6 +182,21 @@ async def test_the_bytes_that_are_kept_are_bounded_too(hub: Hub, monkeypatch: py
         hub.publish([b"\x41" + bytes(999)], index * TICK)
     kept = hub.units.read_nowait(hub.units.start, MAX_UNITS)
     assert 10_000 < sum(unit.size for unit in kept) <= 20_000
+    assert hub.statistics().cut_groups == 1
+
+
+async def test_a_group_of_more_than_half_a_minute_is_cut_and_counted(hub: Hub) -> None:
+    """Once for each, however long it grows; the next key frame is one to begin with again."""
+    play(hub, 0, 1)
+    for second in range(1, 31):
+        hub.publish(access_units()[1], second * CLOCK_RATE)
+    assert (hub.newest_key(), hub.cut_groups) == (0, 0)
+    for second in range(31, 100):
+        hub.publish(access_units()[1], second * CLOCK_RATE)
+    assert (hub.newest_key(), hub.statistics().cut_groups) == (None, 1)
+    assert hub.units.end - hub.units.start == 31
+    hub.publish(access_units()[0], 100 * CLOCK_RATE)
+    assert hub.newest_key() == hub.units.end - 1
 
 
 async def test_rates_are_of_the_last_two_seconds(hub: Hub, clock: HandClock) -> None:
