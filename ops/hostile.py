@@ -87,7 +87,7 @@ def table(tallies: list[Tally]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=20_000, metavar="N", help="how many, over all targets")
+    parser.add_argument("--inputs", type=int, default=28_000, metavar="N", help="how many, over all targets")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)), metavar="S")
     parser.add_argument("--target", choices=[target.name for target in TARGETS], help="only this one")
     parser.add_argument("--index", type=int, metavar="I", help="only this input of --target")

@@ -1,4 +1,4 @@
-"""Twenty thousand hostile inputs, spread over all that strangers can reach: a refusal that has a type, or an answer.
+"""28,000 hostile inputs, spread over all that strangers can reach: a refusal that has a type, or an answer.
 
 The same for every run. A failure says how to have it again; `ops/hostile.py` runs millions, with any seed.
 """
@@ -12,6 +12,8 @@ import pytest
 from actors.flv import FlvDemuxer
 from actors.rtc import answer
 from tests.kit.hostile import TARGETS, shares
+from tests.kit.hostile.cameras import Player, conversations, descriptions, rtp_streams, take_description, take_rtp
+from tests.kit.hostile.cameras import frames as interleaved
 from tests.kit.hostile.judge import Target, input_of, run_target
 from tests.kit.hostile.parsers import CONFIGS, tags
 from tests.kit.hostile.web import frame, frames
@@ -19,7 +21,7 @@ from tests.kit.media import flv
 from tests.kit.mutations import MUTATIONS, lines
 from tests.kit.processes import descriptors, thread_names, wait_until
 
-INPUTS, SEED = 20_000, 20
+INPUTS, SEED = 28_000, 20
 KNOWN = {"LocalProtocolError", "Error", "AttributeError", "UnicodeDecodeError", "KeyError", "ValueError"}
 """What Hypercorn raises over damaged HTTP, and what ends that connection alone."""
 
@@ -58,6 +60,19 @@ def test_no_kind_of_damage_ever_fails_itself() -> None:
         for data in (b"", b"\x00", b"\xff" * 50, CONFIGS[0], b"".join(flv(count=2))):
             for split in (lines, tags, frames):
                 assert isinstance(mutation(rng, data, (data, b""), split), bytes)
+
+
+def test_what_cameras_say_undamaged_is_understood() -> None:
+    """Else the damage would be done to nothing: three conversations come to pictures, two of them to sound."""
+    players = [Player() for _ in conversations()]
+    ends = [player.play([data]) for player, data in zip(players, conversations(), strict=True)]
+    assert [player.hub.units.end > 0 for player in players] == [True, True, False, False, False]
+    assert [type(end).__name__ for end in ends] == ["NoneType", "NoneType", "Ended", "Ended", "Moved"]
+    for data in descriptions():
+        take_description(data)
+    for stream in rtp_streams():
+        take_rtp(stream)
+        assert b"".join(interleaved(stream)) == stream
 
 
 def test_sections_joined_are_the_input() -> None:

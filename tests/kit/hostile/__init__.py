@@ -3,7 +3,8 @@
 Rules of this file:
 - An input is made of seed, target and number alone, and is judged alone: it fails again by itself.
 - Only refusals that have a type may come out: `OfferError`, `Rejected`, `BitstreamError`, `UnsupportedCodec`,
-  `ConfigError`, a problem document, a close code. Anything else is a failure, and so is what takes `PATIENCE_S`.
+  `ConfigError`, what ends an RTSP session, a problem document, a close code. Anything else is a failure, and so is what
+  takes `PATIENCE_S`.
 - What was refused has changed nothing.
 """
 
@@ -13,6 +14,8 @@ from supervisor.config import ConfigError
 from supervisor.domain.errors import Rejected
 from supervisor.gateway import OfferError
 
+from .cameras import ENDS, descriptions, make_conversation, rtp_streams, take_description, take_rtp, take_rtsp
+from .cameras import frames as interleaved
 from .judge import Target
 from .parsers import (
     FRAGMENTS,
@@ -38,6 +41,9 @@ TARGETS = (
     Target("fragment", 86, from_corpus(lambda: FRAGMENTS), plain(take_fragment, OfferError, Rejected)),
     Target("flv", 22, from_corpus(streams, tags), plain(take_flv, BitstreamError, UnsupportedCodec)),
     Target("h264", 18, from_corpus(pictures, nals), plain(take_h264, BitstreamError)),
+    Target("rtsp", 30, make_conversation, plain(take_rtsp, *ENDS)),
+    Target("sdp", 20, from_corpus(descriptions), plain(take_description, *ENDS)),
+    Target("rtp", 30, from_corpus(rtp_streams, interleaved), plain(take_rtp)),
     Target("config", 8, make_config, plain(take_config, ConfigError)),
     Target("http", 10, from_corpus(lambda: REQUESTS, most=3), open_http),
     Target("websocket", 5, from_corpus(lambda: FRAMES, frames, most=3), open_websocket),
