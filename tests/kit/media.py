@@ -64,6 +64,8 @@ def h265_units(width: int, height: int, count: int = 3) -> tuple[tuple[bytes, ..
     for index in range(count):
         frame = av.VideoFrame(width, height, "yuv420p")
         frame.pts = index
+        for plane in frame.planes:  # else it shows what was in memory, and is another picture each time
+            plane.update(bytes([40 * (index + 1)]) * plane.buffer_size)
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     return tuple(tuple(split_annexb(bytes(packet))) for packet in packets)

@@ -108,7 +108,7 @@ class Parser:
             left -= 1
             if data[at] != _DOLLAR or self._lost:
                 end = self._read_other(data, at)
-                waits = end == at
+                waits = end == at and self._wanted > size - at
             elif at + 4 > size:
                 end, waits, self._wanted = at, True, 4
             else:
@@ -156,6 +156,8 @@ class Parser:
         found = re.compile(rb"\$[" + known + rb"]|RTSP/\d|(?P<perhaps>(?:\$|RTSP/|RTSP|RTS|RT|R)\Z)").search(data, at)
         end = found.start() if found else len(data)
         self._lost = found is None or found["perhaps"] is not None
+        if not self._lost:
+            self._wanted = 1
         self.skipped += end - at
         self._noise += end - at
         if self._noise > MAX_NOISE:

@@ -107,6 +107,11 @@ def test_noise_between_frames_is_borne_to_a_point() -> None:
         read(frame(0, b"a"), bytes(MAX_NOISE + 1), channels=(0,))
 
 
+def test_a_frame_behind_noise_does_not_wait_for_what_follows() -> None:
+    """Also where the noise ended with the bytes that were there."""
+    assert read(frame(0, b"a"), b"noise", frame(0, b"b"), channels=(0,)) == [(0, b"a"), (0, b"b")]
+
+
 def test_many_small_frames_let_others_have_their_turn() -> None:
     seen: Seen = []
     parser = Parser(seen.append)

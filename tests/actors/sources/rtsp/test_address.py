@@ -1,0 +1,57 @@
+"""Where a stream is, what is told to whom, and which addresses are none."""
+
+import attrs
+import pytest
+
+from actors.sources.rtsp.address import check, parse_target, redirected
+from actors.sources.rtsp.auth import Credentials
+from supervisor.config import Source
+
+HOME = parse_target("rtsp://viewer:p%40ss@192.0.2.1/main?x=1")
+
+
+def test_who_we_are_is_no_part_of_what_stands_in_requests() -> None:
+    known = Credentials("viewer", "p@ss")
+    assert attrs.astuple(HOME, recurse=False) == ("192.0.2.1", 554, False, "rtsp://192.0.2.1/main?x=1", known)
+    assert "p@ss" not in repr(HOME)
+
+
+@pytest.mark.parametrize(
+    ("location", "url", "known"),
+    [
+        ("/other", "rtsp://192.0.2.1/other", True),
+        ("rtsp://192.0.2.1:8554/x", "rtsp://192.0.2.1:8554/x", True),
+        ("rtsps://192.0.2.1/x", "rtsps://192.0.2.1/x", True),
+        ("rtsp://192.0.2.9/x", "rtsp://192.0.2.9/x", False),
+        ("rtsp://u:p@192.0.2.9/x", "rtsp://192.0.2.9/x", False),
+    ],
+)
+def test_only_the_same_host_is_told_who_we_are(location: str, url: str, known: bool) -> None:
+    there = redirected(HOME, location)
+    assert (there.url, there.credentials is not None) == (url, known)
+
+
+def test_who_was_reached_by_tls_is_told_nothing_without_it() -> None:
+    assert redirected(parse_target("rtsps://u:p@192.0.2.1/"), "rtsp://192.0.2.1/").credentials is None
+
+
+@pytest.mark.parametrize("location", ["http://192.0.2.1/", "rtsp://[half/", "rtsp://h:99999/"])
+def test_where_nobody_can_be_sent(location: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - urllib has many words for it
+        redirected(HOME, location)
+
+
+@pytest.mark.parametrize(
+    ("address", "transport", "complaint"),
+    [
+        ("rtsp://192.0.2.1/main", "udp", None),
+        ("rtsps://192.0.2.1/main", "tcp", None),
+        ("rtsps://192.0.2.1/main", "udp", "nothing would be encrypted"),
+        ("rtsp:///main", "tcp", "is no RTSP address"),
+        ("rtsp://u:p#a@192.0.2.1/", "tcp", "is no RTSP address"),
+        ("rtsp://192.0.2.1/" + "a" * 4000, "tcp", "is too long"),
+    ],
+)
+def test_an_address_is_looked_at_before_it_is_used(address: str, transport: str, complaint: str | None) -> None:
+    said = check(Source("rtsp", address, transport=transport))
+    assert said is None if complaint is None else complaint in str(said)
