@@ -81,14 +81,6 @@ _COMPLAINTS: tuple[tuple[str, str, Fault, str], ...] = (
         "ffmpeg does not accept these arguments",
     ),
     (r"Connection reset|Broken pipe|End of file", "ended", Fault.TEMPORARY, "the camera ended the connection"),
-    (
-        # Only the playlist's address comes from a pipe: these are the two ways in which opening an RTSP address ends
-        # when no answer came in time, or one that could not be read. ffmpeg does not say which.
-        r"pipe:0: (Invalid data found|Operation not permitted)",
-        "no-answer",
-        Fault.TEMPORARY,
-        "the camera gives no usable answer: it hangs, or does not speak RTSP",
-    ),
     (r"Invalid data found", "bad-data", Fault.TEMPORARY, "what came is no stream"),
 )
 
@@ -134,14 +126,13 @@ async def run_ffmpeg(
     hub: Hub,
     tools: Tools,
     after: Recorded,
-    stdin: bytes = b"",
 ) -> Reason:
     """Run ffmpeg with `arguments` as its input and coding options, and publish what it sends. Says why it ended.
 
     Cancellation and cleanup: those of `run_child`.
     """
     command = (tools.ffmpeg, *QUIET, *arguments, *OUTPUT)
-    spec = ChildSpec(camera, "source", command, source.secrets, stdin, may_fork=is_script(tools.ffmpeg))
+    spec = ChildSpec(camera, "source", command, source.secrets, may_fork=is_script(tools.ffmpeg))
     return await run_child(spec, partial(publish_flv, hub=hub), explain, tools, after)
 
 

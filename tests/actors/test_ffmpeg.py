@@ -27,8 +27,6 @@ from supervisor.domain.values import Fault
         ("Unrecognized option 'nonsense'.", "bad-settings", Fault.FATAL),
         ("pipe:0: Invalid argument", "ended", Fault.TEMPORARY),
         ("clip.mp4: Invalid data found when processing input", "bad-data", Fault.TEMPORARY),
-        ("pipe:0: Invalid data found when processing input", "no-answer", Fault.TEMPORARY),
-        ("pipe:0: Operation not permitted", "no-answer", Fault.TEMPORARY),
         ("[rtsp @ 0x1] method SETUP failed: 461 Unsupported transport", "unsupported-transport", Fault.FATAL),
         ("[rtsp @ 0x1] method PLAY failed: 454 Session Not Found", "refused", Fault.TEMPORARY),
         ("[rtsp @ 0x1] method PLAY failed: 500 Internal Server Error", "camera-error", Fault.TEMPORARY),
