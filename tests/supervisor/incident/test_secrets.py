@@ -52,6 +52,7 @@ async def test_no_secret_leaves_the_configuration(tmp_path: Path) -> None:
                 "source": f"rtsp://viewer:{IN_URL}@127.0.0.1:9/sub",
                 "via": f"http://admin:{OF_UPSTREAM}@127.0.0.1:9",
             },
+            "by-a-child": {"ffmpeg": ["-i", "http://127.0.0.1:9/"]},
         },
     )
     authorization = base64.b64encode(f"viewer:{IN_HEADER}".encode()).decode()
@@ -61,7 +62,7 @@ async def test_no_secret_leaves_the_configuration(tmp_path: Path) -> None:
 
         def lost() -> bool:
             rows = daemon.journal()
-            return len({r.event.camera for r in rows if r.type == "CameraWaiting"}) == 4  # type: ignore[attr-defined]
+            return len({r.event.camera for r in rows if r.type == "CameraWaiting"}) == 5  # type: ignore[attr-defined]
 
         processes = b""
         with trio.fail_after(30):
