@@ -20,7 +20,7 @@ from tests.kit.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("chromium_here")
 
-CAMERAS = {"front": "test:320x180@15", "gate": "rtsp://127.0.0.1:9/none"}
+CAMERAS = {"front": "test:320x180@15", "gate": {"ffmpeg": ["-i", "http://127.0.0.1:9/none"]}}
 NOW = "document.querySelector('[data-part=past]').dataset.past === 'no'"
 
 
