@@ -13,17 +13,26 @@ from supervisor.domain.values import Fault, Reason
 
 from .bitstream import BitstreamError
 from .child import ChildSpec, Ending, run_child
-from .flv import FlvDemuxer, UnsupportedCodec
+from .flv import Announced, FlvDemuxer, Sample, Sets, Sound, UnsupportedCodec
 from .hub import Hub
 from .media import CLOCK_RATE
+from .sound import SampleClock, samples_of
 from .tools import Tools
 
-CARRIED = "H.264"
+CARRIED = "H.264 and H.265"
 """The video codecs that reach a viewer."""
+CARRIED_SOUND = "AAC, Opus and G.711"
+PER_MS = CLOCK_RATE // 1000
+SOUND_TOLERANCE = 10 * PER_MS
+"""FLV counts in milliseconds. Sound that is this close to its time is counted on, sample by sample."""
 
 QUIET = ("-hide_banner", "-nostats", "-loglevel", "warning")
-OUTPUT = ("-an", "-flush_packets", "1", "-f", "flv", "pipe:1")
-"""What leaves ffmpeg is ours: FLV on standard output, flushed frame by frame."""
+OUTPUT = ("-max_interleave_delta", "1000000", "-flush_packets", "1", "-f", "flv", "pipe:1")
+"""What leaves ffmpeg is ours: FLV on standard output, flushed frame by frame.
+
+Pictures wait for sound that does not come, 1 s at most. With less, an encoder that begins before time zero (AAC) and
+a late first picture make ffmpeg give up.
+"""
 
 _READ = 256 * 1024
 
@@ -60,6 +69,12 @@ _COMPLAINTS: tuple[tuple[str, str, Fault, str], ...] = (
         "the name of this host is not known",
     ),
     (r"timed out", "timeout", Fault.TEMPORARY, "the camera does not answer in time"),
+    (
+        r"Audio codec \S+ not compatible with flv|unsupported sample rate",
+        "unsupported-sound",
+        Fault.FATAL,
+        f"the stream's sound cannot be passed on; {CARRIED_SOUND} can: -c:a aac re-encodes it, -an leaves it out",
+    ),
     (
         r"[Cc]odec not currently supported in container|not compatible with flv",
         "unsupported-codec",
@@ -137,15 +152,23 @@ async def run_ffmpeg(
 
 
 async def publish_flv(stream: trio.abc.ReceiveStream, hub: Hub) -> Reason | None:
-    """Publish the access units of an FLV stream. Returns at its end, or with the reason why it cannot be used."""
+    """Publish the pictures and sound of an FLV stream. Returns at its end, or with the reason why it cannot be used."""
     demuxer = FlvDemuxer()
+    clock: SampleClock | None = None
     try:
         while chunk := await stream.receive_some(_READ):
-            for sample in demuxer.feed(chunk):
-                if demuxer.parameter_sets:
-                    hub.set_parameter_sets(demuxer.parameter_sets)
-                    demuxer.parameter_sets = ()
-                hub.publish(sample.units, sample.pts_ms * (CLOCK_RATE // 1000))
+            for item in demuxer.feed(chunk):
+                match item:
+                    case Sets():
+                        hub.set_parameter_sets(item.units, item.codec)
+                    case Sample():
+                        hub.publish(item.units, item.pts_ms * PER_MS, item.codec)
+                    case Announced():
+                        hub.set_audio(item.audio, item.mute)
+                        clock = SampleClock(item.audio.rate, SOUND_TOLERANCE) if item.audio else None
+                    case Sound() if hub.audio is not None and clock is not None:
+                        samples = samples_of(hub.audio, item.data)
+                        hub.publish_audio(item.data, clock.stamp(item.pts_ms * PER_MS, samples))
     except UnsupportedCodec as codec:
         return Reason(
             "unsupported-codec", f"the stream is {codec}, which cannot be passed on; {CARRIED} can", Fault.FATAL

@@ -1,7 +1,10 @@
-"""FLV, as ffmpeg writes it to a pipe, taken apart. Sans-I/O: bytes in, samples out.
+"""FLV, as ffmpeg writes it to a pipe, taken apart; and sound put into it, for ffmpeg to read. Sans-I/O.
 
 FLV because it is the one container that ffmpeg flushes frame by frame, that carries time stamps, and that costs a
-reader one header for each access unit. Source: Adobe Flash Video File Format Specification 10.1, Annex E.
+reader one header for each access unit. Sources: Adobe Flash Video File Format Specification 10.1, Annex E; for what
+is named by a FourCC, Enhanced RTMP 2 (Veovera Software Organization).
+
+Damaged sound, or sound of another codec, is no error: it never costs a picture.
 """
 
 from collections.abc import Iterator
@@ -9,17 +12,37 @@ from collections.abc import Iterator
 import attrs
 
 from .bitstream import BitstreamError, split_prefixed
-from .h264 import parse_avcc
+from .h264 import H264, parse_avcc
+from .h265 import H265, parse_hvcc
+from .media import AudioFormat, VideoCodec
+from .sound import OPUS, parse_aac
 
 MAX_TAG = 8 * 1024 * 1024
 """An access unit larger than this is not a picture any more."""
 
-_HEADER, _TAG, _TRAILER, _VIDEO = 9, 11, 4, 9
+_HEADER, _TAG, _TRAILER, _AUDIO, _VIDEO = 9, 11, 4, 8, 9
 _CODECS = {2: "h263", 4: "vp6", 5: "vp6", 7: "h264"}
+_FOURCCS = {b"av01": "av1", b"vp09": "vp9", b"vp08": "vp8", b"vvc1": "h266"}
+_CONFIGURED = {b"avc1": (H264, parse_avcc), b"hvc1": (H265, parse_hvcc)}
+_BEGIN, _FRAME, _FRAME_AT_ITS_TIME = 0, 1, 3
+"""Packet types: decoder configuration; coded frame; one without a composition offset."""
+
+_G711 = {7: AudioFormat("pcma", 8000, 1), 8: AudioFormat("pcmu", 8000, 1)}
+_AAC, _ENHANCED, _STEREO = 10, 9, 1
+_SOUNDS = {0: "PCM", 1: "ADPCM", 2: "MP3", 3: "PCM", 7: "G.711 in stereo", 8: "G.711 in stereo", 11: "Speex"}
+_SOUND_FOURCCS = {b"fLaC": "FLAC", b"ac-3": "AC-3", b"ec-3": "E-AC-3", b".mp3": "MP3"}
 
 
 class UnsupportedCodec(Exception):
     """The stream is whole, but of a codec that cannot be passed on; the message is its name."""
+
+
+@attrs.frozen
+class Sets:
+    """The parameter sets of what follows."""
+
+    codec: VideoCodec
+    units: tuple[bytes, ...]
 
 
 @attrs.frozen
@@ -28,19 +51,39 @@ class Sample:
 
     pts_ms: int
     units: tuple[bytes, ...]
+    codec: VideoCodec = H264
+
+
+@attrs.frozen
+class Announced:
+    """The sound of what follows; if none that can be passed on, `mute` says why, for people."""
+
+    audio: AudioFormat | None
+    mute: str = ""
+
+
+@attrs.frozen
+class Sound:
+    """One frame of the sound that was announced."""
+
+    pts_ms: int
+    data: bytes
+
+
+Item = Sets | Sample | Announced | Sound
 
 
 class FlvDemuxer:
-    """Feed it what came; it gives back the samples that are complete, and remembers the parameter sets."""
+    """Feed it what came; it gives back what is complete."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._started = False
         self._length_size = 4
-        self.parameter_sets: tuple[bytes, ...] = ()
+        self._announced: Announced | None = None
 
-    def feed(self, data: bytes | bytearray) -> Iterator[Sample]:
-        """Raises `BitstreamError` for what is not FLV and `UnsupportedCodec` for a video codec that is not H.264."""
+    def feed(self, data: bytes | bytearray) -> Iterator[Item]:
+        """Raises `BitstreamError` for what is not FLV, `UnsupportedCodec` for video that is not H.264 or H.265."""
         self._buffer += data
         if not self._started:
             if len(self._buffer) < _HEADER + _TRAILER:
@@ -60,20 +103,77 @@ class FlvDemuxer:
             dts_ms = int.from_bytes(self._buffer[4:7]) | self._buffer[7] << 24
             body = bytes(self._buffer[_TAG : _TAG + size])
             del self._buffer[:whole]
-            if kind == _VIDEO and (sample := self._video(dts_ms, body)) is not None:
-                yield sample
+            if kind == _VIDEO and len(body) >= 5:
+                yield from self._video(dts_ms, body)
+            elif kind == _AUDIO and len(body) > 1:
+                yield from self._audio(dts_ms, body)
 
-    def _video(self, dts_ms: int, body: bytes) -> Sample | None:
-        if len(body) < 5:
-            return None
-        if body[0] & 0x80:  # the extension of 2023, with a FourCC
-            raise UnsupportedCodec({b"hvc1": "h265", b"av01": "av1", b"vp09": "vp9"}.get(body[1:5], "unknown"))
-        codec = body[0] & 0x0F
-        if _CODECS.get(codec) != "h264":
-            raise UnsupportedCodec(_CODECS.get(codec, f"FLV codec {codec}"))
-        packet, offset_ms = body[1], int.from_bytes(body[2:5], signed=True)
-        if packet == 0:
-            self._length_size, self.parameter_sets = parse_avcc(body[5:])
-        elif packet == 1:
-            return Sample(dts_ms + offset_ms, tuple(split_prefixed(body[5:], self._length_size)))
-        return None
+    def _video(self, dts_ms: int, body: bytes) -> Iterator[Item]:
+        enhanced = bool(body[0] & 0x80)
+        if enhanced:
+            packet, name, at = body[0] & 0x0F, body[1:5], 5
+            if name not in _CONFIGURED:
+                raise UnsupportedCodec(_FOURCCS.get(name, "unknown"))
+        else:
+            number = body[0] & 0x0F
+            if _CODECS.get(number) != "h264":
+                raise UnsupportedCodec(_CODECS.get(number, f"FLV codec {number}"))
+            packet, name, at = body[1], b"avc1", 2
+        codec, parse = _CONFIGURED[name]
+        if packet == _BEGIN:
+            self._length_size, sets = parse(body[5:])
+            yield Sets(codec, sets)
+        elif packet == _FRAME:
+            offset_ms = int.from_bytes(body[at : at + 3], signed=True)
+            yield Sample(dts_ms + offset_ms, tuple(split_prefixed(body[at + 3 :], self._length_size)), codec)
+        elif packet == _FRAME_AT_ITS_TIME and enhanced:
+            yield Sample(dts_ms, tuple(split_prefixed(body[at:], self._length_size)), codec)
+
+    def _audio(self, dts_ms: int, body: bytes) -> Iterator[Item]:
+        kind = body[0] >> 4
+        packet, name, data = (body[0] & 0x0F, body[1:5], body[5:]) if kind == _ENHANCED else (body[1], b"", body[2:])
+        if kind == _AAC or name == b"mp4a":
+            if packet == _BEGIN:
+                yield from self._announce(_aac(data))
+        elif name == b"Opus":
+            yield from self._announce(Announced(OPUS))
+        elif kind in _G711 and not body[0] & _STEREO:
+            yield from self._announce(Announced(_G711[kind]))
+            packet, data = _FRAME, body[1:]
+        else:
+            codec = _SOUND_FOURCCS.get(name) or _SOUNDS.get(kind, "of an unknown codec")
+            yield from self._announce(_mute(codec))
+        if packet == _FRAME and data and self._announced is not None and self._announced.audio is not None:
+            yield Sound(dts_ms, data)
+
+    def _announce(self, announced: Announced) -> Iterator[Announced]:
+        """Said once, and again when it changes."""
+        if announced != self._announced:
+            self._announced = announced
+            yield announced
+
+
+def _aac(config: bytes) -> Announced:
+    try:
+        return Announced(parse_aac(config))
+    except BitstreamError:
+        return _mute("AAC of an unusual kind")
+
+
+def _mute(what: str) -> Announced:
+    return Announced(None, f"the sound is {what}, which cannot be passed on")
+
+
+def begin_aac(audio: AudioFormat) -> bytes:
+    """The beginning of a stream of AAC and nothing else."""
+    return b"FLV\x01\x04" + _HEADER.to_bytes(4) + bytes(4) + _tag(0, bytes([_AAC << 4 | 0xF, _BEGIN]) + audio.config)
+
+
+def frame_aac(time_ms: int, frame: bytes) -> bytes:
+    """A frame of it; `time_ms` is below 2**31."""
+    return _tag(time_ms, bytes([_AAC << 4 | 0xF, 1]) + frame)
+
+
+def _tag(time_ms: int, body: bytes) -> bytes:
+    time = (time_ms & 0xFFFFFF).to_bytes(3) + (time_ms >> 24).to_bytes(1)
+    return bytes([_AUDIO]) + len(body).to_bytes(3) + time + bytes(3) + body + (_TAG + len(body)).to_bytes(4)

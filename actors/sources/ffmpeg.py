@@ -1,4 +1,9 @@
-"""`{ffmpeg: [...]}`: any input and coding that ffmpeg knows; the output is ours and has to be H.264."""
+"""`{ffmpeg: [...]}`: any input and coding that ffmpeg knows; the output is ours and has to be H.264 or H.265.
+
+Its sound is what the arguments make of it; where they say nothing of how to code sound, it is AAC.
+"""
+
+import re
 
 from supervisor.config import Source
 from supervisor.domain.events import Recorded
@@ -9,6 +14,9 @@ from supervisor.redact import tell_secrets
 from ..ffmpeg import run_ffmpeg
 from ..hub import Hub
 from ..tools import Tools
+
+SOUND = ("-c:a", "aac")
+_CODES_SOUND = re.compile(r"-an|-acodec|-(c|codec)(:a.*|:\d+)?")
 
 
 def check(source: Source) -> str | None:
@@ -23,4 +31,11 @@ def check(source: Source) -> str | None:
 
 
 async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
-    return await run_ffmpeg(camera, source, ("-nostdin", *source.arguments), hub, tools, after)
+    return await run_ffmpeg(camera, source, ("-nostdin", *source.arguments, *sound_of(source)), hub, tools, after)
+
+
+def sound_of(source: Source) -> tuple[str, ...]:
+    """What has to be said of the sound; ffmpeg's own choice for FLV would be one that no viewer understands."""
+    last_input = len(source.arguments) - source.arguments[::-1].index("-i")
+    said = any(_CODES_SOUND.fullmatch(argument) for argument in source.arguments[last_input:])
+    return () if said else SOUND

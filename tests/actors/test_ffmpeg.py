@@ -21,6 +21,7 @@ from supervisor.domain.values import Fault
         ("[tcp @ 0x1] Failed to resolve hostname nowhere: Name or service not known", "unreachable", Fault.TEMPORARY),
         ("pipe:0: Connection timed out", "timeout", Fault.TEMPORARY),
         ("[flv @ 0x1] Video codec hevc not compatible with flv", "unsupported-codec", Fault.FATAL),
+        ("[flv @ 0x1] Audio codec opus not compatible with flv", "unsupported-sound", Fault.FATAL),
         ("Output file #0 does not contain any stream", "no-video", Fault.FATAL),
         ("Stream map '0:v:0' matches no streams.", "no-video", Fault.FATAL),
         ("/nowhere.mp4: No such file or directory", "not-found", Fault.FATAL),

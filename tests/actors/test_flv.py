@@ -5,8 +5,24 @@ import random
 import pytest
 
 from actors.bitstream import BitstreamError
-from actors.flv import MAX_TAG, FlvDemuxer, Sample, UnsupportedCodec
-from tests.kit.media import FPS, access_units, flv, video_tag, without_sets
+from actors.flv import MAX_TAG, Announced, FlvDemuxer, Item, Sample, Sets, Sound, UnsupportedCodec
+from actors.h264 import H264
+from actors.h265 import H265
+from actors.media import AudioFormat
+from actors.sound import OPUS
+from tests.kit.media import (
+    AAC_CONFIG,
+    FPS,
+    aac_frames,
+    access_units,
+    audio_tag,
+    flv,
+    flv_of_h265,
+    flv_with_sound,
+    h265_units,
+    video_tag,
+    without_sets,
+)
 
 
 @pytest.mark.parametrize("step", [1, 7, 188, 100_000])
@@ -14,25 +30,80 @@ def test_samples_come_out_whole_however_they_came_in(step: int) -> None:
     stream, demuxer, samples = b"".join(flv()), FlvDemuxer(), []
     for at in range(0, len(stream), step):
         samples += demuxer.feed(stream[at : at + step])
-    assert samples == [Sample(index * 1000 // FPS, without_sets(units)) for index, units in enumerate(access_units())]
-    assert demuxer.parameter_sets == access_units()[0][:2]
+    pictures = [Sample(index * 1000 // FPS, without_sets(units)) for index, units in enumerate(access_units())]
+    assert samples == [Sets(H264, access_units()[0][:2]), *pictures]
 
 
 def test_times_beyond_24_bits() -> None:
     """After 4.6 hours the upper byte stands elsewhere."""
     head, configuration, picture = list(flv(count=1))
     late = video_tag(0x01_000_002, picture[11:-4])
-    (sample,) = FlvDemuxer().feed(head + configuration + late)
+    _, sample = FlvDemuxer().feed(head + configuration + late)
+    assert isinstance(sample, Sample)
     assert sample.pts_ms == 0x01_000_002
 
 
 @pytest.mark.parametrize(
-    ("body", "name"), [(b"\x22\x01\x00\x00\x00", "h263"), (b"\x90hvc1\x00", "h265"), (b"\x90av01\x00", "av1")]
+    ("body", "name"), [(b"\x22\x01\x00\x00\x00", "h263"), (b"\x90av01\x00", "av1"), (b"\x90what\x00", "unknown")]
 )
 def test_other_codecs_are_named(body: bytes, name: str) -> None:
     head = next(flv(count=1))
     with pytest.raises(UnsupportedCodec, match=name):
         list(FlvDemuxer().feed(head + video_tag(0, body)))
+
+
+def heard(*bodies: bytes) -> list[Item]:
+    """What comes of audio tags of these bodies, 20 ms apart."""
+    return list(
+        FlvDemuxer().feed(next(flv(count=1)) + b"".join(audio_tag(20 * i, body) for i, body in enumerate(bodies)))
+    )
+
+
+def test_h265_in_the_enhanced_header() -> None:
+    """With and without a composition offset."""
+    pictures = h265_units(64, 64, 3)
+    sets, *samples = FlvDemuxer().feed(b"".join(flv_of_h265()))
+    assert sets == Sets(H265, pictures[0][:3])
+    shown = [tuple(unit for unit in units if unit not in pictures[0][:3]) for units in pictures]
+    assert samples == [Sample(0, shown[0], H265), Sample(105, shown[1], H265), Sample(200, shown[2], H265)]
+
+
+def test_aac_is_announced_before_its_frames() -> None:
+    items = list(FlvDemuxer().feed(b"".join(flv_with_sound(1))))
+    assert items[1] == Announced(AudioFormat("aac", 48_000, 2, AAC_CONFIG))
+    assert tuple(item.data for item in items if isinstance(item, Sound)) == aac_frames(1)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "audio"),
+    [
+        ((b"\x82abc",), AudioFormat("pcmu", 8000, 1)),
+        ((b"\x72abc",), AudioFormat("pcma", 8000, 1)),
+        ((b"\x90OpusOpusHead", b"\x91Opusabc"), OPUS),
+        ((b"\x90mp4a" + AAC_CONFIG, b"\x91mp4aabc"), AudioFormat("aac", 48_000, 2, AAC_CONFIG)),
+    ],
+)
+def test_sound_that_is_carried(bodies: tuple[bytes, ...], audio: AudioFormat) -> None:
+    assert heard(*bodies) == [Announced(audio), Sound(20 * (len(bodies) - 1), b"abc")]
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b"\x2fabc", "MP3"),
+        (b"\x83abc", "G.711 in stereo"),
+        (b"\x90fLaCabc", "FLAC"),
+        (b"\x90whatabc", "of an unknown codec"),
+        (b"\xaf\x00\xff\xff", "AAC of an unusual kind"),
+        (b"\xaf\x00", "AAC of an unusual kind"),
+    ],
+)
+def test_other_sound_is_named_once_and_ends_nothing(body: bytes, name: str) -> None:
+    assert heard(body, body) == [Announced(None, f"the sound is {name}, which cannot be passed on")]
+
+
+def test_frames_of_aac_that_was_never_announced_are_left_out() -> None:
+    assert heard(b"\xaf\x01abc") == []
 
 
 def test_what_is_not_flv_is_said_at_once() -> None:
@@ -48,7 +119,7 @@ def test_a_tag_beyond_the_bound_is_refused_before_it_is_gathered() -> None:
 
 def test_damage_never_surprises() -> None:
     """A flipped bit anywhere: samples, or one of the two errors."""
-    rng, stream = random.Random(2), b"".join(flv(count=5))
+    rng, stream = random.Random(2), b"".join([*flv_with_sound(1), *flv_of_h265()][:40])
     for _ in range(3000):
         damaged = bytearray(stream)
         damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)

@@ -1,13 +1,20 @@
-"""Small real H.264, and the containers it comes in."""
+"""Small real H.264, H.265 and AAC, and the containers it comes in."""
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import cache
+from itertools import chain, pairwise
 
 import av
+import av.filter
 
 from actors.bitstream import split_annexb
 from actors.h264 import IDR, PPS, SPS, nal_type
+from actors.h265 import PPS as PPS265
+from actors.h265 import SPS as SPS265
+from actors.h265 import VPS
 from actors.hub import Hub, Subscription
 from actors.media import AccessUnit
 from actors.sources.test import TestCard
@@ -41,7 +48,15 @@ def flv(width: int = 64, height: int = 64, count: int = 41) -> Iterator[bytes]:
 
 
 def video_tag(time_ms: int, body: bytes) -> bytes:
-    head = b"\x09" + len(body).to_bytes(3) + (time_ms & 0xFFFFFF).to_bytes(3) + bytes([time_ms >> 24]) + b"\x00\x00\x00"
+    return _tag(9, time_ms, body)
+
+
+def audio_tag(time_ms: int, body: bytes) -> bytes:
+    return _tag(8, time_ms, body)
+
+
+def _tag(kind: int, time_ms: int, body: bytes) -> bytes:
+    head = bytes([kind]) + len(body).to_bytes(3) + (time_ms & 0xFFFFFF).to_bytes(3) + bytes([time_ms >> 24]) + bytes(3)
     return head + body + (11 + len(body)).to_bytes(4)
 
 
@@ -50,6 +65,101 @@ async def follow(hub: Hub, place: Subscription) -> tuple[AccessUnit, int]:
     while (following := place.take_nowait()) is None:
         await hub.units.wait_beyond(place.at)
     return following
+
+
+AAC_CONFIG = b"\x11\x90"
+"""AudioSpecificConfig: AAC-LC, 48 kHz, stereo."""
+
+
+def flv_with_sound(seconds: int = 2) -> Iterator[bytes]:
+    """As `flv`, with AAC between the pictures, as ffmpeg would time it: rounded to milliseconds."""
+    head, configuration, *pictures = flv(count=seconds * FPS)
+    frames = aac_frames(seconds)
+    yield from (head, configuration, audio_tag(0, b"\xaf\x00" + AAC_CONFIG))
+    tags = [(index * 1000 // FPS, tag) for index, tag in enumerate(pictures)]
+    tags += [
+        (round(index * 1024 / 48), audio_tag(round(index * 1024 / 48), b"\xaf\x01" + f))
+        for index, f in enumerate(frames)
+    ]
+    yield from (tag for _, tag in sorted(tags, key=lambda timed: timed[0]))
+
+
+@cache
+def aac_frames(
+    seconds: int = 2, rate: int = 48_000, frequency: int = 1000, silent_frames: int = 0
+) -> tuple[bytes, ...]:
+    """A tone, in raw frames of stereo AAC; so many of them are silent first."""
+    encoder = av.CodecContext.create("aac", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.rate, encoder.layout, encoder.format = rate, "stereo", "fltp"  # type: ignore[assignment]
+    sound: list[av.AudioFrame | None] = list(tone(seconds, rate, frequency))
+    for frame in sound[:silent_frames]:
+        assert frame is not None
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+    return tuple(bytes(packet) for frame in chain(sound, (None,)) for packet in encoder.encode(frame))
+
+
+def tone(seconds: int, rate: int = 48_000, frequency: int = 1000) -> Iterator[av.AudioFrame]:
+    """A tone, in frames of 1024 samples, stereo."""
+    graph = av.filter.Graph()
+    graph.link_nodes(
+        graph.add("sine", f"frequency={frequency}:sample_rate={rate}:duration={seconds}:samples_per_frame=1024"),
+        graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo"),
+        graph.add("abuffersink"),
+    ).configure()
+    with suppress(EOFError):
+        while True:
+            frame = graph.pull()
+            assert isinstance(frame, av.AudioFrame)
+            yield frame
+
+
+def decode(codec: str, packets: Iterable[bytes], config: bytes = b"") -> list[av.AudioFrame]:
+    """What a decoder makes of packets; `config` is that of AAC."""
+    decoder = av.CodecContext.create(codec, "r")
+    assert isinstance(decoder, av.AudioCodecContext)
+    if config:
+        decoder.extradata = config
+    else:
+        decoder.sample_rate, decoder.layout = 48_000, "stereo"  # type: ignore[assignment]
+    return [frame for packet in packets for frame in decoder.decode(av.Packet(packet))]
+
+
+def samples_in(frames: Iterable[av.AudioFrame]) -> "array[float]":
+    """The samples of the first channel, from -1 to 1."""
+    samples = array("f")
+    for frame in frames:
+        step = 1 if frame.format.is_planar else frame.layout.nb_channels
+        whole = frame.format.name.startswith("s16")
+        values = array("h" if whole else "f", bytes(frame.planes[0]))[: frame.samples * step : step]
+        samples.extend(value / 32768 for value in values) if whole else samples.extend(values)
+    return samples
+
+
+def pitch(frames: Sequence[av.AudioFrame]) -> float:
+    """The frequency of a pure tone in Hz: how often its first channel crosses zero upwards."""
+    samples = samples_in(frames)
+    rises = [at for at, (one, two) in enumerate(pairwise(samples)) if one < 0 <= two]
+    return (len(rises) - 1) * frames[0].sample_rate / (rises[-1] - rises[0])
+
+
+def flv_of_h265(count: int = 3) -> Iterator[bytes]:
+    """H.265 as ffmpeg writes it since 6.1: the enhanced header; the second picture with a composition offset."""
+    pictures = h265_units(64, 64, count)
+    yield b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
+    yield video_tag(0, b"\x90hvc1" + hvcc(pictures[0]))
+    for index, units in enumerate(pictures):
+        sample = b"".join(len(unit).to_bytes(4) + unit for unit in units if unit[0] >> 1 not in (VPS, SPS265, PPS265))
+        head = b"\xa1hvc1\x00\x00\x05" if index == 1 else b"\x93hvc1" if index == 0 else b"\xa3hvc1"
+        yield video_tag(index * 1000 // FPS, head + sample)
+
+
+def hvcc(units: Sequence[bytes]) -> bytes:
+    """An HEVCDecoderConfigurationRecord with the parameter sets among `units`."""
+    sets = [unit for unit in units if unit[0] >> 1 in (VPS, SPS265, PPS265)]
+    arrays = b"".join(bytes([unit[0] >> 1, 0, 1]) + len(unit).to_bytes(2) + unit for unit in sets)
+    return b"\x01" + bytes(20) + b"\x03" + bytes([len(sets)]) + arrays
 
 
 @cache

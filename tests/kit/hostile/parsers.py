@@ -7,16 +7,17 @@ from functools import cache
 from pathlib import Path
 
 from actors.bitstream import BitstreamError, join_annexb, split_annexb
-from actors.flv import FlvDemuxer, UnsupportedCodec
+from actors.flv import Announced, FlvDemuxer, Sample, Sets, Sound, UnsupportedCodec
 from actors.h264 import PPS, SPS, nal_type
 from actors.hub import Hub
 from actors.rtc.answer import Local, Sources, write_answer
 from actors.rtc.offer import parse_fragment, parse_offer
+from actors.sound import samples_of
 from actors.sources import KINDS
 from supervisor.clock import SystemClock
 from supervisor.config import parse
 
-from ..media import access_units, flv
+from ..media import access_units, audio_tag, flv, flv_of_h265, flv_with_sound
 from ..mutations import Split, lines, mutate
 from .judge import Take, Wrong
 
@@ -54,7 +55,7 @@ def take_fragment(data: bytes) -> None:
 
 
 def take_flv(data: bytes) -> None:
-    """The same samples whether it comes whole or in pieces; every unit has a type."""
+    """The same whether it comes whole or in pieces; every unit has a type."""
     whole, pieces = FlvDemuxer(), FlvDemuxer()
     try:
         wanted = list(whole.feed(data))
@@ -69,10 +70,18 @@ def take_flv(data: bytes) -> None:
     if got != wanted:
         raise Wrong("in pieces it was understood otherwise than whole")
     hub = Hub(SystemClock())
-    if whole.parameter_sets:
-        hub.set_parameter_sets(whole.parameter_sets)
-    for sample in wanted:
-        hub.publish(sample.units, sample.pts_ms * 90)
+    for item in wanted:
+        match item:
+            case Sets():
+                hub.set_parameter_sets(item.units, item.codec)
+            case Sample():
+                hub.publish(item.units, item.pts_ms * 90, item.codec)
+            case Announced():
+                hub.set_audio(item.audio, item.mute)
+            case Sound():
+                assert hub.audio is not None
+                samples_of(hub.audio, item.data)
+                hub.publish_audio(item.data, item.pts_ms * 90)
 
 
 def take_h264(data: bytes) -> None:
@@ -183,7 +192,10 @@ def from_corpus(
 
 @cache
 def streams() -> tuple[bytes, ...]:
-    return (b"".join(flv(count=5)), b"".join(flv(96, 64, count=3)))
+    g711 = (audio_tag(0, b"\x82" + bytes(80)), audio_tag(10, b"\x72" + bytes(80)), audio_tag(20, b"\x2f" + bytes(80)))
+    opus = (audio_tag(0, b"\x90OpusOpusHead" + bytes(11)), audio_tag(20, b"\x91Opus\xfc" + bytes(40)))
+    written = (flv(count=5), flv(96, 64, count=3), flv_with_sound(1), flv_of_h265(), (*flv(count=2), *g711, *opus))
+    return tuple(b"".join(tags_) for tags_ in written)
 
 
 @cache
