@@ -71,12 +71,18 @@ class Ending:
 Consume = Callable[[trio.abc.ReceiveStream], Awaitable[Reason | None]]
 """Reads the child's output. Returns at its end, or earlier with the reason why it has had enough."""
 Explain = Callable[[Ending], Reason]
+Feed = Callable[[trio.abc.SendStream], Awaitable[None]]
+"""Writes the child's standard input, which is closed when it returns. It is cancelled when the child has ended."""
 
 STAYED = Reason("stayed", "it closed its output and did not end", Fault.TEMPORARY)
 
 
-async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: Tools, after: Recorded) -> Reason:
+async def run_child(
+    spec: ChildSpec, consume: Consume, explain: Explain, tools: Tools, after: Recorded, feed: Feed | None = None
+) -> Reason:
     """Run one child process to its end, and say why it ended. Raises `Rejected` when it may not be started.
+
+    With `feed`, the child reads what that writes, for as long as it does, instead of `spec.stdin`.
 
     Cancellation: ends the child, within twice `PATIENCE_S`. Cleanup: the whole process group is gone and reaped,
     the descriptors are closed and `ChildEnded` stands in the journal, unless it was unkillable.
@@ -91,7 +97,8 @@ async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: 
     )
     try:
         await kernel.promise(intent)
-        process = tools.open_process(spec.arguments, {**os.environ, MARK: mark}, spec.stdin, spec.may_fork)
+        stdin = None if feed else spec.stdin
+        process = tools.open_process(spec.arguments, {**os.environ, MARK: mark}, stdin, spec.may_fork)
     except OSError as error:
         reason = Reason("not-started", f"{shown[0]} cannot be started: {error.strerror}", fault_of(error))
         kernel.emit(c.ReportChildEnded(child, None, None, reason), after=intent.last)
@@ -120,6 +127,8 @@ async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reap)
             nursery.start_soon(tail.read, process.stderr)
+            if feed is not None and process.feed is not None:
+                nursery.start_soon(_write, feed, process.feed)
             enough = await consume(process.stdout)
             if enough is None:
                 with trio.move_on_after(LAST_WORDS_S):
@@ -140,6 +149,14 @@ async def run_child(spec: ChildSpec, consume: Consume, explain: Explain, tools: 
         else:
             _close(process, child, reason, tail, kernel, because)
     return reason
+
+
+async def _write(feed: Feed, stream: trio.abc.SendStream) -> None:
+    try:
+        async with stream:
+            await feed(stream)
+    except trio.BrokenResourceError:
+        pass  # it reads no more; what that means, its end will say
 
 
 def interruption(error: BaseException, because: Because | None) -> Reason:

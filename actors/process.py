@@ -10,6 +10,7 @@ Rules of this file:
 """
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -31,7 +32,10 @@ BOUND = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ]
 """Runs what follows under a parent-death signal; not at all if that parent, whose pid follows, has died before."""
 
 PIPE_ROOM = 4096
-"""What is written to a child's standard input before it starts must fit the pipe at once (POSIX: PIPE_BUF)."""
+"""What is written to a child's standard input before it starts must fit the pipe at once (POSIX: PIPE_BUF).
+
+A pipe that is fed while it runs has no more room either: what a stuck child has not read is soon waited for.
+"""
 GUARDIAN = Path(__file__).with_name("guardian.py")
 
 
@@ -44,6 +48,8 @@ class Process(Protocol):
     """None until it is reaped; then its exit code, or the negative number of the signal that ended it."""
     stdout: trio.abc.ReceiveStream
     stderr: trio.abc.ReceiveStream
+    feed: trio.abc.SendStream | None
+    """Its standard input, where that was left open."""
 
     async def wait(self) -> int:
         """Wait until it has ended, reap it with all its group, and return its status."""
@@ -58,8 +64,11 @@ class Process(Protocol):
         ...
 
 
-OpenProcess = Callable[[Sequence[str], Mapping[str, str], bytes, bool], Process]
-"""`open_process(arguments, environment, standard input, guarded)`. Raises `OSError` when it cannot be started."""
+OpenProcess = Callable[[Sequence[str], Mapping[str, str], bytes | None, bool], Process]
+"""`open_process(arguments, environment, standard input, guarded)`. Raises `OSError` when it cannot be started.
+
+Standard input is all that the child will read; or none, and it stays open to be fed.
+"""
 
 
 class RealProcess:
@@ -69,9 +78,9 @@ class RealProcess:
     """
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool = False
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool = False
     ) -> None:
-        if len(stdin) > PIPE_ROOM:
+        if stdin is not None and len(stdin) > PIPE_ROOM:
             raise ValueError(f"{len(stdin)} bytes of standard input; {PIPE_ROOM} fit")
         program = shutil.which(arguments[0])
         if program is None:
@@ -80,7 +89,13 @@ class RealProcess:
         with ExitStack() as opened:
             with ExitStack() as handed_over:
                 input_end, feed_end = _pipe(handed_over, handed_over)
-                os.write(feed_end, stdin)
+                self._feed: trio.lowlevel.FdStream | None = None
+                if stdin is None:
+                    fcntl.fcntl(feed_end, fcntl.F_SETPIPE_SZ, PIPE_ROOM)
+                    self._feed = trio.lowlevel.FdStream(os.dup(feed_end))
+                    opened.callback(self._feed.close)
+                else:
+                    os.write(feed_end, stdin)
                 keeper: Sequence[str] = (*BOUND, str(os.getpid()))
                 kept: tuple[int, ...] = ()
                 if guarded:
@@ -110,6 +125,7 @@ class RealProcess:
             opened.pop_all()
         self.stdout: trio.abc.ReceiveStream = self._output
         self.stderr: trio.abc.ReceiveStream = self._errors
+        self.feed: trio.abc.SendStream | None = self._feed
         self.start_ticks = start_ticks(self.pid)
 
     def _discard(self) -> None:
@@ -146,8 +162,9 @@ class RealProcess:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
-        for stream in (self._output, self._errors):
-            stream.close()
+        for stream in (self._output, self._errors, self._feed):
+            if stream is not None:
+                stream.close()
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

@@ -19,8 +19,8 @@ from .domain import commands as c
 from .domain.decide import decide
 from .domain.events import ChildEvent, Event, EventsLost, PeerClosed, PeerOpened, Recorded, SlotEvent, UseEvent
 from .domain.evolve import evolve
-from .domain.ids import NodeId, RunId, camera_stream, demand_stream, device_stream
-from .domain.state import State
+from .domain.ids import NodeId, RunId, camera_stream, demand_stream, device_stream, sound_stream
+from .domain.state import SOUND, State
 from .domain.values import Reason
 from .journal.writer import Journal
 
@@ -122,8 +122,9 @@ class Kernel:
         """The newest event of this run in any of `streams`, and of these kinds: the natural cause of what follows.
 
         With `because`, the event that wanted the cancellation, until something has been said in the streams since.
-        What happens to a child counts for its camera as well; a place, for its device; who comes and goes, for the
-        camera's `demand_stream`. Streams that have ended are forgotten. A gap in the journal is no cause.
+        What happens to a child counts for its camera as well, or for its `sound_stream`; a place, for its device; who
+        comes and goes, for the camera's `demand_stream`. Streams that have ended are forgotten. A gap in the journal is
+        no cause.
         """
         known = [recorded for stream in streams for recorded in self._latest.get(stream, {}).values()]
         found = [recorded for recorded in known if isinstance(recorded.event, of)]
@@ -176,13 +177,15 @@ class Kernel:
             correlation=correlation,
             principal=principal,
         )
-        self.state = evolve(self.state, recorded)
+        before, self.state = self.state, evolve(self.state, recorded)
         if not isinstance(event, EventsLost):
             self._remember(event.stream, recorded)
         if recorded.stream not in self.state.versions:
             del self._latest[recorded.stream]
         if isinstance(event, ChildEvent):
-            self._remember(camera_stream(event.camera), recorded)
+            child = self.state.children.get(event.child) or before.children[event.child]
+            of_sound = child.purpose == SOUND
+            self._remember((sound_stream if of_sound else camera_stream)(event.camera), recorded)
         if isinstance(event, SlotEvent):
             self._remember(device_stream(event.device), recorded)
         if isinstance(event, PeerOpened | PeerClosed | UseEvent):

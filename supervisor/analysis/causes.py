@@ -113,7 +113,7 @@ def why_camera(reader: Reader, camera: CameraId, at_seq: int) -> Why | None:
 
 def _keeper(reader: Reader, state: State, camera: CameraId) -> Step | None:
     """The newest event of a child of `camera` that has not ended: why its place is not given back."""
-    children = state.children_of(camera)
+    children = state.connections_of(camera)
     if not children:
         return None
     of_child = Query(before=state.seq + 1, stream=exactly(child_stream(children[-1].child)))

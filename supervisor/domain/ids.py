@@ -26,6 +26,11 @@ def demand_stream(camera: CameraId) -> str:
     return f"demand/{camera}"
 
 
+def sound_stream(camera: CameraId) -> str:
+    """No stream of the journal: what happened to the children of a camera that work on its sound, as a cause."""
+    return f"sound/{camera}"
+
+
 def child_stream(child: ChildId) -> str:
     return f"child/{child}"
 

@@ -21,6 +21,8 @@ USES = ("live", *(kind.value for kind in UseKind))
 
 STRAY = "stray"
 """The purpose of a child that nobody of ours started, or looks after any more."""
+SOUND = "audio"
+"""The purpose of a child that works on sound we have: it has no connection to the camera, whose source has its own."""
 
 
 class Camera(Value, frozen=True):
@@ -169,6 +171,10 @@ class State(Value, frozen=True):
         """The child processes of `camera`, oldest first."""
         found = [child for child in self.children.values() if child.camera == camera]
         return sorted(found, key=lambda child: (child.started_ns, child.child))
+
+    def connections_of(self, camera: CameraId) -> list[Child]:
+        """Those of its child processes that may have a connection to it, oldest first."""
+        return [child for child in self.children_of(camera) if child.purpose != SOUND]
 
 
 def state_hash(state: State) -> str:

@@ -103,7 +103,7 @@ async def test_the_intent_comes_before_the_process(broken: bool) -> None:
     async with open_core() as core:
 
         def open_process(
-            arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool
+            arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
         ) -> RealProcess:
             asked.append((core.disk.rows[-1].type, core.journal.fault is not None))
             return RealProcess(arguments, environment, stdin, guarded)
@@ -113,6 +113,46 @@ async def test_the_intent_comes_before_the_process(broken: bool) -> None:
         await run_child(script(""), drain, explain, tools(core, open_process), after)
         core.disk.broken = False
     assert asked == [("CameraAdded", True) if broken else ("ChildStarting", False)]
+
+
+async def test_a_child_is_fed_while_it_runs() -> None:
+    """What it is given it may answer at once; when there is no more, its standard input ends."""
+    answers: list[bytes] = []
+    answered = trio.Event()
+
+    async def feed(stream: trio.abc.SendStream) -> None:
+        await stream.send_all(b"one ")
+        await answered.wait()
+        await stream.send_all(b"two")
+
+    async def consume(stream: trio.abc.ReceiveStream) -> None:
+        async for chunk in stream:
+            answers.append(bytes(chunk))
+            answered.set()
+
+    code = "while data := os.read(0, 4096): os.write(1, data.upper())"
+    async with open_core() as core:
+        before = set(descriptors(os.getpid()))
+        reason = await run_child(script(code), consume, explain, tools(core), core.disk.rows[-1], feed)
+        assert (reason.text, answers) == ("0", [b"ONE ", b"TWO"])
+        assert set(descriptors(os.getpid())) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [("os.close(0); os.write(1, b'.'); time.sleep(0.2)", "0"), ("sys.exit(3)", "3")],
+    ids=["it reads no more", "it ends"],
+)
+async def test_a_child_that_does_not_eat(code: str, text: str) -> None:
+    """It is no error of ours: what it means, its end says."""
+
+    async def feed(stream: trio.abc.SendStream) -> None:
+        while True:
+            await stream.send_all(bytes(4096))
+
+    async with open_core() as core:
+        reason = await run_child(script(code), drain, explain, tools(core), core.disk.rows[-1], feed)
+        assert reason.text == text
 
 
 async def test_a_crash_is_journaled_as_a_crash() -> None:

@@ -157,6 +157,8 @@ async def test_only_our_own_are_touched() -> None:
 def test_what_does_not_fit_together_is_said() -> None:
     story = running(GATE, YARD).given(child("child-1", GATE), child("child-2", YARD))
     assert anomalies(story.state, {GATE, YARD}, ()) == {}
+    story.given(child("child-4", GATE, "audio"))
+    assert anomalies(story.state, {GATE, YARD}, ()) == {}, "one for the sound beside it is no second source"
     assert list(anomalies(story.state, {GATE}, ())) == ["children/yard"]
     story.given(c.ReportChildFound(ChildId("child-3"), GATE, 1, 1, ()))
     assert anomalies(story.state, {GATE, YARD}, {ChildId("child-3")}) == {}

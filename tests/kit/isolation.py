@@ -140,7 +140,9 @@ async def run_isolation(
     stand_in = str(write_stand_in(folder))
     memory.settle()  # as the daemon does
 
-    def open_process(arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool) -> Process:
+    def open_process(
+        arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
+    ) -> Process:
         part = stand_in_environment(folder, address_among(arguments).removeprefix(NOWHERE))
         return RealProcess((stand_in, *arguments[1:]), {**environment, **part}, stdin, True)
 

@@ -67,7 +67,7 @@ class Stage:
     """The longest that a task of this loop had to wait for its turn."""
 
     def open_process(
-        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
     ) -> Process:
         name = address_among(arguments).split("/")[-1]
         part = stand_in_environment(self.folder, name.removesuffix(PLAIN))

@@ -135,7 +135,7 @@ class World:
     developed: int = 0
 
     def open_process(
-        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
     ) -> FakeProcess:
         camera = CameraId(environment[MARK].split("/")[2])
         script = self.scripts[camera].pop(0) if len(self.scripts[camera]) > 1 else self.scripts[camera][0]

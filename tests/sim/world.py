@@ -76,7 +76,7 @@ class World:
     # ── what the actors are handed ──────────────────────────────────────────────────────────────────────────────
 
     def open_process(
-        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes, guarded: bool
+        self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
     ) -> Child:
         mark = environment[MARK]
         camera = self.cameras[CameraId(mark.split("/")[2])]

@@ -7,13 +7,13 @@ from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
 from supervisor.domain.evolve import fold
-from supervisor.domain.ids import PeerId, camera_stream
-from supervisor.domain.state import state_hash
+from supervisor.domain.ids import ChildId, PeerId, camera_stream, sound_stream
+from supervisor.domain.state import SOUND, state_hash
 from supervisor.domain.values import Limits
 from supervisor.journal.writer import PENDING
 from supervisor.kernel import Origin
 from tests.kit.core import open_core
-from tests.kit.domain import ASKED, GATE, PICTURE, TEMPORARY, peer
+from tests.kit.domain import ASKED, GATE, PICTURE, TEMPORARY, child, peer
 
 
 async def test_replay_equals_the_live_state_after_a_lively_run(autojump_clock: MockClock) -> None:
@@ -64,6 +64,17 @@ async def test_causes_lead_to_the_root(autojump_clock: MockClock) -> None:
         applied, added = core.disk.rows[1:3]
         assert (applied.type, added.type, added.cause) == ("ConfigurationApplied", "CameraAdded", applied.seq)
         assert kernel.latest(camera_stream(GATE)) == added
+
+
+async def test_what_happens_to_a_child_of_the_sound_explains_nothing_of_the_camera() -> None:
+    """It is remembered by itself, as the cause of what becomes of the sound."""
+    async with open_core() as core:
+        kernel = core.kernel
+        started = kernel.emit(child("child-1")).last
+        kernel.emit(child("child-2", purpose=SOUND))
+        heard = kernel.emit(c.ReportChildEnded(ChildId("child-2"), 0, None, ASKED)).last
+        assert kernel.latest(camera_stream(GATE)) == started
+        assert kernel.latest(sound_stream(GATE)) == heard
 
 
 async def test_concurrent_offers_never_exceed_the_cap(autojump_clock: MockClock) -> None:

@@ -3,7 +3,7 @@
 Rules of this file:
 - A camera has at most one place, whatever it is opened for; all its uses share that connection.
 - Nobody holds a place beyond the budget. Turns are by importance of the use, then by time.
-- A place is given back when the camera's last child has been reaped, and never before.
+- A place is given back when the camera's last child with a connection has been reaped, and never before.
 """
 
 from .. import commands as c
@@ -11,7 +11,7 @@ from .. import events as e
 from ..errors import Refusal, Rejected
 from ..ids import CameraId, DeviceId
 from ..lifecycle import STREAMING, ChildPhase
-from ..state import STRAY, USES, Camera, Child, State
+from ..state import SOUND, STRAY, USES, Camera, Child, State
 from ..values import Reason
 from .common import Events, require_camera, require_running
 
@@ -54,7 +54,7 @@ def _ahead(state: State, camera: CameraId, device: DeviceId, use: str) -> int:
 
 def free_slot(state: State, command: c.FreeSlot, now_ns: int) -> Events:
     slot = state.slots.get(command.camera)
-    if slot is None or (slot.held and state.children_of(command.camera)):
+    if slot is None or (slot.held and state.connections_of(command.camera)):
         return ()
     return (e.SlotFreed(command.camera, slot.device, command.reason, slot.held),)
 
@@ -66,7 +66,9 @@ def free_after_last_child(state: State, child: Child, reason: Reason) -> Events:
     """
     slot, camera = state.slots.get(child.camera), state.cameras.get(child.camera)
     looked_after = child.run == state.run and child.purpose != STRAY and child.phase is not ChildPhase.UNKILLABLE
-    if slot is None or not slot.held or looked_after or len(state.children_of(child.camera)) > 1:
+    if slot is None or not slot.held or looked_after or child.purpose == SOUND:
+        return ()
+    if len(state.connections_of(child.camera)) > 1:
         return ()
     if camera is not None and camera.phase in STREAMING:
         return ()

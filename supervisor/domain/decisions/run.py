@@ -4,7 +4,7 @@ from .. import commands as c
 from .. import events as e
 from ..errors import Refusal, Rejected
 from ..lifecycle import CameraPhase
-from ..state import State
+from ..state import SOUND, State
 from ..values import Fault, Reason
 from .common import Events, elapsed_s
 
@@ -24,7 +24,8 @@ def start_run(state: State, command: c.StartRun, now_ns: int) -> Events:
     for name, child in sorted(state.children.items()):
         if name not in command.alive:
             closing.append(e.ChildAbandoned(child.child, child.camera, reason=left))
-    holding = {state.children[name].camera for name in command.alive if name in state.children}
+    alive = [state.children[name] for name in command.alive if name in state.children]
+    holding = {child.camera for child in alive if child.purpose != SOUND}
     for camera, slot in sorted(state.slots.items()):
         if camera not in holding:
             closing.append(e.SlotFreed(camera, slot.device, reason=left, held=slot.held))

@@ -7,6 +7,7 @@ from supervisor.domain import events as e
 from supervisor.domain.decisions.device import LEARNED_FOR_S
 from supervisor.domain.errors import Refusal
 from supervisor.domain.ids import CameraId, ChildId, DeviceId, PeerId, RunId, UseId
+from supervisor.domain.state import SOUND
 from supervisor.domain.values import DeviceSettings, Fault, Limits, Mode, Reason, UseKind
 from tests.kit.domain import ASKED, GATE, NODE, PICTURE, RUN, YARD, Story, child, peer, settings
 
@@ -62,6 +63,17 @@ def test_a_place_is_not_free_while_a_child_lives() -> None:
     ended = story.when(c.ReportChildEnded(ChildId("child-1"), 0, None, ASKED))
     assert [type(event) for event in ended] == [e.ChildEnded, e.SlotFreed]
     assert story.when(c.TakeSlot(YARD)) == (e.SlotTaken(YARD, BOX, "live"),)
+
+
+def test_a_child_that_works_on_sound_keeps_no_place() -> None:
+    """It has no connection: neither while it lives, nor when it is stuck, nor when it outlives the daemon."""
+    story = box().given(c.TakeSlot(GATE), c.ConnectCamera(GATE), child("child-1", purpose=SOUND))
+    story.given(*unkillable("child-1"), c.RestCamera(GATE, ASKED))
+    assert story.when(c.FreeSlot(GATE, ASKED)) == (e.SlotFreed(GATE, BOX, ASKED),)
+    story.given(c.FreeSlot(GATE, ASKED), c.TakeSlot(GATE))
+    assert len(story.when(c.ReportChildEnded(ChildId("child-1"), 0, None, ASKED))) == 1
+    story.given(c.StartRun(RunId("run-2"), NODE, "0", 2, alive=frozenset({ChildId("child-1")})))
+    assert holders(story) == []
 
 
 def test_a_removed_camera_keeps_its_place_until_its_child_is_gone() -> None:

@@ -12,7 +12,7 @@ from supervisor.domain.evolve import fold
 from supervisor.domain.ids import CameraId, ChildId, DeviceId, PeerId, RunId, UseId
 from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.plan import plan
-from supervisor.domain.state import state_hash
+from supervisor.domain.state import SOUND, state_hash
 from supervisor.domain.values import DeviceSettings, Fault, Limits, Mode, Reason, UseKind
 from tests.kit.domain import ASKED, FATAL, NODE, PICTURE, TEMPORARY, Story, child, peer, settings
 
@@ -81,9 +81,9 @@ class Life(RuleBasedStateMachine):
     def rest(self, name: CameraId) -> None:
         self.ask(c.RestCamera(name, ASKED))
 
-    @rule(name=st.sampled_from(CAMERAS))
-    def start_child(self, name: CameraId) -> None:
-        self.ask(child(self.fresh("child"), name))
+    @rule(name=st.sampled_from(CAMERAS), purpose=st.sampled_from(["source", SOUND]))
+    def start_child(self, name: CameraId, purpose: str) -> None:
+        self.ask(child(self.fresh("child"), name, purpose))
 
     @precondition(lambda self: self.story.state.children)
     @rule(data=st.data())
@@ -150,7 +150,9 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def who_has_a_child_after_taking_a_place_still_has_it(self) -> None:
         for event in self.freed:
-            assert not self.story.state.children_of(event.camera), "a place was given back before the child was reaped"
+            assert not self.story.state.connections_of(event.camera), (
+                "a place was given back before the child was reaped"
+            )
         self.freed.clear()
 
     @invariant()
