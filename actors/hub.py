@@ -20,6 +20,7 @@ from supervisor.tape import Tape
 
 from .bitstream import join_annexb
 from .h264 import H264
+from .listeners import Listeners
 from .media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, SourceLoss, VideoCodec
 
 MAX_UNITS = 4096
@@ -56,6 +57,9 @@ class Hub:
         self._key_at: int | None = None
         """Position of the newest key frame on the tape."""
         self.sounds: Tape[AudioFrame] = Tape(MAX_SOUNDS)
+        self.opus: Tape[AudioFrame] = Tape(MAX_SOUNDS)
+        """What the transcoder makes of `sounds`, while they are AAC and somebody listens."""
+        self.listeners = Listeners()
         self._codec = H264
         self._sets: dict[int, tuple[bytes, ...]] = {}
         """Parameter sets by their NAL unit type."""

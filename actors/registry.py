@@ -19,6 +19,7 @@ from .pictures import Pictures
 from .rtc.offer import Offer, parse_offer
 from .sweep import Sweep
 from .tools import Tools
+from .transcoder import run_transcoder
 
 PICTURE_S = 15.0
 """Whoever asks for a picture waits no longer."""
@@ -49,11 +50,17 @@ class Registry:
             self._tools.kernel.wake()
             wait = partial(wait_after_crash_of, self._tools.kernel, f"fan-out of {name}")
             viewers.start_soon(run_supervised, f"fan-out of {name}", camera.fanout.run, wait)
+            viewers.start_soon(self._transcode, camera, name=f"audio/{name}")
             try:
                 await run_supervised(f"source of {name}", camera.run_source, camera.wait_after_crash)
             finally:
                 del self._cameras[name]
                 camera.hub.close()
+
+    async def _transcode(self, camera: Camera) -> None:
+        name, hub = f"audio/{camera.name}", camera.hub
+        work = partial(run_transcoder, camera.name, hub.sounds, hub.opus, hub.listeners, self._tools)
+        await run_supervised(name, work, partial(wait_after_crash_of, self._tools.kernel, name))
 
     def reconfigure(self, settings: CameraSettings) -> None:
         if settings.camera in self._cameras:
