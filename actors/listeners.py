@@ -16,11 +16,18 @@ class Listeners:
     @contextmanager
     def listen(self) -> Iterator[None]:
         """Be one of them."""
-        self._change(1)
+        self.join()
         try:
             yield
         finally:
-            self._change(-1)
+            self.leave()
+
+    def join(self) -> None:
+        """Be one of them, until `leave`."""
+        self._change(1)
+
+    def leave(self) -> None:
+        self._change(-1)
 
     def _change(self, by: int) -> None:
         self.count += by

@@ -3,19 +3,25 @@
 Rules of this file:
 - It reads one tape and writes another. Whatever becomes of it, neither the camera nor a viewer waits for it.
 - The child is there while somebody listens to AAC, and a little longer: who comes back hears at once.
-- One that ends, or that was given sound and has given none back for `STUCK_S`, is replaced after a backoff.
+- One that ends, or that was given sound and has given none back for `STUCK_S`, is replaced after a backoff. From then
+  on until there is sound again, or nobody listens, an alert says that there is none.
 - It is told the time of what it is given, in FLV, and tells that of what it gives back, in Ogg: frames that get lost
   on the way, or never came, leave a gap where they were.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import trio
 
+from supervisor.domain import commands as c
 from supervisor.domain.errors import Rejected
-from supervisor.domain.events import ChildEnded, PeerClosed, PeerOpened
+from supervisor.domain.events import ChildEnded, PeerClosed, PeerOpened, Recorded
 from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream, sound_stream
 from supervisor.domain.restart import HEALTHY_AFTER_S, backoff_s
 from supervisor.domain.state import SOUND
 from supervisor.domain.values import Fault, Reason
+from supervisor.kernel import Kernel
 from supervisor.tape import Tape
 
 from .bitstream import BitstreamError
@@ -54,54 +60,73 @@ async def run_transcoder(
 ) -> None:
     """While somebody listens and `sounds` are AAC, have them made into Opus, and put that on `out`.
 
-    Never returns. Cancellation: ends the child. Cleanup: that of `run_child`; both tapes stay as they are.
+    Never returns. Cancellation: ends the child. Cleanup: that of `run_child`; both tapes stay as they are, and no alert
+    stands.
     """
-    failures = 0
+    kernel = tools.kernel
     while True:
         await listeners.wait_some()
-        position = sounds.end
-        await sounds.wait_beyond(position)
-        if sounds.end <= position or sounds.read_nowait(sounds.end - 1, 1)[0].format.codec != "aac":
-            continue
-        began = trio.current_time()
-        work = Transcoding(sounds, out)
-        if await _run_while_heard(camera, work, listeners, tools) or work.is_over:
-            failures = 0
-            continue
-        failures = 1 if trio.current_time() - began >= HEALTHY_AFTER_S else failures + 1
-        await trio.sleep(backoff_s(failures, tools.jitter()))
-
-
-async def _run_while_heard(camera: CameraId, work: "Transcoding", listeners: Listeners, tools: Tools) -> bool:
-    """Run one child. Returns true when nobody listened any more, false when it ended by itself."""
-    kernel = tools.kernel
-    with trio.CancelScope() as heard:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(_run_while_heard, camera, sounds, out, tools)
+            await listeners.wait_none(LINGER_S)
+            left = kernel.latest(demand_stream(camera), of=PeerClosed)
+            nursery.cancel_scope.cancel(reason=kernel.because(UNHEARD, left))
 
-            @nursery.start_soon
-            async def leave_when_unheard() -> None:
-                await listeners.wait_none(LINGER_S)
-                left = kernel.latest(demand_stream(camera), of=PeerClosed)
-                heard.cancel(reason=kernel.because(UNHEARD, left))
 
-            came = kernel.latest(sound_stream(camera), demand_stream(camera), of=ChildEnded | PeerOpened)
-            after = came or kernel.latest(camera_stream(camera), SYSTEM)
-            assert after is not None, "a camera with a listener has been added"
-            command = (tools.ffmpeg, *QUIET, *ARGUMENTS)
-            spec = ChildSpec(camera, SOUND, command, may_fork=is_script(tools.ffmpeg))
-            try:
-                await run_child(spec, work.consume, explain, tools, after, work.feed)
-            except Rejected:
-                pass  # banken is stopping, or a child of an earlier life still lives: asked again after a while
-            nursery.cancel_scope.cancel(reason="the child has ended")
-    return heard.cancelled_caught
+async def _run_while_heard(camera: CameraId, sounds: Tape[AudioFrame], out: Tape[AudioFrame], tools: Tools) -> None:
+    """One child after the other, with a backoff in between, until it is cancelled."""
+    failures, is_heard = 0, partial(_clear_alert, camera, tools.kernel)
+    try:
+        while True:
+            position = sounds.end
+            await sounds.wait_beyond(position)
+            if sounds.end <= position or sounds.read_nowait(sounds.end - 1, 1)[0].format.codec != "aac":
+                continue
+            began, work = trio.current_time(), Transcoding(sounds, out, is_heard)
+            ended = await _run_once(camera, work, tools)
+            if work.is_over:
+                failures = 0
+                continue
+            failures = 1 if trio.current_time() - began >= HEALTHY_AFTER_S else failures + 1
+            _raise_alert(camera, tools.kernel, ended)
+            await trio.sleep(backoff_s(failures, tools.jitter()))
+    finally:
+        is_heard()
+
+
+async def _run_once(camera: CameraId, work: "Transcoding", tools: Tools) -> Reason:
+    """Run one child until it ends by itself. Returns why."""
+    kernel = tools.kernel
+    came = kernel.latest(sound_stream(camera), demand_stream(camera), of=ChildEnded | PeerOpened)
+    after = came or kernel.latest(camera_stream(camera), SYSTEM)
+    assert after is not None, "a camera with a listener has been added"
+    command = (tools.ffmpeg, *QUIET, *ARGUMENTS)
+    spec = ChildSpec(camera, SOUND, command, may_fork=is_script(tools.ffmpeg))
+    try:
+        return await run_child(spec, work.consume, explain, tools, after, work.feed)
+    except Rejected as refused:  # banken is stopping, or a child of an earlier life still lives
+        return Reason("refused", str(refused))
+
+
+def _raise_alert(camera: CameraId, kernel: Kernel, ended: Reason) -> None:
+    text = f"{camera} has no sound just now: what makes Opus of its AAC has ended: {ended.text}"
+    kernel.emit(c.RaiseAlert(f"sound/{camera}", text), after=_newest(camera, kernel))
+
+
+def _clear_alert(camera: CameraId, kernel: Kernel) -> None:
+    kernel.emit(c.ClearAlert(f"sound/{camera}"), after=_newest(camera, kernel))
+
+
+def _newest(camera: CameraId, kernel: Kernel) -> Recorded | None:
+    return kernel.latest(sound_stream(camera)) or kernel.latest(camera_stream(camera), SYSTEM)
 
 
 class Transcoding:
     """The work of one child: what it is given, and what it gives back."""
 
-    def __init__(self, sounds: Tape[AudioFrame], out: Tape[AudioFrame]) -> None:
-        """Begins with the newest frame of `sounds`, which has to be AAC."""
+    def __init__(self, sounds: Tape[AudioFrame], out: Tape[AudioFrame], is_heard: Callable[[], None]) -> None:
+        """Begins with the newest frame of `sounds`, which has to be AAC. `is_heard` is called when sound comes back."""
+        self._is_heard = is_heard
         self._sounds, self._out = sounds, out
         self._at = sounds.end - 1
         (first,) = sounds.read_nowait(self._at, 1)
@@ -127,7 +152,7 @@ class Transcoding:
 
     async def consume(self, stream: trio.abc.ReceiveStream) -> Reason | None:
         """Put what comes on the tape. Returns at its end, or with what is wrong with the child."""
-        reader, seen = OggOpus(), self._at
+        reader, seen, silent = OggOpus(), self._at, True
         while True:
             chunk: bytes | bytearray | None = None
             with trio.move_on_after(STUCK_S):
@@ -144,5 +169,8 @@ class Transcoding:
                     told = self._began + at * CLOCK_RATE // OPUS.rate
                     pts = self._clock.stamp(told, samples_of(OPUS, packet))
                     self._out.append(AudioFrame(OPUS, packet, pts))
+                    if silent:
+                        silent = False
+                        self._is_heard()
             except BitstreamError as error:
                 return Reason("bad-data", f"what came is no usable sound: {error}")

@@ -67,11 +67,20 @@ def events(batch: Sequence[Recorded]) -> list[Json]:
 
 def cameras(snapshot: Snapshot) -> list[Json]:
     """All cameras, by name."""
-    viewers = _viewers(snapshot.state)
+    state, viewers = snapshot.state, _viewers(snapshot.state)
     return [
-        camera(known, snapshot.state.why(name, snapshot.now_ns), snapshot.cameras.get(name), viewers.get(name, 0))
-        for name, known in sorted(snapshot.state.cameras.items())
+        camera(known, state.why(name, snapshot.now_ns), snapshot.cameras.get(name), viewers.get(name, 0))
+        | {"mute": _mute(known, state)}
+        for name, known in sorted(state.cameras.items())
     ]
+
+
+def _mute(known: Camera, state: State) -> str:
+    """Why there is no sound just now, where that needs saying."""
+    alert = state.alerts.get(f"sound/{known.settings.camera}")
+    if alert is not None:
+        return alert.text
+    return known.picture.mute if known.picture else ""
 
 
 def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | None, viewers: int) -> Json:
@@ -94,6 +103,7 @@ def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | Non
         "codec": picture.codec if picture else None,
         "width": picture.width if picture else None,
         "height": picture.height if picture else None,
+        "audio": picture.audio if picture else "",
         "viewers": viewers,
         "fps": statistics.fps if statistics else 0.0,
         "bitrate": statistics.bitrate if statistics else 0,

@@ -5,6 +5,7 @@ Rules of this file:
 - A viewer is either live, at the end of the tape with all the others, or behind, being brought there: a new one, or
   one that has lost a key frame. Who is behind is sent what is cached, paced, and never in the way of the live ones.
 - The loop is given back at least every `SLICE_S`.
+- Who takes Opus listens, from `add` to `remove`: only then is AAC made into it. No picture waits for any sound.
 - A bug in what one viewer asks for ends that viewer: its exception is raised in its own actor.
 """
 
@@ -20,9 +21,10 @@ from supervisor.clock import Clock
 from supervisor.domain.values import Fault, Reason
 from supervisor.gateway import PeerStatistics
 from supervisor.supervision import attempt
+from supervisor.tape import Tape
 
 from ..hub import Hub, Subscription
-from ..media import AccessUnit
+from ..media import AccessUnit, AudioFrame
 from .runs import Run, make_runs
 from .sender import Sender
 
@@ -99,6 +101,8 @@ class Fanout:
         viewer = Viewer(sender, self.hub.subscribe())
         self._viewers[viewer] = None
         sender.restart = lambda: self._restart(viewer)
+        if sender.takes_opus:
+            self.hub.listeners.join()
         self._begin(viewer)
         self._arrived.unpark_all()
         return viewer
@@ -106,6 +110,8 @@ class Fanout:
     def remove(self, viewer: Viewer) -> None:
         del self._viewers[viewer]
         viewer.live = False
+        if viewer.sender.takes_opus:
+            self.hub.listeners.leave()
         viewer.due.clear()
         viewer.sender.close()
 
@@ -113,7 +119,8 @@ class Fanout:
         """Send to all viewers, until it is cancelled. Holds nothing that would have to be given back."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_pictures)
-            nursery.start_soon(self._send_sounds)
+            nursery.start_soon(self._send_sounds, self.hub.sounds)
+            nursery.start_soon(self._send_sounds, self.hub.opus)
             nursery.start_soon(self._bring_up)
             nursery.start_soon(self._report)
 
@@ -197,20 +204,22 @@ class Fanout:
         viewer.sender.send(unit, runs[number], viewer.pts)
         return len(runs)
 
-    async def _send_sounds(self) -> None:
-        tape = self.hub.sounds
+    async def _send_sounds(self, tape: Tape[AudioFrame]) -> None:
+        """Each frame to all who take its codec: AAC is none that anybody takes, and what is made of it is on a tape of
+        its own."""
         while True:
             while not any(viewer.sender.audio for viewer in self._viewers):
                 await self._arrived.park()
             position = tape.end
             while any(viewer.sender.audio for viewer in self._viewers):
                 await tape.wait_beyond(position)
-                for frame in tape.read_nowait(max(position, tape.start), tape.end):
+                position = max(position, tape.start)
+                for frame in tape.read_nowait(position, 1):
+                    position += 1
                     for viewer in list(self._viewers):
                         if viewer.sender.audio and viewer in self._viewers:
                             _guarded(viewer, viewer.sender.send_sound, frame)
                         await self._breathe()
-                position = tape.end
 
     # ── behind ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -133,6 +133,11 @@ class Sender:
     def takes(self, codec: VideoCodec) -> bool:
         return codec.name in self._payloads
 
+    @property
+    def takes_opus(self) -> bool:
+        """Whether the viewer listens, and hears what AAC is made into."""
+        return "opus" in self._sounds
+
     # ── out ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def send(self, unit: AccessUnit, run: Run, pts: int) -> None:

@@ -1,6 +1,7 @@
 """A viewer that is not a browser: an offer by aiortc, on an asyncio loop of its own, in any trio task."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import trio
 import trio_asyncio
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import AudioFrame
 from trio_asyncio import aio_as_trio
 
 from actors.rtc.inside import remember_endpoints
@@ -18,13 +20,15 @@ from .processes import wait_until
 
 @attrs.define
 class Viewer:
-    """`offer` is ready at once; after `accept` pictures are decoded and counted in `frames`."""
+    """`offer` is ready at once; after `accept` pictures are decoded and counted in `frames`, and sound in `heard`."""
 
     pc: RTCPeerConnection
     offer: str
     nursery: trio.Nursery
     frames: int = 0
     sizes: set[tuple[int, int]] = attrs.field(factory=set)
+    heard: deque[AudioFrame] = attrs.field(factory=lambda: deque(maxlen=100))
+    """The newest two seconds of sound."""
 
     async def accept(self, answer: str) -> None:
         await aio_as_trio(self.pc.setRemoteDescription)(RTCSessionDescription(answer, "answer"))
@@ -35,6 +39,9 @@ class Viewer:
                 frame = await aio_as_trio(track.recv)()
             except (MediaStreamError, asyncio.CancelledError):
                 return
+            if isinstance(frame, AudioFrame):
+                self.heard.append(frame)
+                continue
             self.frames += 1
             self.sizes.add((frame.width, frame.height))  # type: ignore[union-attr]
 
@@ -45,13 +52,15 @@ class Viewer:
 
 
 @asynccontextmanager
-async def open_viewer() -> AsyncIterator[Viewer]:
+async def open_viewer(*, sound: bool = False) -> AsyncIterator[Viewer]:
     async with trio_asyncio.open_loop() as loop:
         endpoints = remember_endpoints(loop)
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         try:
             async with trio.open_nursery() as nursery:
                 pc.addTransceiver("video", direction="recvonly")
+                if sound:
+                    pc.addTransceiver("audio", direction="recvonly")
                 await aio_as_trio(pc.setLocalDescription)(await aio_as_trio(pc.createOffer)())
                 viewer = Viewer(pc, pc.localDescription.sdp, nursery)
                 pc.on("track", lambda track: nursery.start_soon(viewer.watch, track))

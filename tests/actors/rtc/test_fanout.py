@@ -15,6 +15,7 @@ from actors.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoC
 from actors.rtc.congestion import Congestion
 from actors.rtc.fanout import Fanout, Viewer
 from actors.rtc.runs import Run
+from actors.sound import OPUS
 from supervisor.clock import TrioClock
 from tests.kit.media import FPS, access_units
 
@@ -24,6 +25,7 @@ class Sink:
     """Plays a sender: writes down what it is given."""
 
     audio: bool = False
+    takes_opus: bool = False
     codecs: tuple[str, ...] = ("h264",)
     fails: bool = False
     full: bool = False
@@ -34,6 +36,7 @@ class Sink:
     """Whether it is a key frame, and when to show it."""
     bursts: list[tuple[float, int]] = attrs.field(factory=list)
     sounds: list[bytes] = attrs.field(factory=list)
+    codecs_heard: set[str] = attrs.field(factory=set)
     reports: int = 0
     closed: bool = False
 
@@ -49,6 +52,7 @@ class Sink:
 
     def send_sound(self, frame: AudioFrame) -> None:
         self.sounds.append(frame.data)
+        self.codecs_heard.add(frame.format.codec)
 
     def send_report(self, pts: int, wall_ns: int) -> None:
         self.reports += 1
@@ -205,6 +209,24 @@ async def test_sound_reaches_those_who_listen(autojump_clock: MockClock) -> None
         await trio.sleep(0.01)
         assert (listens.sounds, looks.sounds) == ([b"one", b"two"], [])
         assert listens.reports > 0
+
+
+async def test_what_is_made_of_aac_reaches_those_who_take_it(autojump_clock: MockClock) -> None:
+    """They count as listeners for as long as they are there, however they came and went; who only looks does not."""
+    async with open_house() as house:
+        listens, looks = Sink(audio=True, takes_opus=True), Sink()
+        viewers = [house.add(listens), house.add(looks)]
+        assert house.hub.listeners.count == 1
+        await house.play(0, 2)
+        for index in range(300):
+            house.hub.opus.append(AudioFrame(OPUS, b"%d" % index, index * 1800))
+            if index % 100 == 0:
+                await trio.sleep(0.01)
+        await trio.sleep(0.01)
+        assert (len(listens.sounds), looks.sounds) == (300, [])
+        for viewer in viewers:
+            house.fanout.remove(viewer)
+        assert house.hub.listeners.count == 0
 
 
 async def test_who_has_left_is_sent_nothing(autojump_clock: MockClock) -> None:

@@ -1,0 +1,73 @@
+"""Sound and codecs, from a real ffmpeg through a real daemon to a real viewer."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.actors.sources.test_file import write_clip
+from tests.kit.daemon import Daemon, open_daemon
+from tests.kit.media import pitch
+from tests.kit.processes import wait_until
+from tests.kit.viewer import Viewer, open_viewer
+
+TONE = ("-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100")
+OWN = (*TONE, "-re", "-f", "lavfi", "-i", "testsrc=size=128x96:rate=10", "-c:v", "libx264", "-tune", "zerolatency",
+       "-g", "10", "-c:a", "aac")  # fmt: skip
+
+
+def transcoders(daemon: Daemon) -> list[int]:
+    return [child.pid for child in daemon.children() if "libopus" in child.cmdline]
+
+
+@asynccontextmanager
+async def watch(daemon: Daemon, camera: str, *, sound: bool = False) -> AsyncIterator[Viewer]:
+    async with open_viewer(sound=sound) as viewer:
+        await viewer.accept((await daemon.offer(camera, viewer.offer)).text)
+        yield viewer
+
+
+async def hear(viewer: Viewer, hertz: float) -> None:
+    """Wait for two seconds of a tone that is this one."""
+    viewer.heard.clear()
+    await wait_until(lambda: len(viewer.heard) == 100, 20, what="sound")
+    assert pitch(list(viewer.heard)) == pytest.approx(hertz, rel=0.02)
+
+
+async def test_aac_is_heard_as_opus_by_those_who_listen(tmp_path: Path) -> None:
+    """One child for all who listen; killed, it is replaced, the picture goes on; after the last it is gone."""
+    async with open_daemon(tmp_path, {"hall": {"ffmpeg": OWN}}) as daemon:
+        camera = await daemon.wait_camera("hall", "live")
+        assert (camera["audio"], camera["mute"]) == ("aac", "")
+        async with watch(daemon, "hall") as looks:
+            await looks.wait_frames(5)
+            assert transcoders(daemon) == []
+            async with watch(daemon, "hall", sound=True) as one, watch(daemon, "hall", sound=True) as two:
+                await hear(one, 440)
+                await hear(two, 440)
+                (child,) = transcoders(daemon)
+                os.kill(child, signal.SIGKILL)
+                await looks.wait_frames(10)
+                await wait_until(lambda: transcoders(daemon) not in ([], [child]), 20, what="another child")
+                await hear(one, 440)
+            await wait_until(lambda: not transcoders(daemon), 30, what="the end of the transcoder")
+            await looks.wait_frames(5)
+        assert await daemon.end() == 0
+    assert [row.type for row in daemon.journal()].count("AlertRaised") == 1
+
+
+async def test_what_has_no_sound_shows_its_picture_and_says_why(tmp_path: Path) -> None:
+    """Without sound at all, and with a codec that is none of ours."""
+    silent = write_clip(tmp_path / "silent.mp4")
+    odd = {"ffmpeg": (*OWN[:-1], "libmp3lame")}
+    async with open_daemon(tmp_path, {"silent": f"file://{silent}", "odd": odd}) as daemon:
+        for name in ("silent", "odd"):
+            await daemon.wait_camera(name, "live")
+            async with watch(daemon, name, sound=True) as viewer:
+                await viewer.wait_frames(5)
+                assert not viewer.heard
+        assert (await daemon.camera("silent"))["mute"] == ""
+        assert "MP3" in (await daemon.camera("odd"))["mute"]
