@@ -8,7 +8,7 @@ import trio
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.values import CameraSettings, Reason
-from supervisor.gateway import CameraStatistics, Jpeg, PeerStatistics
+from supervisor.gateway import CameraStatistics, Jpeg, PeerStatistics, Understood
 from supervisor.reconcile import wait_after_crash_of
 from supervisor.supervision import run_supervised
 
@@ -80,7 +80,7 @@ class Registry:
     def read_offer(self, text: str) -> Offer:
         return parse_offer(text)
 
-    async def open_peer(self, camera: CameraId, peer: PeerId, offer: object) -> str:
+    async def open_peer(self, camera: CameraId, peer: PeerId, offer: Understood) -> str:
         """Start a peer in its camera's nursery; returns the SDP answer."""
         assert isinstance(offer, Offer)
         running = self._running(camera)

@@ -58,6 +58,7 @@ class Source:
     device: DeviceId | None = None
     mode: Mode = Mode.ALWAYS
     group: str = ""
+    substream: CameraId | None = None
 
     def summary(self, revision: int = 0) -> SourceSummary:
         shown = " ".join(self.arguments) if self.arguments else self.address
@@ -148,6 +149,10 @@ class _Reading:
         self.complaints: list[str] = []
         self.found: list[str] = []
         """Values taken from the environment since the last camera began."""
+        self.named: tuple[str, ...] = ()
+        """All cameras, whatever is wrong with them."""
+        self.substreams: dict[str, tuple[str, yaml.Node]] = {}
+        """By camera: the name of another, and where that stands."""
 
     def complain(self, node: yaml.Node | None, problem: str) -> None:
         where = f"{self.origin}:{node.start_mark.line + 1}" if node is not None else self.origin
@@ -161,6 +166,7 @@ class _Reading:
         webrtc = self.mapping(top.get("webrtc"), "webrtc", ("ice_servers",))
         host, port = self.listen(web.get("listen"))
         cameras = dict(self.cameras(top.get("cameras")))
+        self.check_substreams()
         return Config(
             origin=self.origin,
             host=host,
@@ -314,7 +320,9 @@ class _Reading:
         return value
 
     def cameras(self, node: yaml.Node | None) -> Iterator[tuple[CameraId, Source]]:
-        for name, value in self.mapping(node, "cameras", None).items():
+        entries = self.mapping(node, "cameras", None)
+        self.named = tuple(entries)
+        for name, value in entries.items():
             if not _CAMERA_NAME.fullmatch(name):
                 self.complain(
                     value,
@@ -330,7 +338,9 @@ class _Reading:
         if isinstance(node, yaml.ScalarNode):
             return self.checked(name, node, self.from_url(self.text(node, f"camera {name!r}")))
         entries = self.mapping(
-            node, f"camera {name!r}", ("source", *LISTS, "via", "transport", "device", "mode", "group")
+            node,
+            f"camera {name!r}",
+            ("source", *LISTS, "via", "transport", "device", "mode", "group", "substream"),
         )
         sources = [key for key in ("source", *LISTS) if key in entries]
         if len(sources) != 1:
@@ -350,7 +360,37 @@ class _Reading:
         device = self.text(entries.get("device"), f"device of camera {name!r}", source.device or "")
         group = self.text(entries.get("group"), f"group of camera {name!r}", source.group)
         mode = self.mode(entries.get("mode"), name)
-        return attrs.evolve(source, device=DeviceId(device) if device else None, mode=mode, group=group)
+        return attrs.evolve(
+            source,
+            device=DeviceId(device) if device else None,
+            mode=mode,
+            group=group,
+            substream=self.substream(entries.get("substream"), name),
+        )
+
+    def substream(self, node: yaml.Node | None, name: str) -> CameraId | None:
+        """Whether there is such a camera is known only when all have been read: see `check_substreams`."""
+        other = self.text(node, f"substream of camera {name!r}")
+        if node is None or not other:
+            return None
+        self.substreams[name] = other, node
+        return CameraId(other)
+
+    def check_substreams(self) -> None:
+        """Each has to be another camera, and from none may they lead back to where they began."""
+        for name, (other, node) in self.substreams.items():
+            if other == name:
+                self.complain(node, f"substream of camera {name!r} must be another camera, not itself")
+            elif other not in self.named:
+                others = ", ".join(each for each in self.named if each != name) or "there is none"
+                self.complain(node, f"substream of camera {name!r} must name another camera: {others}")
+            else:
+                path = [name]
+                while path[-1] in self.substreams and (following := self.substreams[path[-1]][0]) not in path:
+                    path.append(following)
+                if path[-1] in self.substreams and following == name and name == min(path):
+                    circle = " → ".join([*path, name])
+                    self.complain(node, f"substreams go round in a circle: {circle}; leave out one of them")
 
     def over(self, node: yaml.Node | None, name: str, source: Source) -> Source:
         """The source by the transport that was asked for."""

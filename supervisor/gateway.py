@@ -5,7 +5,7 @@ What crosses here are values that could be sent as JSON, so that a camera may on
 
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -19,7 +19,8 @@ from .domain.events import Recorded
 from .domain.health import Health, health
 from .domain.ids import CameraId, PeerId
 from .domain.state import State
-from .domain.values import Fault, Reason
+from .domain.substreams import takes, tried
+from .domain.values import Fault, Reason, name_of
 from .feed import Feed
 from .journal.reader import Query, Reader
 from .journal.writer import Journal, JournalStatistics
@@ -109,6 +110,29 @@ class Opened:
     peer: PeerId
     secret: str
     answer: str
+    camera: CameraId
+    """Whose stream it gets: that of the camera it asked for, or of a substream of it."""
+
+
+@attrs.frozen
+class NoCommonCodec(Exception):
+    """The viewer takes none of the codecs that the camera sends, or its substreams."""
+
+    camera: CameraId
+    codec: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Understood(Protocol):
+    """An offer that can be answered."""
+
+    @property
+    def codecs(self) -> Collection[str]:
+        """Of video, as `Picture` names them."""
+        ...
 
 
 @attrs.frozen
@@ -124,11 +148,11 @@ class Jpeg:
 class Hands(Protocol):
     """What the actors offer to those who decide."""
 
-    def read_offer(self, text: str) -> object:
+    def read_offer(self, text: str) -> Understood:
         """An SDP offer as the actors understand it. Raises `OfferError` for what none of them could answer."""
         ...
 
-    async def open_peer(self, camera: CameraId, peer: PeerId, offer: object) -> str:
+    async def open_peer(self, camera: CameraId, peer: PeerId, offer: Understood) -> str:
         """Start the peer's actor and return its SDP answer. Raises `Rejected` when the camera is not running."""
         ...
 
@@ -288,22 +312,39 @@ class Gateway:
         return await self._feed.next_page(after)
 
     async def negotiate(self, camera: CameraId, offer: str, client: str) -> Opened:
-        """Open a peer for `client` (an address). Raises `Rejected`, and `OfferError` for what is not a good offer."""
+        """Open a peer for `client` (an address), of `camera` or of the first of its substreams that suits the offer.
+
+        Raises `Rejected`, `NoCommonCodec`, and `OfferError` for what is not a good offer.
+        """
         understood = self._hands.read_offer(offer)
+        shown = self._suitable(camera, understood.codecs)
         peer, secret = PeerId(self._kernel.new_id()), self._new_secret()
-        command = c.OpenPeer(peer=peer, camera=camera, client=client, owner=hash_secret(secret))
+        command = c.OpenPeer(peer=peer, camera=shown, client=client, owner=hash_secret(secret))
         self._require_journal()
         opened = self._kernel.emit(command, origin=Origin(f"client:{client}")).events[0]
         try:
             if not await self._journal.wait_committed(opened.seq):
                 self._require_journal()
-            answer = await self._hands.open_peer(camera, peer, understood)
+            answer = await self._hands.open_peer(shown, peer, understood)
         except BaseException:
             # Whatever went wrong, the place is given back; where the peer's actor has done so, this does nothing.
             left = Reason("not-opened", "the connection could not be made", Fault.NONE)
             self._kernel.emit(c.ReportPeerClosed(peer=peer, reason=left), after=opened)
             raise
-        return Opened(peer, secret, answer)
+        return Opened(peer, secret, answer, shown)
+
+    def _suitable(self, camera: CameraId, codecs: Collection[str]) -> CameraId:
+        state = self._kernel.state
+        names = tried(state, camera)
+        for name in names:
+            if takes(state, name, codecs):
+                return name
+        sent = {name: picture.codec for name in names if (picture := state.cameras[name].picture)}
+        if not sent:
+            return camera  # which is none: deciding says so
+        told = " and ".join(f"{name} sends {name_of(codec)}" for name, codec in sent.items())
+        offered = ", ".join(map(name_of, sorted(codecs)))
+        raise NoCommonCodec(camera, sent[camera], f"{told}, but the viewer offered only {offered}")
 
     async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None:
         """Trickle ICE. Raises `Rejected` for a stranger or a peer that is gone."""

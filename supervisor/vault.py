@@ -29,6 +29,7 @@ class Vault:
                 device=source.device,
                 mode=source.mode,
                 group=source.group,
+                substream=source.substream,
             )
             for camera, source in sources.items()
         )

@@ -11,7 +11,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost, HTTPException
 
 from supervisor.domain.errors import Rejected
-from supervisor.gateway import Gates, OfferError
+from supervisor.gateway import Gates, NoCommonCodec, OfferError
 from supervisor.journal.errors import JournalError
 
 from . import api, dashboard, past, pictures, problems, whep
@@ -37,7 +37,7 @@ CORS = {
     "Vary": "Origin",
     "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization",
-    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch",
+    "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch, Content-Location",
 }
 """For pages of the origins that the configuration lists (Fetch standard)."""
 
@@ -83,6 +83,7 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
     app.register_error_handler(Rejected, problems.from_rejected)
     app.register_error_handler(OfferError, problems.from_offer_error)
+    app.register_error_handler(NoCommonCodec, problems.from_codec)
     app.register_error_handler(HTTPException, problems.from_http)
     app.register_error_handler(LocalProtocolError, lambda error: problems.problem(400, HASTY))
     app.register_error_handler(JournalError, lambda error: problems.problem(500, str(error)))

@@ -97,6 +97,7 @@ def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | Non
         "reason": plain(why),
         "mode": known.settings.mode.value,
         "device": known.settings.device,
+        "substream": known.settings.substream,
         "retry_at": None if known.retry_at_ns is None else iso(known.retry_at_ns),
         "attempts": known.attempts,
         "source": {"kind": known.settings.source.kind, "url": known.settings.source.url},

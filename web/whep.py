@@ -33,7 +33,9 @@ def routes(gateway: Gates, ice_servers: Sequence[str]) -> Blueprint:
             return problem(406, f"the answer is {SDP}, which the request does not accept")
         opened = await gateway.negotiate(CameraId(camera), await _body("an SDP offer"), client())
         response = Response(opened.answer, status=201, content_type=SDP)
-        response.headers["Location"] = f"/whep/{camera}/{opened.peer}.{opened.secret}"
+        response.headers["Location"] = f"/whep/{opened.camera}/{opened.peer}.{opened.secret}"
+        if opened.camera != camera:  # the viewer does not take its codec: this is its substream
+            response.headers["Content-Location"] = f"/whep/{opened.camera}"
         response.headers["ETag"] = _etag(opened.peer)
         response.headers["Accept-Patch"] = FRAGMENT
         response.headers["Cache-Control"] = "no-store"

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import trio
 
 from supervisor.clock import Clock
-from supervisor.domain.values import Fault, Reason
+from supervisor.domain.values import Fault, Reason, name_of
 from supervisor.gateway import PeerStatistics
 from supervisor.supervision import attempt
 from supervisor.tape import Tape
@@ -195,7 +195,7 @@ class Fanout:
         """Whether the viewer takes such pictures; one that does not is at its end."""
         takes = viewer.sender.takes(unit.codec)
         if not takes:
-            text = f"the camera sends {unit.codec.name.upper()}, which this viewer did not offer"
+            text = f"the camera sends {name_of(unit.codec.name)}, which this viewer did not offer"
             viewer.end(Reason("unsupported-codec", text, Fault.FATAL))
         return takes
 

@@ -12,7 +12,7 @@ RFC 7587 (Opus), RFC 4588 (RTX), RFC 8840 (trickle).
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import attrs
 
@@ -114,6 +114,11 @@ class Offer:
     candidates: tuple[Candidate, ...]
     carrier: tuple[int, str] | None
     """Index and rtpmap of an audio section in front, on which the viewer's bundle hangs; nothing is sent in it."""
+
+    @property
+    def codecs(self) -> Collection[str]:
+        """Of video, by our names."""
+        return self.video.payloads.keys()
 
 
 def parse_offer(text: str) -> Offer:

@@ -91,6 +91,8 @@ class CameraSettings(Value, frozen=True):
     mode: Mode = Mode.ALWAYS
     group: str = ""
     """Cameras of one group are patrolled one after the other."""
+    substream: CameraId | None = None
+    """The camera whose stream is sent to those who do not take this one's codec: of the same device, as a rule."""
 
 
 class DeviceSettings(Value, frozen=True):
@@ -116,6 +118,11 @@ class Limits(Value, frozen=True):
     disconnected_after_s: float = 20.0
     linger_s: float = 10.0
     """How long a camera on demand stays open after its last viewer."""
+
+
+def name_of(codec: str) -> str:
+    """A video codec as people write it: `h265` is H.265."""
+    return codec.upper().replace("H26", "H.26")
 
 
 class Picture(Value, frozen=True):

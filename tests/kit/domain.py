@@ -28,9 +28,10 @@ def settings(
     device: str | None = None,
     mode: Mode = Mode.ALWAYS,
     group: str = "others",
+    substream: CameraId | None = None,
 ) -> CameraSettings:
     box = DeviceId(device) if device else None
-    return CameraSettings(camera, SourceSummary("rtsp", url, revision), box, mode, group)
+    return CameraSettings(camera, SourceSummary("rtsp", url, revision), box, mode, group, substream)
 
 
 @attrs.define

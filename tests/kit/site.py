@@ -15,7 +15,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId, UseId
 from supervisor.domain.values import Limits, UseKind
-from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError, PeerStatistics
+from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError, PeerStatistics, Understood
 from supervisor.kernel import Kernel
 from web.app import WebSettings, create_app
 from web.serve import listen, run_web
@@ -29,12 +29,19 @@ OFFER = "v=0 a good offer"
 ANSWER = "v=0 an answer"
 
 
+@attrs.frozen
+class FakeOffer:
+    codecs: tuple[str, ...]
+
+
 @attrs.define
 class FakeHands:
     """Answers the good offer, for as long as `answers` says so. Pictures are used as the real ones are."""
 
     kernel: Kernel
     answers: bool = True
+    codecs: tuple[str, ...] = ("h264",)
+    """What who offers takes."""
     picture: bytes = b"a picture"
     pictures: float = math.inf
     """So many has the camera for each who watches; then it is still."""
@@ -42,12 +49,12 @@ class FakeHands:
     """Whether there is a picture already."""
     candidates: list[tuple[PeerId, str]] = attrs.field(factory=list)
 
-    def read_offer(self, text: str) -> object:
+    def read_offer(self, text: str) -> FakeOffer:
         if text != OFFER:
             raise OfferError(400, "the offer does not begin with v=0")
-        return text
+        return FakeOffer(self.codecs)
 
-    async def open_peer(self, camera: CameraId, peer: PeerId, offer: object) -> str:
+    async def open_peer(self, camera: CameraId, peer: PeerId, offer: Understood) -> str:
         await trio.lowlevel.checkpoint()
         if not self.answers:
             raise Rejected(Refusal.UNAVAILABLE, "only just starting", 1.0)

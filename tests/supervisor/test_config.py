@@ -82,6 +82,21 @@ def test_cameras_say_when_they_are_open_and_whose_connections_they_share() -> No
     assert "geheim" not in str(taken)
 
 
+def test_a_camera_names_another_that_is_shown_to_who_cannot_take_it() -> None:
+    """One after the other, and two may name the same; the settings that are remembered have it."""
+    config = read(
+        """
+        cameras:
+          main: {source: "test:64x64", substream: sub}
+          other: {source: "test:64x64", substream: sub}
+          sub: {source: "test:64x64", substream: least}
+          least: test:64x64
+        """
+    )
+    taken = {settings.camera: settings.substream for settings in Vault().take(config.cameras)}
+    assert taken == {"main": "sub", "other": "sub", "sub": "least", "least": None}
+
+
 def test_an_empty_file_is_a_daemon_without_cameras() -> None:
     config = read("")
     assert (config.host, config.port, dict(config.cameras)) == ("127.0.0.1", 8620, {})
@@ -108,6 +123,23 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         ("cameras:\n  a: {}", "banken.yaml:2: camera 'a' needs exactly one of: source or ffmpeg"),
         ("cameras:\n  a:", "banken.yaml:2: camera 'a' must be text, not nothing"),
         ("cameras:\n  a: {source: test:64x64, mode: often}", "banken.yaml:2: mode of camera 'a' must be always, on_d"),
+        (
+            "cameras:\n  a:\n    source: test:64x64\n    substream: c\n  b: test:64x64",
+            "banken.yaml:4: substream of camera 'a' must name another camera: b",
+        ),
+        (
+            "cameras: {a: {source: 'test:64x64', substream: a}}",
+            "banken.yaml:1: substream of camera 'a' must be another camera, not itself",
+        ),
+        (
+            "cameras: {a: {source: 'test:64x64', substream: '${P}'}}",
+            "banken.yaml:1: substream of camera 'a' must name another camera: there is none",
+        ),
+        (
+            "cameras:\n  b: {source: 'test:64x64', substream: a}\n  a: {source: 'test:64x64', substream: c}\n"
+            "  c: {source: 'test:64x64', substream: a}",
+            "banken.yaml:3: substreams go round in a circle: a → c → a; leave out one of them",
+        ),
         ("devices: {box: {max_connections: 0}}", "banken.yaml:1: max_connections of device 'box' must be a whole n"),
         ("devices: {box: {}}", "banken.yaml:1: device 'box' needs max_connections, a whole number from 1"),
         ("devices: {box: {max_connections: 2}}", "banken.yaml:1: no camera has the device 'box'"),

@@ -3,10 +3,11 @@
 import pytest
 
 from supervisor.domain import commands as c
-from supervisor.domain.values import Limits
-from tests.kit.domain import FATAL, GATE, YARD
+from supervisor.domain.ids import CameraId
+from supervisor.domain.values import Limits, Picture
+from tests.kit.domain import FATAL, GATE, YARD, settings
 from tests.kit.http import Answer, request
-from tests.kit.site import ANSWER, OFFER, open_site
+from tests.kit.site import ANSWER, OFFER, Site, open_site
 from web.app import MAX_BODY, WebSettings
 
 FRAGMENT = "application/trickle-ice-sdpfrag"
@@ -138,6 +139,53 @@ async def test_nothing_is_promised_while_the_journal_cannot_write() -> None:
         assert site.core.journal.statistics().pending == waiting
         assert (await site.get("/api/health")).json["verdict"] == "critical"
         site.core.disk.broken = False
+
+
+def sends(site: Site, camera: CameraId, codec: str) -> None:
+    site.core.kernel.emit(c.ConnectCamera(camera))
+    site.core.kernel.emit(c.ReportLive(camera, Picture(codec, 640, 360)))
+
+
+async def test_who_does_not_take_the_codec_is_given_the_substream_and_told_so() -> None:
+    """Its session is one of that camera; who takes the codec gets what it asked for."""
+    async with open_site(GATE, YARD) as site:
+        both = (settings(GATE, substream=YARD), settings(YARD))
+        site.core.kernel.emit(c.Configure("again", both, Limits()))
+        before = await site.offer(GATE)
+        assert before.headers["Location"].startswith(f"/whep/{GATE}/")
+        sends(site, GATE, "h265")
+        for codec in (None, "h264"):
+            if codec is not None:
+                sends(site, YARD, codec)
+            opened = await site.offer(GATE)
+            assert (opened.status, opened.headers["Content-Location"]) == (201, f"/whep/{YARD}")
+            assert opened.headers["Location"].startswith(f"/whep/{YARD}/")
+            assert (await site.delete(opened.headers["Location"])).status == 200
+        site.hands.codecs = ("h264", "h265")
+        opened = await site.offer(GATE)
+        assert opened.headers["Location"].startswith(f"/whep/{GATE}/")
+        assert "Content-Location" not in opened.headers
+
+
+async def test_without_a_stream_that_suits_the_refusal_says_what_else_there_is() -> None:
+    """Nothing is opened for it."""
+    async with open_site(GATE, YARD) as site:
+        sends(site, GATE, "h265")
+        refused = await site.offer(GATE)
+        stills = f"/cameras/{GATE}/stream.mjpeg"
+        assert refused.json == {
+            "type": "urn:banken:problem:unsupported-codec",
+            "title": "Not Acceptable",
+            "status": 406,
+            "detail": f"gate sends H.265, but the viewer offered only H.264; see {stills}",
+            "codec": "h265",
+            "alternate": stills,
+        }
+        assert refused.headers["Link"] == f'<{stills}>; rel="alternate"; type="multipart/x-mixed-replace"'
+        assert site.core.types("peer/") == []
+        site.core.kernel.emit(c.Configure("again", (settings(GATE, substream=YARD), settings(YARD)), Limits()))
+        sends(site, YARD, "h265")
+        assert "gate sends H.265 and yard sends H.265" in (await site.offer(GATE)).json["detail"]
 
 
 async def test_candidates_may_follow() -> None:

@@ -1,0 +1,25 @@
+"""Which camera's stream a viewer is given, by the codecs that it takes."""
+
+from collections.abc import Collection
+
+from .ids import CameraId
+from .state import State
+
+
+def tried(state: State, camera: CameraId) -> tuple[CameraId, ...]:
+    """`camera`, the camera that is its substream, that one's, and so on; what is no camera is not among them."""
+    names: list[CameraId] = []
+    name: CameraId | None = camera
+    while name is not None and name in state.cameras and name not in names:
+        names.append(name)
+        name = state.cameras[name].settings.substream
+    return tuple(names)
+
+
+def takes(state: State, camera: CameraId, codecs: Collection[str]) -> bool:
+    """Whether a viewer of these codecs can be sent this camera's pictures, by what it sent last.
+
+    One that never sent a picture is believed to suit: what it sends is known when it comes.
+    """
+    picture = state.cameras[camera].picture
+    return picture is None or picture.codec in codecs
