@@ -109,7 +109,7 @@ async def _run_once(camera: CameraId, work: "Transcoding", tools: Tools) -> Reas
 
 
 def _raise_alert(camera: CameraId, kernel: Kernel, ended: Reason) -> None:
-    text = f"{camera} has no sound just now: what makes Opus of its AAC has ended: {ended.text}"
+    text = f"what makes Opus of the AAC of {camera} has ended, there is no sound until it runs again: {ended.text}"
     kernel.emit(c.RaiseAlert(f"sound/{camera}", text), after=_newest(camera, kernel))
 
 

@@ -1,4 +1,4 @@
-"""H.265 from a real ffmpeg through a real daemon, to a viewer that takes H.264 only."""
+"""H.265 and sound from a real ffmpeg through a real daemon, to viewers that do not take everything."""
 
 import os
 from collections.abc import AsyncIterator
@@ -6,9 +6,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from supervisor.domain import events as e
 from tests.actors.sources.test_file import BUNDLED, write_clip
+from tests.e2e.test_sound import OWN, transcoders
 from tests.e2e.test_sources import write_video
+from tests.kit.chromium import Page, open_chromium
 from tests.kit.daemon import Daemon, launch_daemon, write_config
 from tests.kit.processes import wait_until
 from tests.kit.viewer import open_viewer
@@ -55,3 +59,61 @@ async def test_who_takes_no_h265_gets_the_substream_or_is_told(tmp_path: Path) -
             assert closed() == ["unsupported-codec"]
             refused = await daemon.offer("lone", viewer.offer)
         assert (refused.status, refused.json["codec"]) == (406, "h265")
+
+
+LOUD = """(() => {
+  const stream = document.querySelector(".tile[data-camera=hall] video").srcObject;
+  if (!stream?.getAudioTracks().length) return false;
+  const context = (window.listening ??= new AudioContext());
+  const analyser = (stream.analyser ??= context.createAnalyser());
+  context.createMediaStreamSource(stream).connect(analyser);
+  const samples = new Float32Array(2048);
+  analyser.getFloatTimeDomainData(samples);
+  return Math.max(...samples) > 0.01;
+})()"""
+"""Whether what the browser plays of the hall is loud."""
+
+
+def player(camera: str) -> str:
+    return f"document.querySelector('.tile[data-camera={camera}]')"
+
+
+async def press_on(page: Page, camera: str, key: str) -> None:
+    await page.evaluate(f"{player(camera)}.focus()")
+    await page.press(key)
+
+
+@pytest.mark.usefixtures("chromium_here")
+async def test_the_page_is_heard_when_asked_to_and_says_what_it_cannot_show(tmp_path: Path) -> None:
+    """Sound is off until `m`, and then of one camera; what has none says so; H.265 is shown as well as can be."""
+    main = f"file://{write_clip(tmp_path / 'main.mkv', 'libx265')}"
+    cameras = {
+        "hall": {"ffmpeg": OWN},
+        "lone": {"source": main, "mode": "on_demand"},
+        "main": {"source": main, "substream": "hall"},
+        "odd": {"ffmpeg": (*OWN[:-1], "libmp3lame")},
+    }
+    async with newest_ffmpeg(tmp_path, cameras) as daemon, open_chromium(size=(1440, 900)) as browser:
+        for name in ("hall", "main", "odd"):
+            await daemon.wait_camera(name, "live")
+        async with browser.open_page(daemon.url) as page:
+            await page.wait_for(f"{player('hall')}?.dataset.player === 'live'", 30)
+            assert await page.evaluate(f"{player('hall')}.querySelector('video').muted")
+            await page.wait_for(f"{player('odd')}.dataset.player === 'live'", 30)
+            assert transcoders(daemon) == []
+
+            await press_on(page, "hall", "m")
+            await page.wait_for(LOUD, 30)
+            assert not await page.evaluate(f"{player('hall')}.querySelector('video').muted")
+
+            await press_on(page, "odd", "m")
+            await page.wait_for(f"{player('odd')}.innerText.includes('No sound: the sound is MP3')", 20)
+
+            await press_on(page, "lone", " ")
+            await page.wait_for(f"{player('lone')}.innerText.includes('does not play H.265')", 8)
+            await page.wait_for(f"{player('lone')}.querySelector('.stills').naturalWidth > 0", 30)
+            await page.wait_for(f"{player('main')}.dataset.player === 'live'", 30)
+            assert "by hall" in await page.evaluate(f"{player('main')}.innerText")
+
+            await press_on(page, "hall", "m")
+            await wait_until(lambda: not transcoders(daemon), 30, what="the end of the transcoder")

@@ -19,6 +19,8 @@ export const bitrate = (bits) => (bits >= 1e6 ? `${(bits / 1e6).toFixed(1)} Mb/s
 
 export const resolution = (width, height) => `${width}×${height}`;
 
+export const codecName = (codec) => (codec ?? "").toUpperCase().replace(/^H26/, "H.26");
+
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 // A name that every file system takes: the camera and the second in UTC.

@@ -116,6 +116,7 @@ attachShortcuts({
   filter: journal.filter.focus,
   follow: journal.toggleFollow,
   take: () => grid.take(),
+  hear: () => grid.hear(),
   processes: () => drawer.toggle("processes"),
   devices: () => drawer.toggle("devices"),
   viewers: () => drawer.toggle("viewers"),

@@ -8,6 +8,7 @@ export const SHORTCUTS = [
   { keys: ["ArrowUp"], says: "camera above", action: "above" },
   { keys: ["Enter"], says: "enlarge, or back to the wall", action: "enlarge" },
   { keys: [" "], says: "play or pause; on the time bar, the past", action: "play" },
+  { keys: ["m"], says: "sound on or off", action: "hear" },
   { keys: ["s"], says: "save a picture", action: "take" },
   { keys: ["e"], says: "only this camera’s events", action: "select" },
   { keys: ["f"], says: "full screen", action: "fullscreen" },

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { pictureName } from "../../../web/dashboard/format.js";
+import { codecName, pictureName } from "../../../web/dashboard/format.js";
 import { alertsOf } from "../../../web/dashboard/panels/alerts.js";
 import { budget } from "../../../web/dashboard/panels/devices.js";
 import { KEPT, NOBODY, remember } from "../../../web/dashboard/panels/ended.js";
 import { describe, tells } from "../../../web/dashboard/panels/overlay.js";
 import { arrange, COLUMNS, counts, press } from "../../../web/dashboard/panels/process-order.js";
+import { silence, soundName } from "../../../web/dashboard/panels/sound.js";
 import { viewersOf } from "../../../web/dashboard/panels/viewers.js";
 import { peerOf } from "../../../web/dashboard/player/whep.js";
 
@@ -119,6 +120,27 @@ test("a connection that an operator ended says so until play is pressed", () => 
 test("still pictures are called what they are", () => {
   const view = describe({ ...seen, player: { name: "retrying", reason: "r" }, camera: { state: "live" }, fallsBack: true });
   assert.deepEqual([view.tone, view.title.startsWith("Still pictures only")], ["note", true]);
+});
+
+test("still pictures say why, where that is known for certain", () => {
+  const player = { name: "retrying", misses: Infinity, reason: "this browser does not play H.265, which the camera sends" };
+  const view = describe({ ...seen, player, camera: { state: "live" }, fallsBack: true });
+  assert.equal(view.title, "Still pictures only: this browser does not play H.265, which the camera sends");
+});
+
+test("who wants sound is told why there is none; who does not is left in peace", () => {
+  const camera = { state: "live", codec: "h264", audio: "", mute: "" };
+  assert.equal(describe({ ...seen, camera }), null);
+  assert.equal(describe({ ...seen, camera, loud: true }).title, "No sound: the camera sends none");
+  assert.equal(describe({ ...seen, camera: { ...camera, mute: "the sound is MP3" }, loud: true }).title, "No sound: the sound is MP3");
+  assert.equal(describe({ ...seen, camera: { ...camera, audio: "aac" }, loud: true }), null);
+  assert.equal(describe({ ...seen, camera, loud: true, substream: "low" }), null, "another camera is heard");
+  assert.equal(silence({ codec: null, audio: "", mute: "" }), "", "not known before there was a picture");
+});
+
+test("codecs are called what people call them", () => {
+  assert.deepEqual(["h264", "h265", null].map(codecName), ["H.264", "H.265", ""]);
+  assert.deepEqual(["aac", "pcma", ""].map(soundName), ["AAC", "G.711", ""]);
 });
 
 test("a saved picture is named after its camera and its second", () => {

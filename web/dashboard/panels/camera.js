@@ -17,6 +17,7 @@ export function createCamera({ camera: first, base, clock, actions }) {
   let camera = first;
   let paused = recall(sessionStorage, key) === "1";
   let asked = false;
+  let loud = false; // whether sound is wanted; nobody who opens a page wants a house full of it
   let visible = false;
   let away = false;
   let ended = null;
@@ -25,13 +26,14 @@ export function createCamera({ camera: first, base, clock, actions }) {
   let taking = false;
   let hintTimer = null;
 
-  const tile = createTile(first.id, { ...actions, play: toggle, start: () => agreed() || toggle(), take });
+  const tile = createTile(first.id, { ...actions, play: toggle, start: () => agreed() || toggle(), take, hear });
   const { video, still } = tile.parts;
   const picture = new URL(`cameras/${path}/snapshot.jpg`, base).href;
   const stream = new URL(`cameras/${path}/stream.mjpeg`, base).href;
   const player = createPlayer({
     url: new URL(`whep/${path}`, base).href,
     video,
+    sound: () => loud,
     cameraIsLive: () => camera.state === "live",
     onChange: look,
     beforeRelease: () => keepStill(video, still),
@@ -75,6 +77,14 @@ export function createCamera({ camera: first, base, clock, actions }) {
     settle();
   }
 
+  // Whether sound is sent is agreed on with the offer, so the connection is made anew.
+  function hear() {
+    loud = !loud;
+    video.muted = !loud;
+    if (player.holdsMedia() && camera.state === "live") player.close();
+    settle();
+  }
+
   async function take() {
     if (taking) return;
     taking = true;
@@ -96,7 +106,7 @@ export function createCamera({ camera: first, base, clock, actions }) {
     const moments = { now: clock.now(), localNow: Date.now(), dueAt: player.dueAt() };
     const takenAt = snapshot.takenAt();
     const pictured = video.videoWidth > 0 || still.width > 0 || stills.pictured() || takenAt !== null;
-    const shape = { camera, player: state, pictured, resting: resting(), fallsBack: player.fallsBack() };
+    const shape = { camera, player: state, pictured, resting: resting(), fallsBack: player.fallsBack(), loud, substream: player.substream() };
     const view = describe({ ...shape, paused, agreed: agreed(), ended, heardAt, takenAt, ...moments });
     const playing = agreed() && state.until !== "camera";
     tile.draw({ ...shape, view, playing, now: moments.now });
@@ -108,6 +118,7 @@ export function createCamera({ camera: first, base, clock, actions }) {
     player,
     toggle,
     take,
+    hear,
     draw,
     // A round of its patrol has ended: there may be a newer picture.
     patrolled() {

@@ -80,9 +80,11 @@ export function createGrid({ base, clock, onSelect }) {
 
   function events(list) {
     for (const { type, body } of list) {
-      if (type !== "PeerClosing" || body.reason.code !== "kicked") continue;
-      const entry = (aside ?? cameras).get(body.camera);
-      if (entry?.player.peer() === body.peer) entry.kicked(body.reason.text);
+      const code = type === "PeerClosing" || type === "PeerClosed" ? body.reason.code : null;
+      if (code !== "kicked" && code !== "unsupported-codec") continue;
+      const entry = [...(aside ?? cameras).values()].find(({ player }) => player.peer() === body.peer);
+      if (type === "PeerClosing" && code === "kicked") entry?.kicked(body.reason.text);
+      if (type === "PeerClosed" && code === "unsupported-codec") entry?.player.lost(body.reason.text);
     }
     if (list.some(({ type }) => type === "PatrolEnded")) (aside ?? cameras).forEach((camera) => camera.patrolled());
   }
@@ -134,13 +136,14 @@ export function createGrid({ base, clock, onSelect }) {
     shrink: () => large !== null && (enlarge(large), true),
     play: () => cameras.get(current)?.toggle(),
     take: () => cameras.get(current)?.take(),
+    hear: () => cameras.get(current)?.hear(),
     selected(id) {
       chosen = id;
       cameras.forEach((camera) => camera.tile.selected(camera.id === id));
     },
     enterPast,
     leavePast,
-    serverReplaced: () => players.forEach((player) => player.serverReplaced()),
+    serverReplaced: () => players.forEach((player) => player.lost("the server was restarted")),
     leave: () => cameras.forEach((camera) => camera.leave()),
     resume: () => cameras.forEach((camera) => camera.resume()),
   };

@@ -2,6 +2,8 @@
 // Pure; → {mark, title, detail, next, tone} or null. Times are milliseconds since the epoch.
 // Tones are the states of a camera; `note` leaves the picture free, `rest` leaves room for the play button.
 import { ago, inSeconds } from "../format.js";
+import { hopeless } from "../player/table.js";
+import { silence } from "./sound.js";
 
 const CAMERA_TITLES = {
   queued: "Waiting for its turn",
@@ -18,16 +20,16 @@ const ADVICE = {
 };
 
 // `ended` is what the server said when it ended this connection, `heardAt` when the camera last sent anything,
-// `takenAt` of when the last picture of a camera at rest is; each may be null.
+// `takenAt` of when the last picture of a camera at rest is; each may be null. `loud`: sound is wanted.
 export function describe({ camera, player, dueAt, paused, agreed, pictured, now, localNow, ...more }) {
-  const { resting = false, fallsBack = false, ended = null, heardAt = null, takenAt = null } = more;
+  const { resting = false, fallsBack = false, ended = null, heardAt = null, takenAt = null, loud = false, substream = null } = more;
   if (ended && !agreed) return calm(sentence(ended), "Press play to watch again.");
   if (resting && !TROUBLES.has(camera.state)) return atRest(camera, takenAt, now);
   if (CAMERA_TITLES[camera.state]) return troubled(camera, now);
   if (camera.state === "stalled" && agreed) return note(`Nothing has come for ${ago(now - (heardAt ?? Date.parse(camera.since)))}`);
   if (!agreed) return calm(paused ? "Paused" : "Not being watched", "Press play to watch.");
   const detail = player.reason ? sentence(player.reason) : "";
-  if (fallsBack) return pictured ? note("Still pictures only: WebRTC does not come through") : calm("Asking for still pictures", detail);
+  if (fallsBack) return pictured ? note(`Still pictures only: ${hopeless(player) ? player.reason : "WebRTC does not come through"}`) : calm("Asking for still pictures", detail);
   if (player.name === "retrying") {
     if (player.until === "camera") return { mark: "failed", tone: "failed", title: "Refused", detail, next: "Press play to ask again." };
     return { mark: "waiting", tone: "waiting", title: pictured ? "Picture lost" : "No picture yet", detail, next: countdown(dueAt - localNow) };
@@ -35,6 +37,8 @@ export function describe({ camera, player, dueAt, paused, agreed, pictured, now,
   if (player.name === "stale") return { mark: "waiting", tone: "waiting", title: "Picture stands still", detail, next: "" };
   if (player.name === "connecting") return { mark: "connecting", tone: "connecting", title: "Opening the picture", detail, next: "" };
   if (camera.state === "idle" && player.name !== "live") return calm("Idle", camera.reason?.text ?? "Starts when somebody watches.");
+  const why = loud && silence(camera, substream);
+  if (why) return note(`No sound: ${why}`);
   return null;
 }
 

@@ -1,10 +1,11 @@
 // One camera on the wall: draws what it is given, and reports what is pressed. It decides nothing.
 import { mark, on, partsOf, say, set, stamp } from "../dom.js";
-import { ago, bitrate, fullTime, plural, resolution } from "../format.js";
+import { ago, bitrate, codecName, fullTime, plural, resolution } from "../format.js";
+import { silence, soundName } from "./sound.js";
 
 const NONE = "–";
 
-// Actions: enlarge(), play(), start(), take(), select(), focus().
+// Actions: enlarge(), play(), start(), take(), hear(), select(), focus().
 export function createTile(id, actions) {
   const root = stamp("tile-template");
   const parts = partsOf(root);
@@ -21,14 +22,16 @@ export function createTile(id, actions) {
     actions.start();
   });
   on(parts.take, "click", actions.take);
+  on(parts.sound, "click", actions.hear);
   on(parts.name, "click", actions.select);
   on(root, "focusin", actions.focus);
 
   return {
     root,
     parts,
-    draw({ camera, player, view, playing, pictured, resting, fallsBack, now }) {
-      drawCaption(parts, camera, now);
+    draw({ camera, player, view, playing, pictured, resting, fallsBack, loud = false, substream = null, now }) {
+      drawCaption(parts, camera, substream, now);
+      drawSound(parts, camera, substream, loud);
       drawOverlay(parts, view);
       set(root, "data-state", camera.state);
       set(root, "data-player", player.name);
@@ -62,7 +65,7 @@ export function createTile(id, actions) {
     },
     // What cannot be done here says why; it can be reached all the same, so that it can say it.
     forbid(reason) {
-      for (const part of [parts.play, parts.take]) {
+      for (const part of [parts.play, parts.take, parts.sound]) {
         set(part, "aria-disabled", true);
         set(part, "title", reason);
       }
@@ -71,12 +74,23 @@ export function createTile(id, actions) {
     // One tile at a time takes part in the Tab order; arrow keys move between them.
     current(is) {
       root.tabIndex = is ? 0 : -1;
-      for (const name of ["name", "start", "take", "play", "enlarge"]) parts[name].tabIndex = is ? 0 : -1;
+      for (const name of ["name", "start", "sound", "take", "play", "enlarge"]) parts[name].tabIndex = is ? 0 : -1;
     },
   };
 }
 
-function drawCaption(parts, camera, now) {
+function drawSound(parts, camera, substream, loud) {
+  const why = silence(camera, substream);
+  const says = `${loud ? "Sound off" : "Sound on"} (m)`;
+  mark(parts["sound-mark"], why ? "silent" : loud ? "loud" : "quiet");
+  set(parts.sound, "aria-pressed", loud);
+  set(parts.sound, "aria-label", `Sound of ${camera.title}`);
+  set(parts.sound, "title", why ? `${says}; there is none now: ${why}` : says);
+  say(parts.audio, why ? "no sound" : substream ? "" : soundName(camera.audio));
+  set(parts.audio, "title", why ? `No sound: ${why}` : null);
+}
+
+function drawCaption(parts, camera, substream, now) {
   const since = new Date(camera.since);
   const live = camera.state === "live";
   say(parts.name, camera.title);
@@ -89,7 +103,9 @@ function drawCaption(parts, camera, now) {
   set(parts.since, "datetime", camera.since);
   set(parts.since, "title", `since ${fullTime(since)}`);
   say(parts.resolution, camera.width ? resolution(camera.width, camera.height) : NONE);
-  set(parts.resolution, "title", camera.codec);
+  say(parts.codec, substream ? `by ${substream}` : codecName(camera.codec));
+  const instead = `This browser does not play ${codecName(camera.codec)}: what is shown is ${substream}`;
+  set(parts.codec, "title", substream ? instead : null);
   say(parts.fps, live && camera.fps !== null ? `${camera.fps.toFixed(1)} fps` : `${NONE} fps`);
   say(parts.bitrate, live && camera.bitrate !== null ? bitrate(camera.bitrate) : `${NONE} Mb/s`);
   say(parts.viewers, plural(camera.viewers, "viewer"));

@@ -8,7 +8,7 @@ const PLAYER = Object.freeze({ name: "past" });
 
 // With the interface of panels/camera.js.
 export function createPastCamera({ camera: first, clock, actions }) {
-  const tile = createTile(first.id, { ...actions, play: refuse, start: refuse, take: refuse });
+  const tile = createTile(first.id, { ...actions, play: refuse, start: refuse, take: refuse, hear: refuse });
   let camera = first;
   let timer = null;
 
@@ -32,6 +32,7 @@ export function createPastCamera({ camera: first, clock, actions }) {
     tile,
     toggle: refuse,
     take: refuse,
+    hear: refuse,
     draw,
     update(then) {
       camera = then;

@@ -2,8 +2,8 @@
 import { INITIAL, fallsBack, holdsMedia, next } from "./table.js";
 import { openSession } from "./session.js";
 
-// `onChange(player)` is called after each change of state; `beforeRelease()` while the last picture is still there.
-export function createPlayer({ url, video, cameraIsLive, onChange, beforeRelease, chance = Math.random }) {
+// `sound()` says whether a new connection is to be heard, too. `onChange(player)` is called after each change of state; `beforeRelease()` while the last picture is still there.
+export function createPlayer({ url, video, sound, cameraIsLive, onChange, beforeRelease, chance = Math.random }) {
   let state = INITIAL;
   let session = null;
   let timer = null;
@@ -22,7 +22,7 @@ export function createPlayer({ url, video, cameraIsLive, onChange, beforeRelease
 
   const carryOut = {
     open() {
-      const mine = openSession({ url, video, cameraIsLive, report: (event) => session === mine && send(event) });
+      const mine = openSession({ url, video, sound: sound(), cameraIsLive, report: (event) => session === mine && send(event) });
       session = mine;
       awaitFirstFrame(mine);
     },
@@ -55,6 +55,8 @@ export function createPlayer({ url, video, cameraIsLive, onChange, beforeRelease
   const player = {
     // As the journal names it: the connection's, or that of the last one. Null before the first.
     peer: () => (peer = session?.peer() ?? peer),
+    // The camera whose stream is shown instead, because this browser cannot play this one's; null as a rule.
+    substream: () => session?.substream() ?? null,
     // The server has ended the connection and means it.
     ended() {
       session?.forget();
@@ -69,8 +71,8 @@ export function createPlayer({ url, video, cameraIsLive, onChange, beforeRelease
     close: () => send({ type: "close" }),
     retry: () => send({ type: "retry" }),
     cameraChanged: () => send({ type: "camera" }),
-    // The server we were connected to is gone for certain, before any timeout could tell.
-    serverReplaced: () => send({ type: "lost", reason: "the server was restarted" }),
+    // The connection is gone for certain, before any timeout could tell.
+    lost: (reason) => send({ type: "lost", reason }),
     state: () => state,
     dueAt: () => dueAt,
     holdsMedia: () => holdsMedia(state),

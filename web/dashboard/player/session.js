@@ -1,23 +1,31 @@
 // One WebRTC connection to one camera, from offer to release. Everything it opens it closes, in this order:
 // tracks → video element → connection → listeners.
 import { startWatchdog } from "./watchdog.js";
+import { codecName } from "../format.js";
 import { end, offer, peerOf, Refusal } from "./whep.js";
 
 // Host candidates are gathered within a few milliseconds; the server learns later ones from the checks themselves.
 const GATHERING_MS = 100;
 
+// With `sound` it is offered to be heard; what is not offered is not sent, and for nobody it is not even made.
 // `report` receives the events of table.js, never before this has returned; `cameraIsLive()` says whether silence is
 // the connection's fault.
-export function openSession({ url, video, report, cameraIsLive }) {
+export function openSession({ url, video, sound, report, cameraIsLive }) {
   if (!globalThis.RTCPeerConnection) return without(report);
   const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   const listeners = new AbortController();
   const { signal } = listeners;
+  const stream = new MediaStream();
   let location = null;
+  let substream = null;
   let connected = false;
 
   connection.addTransceiver("video", { direction: "recvonly" });
-  connection.addEventListener("track", ({ track }) => show(video, track), { signal });
+  if (sound) connection.addTransceiver("audio", { direction: "recvonly" });
+  connection.addEventListener("track", ({ track }) => {
+    stream.addTrack(track);
+    if (track.kind === "video") show(video, stream);
+  }, { signal });
   connection.addEventListener("connectionstatechange", () => {
     connected ||= connection.connectionState === "connected";
     if (connection.connectionState !== "failed") return;
@@ -29,9 +37,11 @@ export function openSession({ url, video, report, cameraIsLive }) {
 
   negotiate().catch((error) => {
     if (signal.aborted) return;
-    report(error instanceof Refusal
-      ? { type: "refused", status: error.status, reason: error.reason, retryAfter: error.retryAfter }
-      : { type: "lost", reason: "the server did not answer" });
+    if (!(error instanceof Refusal)) return report({ type: "lost", reason: "the server did not answer" });
+    const { status, reason, retryAfter, codec } = error;
+    report(codec
+      ? { type: "blocked", hopeless: true, reason: `this browser does not play ${codecName(codec)}, which the camera sends` }
+      : { type: "refused", status, reason, retryAfter });
   });
 
   async function negotiate() {
@@ -41,13 +51,14 @@ export function openSession({ url, video, report, cameraIsLive }) {
     const accepted = await offer(url, connection.localDescription.sdp);
     // Closed while the answer was on its way: the server's half must not be left behind.
     if (signal.aborted) return void (accepted.location && end(accepted.location));
-    location = accepted.location;
+    ({ location, substream } = accepted);
     await connection.setRemoteDescription({ type: "answer", sdp: accepted.answer });
   }
 
   return {
     statistics: () => ({ framesDecoded: watchdog.framesDecoded(), peerConnectionState: connection.connectionState }),
     peer: () => location && peerOf(location),
+    substream: () => substream,
     // The server has ended it: there is nothing left to be told to it.
     forget: () => (location = null),
     close() {
@@ -67,13 +78,14 @@ function without(report) {
   return {
     statistics: () => ({ framesDecoded: 0, peerConnectionState: "closed" }),
     peer: () => null,
+    substream: () => null,
     forget() {},
     close() {},
   };
 }
 
-function show(video, track) {
-  video.srcObject = new MediaStream([track]);
+function show(video, stream) {
+  video.srcObject = stream;
   // Rejected when the source is replaced before it plays; the next one starts by itself.
   video.play().catch(() => {});
 }

@@ -42,6 +42,9 @@ export const holdsMedia = (state) => HOLDS_MEDIA.has(state.name);
 export const fallsBack = ({ name, misses, until }) =>
   misses >= ENOUGH && (name === "connecting" || (name === "retrying" && until === "timer"));
 
+// Whether it is known why WebRTC cannot be had: `reason` says it.
+export const hopeless = ({ misses }) => misses === Infinity;
+
 // → {state, effects}: effects are {do: "open"} {do: "release"} {do: "arm", seconds} {do: "disarm"}, in order.
 export function next(state, event) {
   const to = TABLE[state.name][event.type];
@@ -70,10 +73,10 @@ function memory(state, to, event) {
   return { attempt: 0, reason: null, until: null };
 }
 
-// `blocked` with `hopeless` is a browser that cannot do it at all.
+// `blocked` with `hopeless` is a browser that cannot do it at all, or cannot show what this camera sends.
 function misses(state, to, event) {
   if (to !== "connecting" && to !== "retrying") return 0;
-  if (event.type === "blocked" && event.hopeless) return ENOUGH;
+  if (event.type === "blocked" && event.hopeless) return Infinity;
   return state.misses + (state.name === "connecting" && (event.type === "blocked" || event.type === "silent"));
 }
 

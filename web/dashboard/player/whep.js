@@ -1,13 +1,16 @@
 // WHEP's two requests. `Location` holds the owner's secret: it is never logged and never leaves this exchange.
 
+// `codec`: what the camera sends, where that is why it was refused.
+const UNSUPPORTED = "urn:banken:problem:unsupported-codec";
+
 export class Refusal extends Error {
-  constructor(status, reason, retryAfter) {
+  constructor(status, reason, retryAfter, codec = null) {
     super(reason);
-    Object.assign(this, { status, reason, retryAfter });
+    Object.assign(this, { status, reason, retryAfter, codec });
   }
 }
 
-// → {answer, location}; raises Refusal (the server said no) or TypeError/TimeoutError (nobody answered).
+// → {answer, location, substream}, the last null unless another camera's stream was agreed on; raises Refusal (the server said no) or TypeError/TimeoutError (nobody answered).
 export async function offer(url, sdp, { timeout = 10_000 } = {}) {
   const response = await fetch(url, {
     method: "POST",
@@ -17,7 +20,9 @@ export async function offer(url, sdp, { timeout = 10_000 } = {}) {
   });
   if (response.status !== 201) throw await refusal(response);
   const location = response.headers.get("Location");
-  return { answer: await response.text(), location: location && new URL(location, response.url).href };
+  const shown = response.headers.get("Content-Location");
+  const substream = shown && decodeURIComponent(shown.split("/").at(-1));
+  return { answer: await response.text(), location: location && new URL(location, response.url).href, substream };
 }
 
 // Keepalive lets the request outlive the page. A failure is no concern: the server's own timeout ends the peer.
@@ -31,7 +36,8 @@ export const peerOf = (location) => decodeURIComponent(new URL(location).pathnam
 async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
   const reason = problem.detail || problem.title || `the server answered ${response.status}`;
-  return new Refusal(response.status, reason, parseRetryAfter(response.headers.get("Retry-After"), Date.now()));
+  const retryAfter = parseRetryAfter(response.headers.get("Retry-After"), Date.now());
+  return new Refusal(response.status, reason, retryAfter, problem.type === UNSUPPORTED ? problem.codec : null);
 }
 
 // Seconds, or an HTTP date (RFC 9110, 10.2.3) → seconds from now.
