@@ -4,7 +4,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId
 from supervisor.domain.substreams import takes, tried
 from supervisor.domain.values import Limits, Picture
-from tests.kit.domain import GATE, YARD, Story, running, settings
+from tests.kit.domain import ASKED, GATE, YARD, Story, running, settings
 
 ROOF = CameraId("roof")
 
@@ -33,3 +33,5 @@ def test_a_camera_suits_until_it_is_known_to_send_something_else() -> None:
     known.given(c.ConnectCamera(GATE), c.ReportLive(GATE, Picture("h265", 640, 360)))
     assert not takes(known.state, GATE, ("h264",))
     assert takes(known.state, GATE, ("h264", "h265"))
+    known.given(c.RestCamera(GATE, ASKED))
+    assert not takes(known.state, GATE, ("h264",))
