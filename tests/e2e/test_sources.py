@@ -50,7 +50,7 @@ async def test_files_and_ffmpeg(tmp_path: Path) -> None:
         for name in ("simple", "b-frames", "old", "own"):
             assert (await daemon.wait_camera(name, "live"))["width"] == 128
         arguments = {p["camera"]: " ".join(p["arguments"]) for p in (await daemon.get("/api/processes"))["processes"]}
-        assert ["-c copy" in arguments[name] for name in ("simple", "b-frames", "old")] == [True, False, False]
+        assert ["-c:v copy" in arguments[name] for name in ("simple", "b-frames", "old")] == [True, False, False]
         async with open_viewer() as viewer:
             await viewer.accept((await daemon.offer("simple", viewer.offer)).text)
             await viewer.wait_frames(45)
