@@ -47,7 +47,7 @@ async def test_processes_and_devices_are_shown_and_nothing_is_out_of_reach(tmp_p
     """A device with one place and two cameras: who has it, who waits, which child runs, and why the last one ended."""
     async with open_camera() as camera:
         cameras = {
-            "door": {"source": camera.url, "device": "hall"},
+            "door": {"ffmpeg": ["-rtsp_transport", "tcp", "-i", camera.url, "-c", "copy"], "device": "hall"},
             "loft": {"source": camera.url, "device": "hall", "mode": "on_demand"},
         }
         async with page_over(tmp_path, cameras, "devices: {hall: {max_connections: 1}}") as (daemon, page):
