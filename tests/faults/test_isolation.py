@@ -8,7 +8,7 @@ import trio
 
 from supervisor.domain.ids import CameraId
 from tests.faults.test_cameras import FAULTS, HARMLESS, to_id
-from tests.kit.isolation import FPS, HEALTHY, Neighbour, Phase, compare, run_isolation
+from tests.kit.isolation import Neighbour, Phase, compare, run_isolation
 from tests.kit.stand_in import PARTS
 
 PHASE_S, GROUPS = 1.1, 19
@@ -47,5 +47,6 @@ def test_the_intervals_of_healthy_cameras_do_not_move(phases: list[Phase]) -> No
 
 
 def test_no_picture_is_missed(phases: list[Phase]) -> None:
-    """In no phase, loud or quiet."""
-    assert min(phase.pictures for phase in phases) > 0.9 * len(HEALTHY) * FPS * PHASE_S
+    """In no phase, loud or quiet; a sender that the machine holds up sends them late, but sends them."""
+    assert all(phase.pictures for phase in phases)
+    assert [phase.missed for phase in phases] == [0] * len(phases)

@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from actors.hub import Hub
+from actors.media import CLOCK_RATE
 from actors.process import Process, RealProcess
 from supervisor import memory
 from supervisor.config import Source
@@ -76,7 +77,7 @@ class Spread:
 class Phase:
     """One phase. `intervals` are those between two pictures of one camera as a viewer gets them; `corrected` the same
     without what the sender was late; `transit` is from the sender to the viewer; `gaps` what a task of the loop waits
-    beyond its time.
+    beyond its time. `missed` counts the pictures that a camera sent and its viewer never got.
     """
 
     neighbours: tuple[str, ...]
@@ -85,6 +86,7 @@ class Phase:
     transit: Spread
     gaps: Spread
     pictures: int
+    missed: int
     values: tuple[float, ...] = attrs.field(repr=False)
     """All of `corrected`."""
 
@@ -100,18 +102,24 @@ class Recorder:
     arrivals: dict[CameraId, list[tuple[int, int]]] = attrs.field(factory=dict)
     """When each picture came, and when it was sent."""
     late_ms: list[float] = attrs.field(factory=list)
+    missed: int = 0
 
     def clear(self) -> None:
         self.arrivals = {name: [] for name in HEALTHY}
         self.late_ms = []
+        self.missed = 0
 
     async def watch(self, name: CameraId, hub: Hub) -> None:
         place = hub.subscribe()
         place.begin()
+        due = None
         while True:
             unit, _ = await follow(hub, place)
             sent = stamped_at(unit.annexb())
             assert sent is not None
+            if due is not None:
+                self.missed += round((unit.pts - due) * FPS / CLOCK_RATE)
+            due = unit.pts + CLOCK_RATE // FPS
             self.arrivals[name].append((time.monotonic_ns(), sent))
 
     async def tick(self) -> None:
@@ -128,7 +136,7 @@ class Recorder:
                 intervals.append((next_at - at) / 1e6)
                 corrected.append((next_at - at - (next_sent - sent)) / 1e6 + 1000 / FPS)
         spreads = (Spread.of(values) for values in (intervals, corrected, transit, self.late_ms))
-        return Phase(tuple(each.name for each in neighbours), *spreads, len(transit), tuple(corrected))
+        return Phase(tuple(each.name for each in neighbours), *spreads, len(transit), self.missed, tuple(corrected))
 
 
 async def run_isolation(

@@ -39,6 +39,8 @@ from .journals import read_all
 from .process_group import open_background
 from .processes import ProcessInfo, marked, read_process, wait_until
 
+READ_S = 30.0
+"""Clients whose daemon is dead end by themselves, on a busy machine too; one that does not is found by this."""
 GONE_S = 1.0
 """No process of a killed daemon may live longer."""
 LIFE_S = (0.05, 1.5)
@@ -178,7 +180,7 @@ class Lane:
             await wait_until(lambda: daemon.process.poll() is not None, 5, what="the end of the daemon")
             if "Traceback" in daemon.output:
                 faults.append(f"it said: {daemon.output[-2000:]}")
-            await wait_until(lambda: not load.child_tasks, 5, what="the clients to read what was sent to them")
+            await wait_until(lambda: not load.child_tasks, READ_S, what="the clients to read what was sent to them")
         rows, damage = self._read()
         faults += await self._leftovers(rows, dead_at + GONE_S)
         gone_s = time.monotonic() - dead_at
@@ -206,7 +208,7 @@ class Lane:
             await trio.sleep(LIFE_S[1])
             self.code = await daemon.end()
             ended_at = time.monotonic()
-            await wait_until(lambda: not load.child_tasks, 5, what="the clients to read what was sent to them")
+            await wait_until(lambda: not load.child_tasks, READ_S, what="the clients to read what was sent to them")
         rows, damage = self._read()
         self.faults += damage + find_faults(rows, self.promised)
         self.faults += await self._leftovers(rows, ended_at)
