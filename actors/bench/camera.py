@@ -1,8 +1,8 @@
-"""Cameras by the dozen: `python -m actors.bench.camera FILE (--rtsp | --rtp=PORT …)`.
+"""Cameras by the dozen: `python -m actors.bench.camera FILE (--rtsp | --rtp=PORT …) [--stamps]`.
 
 With `--rtsp` an RTSP server whose every path is a camera that shows the file (RTP in the connection alone, RFC 2326,
 section 10.12); it says its port. With `--rtp` the file goes to UDP ports of this machine. Each camera begins at an
-instant of its own, as cameras do, and each picture carries the moment in which it was sent.
+instant of its own, as cameras do. With `--stamps` each picture carries the moment in which it was sent.
 """
 
 import argparse
@@ -23,18 +23,21 @@ SSRC = 0x0BA2CE2
 SESSION = "Session: 1;timeout=60"
 
 
-async def play(pictures: Sequence[Picture], send: Callable[[list[bytes]], Awaitable[None]]) -> None:
+Clock = Callable[[], int | None]
+"""What is stamped, in nanoseconds: by CLOCK_REALTIME, as the kernel's own stamps are; or nothing."""
+
+
+async def play(pictures: Sequence[Picture], clock: Clock, send: Callable[[list[bytes]], Awaitable[None]]) -> None:
     """Hand the packets of each picture to `send` when its time has come, for ever."""
     began, index, sequence = trio.current_time() + random() / FPS, 0, 0
     while True:
         await trio.sleep_until(began + index / FPS)
-        # CLOCK_REALTIME, as the kernel's own stamps are
-        batch = packets(pictures, index, sequence, SSRC, time.time_ns())
+        batch = packets(pictures, index, sequence, SSRC, clock())
         await send(batch)
         index, sequence = index + 1, sequence + len(batch)
 
 
-async def serve(pictures: Sequence[Picture], stream: trio.SocketStream) -> None:
+async def serve(pictures: Sequence[Picture], clock: Clock, stream: trio.SocketStream) -> None:
     """One RTSP connection, until its reader leaves."""
     turn = trio.Lock()
 
@@ -51,7 +54,7 @@ async def serve(pictures: Sequence[Picture], stream: trio.SocketStream) -> None:
                 method, answer = _answer(request, pictures)
                 await say(answer)
                 if method == "PLAY":
-                    nursery.start_soon(play, pictures, send)
+                    nursery.start_soon(play, pictures, clock, send)
                 elif method == "TEARDOWN":
                     break
             nursery.cancel_scope.cancel()
@@ -107,7 +110,7 @@ def describe(pictures: Sequence[Picture]) -> str:
     return "\r\n".join([*lines, ""])
 
 
-async def feed(pictures: Sequence[Picture], port: int) -> None:
+async def feed(pictures: Sequence[Picture], clock: Clock, port: int) -> None:
     """The file as RTP to a UDP port."""
     with trio.socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
 
@@ -115,15 +118,16 @@ async def feed(pictures: Sequence[Picture], port: int) -> None:
             for packet in batch:
                 await sender.sendto(packet, ("127.0.0.1", port))
 
-        await play(pictures, send)
+        await play(pictures, clock, send)
 
 
 async def run(pictures: Sequence[Picture], options: argparse.Namespace) -> None:
+    clock = time.time_ns if options.stamps else lambda: None
     async with trio.open_nursery() as nursery:
         for port in options.rtp:
-            nursery.start_soon(feed, pictures, port)
+            nursery.start_soon(feed, pictures, clock, port)
         if options.rtsp:
-            listeners = await nursery.start(trio.serve_tcp, partial(serve, pictures), 0)
+            listeners = await nursery.start(trio.serve_tcp, partial(serve, pictures, clock), 0)
             print(listeners[0].socket.getsockname()[1], flush=True)
 
 
@@ -132,6 +136,7 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--rtsp", action="store_true")
     parser.add_argument("--rtp", type=int, action="append", default=[])
+    parser.add_argument("--stamps", action="store_true")
     options = parser.parse_args()
     trio.run(run, read_pictures(options.file), options)
 

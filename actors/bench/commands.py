@@ -96,9 +96,9 @@ def latency(
 ) -> None:
     """How long a viewer waits for the first picture, and how long each picture is under way from the camera."""
     from .latency import measure
-    from .servers import open_banken_by_rtsp
+    from .servers import open_banken
 
-    servers: dict[str, Open] = {"banken": open_banken_by_rtsp}
+    servers: dict[str, Open] = {"banken": open_banken}
     if not alone:
         servers |= _peers(janus, go2rtc, mediamtx)
     _report("latency", lambda say: measure(servers, viewers, joins, seconds, say), as_json, folder)

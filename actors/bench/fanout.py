@@ -47,7 +47,7 @@ async def measure(
     for turn in range(rounds):
         for name, open_server in servers.items():
             say(f"round {turn + 1} of {rounds}: {name}, {viewers} viewers")
-            async with open_server(file, cameras) as server:
+            async with open_server(file, cameras, False) as server:
                 plan = Plan(server.urls, server.pid, viewers=viewers, seconds=seconds, gro=gro)
                 result = await receive(plan)
                 rows[name].append(row(result, await server.loop_lag_s()))
@@ -94,8 +94,8 @@ def report(
     ]  # fmt: skip
     notes = [
         f"{DESCRIPTION}; {viewers} viewers of {cameras} cameras, windows of {seconds:g} s, the servers in turns.",
-        "A server's CPU and memory are those of its process with all children: banken's has its ffmpeg for each file, "
-        "aiortc's reads the file itself, Janus is sent RTP.",
+        "A server's CPU and memory are those of its process with all children. They read their cameras by RTSP; aiortc "
+        "reads the file itself, Janus is sent RTP.",
         f"UDP_GRO at the receivers: {'on' if gro else 'off, so that the kernel cuts long datagrams for the sender'}.",
         *refusals.values(),
     ]

@@ -25,7 +25,7 @@ async def measure(servers: Mapping[str, Open], viewers: int, joins: int, seconds
         "first packet, and the moment when the viewer's kernel had the packet with it.",
     ]
     for name, open_server in servers.items():
-        async with open_server(sample_file(), 1) as server:
+        async with open_server(sample_file(), 1, True) as server:
             say(f"{name}: {joins} viewers, one after the other")
             alone = await receive(Plan(server.urls, server.pid, joins=joins))
             rows.append(_row(name, FIRST, 0, alone.joins_ms))

@@ -37,21 +37,15 @@ class Server:
         return float(line.split()[1]) if line else None
 
 
-Open = Callable[[Path, int], AbstractAsyncContextManager[Server]]
-"""`open_x(file, cameras)`: a server that shows the file as so many cameras."""
+Open = Callable[[Path, int, bool], AbstractAsyncContextManager[Server]]
+"""`open_x(file, cameras, stamps)`: a server that shows the file as so many cameras, whose pictures say when they were
+sent, or do not."""
 
 
 @asynccontextmanager
-async def open_banken(file: Path, cameras: int) -> AsyncIterator[Server]:
-    """banken, which reads the file for each camera."""
-    async with open_daemon({f"cam{n}": file.as_uri() for n in range(cameras)}) as server:
-        yield server
-
-
-@asynccontextmanager
-async def open_banken_by_rtsp(file: Path, cameras: int) -> AsyncIterator[Server]:
+async def open_banken(file: Path, cameras: int, stamps: bool) -> AsyncIterator[Server]:
     """banken, which reads its cameras by RTSP."""
-    async with open_cameras(file, cameras) as sources, open_daemon(sources) as server:
+    async with open_cameras(file, cameras, stamps) as sources, open_daemon(sources) as server:
         yield server
 
 
@@ -79,7 +73,8 @@ async def open_daemon(cameras: Mapping[str, object]) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def open_stock(file: Path, cameras: int) -> AsyncIterator[Server]:
+async def open_stock(file: Path, cameras: int, _stamps: bool) -> AsyncIterator[Server]:
+    """aiortc, which reads the file itself and stamps nothing."""
     async with open_part("aiortc", python("actors.rtc.stock", str(file), str(cameras))) as part:
         base = f"http://127.0.0.1:{int(await part.read_line())}"
         yield Server("aiortc", part.pid, tuple(f"{base}/whep/cam{n}" for n in range(cameras)), f"{base}/metrics")
@@ -91,13 +86,13 @@ def janus_at(program: str) -> Open:
     libraries = next((path.parents[1] for path in sorted(prefix.glob("lib/*/janus/plugins"))), None)
 
     @asynccontextmanager
-    async def open_janus(file: Path, cameras: int) -> AsyncIterator[Server]:
+    async def open_janus(file: Path, cameras: int, stamps: bool) -> AsyncIterator[Server]:
         if libraries is None:
             raise BenchError(f"Janus's plugins are not under {prefix}/lib")
         api, *ports = _free_ports(1 + cameras)
         with _folder(_janus_files(libraries / "janus", api, ports)) as folder:
             environment = {"LD_LIBRARY_PATH": str(libraries)}
-            feeder = python("actors.bench.camera", str(file), *(f"--rtp={port}" for port in ports))
+            feeder = python("actors.bench.camera", str(file), *(f"--rtp={port}" for port in ports), *_stamped(stamps))
             command = [program, "--configs-folder", folder, "--config", f"{folder}/janus.jcfg"]
             async with open_part("Janus", command, environment=environment) as part, open_part("the feeder", feeder):
                 base = f"http://127.0.0.1:{api}/janus"
@@ -111,9 +106,9 @@ def go2rtc_at(program: str) -> Open:
     """go2rtc, which reads its cameras by RTSP and answers WHEP."""
 
     @asynccontextmanager
-    async def open_go2rtc(file: Path, cameras: int) -> AsyncIterator[Server]:
+    async def open_go2rtc(file: Path, cameras: int, stamps: bool) -> AsyncIterator[Server]:
         api, webrtc = _free_ports(2)
-        async with open_cameras(file, cameras) as sources:
+        async with open_cameras(file, cameras, stamps) as sources:
             config = {
                 "api": {"listen": f"127.0.0.1:{api}"},
                 "rtsp": {"listen": ""},
@@ -132,9 +127,9 @@ def mediamtx_at(program: str) -> Open:
     """mediamtx, which reads its cameras by RTSP and answers WHEP."""
 
     @asynccontextmanager
-    async def open_mediamtx(file: Path, cameras: int) -> AsyncIterator[Server]:
+    async def open_mediamtx(file: Path, cameras: int, stamps: bool) -> AsyncIterator[Server]:
         web, udp = _free_ports(2)
-        async with open_cameras(file, cameras) as sources:
+        async with open_cameras(file, cameras, stamps) as sources:
             others = dict.fromkeys(("rtsp", "rtmp", "hls", "srt"), False)
             config = {
                 **others,
@@ -152,11 +147,15 @@ def mediamtx_at(program: str) -> Open:
 
 
 @asynccontextmanager
-async def open_cameras(file: Path, count: int) -> AsyncIterator[dict[str, str]]:
+async def open_cameras(file: Path, count: int, stamps: bool = False) -> AsyncIterator[dict[str, str]]:
     """So many RTSP cameras that show the file, in one process: name and URL of each."""
-    async with open_part("the cameras", python("actors.bench.camera", str(file), "--rtsp")) as part:
+    async with open_part("the cameras", python("actors.bench.camera", str(file), "--rtsp", *_stamped(stamps))) as part:
         port = int(await part.read_line())
         yield {f"cam{n}": f"rtsp://127.0.0.1:{port}/cam{n}" for n in range(count)}
+
+
+def _stamped(stamps: bool) -> list[str]:
+    return ["--stamps"] if stamps else []
 
 
 @contextmanager

@@ -79,10 +79,12 @@ def stamped_at(packet: bytes) -> int | None:
     return None if at < 0 else int(packet[at + len(_STAMP) : at + len(_STAMP) + 16], 16)
 
 
-def packets(pictures: Sequence[Picture], index: int, sequence: int, ssrc: int, now_ns: int) -> list[bytes]:
-    """The RTP packets of picture `index` of the endless stream, the first with this sequence number, stamped."""
+def packets(pictures: Sequence[Picture], index: int, sequence: int, ssrc: int, now_ns: int | None) -> list[bytes]:
+    """The RTP packets of picture `index` of the endless stream, the first with this sequence number; with a time, it is
+    stamped, which takes one small packet more."""
     picture = pictures[index % len(pictures)]
-    payloads = [*picture.payloads[: picture.leading], stamp(now_ns), *picture.payloads[picture.leading :]]
+    stamps = [] if now_ns is None else [stamp(now_ns)]
+    payloads = [*picture.payloads[: picture.leading], *stamps, *picture.payloads[picture.leading :]]
     ticks, last = index * CLOCK_RATE // FPS, len(payloads) - 1
     return [header(sequence + n, ticks, ssrc, n == last) + payload for n, payload in enumerate(payloads)]
 

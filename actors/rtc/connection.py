@@ -34,8 +34,9 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
 
 from .answer import Local, Sources, is_server, write_answer
+from .endpoint import Endpoints
 from .fanout import Fanout, Viewer
-from .inside import Wire, include_loopback, remember_endpoints, take_roles, take_rtcp
+from .inside import Wire, include_loopback, take_roles
 from .offer import Candidate, Offer
 from .sender import Sender, buffer
 
@@ -109,16 +110,16 @@ async def run_connection(
 class _Connection:
     """Transport and sender of one viewer, on the loop that is open around it."""
 
-    def __init__(self, offer: Offer, ice_servers: tuple[str, ...]) -> None:
-        self._offer = offer
+    def __init__(self, offer: Offer, ice_servers: tuple[str, ...], endpoints: Endpoints) -> None:
+        self._offer, self._endpoints = offer, endpoints
         self._gatherer = RTCIceGatherer([RTCIceServer(urls=url) for url in ice_servers])
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = RTCDtlsTransport(self._ice, [_certificate()])
         self._changed = trio.Event()
         self._heard_at = 0.0
+        self._wire: Wire | None = None
         self.sender = Sender(offer)
         take_roles(self._dtls, server=is_server(offer), controlling=offer.lite)
-        take_rtcp(self._dtls, self._hear)
         self._dtls.on("statechange", self._wake)
         self._ice.on("statechange", self._wake)
 
@@ -147,7 +148,9 @@ class _Connection:
             if self._dtls.state != "connected":
                 return Reason("dtls-failed", "the viewer's certificate did not match its offer, or it spoke no DTLS")
             self._heard_at = trio.current_time()
-            self.sender.open(Wire(self._dtls, buffer))
+            self._wire = Wire(self._dtls, buffer)
+            self.sender.open(self._wire)
+            self._endpoints.take_rtcp(self._hear)
             return None
         return Reason("never-connected", f"the viewer did not connect within {CONNECT_S:g} s")
 
@@ -194,7 +197,10 @@ class _Connection:
         await aio_as_trio(self._dtls.stop)()
         await aio_as_trio(self._ice.stop)()
 
-    def _hear(self, data: bytes) -> None:
+    def _hear(self, packet: bytes) -> None:
+        data = self._wire.unprotect_rtcp(packet) if self._wire else None
+        if data is None:
+            return
         was_silent = trio.current_time() - self._heard_at >= SILENT_AFTER_S
         self._heard_at = trio.current_time()
         if was_silent:
@@ -211,9 +217,9 @@ class _Connection:
 
 @asynccontextmanager
 async def _open_connection(offer: Offer, ice_servers: tuple[str, ...]) -> AsyncIterator[_Connection]:
-    async with trio_asyncio.open_loop() as loop:
-        endpoints = remember_endpoints(loop)
-        connection = _Connection(offer, ice_servers)
+    async with trio_asyncio.open_loop() as loop, trio.open_nursery() as nursery:
+        endpoints = Endpoints(loop, nursery)
+        connection = _Connection(offer, ice_servers, endpoints)
         try:
             yield connection
         finally:
@@ -221,15 +227,7 @@ async def _open_connection(offer: Offer, ice_servers: tuple[str, ...]) -> AsyncI
                 with bounded_shield(CLOSE_S):
                     await connection.close()
             finally:
-                with bounded_shield(CLOSE_S):
-                    await aio_as_trio(_abort)(endpoints)
-
-
-async def _abort(endpoints: list[asyncio.DatagramTransport]) -> None:
-    """Close what closing has left open. The sockets themselves are closed by the loop, in its next round."""
-    for endpoint in endpoints:
-        endpoint.abort()
-    await asyncio.sleep(0)
+                endpoints.close()
 
 
 _made: list[RTCCertificate] = []

@@ -3,10 +3,8 @@
 `tests/actors/rtc/test_inside.py` fails loudly when a release changes any of it. Written against aiortc 1.16.
 """
 
-import asyncio
 import socket
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import aioice.ice
 from aiortc import RTCDtlsTransport
@@ -34,36 +32,13 @@ def take_roles(dtls: RTCDtlsTransport, *, server: bool, controlling: bool) -> No
     dtls.transport._connection.ice_controlling = controlling
 
 
-def take_rtcp(dtls: RTCDtlsTransport, receive: Callable[[bytes], None]) -> None:
-    """Call `receive` with every RTCP packet that was really the viewer's: SRTCP has been verified by then."""
-
-    async def handle(data: bytes) -> None:
-        receive(data)
-
-    dtls._handle_rtcp_data = handle  # type: ignore[method-assign]
-
-
-def remember_endpoints(loop: asyncio.AbstractEventLoop) -> list[asyncio.DatagramTransport]:
-    """The datagram endpoints `loop` opens from now on: aioice forgets those it opened when gathering is cut short."""
-    opened: list[asyncio.DatagramTransport] = []
-    stock = loop.create_datagram_endpoint
-
-    async def create(*args: Any, **kwargs: Any) -> Any:
-        transport, protocol = await stock(*args, **kwargs)
-        opened.append(transport)
-        return transport, protocol
-
-    loop.create_datagram_endpoint = create  # type: ignore[method-assign]
-    return opened
-
-
 class Wire:
     """A connected viewer's keys, and where its packets go. Packets are protected where they lie, in one buffer."""
 
     def __init__(self, dtls: RTCDtlsTransport, buffer: bytearray) -> None:
         assert dtls._ssl is not None, "a connected transport has one"
         self.tag = TAGS[dtls._ssl.get_selected_srtp_profile()]
-        self._session = dtls._tx_srtp
+        self._session, self._incoming = dtls._tx_srtp, dtls._rx_srtp
         self._context = self._session._srtp[0]
         self._connection = dtls.transport._connection
         self._base = ffi.from_buffer(buffer)
@@ -92,10 +67,17 @@ class Wire:
     def protect_rtcp(self, packet: bytes) -> bytes:
         return bytes(self._session.protect_rtcp(packet))
 
+    def unprotect_rtcp(self, packet: bytes) -> bytes | None:
+        """The RTCP in it, if it is really the viewer's, and new."""
+        try:
+            return bytes(self._incoming.unprotect_rtcp(packet))
+        except Error:
+            return None
+
     def route(self) -> tuple[socket.socket, tuple[str, int]] | None:
         """The socket and the viewer's address that ICE has chosen; it may choose anew at any time."""
         pair = self._connection._nominated.get(1)
         if pair is None:
             return None
-        shell = pair.protocol.transport.get_extra_info("socket")
-        return (shell._sock, pair.remote_addr) if shell else None
+        endpoint = pair.protocol.transport
+        return None if endpoint.is_closing() else (endpoint.get_extra_info("socket"), pair.remote_addr)

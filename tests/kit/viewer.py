@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 import trio
@@ -12,8 +13,6 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 from trio_asyncio import aio_as_trio
-
-from actors.rtc.inside import remember_endpoints
 
 from .processes import wait_until
 
@@ -54,7 +53,7 @@ class Viewer:
 @asynccontextmanager
 async def open_viewer(*, sound: bool = False) -> AsyncIterator[Viewer]:
     async with trio_asyncio.open_loop() as loop:
-        endpoints = remember_endpoints(loop)
+        endpoints = _remember_endpoints(loop)
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         try:
             async with trio.open_nursery() as nursery:
@@ -71,6 +70,20 @@ async def open_viewer(*, sound: bool = False) -> AsyncIterator[Viewer]:
                 scope.shield = True
                 await aio_as_trio(pc.close)()
                 await aio_as_trio(_abort)(endpoints)
+
+
+def _remember_endpoints(loop: asyncio.AbstractEventLoop) -> list[asyncio.DatagramTransport]:
+    """The endpoints that `loop` opens from now on: aioice forgets those it opened when gathering is cut short."""
+    opened: list[asyncio.DatagramTransport] = []
+    stock = loop.create_datagram_endpoint
+
+    async def create(*args: Any, **kwargs: Any) -> Any:
+        transport, protocol = await stock(*args, **kwargs)
+        opened.append(transport)
+        return transport, protocol
+
+    loop.create_datagram_endpoint = create  # type: ignore[method-assign]
+    return opened
 
 
 async def _abort(endpoints: list[asyncio.DatagramTransport]) -> None:

@@ -2,12 +2,12 @@
 
 from actors.bench.plan import Plan
 from actors.bench.processes import receive
-from actors.bench.servers import open_banken_by_rtsp
+from actors.bench.servers import open_banken
 from actors.bench.stream import sample_file
 
 
 async def test_viewers_see_a_whole_key_frame_and_how_old_each_picture_is() -> None:
-    async with open_banken_by_rtsp(sample_file(), 1) as server:
+    async with open_banken(sample_file(), 1, True) as server:
         joined = await receive(Plan(server.urls, server.pid, joins=2))
         watched = await receive(Plan(server.urls, server.pid, viewers=1, seconds=1.0, stamps=True))
     assert (joined.refusal, len(joined.joins_ms)) == ("", 2)

@@ -1,5 +1,6 @@
 """The WebRTC end of a viewer, against a real one: pictures arrive, every end has its reason, and nothing is left."""
 
+import asyncio
 import gc
 import os
 import random
@@ -9,11 +10,13 @@ import attrs
 import pytest
 import trio
 import trio_asyncio
+from aiortc import RTCIceGatherer
 
 from actors.hub import Hub
 from actors.media import CLOCK_RATE
 from actors.rtc import connection
 from actors.rtc.connection import run_connection
+from actors.rtc.endpoint import Endpoint
 from actors.rtc.fanout import Fanout, Viewer
 from actors.rtc.offer import Candidate, parse_offer
 from supervisor.clock import SystemClock
@@ -194,9 +197,9 @@ async def crash(nursery: trio.Nursery, offer: str, place: str, crashes: list[Bas
         elif place == "a task":
             loop.create_task(async_boom())
         else:
-            (protocol, *_) = [t.get_protocol() for t in gc.get_objects() if _is_endpoint(t, loop)]
-            protocol.datagram_received = boom
-            protocol.transport.sendto(b"x", protocol.transport.get_extra_info("sockname"))
+            (endpoint, *_) = [each for each in gc.get_objects() if isinstance(each, Endpoint) and each.loop is loop]
+            endpoint.protocol.datagram_received = boom  # type: ignore[method-assign]
+            endpoint.sendto(b"any", endpoint.get_extra_info("sockname"))
 
     notes.on_answer = plant
     _, candidates = trio.open_memory_channel[Candidate](1)
@@ -213,8 +216,25 @@ async def crash(nursery: trio.Nursery, offer: str, place: str, crashes: list[Bas
         crashes.append(error)
 
 
-def _is_endpoint(thing: object, loop: object) -> bool:
-    return type(thing).__name__ == "_SelectorDatagramTransport" and getattr(thing, "_loop", None) is loop
+async def test_gathering_that_never_ends_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aioice knows the sockets only that it has opened to the end; the others are ours to close."""
+
+    async def gather(_: object) -> None:
+        await asyncio.get_running_loop().create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+        await asyncio.Event().wait()
+
+    async with open_viewer() as viewer:
+        offer = viewer.offer
+    monkeypatch.setattr(RTCIceGatherer, "gather", gather)
+    monkeypatch.setattr(connection, "CONNECT_S", 0.1)
+    before = _held()
+    _, candidates = trio.open_memory_channel[Candidate](1)
+    with trio.fail_after(10):
+        reason = await run_connection(
+            parse_offer(offer), Fanout(Hub(SystemClock()), SystemClock()), candidates, Notes(),
+            ice_servers=(), disconnected_after_s=20.0,
+        )  # fmt: skip
+    assert (reason.code, _held()) == ("never-connected", before)
 
 
 async def test_three_hundred_connections_cut_at_any_moment_leave_nothing() -> None:

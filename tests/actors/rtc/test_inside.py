@@ -4,44 +4,26 @@ These tests fail loudly when a new release changes any of it: then `actors/rtc/i
 """
 
 import inspect
-import socket
+import os
 from types import SimpleNamespace
 
 import aioice.ice
 import pytest
+import trio
 import trio_asyncio
 from aiortc import (
     RTCCertificate,
-    RTCConfiguration,
     RTCDtlsTransport,
     RTCIceGatherer,
     RTCIceTransport,
-    RTCPeerConnection,
 )
 from aiortc.rtcdtlstransport import SRTP_PROFILES, SRTPProtectionProfile
-from aiortc.rtcdtlstransport import RTCDtlsTransport as Dtls
 from pylibsrtp import Policy, Session
 from trio_asyncio import aio_as_trio
 
-from actors.rtc.inside import TAGS, Wire, include_loopback, remember_endpoints, take_roles, take_rtcp
-
-
-def test_rtcp_comes_through_one_coroutine_after_it_was_verified() -> None:
-    """`_recv_next` unprotects RTCP and hands it to `self._handle_rtcp_data`, looked up on the instance."""
-    assert inspect.iscoroutinefunction(RTCDtlsTransport._handle_rtcp_data)
-    assert list(inspect.signature(RTCDtlsTransport._handle_rtcp_data).parameters) == ["self", "data"]
-    source = inspect.getsource(Dtls._recv_next)
-    assert source.index("unprotect_rtcp") < source.index("self._handle_rtcp_data(")
-
-
-async def test_rtcp_is_taken() -> None:
-    taken: list[bytes] = []
-    async with trio_asyncio.open_loop():
-        gatherer = RTCIceGatherer([])
-        dtls = RTCDtlsTransport(RTCIceTransport(gatherer), [RTCCertificate.generateCertificate()])
-        take_rtcp(dtls, taken.append)
-        await aio_as_trio(dtls._handle_rtcp_data)(b"\x80\xc9\x00\x01\x00\x00\x00\x01")
-    assert taken == [b"\x80\xc9\x00\x01\x00\x00\x00\x01"]
+from actors.rtc.endpoint import Endpoints
+from actors.rtc.inside import TAGS, Wire, include_loopback, take_roles
+from tests.kit.processes import descriptors
 
 
 async def test_roles_are_taken() -> None:
@@ -65,6 +47,7 @@ def test_packets_are_protected_where_they_lie(profile: SRTPProtectionProfile) ->
     dtls = SimpleNamespace(
         _ssl=SimpleNamespace(get_selected_srtp_profile=lambda: profile.openssl_profile),
         _tx_srtp=_session(key, Policy.SSRC_ANY_OUTBOUND, profile),
+        _rx_srtp=_session(key, Policy.SSRC_ANY_INBOUND, profile),
         transport=SimpleNamespace(_connection=None),
     )
     wire = Wire(dtls, buffer)  # type: ignore[arg-type]
@@ -85,17 +68,39 @@ def _session(key: bytes, kind: int, profile: SRTPProtectionProfile) -> Session:
     return Session(policy)
 
 
-async def test_endpoints_are_opened_through_the_loops_own_method() -> None:
-    """Every socket that gathering opens is seen, so that it can be closed however gathering ends."""
-    async with trio_asyncio.open_loop() as loop:
-        endpoints = remember_endpoints(loop)
-        pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        pc.createDataChannel("x")
-        await aio_as_trio(pc.setLocalDescription)(await aio_as_trio(pc.createOffer)())
-        assert endpoints
-        sockets = [endpoint.get_extra_info("socket") for endpoint in endpoints]
-        assert {s.type for s in sockets} == {socket.SOCK_DGRAM}
-        await aio_as_trio(pc.close)()
+async def test_every_socket_that_gathering_opens_is_an_endpoint_of_ours() -> None:
+    """So that it can be closed however gathering ends, and is read without asyncio."""
+    before = descriptors(os.getpid())
+    async with trio_asyncio.open_loop() as loop, trio.open_nursery() as nursery:
+        endpoints = Endpoints(loop, nursery)
+        gatherer = RTCIceGatherer([])
+        await aio_as_trio(gatherer.gather)()
+        ports = {candidate.port for candidate in gatherer.getLocalCandidates()}
+        assert ports
+        assert {endpoint.get_extra_info("sockname")[1] for endpoint in endpoints.opened} == ports
+        endpoints.close()
+    assert descriptors(os.getpid()) == before
+
+
+def test_reports_are_read_by_the_keys_of_the_viewer_alone() -> None:
+    """What was protected by others, or comes a second time, is none."""
+    profile = SRTP_PROFILES[0]
+    keys = [bytes([first, *range(profile.key_length + profile.salt_length - 1)]) for first in (0, 1)]
+    dtls = SimpleNamespace(
+        _ssl=SimpleNamespace(get_selected_srtp_profile=lambda: profile.openssl_profile),
+        _tx_srtp=_session(keys[0], Policy.SSRC_ANY_OUTBOUND, profile),
+        _rx_srtp=_session(keys[0], Policy.SSRC_ANY_INBOUND, profile),
+        transport=SimpleNamespace(_connection=None),
+    )
+    wire = Wire(dtls, bytearray(10))  # type: ignore[arg-type]
+    report = b"\x80\xc9\x00\x01\x00\x00\x00\x01"
+    theirs, strangers = (_session(key, Policy.SSRC_ANY_OUTBOUND, profile).protect_rtcp(report) for key in keys)
+    assert [wire.unprotect_rtcp(packet) for packet in (strangers, theirs, theirs, b"\x80\xc9")] == [
+        None,
+        report,
+        None,
+        None,
+    ]
 
 
 def test_a_machine_with_nothing_but_loopback_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
