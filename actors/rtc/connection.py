@@ -38,7 +38,7 @@ from .endpoint import Endpoints
 from .fanout import Fanout, Viewer
 from .inside import Wire, include_loopback, take_roles
 from .offer import Candidate, Offer
-from .sender import Sender, buffer
+from .sender import Sender
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +148,7 @@ class _Connection:
             if self._dtls.state != "connected":
                 return Reason("dtls-failed", "the viewer's certificate did not match its offer, or it spoke no DTLS")
             self._heard_at = trio.current_time()
-            self._wire = Wire(self._dtls, buffer)
+            self._wire = Wire(self._dtls)
             self.sender.open(self._wire)
             self._endpoints.take_rtcp(self._hear)
             return None

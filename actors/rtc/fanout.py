@@ -10,7 +10,7 @@ Rules of this file:
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -65,8 +65,12 @@ class Viewer:
         self._reason: Reason | None = None
         self._crash: Exception | None = None
 
-    def end(self, reason: Reason | None, crash: Exception | None = None) -> None:
-        self._reason, self._crash = reason, crash
+    def end(self, reason: Reason) -> None:
+        self._reason = reason
+        self._ended.set()
+
+    def crash(self, error: Exception) -> None:
+        self.live, self._crash = False, error
         self._ended.set()
 
     @property
@@ -95,6 +99,8 @@ class Fanout:
         """What was made of a unit goes with the unit, and so must not hold it."""
         self._arrived, self._fell_behind = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         self._slice = perf_counter()
+        self._served: Viewer
+        """The one who is being sent to."""
 
     def add(self, sender: Sender) -> Viewer:
         """A viewer that is connected. It starts at the cached key frame, or at the next one."""
@@ -156,18 +162,16 @@ class Fanout:
     async def _send_live(self, unit: AccessUnit, position: int) -> None:
         """One access unit to all who are live: run by run, so that a large one leaves as several bursts."""
         ready = [viewer for viewer in self._viewers if viewer.live and self._wants(viewer, unit, position)]
-        began = trio.current_time()
-        shapes = self._shapes(unit)
-        number, count = 0, 1
-        while number < count and ready:
-            for viewer in ready:
-                if viewer.live:
-                    runs = _guarded(viewer, self._send_run, viewer, unit, shapes, number)
-                    count = runs or count
-                await self._breathe()
-            number += 1
-            if number < count:
+        if not ready:
+            return
+        began, shapes = trio.current_time(), self._shapes(unit)
+        count = len(_runs_for(ready[0], unit, shapes))  # as many for all: shapes differ in headers alone
+        for number in range(count):
+            if number:
                 await trio.sleep_until(began + number * self.hub.gap_s() / 2 / count)
+            queue = iter(ready)
+            while self._send_run(queue, unit, shapes, number):
+                await trio.lowlevel.checkpoint()
 
     def _wants(self, viewer: Viewer, unit: AccessUnit, position: int) -> bool:
         """Move a viewer on past this unit, and say whether it is to be sent it."""
@@ -199,10 +203,25 @@ class Fanout:
             viewer.end(Reason("unsupported-codec", text, Fault.FATAL))
         return takes
 
-    def _send_run(self, viewer: Viewer, unit: AccessUnit, shapes: Shapes, number: int) -> int:
-        runs = _runs_for(viewer, unit, shapes)
-        viewer.sender.send(unit, runs[number], viewer.pts)
-        return len(runs)
+    def _send_run(self, queue: Iterator[Viewer], unit: AccessUnit, shapes: Shapes, number: int) -> bool:
+        """Send one run to the next viewers of the queue, for `SLICE_S`; whether there may be more of them.
+
+        A bug that shows is the end of the viewer who was being served, and nobody else's.
+        """
+        more, crash = attempt(self._serve, queue, unit, shapes, number)
+        if crash is not None:
+            self._served.crash(crash)
+        return more is not False
+
+    def _serve(self, queue: Iterator[Viewer], unit: AccessUnit, shapes: Shapes, number: int) -> bool:
+        until = perf_counter() + SLICE_S
+        for viewer in queue:
+            if viewer.live:
+                self._served = viewer
+                viewer.sender.send(unit, _runs_for(viewer, unit, shapes)[number], viewer.pts)
+                if perf_counter() > until:
+                    return True
+        return False
 
     async def _send_sounds(self, tape: Tape[AudioFrame]) -> None:
         """Each frame to all who take its codec: AAC is none that anybody takes, and what is made of it is on a tape of
@@ -298,6 +317,5 @@ def _guarded(
     """Do something for one viewer. A bug that shows here is that viewer's end, and nobody else's."""
     result, crash = attempt(act, *args, **kwargs)
     if crash is not None:
-        viewer.live = False
-        viewer.end(None, crash)
+        viewer.crash(crash)
     return result

@@ -4,7 +4,10 @@
 """
 
 import socket
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Any
 
 import aioice.ice
 from aiortc import RTCDtlsTransport
@@ -13,6 +16,15 @@ from pylibsrtp._binding import ffi, lib
 
 TAGS = {b"SRTP_AEAD_AES_256_GCM": 16, b"SRTP_AEAD_AES_128_GCM": 16, b"SRTP_AES128_CM_SHA1_80": 10}
 """Bytes that protection adds to a packet (RFC 7714, section 13; RFC 5764, section 4.1.2)."""
+
+MAX_PACKETS = 64
+"""That are protected at a time."""
+buffer = bytearray(0x10000)
+"""Where packets are written, protected and sent from, one run at a time: nothing waits in between."""
+_base = ffi.from_buffer(buffer)
+_lengths = ffi.new("int[]", MAX_PACKETS)
+_lengths_bytes = ffi.buffer(_lengths)
+_length_of = tuple(_lengths + index for index in range(MAX_PACKETS))
 
 _stock_addresses = aioice.ice.get_host_addresses
 
@@ -32,37 +44,40 @@ def take_roles(dtls: RTCDtlsTransport, *, server: bool, controlling: bool) -> No
     dtls.transport._connection.ice_controlling = controlling
 
 
-class Wire:
-    """A connected viewer's keys, and where its packets go. Packets are protected where they lie, in one buffer."""
+def locate(offsets: Iterable[int]) -> tuple[Any, ...]:
+    """Where packets at these offsets lie in the buffer, as libsrtp is told."""
+    return tuple(_base + at for at in offsets)
 
-    def __init__(self, dtls: RTCDtlsTransport, buffer: bytearray) -> None:
+
+_first = locate([0])
+
+
+class Wire:
+    """A connected viewer's keys, and where its packets go. Packets are protected where they lie, in the buffer."""
+
+    def __init__(self, dtls: RTCDtlsTransport) -> None:
         assert dtls._ssl is not None, "a connected transport has one"
         self.tag = TAGS[dtls._ssl.get_selected_srtp_profile()]
         self._session, self._incoming = dtls._tx_srtp, dtls._rx_srtp
         self._context = self._session._srtp[0]
         self._connection = dtls.transport._connection
-        self._base = ffi.from_buffer(buffer)
-        self._length = ffi.new("int *")
 
-    def protect(self, at: int, length: int) -> int:
-        """Protect the RTP packet of `length` bytes at `at` in the buffer, where `tag` bytes more have room.
+    def protect(self, length: int) -> int:
+        """Protect the one RTP packet that stands at the buffer's beginning. Returns its new length."""
+        self.protect_all(_first, length.to_bytes(4, sys.byteorder))
+        return int(_lengths[0])
 
-        Returns its new length. Raises `pylibsrtp.Error`.
+    def protect_all(self, places: Sequence[Any], lengths: bytes) -> None:
+        """Protect RTP packets, `MAX_PACKETS` at the most, that `locate` has placed; their lengths are C's `int`s.
+
+        Behind each there has to be room for `tag` bytes. No line of Python for each of them: this is done for every
+        packet to every viewer. Raises `pylibsrtp.Error`.
         """
-        self._length[0] = length
-        status = lib.srtp_protect(self._context, self._base + at, self._length)
-        if status:
-            raise Error(status)
-        return int(self._length[0])
-
-    def protect_all(self, packets: Iterable[tuple[int, int, int]]) -> None:
-        """Protect the RTP packets at these offsets, with these lengths. Raises `pylibsrtp.Error`."""
-        protect, context, base, count = lib.srtp_protect, self._context, self._base, self._length
-        for at, length, _ in packets:
-            count[0] = length
-            status = protect(context, base + at, count)
-            if status:
-                raise Error(status)
+        _lengths_bytes[: len(lengths)] = lengths
+        statuses = map(lib.srtp_protect, repeat(self._context), places, _length_of)
+        failure = next(filter(None, statuses), None)
+        if failure is not None:
+            raise Error(failure)
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         return bytes(self._session.protect_rtcp(packet))

@@ -10,10 +10,12 @@ Source: RFC 3550 (RTP), RFC 3711 (SRTP), Linux udp(7) for `UDP_SEGMENT`.
 
 import socket
 import struct
+from typing import Any
 
 import attrs
 
 from ..media import AccessUnit
+from .inside import locate
 from .payload import packetize
 
 RTP_HEADER = 12
@@ -33,6 +35,9 @@ class Run:
     """Bytes in front of each payload."""
     ancillary: tuple[tuple[int, int, bytes], ...]
     """For `sendmsg`: how the kernel is to cut it; nothing for a single packet."""
+    places: tuple[Any, ...]
+    lengths: bytes
+    """For who protects it: where its packets lie once it has been copied into the buffer, and how long they are."""
 
     @property
     def starts(self) -> list[int]:
@@ -67,5 +72,11 @@ def _make_run(payloads: list[bytes], header: int, tag: int, *, last: bool) -> Ru
         packets.append((at, header + len(payload), marker))
         at += header + len(payload) + tag
     segment = struct.pack("=H", header + len(payloads[0]) + tag)
-    ancillary = ((socket.IPPROTO_UDP, UDP_SEGMENT, segment),) if len(payloads) > 1 else ()
-    return Run(b"".join(before + payload + behind for payload in payloads), tuple(packets), header, ancillary)
+    return Run(
+        template=b"".join(before + payload + behind for payload in payloads),
+        packets=tuple(packets),
+        header=header,
+        ancillary=((socket.IPPROTO_UDP, UDP_SEGMENT, segment),) if len(payloads) > 1 else (),
+        places=locate(start for start, _, _ in packets),
+        lengths=struct.pack(f"={len(packets)}i", *(length for _, length, _ in packets)),
+    )

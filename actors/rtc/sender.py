@@ -38,7 +38,7 @@ from supervisor.gateway import PeerStatistics
 
 from ..media import CLOCK_RATE, AccessUnit, AudioFrame, VideoCodec
 from .congestion import Congestion
-from .inside import Wire
+from .inside import Wire, buffer
 from .offer import Offer, Payload, Stream
 from .runs import RTP_HEADER, Run
 
@@ -61,8 +61,6 @@ _CNAME_ITEM = 1
 _EXTENDED, _ONE_BYTE_EXTENSIONS = 0x90000000, 0xBEDE
 
 _write_head = Struct("!III").pack_into
-buffer = bytearray(0x10000)
-"""What is being sent, one run at a time: nothing waits between writing and sending."""
 _view = memoryview(buffer)
 
 
@@ -156,7 +154,7 @@ class Sender:
             if mid:
                 buffer[at + RTP_HEADER : at + run.header] = mid
             sequence = (sequence + 1) & 0xFFFF
-        wire.protect_all(run.packets)
+        wire.protect_all(run.places, run.lengths)
         flow.sequence = sequence
         flow.packets += len(run.packets)
         flow.octets += size
@@ -185,7 +183,7 @@ class Sender:
         flow.sequence = (flow.sequence + 1) & 0xFFFF
         flow.packets += 1
         flow.octets += len(data)
-        self._transmit(self._wire.protect(0, length))
+        self._transmit(self._wire.protect(length))
 
     def _transmit(self, size: int, run: Run | None = None) -> None:
         """Hand what lies in the buffer to the kernel: in one call where it takes that, else packet by packet."""

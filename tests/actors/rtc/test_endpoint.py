@@ -102,13 +102,13 @@ async def test_an_answer_that_nobody_takes_is_an_error_and_no_end() -> None:
 
 async def test_a_flood_leaves_others_their_turn() -> None:
     async with open_line() as line:
-        for _ in range(4 * AT_ONCE):
+        for _ in range(8 * AT_ONCE):
             line.far.send(HELLO)
         turns = [0]
-        while turns[-1] < 4 * AT_ONCE:
+        while turns[-1] < 8 * AT_ONCE:
             await trio.lowlevel.checkpoint()
             turns.append(len(line.protocol.received))
-        assert max(after - before for before, after in pairwise(turns)) == AT_ONCE
+        assert max(after - before for before, after in pairwise(turns)) <= 2 * AT_ONCE, "two of its turns to one of ours"
 
 
 async def test_closing_leaves_nothing_however_often() -> None:

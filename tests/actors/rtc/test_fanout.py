@@ -176,15 +176,18 @@ async def test_a_picture_is_let_go_of_with_all_that_was_made_of_it(autojump_cloc
         assert sink.closed
 
 
-async def test_a_bug_that_one_viewer_meets_is_its_own(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("live", [True, False], ids=["live", "behind"])
+async def test_a_bug_that_one_viewer_meets_is_its_own(autojump_clock: MockClock, live: bool) -> None:
     async with open_house() as house:
-        bad, good = Sink(fails=True), Sink()
+        bad, good = Sink(fails=not live), Sink()
         viewer = house.add(bad)
         house.add(good)
-        await house.play(0, 5)
+        await house.play(0, 3)
+        bad.fails = True
+        await house.play(3, 5)
         with pytest.raises(ZeroDivisionError):
             await viewer.wait_end()
-        assert len(good.pictures) == 5
+        assert (len(bad.pictures), len(good.pictures)) == (3 if live else 0, 5)
         house.fanout.remove(viewer)
 
 

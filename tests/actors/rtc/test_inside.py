@@ -5,6 +5,7 @@ These tests fail loudly when a new release changes any of it: then `actors/rtc/i
 
 import inspect
 import os
+import struct
 from types import SimpleNamespace
 
 import aioice.ice
@@ -18,11 +19,11 @@ from aiortc import (
     RTCIceTransport,
 )
 from aiortc.rtcdtlstransport import SRTP_PROFILES, SRTPProtectionProfile
-from pylibsrtp import Policy, Session
+from pylibsrtp import Error, Policy, Session
 from trio_asyncio import aio_as_trio
 
 from actors.rtc.endpoint import Endpoints
-from actors.rtc.inside import TAGS, Wire, include_loopback, take_roles
+from actors.rtc.inside import TAGS, Wire, buffer, include_loopback, locate, take_roles
 from tests.kit.processes import descriptors
 
 
@@ -43,23 +44,28 @@ def test_every_protection_that_can_be_negotiated_is_known() -> None:
 def test_packets_are_protected_where_they_lie(profile: SRTPProtectionProfile) -> None:
     """As long as is said, and as pylibsrtp itself would have them; a second time they are the same."""
     key = bytes(range(profile.key_length + profile.salt_length))
-    buffer = bytearray(3000)
     dtls = SimpleNamespace(
         _ssl=SimpleNamespace(get_selected_srtp_profile=lambda: profile.openssl_profile),
         _tx_srtp=_session(key, Policy.SSRC_ANY_OUTBOUND, profile),
         _rx_srtp=_session(key, Policy.SSRC_ANY_INBOUND, profile),
         transport=SimpleNamespace(_connection=None),
     )
-    wire = Wire(dtls, buffer)  # type: ignore[arg-type]
+    wire = Wire(dtls)  # type: ignore[arg-type]
     packet = b"\x80\x60\x00\x07" + bytes(8) + b"payload" * 100
     receiver = _session(key, Policy.SSRC_ANY_INBOUND, profile)
+    size = len(packet) + wire.tag
+    buffer[:3000] = bytes(3000)
     for at in (0, 1000):
         buffer[at : at + len(packet)] = packet
-        size = wire.protect(at, len(packet))
-        assert size == len(packet) + wire.tag
-    assert buffer[:size] == buffer[1000 : 1000 + size]
-    assert receiver.unprotect(bytes(buffer[:size])) == packet
-    assert bytes(buffer[1000 + size :]).strip(b"\0") == b""
+    wire.protect_all(locate([0, 1000]), struct.pack("=2i", len(packet), len(packet)))
+    once, again = bytes(buffer[:size]), bytes(buffer[1000 : 1000 + size])
+    assert once == again
+    assert receiver.unprotect(once) == packet
+    assert bytes(buffer[size:1000]) + bytes(buffer[1000 + size : 3000]) == bytes(3000 - 2 * size)
+    buffer[: len(packet)] = packet
+    assert (wire.protect(len(packet)), bytes(buffer[:size])) == (size, once)
+    with pytest.raises(Error):
+        wire.protect_all(locate([0, 1000]), struct.pack("=2i", len(packet), 3))
 
 
 def _session(key: bytes, kind: int, profile: SRTPProtectionProfile) -> Session:
@@ -92,7 +98,7 @@ def test_reports_are_read_by_the_keys_of_the_viewer_alone() -> None:
         _rx_srtp=_session(keys[0], Policy.SSRC_ANY_INBOUND, profile),
         transport=SimpleNamespace(_connection=None),
     )
-    wire = Wire(dtls, bytearray(10))  # type: ignore[arg-type]
+    wire = Wire(dtls)  # type: ignore[arg-type]
     report = b"\x80\xc9\x00\x01\x00\x00\x00\x01"
     theirs, strangers = (_session(key, Policy.SSRC_ANY_OUTBOUND, profile).protect_rtcp(report) for key in keys)
     assert [wire.unprotect_rtcp(packet) for packet in (strangers, theirs, theirs, b"\x80\xc9")] == [

@@ -11,9 +11,10 @@ from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacke
 
 from actors.h264 import H264
 from actors.media import AccessUnit, AudioFormat, AudioFrame
+from actors.rtc.inside import MAX_PACKETS, buffer
 from actors.rtc.offer import Offer, parse_offer
 from actors.rtc.runs import make_runs
-from actors.rtc.sender import MAX_REPEATS, Sender, buffer
+from actors.rtc.sender import MAX_REPEATS, Sender
 from tests.actors.rtc.test_offer import PLAIN
 
 RTX = "a=rtpmap:103 rtx/90000\na=fmtp:103 apt=102\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\n"
@@ -28,10 +29,10 @@ class PlainWire:
     address: tuple[str, int]
     tag: int = 0
 
-    def protect(self, at: int, length: int) -> int:
+    def protect(self, length: int) -> int:
         return length
 
-    def protect_all(self, packets: tuple[tuple[int, int, int], ...]) -> None:
+    def protect_all(self, places: object, lengths: bytes) -> None:
         pass
 
     def protect_rtcp(self, packet: bytes) -> bytes:
@@ -232,5 +233,8 @@ def test_a_socket_that_takes_no_more_is_noticed(line: Line) -> None:
     assert line.sender.statistics(0).refused == 1
 
 
-def test_a_run_fits_into_what_is_sent_from() -> None:
-    assert len(buffer) == 0x10000
+def test_the_largest_run_fits_into_what_it_is_sent_from(line: Line) -> None:
+    unit = AccessUnit(H264, (b"\x65" + bytes(1_000_000),), 0, True, 1_000_001)
+    runs = make_runs(unit, 12 + 20, 16)
+    assert max(len(run.template) for run in runs) <= len(buffer)
+    assert max(len(run.packets) for run in runs) <= MAX_PACKETS
