@@ -36,4 +36,9 @@ async def run_lag() -> None:
 def loop_lag() -> LoopLag | None:
     """Over the last `KEPT` turns; None where nobody measures, or not yet. To be called in the loop."""
     ranked = sorted(_lags.get(deque()))
-    return LoopLag(ranked[len(ranked) // 2], ranked[len(ranked) * 99 // 100]) if ranked else None
+    return LoopLag(_percentile(ranked, 50), _percentile(ranked, 99)) if ranked else None
+
+
+def _percentile(ranked: list[float], share: int) -> float:
+    """By the nearest rank: so many in a hundred are not above it."""
+    return ranked[-(-len(ranked) * share // 100) - 1]

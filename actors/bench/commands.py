@@ -58,7 +58,9 @@ def fanout(
     servers: dict[str, Open] = {"banken": open_banken}
     if not alone:
         servers |= {"aiortc": open_stock, **_peers(janus, go2rtc, mediamtx)}
-    _report("fanout", lambda say: measure(servers, viewers, cameras, seconds, rounds, gro, say), as_json, folder)
+    _report(
+        f"fanout-{viewers}", lambda say: measure(servers, viewers, cameras, seconds, rounds, gro, say), as_json, folder
+    )
 
 
 @click.command()

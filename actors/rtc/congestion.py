@@ -11,6 +11,8 @@ WINDOW_S = 1.0
 PATIENCE_S = 1.0
 TRY_AGAIN_S = (10.0, 60.0)
 """The first time and at the most; doubled each time that trying failed."""
+SETTLED_S = 2.0
+"""Reports that come sooner tell of what was sent before the path was found narrow."""
 STEADY_S = 20.0
 """So long without trouble, and the next trouble counts as the first."""
 
@@ -24,10 +26,10 @@ class Congestion:
         self.loss = 0.0
         """The share that was lost, by the newest report."""
         self.carried = 1.0
-        """The share of the whole stream that arrived before it was made thin."""
+        """The share of the whole stream that the path has shown to carry, while it is narrow."""
         self._counted: tuple[float, int, int] | None = None
         self._bad_since: float | None = None
-        self._until = 0.0
+        self._narrow_at = self._until = 0.0
         self._hold_s = TRY_AGAIN_S[0]
 
     def count(self, highest: int, lost: int, now: float) -> None:
@@ -49,9 +51,13 @@ class Congestion:
         self.loss = lost
         if lost < LOST:
             self._bad_since = None
-        elif self._bad_since is None:
+            return
+        if self._bad_since is None:
             self._bad_since = now
-        elif not self.thin and now - self._bad_since >= PATIENCE_S:
+        if self.thin and now >= self._narrow_at + SETTLED_S:  # even what it was thought to carry is too much
+            self.carried *= 1 - lost
+        patience_s = 0.0 if self._is_tried(now) else PATIENCE_S
+        if not self.thin and now - self._bad_since >= patience_s:
             self._narrow(now)
 
     def look(self, now: float) -> None:
@@ -59,7 +65,14 @@ class Congestion:
         if self.thin and now >= self._until:
             self.thin, self._bad_since = False, None
 
+    def _is_tried(self, now: float) -> bool:
+        """Whether the path was narrow not long ago: the first loss then says that it still is."""
+        return self._until > 0 and now - self._until < STEADY_S
+
     def _narrow(self, now: float) -> None:
         first, most = TRY_AGAIN_S
-        self._hold_s = min(most, 2 * self._hold_s) if self._until > 0 and now - self._until < STEADY_S else first
-        self.thin, self._until, self.carried = True, now + self._hold_s, 1.0 - self.loss
+        if self._is_tried(now):
+            self._hold_s, self.carried = min(most, 2 * self._hold_s), min(self.carried, 1 - self.loss)
+        else:
+            self._hold_s, self.carried = first, 1 - self.loss
+        self.thin, self._narrow_at, self._until = True, now, now + self._hold_s

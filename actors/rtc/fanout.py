@@ -181,13 +181,15 @@ class Fanout:
             return False
         viewer.place.at = position + 1
         sender = viewer.sender
-        if not self._takes(viewer, unit):
-            return False
-        viewer.hungry = not unit.key and (viewer.hungry or sender.full or sender.congestion.thin)
+        thin = sender.congestion.thin
+        if unit.key:
+            if not self._takes(viewer, unit):  # with a key frame the codec may change, and only there
+                return False
+            if thin:
+                self._begin(viewer)  # paced, for as long as it takes
+                return False
+        viewer.hungry = not unit.key and (viewer.hungry or sender.full or thin)
         sender.full = False
-        if sender.congestion.thin and unit.key:
-            self._begin(viewer)  # paced, for as long as it takes
-            return False
         if viewer.hungry:
             viewer.skipped += 1
             self.hub.skipped += 1

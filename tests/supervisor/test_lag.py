@@ -24,6 +24,7 @@ async def test_a_turn_that_comes_late_is_seen_until_enough_others_have_come(mock
         nursery.start_soon(run_lag)
         await wait_all_tasks_blocked()
         assert await turns(1, late_s=0.3) == pytest.approx(0.3)
-        assert await turns(KEPT - 1) == pytest.approx(0.3)
-        assert await turns(1) == pytest.approx(0.0)
+        assert await turns(1, late_s=0.2) == pytest.approx(0.3)
+        assert await turns(KEPT - 2) == pytest.approx(0.2), "one in a hundred may be above it"
+        assert await turns(1) == pytest.approx(0.0), "of two late ones the first is kept no more"
         nursery.cancel_scope.cancel()

@@ -20,4 +20,4 @@ def test_viewers_decrypt_every_packet(tmp_path: Path) -> None:
     assert row["packets/s a viewer"] > FPS
     assert row["PSS MB"] > 10
     assert row["loop lag p99 ms"] is not None
-    assert "| banken | " in (tmp_path / "fanout.md").read_text()
+    assert "| banken | " in (tmp_path / "fanout-2.md").read_text()

@@ -35,6 +35,20 @@ def test_what_goes_on_is_and_it_is_tried_again_later_each_time() -> None:
     assert not path.thin
 
 
+def test_a_path_that_was_narrow_is_so_again_at_the_first_loss() -> None:
+    """And what it carries is what it carried at its worst: a queue hides the first losses."""
+    path = Congestion()
+    lose(path, 0.6, 0, 3)
+    path.look(20)
+    assert (path.thin, round(path.carried, 3)) == (False, 0.4)
+    path.report(0.2, 21)
+    assert (path.thin, round(path.carried, 3)) == (True, 0.4)
+    path.report(0.5, 22)
+    assert round(path.carried, 3) == 0.4, "that was sent before"
+    path.report(0.5, 24)
+    assert round(path.carried, 3) == 0.2
+
+
 def test_reports_that_span_no_packet_hide_no_loss() -> None:
     """Five a second, and only one of them after a burst: the share is of all that was sent in a second."""
     path = Congestion()

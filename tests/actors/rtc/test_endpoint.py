@@ -108,7 +108,9 @@ async def test_a_flood_leaves_others_their_turn() -> None:
         while turns[-1] < 8 * AT_ONCE:
             await trio.lowlevel.checkpoint()
             turns.append(len(line.protocol.received))
-        assert max(after - before for before, after in pairwise(turns)) <= 2 * AT_ONCE, "two of its turns to one of ours"
+        assert max(after - before for before, after in pairwise(turns)) <= 2 * AT_ONCE, (
+            "two of its turns to one of ours"
+        )
 
 
 async def test_closing_leaves_nothing_however_often() -> None:
