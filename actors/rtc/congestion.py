@@ -11,8 +11,6 @@ WINDOW_S = 1.0
 PATIENCE_S = 1.0
 TRY_AGAIN_S = (10.0, 60.0)
 """The first time and at the most; doubled each time that trying failed."""
-SETTLED_S = 2.0
-"""Reports that come sooner tell of what was sent before the path was found narrow."""
 STEADY_S = 20.0
 """So long without trouble, and the next trouble counts as the first."""
 
@@ -29,7 +27,7 @@ class Congestion:
         """The share of the whole stream that the path has shown to carry, while it is narrow."""
         self._counted: tuple[float, int, int] | None = None
         self._bad_since: float | None = None
-        self._narrow_at = self._until = 0.0
+        self._until = 0.0
         self._hold_s = TRY_AGAIN_S[0]
 
     def count(self, highest: int, lost: int, now: float) -> None:
@@ -54,8 +52,6 @@ class Congestion:
             return
         if self._bad_since is None:
             self._bad_since = now
-        if self.thin and now >= self._narrow_at + SETTLED_S:  # even what it was thought to carry is too much
-            self.carried *= 1 - lost
         patience_s = 0.0 if self._is_tried(now) else PATIENCE_S
         if not self.thin and now - self._bad_since >= patience_s:
             self._narrow(now)
@@ -75,4 +71,4 @@ class Congestion:
             self._hold_s, self.carried = min(most, 2 * self._hold_s), min(self.carried, 1 - self.loss)
         else:
             self._hold_s, self.carried = first, 1 - self.loss
-        self.thin, self._narrow_at, self._until = True, now, now + self._hold_s
+        self.thin, self._until = True, now + self._hold_s

@@ -46,6 +46,9 @@ HISTORY = 128
 """Runs that can be repeated: about four seconds."""
 MAX_AGE = 1000
 """Packets ago: libsrtp protects no older one again."""
+STALE_S = 0.8
+"""What was sent longer ago is not repeated: on a path that is full it would come seconds late, and lengthen the queue that
+holds it up. The viewer goes on with the next key frame."""
 MAX_REPEATS = 256 * 1024
 """Bytes that may be repeated at once; they grow back with what is sent."""
 KEY_EVERY_S = 0.5
@@ -79,8 +82,8 @@ class Flow:
     octets: int = 0
 
 
-_Sent = tuple[Run, int, int, Payload]
-"""A run, the sequence number of its first packet, its time stamp, and what it was sent as."""
+_Sent = tuple[Run, int, int, Payload, float]
+"""A run, the sequence number of its first packet, its time stamp, what it was sent as, and when."""
 
 
 class Sender:
@@ -143,7 +146,7 @@ class Sender:
         wire, flow, payload = self._wire, self.video, self._payloads[unit.codec.name]
         assert wire is not None
         stamp, first = (pts + flow.base) & 0xFFFFFFFF, flow.sequence
-        self._sent.append((run, first, stamp, payload))
+        self._sent.append((run, first, stamp, payload, trio.current_time()))
         size = len(run.template)
         _view[:size] = run.template
         ssrc, mid = flow.ssrc, flow.mid if run.header > RTP_HEADER else b""
@@ -281,11 +284,14 @@ class Sender:
 
     def _repeat(self, lost: Iterable[int]) -> None:
         """Send again what was lost: as RTX where that was negotiated, else as it was."""
+        now = trio.current_time()
         for sequence in lost:
             sent = next((s for s in reversed(self._sent) if (sequence - s[1]) & 0xFFFF < len(s[0].packets)), None)
             if sent is None or (self.video.sequence - sequence) & 0xFFFF > MAX_AGE:
                 continue
-            run, first, stamp, payload = sent
+            run, first, stamp, payload, at = sent
+            if now - at > STALE_S:
+                continue
             index = (sequence - first) & 0xFFFF
             data = run.payload(index)
             if self._may_repeat < len(data):

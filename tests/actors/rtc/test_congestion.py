@@ -43,10 +43,6 @@ def test_a_path_that_was_narrow_is_so_again_at_the_first_loss() -> None:
     assert (path.thin, round(path.carried, 3)) == (False, 0.4)
     path.report(0.2, 21)
     assert (path.thin, round(path.carried, 3)) == (True, 0.4)
-    path.report(0.5, 22)
-    assert round(path.carried, 3) == 0.4, "that was sent before"
-    path.report(0.5, 24)
-    assert round(path.carried, 3) == 0.2
 
 
 def test_reports_that_span_no_packet_hide_no_loss() -> None:

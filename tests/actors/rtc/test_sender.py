@@ -8,13 +8,14 @@ import attrs
 import pytest
 import trio
 from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpRtpfbPacket, RtcpSrPacket
+from trio.testing import MockClock
 
 from actors.h264 import H264
 from actors.media import AccessUnit, AudioFormat, AudioFrame
 from actors.rtc.inside import MAX_PACKETS, buffer
 from actors.rtc.offer import Offer, parse_offer
 from actors.rtc.runs import make_runs
-from actors.rtc.sender import MAX_REPEATS, Sender
+from actors.rtc.sender import MAX_REPEATS, STALE_S, Sender
 from tests.actors.rtc.test_offer import PLAIN
 
 RTX = "a=rtpmap:103 rtx/90000\na=fmtp:103 apt=102\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\n"
@@ -111,7 +112,7 @@ def send(line: Line, size: int = 5000, pts: int = 0) -> list[bytes]:
 
 
 @pytest.mark.parametrize("offload", [True, False], ids=["one call", "packet by packet"])
-def test_a_picture_arrives_in_order_and_marked(line: Line, offload: bool) -> None:
+async def test_a_picture_arrives_in_order_and_marked(line: Line, offload: bool) -> None:
     line.sender._offload = offload
     payloads = send(line)
     packets = line.packets()
@@ -121,7 +122,7 @@ def test_a_picture_arrives_in_order_and_marked(line: Line, offload: bool) -> Non
     assert {(packet.ssrc, packet.payload_type) for packet in packets} == {(line.sender.video.ssrc, 102)}
 
 
-def test_a_kernel_without_the_offload_is_sent_packet_by_packet(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_kernel_without_the_offload_is_sent_packet_by_packet(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.rtc.runs.UDP_SEGMENT", 9999)
     payloads = send(line)
     assert [packet.payload for packet in line.packets()] == payloads
@@ -154,6 +155,17 @@ async def test_what_was_lost_is_sent_again_on_the_stream_of_repeats(line: Line) 
     assert one.payload == packets[1].sequence.to_bytes(2) + packets[1].payload
     assert (last.sequence, last.marker) == (one.sequence + 1, True)
     nack(line, [(packets[0].sequence - 1) & 0xFFFF])
+    assert line.packets() == []
+
+
+async def test_what_would_come_too_late_is_not_sent_again(line: Line, mock_clock: MockClock) -> None:
+    send(line)
+    lost = [packet.sequence for packet in line.packets()]
+    mock_clock.jump(STALE_S / 2)
+    nack(line, lost[:1])
+    assert len(line.packets()) == 1
+    mock_clock.jump(STALE_S)
+    nack(line, lost)
     assert line.packets() == []
 
 
@@ -218,7 +230,7 @@ async def test_garbage_is_counted_and_changes_nothing(line: Line) -> None:
     assert len(line.packets()) == 5
 
 
-def test_a_socket_that_takes_no_more_is_noticed(line: Line) -> None:
+async def test_a_socket_that_takes_no_more_is_noticed(line: Line) -> None:
     class Full:
         def sendto(self, *_: object) -> int:
             raise BlockingIOError(11, "full")
