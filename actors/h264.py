@@ -96,4 +96,4 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
         last = following or last
 
 
-H264 = VideoCodec("h264", nal_type, frozenset({IDR}), (SPS, PPS), SPS, picture_size)
+H264 = VideoCodec("h264", 1, nal_type, frozenset({IDR}), (SPS, PPS), SPS, picture_size)

@@ -67,4 +67,4 @@ def _skip_profile_tier_level(bits: Bits, layers: int) -> None:
         bits.u(88 * profile + 8 * level)
 
 
-H265 = VideoCodec("h265", nal_type, frozenset(range(16, 22)), (VPS, SPS, PPS), SPS, picture_size)
+H265 = VideoCodec("h265", 2, nal_type, frozenset(range(16, 22)), (VPS, SPS, PPS), SPS, picture_size)

@@ -132,9 +132,12 @@ class Hub:
     def publish(self, units: Iterable[bytes], pts: int, codec: VideoCodec = H264) -> None:
         """One access unit: its NAL units and its presentation time in 1/90000 s of the source's clock.
 
-        What comes before a connection's first key frame, or before its parameter sets, cannot be shown and is dropped.
+        What comes before a connection's first key frame, or before its parameter sets, cannot be shown and is dropped;
+        so is what is no NAL unit, because it is shorter than the header of one.
         """
-        units = list(units)
+        units = [unit for unit in units if len(unit) >= codec.header]
+        if not units:
+            return
         kinds = {codec.nal_type(unit) for unit in units}
         key = not codec.key_types.isdisjoint(kinds)
         if not kinds.isdisjoint(codec.set_types):
@@ -310,9 +313,9 @@ class Subscription:
         if newest is None:
             self.at = self._tape.end
             return False
-        cached = self._tape.read_nowait(newest, MAX_UNITS)
-        self.at, self._live_at, self._newest = newest, self._tape.end, cached[-1].pts
-        room, span = float(CATCH_UP), cached[-1].pts - cached[0].pts
+        first, last = (self._tape.read_nowait(at, 1)[0].pts for at in (newest, self._tape.end - 1))
+        self.at, self._live_at, self._newest = newest, self._tape.end, last
+        room, span = float(CATCH_UP), last - first
         self._until = self._newest
         if self._shown is not None:
             self._until = max(self._newest, self._shown + self._hub.gap_s() * CLOCK_RATE / 2)

@@ -15,6 +15,8 @@ class VideoCodec:
     """What must be known of a codec to pass it on. One instance for each codec: compared by identity."""
 
     name: str
+    header: int
+    """Bytes of a NAL unit's header."""
     nal_type: Callable[[bytes], int]
     key_types: frozenset[int]
     """NAL unit types of which one makes an access unit a key frame."""

@@ -43,6 +43,8 @@ class Congestion:
         if now - since >= WINDOW_S and 0 < expected < 0x80000000:
             self.report(min(1.0, max(0.0, (lost - lost_before) / expected)), now)
             self._counted = (now, highest, lost)
+        elif expected >= 0x80000000:  # it counts anew
+            self._counted = (now, highest, lost)
 
     def report(self, lost: float, now: float) -> None:
         """`lost` of the packets since the last time did not arrive, from 0 to 1."""

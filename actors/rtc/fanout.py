@@ -59,6 +59,8 @@ class Viewer:
         self.credit = 0.0
         """Bytes that it may be sent now while it is behind; below zero after a run that was larger."""
         self.skipped = 0
+        self.begun = 0
+        """How often it has started anew: what was meant for it before that is of no use to it any more."""
         self.pts = 0
         """When to show what it is being sent."""
         self._ended = trio.Event()
@@ -139,6 +141,7 @@ class Fanout:
         """Let a viewer start anew, from the newest key frame that there is."""
         viewer.due.clear()
         viewer.hungry = True
+        viewer.begun += 1
         viewer.live = not viewer.place.begin()
         if not viewer.live:
             self._fell_behind.unpark_all()
@@ -161,15 +164,16 @@ class Fanout:
 
     async def _send_live(self, unit: AccessUnit, position: int) -> None:
         """One access unit to all who are live: run by run, so that a large one leaves as several bursts."""
-        ready = [viewer for viewer in self._viewers if viewer.live and self._wants(viewer, unit, position)]
+        wanting = (viewer for viewer in self._viewers if viewer.live and self._wants(viewer, unit, position))
+        ready = {viewer: viewer.begun for viewer in wanting}
         if not ready:
             return
         began, shapes = trio.current_time(), self._shapes(unit)
-        count = len(_runs_for(ready[0], unit, shapes))  # as many for all: shapes differ in headers alone
+        count = len(_runs_for(next(iter(ready)), unit, shapes))  # as many for all: shapes differ in headers alone
         for number in range(count):
             if number:
                 await trio.sleep_until(began + number * self.hub.gap_s() / 2 / count)
-            queue = iter(ready)
+            queue = iter([viewer for viewer, begun in ready.items() if viewer.begun == begun])
             while self._send_run(queue, unit, shapes, number):
                 await trio.lowlevel.checkpoint()
 
@@ -267,6 +271,7 @@ class Fanout:
         viewer.credit = min(viewer.credit, 0.0) + pace * TICK_S
         while viewer.credit > 0:
             if not viewer.due:
+                viewer.hungry = viewer.hungry or viewer.place.at < self.hub.units.start
                 following = viewer.place.take_nowait()
                 if following is None or viewer.has_ended:
                     viewer.live = True
@@ -280,7 +285,9 @@ class Fanout:
             viewer.sender.send(unit, run, pts)
             viewer.credit -= len(run.template)
             if viewer.sender.full:
-                viewer.sender.full = False
+                viewer.sender.full, viewer.hungry = False, True
+                viewer.skipped += bool(viewer.due)
+                viewer.due.clear()
                 return
 
     # ── all ─────────────────────────────────────────────────────────────────────────────────────────────────────

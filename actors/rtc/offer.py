@@ -21,7 +21,7 @@ from supervisor.gateway import OfferError
 MAX_LINES, MAX_SECTIONS = 1000, 8
 MAX_CANDIDATES = 16
 """aioice pairs each with every address of ours."""
-PROFILES = ("42e0", "4200", "4d00", "6400", "640c", "4240")
+PROFILES = ("42e0", "42c0", "4240", "4200", "4d00", "4d40", "4d80", "6400", "640c")
 """Profiles of H.264 that a viewer may name, the best liked first: who decodes one of them decodes what cameras send."""
 
 MID_EXTENSION = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -144,26 +144,26 @@ def parse_offer(text: str) -> Offer:
     chosen = next((i for i, s in enumerate(sections) if s.kind == "video" and _receives(media[i])), None)
     if chosen is None:
         raise OfferError(406, "the offer has no video section that receives; banken only sends video")
-    video = media[chosen]
-    if "a=rtcp-mux" not in video:
+    group = next((value.split()[1:] for value in _all(session, "group") if value.startswith("BUNDLE ")), [])
+    transport = media[_transport(sections, media, chosen, group)]
+    if "a=rtcp-mux" not in transport:
         raise OfferError(406, "the offer lacks rtcp-mux, which is required here")
-    ufrag, pwd = _one(video, session, "ice-ufrag"), _one(video, session, "ice-pwd")
+    ufrag, pwd = _one(transport, session, "ice-ufrag"), _one(transport, session, "ice-pwd")
     if not (_ICE.fullmatch(ufrag) and 4 <= len(ufrag) <= 256 and _ICE.fullmatch(pwd) and 22 <= len(pwd) <= 256):
         raise OfferError(400, "the offer's ICE user fragment or password is malformed")
-    setup = _one(video, session, "setup")
+    setup = _one(transport, session, "setup")
     if setup not in ("actpass", "active", "passive"):
         raise OfferError(400, f"the offer's DTLS role {setup[:20]!r} is none of actpass, active, passive")
-    group = next((value.split()[1:] for value in _all(session, "group") if value.startswith("BUNDLE ")), [])
     audio = _audio(sections, media, group) if sections[chosen].mid in group else None
     return Offer(
         sections=sections,
-        video=_video(chosen, sections[chosen], video),
+        video=_video(chosen, sections[chosen], media[chosen]),
         audio=audio,
         bundled=sections[chosen].mid in group,
         ufrag=ufrag,
         pwd=pwd,
         lite="a=ice-lite" in session,
-        fingerprints=_fingerprints(_all(video, "fingerprint") or _all(session, "fingerprint")),
+        fingerprints=_fingerprints(_all(transport, "fingerprint") or _all(session, "fingerprint")),
         setup=setup,
         candidates=_candidates(media, session, chosen, ufrag),
         carrier=None if audio and audio.mid == group[0] else _carrier(sections, media, chosen, group),
@@ -181,6 +181,13 @@ def parse_fragment(text: str, ufrag: str | None = None) -> tuple[Candidate, ...]
         if ufrag is not None and offered != ufrag:
             raise OfferError(422, "ICE restarts are not done here; open a new session")
     return tuple(_usable(_all(lines, "candidate")))[:MAX_CANDIDATES]
+
+
+def _transport(sections: tuple[Section, ...], media: list[list[str]], chosen: int, group: list[str]) -> int:
+    """The section whose transport the chosen one uses: of those that exist in a bundle alone, the bundle's first."""
+    if "a=bundle-only" not in media[chosen] or sections[chosen].mid not in group:
+        return chosen
+    return next((index for index, section in enumerate(sections) if section.mid == group[0]), chosen)
 
 
 def _section(lines: list[str], session: list[str]) -> Section:
@@ -251,7 +258,7 @@ def _video(index: int, section: Section, lines: list[str]) -> Stream:
         payloads = {"h264": best, **payloads}
     if not payloads:
         raise OfferError(
-            406, "the offer has neither H.264 with packetization-mode=1 nor H.265, which is what banken sends"
+            406, "the offer has neither H.264 with packetization-mode=1 and a profile up to High, nor H.265"
         )
     return Stream(index, section.mid, payloads, _mid_extension(lines))
 

@@ -35,6 +35,8 @@ class Run:
     """Bytes in front of each payload."""
     ancillary: tuple[tuple[int, int, bytes], ...]
     """For `sendmsg`: how the kernel is to cut it; nothing for a single packet."""
+    octets: int
+    """Of payload, as sender reports count."""
     places: tuple[Any, ...]
     lengths: bytes
     """For who protects it: where its packets lie once it has been copied into the buffer, and how long they are."""
@@ -77,6 +79,7 @@ def _make_run(payloads: list[bytes], header: int, tag: int, *, last: bool) -> Ru
         packets=tuple(packets),
         header=header,
         ancillary=((socket.IPPROTO_UDP, UDP_SEGMENT, segment),) if len(payloads) > 1 else (),
+        octets=sum(map(len, payloads)),
         places=locate(start for start, _, _ in packets),
         lengths=struct.pack(f"={len(packets)}i", *(length for _, length, _ in packets)),
     )

@@ -11,8 +11,10 @@ Source: RFC 3550 (RTP, RTCP), RFC 4585 and 5104 (NACK, PLI, FIR), RFC 4588 (RTX)
 import errno
 import secrets
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import islice
 from struct import Struct
 
 import attrs
@@ -47,8 +49,12 @@ HISTORY = 128
 MAX_AGE = 1000
 """Packets ago: libsrtp protects no older one again."""
 STALE_S = 0.8
-"""What was sent longer ago is not repeated: on a path that is full it would come seconds late, and lengthen the queue that
-holds it up. The viewer goes on with the next key frame."""
+"""What was sent longer ago is not repeated: on a path that is full it would come seconds late, and lengthen the queue
+that holds it up. The viewer goes on with the next key frame."""
+MAX_RTCP = 1500
+"""Bytes of what a viewer reports at once; taking apart a longer one would hold up all cameras."""
+MAX_ASKED = 128
+"""Packets that one report may ask for."""
 MAX_REPEATS = 256 * 1024
 """Bytes that may be repeated at once; they grow back with what is sent."""
 KEY_EVERY_S = 0.5
@@ -160,7 +166,7 @@ class Sender:
         wire.protect_all(run.places, run.lengths)
         flow.sequence = sequence
         flow.packets += len(run.packets)
-        flow.octets += size
+        flow.octets += run.octets
         self._may_repeat = min(MAX_REPEATS, self._may_repeat + size // 2)
         self._transmit(size, run)
 
@@ -242,10 +248,10 @@ class Sender:
     def receive_rtcp(self, data: bytes) -> None:
         """What the viewer reports and asks for. Malformed packets are counted and change nothing."""
         try:
-            packets = RtcpPacket.parse(data)
+            packets = RtcpPacket.parse(data) if len(data) <= MAX_RTCP else []
         except ValueError:
-            self._malformed += 1
-            return
+            packets = []
+        self._malformed += not packets
         for packet in packets:
             match packet:
                 case RtcpRrPacket() | RtcpSrPacket():
@@ -258,7 +264,7 @@ class Sender:
                 case RtcpPsfbPacket(fmt=fmt) if fmt == RTCP_PSFB_APP:
                     try:
                         self._remb = unpack_remb_fci(packet.fci)[0]
-                    except ValueError:
+                    except (ValueError, struct.error):
                         self._malformed += 1
 
     def _take_reports(self, reports: Iterable[RtcpReceiverInfo]) -> None:
@@ -267,8 +273,9 @@ class Sender:
             flow = self.audio if self.audio and report.ssrc == self.audio.ssrc else self.video
             if report.ssrc != flow.ssrc:
                 continue
-            flow.mid = b""
-            if flow is self.video:
+            if flow is not self.video:
+                flow.mid = b""
+            else:  # the runs that wait have room for the mid, and it goes with them
                 self.shape = RTP_HEADER, self.shape[1]
                 self.congestion.count(report.highest_sequence, report.packets_lost, now)
             sent = next((at for middle, at in self._reported if report.lsr and middle == report.lsr), None)
@@ -285,7 +292,7 @@ class Sender:
     def _repeat(self, lost: Iterable[int]) -> None:
         """Send again what was lost: as RTX where that was negotiated, else as it was."""
         now = trio.current_time()
-        for sequence in lost:
+        for sequence in islice(lost, MAX_ASKED):
             sent = next((s for s in reversed(self._sent) if (sequence - s[1]) & 0xFFFF < len(s[0].packets)), None)
             if sent is None or (self.video.sequence - sequence) & 0xFFFF > MAX_AGE:
                 continue

@@ -6,6 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.h264 import SPS, nal_type
+from actors.h265 import H265
 from actors.hub import CATCH_UP, MAX_UNITS, Hub, Subscription
 from actors.media import CLOCK_RATE, AccessUnit
 from supervisor.clock import TrioClock
@@ -69,6 +70,17 @@ def test_a_viewer_starts_at_the_newest_key_frame_with_its_parameter_sets(hub: Hu
     assert first.key
     assert nal_type(first.units[0]) == SPS
     assert hub.picture == Picture("h264", 64, 64)
+
+
+def test_what_is_no_nal_unit_is_no_picture(hub: Hub) -> None:
+    hub.publish(access_units()[0], 0)
+    end = hub.units.end
+    hub.publish([], 3000)
+    hub.publish([b""], 6000)
+    hub.publish([b"", access_units()[1][0]], 9000)
+    assert hub.units.end == end + 1
+    hub.publish([b"\x02"], 12_000, H265)
+    assert hub.units.end == end + 1
 
 
 def test_the_cached_pictures_are_drawn_together(hub: Hub) -> None:

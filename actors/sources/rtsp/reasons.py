@@ -15,6 +15,9 @@ NO_TLS = Reason("no-answer", "the camera does not answer as TLS wants it; perhap
 TOO_SLOW = Reason("unreachable", "nothing answers there: no connection in time", Fault.TEMPORARY)
 NO_VIDEO = Reason("no-video", "the stream has no video", Fault.FATAL)
 WANDERS = Reason("refused", "the camera sends us from address to address", Fault.TEMPORARY)
+NO_UDP_BY_TLS = Reason(
+    "unsupported-transport", "the camera sends us to an rtsps:// address, which has no transport: udp", Fault.FATAL
+)
 NOWHERE = Reason("refused", "the camera sends us to an address that is none", Fault.TEMPORARY)
 
 _REFUSALS = {

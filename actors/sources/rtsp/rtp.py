@@ -19,6 +19,8 @@ from .timeline import Timeline
 
 MAX_DROPOUT = 3000
 """A sequence number further ahead than this is no gap, but another count (RFC 3550, A.1)."""
+MAX_MISORDER = 100
+"""One that is behind by no more than this has come late or twice, however many there are of them (RFC 3550, A.1)."""
 WINDOW = 64
 """Packets that wait for one that is late."""
 PATIENCE_S = 0.1
@@ -86,7 +88,7 @@ class Track:
             self.loss.lost += ahead
             self._depacketizer.gap()
             return True
-        if sequence == self._restart:
+        if sequence == self._restart and ahead < 0x10000 - MAX_MISORDER:
             self._begin(sequence, ssrc)
             return True
         self._restart = (sequence + 1) & 0xFFFF

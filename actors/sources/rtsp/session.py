@@ -168,13 +168,17 @@ class Session:
         self._all = self._address(base, description.control)
         video = choose_video(description)
         audio, mute = choose_audio(description)
-        answer = yield from self._set_up(self._address(self._all, video.media.control))
+        answer, has_place = yield from self._set_up(self._address(self._all, video.media.control))
         self._require(answer)
+        if not has_place:
+            raise Ended(NO_ANSWER)
         self._take_video(video)
         if audio is not None:
-            answer = yield from self._set_up(self._address(self._all, audio.media.control))
-            if 200 <= answer.status < 300:
+            answer, has_place = yield from self._set_up(self._address(self._all, audio.media.control))
+            if has_place:
                 self._take_audio(audio)
+            elif 200 <= answer.status < 300:
+                audio, mute = None, "the camera sends its sound in the picture's channels"
             else:
                 audio, mute = None, f"the camera refuses its sound with status {answer.status}"
         self._sink.set_audio(audio.audio if audio else None, mute)
@@ -197,17 +201,18 @@ class Session:
             yield from self._ask("TEARDOWN", self._all)
         self.left = True
 
-    def _set_up(self, url: str) -> Generator[Asked | None, Response, Response]:
+    def _set_up(self, url: str) -> Generator[Asked | None, Response, tuple[Response, bool]]:
+        """The answer, and whether the track has its own channels or ports now."""
         index = len(self._tracks)
         if self._ports:
             transport = "RTP/AVP;unicast;client_port={}-{}".format(*self._ports[index])
         else:
             transport = f"RTP/AVP/TCP;unicast;interleaved={2 * index}-{2 * index + 1}"
         answer = yield from self._ask("SETUP", url, {"Transport": transport})
-        if 200 <= answer.status < 300:
-            self._note_session(answer)
-            self._note_transport(answer, index)
-        return answer
+        if not 200 <= answer.status < 300:
+            return answer, False
+        self._note_session(answer)
+        return answer, self._note_transport(answer, index)
 
     def _ask(
         self, method: str, url: str, headers: Mapping[str, str] | None = None
@@ -289,22 +294,23 @@ class Session:
             return self._target.url
 
     def _note_session(self, answer: Response) -> None:
-        name, *more = answer.header("session").split(";")
+        name = answer.header("session").partition(";")[0]
         self._id = name.strip()[:256] or self._id
-        found = re.fullmatch(r"\s*timeout\s*=\s*(\d{1,6})\s*", next(iter(more), ""))
+        found = re.search(r";\s*timeout\s*=\s*(\d{1,6})", answer.header("session"), re.IGNORECASE)
         if found and int(found[1]):
-            self._timeout_s = float(found[1])
+            self._timeout_s = min(DEFAULT_TIMEOUT_S, float(found[1]))
 
-    def _note_transport(self, answer: Response, index: int) -> None:
-        """The channels or ports that the camera chose; it may have its own mind about them."""
+    def _note_transport(self, answer: Response, index: int) -> bool:
+        """The channels or ports that the camera chose; it may have its own mind about them. Whether they are of use."""
         name = "server_port" if self._ports else "interleaved"
         found = re.search(rf"{name}=(\d{{1,5}})(?:-(\d{{1,5}}))?", answer.header("transport"))
         first, second = (int(found[1]), int(found[2] or int(found[1]) + 1)) if found else (2 * index, 2 * index + 1)
         if self._ports:
             self.servers.append((first, second) if found else (0, 0))
         elif not (first < 256 and second < 256) or {first, second} & self._parser.channels.keys():
-            raise Ended(NO_ANSWER)
+            return False
         self._channels = [*self._channels, first, second]
+        return True
 
     def _take_video(self, video: Video) -> None:
         codec = video.codec

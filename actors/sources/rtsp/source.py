@@ -18,7 +18,7 @@ from ...hub import Hub
 from ...tools import Tools
 from .address import Target, parse_target, redirected
 from .messages import ProtocolError
-from .reasons import ENDED, NO_ANSWER, NO_TLS, NOWHERE, TOO_SLOW, WANDERS, Ended, Moved, unreachable
+from .reasons import ENDED, NO_ANSWER, NO_TLS, NO_UDP_BY_TLS, NOWHERE, TOO_SLOW, WANDERS, Ended, Moved, unreachable
 from .sdp import DescriptionError
 from .session import Session
 from .udp import Datagrams, open_datagrams
@@ -50,6 +50,8 @@ async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: R
                 target = redirected(target, moved.location)
             except ValueError:
                 return NOWHERE
+            if target.tls and source.transport == "udp":
+                return NO_UDP_BY_TLS
     return WANDERS
 
 

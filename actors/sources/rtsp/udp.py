@@ -4,6 +4,7 @@ Datagrams of anybody but the camera are left out. To open the way through a NAT,
 Source: RFC 3550, section 11 (an even port for RTP, the next one for RTCP).
 """
 
+import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -103,7 +104,7 @@ class Datagrams:
 
 @asynccontextmanager
 async def open_datagrams(stream: trio.abc.Stream, wanted: bool) -> AsyncIterator[Datagrams | None]:
-    """The ports for a camera that is connected by `stream`; none when they are not wanted. Raises `Ended`."""
+    """The ports for a camera that is connected by `stream`; none when they are not wanted. Raises `OSError`."""
     if not wanted:
         yield None
         return
@@ -130,4 +131,4 @@ def _open_pair(family: int) -> Iterator[tuple[socket.socket, socket.socket]]:
                     bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)
                 yield even, odd
                 return
-    raise OSError("no two free ports next to each other")
+    raise OSError(errno.EADDRNOTAVAIL, "no two free ports next to each other")

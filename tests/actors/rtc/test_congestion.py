@@ -45,6 +45,15 @@ def test_a_path_that_was_narrow_is_so_again_at_the_first_loss() -> None:
     assert (path.thin, round(path.carried, 3)) == (True, 0.4)
 
 
+def test_a_receiver_that_counts_anew_is_listened_to() -> None:
+    path = Congestion()
+    for second in range(3):
+        path.count(5000 + 100 * second, 0, second)
+    for second in range(3, 8):
+        path.count(100 * second, 50 * second, second)
+    assert (path.loss, path.thin) == (0.5, True)
+
+
 def test_reports_that_span_no_packet_hide_no_loss() -> None:
     """Five a second, and only one of them after a burst: the share is of all that was sent in a second."""
     path = Congestion()

@@ -34,6 +34,8 @@ class Sink:
     pictures: list[tuple[bool, int]] = attrs.field(factory=list)
     """Whether it is a key frame, and when to show it."""
     bursts: list[tuple[float, int]] = attrs.field(factory=list)
+    stamps: list[int] = attrs.field(factory=list)
+    """Of each burst, when to show it."""
     sounds: list[bytes] = attrs.field(factory=list)
     codecs_heard: set[str] = attrs.field(factory=set)
     reports: int = 0
@@ -46,6 +48,7 @@ class Sink:
         if self.fails:
             raise ZeroDivisionError("a bug")
         self.bursts.append((trio.current_time(), len(run.template)))
+        self.stamps.append(pts)
         if run.packets[-1][2]:
             self.pictures.append((unit.key, pts))
 
@@ -161,6 +164,32 @@ async def test_a_large_picture_leaves_in_more_than_one_burst(autojump_clock: Moc
         assert max(size for _, size in sink.bursts) <= 40_000
         assert len(set(moments)) > 5
         assert 0 < moments[-1] - began <= 0.5 / FPS
+
+
+async def test_who_starts_anew_during_a_picture_gets_no_more_of_it(autojump_clock: MockClock) -> None:
+    """Pictures that come slowly leave slowly: it has got the newest one anew before the rest of it is due."""
+    async with open_house() as house:
+        sink = Sink()
+        house.add(sink)
+        for index in range(20):
+            house.hub.publish([*access_units()[0][:2], b"\x65" + bytes(150_000)], index * CLOCK_RATE // 5)
+            await trio.sleep(0.005)
+            if index == 19:
+                sink.restart()
+            await trio.sleep(0.195)
+        assert len(sink.pictures) > 15
+        assert sink.stamps == sorted(sink.stamps), "nothing of the old one comes after the new one"
+
+
+async def test_a_socket_that_is_full_while_catching_up_means_the_next_key_frame(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        await house.play(0, 5)
+        sink = Sink(full=True)
+        viewer = house.add(sink)
+        await house.play(5, 22)
+        assert [key for key, _ in sink.pictures][-2:] == [True, False]
+        assert len(sink.pictures) < 5
+        assert viewer.live
 
 
 async def test_a_picture_is_let_go_of_with_all_that_was_made_of_it(autojump_clock: MockClock) -> None:

@@ -58,6 +58,25 @@ def test_what_is_understood() -> None:
     assert [candidate.ip for candidate in offer.candidates] == ["192.0.2.7"], "no names, no TCP"
 
 
+@pytest.mark.parametrize("profile", ["42c01e", "4d401f", "640c1f"])
+def test_every_profile_that_a_camera_may_have_is_taken(profile: str) -> None:
+    assert f"profile-level-id={profile}" in answer_to(parse_offer(PLAIN.replace("42e01f", profile)))
+
+
+def test_a_section_that_exists_in_a_bundle_alone_has_the_bundles_transport() -> None:
+    """RFC 9143, section 7.1.3: it has no transport attributes of its own."""
+    lines = PLAIN.replace("BUNDLE v", "BUNDLE s v").split("\n")
+    of_transport = ("a=rtcp-mux", "a=setup", "a=ice", "a=finger", "a=candidate")
+    transport = [line for line in lines if line.startswith(of_transport)]
+    rest = [line for line in lines if line not in transport]
+    at = rest.index("m=video 9 UDP/TLS/RTP/SAVPF 96 102")
+    sound = ["m=audio 9 UDP/TLS/RTP/SAVPF 111", "a=mid:s", "a=sendrecv", "a=rtpmap:111 opus/48000/2", *transport]
+    video = ["m=video 0 UDP/TLS/RTP/SAVPF 96 102", "a=bundle-only", *rest[at + 1 :]]
+    offer = parse_offer("\n".join([*rest[:at], *sound, *video]))
+    assert (offer.ufrag, offer.video.mid, len(offer.candidates)) == ("abcd", "v", 1)
+    assert offer.audio is not None
+
+
 def test_repeats_sound_h265_and_the_mid_are_understood_where_they_are_offered() -> None:
     text = PLAIN.replace("BUNDLE v", "BUNDLE v s").replace("SAVPF 96 102", "SAVPF 96 102 103 104 105")
     text += "a=rtpmap:103 rtx/90000\na=fmtp:103 apt=102\na=rtpmap:104 H265/90000\na=fmtp:104 level-id=93\n"
@@ -140,6 +159,7 @@ def test_a_section_of_sound_that_carries_the_bundle_stays() -> None:
         ("a=rtcp-mux\n", "", 406, "rtcp-mux"),
         ("H264/90000", "AV1/90000", 406, "neither H.264"),
         ("packetization-mode=1", "packetization-mode=0", 406, "neither H.264"),
+        ("42e01f", "f4001f", 406, "a profile up to High"),
         ("192.0.2.7 50000", "192.0.2.7 fifty", 400, "candidate"),
     ],
 )

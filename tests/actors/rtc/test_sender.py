@@ -15,7 +15,7 @@ from actors.media import AccessUnit, AudioFormat, AudioFrame
 from actors.rtc.inside import MAX_PACKETS, buffer
 from actors.rtc.offer import Offer, parse_offer
 from actors.rtc.runs import make_runs
-from actors.rtc.sender import MAX_REPEATS, STALE_S, Sender
+from actors.rtc.sender import MAX_ASKED, MAX_REPEATS, STALE_S, Sender
 from tests.actors.rtc.test_offer import PLAIN
 
 RTX = "a=rtpmap:103 rtx/90000\na=fmtp:103 apt=102\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\n"
@@ -122,7 +122,7 @@ async def test_a_picture_arrives_in_order_and_marked(line: Line, offload: bool) 
     assert {(packet.ssrc, packet.payload_type) for packet in packets} == {(line.sender.video.ssrc, 102)}
 
 
-async def test_a_kernel_without_the_offload_is_sent_packet_by_packet(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_kernel_that_cannot_cut_is_sent_packet_by_packet(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actors.rtc.runs.UDP_SEGMENT", 9999)
     payloads = send(line)
     assert [packet.payload for packet in line.packets()] == payloads
@@ -135,6 +135,18 @@ async def test_the_mid_stands_in_every_packet_until_the_viewer_knows_the_ssrc(li
     line.sender.receive_rtcp(report(line, lost=0))
     send(line)
     assert {packet.extension for packet in line.packets()} == {b""}
+
+
+async def test_what_was_cut_with_room_for_the_mid_is_sent_with_it(line: Line) -> None:
+    """A viewer's first report may come while pictures wait that were cut before."""
+    unit = AccessUnit(H264, (b"\x65" + bytes(range(1, 256)) * 20,), 0, True, 5101)
+    runs = make_runs(unit, *line.sender.shape)
+    line.sender.receive_rtcp(report(line, lost=0))
+    for run in runs:
+        line.sender.send(unit, run, 0)
+    packets = line.packets()
+    assert {packet.extension for packet in packets} == {b"\x40v\x00\x00"}
+    assert [packet.payload for packet in packets] == [run.payload(n) for run in runs for n in range(len(run.packets))]
 
 
 def report(line: Line, lost: float, lsr: int = 0) -> bytes:
@@ -178,6 +190,18 @@ async def test_without_a_stream_of_repeats_the_packet_comes_as_it_was() -> None:
         assert send(line) == [packet.payload for packet in line.packets()]
 
 
+async def test_no_report_asks_for_more_than_can_be_looked_for_in_a_moment(line: Line) -> None:
+    for _ in range(60):
+        send(line)
+    following = line.sender.video.sequence
+    nack(line, list(range(following - MAX_ASKED - 20, following)))
+    before = line.sender.statistics(0)
+    assert before.repeated == MAX_ASKED
+    line.sender.receive_rtcp(bytes(RtcpRtpfbPacket(1, 1, line.sender.video.ssrc, list(range(0, 0x10000, 17)))))
+    after = line.sender.statistics(0)
+    assert (after.nacks, after.repeated) == (before.nacks, before.repeated), "longer than any datagram of a report"
+
+
 async def test_who_asks_for_more_than_was_sent_does_not_get_it(line: Line) -> None:
     send(line)
     lost = [packet.sequence for packet in line.packets()]
@@ -204,7 +228,9 @@ async def test_sound_and_pictures_are_told_by_one_instant(line: Line) -> None:
     assert heard.payload == b"sound"
     line.sender.send_report(180_000, 1_700_000_000_500_000_000)
     (compound,) = line.received()
+    sent = sum(len(picture.payload) for picture in pictures)
     video, audio = (packet for packet in RtcpPacket.parse(compound) if isinstance(packet, RtcpSrPacket))
+    assert video.sender_info.octet_count == sent
     assert video.sender_info.ntp_timestamp == audio.sender_info.ntp_timestamp
     assert (video.sender_info.ntp_timestamp >> 32) - 2_208_988_800 == 1_700_000_000
     assert (video.sender_info.rtp_timestamp - pictures[0].stamp) & 0xFFFFFFFF == 90_000
@@ -224,7 +250,8 @@ async def test_the_round_trip_is_measured(line: Line, autojump_clock: object) ->
 
 
 async def test_garbage_is_counted_and_changes_nothing(line: Line) -> None:
-    for data in (b"", b"\x80", b"\x80\xc8\x00\x01\x00\x00\x00\x01", bytes(100), b"\x81\xc9" + bytes(40)):
+    remb = bytes(RtcpPsfbPacket(15, 1, 0, b"REMB" + bytes([9, 0, 0, 0])))
+    for data in (b"", remb, b"\x80", b"\x80\xc8\x00\x01\x00\x00\x00\x01", bytes(100), b"\x81\xc9" + bytes(40)):
         line.sender.receive_rtcp(data)
     send(line)
     assert len(line.packets()) == 5

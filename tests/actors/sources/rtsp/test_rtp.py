@@ -57,6 +57,8 @@ def test_what_comes_twice_or_too_late_goes_no_further() -> None:
     log = Log().receive(1, 2, 2, 3, 1, 4)
     assert log.seen == [1, 2, 3, 4]
     assert log.loss == SourceLoss(late=2)
+    again = Log().receive(*range(1, 9), 5, 6, 9, 7, 8, 10)
+    assert (again.seen, again.loss) == ([*range(1, 11)], SourceLoss(late=4)), "two in a row are no new count"
 
 
 def test_a_sender_that_begins_a_new_count_is_followed() -> None:

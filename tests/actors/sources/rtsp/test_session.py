@@ -297,6 +297,15 @@ def test_a_sound_that_is_refused_does_not_stop_the_picture() -> None:
     assert "refuses its sound" in talk.sink.mute
 
 
+def test_a_sound_in_the_pictures_channels_does_not_stop_the_picture() -> None:
+    talk = Talk().describes(VIDEO, AUDIO)
+    for _ in range(2):
+        talk.says("200 OK", "Session: 5", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1")
+    talk.says()
+    assert talk.session.playing
+    assert talk.sink.mute == "the camera sends its sound in the picture's channels"
+
+
 @pytest.mark.parametrize(
     "sprop", ["", "a=fmtp:96 sprop-parameter-sets=%%%,\r\n", "a=fmtp:96 sprop-parameter-sets=Z0LgH9kB\r\n"]
 )
@@ -338,7 +347,15 @@ def test_an_answer_that_does_not_come_is_the_end(step: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("session", "every_s"), [("5;timeout=30", 15), ("5", 30), ("5;timeout=0", 30), ("5;timeout=1", 1)]
+    ("session", "every_s"),
+    [
+        ("5;timeout=30", 15),
+        ("5", 30),
+        ("5;timeout=0", 30),
+        ("5;timeout=1", 1),
+        ("5;name=1 ; Timeout = 30", 15),
+        ("5;timeout=999999", 30),
+    ],
 )
 def test_a_session_is_kept_alive_at_half_its_timeout(session: str, every_s: float) -> None:
     talk = Talk().plays(session=session)
