@@ -175,6 +175,8 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
 
     from .daemon import Parts
 
+    sockets = Sockets()
+
     def make_actors(kernel: "Kernel", vault: "Vault", keep: "trio.Nursery") -> Registry:
         return Registry(
             Tools(
@@ -192,11 +194,10 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
         )
 
     async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:
-        sockets = Sockets()
         app = create_app(gateway, WebSettings(config.allow_origins, config.ice_servers), sockets)
         await run_web(app, sockets, listener, stop, task_status)
 
-    return Parts(make_actors, serve, reload)
+    return Parts(make_actors, serve, reload, sockets.statistics)
 
 
 def allow_descriptors() -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,11 @@ from .domain import commands as c
 from .domain.describe import Severity, describe
 from .domain.errors import IllegalTransition
 from .domain.ids import SYSTEM, ChildId, NodeId, RunId
+from .domain.monitors import Reading
 from .domain.state import State
 from .domain.values import Fault, Reason
 from .feed import Feed
-from .gateway import Gateway, Hands, JournalReader
+from .gateway import Gateway, Hands, JournalReader, SocketStatistics
 from .journal.errors import JournalError
 from .journal.reader import Reader
 from .journal.retention import Retention
@@ -34,6 +35,7 @@ from .journal.store import Store
 from .journal.writer import Journal, ThreadedStore
 from .kernel import Kernel, new_id
 from .lag import run_lag
+from .monitors import make_monitors, run_monitors
 from .reconcile import Crew, run_reconcile, wait_after_crash_of
 from .shield import bounded_shield
 from .supervision import run_supervised
@@ -45,6 +47,9 @@ STOP_S = 3.5
 """A graceful stop is over after this long; what still runs is cancelled then."""
 FLUSH_S = 1.0
 """What has been decided then still has this long to reach the disk."""
+
+Watches = Mapping[str, Callable[[], Awaitable[None]]]
+"""What looks after the whole, by name."""
 
 
 class Actors(Crew, Hands, Protocol):
@@ -73,6 +78,8 @@ class Parts:
     run_web: RunWeb
     reload: Callable[[], Config] | None
     """Reads the configuration anew; raises `ConfigError`. None where there is no file."""
+    sockets: Callable[[], SocketStatistics]
+    """How many pages are connected."""
 
 
 @attrs.frozen
@@ -135,7 +142,10 @@ async def _run(
     vault = Vault()
     async with trio.open_nursery() as bookkeeping:
         actors = parts.make_actors(kernel, vault, bookkeeping)
-        gateway = Gateway(kernel, journal, feed, reader, actors)
+        readings: dict[str, Reading] = {}
+        gateway = Gateway(kernel, journal, feed, reader, actors, readings=readings)
+        monitors = make_monitors(kernel, journal, recovered.store.folder, parts.sockets)
+        watches: Watches = {"sweep": actors.run_sweep, "monitors": partial(run_monitors, monitors, readings, kernel)}
         bookkeeping.start_soon(journal.run, name="journal")
         bookkeeping.start_soon(_log_troubles, feed, name="log")
         bookkeeping.start_soon(memory.run_trimming, name="memory")
@@ -147,7 +157,7 @@ async def _run(
             configure = _configure(config, vault)
             vault.take(config.cameras)
             await kernel.submit(configure, after=kernel.latest(SYSTEM))
-            async with _open_sweep(kernel, actors), trio.open_nursery() as work:
+            async with _open_watches(kernel, watches), trio.open_nursery() as work:
                 stop = trio.Event()
                 work.start_soon(run_reconcile, kernel, actors, random.random, name="reconcile")
                 await work.start(parts.run_web, gateway, stop, name="web")
@@ -221,11 +231,11 @@ async def _log_troubles(feed: Feed) -> None:
 
 
 @asynccontextmanager
-async def _open_sweep(kernel: Kernel, actors: Actors) -> AsyncIterator[None]:
-    """Strays are looked for as long as the block runs."""
+async def _open_watches(kernel: Kernel, watches: Watches) -> AsyncIterator[None]:
+    """They run as long as the block does."""
     async with trio.open_nursery() as nursery:
-        wait = partial(wait_after_crash_of, kernel, "sweep")
-        nursery.start_soon(run_supervised, "sweep", actors.run_sweep, wait, name="sweep")
+        for name, watch in watches.items():
+            nursery.start_soon(run_supervised, name, watch, partial(wait_after_crash_of, kernel, name), name=name)
         yield
         nursery.cancel_scope.cancel(reason="stopping")
 

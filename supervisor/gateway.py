@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 import attrs
@@ -18,6 +19,7 @@ from .domain.errors import Refusal, Rejected
 from .domain.events import Recorded
 from .domain.health import Health, health
 from .domain.ids import CameraId, PeerId
+from .domain.monitors import Reading
 from .domain.state import State
 from .domain.substreams import takes, tried
 from .domain.values import Fault, Reason, name_of
@@ -81,6 +83,14 @@ class PeerStatistics:
 
 
 @attrs.frozen
+class SocketStatistics:
+    """Pages that are connected by WebSocket, and how many may be."""
+
+    open: int
+    most: int
+
+
+@attrs.frozen
 class Snapshot:
     """One instant of the daemon."""
 
@@ -90,6 +100,8 @@ class Snapshot:
     peers: Mapping[PeerId, PeerStatistics]
     journal: JournalStatistics
     health: Health
+    readings: Mapping[str, Reading] = MappingProxyType({})
+    """What the monitors found last; nothing where there is no daemon."""
 
 
 @attrs.frozen
@@ -255,7 +267,7 @@ def new_secret() -> str:
 class Gateway:
     """Made once by the daemon. Every method may be called by any number of tasks.
 
-    `new_secret` makes the owners' secrets; a simulation hands in a seeded one.
+    `new_secret` makes the owners' secrets; a simulation hands in a seeded one. `readings` are the monitors', and grow.
     """
 
     def __init__(
@@ -266,12 +278,14 @@ class Gateway:
         reader: JournalReader,
         hands: Hands,
         new_secret: Callable[[], str] = new_secret,
+        readings: Mapping[str, Reading] = MappingProxyType({}),
     ) -> None:
         self._kernel = kernel
         self._new_secret = new_secret
         self._journal = journal
         self._feed = feed
         self._hands = hands
+        self._readings = readings
         self.replay: int | None = None
         self.read = reader.page
         self.first = reader.first
@@ -304,7 +318,8 @@ class Gateway:
             cameras=self._hands.statistics(),
             peers=self._hands.peer_statistics(),
             journal=self._journal.statistics(),
-            health=health(state, self._journal.fault),
+            health=health(state, self._journal.fault, self._readings),
+            readings=dict(self._readings),
         )
 
     async def next_events(self, after: int) -> Sequence[Recorded]:

@@ -18,6 +18,8 @@ class LoopLag:
 
     p50_s: float
     p99_s: float
+    turns: int
+    """How many it is made of."""
 
 
 async def run_lag() -> None:
@@ -36,7 +38,7 @@ async def run_lag() -> None:
 def loop_lag() -> LoopLag | None:
     """Over the last `KEPT` turns; None where nobody measures, or not yet. To be called in the loop."""
     ranked = sorted(_lags.get(deque()))
-    return LoopLag(_percentile(ranked, 50), _percentile(ranked, 99)) if ranked else None
+    return LoopLag(_percentile(ranked, 50), _percentile(ranked, 99), len(ranked)) if ranked else None
 
 
 def _percentile(ranked: list[float], share: int) -> float:

@@ -53,6 +53,7 @@ class _Collector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._cameras()
         yield from self._daemon()
+        yield from self._monitors()
 
     def _cameras(self) -> Iterator[Metric]:
         snapshot, state = self._snapshot, self._snapshot.state
@@ -139,6 +140,9 @@ class _Collector(Collector):
         yield CounterMetricFamily("banken_journal_events", "Events stored in the journal", journal.committed)
         yield CounterMetricFamily("banken_journal_commits", "Commits since the start", journal.commits)
         yield GaugeMetricFamily("banken_journal_pending_events", "Events that wait for the disk", journal.pending)
+        yield GaugeMetricFamily(
+            "banken_journal_lag_seconds", "How long the oldest of them has waited", journal.waited_s
+        )
         yield GaugeMetricFamily("banken_journal_fault", "1 while the journal cannot write", journal.fault is not None)
         process = self._process
         yield GaugeMetricFamily("banken_tasks", "Tasks of the daemon's loop", process.tasks)
@@ -149,3 +153,20 @@ class _Collector(Collector):
             lag.add_metric(["0.5"], process.lag.p50_s)
             lag.add_metric(["0.99"], process.lag.p99_s)
             yield lag
+
+    def _monitors(self) -> Iterator[Metric]:
+        verdicts = list(Verdict)
+        level = GaugeMetricFamily(
+            "banken_monitor_level", "What the monitor compares with its thresholds", labels=["monitor"]
+        )
+        verdict = GaugeMetricFamily("banken_monitor_verdict", "0 ok, 1 degraded, 2 critical", labels=["monitor"])
+        for part in self._snapshot.health.parts:
+            kind, _, name = part.part.partition("/")
+            if kind == "monitor":
+                verdict.add_metric([name], verdicts.index(part.verdict))
+        for name, reading in self._snapshot.readings.items():
+            if reading.level is not None:
+                level.add_metric([name], reading.level)
+            for figure in reading.figures:
+                yield GaugeMetricFamily(figure.metric, figure.help, figure.value)
+        yield from (level, verdict)

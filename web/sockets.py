@@ -13,7 +13,7 @@ from werkzeug.exceptions import Forbidden, ServiceUnavailable
 
 from supervisor import __version__
 from supervisor.domain.events import Recorded
-from supervisor.gateway import Gates
+from supervisor.gateway import Gates, SocketStatistics
 
 from . import json
 from .api import number
@@ -36,6 +36,9 @@ class Sockets:
         self._draining = False
         self._state: tuple[int, float, str] | None = None
         """The last state message: of which event, until when it is fresh, its text."""
+
+    def statistics(self) -> SocketStatistics:
+        return SocketStatistics(len(self._open), MAX_SOCKETS)
 
     async def drain(self) -> None:
         """Close every WebSocket with 1001 and wait until they are; new ones are refused."""

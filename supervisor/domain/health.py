@@ -1,17 +1,18 @@
 """A verdict for each part of the daemon, with its reason, and one for the whole."""
 
-from enum import StrEnum
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import attrs
 
 from .lifecycle import CameraPhase, ChildPhase
+from .monitors import Reading, standing, verdict_of
 from .state import Camera, State
+from .verdict import Verdict
 
+__all__ = ["Health", "PartHealth", "Verdict", "health"]
 
-class Verdict(StrEnum):
-    OK = "ok"
-    DEGRADED = "degraded"
-    CRITICAL = "critical"
+NO_READINGS: Mapping[str, Reading] = MappingProxyType({})
 
 
 @attrs.frozen
@@ -28,8 +29,11 @@ class Health:
     parts: tuple[PartHealth, ...]
 
 
-def health(state: State, journal_fault: str | None) -> Health:
-    """The health of everything. `journal_fault` says why the journal cannot write; none when it can."""
+def health(state: State, journal_fault: str | None, readings: Mapping[str, Reading] = NO_READINGS) -> Health:
+    """The health of everything. `journal_fault` says why the journal cannot write; none when it can.
+
+    `readings` are what the monitors found last, by name; a journal alone has none.
+    """
     parts = [
         PartHealth("journal", Verdict.CRITICAL, journal_fault)
         if journal_fault
@@ -41,7 +45,8 @@ def health(state: State, journal_fault: str | None) -> Health:
         for name, child in sorted(state.children.items())
         if child.phase is ChildPhase.UNKILLABLE
     ]
-    parts += [PartHealth(f"alert/{name}", Verdict.DEGRADED, alert.text) for name, alert in sorted(state.alerts.items())]
+    parts += [_monitor(state, name, reading) for name, reading in sorted(readings.items())]
+    parts += [PartHealth(f"alert/{name}", verdict_of(name), alert.text) for name, alert in sorted(state.alerts.items())]
     worst = max((part.verdict for part in parts), key=list(Verdict).index)
     return Health(worst, tuple(parts))
 
@@ -55,3 +60,10 @@ def _camera(name: str, camera: Camera) -> PartHealth:
     if camera.reason is None:
         return PartHealth(part, Verdict.OK, "on its first attempt")
     return PartHealth(part, Verdict.DEGRADED, f"{camera.phase.value}: {camera.reason.text}")
+
+
+def _monitor(state: State, name: str, reading: Reading) -> PartHealth:
+    """As its alert says; and something is wrong when it cannot be read."""
+    stands = standing(state.alerts, name)
+    unread = reading.level is None and stands is Verdict.OK
+    return PartHealth(f"monitor/{name}", Verdict.DEGRADED if unread else stands, reading.text)

@@ -95,6 +95,8 @@ class JournalStatistics:
     commits: int
     lost: int
     fault: str | None
+    waited_s: float = 0.0
+    """How long the oldest that waits has waited."""
 
 
 @attrs.frozen
@@ -103,6 +105,7 @@ class Gap:
 
     first: int
     state: State
+    since: float
 
     @property
     def last(self) -> int:
@@ -115,6 +118,8 @@ class Waiting:
 
     recorded: Recorded
     state: State
+    since: float
+    """On trio's clock."""
 
 
 class Journal:
@@ -158,11 +163,11 @@ class Journal:
         if self._overflow is not None or len(self._line) >= PENDING:
             if self._overflow is None:
                 logger.critical("event %d and what follows are lost: %d wait for the disk", recorded.seq, PENDING)
-            first = recorded.seq if self._overflow is None else self._overflow.first
-            self._overflow = Gap(first, state)
+            lost = self._overflow or Gap(recorded.seq, state, trio.current_time())
+            self._overflow = attrs.evolve(lost, state=state)
             self._lost += 1
             return
-        self._line.append(Waiting(recorded, state))
+        self._line.append(Waiting(recorded, state, trio.current_time()))
         self._work.unpark_all()
 
     async def wait_committed(self, seq: int) -> bool:
@@ -176,7 +181,8 @@ class Journal:
         return [each.recorded for each in self._line if isinstance(each, Waiting)]
 
     def statistics(self) -> JournalStatistics:
-        return JournalStatistics(self.committed, len(self._line), self._commits, self._lost, self.fault)
+        waited_s = trio.current_time() - self._line[0].since if self._line else 0.0
+        return JournalStatistics(self.committed, len(self._line), self._commits, self._lost, self.fault, waited_s)
 
     async def run(self) -> None:
         """Store what is put in line, for ever.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.domain import events as e
 from tests.actors.sources.test_file import write_clip
 from tests.kit.daemon import Daemon, open_daemon
 from tests.kit.media import pitch
@@ -56,7 +57,8 @@ async def test_aac_is_heard_as_opus_by_those_who_listen(tmp_path: Path) -> None:
             await wait_until(lambda: not transcoders(daemon), 30, what="the end of the transcoder")
             await looks.wait_frames(5)
         assert await daemon.end() == 0
-    assert [row.type for row in daemon.journal()].count("AlertRaised") == 1
+    raised = [row.event.alert for row in daemon.journal() if isinstance(row.event, e.AlertRaised)]
+    assert raised.count("sound/hall") == 1
 
 
 async def test_what_has_no_sound_shows_its_picture_and_says_why(tmp_path: Path) -> None:

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import trio
 
+from supervisor.domain import commands as c
 from supervisor.domain import events as e
+from supervisor.domain.monitors import Reading
 from tests.kit.cameras import open_camera
 from tests.kit.chromium import Page, open_chromium
 from tests.kit.daemon import Daemon, open_daemon
 from tests.kit.processes import wait_until
+from tests.kit.site import open_site
 
 pytestmark = pytest.mark.usefixtures("chromium_here")
 
@@ -166,3 +169,24 @@ async def test_without_webrtc_there_are_still_pictures_and_leaving_ends_them(tmp
         await wait_viewers(1)
         await page.goto("about:blank")
         await wait_viewers(0)
+
+
+async def test_what_a_monitor_says_is_on_the_page_as_long_as_it_holds() -> None:
+    """The alert across the page, the newest reading in the list of health, and the verdict over all."""
+    async with open_site() as site, open_chromium(size=(1440, 900)) as browser:
+        site.readings["memory"] = Reading(0.5, "half of it is in use")
+        async with browser.open_page(f"http://127.0.0.1:{site.port}/") as page:
+            verdict = "document.querySelector('[data-part=verdict]').dataset.verdict"
+            await page.wait_for(f"{verdict} === 'ok'")
+            assert await page.evaluate("document.querySelector('[data-part=alerts]').hidden")
+            site.core.kernel.emit(c.RaiseAlert("memory-critical", "91 % of it is in use"))
+            site.readings["memory"] = Reading(0.93, "93 % of it is in use")
+            await page.wait_for(f"{text_of('[data-part=alerts]')}.includes('91 % of it is in use')")
+            await page.wait_for(f"{verdict} === 'critical'")
+            await page.click("[data-part=verdict]")
+            await page.wait_for(f"{text_of('[data-part=health-parts]')}.includes('93 % of it is in use')")
+            assert "monitor/memory" in await page.evaluate(text_of("[data-part=health-parts]"))
+            site.core.kernel.emit(c.ClearAlert("memory-critical"))
+            site.readings["memory"] = Reading(0.5, "half of it is in use")
+            await page.wait_for("document.querySelector('[data-part=alerts]').hidden")
+            await page.wait_for(f"{verdict} === 'ok'")

@@ -168,8 +168,11 @@ async def is_critical(daemon: Daemon, seen: Seen) -> bool:
 
 
 async def is_mended(daemon: Daemon) -> bool:
+    """Journal and cameras; what the monitors have said of the fault, they take back in their time."""
     waiting = await number(daemon, "banken_journal_pending_events")
-    return not waiting and (await daemon.get("/api/health"))["verdict"] == "ok"
+    parts = (await daemon.get("/api/health"))["parts"]
+    ours = [part["verdict"] for part in parts if not part["part"].startswith(("monitor/", "alert/"))]
+    return not waiting and set(ours) == {"ok"}
 
 
 async def has_another(daemon: Daemon, camera: str, dead: int) -> bool:

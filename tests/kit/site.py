@@ -14,6 +14,7 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId, UseId
+from supervisor.domain.monitors import Reading
 from supervisor.domain.values import Limits, UseKind
 from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError, PeerStatistics, Understood
 from supervisor.kernel import Kernel
@@ -102,6 +103,8 @@ class Site:
     port: int
     stop: trio.Event
     stopped: trio.Event
+    readings: dict[str, Reading]
+    """The monitors', which do not run here."""
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await request(self.port, "GET", path, headers=headers)
@@ -140,7 +143,8 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
         hands, sockets, stop, stopped = FakeHands(core.kernel), Sockets(), trio.Event(), trio.Event()
-        gateway = Gateway(core.kernel, core.journal, core.feed, MemoryReader(core.disk), hands)  # type: ignore[arg-type]
+        reader, readings = MemoryReader(core.disk), dict[str, Reading]()
+        gateway = Gateway(core.kernel, core.journal, core.feed, reader, hands, readings=readings)  # type: ignore[arg-type]
         app = create_app(gateway, settings or WebSettings(), sockets)
         listener = listen("127.0.0.1", 0)
 
@@ -149,5 +153,5 @@ async def open_site(
             stopped.set()
 
         await nursery.start(partial(serve))
-        yield Site(core, gateway, hands, listener.getsockname()[1], stop, stopped)
+        yield Site(core, gateway, hands, listener.getsockname()[1], stop, stopped, readings)
         nursery.cancel_scope.cancel()

@@ -6,6 +6,7 @@ import pytest
 
 from supervisor.domain import commands as c
 from supervisor.domain.ids import DeviceId
+from supervisor.domain.monitors import Figure, Reading
 from supervisor.domain.values import DeviceSettings, Limits
 from tests.kit.domain import ASKED, GATE, PICTURE, YARD, child, settings
 from tests.kit.site import open_site
@@ -129,6 +130,32 @@ async def test_metrics() -> None:
         assert "banken_journal_events_total 3.0" in answer.text
         for name in ("tasks", "threads", "descriptors"):
             assert re.search(rf"^banken_{name} [1-9]", answer.text, re.MULTILINE), name
+
+
+async def test_what_monitors_found_is_in_health_and_metrics() -> None:
+    """A verdict with its reason, and numbers; what could not be read has no number, and says why."""
+    async with open_site() as site:
+        room = Figure("banken_tank_free_bytes", "Room in the tank", 17)
+        site.readings.update(tank=Reading(0.95, "95 % full", (room,)), well=Reading(None, "cannot be read: gone"))
+        site.core.kernel.emit(c.RaiseAlert("tank-critical", "91 % full"))
+        health = (await site.get("/api/health")).json
+        assert health["verdict"] == "critical"
+        assert {part["part"]: (part["verdict"], part["reason"]) for part in health["parts"][2:]} == {
+            "monitor/tank": ("critical", "95 % full"),
+            "monitor/well": ("degraded", "cannot be read: gone"),
+            "alert/tank-critical": ("critical", "91 % full"),
+        }
+        text = (await site.get("/metrics")).text
+        for line in (
+            "banken_tank_free_bytes 17.0",
+            'banken_monitor_level{monitor="tank"} 0.95',
+            'banken_monitor_verdict{monitor="tank"} 2.0',
+            'banken_monitor_verdict{monitor="well"} 1.0',
+            "banken_health 2.0",
+            "banken_journal_lag_seconds 0.0",
+        ):
+            assert f"\n{line}\n" in text, line
+        assert 'level{monitor="well"}' not in text
 
 
 async def test_the_dashboard_is_served_and_nothing_beside_it() -> None:

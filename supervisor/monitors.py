@@ -1,0 +1,165 @@
+"""The monitors: what is looked at now and then, as a number, a verdict, and, when it passes a threshold, an alert.
+
+A new one is an entry in the table of `make_monitors`. What an alert says and when, `domain/monitors.py` decides.
+
+Rules of this file:
+- What may block is read in a thread, of which there is one for each monitor at the most, and is not waited for beyond
+  `PATIENCE_S`: a disk that is dead keeps one thread, and the others go on.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+
+from .domain.events import AlertRaised
+from .domain.monitors import GRAVE, Figure, Reading, Threshold, Thresholds, alert_of, standing, words
+from .domain.state import State
+from .domain.values import UseKind
+from .gateway import SocketStatistics
+from .gauges import descendants, read_disk, read_memory
+from .journal.writer import Journal
+from .kernel import ACTOR, Kernel
+from .lag import KEPT, loop_lag
+
+PATIENCE_S = 5.0
+
+Read = Callable[[], Awaitable[Reading]]
+
+
+@attrs.frozen
+class Monitor:
+    read: Read
+    every_s: float
+    thresholds: Thresholds
+
+
+def make_monitors(
+    kernel: Kernel, journal: Journal, folder: Path, sockets: Callable[[], SocketStatistics]
+) -> Mapping[str, Monitor]:
+    """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected."""
+    share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
+    return {
+        "memory": Monitor(in_thread(read_memory), 60, share),
+        "disk": Monitor(in_thread(partial(read_disk, folder)), 60, share),
+        "processes": Monitor(in_thread(Processes().read), 30, Thresholds(Threshold(1, 0.5))),
+        "connections": Monitor(
+            at_once(lambda: read_connections(kernel.state, sockets())), 30, Thresholds(Threshold(0.9, 0.8))
+        ),
+        "loop": Monitor(at_once(read_loop), 10, Thresholds(Threshold(0.1, 0.05), Threshold(1.0, 0.5))),
+        "journal": Monitor(
+            at_once(lambda: read_journal(journal)), 10, Thresholds(Threshold(1.0, 0.5), Threshold(10.0, 1.0))
+        ),
+    }
+
+
+async def run_monitors(monitors: Mapping[str, Monitor], readings: MutableMapping[str, Reading], kernel: Kernel) -> None:
+    """Read each monitor now and then; put what it finds into `readings`, and what is worth a word into the journal.
+
+    Cancellation: at any time. Cleanup: a thread that still reads is abandoned; it holds nothing.
+    """
+
+    async def watch(name: str, monitor: Monitor) -> None:
+        while True:
+            reading = readings[name] = await monitor.read()
+            before = standing(kernel.state.alerts, name)
+            stood = kernel.latest(f"alert/{alert_of(name, before)}", of=AlertRaised) if before in GRAVE else None
+            for command in words(name, reading, monitor.thresholds, before):
+                kernel.emit(command, after=stood, origin=ACTOR if stood else kernel.fault())
+            await trio.sleep(monitor.every_s)
+
+    async with trio.open_nursery() as nursery:
+        for name, monitor in monitors.items():
+            nursery.start_soon(watch, name, monitor, name=f"monitor/{name}")
+
+
+# ── how they are read ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_thread(read: Callable[[], Reading]) -> Read:
+    """What blocks. That it fails, or hangs, is a reading, too."""
+    limiter = trio.CapacityLimiter(1)
+
+    async def look() -> Reading:
+        with trio.move_on_after(PATIENCE_S):
+            try:
+                return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=limiter)
+            except (
+                OSError,
+                LookupError,
+                ValueError,
+            ) as error:  # the last two: a kernel that writes its files otherwise
+                return Reading(None, f"cannot be read: {error}")
+        return Reading(None, f"cannot be read: no answer within {PATIENCE_S:g} s")
+
+    return look
+
+
+def at_once(read: Callable[[], Reading]) -> Read:
+    """What is known in the loop."""
+
+    async def look() -> Reading:
+        await trio.lowlevel.checkpoint()
+        return read()
+
+    return look
+
+
+class Processes:
+    """Remembers which processes had ended: one that is found so twice has been left lying, one found once has not."""
+
+    def __init__(self, find: Callable[[], Mapping[int, bool]] = descendants) -> None:
+        self._find = find
+        self._ended: set[int] = set()
+
+    def read(self) -> Reading:
+        """How many processes below the daemon ended before the last reading, and nobody has reaped them. Blocking."""
+        found = self._find()
+        ended = {pid for pid, is_over in found.items() if is_over}
+        left, self._ended = sorted(ended & self._ended), ended
+        pids = f" (pid {', '.join(map(str, left[:5]))}{' …' if left[5:] else ''})" if left else ""
+        return Reading(
+            len(left),
+            f"{len(found)} processes below the daemon; {len(left) or 'none'} ended and was not reaped{pids}",
+            (
+                Figure(
+                    "banken_processes",
+                    "Processes below the daemon, those that nobody has reaped yet included",
+                    len(found),
+                ),
+                Figure("banken_unreaped_processes", "Processes that ended long ago and were not reaped", len(left)),
+            ),
+        )
+
+
+def read_connections(state: State, sockets: SocketStatistics) -> Reading:
+    """The share of the fullest of the caps on connections."""
+    viewers, most = len(state.peers), state.limits.peers
+    mjpeg = sum(use.kind is UseKind.MJPEG for use in state.uses.values())
+    return Reading(
+        max(sockets.open / sockets.most, viewers / max(most, 1)),
+        f"{sockets.open} of {sockets.most} pages, {viewers} of {most} viewers, {mjpeg} more over MJPEG",
+        (
+            Figure("banken_websockets", "Pages that are connected", sockets.open),
+            Figure("banken_mjpeg_viewers", "Viewers over MJPEG", mjpeg),
+        ),
+    )
+
+
+def read_loop() -> Reading:
+    """The median, not the worst: one late turn is a number in the metrics, half of all turns is trouble."""
+    lag = loop_lag()
+    if lag is None or lag.turns < KEPT:
+        return Reading(0.0, "has not been measured for long enough yet")
+    return Reading(
+        lag.p50_s, f"half of all turns come {lag.p50_s * 1000:.0f} ms late or more, the worst {lag.p99_s * 1000:.0f} ms"
+    )
+
+
+def read_journal(journal: Journal) -> Reading:
+    found = journal.statistics()
+    if not found.pending:
+        return Reading(0.0, "nothing waits for the disk")
+    return Reading(found.waited_s, f"{found.pending} events wait for the disk, the oldest for {found.waited_s:.1f} s")

@@ -1,0 +1,173 @@
+"""The monitors: each read in its time, told in the journal when it passes a threshold, and never in anybody's way."""
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+
+from supervisor import monitors as module
+from supervisor.domain import commands as c
+from supervisor.domain.ids import UseId
+from supervisor.domain.monitors import Reading, Threshold, Thresholds
+from supervisor.domain.values import Limits, UseKind
+from supervisor.gateway import SocketStatistics
+from supervisor.monitors import (
+    Monitor,
+    Processes,
+    at_once,
+    in_thread,
+    make_monitors,
+    read_connections,
+    read_journal,
+    read_loop,
+    run_monitors,
+)
+from tests.kit.core import Core, open_core
+from tests.kit.domain import GATE, peer, running
+
+SHARE = Thresholds(Threshold(0.8, 0.75), Threshold(0.9, 0.85))
+
+
+@attrs.define
+class Gauge:
+    level: float | None = 0.0
+    read: int = 0
+
+    def look(self) -> Reading:
+        self.read += 1
+        return Reading(self.level, f"at {self.level}")
+
+
+@asynccontextmanager
+async def open_monitors(gauge: Gauge) -> AsyncIterator[tuple[Core, dict[str, Reading]]]:
+    readings: dict[str, Reading] = {}
+    async with open_core() as core, trio.open_nursery() as nursery:
+        table = {"tank": Monitor(at_once(gauge.look), 60, SHARE)}
+        nursery.start_soon(run_monitors, table, readings, core.kernel)
+        await trio.sleep(1)
+        yield core, readings
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_monitor_is_read_at_once_and_then_in_its_time(autojump_clock: MockClock) -> None:
+    gauge = Gauge()
+    async with open_monitors(gauge) as (_, readings):
+        assert (gauge.read, readings["tank"].text) == (1, "at 0.0")
+        await trio.sleep(58)
+        assert gauge.read == 1
+        await trio.sleep(600)
+        assert gauge.read == 11
+
+
+async def test_what_is_said_names_what_it_follows_from(autojump_clock: MockClock) -> None:
+    """A warning follows from nothing, as a timer's; all that follows it, until it is well again, is one story."""
+    gauge = Gauge()
+    async with open_monitors(gauge) as (core, _):
+        for level in (0.8, 0.8, None, 0.95, 0.1):
+            gauge.level = level
+            await trio.sleep(60)
+        said = [row for row in await core.stored() if row.type.startswith("Alert")]
+        told = [(row.type, row.stream, row.cause, row.principal) for row in said]
+        warning, critical = said[0].seq, said[1].seq
+        assert told == [
+            ("AlertRaised", "alert/tank-warning", None, "actor"),
+            ("AlertRaised", "alert/tank-critical", warning, "actor"),
+            ("AlertCleared", "alert/tank-warning", warning, "actor"),
+            ("AlertCleared", "alert/tank-critical", critical, "actor"),
+        ]
+        assert len({row.correlation for row in said}) == 1
+
+
+async def test_a_disk_that_is_dead_keeps_one_thread_and_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is looked at, and what it says when it comes back is heard."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    answers, entered = threading.Event(), []
+
+    def hang() -> Reading:
+        entered.append(threading.get_ident())
+        answers.wait(5)
+        return Reading(0.5, "here again")
+
+    look = in_thread(hang)
+    try:
+        for _ in range(3):
+            found = await look()
+            assert (found.level, found.text) == (None, "cannot be read: no answer within 0.05 s")
+        assert len(entered) == 1
+    finally:
+        answers.set()
+    monkeypatch.setattr(module, "PATIENCE_S", 60)
+    assert (await look()).text == "here again"
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("gone"), KeyError("MemAvailable:"), ValueError("not a number")])
+async def test_what_cannot_be_read_is_a_reading_too(error: Exception) -> None:
+    def fail() -> Reading:
+        raise error
+
+    found = await in_thread(fail)()
+    assert found.level is None
+    assert found.text == f"cannot be read: {error}"
+
+
+async def test_what_nobody_expects_is_a_crash() -> None:
+    def fail() -> Reading:
+        raise TypeError("a bug of ours")
+
+    with pytest.raises(TypeError):
+        await in_thread(fail)()
+
+
+def test_a_process_is_left_lying_when_it_is_found_ended_twice() -> None:
+    found = [{1: False, 2: True}, {1: True, 2: True, 3: True}, {1: True, 3: True}, {}]
+    processes = Processes(lambda: found.pop(0))
+    readings = [processes.read() for _ in range(4)]
+    assert [reading.level for reading in readings] == [0, 1, 2, 0]
+    assert readings[1].text == "3 processes below the daemon; 1 ended and was not reaped (pid 2)"
+    assert readings[3].text == "0 processes below the daemon; none ended and was not reaped"
+
+
+def test_the_fullest_cap_counts() -> None:
+    story = running(limits=Limits(peers=4)).given(peer("peer-1"), peer("peer-2"))
+    story.given(c.BeginUse(UseId("use-1"), GATE, UseKind.MJPEG, "192.0.2.9"))
+    for pages, level in ((1, 0.5), (200, 0.8)):
+        reading = read_connections(story.state, SocketStatistics(pages, 250))
+        assert reading.level == level
+        assert reading.text == f"{pages} of 250 pages, 2 of 4 viewers, 1 more over MJPEG"
+
+
+async def test_the_journals_lag_is_that_of_the_oldest_that_waits(autojump_clock: MockClock) -> None:
+    async with open_core() as core:
+        assert read_journal(core.journal).text == "nothing waits for the disk"
+        core.disk.broken = True
+        core.kernel.emit(c.RaiseAlert("a", "first"))
+        await trio.sleep(3)
+        core.kernel.emit(c.RaiseAlert("b", "second"))
+        reading = read_journal(core.journal)
+        assert reading.level == pytest.approx(3)
+        assert reading.text == "2 events wait for the disk, the oldest for 3.0 s"
+        core.disk.broken = False
+        await trio.sleep(5)
+        assert read_journal(core.journal).level == 0
+
+
+async def test_a_loop_that_has_only_just_begun_is_given_time() -> None:
+    assert read_loop().level == 0
+
+
+async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
+    """Every one of them can be read here and now, and says what it found in one line."""
+    async with open_core() as core:
+        table = make_monitors(core.kernel, core.journal, tmp_path, lambda: SocketStatistics(0, 10))
+        every = {name: monitor.every_s for name, monitor in table.items()}
+        assert every == {"memory": 60, "disk": 60, "processes": 30, "connections": 30, "loop": 10, "journal": 10}
+        assert table["memory"].thresholds == Thresholds(Threshold(0.8, 0.75), Threshold(0.9, 0.85))
+        for name, monitor in table.items():
+            reading = await monitor.read()
+            assert reading.level is not None, name
+            assert "\n" not in reading.text
