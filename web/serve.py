@@ -2,7 +2,8 @@
 
 Rules of this file:
 - What goes wrong in one connection ends that connection. Hypercorn's own `serve` would end the server with it.
-- A connection that either side has ended is gone soon, whatever Hypercorn still waits for in it.
+- A connection that either side has ended is gone soon, whatever Hypercorn still waits for in it. So is a WebSocket
+  whose client answers no ping: behind a proxy, or after a phone has gone to sleep, nobody else tells.
 - The number of connections is bounded, in all and for each client.
 - Stopping takes as long as we say. Hypercorn shields its sends, so a client that does not read would hold the server
   for ever: at the end what is still open is reset.
@@ -11,12 +12,14 @@ Rules of this file:
 import logging
 import socket
 import struct
+import sys
 from collections import Counter
 from functools import partial
 
 import trio
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Closed, Event
+from hypercorn.protocol.ws_stream import WSStream
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
@@ -33,6 +36,9 @@ BACKLOG = 128
 MAX_CONNECTIONS, MAX_PER_CLIENT = 512, 128
 DRAIN_S = 1.0
 LOOK_EVERY_S = 1.0
+PING_EVERY_S = 20
+SILENT_MS = 30_000
+"""A WebSocket from which nothing came for so long has missed a ping by ten seconds."""
 LINGER_S = 0.5
 """What the rest of a connection has once either side has ended it."""
 GRACE_S = 0.5
@@ -172,8 +178,11 @@ class _Connection(TCPServer):
         self._end_soon()
 
     async def _watch(self) -> None:
-        """Hypercorn may not be reading just now: ask the kernel whether the client is still there."""
-        while _is_established(self.stream.socket):  # noqa: ASYNC110 - nothing tells us
+        """Hypercorn may not be reading just now: ask the kernel whether the client is there, and when it spoke."""
+        while (silence_ms := _silence_ms(self.stream.socket)) is not None:  # nothing tells us
+            if silence_ms > SILENT_MS and isinstance(getattr(self.protocol.protocol, "stream", None), WSStream):
+                logger.info("a WebSocket has answered no ping for %d s and is ended", silence_ms // 1000)
+                break
             await trio.sleep(LOOK_EVERY_S)
         self._end_soon()
 
@@ -181,12 +190,16 @@ class _Connection(TCPServer):
         self._scope.deadline = min(self._scope.deadline, trio.current_time() + LINGER_S)
 
 
-def _is_established(connected: trio.socket.SocketType) -> bool:
-    """Whether neither side has ended the connection (TCP_INFO begins with the state; 1 is ESTABLISHED)."""
+def _silence_ms(connected: trio.socket.SocketType) -> int | None:
+    """How long ago the client sent something; none when either side has ended the connection.
+
+    From TCP_INFO (linux/tcp.h): the state, of which 1 is ESTABLISHED, comes first, `tcpi_last_data_recv` at 52.
+    """
     try:
-        return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) == b"\x01"
+        info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 56)
     except OSError:
-        return False
+        return None
+    return int.from_bytes(info[52:56], sys.byteorder) if info[0] == 1 else None
 
 
 def _first(error: BaseException) -> BaseException:
@@ -203,5 +216,5 @@ def _configuration() -> HypercornConfig:
     config.include_server_header = False
     config.keep_alive_timeout = 30
     config.websocket_max_message_size = 64 * 1024
-    config.websocket_ping_interval = 20
+    config.websocket_ping_interval = PING_EVERY_S
     return config

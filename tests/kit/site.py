@@ -103,6 +103,7 @@ class Site:
     port: int
     stop: trio.Event
     stopped: trio.Event
+    sockets: Sockets
     readings: dict[str, Reading]
     """The monitors', which do not run here."""
 
@@ -153,5 +154,5 @@ async def open_site(
             stopped.set()
 
         await nursery.start(partial(serve))
-        yield Site(core, gateway, hands, listener.getsockname()[1], stop, stopped, readings)
+        yield Site(core, gateway, hands, listener.getsockname()[1], stop, stopped, sockets, readings)
         nursery.cancel_scope.cancel()

@@ -107,6 +107,58 @@ async def test_who_asks_for_much_reads_nothing_and_stays_is_ended(monkeypatch: p
         await served_again(site)
 
 
+async def test_a_websocket_that_answers_no_ping_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although it takes all that is sent, and nobody has ended the connection: as a proxy does for who has gone."""
+    monkeypatch.setattr(serve, "SILENT_MS", 200)
+    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.05)
+    async with open_site() as site, await trio.open_tcp_stream("127.0.0.1", site.port) as stream:
+        await stream.send_all(UPGRADE)
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 101")
+        with trio.fail_after(10):
+            try:
+                while await stream.receive_some():
+                    pass
+            except trio.BrokenResourceError:
+                pass
+            while site.sockets.statistics().open:
+                await trio.lowlevel.checkpoint()
+
+
+async def test_who_only_asks_now_and_then_is_not_asked_for_a_ping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is kept for the next request has its own end."""
+    looked: list[int | None] = []
+    silence_ms = serve._silence_ms
+
+    def look(connected: trio.socket.SocketType) -> int | None:
+        looked.append(silence_ms(connected))
+        return looked[-1] and 10**6
+
+    monkeypatch.setattr(serve, "_silence_ms", look)
+    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(serve, "LINGER_S", 0.01)
+    async with open_site() as site, await trio.open_tcp_stream("127.0.0.1", site.port) as stream:
+        for turn in range(2):
+            await stream.send_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b'{"alive":true}'):
+                part = await stream.receive_some()
+                assert part, "ended"
+                answer += part
+            await wait_until(lambda turn=turn: len(looked) > 20 * (turn + 1), 10)  # type: ignore[misc]
+
+
+async def test_whatever_comes_from_a_client_is_a_sign_of_life() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()) as client:
+        accepted, _ = listener.accept()
+        with trio.socket.from_stdlib_socket(accepted) as connected:
+            client.send(b"one")
+            await wait_until(lambda: (serve._silence_ms(connected) or 0) > 300, 10)
+            client.send(b"two")
+            await wait_until(lambda: (serve._silence_ms(connected) or 0) < 300, 10)
+            client.close()
+            await wait_until(lambda: serve._silence_ms(connected) is None, 10)
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
