@@ -16,7 +16,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from . import __version__, memory
+from . import __version__, memory, systemd
 from .clock import SystemClock
 from .config import Config, ConfigError
 from .domain import commands as c
@@ -150,6 +150,7 @@ async def _run(
         bookkeeping.start_soon(_log_troubles, feed, name="log")
         bookkeeping.start_soon(memory.run_trimming, name="memory")
         bookkeeping.start_soon(run_lag, name="lag")
+        bookkeeping.start_soon(systemd.run_watchdog, name="watchdog")
         try:
             alive = await actors.find_survivors()
             begin = c.StartRun(run=kernel.run, node=kernel.node, release=__version__, pid=os.getpid(), alive=alive)
@@ -162,9 +163,11 @@ async def _run(
                 work.start_soon(run_reconcile, kernel, actors, random.random, name="reconcile")
                 await work.start(parts.run_web, gateway, stop, name="web")
                 memory.settle()
+                systemd.notify("READY=1")
                 ready()
                 why = await _wait_for_stop(signals, work, partial(_reload, kernel, vault, config, parts.reload))
                 logger.info("stopping: %s", why.text)
+                systemd.notify("STOPPING=1")
                 work.cancel_scope.deadline = trio.current_time() + STOP_S
                 bookkeeping.start_soon(_cancel_at_second_signal, signals, work.cancel_scope)
                 stopping = kernel.emit(c.StopRun(why)).last

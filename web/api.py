@@ -62,14 +62,21 @@ def routes(gateway: Gates) -> Blueprint:
 
     @api.get("/api/events")
     async def list_events() -> Response:
-        """`after` leads on from the last one seen, `before` back from the first; with neither, the newest are given."""
+        """`after` leads on from the last one seen, `before` back from the first; with neither, the newest are given.
+
+        The oldest of them comes first, or with `order=newest` the newest.
+        """
         query, given = wanted(request.args), number(request.args, "after", None, 0, 2**62)
-        limit = number(request.args, "limit", PAGE, 1, MAX_PAGE)
+        limit, order = number(request.args, "limit", PAGE, 1, MAX_PAGE), request.args.get("order", "oldest")
+        if order not in ("oldest", "newest"):
+            raise BadRequest(f"order must be oldest or newest, not {order[:40]!r}")
         page = await gateway.read(query, limit or PAGE, newest=given is None)
         camera = query.camera
         if not page and camera is not None and camera not in gateway.snapshot().state.cameras:
             raise Rejected(Refusal.UNKNOWN, f"there is, and was, no camera {camera!r}")
         seen = page[-1].seq if page else min(query.after, gateway.last_seq)
+        if order == "newest":
+            page.reverse()
         body = {"events": await trio.to_thread.run_sync(json.events, page, limiter=rendering)}
         return json.respond({**body, "next": seen, "last": gateway.last_seq})
 

@@ -1,10 +1,13 @@
 """The feed: every durable event, without a gap, for followers near and far behind."""
 
+import msgspec
 import trio
 from trio.testing import MockClock
 
 from supervisor.domain import commands as c
-from supervisor.feed import KEPT
+from supervisor.domain.events import Recorded
+from supervisor.feed import KEPT, Feed
+from supervisor.journal.reader import Query
 from tests.kit.core import open_core
 from tests.kit.domain import GATE, TEMPORARY
 
@@ -35,3 +38,23 @@ async def test_following_waits_for_what_is_durable_only(autojump_clock: MockCloc
         core.disk.broken = False
         (recorded,) = await core.feed.next_page(last)
         assert recorded.type == "CameraConnecting"
+
+
+async def test_the_ring_keeps_two_thousand_events_and_drops_the_oldest(autojump_clock: MockClock) -> None:
+    """Who wants one that was dropped is sent to the journal; the others come from memory."""
+    asked: list[int] = []
+
+    async def read(query: Query, limit: int) -> list[Recorded]:
+        await trio.lowlevel.checkpoint()
+        asked.append(query.after)
+        return []
+
+    async with open_core() as core:
+        (first, *_) = await core.stored()
+    feed = Feed(0, read)
+    feed.publish([msgspec.structs.replace(first, seq=seq) for seq in range(1, 2501)])
+    assert KEPT == 2000
+    assert [(await feed.next_page(after))[0].seq for after in (500, 2499)] == [501, 2500]
+    assert asked == []
+    assert await feed.next_page(499) == []
+    assert asked == [499]

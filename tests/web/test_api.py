@@ -71,6 +71,8 @@ async def test_events_page_on_from_the_last_one_seen() -> None:
         assert [event["seq"] for event in newest["events"]] == [3, 4]
         page = (await site.get("/api/events?after=1&limit=2")).json
         assert ([event["seq"] for event in page["events"]], page["next"], page["last"]) == ([2, 3], 3, 4)
+        down = (await site.get("/api/events?limit=2&order=newest")).json
+        assert ([event["seq"] for event in down["events"]], down["next"]) == ([4, 3], 4)
         beyond = (await site.get("/api/events?after=99")).json
         assert (beyond["events"], beyond["next"]) == ([], 4)
         (of_yard,) = (await site.get("/api/events?camera=yard")).json["events"]
@@ -90,6 +92,7 @@ async def test_events_page_on_from_the_last_one_seen() -> None:
         ("after=99999999999999999999", 400),
         ("limit=0", 400),
         ("limit=1001", 400),
+        ("order=upwards", 400),
         ("type=Nothing", 400),
         ("camera=nobody", 404),
     ],
