@@ -28,7 +28,9 @@ from supervisor.monitors import (
     run_monitors,
 )
 from tests.kit.core import Core, open_core
+from tests.kit.daemon import open_daemon
 from tests.kit.domain import GATE, peer, running
+from tests.kit.http import request
 
 SHARE = Thresholds(Threshold(0.8, 0.75), Threshold(0.9, 0.85))
 
@@ -171,3 +173,17 @@ async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
             reading = await monitor.read()
             assert reading.level is not None, name
             assert "\n" not in reading.text
+
+
+async def test_a_daemon_reads_them_all_as_soon_as_it_runs(tmp_path: Path) -> None:
+    """Each is a part of its health, and a verdict in its metrics."""
+    async with open_daemon(tmp_path, {}) as daemon:
+        found: set[str] = set()
+        with trio.fail_after(20):
+            while len(found) < 6:
+                parts = (await daemon.get("/api/health"))["parts"]
+                found = {part["part"] for part in parts if part["part"].startswith("monitor/")}
+        text = (await request(daemon.port, "GET", "/metrics")).text
+        for part in found:
+            assert f'banken_monitor_verdict{{monitor="{part.partition("/")[2]}"}}' in text
+        assert await daemon.end() == 0
