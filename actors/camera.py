@@ -16,7 +16,7 @@ from supervisor.domain.events import CameraFailed, CameraWaiting, Recorded
 from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream, device_stream
 from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.state import State
-from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, UseKind
+from supervisor.domain.values import CameraSettings, Fault, Mode, Reason
 from supervisor.kernel import Origin, why_cancelled
 from supervisor.reconcile import wait_after_crash
 
@@ -36,7 +36,7 @@ SILENCE_S = 2.0
 STALL_S = 6.0
 """So long without a picture ends the connection."""
 ASK_AGAIN_S = 30.0
-LINGER_AFTER = ("live", UseKind.MJPEG.value)
+LINGER_AFTER = ("live",)
 """Who looks at a picture often comes back; who took one does not."""
 KNOCK_EVERY_S = 2.0
 FORGET_S = 0.5
@@ -125,7 +125,7 @@ class Camera:
     def _rest(self) -> None:
         """Nothing runs, and nobody wants it to. Also where a crash was the last thing to be said of the camera."""
         kernel = self._tools.kernel
-        follows = e.PeerClosed | e.UseEnded | e.CameraEvent | e.SlotEvent | e.ChildEvent
+        follows = e.LeaseEnded | e.PeerClosed | e.UseEnded | e.CameraEvent | e.SlotEvent | e.ChildEvent
         kernel.emit(c.RestCamera(self.name, UNUSED), after=kernel.latest(self._stream, self._demand, of=follows))
         self.hub.rest()
 
@@ -147,7 +147,9 @@ class Camera:
                 while not (self._is_wanted() or self._is_awaited()):
                     await kernel.wait_change(kernel.state.seq)
             if not self._is_wanted():
-                left = kernel.latest(self._stream, self._demand, of=e.PeerClosed | e.UseEnded | e.CameraChanged)
+                left = kernel.latest(
+                    self._stream, self._demand, of=e.LeaseEnded | e.PeerClosed | e.UseEnded | e.CameraChanged
+                )
                 connection.cancel(reason=kernel.because(UNUSED, left))
                 return
 
@@ -192,7 +194,7 @@ class Camera:
         if known is None or known.phase is not CameraPhase.IDLE or known.reason == CHANGED:
             return kernel.latest(self._stream)
         if known.settings.mode is not Mode.ALWAYS:
-            came = kernel.latest(self._demand, of=e.PeerOpened | e.UseBegan)
+            came = kernel.latest(self._demand, of=e.LeaseGranted | e.PeerOpened | e.UseBegan)
             if came is not None:
                 return came
         return kernel.latest(SYSTEM, self._stream)
@@ -275,4 +277,4 @@ class Camera:
 
 def _turns(state: State) -> tuple[int, ...]:
     """Identifies what a turn in the queue depends on; these maps are never changed, only replaced."""
-    return tuple(map(id, (state.slots, state.devices, state.uses, state.peers)))
+    return tuple(map(id, (state.slots, state.devices, state.uses, state.leases, state.peers)))

@@ -6,17 +6,18 @@ Rules of this file:
 - Nobody waits longer than his patience, and what keeps the camera from answering is what he is told.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import trio
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
-from supervisor.domain.ids import SYSTEM, UseId, camera_stream, use_stream
+from supervisor.domain.ids import SYSTEM, LeaseId, UseId, camera_stream
 from supervisor.domain.lifecycle import STREAMING, CameraPhase
-from supervisor.domain.values import Fault, Mode, Reason, UseKind
+from supervisor.domain.values import Fault, LeaseKind, Mode, Reason, UseKind
 from supervisor.gateway import Jpeg
 from supervisor.kernel import Origin, why_cancelled
 
@@ -29,6 +30,7 @@ WAITING = 64
 """Callers who may wait for a picture at the same time."""
 FRESH_S = 10.0
 """A picture of a camera that rests is good for so long."""
+PURPOSE = "pictures in a row"
 LOST = (CameraPhase.WAITING, CameraPhase.FAILED, CameraPhase.QUARANTINED)
 LOSSES = e.CameraWaiting | e.CameraFailed | e.CameraCrashed | e.CameraQuarantined | e.CameraRemoved
 
@@ -87,7 +89,9 @@ class Pictures:
         The first one is of now, and comes within `patience_s`. Raises `Rejected` when it does not, or when there is no
         place. Ends with the camera. Cancellation and closing give the place back.
         """
-        async with self._use(camera, UseKind.MJPEG, client):
+        lease = LeaseId(self._tools.kernel.new_id())
+        grant = c.GrantLease(lease, LeaseKind.VIEWER, camera.name, client, purpose=PURPOSE)
+        async with self._held(camera, grant, partial(c.EndLease, lease), Origin(f"client:{client}")):
             still = camera.hub.still
             if still is None or camera.hub.newest_key() is None:
                 still = await self._next_key(camera, patience_s)
@@ -100,27 +104,37 @@ class Pictures:
 
     @asynccontextmanager
     async def _use(self, camera: Camera, kind: UseKind, client: str) -> AsyncIterator[None]:
-        """Have the camera open for the length of the block; one that is always open needs no asking, but for a cap."""
+        """Have the camera open for the length of the block; one that is always open needs no asking."""
         kernel = self._tools.kernel
         known = kernel.state.cameras.get(camera.name)
-        if known is not None and known.settings.mode is Mode.ALWAYS and kind is not UseKind.MJPEG:
+        if known is not None and known.settings.mode is Mode.ALWAYS:
             yield
             return
-        use, ended = UseId(kernel.new_id()), GONE
+        use = UseId(kernel.new_id())
         origin = Origin(client if kind is UseKind.PATROL else f"client:{client}")
-        after = kernel.emit(c.BeginUse(use, camera.name, kind, client), origin=origin).last
+        async with self._held(camera, c.BeginUse(use, camera.name, kind, client), partial(c.EndUse, use), origin):
+            yield
+
+    @asynccontextmanager
+    async def _held(
+        self, camera: Camera, begin: c.Command, end: Callable[[Reason], c.Command], origin: Origin
+    ) -> AsyncIterator[None]:
+        """`begin` before the block and `end`, with a reason, after it. Raises `Rejected` when it may not begin."""
+        kernel, ended = self._tools.kernel, GONE
+        began = after = kernel.emit(begin, origin=origin).last
         try:
             yield
             ended = DONE
             if camera.hub.is_closed:
                 after = kernel.latest(SYSTEM, camera_stream(camera.name), of=e.CameraRemoved | e.RunStopping) or after
         except BaseException as error:
-            after = kernel.latest(use_stream(use), because=await why_cancelled())
+            stream = began.stream if began else ""
+            after = kernel.latest(stream, because=await why_cancelled())
             if isinstance(error, Rejected) and self._lost(camera) is not None:
                 after = kernel.latest(camera_stream(camera.name), of=LOSSES) or after
             raise
         finally:
-            kernel.emit(c.EndUse(use, ended), after=after)
+            kernel.emit(end(ended), after=after)
 
     async def _next_key(self, camera: Camera, patience_s: float) -> Still:
         """Wait for a key frame; raises `Rejected` as soon as the camera is known to give none for now."""

@@ -159,7 +159,7 @@ class _Reading:
         self.complaints.append(f"{where}: {problem}")
 
     def config(self, root: yaml.Node | None) -> Config:
-        known = ("web", "journal", "limits", "webrtc", "devices", "patrol", "cameras")
+        known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "cameras")
         top = self.mapping(root, "the configuration", known)
         web = self.mapping(top.get("web"), "web", ("listen", "allow_origins"))
         journal = self.mapping(top.get("journal"), "journal", ("path", "keep", "max_size"))
@@ -175,7 +175,7 @@ class _Reading:
             ice_servers=tuple(self.ice_servers(webrtc.get("ice_servers"))),
             journal=self.base / Path(self.text(journal.get("path"), "journal.path", DEFAULT_JOURNAL)).expanduser(),
             retention=self.retention(journal),
-            limits=self.limits(top.get("limits")),
+            limits=self.leases(top.get("leases"), self.limits(top.get("limits"))),
             devices=tuple(self.devices(top.get("devices"), cameras)),
             patrol=self.patrol(top.get("patrol")),
             cameras=cameras,
@@ -249,8 +249,8 @@ class _Reading:
         return match["v6"] or match["host"], int(match["port"])
 
     def limits(self, node: yaml.Node | None) -> Limits:
-        counts = ("peers", "peers_per_camera", "peers_per_client")
-        entries = self.mapping(node, "limits", (*counts, "disconnected_after", "linger"))
+        counts = ("peers", "peers_per_camera", "peers_per_client", "leases", "leases_per_client")
+        entries = self.mapping(node, "limits", (*counts, "disconnected_after", "linger", "idle"))
         chosen = {key: self.count(entries[key], f"limits.{key}") for key in counts if key in entries}
         limits = replace(Limits(), **chosen)
         if "disconnected_after" in entries:
@@ -258,6 +258,17 @@ class _Reading:
             limits = replace(limits, disconnected_after_s=after_s)
         if "linger" in entries:
             limits = replace(limits, linger_s=self.duration(entries["linger"], "limits.linger", 0.0, 3600.0))
+        if "idle" in entries:
+            limits = replace(limits, idle_s=self.duration(entries["idle"], "limits.idle", 10.0, DAY_S))
+        return limits
+
+    def leases(self, node: yaml.Node | None, limits: Limits) -> Limits:
+        """What the section `leases` says of them; how many there may be stands among the other limits."""
+        entries = self.mapping(node, "leases", ("ttl", "modal"))
+        if "ttl" in entries:
+            limits = replace(limits, lease_ttl_s=self.duration(entries["ttl"], "leases.ttl", 10.0, 120.0))
+        if "modal" in entries:
+            limits = replace(limits, modal_s=self.duration(entries["modal"], "leases.modal", 60.0, 30 * DAY_S))
         return limits
 
     def devices(self, node: yaml.Node | None, cameras: Mapping[CameraId, Source]) -> Iterator[DeviceSettings]:

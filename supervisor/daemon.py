@@ -145,7 +145,11 @@ async def _run(
         readings: dict[str, Reading] = {}
         gateway = Gateway(kernel, journal, feed, reader, actors, readings=readings)
         monitors = make_monitors(kernel, journal, recovered.store.folder, parts.sockets)
-        watches: Watches = {"sweep": actors.run_sweep, "monitors": partial(run_monitors, monitors, readings, kernel)}
+        watches: Watches = {
+            "sweep": actors.run_sweep,
+            "leases": gateway.leases.run,
+            "monitors": partial(run_monitors, monitors, readings, kernel),
+        }
         bookkeeping.start_soon(journal.run, name="journal")
         bookkeeping.start_soon(_log_troubles, feed, name="log")
         bookkeeping.start_soon(memory.run_trimming, name="memory")

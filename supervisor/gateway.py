@@ -4,6 +4,7 @@ What crosses here are values that could be sent as JSON, so that a camera may on
 """
 
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -16,19 +17,22 @@ import trio
 
 from .domain import commands as c
 from .domain.errors import Refusal, Rejected
-from .domain.events import Recorded
+from .domain.events import LeaseEnded, Recorded
 from .domain.health import Health, health
-from .domain.ids import CameraId, PeerId
+from .domain.ids import CameraId, LeaseId, PeerId, lease_stream
 from .domain.monitors import Reading
-from .domain.state import State
+from .domain.state import Lease, State
 from .domain.substreams import takes, tried
 from .domain.values import Fault, Reason, name_of
 from .feed import Feed
 from .journal.reader import Query, Reader
 from .journal.writer import Journal, JournalStatistics
 from .kernel import Kernel, Origin, Receipt
+from .leases import LeaseOver, Leases
 
 Answer = TypeVar("Answer")
+
+LEASE_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @attrs.frozen
@@ -102,6 +106,8 @@ class Snapshot:
     health: Health
     readings: Mapping[str, Reading] = MappingProxyType({})
     """What the monitors found last; nothing where there is no daemon."""
+    expiries: Mapping[LeaseId, int] = attrs.field(factory=dict)
+    """When each lease ends if nothing more is heard of its holder, in wall nanoseconds."""
 
 
 @attrs.frozen
@@ -124,6 +130,24 @@ class Opened:
     answer: str
     camera: CameraId
     """Whose stream it gets: that of the camera it asked for, or of a substream of it."""
+
+
+@attrs.frozen
+class Lent:
+    """A lease as its holder sees it. `secret` is only there when it was just granted; only its hash is kept."""
+
+    lease: Lease
+    expires_ns: int
+    peers: tuple[PeerId, ...]
+    secret: str = ""
+
+
+@attrs.frozen
+class Key:
+    """What names a lease and shows that it is one's own."""
+
+    lease: LeaseId
+    secret: str
 
 
 @attrs.frozen
@@ -212,7 +236,13 @@ class Gates(Protocol):
 
     async def submit(self, command: c.Command, origin: Origin) -> Receipt: ...
 
-    async def negotiate(self, camera: CameraId, offer: str, client: str) -> Opened: ...
+    async def negotiate(self, camera: CameraId, offer: str, client: str, key: Key | None = None) -> Opened: ...
+
+    async def grant(self, wish: c.GrantLease) -> Lent: ...
+
+    async def renew(self, key: Key, idle_s: float, client: str) -> Lent: ...
+
+    async def release(self, key: Key, client: str) -> None: ...
 
     async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None: ...
 
@@ -286,6 +316,7 @@ class Gateway:
         self._feed = feed
         self._hands = hands
         self._readings = readings
+        self.leases = Leases(kernel)
         self.replay: int | None = None
         self.read = reader.page
         self.first = reader.first
@@ -320,23 +351,82 @@ class Gateway:
             journal=self._journal.statistics(),
             health=health(state, self._journal.fault, self._readings),
             readings=dict(self._readings),
+            expiries={lease: self.leases.expires_ns(known) for lease, known in state.leases.items()},
         )
 
     async def next_events(self, after: int) -> Sequence[Recorded]:
         """The durable events that follow `after`, at least one, without a gap; waits until there is one."""
         return await self._feed.next_page(after)
 
-    async def negotiate(self, camera: CameraId, offer: str, client: str) -> Opened:
+    async def grant(self, wish: c.GrantLease) -> Lent:
+        """Lend a camera; what `wish` leaves open, its name, owner and time to live, is filled in. Raises `Rejected`."""
+        secret, ttl_s = self._new_secret(), wish.ttl_s or self._kernel.state.limits.lease_ttl_s
+        name = LeaseId(self._kernel.new_id())
+        command = attrs.evolve(wish, lease=name, owner=hash_secret(secret), ttl_s=ttl_s)
+        self._require_journal()
+        granted = self._lend(command)
+        self.leases.hear(name)
+        if not await self._journal.wait_committed(granted.seq):
+            self._require_journal()
+        lease = self._kernel.state.leases.get(name)
+        if lease is None:
+            raise await self._why_over(name)
+        return attrs.evolve(self._lent(lease), secret=secret)
+
+    def _lend(self, command: c.GrantLease | c.OpenPeer) -> Recorded:
+        """Decide, and have a refusal journaled, too. Returns the last event. Raises `Rejected`."""
+        try:
+            lent = self._kernel.emit(command, origin=Origin(f"client:{command.client}")).last
+        except Rejected as refused:
+            self.leases.refused(command, refused)
+            raise
+        assert lent is not None
+        return lent
+
+    async def renew(self, key: Key, idle_s: float, client: str) -> Lent:
+        """Hear of a lease's holder, wherever he is now. Raises `LeaseOver`, and `Rejected` for a stranger."""
+        origin = Origin(f"client:{client}")
+        await trio.lowlevel.checkpoint()
+        if key.lease in self._kernel.state.leases:
+            return self._lent(self.leases.renew(key.lease, hash_secret(key.secret), idle_s, origin))
+        raise await self._why_over(key.lease)
+
+    async def release(self, key: Key, client: str) -> None:
+        """End a lease that is not needed any more. Raises as `renew`."""
+        if key.lease not in self._kernel.state.leases:
+            raise await self._why_over(key.lease)
+        released = Reason("released", "its holder gave it back", Fault.NONE)
+        await self.submit(c.EndLease(key.lease, released, hash_secret(key.secret)), Origin(f"client:{client}"))
+
+    def _lent(self, lease: Lease) -> Lent:
+        peers = tuple(peer.peer for peer in self._kernel.state.peers_of(lease.lease))
+        return Lent(lease, self.leases.expires_ns(lease), peers)
+
+    async def _why_over(self, lease: LeaseId) -> LeaseOver:
+        """What to raise for a lease that is not live."""
+        ended: list[Recorded] = []
+        if LEASE_ID.fullmatch(lease):
+            await self._journal.wait_committed(self._kernel.state.seq)
+            ended = await self.read(Query(stream=lease_stream(lease), types=("LeaseEnded",)), 1, newest=True)
+        event = ended[0].event if ended else None
+        return LeaseOver(lease, event.reason if isinstance(event, LeaseEnded) else None)
+
+    async def negotiate(self, camera: CameraId, offer: str, client: str, key: Key | None = None) -> Opened:
         """Open a peer for `client` (an address), of `camera` or of the first of its substreams that suits the offer.
 
-        Raises `Rejected`, `NoCommonCodec`, and `OfferError` for what is not a good offer.
+        It lives under the lease that `key` names, or under one of its own.
+        Raises `Rejected`, `LeaseOver`, `NoCommonCodec`, and `OfferError` for what is not a good offer.
         """
+        if key is not None:
+            await self._require_lease_of(key, camera)
         understood = self._hands.read_offer(offer)
         shown = self._suitable(camera, understood.codecs)
         peer, secret = PeerId(self._kernel.new_id()), self._new_secret()
         command = c.OpenPeer(peer=peer, camera=shown, client=client, owner=hash_secret(secret))
+        if key is not None:
+            command = attrs.evolve(command, lease=key.lease, holder=hash_secret(key.secret))
         self._require_journal()
-        opened = self._kernel.emit(command, origin=Origin(f"client:{client}")).events[0]
+        opened = self._lend(command)
         try:
             if not await self._journal.wait_committed(opened.seq):
                 self._require_journal()
@@ -347,6 +437,13 @@ class Gateway:
             self._kernel.emit(c.ReportPeerClosed(peer=peer, reason=left), after=opened)
             raise
         return Opened(peer, secret, answer, shown)
+
+    async def _require_lease_of(self, key: Key, camera: CameraId) -> None:
+        lease = self._kernel.state.leases.get(key.lease)
+        if lease is None:
+            raise await self._why_over(key.lease)
+        if lease.camera != camera:
+            raise Rejected(Refusal.CONFLICT, f"this lease is for {lease.camera}, not for {camera}")
 
     def _suitable(self, camera: CameraId, codecs: Collection[str]) -> CameraId:
         state = self._kernel.state

@@ -17,7 +17,17 @@ import trio
 from .clock import Clock
 from .domain import commands as c
 from .domain.decide import decide
-from .domain.events import ChildEvent, Event, EventsLost, PeerClosed, PeerOpened, Recorded, SlotEvent, UseEvent
+from .domain.events import (
+    ChildEvent,
+    Event,
+    EventsLost,
+    LeaseEvent,
+    PeerClosed,
+    PeerOpened,
+    Recorded,
+    SlotEvent,
+    UseEvent,
+)
 from .domain.evolve import evolve
 from .domain.ids import NodeId, RunId, camera_stream, demand_stream, device_stream, sound_stream
 from .domain.state import SOUND, State
@@ -188,7 +198,7 @@ class Kernel:
             self._remember((sound_stream if of_sound else camera_stream)(event.camera), recorded)
         if isinstance(event, SlotEvent):
             self._remember(device_stream(event.device), recorded)
-        if isinstance(event, PeerOpened | PeerClosed | UseEvent):
+        if isinstance(event, LeaseEvent | PeerOpened | PeerClosed | UseEvent):
             self._remember(demand_stream(event.camera), recorded)
         self._journal.append_nowait(recorded, self.state)
         self._changes.unpark_all()

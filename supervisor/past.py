@@ -13,7 +13,7 @@ from .domain.events import Recorded
 from .domain.health import health
 from .domain.ids import CameraId, PeerId
 from .domain.state import State
-from .gateway import JournalReader, Jpeg, Opened, Snapshot
+from .gateway import JournalReader, Jpeg, Key, Lent, Opened, Snapshot
 from .journal.errors import JournalError
 from .journal.reader import Query, Reader
 from .journal.writer import JournalStatistics
@@ -105,7 +105,16 @@ class PastGateway:
     async def submit(self, command: c.Command, origin: Origin) -> Receipt:
         _refuse()
 
-    async def negotiate(self, camera: CameraId, offer: str, client: str) -> Opened:
+    async def negotiate(self, camera: CameraId, offer: str, client: str, key: Key | None = None) -> Opened:
+        _refuse()
+
+    async def grant(self, wish: c.GrantLease) -> Lent:
+        _refuse()
+
+    async def renew(self, key: Key, idle_s: float, client: str) -> Lent:
+        _refuse()
+
+    async def release(self, key: Key, client: str) -> None:
         _refuse()
 
     async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None:

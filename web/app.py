@@ -8,13 +8,11 @@ from h11 import LocalProtocolError
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response, Websocket, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import BadHost, HTTPException
+from werkzeug.exceptions import BadHost
 
-from supervisor.domain.errors import Rejected
-from supervisor.gateway import Gates, NoCommonCodec, OfferError
-from supervisor.journal.errors import JournalError
+from supervisor.gateway import Gates
 
-from . import api, dashboard, past, pictures, problems, whep
+from . import api, dashboard, leases, past, pictures, problems, whep
 from .pictures import OPENED
 from .sockets import Sockets
 
@@ -35,8 +33,8 @@ HEADERS = {
 }
 CORS = {
     "Vary": "Origin",
-    "Access-Control-Allow-Methods": "GET, POST, PATCH, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization, Banken-Lease",
     "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch, Content-Location",
 }
 """For pages of the origins that the configuration lists (Fetch standard)."""
@@ -81,17 +79,15 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
     """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
     app = _App("banken", static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
-    app.register_error_handler(Rejected, problems.from_rejected)
-    app.register_error_handler(OfferError, problems.from_offer_error)
-    app.register_error_handler(NoCommonCodec, problems.from_codec)
-    app.register_error_handler(HTTPException, problems.from_http)
+    for kind, answer in problems.KINDS:
+        app.register_error_handler(kind, answer)
     app.register_error_handler(LocalProtocolError, lambda error: problems.problem(400, HASTY))
-    app.register_error_handler(JournalError, lambda error: problems.problem(500, str(error)))
     for routes in (
         api.routes(gateway),
         past.routes(gateway),
         whep.routes(gateway, settings.ice_servers),
         pictures.routes(gateway),
+        leases.routes(gateway),
         sockets.routes(gateway, settings.allow_origins),
         dashboard.routes(),
     ):

@@ -13,12 +13,13 @@ from supervisor.analysis.causes import Why
 from supervisor.analysis.finding import Step
 from supervisor.analysis.timeline import Lane, Mark, Span, Stretch, Timeline
 from supervisor.domain.describe import describe
-from supervisor.domain.events import PeerOpened, Recorded
+from supervisor.domain.events import LeaseGranted, PeerOpened, Recorded
 from supervisor.domain.health import Health
-from supervisor.domain.ids import CameraId, DeviceId
-from supervisor.domain.state import Camera, Child, Peer, Slot, State, Use
+from supervisor.domain.ids import CameraId, DeviceId, LeaseId
+from supervisor.domain.state import Camera, Child, Lease, Peer, Slot, State, Use
 from supervisor.domain.values import Mode, Reason, UseKind, plain
-from supervisor.gateway import CameraStatistics, PeerStatistics, Snapshot
+from supervisor.gateway import CameraStatistics, Lent, PeerStatistics, Snapshot
+from supervisor.leases import HEARTBEAT_S
 from supervisor.past import Moment
 
 encode = msgspec.json.Encoder().encode
@@ -41,7 +42,7 @@ def iso(wall_ns: int, timespec: str = "milliseconds") -> str:
 def event(recorded: Recorded) -> Json:
     severity, text = describe(recorded.event)
     body = plain(recorded.event)
-    if isinstance(recorded.event, PeerOpened):
+    if isinstance(recorded.event, PeerOpened | LeaseGranted):
         del body["owner"]
     return {
         "seq": recorded.seq,
@@ -118,9 +119,14 @@ def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | Non
 
 
 def _viewers(state: State) -> Mapping[CameraId, int]:
-    watching: list[Peer | Use] = [*state.peers.values()]
-    watching += [use for use in state.uses.values() if use.kind is UseKind.MJPEG]
-    return Counter(viewer.camera for viewer in watching)
+    """Connections, whatever leases they live under."""
+    return Counter([peer.camera for peer in state.peers.values()] + [lease.camera for lease in _rows(state)])
+
+
+def _rows(state: State) -> list[Lease]:
+    """The leases of those who watch pictures in a row, over MJPEG."""
+    of_peers = {peer.lease for peer in state.peers.values()}
+    return [lease for lease in state.streams() if lease.lease not in of_peers]
 
 
 def peers(snapshot: Snapshot) -> list[Json]:
@@ -134,6 +140,7 @@ def peer(known: Peer, statistics: PeerStatistics | None) -> Json:
         "id": known.peer,
         "camera": known.camera,
         "client": known.client,
+        "lease": known.lease,
         "state": known.phase.value,
         "since": iso(known.since_ns),
         "opened": iso(known.opened_ns),
@@ -141,17 +148,62 @@ def peer(known: Peer, statistics: PeerStatistics | None) -> Json:
     }
 
 
-def uses(state: State) -> list[Json]:
-    """All who want a camera open and are no WebRTC viewers, the oldest first."""
-    return [use(known) for known in sorted(state.uses.values(), key=lambda u: (u.since_ns, u.use))]
+def leases(snapshot: Snapshot) -> list[Json]:
+    """All live leases, the oldest first; `expires` is null where nobody knows what was heard of their holders."""
+    state = snapshot.state
+    found = sorted(state.leases.values(), key=lambda known: (known.since_ns, known.lease))
+    peers = sorted(state.peers.values(), key=lambda known: (known.opened_ns, known.peer))
+    under: dict[LeaseId, list[str]] = {}
+    for known in peers:
+        under.setdefault(known.lease, []).append(known.peer)
+    return [
+        lease(each, under.get(each.lease, []), snapshot.expiries.get(each.lease), _ttl_s(each, state)) for each in found
+    ]
 
 
-def use(known: Use) -> Json:
+def _ttl_s(known: Lease, state: State) -> float:
+    """How long it lives without anything being heard: of its holder, or of the connection that holds it."""
+    if known.until_ns is not None and not known.ttl_s:
+        return (known.until_ns - known.since_ns) / 1e9
+    return known.ttl_s or state.limits.disconnected_after_s
+
+
+def lent(own: Lent) -> Json:
+    """As its holder sees it; the secret is among it only when the lease was just granted."""
+    body = lease(own.lease, own.peers, own.expires_ns, own.lease.ttl_s)
+    return {**body, "secret": own.secret} if own.secret else body
+
+
+def lease(known: Lease, under: Sequence[str], expires_ns: int | None, ttl_s: float) -> Json:
     return {
-        "id": known.use,
+        "lease": known.lease,
+        "kind": known.kind.value,
         "camera": known.camera,
         "client": known.client,
-        "kind": known.kind.value,
+        "purpose": known.purpose,
+        "exclusive": known.exclusive,
+        "since": iso(known.since_ns),
+        "expires": None if expires_ns is None else iso(expires_ns),
+        "until": None if known.until_ns is None else iso(known.until_ns),
+        "heartbeat_s": HEARTBEAT_S,
+        "ttl_s": ttl_s,
+        "peers": under,
+    }
+
+
+def uses(state: State) -> list[Json]:
+    """All who want a camera open and are no WebRTC viewers, the oldest first."""
+    found = [use(known.use, known, known.kind) for known in state.uses.values()]
+    found += [use(known.lease, known, UseKind.MJPEG) for known in _rows(state)]
+    return sorted(found, key=lambda use: (use["since"], use["id"]))
+
+
+def use(name: str, known: Use | Lease, kind: UseKind) -> Json:
+    return {
+        "id": name,
+        "camera": known.camera,
+        "client": known.client,
+        "kind": kind.value,
         "since": iso(known.since_ns),
     }
 
@@ -207,6 +259,7 @@ def standing(snapshot: Snapshot) -> Json:
         "cameras": cameras(snapshot),
         "peers": peers(snapshot),
         "uses": uses(snapshot.state),
+        "leases": leases(snapshot),
         "health": health(snapshot.health),
     }
 

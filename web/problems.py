@@ -1,19 +1,24 @@
 """Every error that leaves the web layer is a problem document (RFC 9457): what is wrong, and what would be right."""
 
 import math
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from quart import Response
 from werkzeug.exceptions import HTTPException
 
 from supervisor.domain.errors import Rejected
+from supervisor.domain.values import plain
 from supervisor.gateway import NoCommonCodec, OfferError
+from supervisor.journal.errors import JournalError
+from supervisor.leases import LeaseOver
 
 from .json import encode
 
 
 def problem(
-    status: int, detail: str, *, kind: str = "about:blank", retry_after_s: float | None = None, **more: str
+    status: int, detail: str, *, kind: str = "about:blank", retry_after_s: float | None = None, **more: object
 ) -> Response:
     """A problem document. `kind` is its type, a stable name; the title is the status's phrase. `more` stands beside."""
     phrase = HTTPStatus(status).phrase
@@ -49,4 +54,26 @@ def from_http(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name.lower() in ("allow", "retry-after"):
             response.headers[name] = value
+    if error.code == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def from_lease_over(error: LeaseOver) -> Response:
+    """`reason`: how it ended, for machines and for people; null when there never was such a lease."""
+    return problem(404, str(error), kind="urn:banken:problem:unknown", reason=plain(error.why))
+
+
+KINDS: tuple[tuple[type[Exception], Callable[[Any], Response]], ...] = (
+    (Rejected, from_rejected),
+    (LeaseOver, from_lease_over),
+    (OfferError, from_offer_error),
+    (NoCommonCodec, from_codec),
+    (HTTPException, from_http),
+    (JournalError, lambda error: problem(500, str(error))),
+)
+"""Whose fault it is, and what its document is; everything else is a bug."""
+
+
+def document(error: Exception) -> Response | None:
+    return next((make(error) for kind, make in KINDS if isinstance(error, kind)), None)

@@ -1,7 +1,8 @@
-"""`/ws/events`: the journal as it grows, and the state beside it, over a WebSocket.
+"""`/ws/events`: the journal as it grows, and the state beside it, over a WebSocket; and leases, asked for over it.
 
 Rules of this file:
 - A client is a position in the journal. One that does not read makes nobody wait and takes no memory here.
+- What it asks is answered before the next thing that it asks is read.
 - The number of clients is bounded. Stopping closes every one with 1001 before the server ends.
 """
 
@@ -15,7 +16,7 @@ from supervisor import __version__
 from supervisor.domain.events import Recorded
 from supervisor.gateway import Gates, SocketStatistics
 
-from . import json
+from . import json, leases
 from .api import number
 
 MAX_SOCKETS = 256
@@ -71,8 +72,9 @@ class Sockets:
                 with scope:
                     await websocket.accept()
                     async with trio.open_nursery() as nursery:
-                        nursery.start_soon(ignore_messages)
-                        await send_events(gateway, after, self._state_message)
+                        line = Line()
+                        nursery.start_soon(answer_messages, gateway, line, websocket.remote_addr or "unknown")
+                        await send_events(gateway, line, after, self._state_message)
                 if scope.cancelled_caught:
                     await websocket.close(GOING_AWAY, "banken is stopping")
             finally:
@@ -89,16 +91,30 @@ def refuse_strangers(allow_origins: tuple[str, ...]) -> None:
         raise Forbidden(f"pages of {origin[:100]} may not connect; web.allow_origins can list them")
 
 
-async def ignore_messages() -> None:
-    """Nothing is expected from the client; what comes is read, so that its end is noticed."""
+class Line:
+    """What one client is sent, by whoever has something for it."""
+
+    def __init__(self) -> None:
+        self._lock = trio.Lock()
+
+    async def send(self, text: str) -> None:
+        async with self._lock:
+            await websocket.send(text)
+
+    async def say(self, **message: object) -> None:
+        await self.send(json.encode(message).decode())
+
+
+async def answer_messages(gateway: Gates, line: Line, client: str) -> None:
+    """Answer what the client asks; and notice its end."""
     while True:
-        await websocket.receive()
+        await line.say(**await leases.answer(gateway, await websocket.receive(), client))
 
 
-async def send_events(gateway: Gates, after: int | None, state_message: Callable[[Gates], str]) -> None:
+async def send_events(gateway: Gates, line: Line, after: int | None, state_message: Callable[[Gates], str]) -> None:
     """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand."""
     snapshot, first = gateway.snapshot(), await gateway.first()
-    await _send(
+    await line.say(
         type="hello",
         version=__version__,
         node=snapshot.state.node,
@@ -117,12 +133,8 @@ async def send_events(gateway: Gates, after: int | None, state_message: Callable
             batch = await gateway.next_events(position)
         if batch:
             position = batch[-1].seq
-            await _send(type="events", events=json.events(batch))
+            await line.say(type="events", events=json.events(batch))
             state_at = min(state_at, trio.current_time() + SETTLE_S)
         if trio.current_time() >= state_at:
-            await websocket.send(state_message(gateway))
+            await line.send(state_message(gateway))
             state_at = trio.current_time() + STATE_EVERY_S
-
-
-async def _send(**message: object) -> None:
-    await websocket.send(json.encode(message).decode())

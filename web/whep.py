@@ -10,9 +10,9 @@ from quart import Blueprint, Response, request
 
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
-from supervisor.domain.ids import CameraId, PeerId
+from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.values import Fault, Reason
-from supervisor.gateway import Gates, OfferError, hash_secret
+from supervisor.gateway import Gates, Key, OfferError, hash_secret
 from supervisor.kernel import Origin
 
 from .problems import problem
@@ -31,7 +31,7 @@ def routes(gateway: Gates, ice_servers: Sequence[str]) -> Blueprint:
             return _unsupported(SDP, "Accept-Post")
         if request.accept_mimetypes and not request.accept_mimetypes[SDP]:
             return problem(406, f"the answer is {SDP}, which the request does not accept")
-        opened = await gateway.negotiate(CameraId(camera), await _body("an SDP offer"), client())
+        opened = await gateway.negotiate(CameraId(camera), await _body("an SDP offer"), client(), _key())
         response = Response(opened.answer, status=201, content_type=SDP)
         response.headers["Location"] = f"/whep/{opened.camera}/{opened.peer}.{opened.secret}"
         if opened.camera != camera:  # the viewer does not take its codec: this is its substream
@@ -84,6 +84,12 @@ def routes(gateway: Gates, ice_servers: Sequence[str]) -> Blueprint:
         return known.peer, secret
 
     return whep
+
+
+def _key() -> Key | None:
+    """The lease that the viewer is to live under, if it names one: `Banken-Lease: ID.SECRET`."""
+    lease, _, secret = request.headers.get("Banken-Lease", "").strip().partition(".")
+    return Key(LeaseId(lease), secret) if lease else None
 
 
 def client() -> str:

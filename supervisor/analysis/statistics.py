@@ -165,8 +165,8 @@ class _Count:
         tally.live = known is not None and known.phase is CameraPhase.LIVE
         tally.wanted = known is not None and (
             known.settings.mode is Mode.ALWAYS
+            or camera in state.lent()
             or any(use.camera == camera for use in state.uses.values())
-            or any(peer.camera == camera for peer in state.peers.values())
         )
 
     def end(self) -> None:

@@ -2,8 +2,8 @@
 
 import attrs
 
-from .ids import CameraId, ChildId, NodeId, PeerId, RunId, UseId
-from .values import CameraSettings, DeviceSettings, Limits, Patrol, Picture, Reason, UseKind
+from .ids import CameraId, ChildId, LeaseId, NodeId, PeerId, RunId, UseId
+from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Reason, UseKind
 
 
 @attrs.frozen
@@ -130,7 +130,7 @@ class FreeSlot(Command):
 
 @attrs.frozen
 class BeginUse(Command):
-    """Have the camera opened for something other than a viewer. Caps as for viewers, in the same step."""
+    """Have the camera opened for a moment, for banken itself."""
 
     use: UseId
     camera: CameraId
@@ -204,17 +204,82 @@ class ReportChildEnded(Command):
     stderr_tail: tuple[str, ...] = ()
 
 
+# ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class GrantLease(Command):
+    """Ask for a camera. Caps are checked in the same step.
+
+    With a `ttl_s` of 0 a connection of ours holds it, which takes a place among the viewers.
+    """
+
+    lease: LeaseId
+    kind: LeaseKind
+    camera: CameraId
+    client: str
+    owner: str = ""
+    """Hash of the secret that is to renew it."""
+    ttl_s: float = 0.0
+    exclusive: bool = False
+    purpose: str = ""
+
+
+@attrs.frozen
+class RenewLease(Command):
+    """Its holder is still there; as a rule nothing follows from that. `owner` is the hash of the secret he gave."""
+
+    lease: LeaseId
+    owner: str
+    idle_s: float = 0.0
+    """How long nobody has touched anything where it is shown."""
+
+
+@attrs.frozen
+class ReportLeaseSilent(Command):
+    """Nothing has been heard of a lease's holder for `silence_s`."""
+
+    lease: LeaseId
+    silence_s: float
+
+
+@attrs.frozen
+class EndLease(Command):
+    """End a lease, and what lives under it. With an `owner` (hash of the secret) only the owner is obeyed."""
+
+    lease: LeaseId
+    reason: Reason
+    owner: str | None = None
+
+
+@attrs.frozen
+class ReportRefusal(Command):
+    """Somebody was refused a lease, and `unsaid` others since this was last said of anybody."""
+
+    camera: CameraId
+    kind: LeaseKind
+    client: str
+    reason: Reason
+    unsaid: int = 0
+
+
 # ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @attrs.frozen
 class OpenPeer(Command):
-    """Ask for a place under the caps. Check and registration are one step."""
+    """Ask for a place under the caps, and under a lease. Check and registration are one step.
+
+    Without a `lease` one is granted in the same step, which ends with the peer and bears its name.
+    """
 
     peer: PeerId
     camera: CameraId
     client: str
     owner: str
+    lease: LeaseId | None = None
+    holder: str = ""
+    """Hash of the secret of the lease, if one is given."""
 
 
 @attrs.frozen

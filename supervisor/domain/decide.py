@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import commands as c
-from .decisions import camera, child, device, run, viewer
+from .decisions import camera, child, device, lease, run, viewer
 from .decisions.common import Events
 from .state import State
 
@@ -40,6 +40,11 @@ _DECISIONS: dict[type[c.Command], Callable[[State, Any, int], Events]] = {
     c.ReportChildSignalled: child.report_child_signalled,
     c.ReportChildUnkillable: child.report_child_unkillable,
     c.ReportChildEnded: child.report_child_ended,
+    c.GrantLease: lease.grant_lease,
+    c.RenewLease: lease.renew_lease,
+    c.ReportLeaseSilent: lease.report_lease_silent,
+    c.EndLease: lease.end_lease,
+    c.ReportRefusal: lease.report_refusal,
     c.OpenPeer: viewer.open_peer,
     c.ReportPeerConnected: viewer.report_peer_connected,
     c.ReportPeerSilent: viewer.report_peer_silent,

@@ -124,6 +124,23 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
     e.ChildEnded: (Severity.INFO, _child_end),
     e.ChildFound: (Severity.ERROR, lambda v: f"found pid {v.pid} of {v.camera}, which nobody of ours looks after"),
     e.ChildAbandoned: (Severity.WARNING, lambda v: f"child {v.child} of {v.camera} {v.reason.text}"),
+    e.LeaseGranted: (
+        Severity.INFO,
+        lambda v: f"{v.camera} is lent to {v.client} ({v.kind.value})" + (f": {v.purpose}" if v.purpose else ""),
+    ),
+    e.LeaseEnded: (
+        Severity.INFO,
+        lambda v: (
+            f"{v.camera} is no longer lent to {v.client} ({v.kind.value}) after {seconds(v.lasted_s)}: {v.reason.text}"
+        ),
+    ),
+    e.LeaseRefused: (
+        Severity.NOTICE,
+        lambda v: (
+            f"{v.camera} is not lent to {v.client} ({v.kind.value}): {v.reason.text}"
+            + (f"; {v.unsaid} more were refused before" if v.unsaid else "")
+        ),
+    ),
     e.PeerOpened: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} from {v.client}"),
     e.PeerConnected: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} connected after {seconds(v.after_s)}"),
     e.PeerSilent: (Severity.WARNING, lambda v: f"viewer {v.peer} of {v.camera} silent for {seconds(v.silence_s)}"),

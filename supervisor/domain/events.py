@@ -15,6 +15,7 @@ from .ids import (
     CameraId,
     ChildId,
     DeviceId,
+    LeaseId,
     NodeId,
     PeerId,
     RunId,
@@ -22,11 +23,13 @@ from .ids import (
     camera_stream,
     child_stream,
     device_stream,
+    lease_stream,
     patrol_stream,
     peer_stream,
+    refusal_stream,
     use_stream,
 )
-from .values import CameraSettings, DeviceSettings, Limits, Patrol, Picture, Reason, UseKind, Value
+from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Reason, UseKind, Value
 
 
 class Event(Value, frozen=True):
@@ -64,6 +67,15 @@ class PeerEvent(Event, frozen=True):
     @property
     def stream(self) -> str:
         return peer_stream(self.peer)
+
+
+class LeaseEvent(Event, frozen=True):
+    lease: LeaseId
+    camera: CameraId
+
+    @property
+    def stream(self) -> str:
+        return lease_stream(self.lease)
 
 
 class UseEvent(Event, frozen=True):
@@ -274,7 +286,7 @@ class DeviceFull(Event, frozen=True):
 
 
 class UseBegan(UseEvent, frozen=True):
-    """Somebody who is no WebRTC viewer wants the camera open."""
+    """Banken itself wants the camera open for a moment."""
 
     kind: UseKind
     client: str
@@ -360,6 +372,48 @@ class ChildAbandoned(ChildEvent, frozen=True):
     reason: Reason
 
 
+# ── leases ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LeaseGranted(LeaseEvent, frozen=True):
+    """Somebody may have the camera open until the lease ends."""
+
+    kind: LeaseKind
+    client: str
+    """Address of the client, without its port; `banken` for a suggestion."""
+    owner: str = ""
+    """SHA-256 of the owner's secret, in hex; empty for one that nobody can renew."""
+    ttl_s: float = 0.0
+    """Without a renewal it ends after this long; 0 for one that a connection of ours holds."""
+    until_ns: int | None = None
+    """It ends then, renewed or not."""
+    exclusive: bool = False
+    purpose: str = ""
+
+
+class LeaseEnded(LeaseEvent, frozen=True):
+    """The lease is over; what lived under it ends."""
+
+    kind: LeaseKind
+    client: str
+    reason: Reason
+    lasted_s: float
+
+
+class LeaseRefused(Event, frozen=True):
+    """Somebody was not lent a camera. At most one a second is said; `unsaid` counts those in between."""
+
+    camera: CameraId
+    kind: LeaseKind
+    client: str
+    reason: Reason
+    unsaid: int = 0
+
+    @property
+    def stream(self) -> str:
+        return refusal_stream(self.camera)
+
+
 # ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -370,6 +424,8 @@ class PeerOpened(PeerEvent, frozen=True):
     """Address of the client, without its port."""
     owner: str
     """SHA-256 of the owner's secret, in hex."""
+    lease: LeaseId = LeaseId("")
+    """What it lives under; empty in older journals."""
 
 
 class PeerConnected(PeerEvent, frozen=True):
@@ -437,6 +493,9 @@ EVENTS: tuple[type[Event], ...] = (
     ChildEnded,
     ChildFound,
     ChildAbandoned,
+    LeaseGranted,
+    LeaseEnded,
+    LeaseRefused,
     PeerOpened,
     PeerConnected,
     PeerSilent,

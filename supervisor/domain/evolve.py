@@ -14,7 +14,7 @@ from rpds import HashTrieMap
 
 from . import events as e
 from .lifecycle import CAMERA, CHILD, PEER, CameraPhase, ChildPhase, PeerPhase, step
-from .state import STRAY, Alert, Camera, Child, Learned, Peer, Slot, State, Use
+from .state import STRAY, Alert, Camera, Child, Learned, Lease, Peer, Slot, State, Use
 
 Changes = dict[str, Any]
 """Fields with their new values."""
@@ -96,6 +96,22 @@ def _use_began(state: State, event: e.UseBegan, at: e.Recorded) -> Changes:
     return {"uses": state.uses.insert(event.use, use)}
 
 
+def _lease_granted(state: State, event: e.LeaseGranted, at: e.Recorded) -> Changes:
+    lease = Lease(
+        event.lease,
+        event.kind,
+        event.camera,
+        event.client,
+        since_ns=at.wall_ns,
+        owner=event.owner,
+        ttl_s=event.ttl_s,
+        until_ns=event.until_ns,
+        exclusive=event.exclusive,
+        purpose=event.purpose,
+    )
+    return {"leases": state.leases.insert(event.lease, lease)}
+
+
 def _child_born(
     state: State, event: e.ChildStarting | e.ChildFound, at: e.Recorded, purpose: str, phase: ChildPhase, **more: Any
 ) -> Changes:
@@ -133,6 +149,7 @@ def _peer_opened(state: State, event: e.PeerOpened, at: e.Recorded) -> Changes:
         PeerPhase.NEGOTIATING,
         since_ns=at.wall_ns,
         opened_ns=at.wall_ns,
+        lease=event.lease,
     )
     return {"peers": state.peers.insert(event.peer, peer)}
 
@@ -187,6 +204,9 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
         s, v, at, STRAY, ChildPhase.RUNNING, pid=v.pid, start_ticks=v.start_ticks, mark=v.mark
     ),
     e.ChildAbandoned: _child,
+    e.LeaseGranted: _lease_granted,
+    e.LeaseEnded: lambda s, v, at: {"leases": s.leases.remove(v.lease)},
+    e.LeaseRefused: lambda s, v, at: {},
     e.PeerOpened: _peer_opened,
     e.PeerConnected: _peer,
     e.PeerSilent: _peer,
@@ -196,5 +216,5 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
 }
 """For each event what it changes, of the state before it, the event and its place in the journal."""
 
-_LAST = frozenset({e.UseEnded, e.ChildEnded, e.ChildAbandoned, e.PeerClosed})
+_LAST = frozenset({e.UseEnded, e.ChildEnded, e.ChildAbandoned, e.LeaseEnded, e.PeerClosed})
 """Nothing follows these in their streams, which are forgotten."""

@@ -7,6 +7,7 @@ CameraId = NewType("CameraId", str)
 ChildId = NewType("ChildId", str)
 PeerId = NewType("PeerId", str)
 UseId = NewType("UseId", str)
+LeaseId = NewType("LeaseId", str)
 DeviceId = NewType("DeviceId", str)
 """The box that serves one camera or several: a name from the configuration, or the host of the address."""
 NodeId = NewType("NodeId", str)
@@ -41,6 +42,14 @@ def peer_stream(peer: PeerId) -> str:
 
 def use_stream(use: UseId) -> str:
     return f"use/{use}"
+
+
+def lease_stream(lease: LeaseId) -> str:
+    return f"lease/{lease}"
+
+
+def refusal_stream(camera: CameraId) -> str:
+    return f"refusal/{camera}"
 
 
 def patrol_stream(group: str) -> str:

@@ -6,14 +6,27 @@ Everything in it is a `Value`: a field added later has a default, and does not c
 from __future__ import annotations  # rpds maps take no type arguments at run time
 
 import hashlib
+from collections import Counter
 from functools import cache
 
 import msgspec
 from rpds import HashTrieMap
 
-from .ids import CameraId, ChildId, DeviceId, NodeId, PeerId, RunId, UseId
+from .ids import CameraId, ChildId, DeviceId, LeaseId, NodeId, PeerId, RunId, UseId
 from .lifecycle import CameraPhase, ChildPhase, PeerPhase
-from .values import CameraSettings, DeviceSettings, Fault, Limits, Mode, Patrol, Picture, Reason, UseKind, Value
+from .values import (
+    CameraSettings,
+    DeviceSettings,
+    Fault,
+    LeaseKind,
+    Limits,
+    Mode,
+    Patrol,
+    Picture,
+    Reason,
+    UseKind,
+    Value,
+)
 
 USES = ("live", *(kind.value for kind in UseKind))
 """What a camera is opened for, the most important first: so the queue for a device's connections is ordered."""
@@ -23,6 +36,10 @@ STRAY = "stray"
 """The purpose of a child that nobody of ours started, or looks after any more."""
 SOUND = "audio"
 """The purpose of a child that works on sound we have: it has no connection to the camera, whose source has its own."""
+
+
+EMPTY_TOO = ("devices", "learned", "slots", "uses", "alerts", "cameras", "children", "peers", "versions")
+"""The maps of the first release count for the hash even when they are empty, since they did then."""
 
 
 class Camera(Value, frozen=True):
@@ -69,6 +86,31 @@ class Peer(Value, frozen=True):
     opened_ns: int
     reason: Reason | None = None
     """Why it is closing."""
+    lease: LeaseId = LeaseId("")
+    """What it lives under; empty in older journals."""
+
+
+class Lease(Value, frozen=True):
+    """Somebody's right to have a camera open. Its peers live under it, and end with it."""
+
+    lease: LeaseId
+    kind: LeaseKind
+    camera: CameraId
+    client: str
+    since_ns: int
+    owner: str = ""
+    """SHA-256 of the secret that renews and releases it; empty for one that nobody can renew."""
+    ttl_s: float = 0.0
+    """It ends this long after its last renewal; 0 for one that a connection of ours holds, which ends it."""
+    until_ns: int | None = None
+    """It ends then, renewed or not."""
+    exclusive: bool = False
+    purpose: str = ""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it lives as long as a connection of ours does, a peer's or that of a stream of pictures."""
+        return not self.ttl_s and self.until_ns is None
 
 
 class Slot(Value, frozen=True):
@@ -89,6 +131,8 @@ class Learned(Value, frozen=True):
 
 
 class Use(Value, frozen=True):
+    """Banken itself wants a camera open for a moment: a snapshot, or the visit of a patrol."""
+
     use: UseId
     camera: CameraId
     kind: UseKind
@@ -125,15 +169,30 @@ class State(Value, frozen=True):
     """Only those that may still exist."""
     peers: HashTrieMap[PeerId, Peer] = HashTrieMap()
     """Only those that may still hold something."""
+    leases: HashTrieMap[LeaseId, Lease] = HashTrieMap()
+    """The live ones. When they were renewed is not of the state: see `supervisor/leases.py`."""
     versions: HashTrieMap[str, int] = HashTrieMap()
     """How many events each stream has had; streams of ended children and peers are forgotten."""
+
+    def lent(self) -> Counter[CameraId]:
+        """How many live leases each camera has: those whose peers show it, and those on it that show nothing yet.
+
+        A viewer whose codecs do not suit the camera is shown its substream.
+        """
+        shown = {
+            (peer.lease, peer.camera) for peer in self.peers.values() if peer.lease in self.leases or not peer.lease
+        }
+        showing = {lease for lease, _ in shown}
+        lent = Counter(camera for _, camera in shown)
+        lent.update(known.camera for known in self.leases.values() if known.lease not in showing)
+        return lent
 
     def uses_of_cameras(self) -> dict[CameraId, str]:
         """What each camera is wanted open for now: the most important of its uses. Who may rest is not among them."""
         wanted: dict[CameraId, str] = {}
         for use in sorted(self.uses.values(), key=lambda use: USES.index(use.kind.value)):
             wanted.setdefault(use.camera, use.kind.value)
-        wanted |= {peer.camera: USES[0] for peer in self.peers.values()}
+        wanted |= dict.fromkeys(self.lent(), USES[0])
         wanted |= {name: USES[0] for name, known in self.cameras.items() if known.settings.mode is Mode.ALWAYS}
         return wanted
 
@@ -167,6 +226,15 @@ class State(Value, frozen=True):
             return self.why_queued(known.settings.device, now_ns)
         return known.reason if known else None
 
+    def streams(self) -> list[Lease]:
+        """Those leases that a connection of ours holds."""
+        return [lease for lease in self.leases.values() if lease.is_held]
+
+    def peers_of(self, lease: LeaseId) -> list[Peer]:
+        """Those who live under `lease`, oldest first; those that are closing among them."""
+        found = [peer for peer in self.peers.values() if peer.lease == lease]
+        return sorted(found, key=lambda peer: (peer.opened_ns, peer.peer))
+
     def children_of(self, camera: CameraId) -> list[Child]:
         """The child processes of `camera`, oldest first."""
         found = [child for child in self.children.values() if child.camera == camera]
@@ -189,12 +257,17 @@ def _canonical(value: object) -> object:
     """
     if isinstance(value, Value):
         fields = _defaults(type(value)).items()
-        return {name: _canonical(held) for name, default in fields if (held := getattr(value, name)) != default}
+        held = ((name, getattr(value, name), default) for name, default in fields)
+        return {name: _canonical(kept) for name, kept, default in held if not _is_left_out(name, kept, default)}
     if isinstance(value, HashTrieMap):
         return {key: _canonical(held) for key, held in value.items()}
     if isinstance(value, tuple):
         return [_canonical(held) for held in value]
     return value
+
+
+def _is_left_out(name: str, held: object, default: object) -> bool:
+    return bool(held == default) and not (name in EMPTY_TOO and isinstance(held, HashTrieMap))
 
 
 @cache

@@ -74,11 +74,23 @@ class Mode(StrEnum):
 
 
 class UseKind(StrEnum):
-    """What a camera is opened for, other than by its mode and its viewers; the most important first."""
+    """What a camera is opened for by banken itself, for a moment; the most important first."""
 
     MJPEG = "mjpeg"
+    """In older journals: who watches pictures has a lease."""
     SNAPSHOT = "snapshot"
     PATROL = "patrol"
+
+
+class LeaseKind(StrEnum):
+    """What somebody is lent a camera for."""
+
+    VIEWER = "viewer"
+    """One tile, or any player."""
+    MODAL = "modal"
+    """One person's large view."""
+    SUGGEST = "suggest"
+    """The one suggestion that all pages show; only banken itself grants it."""
 
 
 class CameraSettings(Value, frozen=True):
@@ -110,7 +122,7 @@ class Patrol(Value, frozen=True):
 
 
 class Limits(Value, frozen=True):
-    """Caps on viewers and the patience with silent ones."""
+    """Caps on viewers and on leases, and the patience with silent ones."""
 
     peers: int = 64
     peers_per_camera: int = 32
@@ -118,6 +130,14 @@ class Limits(Value, frozen=True):
     disconnected_after_s: float = 20.0
     linger_s: float = 10.0
     """How long a camera on demand stays open after its last viewer."""
+    leases: int = 256
+    leases_per_client: int = 32
+    lease_ttl_s: float = 30.0
+    """How long a lease lives without a renewal, where its holder does not say."""
+    modal_s: float = 43200.0
+    """How long a modal lease may last, however often it is renewed."""
+    idle_s: float = 300.0
+    """A modal lease at whose page nobody has touched anything for so long is ended."""
 
 
 def name_of(codec: str) -> str:

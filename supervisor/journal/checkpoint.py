@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from rpds import HashTrieMap
 
-from ..domain.state import Alert, Camera, Child, Learned, Peer, Slot, State, Use
+from ..domain.state import Alert, Camera, Child, Learned, Lease, Peer, Slot, State, Use
 from ..domain.values import DeviceSettings, Limits, Patrol
 from .errors import JournalError
 
@@ -33,6 +33,7 @@ _FIELDS: dict[str, Any] = {
     "cameras": dict[str, Camera],
     "children": dict[str, Child],
     "peers": dict[str, Peer],
+    "leases": dict[str, Lease],
     "versions": dict[str, int],
 }
 """What the state holds; its maps take no types at run time, so they are named here. A test compares it with `State`."""

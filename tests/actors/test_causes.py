@@ -69,7 +69,7 @@ async def test_a_camera_is_let_go_because_its_viewer_left(autojump_clock: MockCl
         world.core.kernel.emit(c.ReportStall(GATE, 2.0))
         await world.until(lambda: world.camera() == "idle")
         told = await chain(world.core, e.CameraIdle)
-        assert told == ["CameraIdle", "SlotFreed", "ChildEnded", "ChildStopping", "PeerClosed"]
+        assert told == ["CameraIdle", "SlotFreed", "ChildEnded", "ChildStopping", "LeaseEnded", "PeerClosed"]
         assert newest(world.core, e.SlotFreed).event.reason.code == "unused"  # type: ignore[attr-defined]
         closed = newest(world.core, e.PeerClosed)
         assert newest(world.core, e.CameraIdle).correlation == closed.correlation
@@ -212,7 +212,7 @@ async def test_a_viewer_who_leaves_opens_no_camera(autojump_clock: MockClock) ->
         kernel.emit(peer("peer-2"))
         kernel.emit(c.ReportPeerClosed(PeerId("peer-1"), ASKED))
         await world.until(lambda: world.camera() == "live")
-        assert (await chain(world.core, e.CameraConnecting)) == ["CameraConnecting", "PeerOpened"]
+        assert (await chain(world.core, e.CameraConnecting)) == ["CameraConnecting", "PeerOpened", "LeaseGranted"]
 
 
 async def test_a_picture_that_a_lost_camera_did_not_give_names_the_loss(autojump_clock: MockClock) -> None:
@@ -232,7 +232,7 @@ async def test_a_row_of_pictures_that_ends_with_its_camera_names_what_ended_that
         remove(world)
         async for _ in row:
             pass
-        assert (await chain(world.core, e.UseEnded, 2)) == ["UseEnded", "CameraRemoved"]
+        assert (await chain(world.core, e.LeaseEnded, 2)) == ["LeaseEnded", "ConfigurationApplied"]
 
 
 # ── several events of one decision ──────────────────────────────────────────────────────────────────────────────

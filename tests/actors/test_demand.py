@@ -142,10 +142,10 @@ async def test_a_row_of_pictures_counts_as_a_viewer_and_ends_with_its_caller(aut
         row = world.registry.watch_pictures(GATE, ME)
         numbers = [(await anext(row)).taken_ns for _ in range(5)]
         assert numbers == sorted(set(numbers))
-        (use,) = world.core.kernel.state.uses.values()
-        assert (use.kind.value, use.client) == ("mjpeg", ME)
+        (lease,) = world.core.kernel.state.leases.values()
+        assert (lease.kind, lease.client, lease.is_held) == ("viewer", ME, True)
         await row.aclose()
-        assert not world.core.kernel.state.uses
+        assert not world.core.kernel.state.leases
         await trio.sleep(12)
         assert world.camera() == "idle"
 

@@ -152,10 +152,10 @@ async def test_without_webrtc_there_are_still_pictures_and_leaving_ends_them(tmp
         await page.command("Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.RTCPeerConnection"})
 
         async def wait_viewers(count: int) -> None:
-            def uses() -> int:
-                return types(daemon).count("UseBegan") - types(daemon).count("UseEnded")
+            def leases() -> int:
+                return types(daemon).count("LeaseGranted") - types(daemon).count("LeaseEnded")
 
-            await wait_until(lambda: uses() == count, 15, what=f"{count} viewers")
+            await wait_until(lambda: leases() == count, 15, what=f"{count} viewers")
 
         await page.reload()
         await page.wait_for(f"document.querySelector('{tile('front', '.stills')}').naturalWidth === 320", 20)

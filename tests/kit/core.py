@@ -32,6 +32,7 @@ class MemoryReader:
         await trio.lowlevel.checkpoint()
         rows = [r for r in self.disk.rows if r.seq > query.after and (not query.types or r.type in query.types)]
         rows = [r for r in rows if query.camera in (None, getattr(r.event, "camera", None))]
+        rows = [r for r in rows if query.stream in (None, r.stream)]
         return rows[-limit:] if newest else rows[:limit]
 
     async def first(self) -> Recorded | None:

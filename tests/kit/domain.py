@@ -7,9 +7,9 @@ from supervisor.domain import events as e
 from supervisor.domain.decide import decide
 from supervisor.domain.errors import Rejected
 from supervisor.domain.evolve import evolve
-from supervisor.domain.ids import CameraId, ChildId, DeviceId, NodeId, PeerId, RunId
+from supervisor.domain.ids import CameraId, ChildId, DeviceId, LeaseId, NodeId, PeerId, RunId
 from supervisor.domain.state import State
-from supervisor.domain.values import CameraSettings, Fault, Limits, Mode, Picture, Reason, SourceSummary
+from supervisor.domain.values import CameraSettings, Fault, LeaseKind, Limits, Mode, Picture, Reason, SourceSummary
 
 SECOND = 1_000_000_000
 NODE, RUN = NodeId("node"), RunId("run-1")
@@ -100,6 +100,18 @@ def live(camera: CameraId = GATE) -> Story:
 
 def child(name: str = "child-1", camera: CameraId = GATE, purpose: str = "source") -> c.PrepareChild:
     return c.PrepareChild(ChildId(name), camera, purpose, ("ffmpeg",))
+
+
+def lease(
+    name: str = "lease-1",
+    camera: CameraId = GATE,
+    kind: LeaseKind = LeaseKind.VIEWER,
+    client: str = "192.0.2.9",
+    *,
+    ttl_s: float = 30.0,
+    exclusive: bool = False,
+) -> c.GrantLease:
+    return c.GrantLease(LeaseId(name), kind, camera, client, "mine", ttl_s, exclusive)
 
 
 def peer(name: str = "peer-1", camera: CameraId = GATE, client: str = "192.0.2.9", owner: str = "hash") -> c.OpenPeer:

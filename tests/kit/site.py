@@ -13,9 +13,9 @@ from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
-from supervisor.domain.ids import CameraId, PeerId, UseId
+from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.monitors import Reading
-from supervisor.domain.values import Limits, UseKind
+from supervisor.domain.values import LeaseKind, Limits
 from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError, PeerStatistics, Understood
 from supervisor.kernel import Kernel
 from web.app import WebSettings, create_app
@@ -77,8 +77,8 @@ class FakeHands:
         return Jpeg(self.picture, SECOND, 1.5 if max_age_s is None else max_age_s)
 
     async def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
-        use, shown = UseId(self.kernel.new_id()), 0
-        self.kernel.emit(c.BeginUse(use, camera, UseKind.MJPEG, client))
+        lease, shown = LeaseId(self.kernel.new_id()), 0
+        self.kernel.emit(c.GrantLease(lease, LeaseKind.VIEWER, camera, client))
         try:
             while shown < self.pictures:
                 yield await self.take_picture(camera, client, None)
@@ -86,7 +86,7 @@ class FakeHands:
                 await trio.sleep(0.01)
             await trio.sleep_forever()
         finally:
-            self.kernel.emit(c.EndUse(use, ASKED))
+            self.kernel.emit(c.EndLease(lease, ASKED))
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:
         return {GATE: CameraStatistics(25.0, 1_000_000, 100, 12345, 2, 0.04)}

@@ -14,35 +14,36 @@ import trio
 
 from supervisor.domain import events as e
 from supervisor.domain.evolve import fold
-from supervisor.domain.ids import CameraId, DeviceId
+from supervisor.domain.ids import CameraId, DeviceId, lease_stream
 from supervisor.domain.restart import FATAL_PROBE_S, HEALTHY_AFTER_S, STARTS_PER_S
 from supervisor.domain.state import State, state_hash
-from supervisor.domain.values import Fault, Limits, UseKind
+from supervisor.domain.values import Fault, LeaseKind, Limits
 from supervisor.journal.writer import Journal, Segments
+from supervisor.leases import SWEEP_S
 
 FOLD_EVERY = 1000
 FROM_OUTSIDE = (
     e.RunStarted, e.RunStopping, e.ConfigurationApplied, e.EventsLost, e.PatrolEnded, e.UseBegan, e.PeerOpened,
-    e.PeerClosing, e.ChildFound,
+    e.PeerClosing, e.ChildFound, e.LeaseGranted, e.LeaseRefused, e.LeaseEnded,
 )  # fmt: skip
 """Inputs and timers: they may follow from nothing."""
 LOSSES = (e.CameraWaiting, e.CameraFailed, e.CameraCrashed, e.CameraQuarantined)
-WANTED = (e.CameraChanged, e.CameraRemoved, e.RunStopping, e.PeerClosed, e.UseEnded)
+WANTED = (e.CameraChanged, e.CameraRemoved, e.RunStopping, e.PeerClosed, e.LeaseEnded, e.UseEnded)
 """What makes somebody want the end of what a camera runs."""
 CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
     e.RunStopping: (),
-    e.RunEnded: (e.RunStopping,),
+    e.RunEnded: (e.RunStopping, e.LeaseEnded),
     e.ConfigurationApplied: (e.RunStarted,),
     e.CameraAdded: (e.ConfigurationApplied,),
     e.CameraChanged: (e.ConfigurationApplied,),
     e.CameraRemoved: (e.ConfigurationApplied,),
     e.CameraConnecting: (
-        e.SlotTaken, e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.PeerOpened, e.UseBegan, *LOSSES,
-        e.CameraIdle, e.ChildEnded,
+        e.SlotTaken, e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.LeaseGranted, e.PeerOpened, e.UseBegan,
+        *LOSSES, e.CameraIdle, e.ChildEnded,
     ),
     e.CameraQueued: (
-        e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.PeerOpened, e.UseBegan, *LOSSES, e.CameraIdle,
-        e.SlotFreed, e.ChildEnded,
+        e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.LeaseGranted, e.PeerOpened, e.UseBegan,
+        *LOSSES, e.CameraIdle, e.SlotFreed, e.ChildEnded,
     ),
     e.CameraLive: (e.ChildStarted, e.CameraConnecting, e.CameraStalled, e.CameraLive, e.CameraChanged),
     e.CameraWaiting: (
@@ -61,6 +62,13 @@ CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
         e.ChildStarting, e.ChildStarted, e.ChildStopping, e.ChildUnkillable, e.CameraConnecting, e.CameraStalled,
         *WANTED,
     ),
+    e.LeaseGranted: (),
+    e.LeaseRefused: (),
+    e.LeaseEnded: (
+        e.LeaseGranted, e.LeaseEnded, e.PeerClosed, e.CameraRemoved, e.ConfigurationApplied, e.RunStopping, *LOSSES,
+    ),
+    e.PeerOpened: (e.LeaseGranted,),
+    e.PeerClosing: (e.LeaseEnded, e.ConfigurationApplied),
     e.PeerConnected: (e.PeerOpened,),
     e.PeerClosed: (
         e.PeerOpened, e.PeerConnected, e.PeerSilent, e.PeerHeard, e.PeerClosing, e.CameraRemoved, e.RunStopping,
@@ -69,6 +77,7 @@ CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
 """The kinds that may stand in the cause of an event of each kind, in a run that nothing was left to. A camera that is
 closed because nobody wants it, for one, never follows from who came, nor one that is opened from who left."""
 SLACK_S = 1e-6
+LOOKED_EVERY_S = 10.0
 BEGINS_WITHIN_S = 60.0
 """What is only just beginning, a child or a viewer, has begun or ended after so long."""
 
@@ -120,6 +129,14 @@ class Watch:
     cameras: dict[CameraId, History] = attrs.field(factory=lambda: defaultdict(History))
     viewers: dict[str, tuple[CameraId, str]] = attrs.field(factory=dict)
     """Camera and client of each peer, and of each use that counts as one."""
+    leases: dict[str, e.LeaseGranted] = attrs.field(factory=dict)
+    """The live ones, by stream."""
+    heard: dict[str, float] = attrs.field(factory=dict)
+    """When the holders of leases that need renewing did so last."""
+    orphans: set[str] = attrs.field(factory=set)
+    """Peers whose lease has ended, and of whom the next events must say that they are to close."""
+    peers: dict[str, str] = attrs.field(factory=dict)
+    """Streams of the peers that are not to close, and of their leases."""
     begun: dict[str, float] = attrs.field(factory=dict)
     """Streams of what is only just beginning, and since when."""
     versions: dict[str, int] = attrs.field(factory=dict)
@@ -146,6 +163,8 @@ class Watch:
             self.require(0 < row.cause < row.seq, f"event {row.seq} names event {row.cause} as its cause")
             self.look_at_cause(row, self.kinds[row.cause - 1])
         self.kinds.append(type(event))
+        spared = self.orphans and not (isinstance(event, e.PeerClosing) and event.stream in self.orphans)
+        self.require(not spared, f"event {row.seq}, {row.type}: {', '.join(self.orphans)} live without a lease")
         self.require(
             row.stream_version == self.versions.get(row.stream, 0) + 1,
             f"event {row.seq} is number {row.stream_version} of {row.stream}",
@@ -172,6 +191,9 @@ class Watch:
         """That nothing is for ever about to begin."""
         for stream, since_s in self.begun.items():
             self.require(now_s - since_s < BEGINS_WITHIN_S, f"{stream} has been about to begin since {since_s:.0f} s")
+        for stream, heard_s in self.heard.items():
+            late_s = now_s - heard_s - self.leases[stream].ttl_s - SWEEP_S
+            self.require(late_s < LOOKED_EVERY_S, f"{stream} lives, and was renewed last at {heard_s:.0f} s")
 
     def look_at_all(self, state: State) -> None:
         """That the events add up to `state`. Takes a few milliseconds."""
@@ -268,21 +290,55 @@ class Watch:
         living = self.world.living(event.camera)
         self.require(living == 0, f"the end of {event.child} is recorded before it was reaped")
 
-    def viewer_came(self, event: e.PeerOpened | e.UseBegan, now_s: float) -> None:
-        if isinstance(event, e.UseBegan) and event.kind is not UseKind.MJPEG:
-            return
+    def granted(self, event: e.LeaseGranted, now_s: float) -> None:
+        self.leases[event.stream] = event
+        clients = [lease.client for lease in self.leases.values()]
+        full = len(clients) > self.limits.leases or clients.count(event.client) > self.limits.leases_per_client
+        self.require(not full, f"{event.stream} is one lease too many")
+        kinds = [lease.kind for lease in self.leases.values()]
+        self.require(kinds.count(LeaseKind.SUGGEST) <= 1, f"{event.stream} is a second suggestion")
+        alike = [lease for lease in self.leases.values() if (lease.camera, lease.kind) == (event.camera, event.kind)]
+        alone = len(alike) == 1 or not any(lease.exclusive for lease in alike)
+        self.require(alone, f"{event.camera} has {len(alike)} leases, one of them exclusive")
+        if event.ttl_s:
+            self.heard[event.stream] = now_s
+        elif event.until_ns is None:
+            self.viewer_came(event, now_s)
+
+    def lease_ended(self, event: e.LeaseEnded, now_s: float) -> None:
+        del self.leases[event.stream]
+        self.heard.pop(event.stream, None)
+        self.versions.pop(event.stream, None)
+        self.viewers.pop(event.stream, None)
+        self.orphans = {peer for peer, lease in self.peers.items() if lease == event.stream}
+
+    def peer_opened(self, event: e.PeerOpened, now_s: float) -> None:
+        lease = lease_stream(event.lease)
+        self.require(lease in self.leases, f"{event.stream} opens under {lease}, which is not live")
+        self.viewers.pop(lease, None)
+        self.peers[event.stream] = lease
+        self.begun[event.stream] = now_s
+        self.viewer_came(event, now_s)
+
+    def peer_closing(self, event: e.PeerClosing, now_s: float) -> None:
+        self.peers.pop(event.stream, None)
+        self.orphans.discard(event.stream)
+
+    def viewer_came(self, event: e.PeerOpened | e.LeaseGranted, now_s: float) -> None:
         self.viewers[event.stream] = (event.camera, event.client)
-        if isinstance(event, e.PeerOpened):
-            self.begun[event.stream] = now_s
         cameras, clients = zip(*self.viewers.values(), strict=True)
         limits = self.limits
         full = len(cameras) > limits.peers or cameras.count(event.camera) > limits.peers_per_camera
         full = full or clients.count(event.client) > limits.peers_per_client
         self.require(not full, f"{event.stream} is one viewer too many")
 
-    def viewer_left(self, event: e.PeerClosed | e.UseEnded, now_s: float) -> None:
+    def peer_closed(self, event: e.PeerClosed, now_s: float) -> None:
         self.viewers.pop(event.stream, None)
+        self.peers.pop(event.stream, None)
         self.begun.pop(event.stream, None)
+        self.versions.pop(event.stream, None)
+
+    def use_ended(self, event: e.UseEnded, now_s: float) -> None:
         self.versions.pop(event.stream, None)
 
 
@@ -303,11 +359,13 @@ _LOOKS: dict[type[e.Event], Callable[..., None]] = {
     e.ChildStarting: Watch.child_starts,
     e.ChildStarted: Watch.has_begun,
     e.ChildEnded: Watch.child_ended,
-    e.PeerOpened: Watch.viewer_came,
-    e.UseBegan: Watch.viewer_came,
+    e.LeaseGranted: Watch.granted,
+    e.LeaseEnded: Watch.lease_ended,
+    e.PeerOpened: Watch.peer_opened,
+    e.PeerClosing: Watch.peer_closing,
     e.PeerConnected: Watch.has_begun,
-    e.PeerClosed: Watch.viewer_left,
-    e.UseEnded: Watch.viewer_left,
+    e.PeerClosed: Watch.peer_closed,
+    e.UseEnded: Watch.use_ended,
 }
 
 

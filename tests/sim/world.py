@@ -36,7 +36,8 @@ from .cameras import Camera, Device, draw_life
 from .chance import Chance, run_seeded
 from .children import Child
 from .disk import Disk, run_disk
-from .invariants import FOLD_EVERY, Broken, Watch, WatchedJournal
+from .holders import run_holder
+from .invariants import FOLD_EVERY, LOOKED_EVERY_S, Broken, Watch, WatchedJournal
 from .operator import run_operator
 from .story import Note, tell
 from .viewers import Connections, run_viewer
@@ -179,7 +180,7 @@ class World:
     async def watch_state(self) -> None:
         """Fold what has been appended, every so many events."""
         while True:
-            await trio.sleep(10)
+            await trio.sleep(LOOKED_EVERY_S)
             self.watch.look_at_clock(trio.current_time())
             if len(self.watch.unfolded) >= FOLD_EVERY:
                 self.watch.look_at_all(self.state)
@@ -213,6 +214,7 @@ class World:
         tasks = [task.name for task in keep.child_tasks]
         require(not tasks, f"tasks that have not ended: {tasks}")
         kernel.emit(c.EndRun(), after=self.stopping)
+        require(not self.state.leases, f"left at the end, of leases: {', '.join(self.state.leases)}")
         await self.core.journal.wait_committed(self.state.seq)
         rows = self.core.disk.rows
         require([row.seq for row in rows] == list(range(1, self.watch.seq + 1)), "events are missing on the disk")
@@ -299,6 +301,7 @@ def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: C
 
     work.start_soon(reconcile)
     work.start_soon(world.registry.run_sweep)
+    work.start_soon(world.gateway.leases.run)
     work.start_soon(world.watch_state)
     return reconciled
 
@@ -354,7 +357,7 @@ async def _live(chance: Chance, hours: float, cameras: int, began: float, digest
             open_world(
                 chance,
                 draw_cameras(chance, cameras, hours * 3600),
-                limits=Limits(peers=12, peers_per_camera=4),
+                limits=Limits(peers=12, peers_per_camera=4, leases=14, leases_per_client=3, modal_s=600.0),
                 again=again,
             ) as world,
             trio.open_nursery() as crowd,
@@ -385,6 +388,7 @@ def _invite(world: World, crowd: trio.Nursery) -> None:
     for number in range(6):
         crowd.start_soon(run_viewer, f"192.0.2.{10 + number}", names, gateway, chance.stream(f"viewer/{number}"))
     for number in range(3):
+        crowd.start_soon(run_holder, f"192.0.2.{10 + number}", names, world, chance.stream(f"holder/{number}"))
         crowd.start_soon(run_caller, f"192.0.2.{20 + number}", names, gateway, chance.stream(f"caller/{number}"))
         crowd.start_soon(run_watcher, f"192.0.2.{30 + number}", names, gateway, chance.stream(f"watcher/{number}"))
     crowd.start_soon(run_operator, world.configured, gateway, chance.stream("operator"))

@@ -54,11 +54,11 @@ async def test_causes_lead_to_the_root(autojump_clock: MockClock) -> None:
     """An event names the one it follows from and shares its correlation; what came from outside has no cause."""
     async with open_core() as core:
         kernel = core.kernel
-        opened = kernel.emit(peer(), origin=Origin("client:192.0.2.9", "request-1")).last
-        assert opened is not None
+        granted, opened = kernel.emit(peer(), origin=Origin("client:192.0.2.9", "request-1")).events
         connected = kernel.emit(c.ReportPeerConnected(PeerId("peer-1")), after=opened).last
         assert connected is not None
-        assert (opened.cause, opened.correlation, opened.principal) == (None, "request-1", "client:192.0.2.9")
+        assert (granted.cause, granted.correlation, granted.principal) == (None, "request-1", "client:192.0.2.9")
+        assert (opened.cause, opened.correlation) == (granted.seq, "request-1")
         assert (connected.cause, connected.correlation, connected.principal) == (opened.seq, *(
             "request-1", "client:192.0.2.9"))  # fmt: skip
         applied, added = core.disk.rows[1:3]

@@ -76,7 +76,7 @@ async def watch(site: Site, more: bytes = b"", room: int | None = None) -> Async
     await client.connect(("127.0.0.1", site.port))
     async with trio.SocketStream(client) as stream:
         await stream.send_all(f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + more)
-        await wait_until(lambda: site.core.kernel.state.uses, what="the use of who watches")
+        await wait_until(lambda: site.core.kernel.state.leases, what="the lease of who watches")
         yield stream
 
 
@@ -91,7 +91,7 @@ async def read_to(stream: trio.SocketStream, mark: bytes, count: int = 1) -> byt
 
 
 async def forgotten(site: Site) -> None:
-    await wait_until(lambda: not site.core.kernel.state.uses, what="the end of the use")
+    await wait_until(lambda: not site.core.kernel.state.leases, what="the end of the lease")
 
 
 async def test_a_stream_is_one_picture_after_the_other() -> None:
@@ -102,8 +102,8 @@ async def test_a_stream_is_one_picture_after_the_other() -> None:
             assert b"content-type: multipart/x-mixed-replace; boundary=banken-picture" in head
             part = b"--banken-picture\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\na picture\r\n"
             assert parts.count(part) >= 2
-            (use,) = site.core.kernel.state.uses.values()
-            assert (use.camera, use.client) == (GATE, "127.0.0.1")
+            (lease,) = site.core.kernel.state.leases.values()
+            assert (lease.camera, lease.client) == (GATE, "127.0.0.1")
         await forgotten(site)
 
 

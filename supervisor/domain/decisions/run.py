@@ -6,7 +6,10 @@ from ..errors import Refusal, Rejected
 from ..lifecycle import CameraPhase
 from ..state import SOUND, State
 from ..values import Fault, Reason
-from .common import Events, elapsed_s
+from .common import STOPPING, Events, elapsed_s
+from .lease import end, ended_lease
+
+REMOVED = Reason("removed", "the camera is no longer in the configuration", Fault.NONE)
 
 
 def start_run(state: State, command: c.StartRun, now_ns: int) -> Events:
@@ -35,6 +38,7 @@ def start_run(state: State, command: c.StartRun, now_ns: int) -> Events:
     for _, peer in sorted(state.peers.items()):
         lasted_s = elapsed_s(peer.opened_ns, now_ns)
         closing.append(e.PeerClosed(peer.peer, peer.camera, reason=left, lasted_s=lasted_s))
+    closing += [ended_lease(lease, left, now_ns) for _, lease in sorted(state.leases.items())]
     for camera, seen in sorted(state.cameras.items()):
         if seen.phase is not CameraPhase.IDLE:
             closing.append(e.CameraIdle(camera=camera, reason=left))
@@ -50,13 +54,15 @@ def stop_run(state: State, command: c.StopRun, now_ns: int) -> Events:
 def end_run(state: State, command: c.EndRun, now_ns: int) -> Events:
     if state.run is None:
         raise Rejected(Refusal.CONFLICT, "no run is in progress")
-    return (e.RunEnded(run=state.run),)
+    return (*(ended_lease(lease, STOPPING, now_ns) for _, lease in sorted(state.leases.items())), e.RunEnded(state.run))
 
 
 def configure(state: State, command: c.Configure, now_ns: int) -> Events:
     wanted = {settings.camera: settings for settings in command.cameras}
     changes: list[e.Event] = []
     for camera in sorted(set(state.cameras) - set(wanted)):
+        lent = [lease for _, lease in sorted(state.leases.items()) if lease.camera == camera]
+        changes += [event for lease in lent for event in end(state, lease, REMOVED, now_ns)]
         changes.append(e.CameraRemoved(camera=camera))
     for camera, settings in wanted.items():
         known = state.cameras.get(camera)

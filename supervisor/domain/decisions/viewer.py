@@ -1,40 +1,29 @@
-"""Decisions about those who watch: WebRTC peers, and whoever else wants a camera open."""
+"""Decisions about those who watch over WebRTC, and about banken's own uses of cameras."""
 
 from .. import commands as c
 from .. import events as e
 from .. import lifecycle
 from ..errors import Refusal, Rejected
-from ..ids import CameraId
+from ..ids import LeaseId
 from ..lifecycle import PeerPhase
-from ..state import Peer, State, Use
-from ..values import UseKind
+from ..state import State
+from ..values import LeaseKind
 from .common import Events, elapsed_s, require_running, require_usable
-
-RETRY_WHEN_FULL_S = 5.0
-"""Places come free when viewers leave; asking again sooner rarely helps."""
+from .lease import RETRY_WHEN_FULL_S, ended_lease, grant_lease, owned, require_place
 
 
 def open_peer(state: State, command: c.OpenPeer, now_ns: int) -> Events:
+    """Under the lease that it names, or under one of its own."""
+    name = LeaseId(command.peer) if command.lease is None else command.lease
+    opened = e.PeerOpened(command.peer, command.camera, command.client, command.owner, name)
+    if command.lease is None:
+        own = c.GrantLease(name, LeaseKind.VIEWER, command.camera, command.client)
+        return (*grant_lease(state, own, now_ns), opened)
     require_running(state, retry_after_s=RETRY_WHEN_FULL_S)
+    owned(state, name, command.holder)
     require_usable(state, command.camera, now_ns)
-    _require_place(state, command.camera, command.client)
-    return (e.PeerOpened(peer=command.peer, camera=command.camera, client=command.client, owner=command.owner),)
-
-
-def _require_place(state: State, camera: CameraId, client: str) -> None:
-    """Raises `Rejected` when one more viewer would be one too many. Who watches over MJPEG is a viewer, too."""
-    watching: list[Peer | Use] = [*state.peers.values()]
-    watching += [use for use in state.uses.values() if use.kind is UseKind.MJPEG]
-    limits = state.limits
-    caps = (
-        ("in all", len(watching), limits.peers),
-        (f"of {camera}", sum(viewer.camera == camera for viewer in watching), limits.peers_per_camera),
-        (f"from {client}", sum(viewer.client == client for viewer in watching), limits.peers_per_client),
-    )
-    for whose, taken, cap in caps:
-        if taken >= cap:
-            text = f"{taken} viewers {whose} are connected, {cap} may be"
-            raise Rejected(Refusal.CAP_REACHED, text, RETRY_WHEN_FULL_S)
+    require_place(state, command.camera, command.client)
+    return (opened,)
 
 
 def report_peer_connected(state: State, command: c.ReportPeerConnected, now_ns: int) -> Events:
@@ -73,15 +62,15 @@ def report_peer_closed(state: State, command: c.ReportPeerClosed, now_ns: int) -
     peer = state.peers.get(command.peer)
     if peer is None:
         return ()
-    lasted_s = elapsed_s(peer.opened_ns, now_ns)
-    return (e.PeerClosed(peer.peer, peer.camera, reason=peer.reason or command.reason, lasted_s=lasted_s),)
+    lasted_s, reason = elapsed_s(peer.opened_ns, now_ns), peer.reason or command.reason
+    closed = e.PeerClosed(peer.peer, peer.camera, reason=reason, lasted_s=lasted_s)
+    lease = state.leases.get(peer.lease)
+    return (closed, ended_lease(lease, reason, now_ns)) if lease and lease.is_held else (closed,)
 
 
 def begin_use(state: State, command: c.BeginUse, now_ns: int) -> Events:
     require_running(state, retry_after_s=RETRY_WHEN_FULL_S)
     require_usable(state, command.camera, now_ns)
-    if command.kind is UseKind.MJPEG:
-        _require_place(state, command.camera, command.client)
     return (e.UseBegan(command.use, command.camera, command.kind, command.client),)
 
 

@@ -31,6 +31,7 @@ def test_a_new_run_closes_what_the_last_one_left_open() -> None:
         e.RunAbandoned,
         e.ChildAbandoned,
         e.PeerClosed,
+        e.LeaseEnded,
         e.CameraIdle,
         e.RunStarted,
     ]
@@ -198,7 +199,7 @@ def test_each_cap_refuses_with_429_and_when_to_ask_again(
     refused = story.refuses(asked)
     assert (refused.status, refused.retry_after_s) == (429, 5.0)
     story.given(c.ReportPeerClosed(taken[0].peer, ASKED))
-    assert isinstance(story.when(asked)[0], e.PeerOpened)
+    assert [type(event) for event in story.when(asked)] == [e.LeaseGranted, e.PeerOpened]
 
 
 def test_a_failed_camera_takes_no_viewers_and_says_why() -> None:
@@ -220,8 +221,10 @@ def test_only_the_owner_may_close_its_peer() -> None:
 def test_the_reason_of_whoever_closed_a_peer_is_kept() -> None:
     """The actor's own reason for its end does not replace the one it was ended for."""
     story = running().given(peer(), c.ClosePeer(PeerId("peer-1"), ASKED)).after(2)
-    (closed,) = story.when(c.ReportPeerClosed(PeerId("peer-1"), Reason("cancelled", "cancelled")))
+    closed, ended = story.when(c.ReportPeerClosed(PeerId("peer-1"), Reason("cancelled", "cancelled")))
     assert closed == e.PeerClosed(PeerId("peer-1"), GATE, ASKED, lasted_s=2.0)
+    assert isinstance(ended, e.LeaseEnded)
+    assert ended.reason == ASKED
 
 
 def test_a_silent_peer_may_be_heard_again() -> None:

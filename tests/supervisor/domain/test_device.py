@@ -114,7 +114,7 @@ def test_nobody_connects_without_a_place() -> None:
 def test_a_turn_is_by_what_a_camera_is_wanted_for_now() -> None:
     """Two who wait, of whom one has lost the viewer who made it important: they agree on whose turn it is."""
     story = box(1, GATE, YARD, ROOF, mode=Mode.ON_DEMAND).given(c.TakeSlot(GATE))
-    story.given(peer("peer-1", YARD), c.BeginUse(UseId("use-1"), YARD, UseKind.MJPEG, "192.0.2.9"), c.TakeSlot(YARD))
+    story.given(peer("peer-1", YARD), c.BeginUse(UseId("use-1"), YARD, UseKind.SNAPSHOT, "192.0.2.9"), c.TakeSlot(YARD))
     story.after(1).given(peer("peer-2", ROOF), c.TakeSlot(ROOF), c.ReportPeerClosed(PeerId("peer-1"), ASKED))
     story.given(c.FreeSlot(GATE, ASKED))
     assert story.when(c.TakeSlot(YARD)) == ()
@@ -146,13 +146,13 @@ def test_turns_are_by_time() -> None:
     assert story.when(c.TakeSlot(YARD)) == (e.SlotTaken(YARD, BOX, "live"),)
 
 
-def test_who_is_watched_goes_before_who_is_photographed() -> None:
+def test_who_is_asked_for_goes_before_who_is_only_visited() -> None:
     story = box(1, GATE, YARD, ROOF, mode=Mode.ON_DEMAND).given(c.TakeSlot(GATE))
     story.given(c.BeginUse(UseId("use-1"), YARD, UseKind.PATROL, "patrol"), c.TakeSlot(YARD)).after(1)
-    story.given(c.BeginUse(UseId("use-2"), ROOF, UseKind.MJPEG, "192.0.2.9"), c.TakeSlot(ROOF))
+    story.given(c.BeginUse(UseId("use-2"), ROOF, UseKind.SNAPSHOT, "192.0.2.9"), c.TakeSlot(ROOF))
     story.given(c.FreeSlot(GATE, ASKED))
     assert story.when(c.TakeSlot(YARD)) == ()
-    assert story.when(c.TakeSlot(ROOF)) == (e.SlotTaken(ROOF, BOX, "mjpeg"),)
+    assert story.when(c.TakeSlot(ROOF)) == (e.SlotTaken(ROOF, BOX, "snapshot"),)
 
 
 def test_who_leaves_the_queue_is_not_waited_for() -> None:

@@ -1,5 +1,6 @@
 """Random lives of a daemon: whatever is asked of it, in any order, the invariants hold."""
 
+import attrs
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -10,16 +11,17 @@ from supervisor.domain.decide import decide
 from supervisor.domain.errors import Rejected
 from supervisor.domain.evolve import fold
 from supervisor.domain.ids import CameraId, ChildId, DeviceId, PeerId, RunId, UseId
-from supervisor.domain.lifecycle import CameraPhase
+from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.plan import plan
 from supervisor.domain.state import SOUND, state_hash
-from supervisor.domain.values import DeviceSettings, Fault, Limits, Mode, Reason, UseKind
-from tests.kit.domain import ASKED, FATAL, NODE, PICTURE, TEMPORARY, Story, child, peer, settings
+from supervisor.domain.values import DeviceSettings, Fault, LeaseKind, Limits, Mode, Reason, UseKind
+from tests.kit.domain import ASKED, FATAL, NODE, PICTURE, TEMPORARY, Story, child, lease, peer, settings
 
 CAMERAS = [CameraId(name) for name in ("gate", "yard", "roof")]
 MODES = dict(zip(CAMERAS, Mode, strict=True))
 BOX = DeviceId("box")
-LIMITS = Limits(peers=4, peers_per_camera=3, peers_per_client=2)
+CLIENTS = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+LIMITS = Limits(peers=4, peers_per_camera=3, peers_per_client=2, leases=6, leases_per_client=4, modal_s=60.0)
 
 
 class Life(RuleBasedStateMachine):
@@ -49,6 +51,7 @@ class Life(RuleBasedStateMachine):
         self.ask(c.StartRun(RunId(self.fresh("run")), NODE, "0", 1))
         assert not self.story.state.children
         assert not self.story.state.peers
+        assert not self.story.state.leases
 
     @rule(names=st.sets(st.sampled_from(CAMERAS)), revision=st.integers(0, 1))
     def configure(self, names: set[CameraId], revision: int) -> None:
@@ -92,9 +95,36 @@ class Life(RuleBasedStateMachine):
         self.ask(c.ReportChildEnded(name, 0, None, ASKED))
         assert name not in self.story.state.children
 
-    @rule(name=st.sampled_from(CAMERAS), client=st.sampled_from(["192.0.2.1", "192.0.2.2", "192.0.2.3"]))
+    @rule(name=st.sampled_from(CAMERAS), client=st.sampled_from(CLIENTS))
     def open_peer(self, name: CameraId, client: str) -> None:
         self.ask(peer(self.fresh("peer"), name, client))
+
+    @rule(
+        name=st.sampled_from(CAMERAS),
+        kind=st.sampled_from(list(LeaseKind)),
+        client=st.sampled_from(CLIENTS),
+        ttl_s=st.sampled_from([0.0, 10.0, 30.0]),
+        exclusive=st.booleans(),
+    )
+    def grant(self, name: CameraId, kind: LeaseKind, client: str, ttl_s: float, exclusive: bool) -> None:
+        self.ask(lease(self.fresh("lease"), name, kind, client, ttl_s=ttl_s, exclusive=exclusive))
+
+    @precondition(lambda self: self.story.state.leases)
+    @rule(data=st.data(), what=st.sampled_from(["renew", "idle", "silent", "end", "look"]), seconds=st.floats(0, 60))
+    def lease_reports(self, data: st.DataObject, what: str, seconds: float) -> None:
+        name = data.draw(st.sampled_from(sorted(self.story.state.leases)))
+        camera = self.story.state.leases[name].camera
+        before = self.story.state.seq
+        self.ask(
+            {
+                "renew": c.RenewLease(name, "mine"),
+                "idle": c.RenewLease(name, "mine", 1000.0),
+                "silent": c.ReportLeaseSilent(name, seconds),
+                "end": c.EndLease(name, ASKED),
+                "look": attrs.evolve(peer(self.fresh("peer"), camera), lease=name, holder="mine"),
+            }[what]
+        )
+        assert (name in self.story.state.leases) or self.story.state.seq > before
 
     @precondition(lambda self: self.story.state.peers)
     @rule(data=st.data(), what=st.sampled_from(["connect", "silent", "heard", "close", "closed"]))
@@ -142,6 +172,31 @@ class Life(RuleBasedStateMachine):
         assert len(peers) <= LIMITS.peers
         for name in CAMERAS:
             assert sum(p.camera == name for p in peers) <= LIMITS.peers_per_camera
+
+    @invariant()
+    def who_watches_has_a_lease(self) -> None:
+        state = self.story.state
+        for known in state.peers.values():
+            assert known.lease in state.leases or known.phase is PeerPhase.CLOSING
+        for held in state.streams():
+            assert held.camera in state.cameras
+        assert len(state.leases) <= LIMITS.leases
+        assert all(known.camera in state.cameras for known in state.leases.values())
+
+    @invariant()
+    def a_camera_on_demand_is_wanted_while_it_is_lent_and_no_longer(self) -> None:
+        state = self.story.state
+        wanted = {name for name, use in state.uses_of_cameras().items() if use == "live"}
+        always = {name for name, known in state.cameras.items() if known.settings.mode is Mode.ALWAYS}
+        assert wanted - always == state.lent().keys() - always
+        assert state.lent().total() >= len(state.leases)
+
+    @invariant()
+    def who_has_a_camera_exclusively_has_it_alone(self) -> None:
+        leases = list(self.story.state.leases.values())
+        for one in leases:
+            alike = [other for other in leases if (other.camera, other.kind) == (one.camera, one.kind)]
+            assert len(alike) == 1 or not one.exclusive
 
     @invariant()
     def no_device_has_more_connections_than_it_serves(self) -> None:

@@ -5,16 +5,21 @@ import pytest
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal
-from supervisor.domain.ids import PeerId, RunId, UseId
+from supervisor.domain.ids import LeaseId, PeerId, RunId, UseId
 from supervisor.domain.plan import plan
-from supervisor.domain.values import Limits, Mode, UseKind
+from supervisor.domain.values import LeaseKind, Limits, Mode, UseKind
 from tests.kit.domain import ASKED, FATAL, GATE, NODE, RUN, YARD, Story, peer, running, settings
 
 ME = "192.0.2.9"
 
 
-def use(name: str, kind: UseKind = UseKind.MJPEG, client: str = ME) -> c.BeginUse:
-    return c.BeginUse(UseId(name), GATE, kind, client)
+def use(name: str, kind: UseKind = UseKind.SNAPSHOT) -> c.BeginUse:
+    return c.BeginUse(UseId(name), GATE, kind, ME)
+
+
+def row(name: str) -> c.GrantLease:
+    """Somebody who watches pictures in a row."""
+    return c.GrantLease(LeaseId(name), LeaseKind.VIEWER, GATE, ME)
 
 
 def at_rest(limits: Limits | None = None) -> Story:
@@ -26,10 +31,10 @@ def at_rest(limits: Limits | None = None) -> Story:
     "limits", [Limits(peers=2), Limits(peers_per_camera=2), Limits(peers_per_client=2)], ids=["all", "camera", "client"]
 )
 def test_who_watches_mjpeg_counts_as_a_viewer(limits: Limits) -> None:
-    story = at_rest(limits).given(peer("peer-1", client=ME), use("use-1"))
-    assert story.refuses(use("use-2")).refusal is Refusal.CAP_REACHED
+    story = at_rest(limits).given(peer("peer-1", client=ME), row("row-1"))
+    assert story.refuses(row("row-2")).refusal is Refusal.CAP_REACHED
     assert story.refuses(peer("peer-2", client=ME)).refusal is Refusal.CAP_REACHED
-    story.given(c.EndUse(UseId("use-1"), ASKED))
+    story.given(c.EndLease(LeaseId("row-1"), ASKED))
     story.when(peer("peer-2", client=ME))
 
 
@@ -43,10 +48,10 @@ def test_a_camera_is_wanted_for_the_most_important_of_its_uses() -> None:
     for wish, wanted in [
         (use("use-1", UseKind.PATROL), "patrol"),
         (use("use-2", UseKind.SNAPSHOT), "snapshot"),
-        (use("use-3", UseKind.MJPEG), "mjpeg"),
+        (row("row-1"), "live"),
         (peer("peer-1"), "live"),
-        (c.ReportPeerClosed(PeerId("peer-1"), ASKED), "mjpeg"),
-        (c.EndUse(UseId("use-3"), ASKED), "snapshot"),
+        (c.ReportPeerClosed(PeerId("peer-1"), ASKED), "live"),
+        (c.EndLease(LeaseId("row-1"), ASKED), "snapshot"),
     ]:
         assert plan(story.given(wish).state).uses == {GATE: wanted}
 

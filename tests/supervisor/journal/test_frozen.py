@@ -20,6 +20,8 @@ from supervisor.journal.upcast import upcast
 from tests.kit.journals import read_all
 
 FROZEN = sorted((Path(__file__).parents[2] / "journals").iterdir())
+LATER = {"LeaseGranted", "LeaseEnded", "LeaseRefused"}
+"""Events that came after the first journal was frozen."""
 REPLAY = """
 import sys
 from pathlib import Path
@@ -76,7 +78,7 @@ def test_a_daemon_goes_on_with_it(frozen: Path) -> None:
 def test_the_first_one_has_nearly_every_event() -> None:
     """What never happened in it could change unseen."""
     seen = {row.type for row in read_all(FROZEN[0])}
-    missing = {event.__name__ for event in e.EVENTS} - seen
+    missing = {event.__name__ for event in e.EVENTS} - seen - LATER
     assert len(missing) <= 10, missing
 
 

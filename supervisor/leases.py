@@ -1,0 +1,127 @@
+"""Who holds a lease is heard of here: the one thing about leases that is not in the state, since it is no event.
+
+Rules of this file:
+- A renewal is asked of the domain (whose lease is it, may it go on), and leaves nothing but the time in a table.
+- Nothing ends here. A lease of which nothing has been heard for its time to live is reported, and the domain decides.
+- The table is made anew at each sweep from the leases that live, so it holds nothing else for longer than that.
+"""
+
+import attrs
+import trio
+
+from .domain import commands as c
+from .domain.errors import Refusal, Rejected
+from .domain.events import LeaseEnded, Recorded
+from .domain.ids import LeaseId, lease_stream
+from .domain.state import Lease
+from .domain.values import Fault, LeaseKind, Reason
+from .kernel import Kernel, Origin
+
+SWEEP_S = 10.0
+HEARTBEAT_S = 10.0
+"""How often holders are to renew: two may be lost on the way before a lease of 30 s ends."""
+AT_ONCE = 50
+"""Ends in a row before others have their turn: each is an event."""
+REFUSALS_EVERY_S = 1.0
+"""One refusal in so long is journaled; those in between are counted."""
+
+
+@attrs.frozen
+class LeaseOver(Exception):
+    """A lease that there is no more, or never was; `why` is how it ended, where the journal has that."""
+
+    lease: LeaseId
+    why: Reason | None
+
+    def __str__(self) -> str:
+        return f"this lease is over: {self.why.text}" if self.why else "there is no such lease"
+
+
+class Leases:
+    """Made once. `renew` takes some microseconds, a sweep some tenths of a microsecond for each lease."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._heard: dict[LeaseId, int] = {}
+        self._said_at = -REFUSALS_EVERY_S
+        self._unsaid = 0
+
+    def renew(self, lease: LeaseId, owner: str, idle_s: float, origin: Origin) -> Lease:
+        """Its holder, who knows its secret (hashed: `owner`), is there.
+
+        Raises `Rejected` for a lease that is over, or another's, and `LeaseOver` when it had to be ended just now.
+        """
+        renewal = c.RenewLease(lease, owner, idle_s)
+        for ended in self._kernel.emit(renewal, after=self._granted(lease), origin=origin).events:
+            assert isinstance(ended.event, LeaseEnded)
+            raise LeaseOver(lease, ended.event.reason)
+        self._heard[lease] = self._kernel.clock.mono_ns()
+        return self._kernel.state.leases[lease]
+
+    def statistics(self) -> int:
+        """How many holders are kept in mind."""
+        return len(self._heard)
+
+    def hear(self, lease: LeaseId) -> None:
+        """It was granted just now."""
+        self._heard[lease] = self._kernel.clock.mono_ns()
+
+    def expires_ns(self, lease: Lease) -> int:
+        """The wall time at which it ends if nothing more is heard; that of a connection lives on while that does."""
+        kernel = self._kernel
+        now_ns = kernel.clock.wall_ns()
+        ttl_s = lease.ttl_s or kernel.state.limits.disconnected_after_s
+        silent_ns = kernel.clock.mono_ns() - self._heard.get(lease.lease, kernel.clock.mono_ns())
+        until_ns = now_ns - silent_ns + int(ttl_s * 1e9)
+        if lease.until_ns is None:
+            return until_ns
+        return min(lease.until_ns, until_ns) if lease.ttl_s else lease.until_ns
+
+    async def run(self) -> None:
+        """Sweep every `SWEEP_S`, until cancelled.
+
+        Cancellation: at once. Cleanup: none is needed; leases outlive us, and the next run of the daemon ends them.
+        """
+        due = trio.current_time()
+        while True:
+            due += SWEEP_S
+            await trio.sleep_until(due)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Report every lease whose holder has been silent for too long, or whose time is up."""
+        silent = self.look()
+        for number, (lease, silence_s) in enumerate(silent):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+            self._kernel.emit(c.ReportLeaseSilent(lease, silence_s), after=self._granted(lease))
+
+    def look(self) -> list[tuple[LeaseId, float]]:
+        """The leases that are due, with the seconds of their silence; and the table made anew."""
+        now_ns, wall_ns = self._kernel.clock.mono_ns(), self._kernel.clock.wall_ns()
+        heard, due = {}, []
+        for name, lease in self._kernel.state.leases.items():
+            if lease.is_held:
+                continue
+            at_ns = heard[name] = self._heard.get(name, now_ns)
+            silence_s = (now_ns - at_ns) / 1e9
+            if (lease.ttl_s and silence_s >= lease.ttl_s) or (lease.until_ns is not None and wall_ns >= lease.until_ns):
+                due.append((name, silence_s))
+        self._heard = heard
+        return due
+
+    def refused(self, command: c.GrantLease | c.OpenPeer, why: Rejected) -> None:
+        """Somebody was not lent a camera that there is: journaled, once in `REFUSALS_EVERY_S`, and counted."""
+        if why.refusal is Refusal.UNKNOWN:
+            return
+        if trio.current_time() - self._said_at < REFUSALS_EVERY_S:
+            self._unsaid += 1
+            return
+        kind = command.kind if isinstance(command, c.GrantLease) else LeaseKind.VIEWER
+        reason = Reason("not-lent", why.reason, Fault.NONE)
+        report = c.ReportRefusal(command.camera, kind, command.client, reason, self._unsaid)
+        self._kernel.emit(report, origin=Origin(f"client:{command.client}"))
+        self._said_at, self._unsaid = trio.current_time(), 0
+
+    def _granted(self, lease: LeaseId) -> Recorded | None:
+        return self._kernel.latest(lease_stream(lease))

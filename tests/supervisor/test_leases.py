@@ -1,0 +1,99 @@
+"""The keeper of leases: who is heard of keeps his, who vanishes loses it and what lived under it, in bounded time."""
+
+import trio
+from trio.testing import MockClock
+
+from supervisor.domain import commands as c
+from supervisor.domain import events as e
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.ids import LeaseId
+from supervisor.domain.lifecycle import PeerPhase
+from supervisor.domain.values import Reason
+from supervisor.kernel import Origin
+from supervisor.leases import SWEEP_S, Leases
+from tests.kit.core import Core, open_core
+from tests.kit.domain import GATE, lease, peer
+from tests.supervisor.domain.test_lease import MINE, under
+
+HERE, THERE = Origin("client:192.0.2.9"), Origin("client:198.51.100.7")
+
+
+def keep(core: Core) -> Leases:
+    keeper = Leases(core.kernel)
+    core.nursery.start_soon(keeper.run)
+    return keeper
+
+
+async def test_who_vanishes_is_gone_with_his_peer_within_ttl_and_a_sweep(autojump_clock: MockClock) -> None:
+    async with open_core() as core:
+        keeper = keep(core)
+        await trio.sleep(3.21)
+        core.kernel.emit(lease(ttl_s=30))
+        keeper.hear(MINE)
+        core.kernel.emit(under("lease-1"))
+        vanished = trio.current_time()
+        while MINE in core.kernel.state.leases:
+            await core.kernel.wait_change(core.kernel.state.seq)
+        assert 30 <= trio.current_time() - vanished <= 30 + SWEEP_S
+        assert core.kernel.state.peers["peer-1"].phase is PeerPhase.CLOSING  # type: ignore[index]
+        rows = await core.stored()
+        ended = next(row for row in rows if isinstance(row.event, e.LeaseEnded))
+        assert rows[(ended.cause or 0) - 1].type == "LeaseGranted"
+
+
+async def test_who_is_heard_of_keeps_it_for_months_without_an_event(autojump_clock: MockClock) -> None:
+    """Wherever he is heard from: a network may change under a page."""
+    async with open_core() as core:
+        keeper = keep(core)
+        core.kernel.emit(lease(ttl_s=30))
+        before = core.kernel.state
+        for number in range(1000):
+            keeper.renew(MINE, "mine", 0.0, THERE if number % 2 else HERE)
+            await trio.sleep(29.9)
+        assert core.kernel.state is before
+        await trio.sleep(30 + SWEEP_S)
+        assert not core.kernel.state.leases
+
+
+async def test_a_lease_that_nobody_told_the_keeper_of_ends_too(autojump_clock: MockClock) -> None:
+    async with open_core() as core:
+        keep(core)
+        core.kernel.emit(lease(ttl_s=30))
+        await trio.sleep(30 + 2 * SWEEP_S)
+        assert not core.kernel.state.leases
+
+
+async def test_what_a_connection_holds_is_not_swept(autojump_clock: MockClock) -> None:
+    async with open_core() as core:
+        keep(core)
+        core.kernel.emit(peer("peer-1"))
+        core.kernel.emit(lease("row-1", ttl_s=0))
+        await trio.sleep(3600)
+        assert sorted(core.kernel.state.leases) == ["peer-1", "row-1"]
+
+
+async def test_the_table_forgets_what_has_ended(autojump_clock: MockClock) -> None:
+    async with open_core() as core:
+        keeper = keep(core)
+        for number in range(100):
+            name = LeaseId(f"lease-{number}")
+            core.kernel.emit(lease(str(name)))
+            keeper.hear(name)
+            core.kernel.emit(c.EndLease(name, Reason("released", "done")))
+        await trio.sleep(SWEEP_S + 1)
+        assert keeper.statistics() == 0
+
+
+async def test_refusals_are_said_once_a_second_and_counted(autojump_clock: MockClock) -> None:
+    """A thousand a second are two lines in the journal, and none is forgotten."""
+    async with open_core() as core:
+        keeper = keep(core)
+        for _ in range(1000):
+            keeper.refused(lease(), Rejected(Refusal.CAP_REACHED, "full", 5.0))
+            await trio.sleep(0.001)
+        await trio.sleep(1)
+        keeper.refused(peer(), Rejected(Refusal.CAP_REACHED, "full", 5.0))
+        keeper.refused(peer(camera=GATE), Rejected(Refusal.UNKNOWN, "no such camera"))
+        said = [row.event for row in await core.stored() if isinstance(row.event, e.LeaseRefused)]
+        assert [event.unsaid for event in said] == [0, 999]
+        assert {event.reason.code for event in said} == {"not-lent"}

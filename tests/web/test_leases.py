@@ -1,0 +1,225 @@
+"""Leases over REST and over the WebSocket: the same answers, typed problems, and nothing changed by what is refused."""
+
+import json
+from typing import Any
+
+import pytest
+from trio_websocket import WebSocketConnection
+
+from supervisor.domain import commands as c
+from supervisor.domain.ids import PeerId
+from supervisor.domain.lifecycle import PeerPhase
+from supervisor.domain.values import Limits
+from tests.kit.domain import ASKED, GATE
+from tests.kit.http import Answer, request
+from tests.kit.site import Site, message, open_site
+
+BODY: dict[str, Any] = {"kind": "modal", "camera": GATE, "purpose": "look at the gate"}
+
+
+async def ask(
+    site: Site, method: str, path: str = "/api/leases", body: object = None, secret: str = "", kind: str = ""
+) -> Answer:
+    headers = {"Content-Type": kind or "application/json"} | ({"Authorization": f"Bearer {secret}"} if secret else {})
+    data = body if isinstance(body, str) else "" if body is None else json.dumps(body)
+    return await request(site.port, method, path, data, headers)
+
+
+async def granted(site: Site, **more: Any) -> dict[str, Any]:
+    answer = await ask(site, "POST", body={**BODY, **more})
+    assert answer.status == 201, answer.text
+    return dict(answer.json)
+
+
+def path(lease: dict[str, Any]) -> str:
+    return f"/api/leases/{lease['lease']}"
+
+
+async def test_a_lease_is_granted_renewed_listed_and_given_back() -> None:
+    async with open_site() as site:
+        answer = await ask(site, "POST", body=BODY)
+        lease = answer.json
+        assert (answer.status, answer.headers["Location"]) == (201, path(lease))
+        assert {"kind": "modal", "camera": "gate", "purpose": "look at the gate", "client": "127.0.0.1"}.items() <= {
+            **lease
+        }.items()
+        assert (lease["ttl_s"], lease["heartbeat_s"], lease["exclusive"], lease["peers"]) == (30, 10, False, [])
+        assert lease["since"] < lease["expires"] < lease["until"]
+        renewed = await ask(site, "PUT", path(lease), {}, lease["secret"])
+        assert (renewed.status, renewed.json["lease"]) == (200, lease["lease"])
+        assert "secret" not in renewed.json
+        (listed,) = (await site.get("/api/leases")).json["leases"]
+        assert listed.keys() == renewed.json.keys()
+        assert (await ask(site, "DELETE", path(lease), None, lease["secret"])).status == 204
+        assert (await site.get("/api/leases")).json == {"leases": []}
+        events = [row for row in (await site.get("/api/events")).json["events"] if row["stream"].startswith("lease/")]
+        assert [event["type"] for event in events] == ["LeaseGranted", "LeaseEnded"]
+        assert "owner" not in events[0]["body"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "names"),
+    [
+        ("{", 400, "not JSON"),
+        ("[]", 400, "object"),
+        ({"kind": "modal"}, 400, "camera"),
+        ({**BODY, "colour": "red"}, 400, "colour"),
+        ({**BODY, "kind": "owner"}, 400, "kind"),
+        ({**BODY, "ttl_s": "30"}, 400, "ttl_s"),
+        ({**BODY, "ttl_s": 9}, 400, "ttl_s"),
+        ({**BODY, "ttl_s": 121}, 400, "ttl_s"),
+        ({**BODY, "exclusive": 1}, 400, "exclusive"),
+        ({**BODY, "purpose": "x" * 201}, 400, "purpose"),
+        ({**BODY, "purpose": "\x1b[2J"}, 400, "purpose"),
+        ({**BODY, "kind": "suggest"}, 403, "only banken"),
+        ({**BODY, "camera": "nobody"}, 404, "nobody"),
+    ],
+)
+async def test_what_cannot_be_granted_is_refused_by_name_and_changes_nothing(
+    body: object, status: int, names: str
+) -> None:
+    async with open_site() as site:
+        before = site.core.kernel.state.leases
+        answer = await ask(site, "POST", body=body)
+        assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+        assert names in answer.json["detail"]
+        assert site.core.kernel.state.leases is before
+
+
+async def test_another_type_of_body_is_not_read() -> None:
+    """So that a form of another site cannot ask for leases."""
+    async with open_site() as site:
+        assert (await ask(site, "POST", body=BODY, kind="text/plain")).status == 415
+
+
+async def test_too_many_leases_are_429_with_a_time_and_the_refusal_is_in_the_journal() -> None:
+    async with open_site(limits=Limits(leases_per_client=1)) as site:
+        await granted(site)
+        refused = await ask(site, "POST", body=BODY)
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+        assert (await site.core.stored())[-1].type == "LeaseRefused"
+
+
+async def test_what_is_held_exclusively_is_409() -> None:
+    async with open_site() as site:
+        await granted(site, exclusive=True)
+        assert (await ask(site, "POST", body=BODY)).status == 409
+        assert (await ask(site, "POST", body={**BODY, "kind": "viewer"})).status == 201
+
+
+async def test_a_lease_is_its_holders_alone() -> None:
+    async with open_site() as site:
+        lease = await granted(site)
+        for method in ("PUT", "DELETE"):
+            nothing = await ask(site, method, path(lease), {})
+            assert (nothing.status, nothing.headers["Www-Authenticate"]) == (401, "Bearer")
+            assert (await ask(site, method, path(lease), {}, "another's")).status == 403
+        assert lease["lease"] in site.core.kernel.state.leases
+        assert (await ask(site, "PUT", path(lease), {"idle": 1}, lease["secret"])).status == 400
+
+
+async def test_a_lease_that_is_over_says_how_it_ended() -> None:
+    async with open_site() as site:
+        lease = await granted(site)
+        idle = await ask(site, "PUT", path(lease), {"idle_s": 300}, lease["secret"])
+        assert (idle.status, idle.json["reason"]["code"]) == (404, "idle")
+        other = await granted(site, kind="viewer")
+        assert (await ask(site, "DELETE", path(other), None, other["secret"])).status == 204
+        for method in ("PUT", "DELETE"):
+            again = await ask(site, method, path(other), {}, other["secret"])
+            assert (again.status, again.json["reason"]["code"]) == (404, "released")
+        never = await ask(site, "PUT", "/api/leases/0123456789abcdef", {}, "secret")
+        assert (never.status, never.json["reason"]) == (404, None)
+        assert (await ask(site, "PUT", "/api/leases/*", {}, "secret")).status == 404
+
+
+async def test_a_viewer_lives_under_the_lease_that_it_names() -> None:
+    async with open_site() as site:
+        lease = await granted(site)
+        opened = await site.offer(**{"Banken-Lease": f"{lease['lease']}.{lease['secret']}"})
+        assert opened.status == 201
+        (listed,) = (await site.get("/api/leases")).json["leases"]
+        (peer,) = listed["peers"]
+        assert (await site.get("/api/peers")).json["peers"][0]["lease"] == lease["lease"]
+        assert (await ask(site, "DELETE", path(lease), None, lease["secret"])).status == 204
+        known = site.core.kernel.state.peers[PeerId(peer)]
+        assert (known.phase, known.reason and known.reason.code) == (PeerPhase.CLOSING, "released")
+
+
+async def test_a_viewer_with_a_wrong_lease_is_refused_and_one_without_has_its_own() -> None:
+    async with open_site(GATE, GATE) as site:
+        lease = await granted(site)
+        wrong = await site.offer(**{"Banken-Lease": f"{lease['lease']}.another's"})
+        over = await site.offer(**{"Banken-Lease": "0123456789abcdef.secret"})
+        assert (wrong.status, over.status) == (403, 404)
+        assert not site.core.kernel.state.peers
+        assert (await site.offer()).status == 201
+        own = [each for each in (await site.get("/api/leases")).json["leases"] if each["lease"] != lease["lease"]]
+        assert [(each["kind"], len(each["peers"]), each["ttl_s"]) for each in own] == [("viewer", 1, 20)]
+        assert (await ask(site, "PUT", path(own[0]), {}, "guessed")).status == 403
+
+
+# ── over the WebSocket ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def say(socket: WebSocketConnection, number: int, message_type: str, **more: object) -> tuple[int, Any]:
+    """Status and body of the reply."""
+    await socket.send_message(json.dumps({"type": message_type, "id": number, **more}))
+    while True:
+        news = await message(socket)
+        if news["type"] == "reply":
+            assert news["id"] == number
+            return news["status"], news["body"]
+
+
+async def test_the_same_over_the_websocket_and_the_lease_outlives_it() -> None:
+    async with open_site() as site:
+        async with site.socket() as socket:
+            status, lease = await say(socket, 1, "lease.grant", **BODY)
+            assert status == 201
+            key = {"lease": lease["lease"], "secret": lease["secret"]}
+            status, renewed = await say(socket, 2, "lease.renew", **key, idle_s=3)
+            assert (status, renewed["lease"]) == (200, lease["lease"])
+        assert lease["lease"] in site.core.kernel.state.leases
+        async with site.socket() as socket:
+            assert (await say(socket, 3, "lease.renew", **key))[0] == 200
+            assert (await say(socket, 4, "lease.release", **key)) == (204, None)
+            status, problem = await say(socket, 5, "lease.renew", **key)
+            assert (status, problem["reason"]["code"], problem["status"]) == (404, "released", 404)
+
+
+async def test_what_is_wrong_is_said_over_the_websocket_too() -> None:
+    async with open_site() as site, site.socket() as socket:
+        lease = await granted(site)
+        for number, (kind, more, status) in enumerate(
+            [
+                ("lease.grant", {**BODY, "colour": "red"}, 400),
+                ("lease.grant", {**BODY, "kind": "suggest"}, 403),
+                ("lease.grant", {**BODY, "camera": "nobody"}, 404),
+                ("lease.renew", {"lease": lease["lease"]}, 400),
+                ("lease.renew", {"lease": lease["lease"], "secret": "another's"}, 403),
+                ("lease.steal", {}, 400),
+            ]
+        ):
+            assert (await say(socket, number, kind, **more))[0] == status
+        for nonsense in ("{", "[]", '{"type": "lease.grant"}', '{"type": "lease.grant", "id": "1"}'):
+            await socket.send_message(nonsense)
+            while (news := await message(socket))["type"] != "reply":
+                pass
+            assert (news["id"], news["status"]) == (None, 400)
+
+
+async def test_the_page_is_told_of_all_leases() -> None:
+    async with open_site() as site:
+        await granted(site)
+        async with site.socket() as socket:
+            while (news := await message(socket))["type"] != "state":
+                pass
+            assert [lease["kind"] for lease in news["leases"]] == ["modal"]
+            assert "secret" not in news["leases"][0]
+
+
+async def test_a_daemon_that_stops_lends_nothing() -> None:
+    async with open_site() as site:
+        site.core.kernel.emit(c.StopRun(ASKED))
+        assert (await ask(site, "POST", body=BODY)).status == 503

@@ -1,0 +1,124 @@
+"""Leases: a page asks for a camera, says now and then that it is still there, and gives it back. REST and WebSocket.
+
+The secret of a lease is in the answer to its grant and nowhere else; whoever has it may go on from any address.
+"""
+
+from typing import Annotated
+
+import msgspec
+from quart import Blueprint, Response
+from werkzeug.exceptions import BadRequest
+
+from supervisor.domain import commands as c
+from supervisor.domain.ids import CameraId, LeaseId
+from supervisor.domain.values import LeaseKind
+from supervisor.gateway import Gates, Key
+
+from . import json
+from .bodies import Strict, bearer, parse, read, understand
+from .problems import document
+from .whep import client
+
+Text = Annotated[str, msgspec.Meta(max_length=200)]
+Name = Annotated[str, msgspec.Meta(max_length=64)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e7)]
+
+
+class Grant(Strict, frozen=True):
+    kind: LeaseKind
+    camera: Name
+    purpose: Text = ""
+    ttl_s: Annotated[float, msgspec.Meta(ge=10, le=120)] | None = None
+    exclusive: bool = False
+
+
+class Renewal(Strict, frozen=True):
+    idle_s: Seconds = 0.0
+
+
+class RenewalOf(Renewal, frozen=True, kw_only=True):
+    lease: Name
+    secret: Text
+
+
+class Release(Strict, frozen=True):
+    lease: Name
+    secret: Text
+
+
+def routes(gateway: Gates) -> Blueprint:
+    leases = Blueprint("leases", __name__)
+
+    @leases.get("/api/leases")
+    async def list_leases() -> Response:
+        return json.respond({"leases": json.leases(gateway.snapshot())})
+
+    @leases.post("/api/leases")
+    async def grant_lease() -> Response:
+        body = await grant(gateway, await read(Grant), client())
+        response = json.respond(body, 201)
+        response.headers["Location"] = f"/api/leases/{body['lease']}"
+        return response
+
+    @leases.put("/api/leases/<lease>")
+    async def renew_lease(lease: str) -> Response:
+        key = Key(LeaseId(lease), bearer())
+        return json.respond(json.lent(await gateway.renew(key, (await read(Renewal)).idle_s, client())))
+
+    @leases.delete("/api/leases/<lease>")
+    async def release_lease(lease: str) -> Response:
+        await gateway.release(Key(LeaseId(lease), bearer()), client())
+        return Response(b"", status=204)
+
+    return leases
+
+
+async def grant(gateway: Gates, wish: Grant, by: str) -> json.Json:
+    if not wish.purpose.isprintable():
+        raise BadRequest("purpose has characters that cannot be printed - at `$.purpose`")
+    asked = c.GrantLease(
+        LeaseId(""),
+        wish.kind,
+        CameraId(wish.camera),
+        by,
+        ttl_s=wish.ttl_s or 0.0,
+        exclusive=wish.exclusive,
+        purpose=wish.purpose,
+    )
+    return json.lent(await gateway.grant(asked))
+
+
+async def answer(gateway: Gates, data: bytes | str, by: str) -> json.Json:
+    """What a page is told that sent `data` over its WebSocket: the status and the body that REST would give it."""
+    number: object = None
+    try:
+        message = parse(data)
+        if not isinstance(message, dict):
+            raise BadRequest("a message must be an object with a type")
+        kind, number = message.pop("type", None), message.pop("id", None)
+        if type(number) is not int:
+            number = None
+            raise BadRequest("a message needs an id, a whole number that its reply will bear - at `$.id`")
+        status, body = await _act(gateway, kind, message, by)
+    except Exception as error:
+        problem = document(error)
+        if problem is None:
+            raise
+        status, body = problem.status_code, parse(await problem.get_data(as_text=False))
+    return {"type": "reply", "id": number, "status": status, "body": body}
+
+
+async def _act(gateway: Gates, kind: object, message: object, by: str) -> tuple[int, object]:
+    match kind:
+        case "lease.grant":
+            return 201, await grant(gateway, understand(message, Grant), by)
+        case "lease.renew":
+            renewal = understand(message, RenewalOf)
+            key = Key(LeaseId(renewal.lease), renewal.secret)
+            return 200, json.lent(await gateway.renew(key, renewal.idle_s, by))
+        case "lease.release":
+            release = understand(message, Release)
+            await gateway.release(Key(LeaseId(release.lease), release.secret), by)
+            return 204, None
+        case _:
+            raise BadRequest("type must be lease.grant, lease.renew or lease.release - at `$.type`")
