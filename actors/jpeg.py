@@ -33,14 +33,28 @@ def jpeg_of(codec: str, key_frame: bytes) -> bytes:
 
     Takes 10 to 80 ms, by size.
     """
+    return encode(decode(codec, key_frame))
+
+
+def decode(codec: str, key_frame: bytes) -> av.VideoFrame:
+    """As `jpeg_of`, but the picture itself."""
     decoder = av.CodecContext.create("hevc" if codec == "h265" else codec, "r")
     assert isinstance(decoder, av.VideoCodecContext)
     decoder.thread_count = 1
     try:
         frames = [*decoder.decode(av.Packet(key_frame)), *decoder.decode(None)]
-        if not frames:
-            raise Undecodable("the key frame gives no picture")
-        frame = frames[0].reformat(format="yuvj420p")
+    except av.error.FFmpegError as error:
+        raise Undecodable(f"the key frame cannot be decoded: {error.strerror}") from None
+    if not frames:
+        raise Undecodable("the key frame gives no picture")
+    return frames[0]
+
+
+def encode(picture: av.VideoFrame, size: tuple[int, int] | None = None) -> bytes:
+    """`picture` as JPEG, in its own size or in another. Blocking. Raises `Undecodable`."""
+    width, height = size or (picture.width, picture.height)
+    try:
+        frame = picture.reformat(width=width, height=height, format="yuvj420p")
         encoder = av.CodecContext.create("mjpeg", "w")
         assert isinstance(encoder, av.VideoCodecContext)
         encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
@@ -49,4 +63,4 @@ def jpeg_of(codec: str, key_frame: bytes) -> bytes:
         frame.pts, frame.time_base = 0, encoder.time_base
         return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
     except av.error.FFmpegError as error:
-        raise Undecodable(f"the key frame cannot be decoded: {error.strerror}") from None
+        raise Undecodable(f"no JPEG can be made of the picture: {error.strerror}") from None

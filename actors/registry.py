@@ -13,6 +13,7 @@ from supervisor.reconcile import wait_after_crash_of
 from supervisor.supervision import run_supervised
 
 from .camera import Camera
+from .motion import run_motion
 from .patrol import run_patrol
 from .peer import Peer
 from .pictures import Pictures
@@ -34,6 +35,7 @@ class Registry:
         self._cameras: dict[CameraId, Camera] = {}
         self._peers: dict[PeerId, Peer] = {}
         self._pictures = Pictures(tools)
+        self.detections = tools.detections
         self._sweep = Sweep(tools, self._cameras.keys)
         self.find_survivors = self._sweep.find_survivors
         self.run_sweep = self._sweep.run
@@ -51,6 +53,7 @@ class Registry:
             wait = partial(wait_after_crash_of, self._tools.kernel, f"fan-out of {name}")
             viewers.start_soon(run_supervised, f"fan-out of {name}", camera.fanout.run, wait)
             viewers.start_soon(self._transcode, camera, name=f"audio/{name}")
+            viewers.start_soon(self._look_for_motion, camera, name=f"motion/{name}")
             try:
                 await run_supervised(f"source of {name}", camera.run_source, camera.wait_after_crash)
             finally:
@@ -60,6 +63,10 @@ class Registry:
     async def _transcode(self, camera: Camera) -> None:
         name, hub = f"audio/{camera.name}", camera.hub
         work = partial(run_transcoder, camera.name, hub.sounds, hub.opus, hub.listeners, self._tools)
+        await run_supervised(name, work, partial(wait_after_crash_of, self._tools.kernel, name))
+
+    async def _look_for_motion(self, camera: Camera) -> None:
+        name, work = f"motion/{camera.name}", partial(run_motion, camera.name, camera.hub, self._tools)
         await run_supervised(name, work, partial(wait_after_crash_of, self._tools.kernel, name))
 
     def reconfigure(self, settings: CameraSettings) -> None:

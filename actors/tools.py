@@ -11,11 +11,13 @@ from typing import Protocol
 import attrs
 import trio
 
+from supervisor.detections import Detections
 from supervisor.domain.restart import STARTS_PER_S
 from supervisor.domain.values import Reason
 from supervisor.kernel import Kernel
 from supervisor.vault import Vault
 
+from .eyes import Eyes
 from .hub import Still
 from .process import OpenProcess
 from .process_table import ProcessTable
@@ -82,6 +84,9 @@ class Tools:
     """Uniform in [0, 1)."""
     keep: trio.Nursery
     """Outlives every actor: for children that do not die when they are told to."""
+    detections: Detections = attrs.field(default=attrs.Factory(lambda tools: Detections(tools.kernel), takes_self=True))
+    eyes: Eyes = attrs.field(factory=Eyes)
+    """Look at key frames for motion."""
     starts: StartGate = attrs.field(factory=StartGate)
     connect: Connect = run_connection
     open_tcp: OpenTcp = attrs.field(factory=lambda: open_tcp)

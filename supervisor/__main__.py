@@ -194,7 +194,7 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
         )
 
     async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:
-        app = create_app(gateway, WebSettings(config.allow_origins, config.ice_servers), sockets)
+        app = create_app(gateway, WebSettings(config.allow_origins, config.ice_servers, config.detector_token), sockets)
         await run_web(app, sockets, listener, stop, task_status)
 
     return Parts(make_actors, serve, reload, sockets.statistics)

@@ -17,7 +17,7 @@ import yaml
 from msgspec.structs import replace
 
 from .domain.ids import CameraId, DeviceId
-from .domain.values import DeviceSettings, Limits, Mode, Patrol, SourceSummary
+from .domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary
 from .journal.retention import DAY_S, Retention
 from .redact import redact
 
@@ -28,6 +28,8 @@ MAX_BYTES = 256 * 1024
 MAX_BRACKETS = 50
 """Brackets within brackets; PyYAML takes seconds for a thousand."""
 TRANSPORTS = ("tcp", "udp")
+LEAST_TOKEN = 16
+"""Characters of a token that is hard to guess."""
 LISTS = ("ffmpeg",)
 """Kinds of sources that take a list of arguments instead of an address."""
 
@@ -80,6 +82,10 @@ class Config:
     limits: Limits
     devices: tuple[DeviceSettings, ...]
     patrol: Patrol
+    policy: Policy
+    """Which detections are suggested."""
+    detector_token: str = attrs.field(repr=False)
+    """What detectors must show; empty: none may report. A secret."""
     cameras: Mapping[CameraId, Source]
 
 
@@ -159,12 +165,13 @@ class _Reading:
         self.complaints.append(f"{where}: {problem}")
 
     def config(self, root: yaml.Node | None) -> Config:
-        known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "cameras")
+        known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "detections", "cameras")
         top = self.mapping(root, "the configuration", known)
         web = self.mapping(top.get("web"), "web", ("listen", "allow_origins"))
         journal = self.mapping(top.get("journal"), "journal", ("path", "keep", "max_size"))
         webrtc = self.mapping(top.get("webrtc"), "webrtc", ("ice_servers",))
         host, port = self.listen(web.get("listen"))
+        policy, token = self.detections(top.get("detections"))
         cameras = dict(self.cameras(top.get("cameras")))
         self.check_substreams()
         return Config(
@@ -178,6 +185,8 @@ class _Reading:
             limits=self.leases(top.get("leases"), self.limits(top.get("limits"))),
             devices=tuple(self.devices(top.get("devices"), cameras)),
             patrol=self.patrol(top.get("patrol")),
+            policy=policy,
+            detector_token=token,
             cameras=cameras,
         )
 
@@ -298,6 +307,47 @@ class _Reading:
             patience_s = self.duration(entries["patience"], "patrol.patience", 1.0, 300.0)
             patrol = replace(patrol, patience_s=patience_s)
         return patrol
+
+    def detections(self, node: yaml.Node | None) -> tuple[Policy, str]:
+        """The policy, and the token."""
+        entries, policy = (
+            self.mapping(node, "detections", ("token", "labels", "score", "quiet", "shown", "motion")),
+            Policy(),
+        )
+        labels = tuple(self.texts(entries.get("labels"), "detections.labels"))
+        policy = replace(policy, labels=labels)
+        for twice in sorted({label for label in labels if labels.count(label) > 1}):
+            self.complain(
+                entries["labels"], f"detections.labels names {twice!r} twice; the first is the most important"
+            )
+        if "score" in entries:
+            policy = replace(policy, score=self.share(entries["score"], "detections.score"))
+        if "quiet" in entries:
+            policy = replace(policy, quiet_s=self.duration(entries["quiet"], "detections.quiet", 0.0, DAY_S))
+        if "shown" in entries:
+            policy = replace(policy, shown_s=self.duration(entries["shown"], "detections.shown", 3.0, 600.0))
+        if "motion" in entries:
+            policy = replace(policy, motion=self.switch(entries["motion"], "detections.motion"))
+        token = self.text(entries.get("token"), "detections.token")
+        if token and len(token) < LEAST_TOKEN:
+            self.complain(
+                entries["token"],
+                f"detections.token must have {LEAST_TOKEN} characters or more, so that nobody guesses it",
+            )
+        return policy, token
+
+    def share(self, node: yaml.Node, what: str) -> float:
+        value = node.value if isinstance(node, yaml.ScalarNode) else ""
+        if not re.fullmatch(r"0(\.\d{1,6})?|1(\.0{1,6})?", value):
+            self.complain(node, f"{what} must be a number from 0 to 1, like 0.6, not {_kind(node)}")
+            return 0.0
+        return float(value)
+
+    def switch(self, node: yaml.Node, what: str) -> bool:
+        value = node.value.lower() if isinstance(node, yaml.ScalarNode) else ""
+        if value not in ("true", "on", "yes", "false", "off", "no"):
+            self.complain(node, f"{what} must be on or off, not {_kind(node)}")
+        return value in ("true", "on", "yes")
 
     def count(self, node: yaml.Node, what: str) -> int:
         value = node.value if isinstance(node, yaml.ScalarNode) else ""

@@ -220,9 +220,9 @@ async def _reload(kernel: Kernel, vault: Vault, running: Config, reload: Callabl
         logger.exception("the configuration is kept as it was")
     else:
         logger.info("configuration read anew: %d cameras", len(config.cameras))
-        taken = {name: getattr(running, name) for name in ("cameras", "limits", "devices", "patrol")}
+        taken = {name: getattr(running, name) for name in ("cameras", "limits", "devices", "patrol", "policy")}
         if attrs.evolve(config, **taken) != running:
-            logger.warning("what changed in web, webrtc and journal is taken at the next start")
+            logger.warning("what changed in web, webrtc, journal and detections.token is taken at the next start")
 
 
 async def _log_troubles(feed: Feed) -> None:
@@ -254,4 +254,5 @@ def _configure(config: Config, vault: Vault) -> c.Configure:
         limits=config.limits,
         devices=config.devices,
         patrol=config.patrol,
+        policy=config.policy,
     )

@@ -15,11 +15,12 @@ from typing import Protocol, TypeVar
 import attrs
 import trio
 
+from .detections import Detections, Judged
 from .domain import commands as c
 from .domain.errors import Refusal, Rejected
 from .domain.events import LeaseEnded, Recorded
 from .domain.health import Health, health
-from .domain.ids import CameraId, LeaseId, PeerId, lease_stream
+from .domain.ids import CameraId, DetectionId, LeaseId, PeerId, lease_stream
 from .domain.monitors import Reading
 from .domain.state import Lease, State
 from .domain.substreams import takes, tried
@@ -184,6 +185,9 @@ class Jpeg:
 class Hands(Protocol):
     """What the actors offer to those who decide."""
 
+    detections: Detections
+    """Where detectors report, theirs and others."""
+
     def read_offer(self, text: str) -> Understood:
         """An SDP offer as the actors understand it. Raises `OfferError` for what none of them could answer."""
         ...
@@ -243,6 +247,12 @@ class Gates(Protocol):
     async def renew(self, key: Key, idle_s: float, client: str) -> Lent: ...
 
     async def release(self, key: Key, client: str) -> None: ...
+
+    async def detect(self, seen: c.ReportDetection, jpeg: bytes) -> Judged: ...
+
+    def thumbnail(self, detection: DetectionId) -> bytes | None: ...
+
+    def has_thumbnail(self, detection: DetectionId) -> bool: ...
 
     async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None: ...
 
@@ -322,6 +332,8 @@ class Gateway:
         self.first = reader.first
         self.ask = reader.ask
         self.take_picture = hands.take_picture
+        self.thumbnail = hands.detections.thumbnails.find
+        self.has_thumbnail = hands.detections.thumbnails.has
         self.watch_pictures = hands.watch_pictures
 
     @property
@@ -411,14 +423,22 @@ class Gateway:
         event = ended[0].event if ended else None
         return LeaseOver(lease, event.reason if isinstance(event, LeaseEnded) else None)
 
+    async def detect(self, seen: c.ReportDetection, jpeg: bytes) -> Judged:
+        """Decide about what a detector has seen; its picture, if there is one, is kept. Raises `Rejected`."""
+        self._require_journal()
+        judged = self._hands.detections.report(seen, jpeg)
+        if judged.last is not None and not await self._journal.wait_committed(judged.last.seq):
+            self._require_journal()
+        return judged
+
     async def negotiate(self, camera: CameraId, offer: str, client: str, key: Key | None = None) -> Opened:
         """Open a peer for `client` (an address), of `camera` or of the first of its substreams that suits the offer.
 
         It lives under the lease that `key` names, or under one of its own.
         Raises `Rejected`, `LeaseOver`, `NoCommonCodec`, and `OfferError` for what is not a good offer.
         """
-        if key is not None:
-            await self._require_lease_of(key, camera)
+        if key is not None and key.lease not in self._kernel.state.leases:
+            raise await self._why_over(key.lease)
         understood = self._hands.read_offer(offer)
         shown = self._suitable(camera, understood.codecs)
         peer, secret = PeerId(self._kernel.new_id()), self._new_secret()
@@ -437,13 +457,6 @@ class Gateway:
             self._kernel.emit(c.ReportPeerClosed(peer=peer, reason=left), after=opened)
             raise
         return Opened(peer, secret, answer, shown)
-
-    async def _require_lease_of(self, key: Key, camera: CameraId) -> None:
-        lease = self._kernel.state.leases.get(key.lease)
-        if lease is None:
-            raise await self._why_over(key.lease)
-        if lease.camera != camera:
-            raise Rejected(Refusal.CONFLICT, f"this lease is for {lease.camera}, not for {camera}")
 
     def _suitable(self, camera: CameraId, codecs: Collection[str]) -> CameraId:
         state = self._kernel.state

@@ -78,15 +78,33 @@ class Leases:
         return min(lease.until_ns, until_ns) if lease.ttl_s else lease.until_ns
 
     async def run(self) -> None:
-        """Sweep every `SWEEP_S`, until cancelled.
+        """Sweep every `SWEEP_S`, and end a suggestion to the moment, until cancelled.
 
         Cancellation: at once. Cleanup: none is needed; leases outlive us, and the next run of the daemon ends them.
         """
-        due = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._end_suggestions)
+            due = trio.current_time()
+            while True:
+                due += SWEEP_S
+                await trio.sleep_until(due)
+                await self.sweep()
+
+    async def _end_suggestions(self) -> None:
+        """What all pages show ends when it should, and not at the next sweep."""
+        kernel = self._kernel
         while True:
-            due += SWEEP_S
-            await trio.sleep_until(due)
-            await self.sweep()
+            shown = kernel.state.suggestion
+            if shown is not None:
+                left_s = (shown.until_ns - kernel.clock.wall_ns()) / 1e9
+                with trio.move_on_after(max(0.0, left_s)):
+                    while kernel.state.suggestion is shown:
+                        await kernel.wait_change(kernel.state.seq)
+                if kernel.state.suggestion is not shown:
+                    continue
+                kernel.emit(c.ReportLeaseSilent(shown.lease, 0.0), after=self._granted(shown.lease))
+            else:
+                await kernel.wait_change(kernel.state.seq)
 
     async def sweep(self) -> None:
         """Report every lease whose holder has been silent for too long, or whose time is up."""

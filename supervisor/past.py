@@ -6,12 +6,13 @@ from typing import Never
 import attrs
 import trio
 
+from .detections import Judged
 from .domain import commands as c
 from .domain.describe import TROUBLES
 from .domain.errors import IllegalTransition, Refusal, Rejected
 from .domain.events import Recorded
 from .domain.health import health
-from .domain.ids import CameraId, PeerId
+from .domain.ids import CameraId, DetectionId, PeerId
 from .domain.state import State
 from .gateway import JournalReader, Jpeg, Key, Lent, Opened, Snapshot
 from .journal.errors import JournalError
@@ -107,6 +108,15 @@ class PastGateway:
 
     async def negotiate(self, camera: CameraId, offer: str, client: str, key: Key | None = None) -> Opened:
         _refuse()
+
+    async def detect(self, seen: c.ReportDetection, jpeg: bytes) -> Judged:
+        _refuse()
+
+    def thumbnail(self, detection: DetectionId) -> bytes | None:
+        return None
+
+    def has_thumbnail(self, detection: DetectionId) -> bool:
+        return False
 
     async def grant(self, wish: c.GrantLease) -> Lent:
         _refuse()

@@ -21,6 +21,7 @@ from supervisor.domain.values import (
     Limits,
     Patrol,
     Picture,
+    Policy,
     Reason,
     SourceSummary,
 )
@@ -30,7 +31,7 @@ PACKAGES = ("supervisor", "actors", "web")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 DOCUMENTS = [path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts)]
 CATALOGUE = ROOT / "ops" / "docs" / "events.md"
-VALUES = (Reason, CameraSettings, SourceSummary, DeviceSettings, Limits, Patrol, Picture)
+VALUES = (Reason, CameraSettings, SourceSummary, DeviceSettings, Limits, Patrol, Policy, Picture)
 
 
 def nodes(kind: type[ast.AST]) -> Iterator[tuple[Path, ast.AST]]:
@@ -110,6 +111,8 @@ def test_every_setting_and_route_is_in_the_readme() -> None:
     assert routes
     assert [route for route in routes if route.replace("<camera>", "{id}") not in readme] == []
     settings = ["listen", "path", "peers", "peers_per_camera", "peers_per_client", "disconnected_after", "linger"]
+    settings += ["leases", "leases_per_client", "idle", "ttl", "modal"]
+    settings += ["token", "labels", "score", "quiet", "shown", "motion"]
     for setting in [*settings, "device", "mode", "group", "via", "max_connections", "every", "patience"]:
         assert f"{setting}:" in readme
 

@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadHost
 
 from supervisor.gateway import Gates
 
-from . import api, dashboard, leases, past, pictures, problems, whep
+from . import api, dashboard, detections, leases, past, pictures, problems, whep
 from .pictures import OPENED
 from .sockets import Sockets
 
@@ -45,6 +45,8 @@ class WebSettings:
     allow_origins: tuple[str, ...] = ()
     """Other origins whose pages may call us; none by default."""
     ice_servers: tuple[str, ...] = ()
+    detector_token: str = attrs.field(default="", repr=False)
+    """What detectors must show; empty: none may report."""
 
 
 class _App(QuartTrio):
@@ -88,6 +90,7 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
         whep.routes(gateway, settings.ice_servers),
         pictures.routes(gateway),
         leases.routes(gateway),
+        detections.routes(gateway, settings.detector_token),
         sockets.routes(gateway, settings.allow_origins),
         dashboard.routes(),
     ):

@@ -13,7 +13,7 @@ from supervisor.analysis.causes import Why
 from supervisor.analysis.finding import Step
 from supervisor.analysis.timeline import Lane, Mark, Span, Stretch, Timeline
 from supervisor.domain.describe import describe
-from supervisor.domain.events import LeaseGranted, PeerOpened, Recorded
+from supervisor.domain.events import DetectionMade, LeaseGranted, PeerOpened, Recorded
 from supervisor.domain.health import Health
 from supervisor.domain.ids import CameraId, DeviceId, LeaseId
 from supervisor.domain.state import Camera, Child, Lease, Peer, Slot, State, Use
@@ -161,6 +161,40 @@ def leases(snapshot: Snapshot) -> list[Json]:
     ]
 
 
+def suggestion(snapshot: Snapshot) -> Json | None:
+    """What all pages show just now, for the time that remains; null when it is over, or there is none."""
+    shown = snapshot.state.suggestion
+    if shown is None or shown.until_ns <= snapshot.now_ns:
+        return None
+    return {
+        "lease": shown.lease,
+        "camera": shown.camera,
+        "label": shown.label,
+        "score": shown.score,
+        "since": iso(shown.since_ns),
+        "until": iso(shown.until_ns),
+        "remaining_s": round((shown.until_ns - snapshot.now_ns) / 1e9, 3),
+        "detection": shown.detection,
+    }
+
+
+def detection(recorded: Recorded, has_image: bool) -> Json:
+    made = recorded.event
+    assert isinstance(made, DetectionMade)
+    return {
+        "detection": made.detection,
+        "camera": made.camera,
+        "time": iso(made.at_ns),
+        "label": made.label,
+        "score": made.score,
+        "box": list(made.box) or None,
+        "by": made.by,
+        "suggested": made.suggested,
+        "why": made.why,
+        "image": f"/api/detections/{made.detection}/image.jpg" if has_image else None,
+    }
+
+
 def _ttl_s(known: Lease, state: State) -> float:
     """How long it lives without anything being heard: of its holder, or of the connection that holds it."""
     if known.until_ns is not None and not known.ttl_s:
@@ -260,6 +294,7 @@ def standing(snapshot: Snapshot) -> Json:
         "peers": peers(snapshot),
         "uses": uses(snapshot.state),
         "leases": leases(snapshot),
+        "suggestion": suggestion(snapshot),
         "health": health(snapshot.health),
     }
 

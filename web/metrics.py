@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from supervisor.domain.health import Verdict
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
+from supervisor.domain.values import LeaseKind
 from supervisor.gateway import Snapshot
 from supervisor.lag import LoopLag, loop_lag
 
@@ -62,8 +63,10 @@ class _Collector(Collector):
         since = GaugeMetricFamily("banken_camera_state_seconds", "Time in this state", labels=["camera"])
         attempts = GaugeMetricFamily("banken_camera_attempts", "Failed attempts in a row", labels=["camera"])
         viewers = GaugeMetricFamily("banken_camera_viewers", "Viewers' connections", labels=["camera"])
+        lent = GaugeMetricFamily("banken_camera_leases", "Live leases of the camera: its use count", labels=["camera"])
+        suggested = GaugeMetricFamily("banken_camera_suggested", "1 while all pages show the camera", labels=["camera"])
         children = GaugeMetricFamily("banken_camera_children", "Child processes", labels=["camera"])
-        watching = Counter(peer.camera for peer in state.peers.values())
+        watching, leases = Counter(peer.camera for peer in state.peers.values()), state.lent()
         working = Counter(child.camera for child in state.children.values())
         for name, camera in sorted(state.cameras.items()):
             up.add_metric([name], camera.phase is CameraPhase.LIVE)
@@ -73,8 +76,10 @@ class _Collector(Collector):
             since.add_metric([name], (snapshot.now_ns - camera.since_ns) / 1e9)
             attempts.add_metric([name], camera.attempts)
             viewers.add_metric([name], watching[name])
+            lent.add_metric([name], leases[name])
+            suggested.add_metric([name], state.suggestion is not None and state.suggestion.camera == name)
             children.add_metric([name], working[name])
-        yield from (up, phase, since, attempts, viewers, children)
+        yield from (up, phase, since, attempts, viewers, lent, suggested, children)
 
         fps = GaugeMetricFamily("banken_camera_frames_per_second", "Pictures a second", labels=["camera"])
         bitrate = GaugeMetricFamily("banken_camera_bits_per_second", "Bit rate", labels=["camera"])
@@ -132,6 +137,11 @@ class _Collector(Collector):
             if each is not PeerPhase.CLOSED:
                 peers.add_metric([each.value], phases.count(each))
         yield peers
+        leases = GaugeMetricFamily("banken_leases", "Live leases by kind", labels=["kind"])
+        kinds = Counter(lease.kind for lease in snapshot.state.leases.values())
+        for kind in LeaseKind:
+            leases.add_metric([kind.value], kinds[kind])
+        yield leases
         verdicts = list(Verdict)
         yield GaugeMetricFamily(
             "banken_health", "0 ok, 1 degraded, 2 critical", verdicts.index(snapshot.health.verdict)

@@ -2,8 +2,8 @@
 
 import attrs
 
-from .ids import CameraId, ChildId, LeaseId, NodeId, PeerId, RunId, UseId
-from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Reason, UseKind
+from .ids import CameraId, ChildId, DetectionId, LeaseId, NodeId, PeerId, RunId, UseId
+from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Policy, Reason, UseKind
 
 
 @attrs.frozen
@@ -44,6 +44,7 @@ class Configure(Command):
     limits: Limits
     devices: tuple[DeviceSettings, ...] = ()
     patrol: Patrol = attrs.field(factory=Patrol)
+    policy: Policy = attrs.field(factory=Policy)
 
 
 @attrs.frozen
@@ -261,6 +262,24 @@ class ReportRefusal(Command):
     client: str
     reason: Reason
     unsaid: int = 0
+
+
+# ── detections ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class ReportDetection(Command):
+    """A detector has seen something. `lease` is a fresh id, for the suggestion that it may become."""
+
+    detection: DetectionId
+    lease: LeaseId
+    camera: CameraId
+    at_ns: int
+    label: str
+    score: float
+    by: str
+    box: tuple[float, ...] = ()
+    key: str = ""
 
 
 # ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────

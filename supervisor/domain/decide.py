@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import commands as c
-from .decisions import camera, child, device, lease, run, viewer
+from .decisions import camera, child, detection, device, lease, run, viewer
 from .decisions.common import Events
 from .state import State
 
@@ -45,6 +45,7 @@ _DECISIONS: dict[type[c.Command], Callable[[State, Any, int], Events]] = {
     c.ReportLeaseSilent: lease.report_lease_silent,
     c.EndLease: lease.end_lease,
     c.ReportRefusal: lease.report_refusal,
+    c.ReportDetection: detection.report_detection,
     c.OpenPeer: viewer.open_peer,
     c.ReportPeerConnected: viewer.report_peer_connected,
     c.ReportPeerSilent: viewer.report_peer_silent,

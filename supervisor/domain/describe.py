@@ -141,6 +141,11 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
             + (f"; {v.unsaid} more were refused before" if v.unsaid else "")
         ),
     ),
+    e.DetectionMade: (
+        Severity.INFO,
+        lambda v: f"{v.label} seen by {v.by} at {v.camera}, score {v.score:.2f}: {v.why}",
+    ),
+    e.SuggestionMade: (Severity.NOTICE, lambda v: f"all pages show {v.camera}: {v.label}, score {v.score:.2f}"),
     e.PeerOpened: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} from {v.client}"),
     e.PeerConnected: (Severity.INFO, lambda v: f"viewer {v.peer} of {v.camera} connected after {seconds(v.after_s)}"),
     e.PeerSilent: (Severity.WARNING, lambda v: f"viewer {v.peer} of {v.camera} silent for {seconds(v.silence_s)}"),

@@ -11,6 +11,7 @@ class Refusal(StrEnum):
     UNKNOWN = "unknown"
     CONFLICT = "conflict"
     FORBIDDEN = "forbidden"
+    INVALID = "invalid"
     CAP_REACHED = "cap-reached"
     UNAVAILABLE = "unavailable"
 
@@ -19,6 +20,7 @@ STATUS: dict[Refusal, int] = {
     Refusal.UNKNOWN: 404,
     Refusal.CONFLICT: 409,
     Refusal.FORBIDDEN: 403,
+    Refusal.INVALID: 422,
     Refusal.CAP_REACHED: 429,
     Refusal.UNAVAILABLE: 503,
 }

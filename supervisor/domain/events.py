@@ -14,6 +14,7 @@ from .ids import (
     SYSTEM,
     CameraId,
     ChildId,
+    DetectionId,
     DeviceId,
     LeaseId,
     NodeId,
@@ -22,6 +23,7 @@ from .ids import (
     UseId,
     camera_stream,
     child_stream,
+    detection_stream,
     device_stream,
     lease_stream,
     patrol_stream,
@@ -29,7 +31,7 @@ from .ids import (
     refusal_stream,
     use_stream,
 )
-from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Reason, UseKind, Value
+from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Policy, Reason, UseKind, Value
 
 
 class Event(Value, frozen=True):
@@ -137,6 +139,7 @@ class ConfigurationApplied(Event, frozen=True):
     limits: Limits
     devices: tuple[DeviceSettings, ...] = ()
     patrol: Patrol = Patrol()
+    policy: Policy = Policy()
 
 
 class EventsLost(Event, frozen=True):
@@ -414,6 +417,43 @@ class LeaseRefused(Event, frozen=True):
         return refusal_stream(self.camera)
 
 
+# ── detections ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class DetectionMade(Event, frozen=True):
+    """A detector has seen something; whether that is suggested to all pages was decided with it."""
+
+    detection: DetectionId
+    camera: CameraId
+    at_ns: int
+    """When it was seen, as the detector says."""
+    label: str
+    score: float
+    """From 0 to 1."""
+    by: str
+    """Address of the detector, without its port; `motion` for our own."""
+    suggested: bool
+    why: str
+    """Why it is suggested, or is not."""
+    box: tuple[float, ...] = ()
+    """Left, top, width and height, as shares of the picture."""
+    key: str = ""
+    """The detector's own name for it: the same again is no other detection."""
+
+    @property
+    def stream(self) -> str:
+        return detection_stream(self.camera)
+
+
+class SuggestionMade(LeaseEvent, frozen=True):
+    """All pages show this camera until then: the one suggestion that there is."""
+
+    detection: DetectionId
+    label: str
+    score: float
+    until_ns: int
+
+
 # ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -496,6 +536,8 @@ EVENTS: tuple[type[Event], ...] = (
     LeaseGranted,
     LeaseEnded,
     LeaseRefused,
+    DetectionMade,
+    SuggestionMade,
     PeerOpened,
     PeerConnected,
     PeerSilent,

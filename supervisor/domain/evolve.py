@@ -14,7 +14,7 @@ from rpds import HashTrieMap
 
 from . import events as e
 from .lifecycle import CAMERA, CHILD, PEER, CameraPhase, ChildPhase, PeerPhase, step
-from .state import STRAY, Alert, Camera, Child, Learned, Lease, Peer, Slot, State, Use
+from .state import KEYS, STRAY, Alert, Camera, Child, Detected, Learned, Lease, Peer, Slot, State, Suggestion, Use
 
 Changes = dict[str, Any]
 """Fields with their new values."""
@@ -83,7 +83,8 @@ def _slot(state: State, event: e.CameraQueued | e.SlotTaken, at: e.Recorded, *, 
 
 def _configured(state: State, event: e.ConfigurationApplied, at: e.Recorded) -> Changes:
     devices = HashTrieMap({known.device: known for known in event.devices})
-    return {"origin": event.origin, "limits": event.limits, "patrol": event.patrol, "devices": devices}
+    kept = {"origin": event.origin, "limits": event.limits, "patrol": event.patrol, "policy": event.policy}
+    return {**kept, "devices": devices}
 
 
 def _device_full(state: State, event: e.DeviceFull, at: e.Recorded) -> Changes:
@@ -110,6 +111,26 @@ def _lease_granted(state: State, event: e.LeaseGranted, at: e.Recorded) -> Chang
         purpose=event.purpose,
     )
     return {"leases": state.leases.insert(event.lease, lease)}
+
+
+def _lease_ended(state: State, event: e.LeaseEnded, at: e.Recorded) -> Changes:
+    changes: Changes = {"leases": state.leases.remove(event.lease)}
+    if state.suggestion is not None and state.suggestion.lease == event.lease:
+        camera = replace(state.cameras[event.camera], suggested_ns=at.wall_ns)
+        changes |= {"suggestion": None, "cameras": state.cameras.insert(event.camera, camera)}
+    return changes
+
+
+def _suggestion_made(state: State, event: e.SuggestionMade, at: e.Recorded) -> Changes:
+    seen = (event.detection, event.label, event.score)
+    return {"suggestion": Suggestion(event.lease, event.camera, *seen, since_ns=at.wall_ns, until_ns=event.until_ns)}
+
+
+def _detection_made(state: State, event: e.DetectionMade, at: e.Recorded) -> Changes:
+    if not event.key:
+        return {}
+    detected = Detected(event.key, event.detection, event.suggested, event.why)
+    return {"detected": (*state.detected, detected)[-KEYS:]}
 
 
 def _child_born(
@@ -205,8 +226,10 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     ),
     e.ChildAbandoned: _child,
     e.LeaseGranted: _lease_granted,
-    e.LeaseEnded: lambda s, v, at: {"leases": s.leases.remove(v.lease)},
+    e.LeaseEnded: _lease_ended,
     e.LeaseRefused: lambda s, v, at: {},
+    e.DetectionMade: _detection_made,
+    e.SuggestionMade: _suggestion_made,
     e.PeerOpened: _peer_opened,
     e.PeerConnected: _peer,
     e.PeerSilent: _peer,

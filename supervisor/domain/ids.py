@@ -8,6 +8,7 @@ ChildId = NewType("ChildId", str)
 PeerId = NewType("PeerId", str)
 UseId = NewType("UseId", str)
 LeaseId = NewType("LeaseId", str)
+DetectionId = NewType("DetectionId", str)
 DeviceId = NewType("DeviceId", str)
 """The box that serves one camera or several: a name from the configuration, or the host of the address."""
 NodeId = NewType("NodeId", str)
@@ -50,6 +51,10 @@ def lease_stream(lease: LeaseId) -> str:
 
 def refusal_stream(camera: CameraId) -> str:
     return f"refusal/{camera}"
+
+
+def detection_stream(camera: CameraId) -> str:
+    return f"detection/{camera}"
 
 
 def patrol_stream(group: str) -> str:

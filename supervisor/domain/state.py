@@ -12,7 +12,7 @@ from functools import cache
 import msgspec
 from rpds import HashTrieMap
 
-from .ids import CameraId, ChildId, DeviceId, LeaseId, NodeId, PeerId, RunId, UseId
+from .ids import CameraId, ChildId, DetectionId, DeviceId, LeaseId, NodeId, PeerId, RunId, UseId
 from .lifecycle import CameraPhase, ChildPhase, PeerPhase
 from .values import (
     CameraSettings,
@@ -23,6 +23,7 @@ from .values import (
     Mode,
     Patrol,
     Picture,
+    Policy,
     Reason,
     UseKind,
     Value,
@@ -38,6 +39,7 @@ SOUND = "audio"
 """The purpose of a child that works on sound we have: it has no connection to the camera, whose source has its own."""
 
 
+KEYS = 256
 EMPTY_TOO = ("devices", "learned", "slots", "uses", "alerts", "cameras", "children", "peers", "versions")
 """The maps of the first release count for the hash even when they are empty, since they did then."""
 
@@ -58,6 +60,8 @@ class Camera(Value, frozen=True):
     """Of the current connection, or of the last one."""
     crashes_ns: tuple[int, ...] = ()
     quarantines: int = 0
+    suggested_ns: int = 0
+    """When it was suggested to all pages last, until the end of that."""
 
 
 class Child(Value, frozen=True):
@@ -140,6 +144,27 @@ class Use(Value, frozen=True):
     since_ns: int
 
 
+class Suggestion(Value, frozen=True):
+    """What all pages show."""
+
+    lease: LeaseId
+    camera: CameraId
+    detection: DetectionId
+    label: str
+    score: float
+    since_ns: int
+    until_ns: int
+
+
+class Detected(Value, frozen=True):
+    """What came of a detection that its detector has a name for."""
+
+    key: str
+    detection: DetectionId
+    suggested: bool
+    why: str
+
+
 class Alert(Value, frozen=True):
     text: str
     since_ns: int
@@ -171,6 +196,10 @@ class State(Value, frozen=True):
     """Only those that may still hold something."""
     leases: HashTrieMap[LeaseId, Lease] = HashTrieMap()
     """The live ones. When they were renewed is not of the state: see `supervisor/leases.py`."""
+    policy: Policy = Policy()
+    suggestion: Suggestion | None = None
+    detected: tuple[Detected, ...] = ()
+    """The last `KEYS` that came with a key, the newest last."""
     versions: HashTrieMap[str, int] = HashTrieMap()
     """How many events each stream has had; streams of ended children and peers are forgotten."""
 

@@ -121,6 +121,21 @@ class Patrol(Value, frozen=True):
     """For one camera's picture."""
 
 
+class Policy(Value, frozen=True):
+    """Which detections are suggested to all pages."""
+
+    labels: tuple[str, ...] = ()
+    """The most important first; without any, every label is as important as another."""
+    score: float = 0.5
+    """Detections of less are not suggested."""
+    quiet_s: float = 60.0
+    """A camera is not suggested again for so long after it was."""
+    shown_s: float = 20.0
+    """How long a suggestion lasts."""
+    motion: bool = False
+    """Whether banken itself looks for motion, in the key frames of cameras that are open."""
+
+
 class Limits(Value, frozen=True):
     """Caps on viewers and on leases, and the patience with silent ones."""
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from rpds import HashTrieMap
 
-from ..domain.state import Alert, Camera, Child, Learned, Lease, Peer, Slot, State, Use
-from ..domain.values import DeviceSettings, Limits, Patrol
+from ..domain.state import Alert, Camera, Child, Detected, Learned, Lease, Peer, Slot, State, Suggestion, Use
+from ..domain.values import DeviceSettings, Limits, Patrol, Policy
 from .errors import JournalError
 
 LEVEL = 1
@@ -34,6 +34,9 @@ _FIELDS: dict[str, Any] = {
     "children": dict[str, Child],
     "peers": dict[str, Peer],
     "leases": dict[str, Lease],
+    "policy": Policy,
+    "suggestion": Suggestion | None,
+    "detected": tuple[Detected, ...],
     "versions": dict[str, int],
 }
 """What the state holds; its maps take no types at run time, so they are named here. A test compares it with `State`."""

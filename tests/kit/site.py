@@ -11,6 +11,7 @@ import attrs
 import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
+from supervisor.detections import Detections
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
@@ -49,6 +50,7 @@ class FakeHands:
     pictured: bool = True
     """Whether there is a picture already."""
     candidates: list[tuple[PeerId, str]] = attrs.field(factory=list)
+    detections: Detections = attrs.field(default=attrs.Factory(lambda hands: Detections(hands.kernel), takes_self=True))
 
     def read_offer(self, text: str) -> FakeOffer:
         if text != OFFER:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from supervisor.domain import commands as c
-from supervisor.domain.ids import CameraId, LeaseId, lease_stream
+from supervisor.domain.ids import CameraId, DetectionId, LeaseId, lease_stream
 from supervisor.domain.values import LeaseKind
 from supervisor.gateway import Key
 from supervisor.leases import HEARTBEAT_S, LeaseOver
@@ -16,6 +16,21 @@ from .viewers import OFFER, refusals
 
 if TYPE_CHECKING:
     from .world import World
+
+
+async def run_detector(client: str, cameras: Sequence[CameraId], world: "World", chance: random.Random) -> None:
+    """Sees something now and then, and sometimes a lot of it, sometimes twice, sometimes in the future."""
+    while True:
+        await trio.sleep(chance.expovariate(1 / 40))
+        camera = chance.choice(cameras)
+        for number in range(chance.choice((1, 1, 1, 30))):
+            at_ns = world.core.kernel.clock.wall_ns() + int(chance.choice((0, -1, -30, 3600)) * 1e9)
+            seen = (at_ns, chance.choice(("person", "car", "cat")), chance.random(), client)
+            key = f"{camera}/{number}" if chance.random() < 0.2 else ""
+            async with refusals():
+                await world.gateway.detect(
+                    c.ReportDetection(DetectionId(""), LeaseId(""), camera, *seen, key=key), b"\xff\xd8\xff\xff\xd9"
+                )
 
 
 async def run_holder(client: str, cameras: Sequence[CameraId], world: "World", chance: random.Random) -> None:

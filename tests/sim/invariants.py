@@ -25,6 +25,7 @@ FOLD_EVERY = 1000
 FROM_OUTSIDE = (
     e.RunStarted, e.RunStopping, e.ConfigurationApplied, e.EventsLost, e.PatrolEnded, e.UseBegan, e.PeerOpened,
     e.PeerClosing, e.ChildFound, e.LeaseGranted, e.LeaseRefused, e.LeaseEnded,
+    e.DetectionMade,
 )  # fmt: skip
 """Inputs and timers: they may follow from nothing."""
 LOSSES = (e.CameraWaiting, e.CameraFailed, e.CameraCrashed, e.CameraQuarantined)
@@ -62,10 +63,13 @@ CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
         e.ChildStarting, e.ChildStarted, e.ChildStopping, e.ChildUnkillable, e.CameraConnecting, e.CameraStalled,
         *WANTED,
     ),
-    e.LeaseGranted: (),
+    e.LeaseGranted: (e.DetectionMade,),
+    e.DetectionMade: (),
+    e.SuggestionMade: (e.DetectionMade,),
     e.LeaseRefused: (),
     e.LeaseEnded: (
-        e.LeaseGranted, e.LeaseEnded, e.PeerClosed, e.CameraRemoved, e.ConfigurationApplied, e.RunStopping, *LOSSES,
+        e.LeaseGranted, e.SuggestionMade, e.DetectionMade, e.LeaseEnded, e.PeerClosed, e.CameraRemoved,
+        e.ConfigurationApplied, e.RunStopping, *LOSSES,
     ),
     e.PeerOpened: (e.LeaseGranted,),
     e.PeerClosing: (e.LeaseEnded, e.ConfigurationApplied),
@@ -292,9 +296,9 @@ class Watch:
 
     def granted(self, event: e.LeaseGranted, now_s: float) -> None:
         self.leases[event.stream] = event
-        clients = [lease.client for lease in self.leases.values()]
+        clients = [lease.client for lease in self.leases.values() if lease.ttl_s]
         full = len(clients) > self.limits.leases or clients.count(event.client) > self.limits.leases_per_client
-        self.require(not full, f"{event.stream} is one lease too many")
+        self.require(not full or not event.ttl_s, f"{event.stream} is one lease too many")
         kinds = [lease.kind for lease in self.leases.values()]
         self.require(kinds.count(LeaseKind.SUGGEST) <= 1, f"{event.stream} is a second suggestion")
         alike = [lease for lease in self.leases.values() if (lease.camera, lease.kind) == (event.camera, event.kind)]

@@ -23,7 +23,7 @@ from supervisor.domain.events import Recorded
 from supervisor.domain.health import Health, health
 from supervisor.domain.ids import CameraId, ChildId, DeviceId, NodeId
 from supervisor.domain.state import State
-from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol
+from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol, Policy
 from supervisor.gateway import Gateway
 from supervisor.journal import codec
 from supervisor.reconcile import run_reconcile
@@ -36,7 +36,7 @@ from .cameras import Camera, Device, draw_life
 from .chance import Chance, run_seeded
 from .children import Child
 from .disk import Disk, run_disk
-from .holders import run_holder
+from .holders import run_detector, run_holder
 from .invariants import FOLD_EVERY, LOOKED_EVERY_S, Broken, Watch, WatchedJournal
 from .operator import run_operator
 from .story import Note, tell
@@ -243,7 +243,12 @@ async def open_world(
     devices = {camera.device.name: camera.device for camera in cameras if camera.device}
     budgets = tuple(DeviceSettings(box.name, box.budget) for box in devices.values() if box.budget is not None)
     wanted = c.Configure(
-        "simulation", tuple(camera.settings for camera in cameras), limits or Limits(), budgets, patrol or Patrol()
+        "simulation",
+        tuple(camera.settings for camera in cameras),
+        limits or Limits(),
+        budgets,
+        patrol or Patrol(),
+        Policy(("person", "car")),
     )
     ids, secrets = chance.stream("ids"), chance.stream("secrets")
     async with trio.open_nursery() as stage:
@@ -357,7 +362,7 @@ async def _live(chance: Chance, hours: float, cameras: int, began: float, digest
             open_world(
                 chance,
                 draw_cameras(chance, cameras, hours * 3600),
-                limits=Limits(peers=12, peers_per_camera=4, leases=14, leases_per_client=3, modal_s=600.0),
+                limits=Limits(peers=12, peers_per_camera=4, leases=6, leases_per_client=2, modal_s=600.0),
                 again=again,
             ) as world,
             trio.open_nursery() as crowd,
@@ -391,6 +396,7 @@ def _invite(world: World, crowd: trio.Nursery) -> None:
         crowd.start_soon(run_holder, f"192.0.2.{10 + number}", names, world, chance.stream(f"holder/{number}"))
         crowd.start_soon(run_caller, f"192.0.2.{20 + number}", names, gateway, chance.stream(f"caller/{number}"))
         crowd.start_soon(run_watcher, f"192.0.2.{30 + number}", names, gateway, chance.stream(f"watcher/{number}"))
+    crowd.start_soon(run_detector, "192.0.2.40", names, world, chance.stream("detector"))
     crowd.start_soon(run_operator, world.configured, gateway, chance.stream("operator"))
     disk = world.core.disk
     assert isinstance(disk, Disk)

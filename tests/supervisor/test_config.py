@@ -8,7 +8,7 @@ import pytest
 from actors.sources import KINDS
 from supervisor.config import MAX_BRACKETS, MAX_BYTES, Config, ConfigError, load, parse
 from supervisor.domain.ids import CameraId
-from supervisor.domain.values import Limits, Patrol
+from supervisor.domain.values import Limits, Patrol, Policy
 from supervisor.journal.retention import DAY_S, Retention
 from supervisor.vault import Vault
 
@@ -50,6 +50,45 @@ def test_everything_at_once(tmp_path: Path) -> None:
     front = next(iter(config.cameras.values()))
     assert front.address == "rtsp://viewer:pa55@192.0.2.10/stream1"
     assert front.summary().url == "rtsp://viewer:***@192.0.2.10/stream1"
+
+
+def test_leases_and_detections_have_sections_of_their_own() -> None:
+    """The token is a secret: it is in nothing that is decided with."""
+    config = read(
+        """
+        limits: {leases: 100, leases_per_client: 10, idle: 10m}
+        leases: {ttl: 45s, modal: 2h}
+        detections: {token: "${TOKEN}", labels: [person, car], score: 0.75, quiet: 90s, shown: 15s, motion: on}
+        cameras: {bars: test:640x360@25}
+        """,
+        TOKEN="0123456789abcdef",
+    )
+    assert config.limits == Limits(leases=100, leases_per_client=10, lease_ttl_s=45.0, modal_s=7200.0, idle_s=600.0)
+    assert config.policy == Policy(("person", "car"), score=0.75, quiet_s=90.0, shown_s=15.0, motion=True)
+    assert config.detector_token == "0123456789abcdef"
+    plain = read("cameras: {bars: test:640x360@25}")
+    assert (plain.policy, plain.detector_token, plain.policy.motion) == (Policy(), "", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("leases: {ttl: 5s}", "1: leases.ttl must be a duration from 10s to 120s, like 20s, not '5s'"),
+        ("leases: {modal: 1s}", "1: leases.modal must be a duration from 60s"),
+        ("leases: {forever: 1s}", "1: unknown key 'forever' in leases; known: ttl, modal"),
+        ("limits: {idle: 1s}", "1: limits.idle must be a duration from 10s"),
+        ("detections: {token: short}", "1: detections.token must have 16 characters or more"),
+        ("detections:\n  labels: person", "2: detections.labels must be a list, not 'person'"),
+        ("detections: {labels: [car, car]}", "1: detections.labels names 'car' twice"),
+        ("detections: {score: 2}", "1: detections.score must be a number from 0 to 1, like 0.6, not '2'"),
+        ("detections: {motion: perhaps}", "1: detections.motion must be on or off, not 'perhaps'"),
+        ("detections: {shown: 1s}", "1: detections.shown must be a duration from 3s"),
+        ("detections: {quiet: -1s}", "1: detections.quiet must be a duration from 0s"),
+    ],
+)
+def test_what_is_wrong_with_leases_and_detections_is_said_with_its_line(text: str, complaint: str) -> None:
+    (said,) = complaints(text + "\ncameras: {bars: test:640x360@25}")
+    assert said.startswith(f"banken.yaml:{complaint}")
 
 
 def test_cameras_say_when_they_are_open_and_whose_connections_they_share() -> None:

@@ -1,18 +1,21 @@
 """The keeper of leases: who is heard of keeps his, who vanishes loses it and what lived under it, in bounded time."""
 
+from contextlib import suppress
+
 import trio
 from trio.testing import MockClock
 
+from supervisor.detections import PER_CAMERA_BURST, PER_CAMERA_S, Detections
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
-from supervisor.domain.ids import LeaseId
+from supervisor.domain.ids import CameraId, DetectionId, LeaseId
 from supervisor.domain.lifecycle import PeerPhase
 from supervisor.domain.values import Reason
 from supervisor.kernel import Origin
 from supervisor.leases import SWEEP_S, Leases
 from tests.kit.core import Core, open_core
-from tests.kit.domain import GATE, lease, peer
+from tests.kit.domain import GATE, YARD, lease, peer
 from tests.supervisor.domain.test_lease import MINE, under
 
 HERE, THERE = Origin("client:192.0.2.9"), Origin("client:198.51.100.7")
@@ -97,3 +100,37 @@ async def test_refusals_are_said_once_a_second_and_counted(autojump_clock: MockC
         said = [row.event for row in await core.stored() if isinstance(row.event, e.LeaseRefused)]
         assert [event.unsaid for event in said] == [0, 999]
         assert {event.reason.code for event in said} == {"not-lent"}
+
+
+async def test_a_suggestion_ends_to_the_moment_and_not_at_the_next_sweep(autojump_clock: MockClock) -> None:
+    async with open_core() as core:
+        keep(core)
+        for number in range(3):
+            await trio.sleep(71.3)
+            began, ids = trio.current_time(), (DetectionId(f"seen-{number}"), LeaseId(f"lease-{number}"))
+            core.kernel.emit(c.ReportDetection(*ids, GATE, core.kernel.clock.wall_ns(), "person", 0.9, "192.0.2.5"))
+            assert core.kernel.state.suggestion is not None
+            while core.kernel.state.suggestion is not None:
+                await core.kernel.wait_change(core.kernel.state.seq)
+            assert abs(trio.current_time() - began - core.kernel.state.policy.shown_s) < 0.001
+            assert not core.kernel.state.leases
+
+
+async def test_a_camera_whose_detector_runs_wild_takes_no_other_cameras_turn(autojump_clock: MockClock) -> None:
+    async with open_core(GATE, YARD) as core:
+        detections = Detections(core.kernel)
+
+        def report(camera: CameraId) -> bool:
+            ids = (DetectionId(""), LeaseId(""))
+            seen = c.ReportDetection(*ids, camera, core.kernel.clock.wall_ns(), "person", 0.9, "192.0.2.5")
+            with suppress(Rejected):
+                return bool(detections.report(seen))
+            return False
+
+        taken = 0
+        for _ in range(10_000):
+            taken += report(GATE)
+            await trio.sleep(0.001)
+        assert 0 <= PER_CAMERA_BURST + 10 * PER_CAMERA_S - taken <= 1
+        assert report(YARD)
+        assert len([row for row in await core.stored() if row.type == "DetectionMade"]) == taken + 1

@@ -147,7 +147,7 @@ async def test_a_viewer_lives_under_the_lease_that_it_names() -> None:
 
 
 async def test_a_viewer_with_a_wrong_lease_is_refused_and_one_without_has_its_own() -> None:
-    async with open_site(GATE, GATE) as site:
+    async with open_site() as site:
         lease = await granted(site)
         wrong = await site.offer(**{"Banken-Lease": f"{lease['lease']}.another's"})
         over = await site.offer(**{"Banken-Lease": "0123456789abcdef.secret"})

@@ -29,10 +29,10 @@ def grant_lease(state: State, command: c.GrantLease, now_ns: int) -> Events:
         raise Rejected(Refusal.FORBIDDEN, "only banken itself suggests a camera")
     if command.ttl_s:
         require_camera(state, command.camera)
+        _require_lease_left(state, command.client)
     else:
         require_usable(state, command.camera, now_ns)
         require_place(state, command.camera, command.client)
-    _require_lease_left(state, command.client)
     _require_shared(state, command)
     until_ns = now_ns + int(state.limits.modal_s * 1e9) if command.kind is LeaseKind.MODAL else None
     granted = e.LeaseGranted(
@@ -67,10 +67,11 @@ def require_place(state: State, camera: CameraId, client: str) -> None:
 
 
 def _require_lease_left(state: State, client: str) -> None:
-    limits, theirs = state.limits, sum(lease.client == client for lease in state.leases.values())
+    """Raises `Rejected`. What a connection holds is not among them: it has its place among the viewers."""
+    limits, renewed = state.limits, [lease.client for lease in state.leases.values() if lease.ttl_s]
     for whose, taken, cap in (
-        ("in all", len(state.leases), limits.leases),
-        (f"of {client}", theirs, limits.leases_per_client),
+        ("in all", len(renewed), limits.leases),
+        (f"of {client}", renewed.count(client), limits.leases_per_client),
     ):
         if taken >= cap:
             raise Rejected(Refusal.CAP_REACHED, f"{taken} leases {whose} are live, {cap} may be", RETRY_WHEN_FULL_S)

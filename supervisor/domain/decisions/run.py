@@ -77,6 +77,7 @@ def configure(state: State, command: c.Configure, now_ns: int) -> Events:
             limits=command.limits,
             devices=command.devices,
             patrol=command.patrol,
+            policy=command.policy,
         ),
         *changes,
     )

@@ -7,6 +7,7 @@ from ..errors import Refusal, Rejected
 from ..ids import LeaseId
 from ..lifecycle import PeerPhase
 from ..state import State
+from ..substreams import tried
 from ..values import LeaseKind
 from .common import Events, elapsed_s, require_running, require_usable
 from .lease import RETRY_WHEN_FULL_S, ended_lease, grant_lease, owned, require_place
@@ -20,7 +21,10 @@ def open_peer(state: State, command: c.OpenPeer, now_ns: int) -> Events:
         own = c.GrantLease(name, LeaseKind.VIEWER, command.camera, command.client)
         return (*grant_lease(state, own, now_ns), opened)
     require_running(state, retry_after_s=RETRY_WHEN_FULL_S)
-    owned(state, name, command.holder)
+    lease = owned(state, name, command.holder)
+    if command.camera not in tried(state, lease.camera):
+        text = f"this lease is for {lease.camera}, and {command.camera} is no substream of that"
+        raise Rejected(Refusal.CONFLICT, text)
     require_usable(state, command.camera, now_ns)
     require_place(state, command.camera, command.client)
     return (opened,)

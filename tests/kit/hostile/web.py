@@ -12,6 +12,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.lifecycle import PeerPhase
 from supervisor.domain.values import Limits
 from web import serve
+from web.app import WebSettings
 
 from ..domain import ASKED, GATE
 from ..processes import wait_until
@@ -30,6 +31,12 @@ def _request(line: bytes, body: bytes = b"", *headers: bytes) -> bytes:
 
 
 SDP, FRAGMENT = b"Content-Type: application/sdp", b"Content-Type: application/trickle-ice-sdpfrag"
+JSON = b"Content-Type: application/json"
+TOKEN = b"a token that nobody guesses"
+SEEN = (
+    b'{"camera":"gate","time":"2026-01-05T06:00:00Z","label":"person","score":0.5,"box":[0,0,1,1],"image":"/9j/2Q==",'
+    b'"key":"front-17"}'
+)
 UPGRADE = (
     b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13",
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
@@ -50,6 +57,12 @@ REQUESTS = (
     _request(b"GET /api/events?after=9223372036854775807"),
     _request(b"GET /api/cameras/gate"),
     _request(b"GET /api/cameras/%67ate/../%2e%2e"),
+    _request(b"POST /api/leases", b'{"kind":"viewer","camera":"gate","ttl_s":10,"exclusive":false}', JSON),
+    _request(b"PUT /api/leases/0123456789abcdef", b'{"idle_s":1.5}', JSON, b"Authorization: Bearer secret"),
+    _request(b"DELETE /api/leases/0123456789abcdef", b"", b"Authorization: Bearer secret"),
+    _request(b"POST /whep/gate", OFFER.encode(), SDP, b"Banken-Lease: 0123456789abcdef.secret"),
+    _request(b"POST /api/detections", SEEN, JSON, b"Authorization: Bearer " + TOKEN),
+    _request(b"GET /api/detections?camera=gate&label=person&limit=5"),
     _request(b"GET /api/peers") + _request(b"GET /api/processes") + _request(b"GET /metrics"),
     _request(b"GET /"),
     _request(b"GET /dashboard/main.js", b"", b"Range: bytes=0-10", b'If-None-Match: "x"', b"If-Modified-Since: x"),
@@ -79,6 +92,8 @@ def frame(
 
 CLOSE = frame(8, (1000).to_bytes(2) + b"bye")
 FRAMES = (
+    frame(1, b'{"type":"lease.renew","id":1,"lease":"0123456789abcdef","secret":"s","idle_s":1.5}') + CLOSE,
+    frame(1, b'{"type":"lease.release","id":2,"lease":"0123456789abcdef","secret":"s"}') + CLOSE,
     frame(1, b'{"type":"hello"}') + frame(2, b"\x00\x01") + frame(9, b"ping") + frame(10, b"pong") + CLOSE,
     frame(1, b"in ", fin=False) + frame(9, b"between") + frame(0, b"pieces") + CLOSE,
     frame(3, b"reserved") + frame(11, b"reserved"),
@@ -198,8 +213,8 @@ async def _send(stream: trio.SocketStream, data: bytes) -> None:
 @asynccontextmanager
 async def _open_site() -> AsyncIterator[tuple[Site, _Exchange]]:
     """A site that lingers less, and an exchange with it; at the end it still answers, and no connection is open."""
-    limits, stock = Limits(peers=1000, peers_per_camera=1000, peers_per_client=1000), serve.LINGER_S
-    async with open_site(GATE, limits=limits) as site:
+    limits, stock = Limits(1000, 1000, 1000, leases=1000, leases_per_client=1000), serve.LINGER_S
+    async with open_site(GATE, limits=limits, settings=WebSettings(detector_token=TOKEN.decode())) as site:
         serve.LINGER_S = 0.01
         yield site, _Exchange(site)
         assert (await site.get("/healthz")).status == 200

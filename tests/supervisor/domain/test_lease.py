@@ -66,6 +66,10 @@ def test_nobody_looks_under_anothers_lease_or_one_that_is_over() -> None:
     story = at_rest().given(lease())
     assert story.refuses(under("lease-1", secret="yours")).refusal is Refusal.FORBIDDEN
     assert story.refuses(under("lease-2")).refusal is Refusal.UNKNOWN
+    elsewhere = Story().given(
+        c.StartRun(RUN, NODE, "0", 1), c.Configure("test", (settings(GATE), settings(YARD)), Limits())
+    )
+    assert elsewhere.given(lease()).refuses(attrs.evolve(under("lease-1"), camera=YARD)).refusal is Refusal.CONFLICT
     story.given(peer("peer-9"))
     assert story.refuses(under("peer-9", secret="")).refusal is Refusal.FORBIDDEN
 
@@ -144,11 +148,15 @@ def test_leases_end_with_their_run() -> None:
 
 @pytest.mark.parametrize("limits", [{"leases": 2}, {"leases_per_client": 2}], ids=["all", "client"])
 def test_each_cap_refuses_with_429_and_when_to_ask_again(limits: dict[str, float]) -> None:
-    story = at_rest(**limits).given(lease(), peer("peer-1"))
-    refused = story.refuses(lease("lease-2"))
+    story = at_rest(**limits).given(lease(), lease("lease-2", YARD))
+    refused = story.refuses(lease("lease-3"))
     assert (refused.status, refused.retry_after_s) == (429, 5.0)
-    assert story.refuses(peer("peer-2")).status == 429
-    story.given(c.EndLease(MINE, ASKED), lease("lease-2"))
+    story.given(c.EndLease(MINE, ASKED), lease("lease-3"))
+
+
+def test_who_is_a_viewer_is_counted_as_that_and_not_again_as_a_lease() -> None:
+    """So that a cap on viewers means what it says, whatever that on leases is."""
+    at_rest(leases=1, leases_per_client=1).given(lease(), peer("peer-1"), lease("row-1", ttl_s=0))
 
 
 def test_only_banken_suggests() -> None:

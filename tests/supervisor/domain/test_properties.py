@@ -180,7 +180,7 @@ class Life(RuleBasedStateMachine):
             assert known.lease in state.leases or known.phase is PeerPhase.CLOSING
         for held in state.streams():
             assert held.camera in state.cameras
-        assert len(state.leases) <= LIMITS.leases
+        assert sum(known.ttl_s > 0 for known in state.leases.values()) <= LIMITS.leases
         assert all(known.camera in state.cameras for known in state.leases.values())
 
     @invariant()

@@ -20,7 +20,7 @@ from supervisor.journal.upcast import upcast
 from tests.kit.journals import read_all
 
 FROZEN = sorted((Path(__file__).parents[2] / "journals").iterdir())
-LATER = {"LeaseGranted", "LeaseEnded", "LeaseRefused"}
+LATER = {"LeaseGranted", "LeaseEnded", "LeaseRefused", "DetectionMade", "SuggestionMade"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys

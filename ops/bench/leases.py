@@ -1,0 +1,128 @@
+"""Measure ten thousand live leases: `.venv/bin/python ops/bench/leases.py [--leases 10000]`.
+
+The real kernel and keeper in this process, over a journal in memory: how long a sweep takes that finds nothing to end,
+a renewal with its answer (as the gateway gives it), and the end of all that expire together, with the longest time for
+which others have to wait meanwhile.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import trio
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from supervisor.clock import TrioClock  # noqa: E402
+from supervisor.domain import commands as c  # noqa: E402
+from supervisor.domain.ids import LeaseId  # noqa: E402
+from supervisor.domain.values import LeaseKind, Limits  # noqa: E402
+from supervisor.gateway import Gateway, Key, hash_secret  # noqa: E402
+from tests.kit.core import MemoryReader, open_core  # noqa: E402
+from tests.kit.domain import GATE, settings  # noqa: E402
+from tests.kit.site import FakeHands  # noqa: E402
+
+SWEEPS, RENEWALS = 50, 20_000
+
+
+class Shifted:
+    """A clock that can be put forward, so that leases expire without waiting."""
+
+    ahead_s = 0.0
+
+    def wall_ns(self) -> int:
+        return TrioClock().wall_ns()
+
+    def mono_ns(self) -> int:
+        return TrioClock().mono_ns() + int(self.ahead_s * 1e9)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--leases", type=int, default=10_000)
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_suffix(".md"))
+    options = parser.parse_args()
+    result = trio.run(measure, options.leases)
+    print(result)
+    made = f"Made by `python ops/bench/leases.py --leases {options.leases}`."
+    options.output.write_text(f"# Ten thousand leases\n\n{made}\n\n{result}")
+
+
+async def measure(count: int) -> str:
+    limits = Limits(leases=count, leases_per_client=count)
+    async with open_core(configuration=c.Configure("bench", (settings(GATE),), limits)) as core:
+        clock = Shifted()
+        core.kernel.clock = clock
+        hands = FakeHands(core.kernel)
+        gateway = Gateway(core.kernel, core.journal, core.feed, MemoryReader(core.disk), hands)  # type: ignore[arg-type]
+        keeper = gateway.leases
+        keys = [Key(LeaseId(f"{number:016x}"), f"secret {number}") for number in range(count)]
+        for number, key in enumerate(keys):
+            owner = hash_secret(key.secret)
+            core.kernel.emit(c.GrantLease(key.lease, LeaseKind.VIEWER, GATE, f"client-{number % 500}", owner, 30.0))
+            if number % 200 == 0:
+                await core.journal.wait_committed(core.kernel.state.seq)
+        sweeps = [timed(keeper.look) for _ in range(SWEEPS)]
+        renewals = []
+        for number in range(RENEWALS):
+            began = time.perf_counter()
+            await gateway.renew(keys[number * 7919 % count], 0.0, "192.0.2.9")
+            renewals.append((time.perf_counter() - began) * 1e3)
+        clock.ahead_s = 60.0
+        began, waits = time.perf_counter(), await expire(gateway)
+        ended_s = time.perf_counter() - began
+        assert not core.kernel.state.leases
+    return table(count, sweeps, renewals, ended_s, waits)
+
+
+def timed(act: object) -> float:
+    """Milliseconds."""
+    assert callable(act)
+    began = time.perf_counter()
+    act()
+    return (time.perf_counter() - began) * 1e3
+
+
+async def expire(gateway: Gateway) -> list[float]:
+    """End all in one sweep; how long another task had to wait for each of its turns, in milliseconds."""
+    waits: list[float] = []
+    async with trio.open_nursery() as nursery:
+
+        async def wait_turns() -> None:
+            while True:
+                began = time.perf_counter()
+                await trio.lowlevel.checkpoint()
+                waits.append((time.perf_counter() - began) * 1e3)
+
+        nursery.start_soon(wait_turns)
+        await trio.lowlevel.checkpoint()
+        await gateway.leases.sweep()
+        nursery.cancel_scope.cancel()
+    return waits
+
+
+def table(count: int, sweeps: list[float], renewals: list[float], ended_s: float, waits: list[float]) -> str:
+    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    rows = [
+        (f"sweep of {count} live leases, median (ms)", "", quantile(sweeps, 0.5)),
+        ("the same, worst", "5", max(sweeps)),
+        ("renewal, median (ms)", "", quantile(renewals, 0.5)),
+        ("the same, p99", "2", quantile(renewals, 0.99)),
+        ("all of them expire in one sweep (s)", "", ended_s),
+        ("for how long others wait meanwhile, p99 (ms)", "", quantile(waits, 0.99)),
+    ]
+    lines = [f"| {what} | {asked} | {got:.3f} |" for what, asked, got in rows]
+    head = ["| what | at most | got |", "|---|---|---|"]
+    return "\n".join([f"Machine: {machine}; {time.strftime('%Y-%m-%d')}.", "", *head, *lines, ""])
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Detections over HTTP: token, types, times, twice, too many; each a problem document, and nothing changed or lost."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+import trio
+
+from supervisor.detections import PER_CAMERA_BURST
+from supervisor.domain import commands as c
+from supervisor.domain import events as e
+from supervisor.domain.values import Limits, Policy
+from supervisor.thumbnails import COUNT, MAX_BYTES, Thumbnails
+from tests.kit.domain import ASKED, GATE, settings
+from tests.kit.http import Answer, request
+from tests.kit.site import Site, message, open_site
+from web.app import WebSettings
+from web.json import iso
+
+TOKEN = "a token that nobody guesses"
+JPEG = b"\xff\xd8\xff\xe0 a picture \xff\xd9"
+
+
+def opened() -> Any:
+    return open_site(settings=WebSettings(detector_token=TOKEN))
+
+
+def body(site: Site, ahead_s: float = 0.0, **more: Any) -> dict[str, Any]:
+    at_ns = site.core.kernel.clock.wall_ns() + int(ahead_s * 1e9)
+    return {"camera": GATE, "time": iso(at_ns), "label": "person", "score": 0.9, **more}
+
+
+async def report(site: Site, what: object, token: str | None = TOKEN) -> Answer:
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    return await request(
+        site.port, "POST", "/api/detections", what if isinstance(what, str) else json.dumps(what), headers
+    )
+
+
+def made(site: Site) -> list[e.DetectionMade]:
+    return [row.event for row in site.core.disk.rows if isinstance(row.event, e.DetectionMade)]
+
+
+async def test_a_detection_is_suggested_at_once_and_a_page_that_loads_gets_what_remains() -> None:
+    async with opened() as site:
+        image = base64.b64encode(JPEG).decode()
+        asked = body(site, image=image, box=[0.1, 0.2, 0.3, 0.4])
+        answer = await report(site, asked)
+        assert (answer.status, answer.json["suggested"]) == (202, True)
+        (listed,) = (await site.get("/api/detections")).json["detections"]
+        assert listed["time"] == asked["time"]
+        assert (listed["camera"], listed["label"], listed["box"]) == ("gate", "person", [0.1, 0.2, 0.3, 0.4])
+        assert (await site.get(listed["image"])).body == JPEG
+        async with site.socket() as socket:
+            while (news := await message(socket))["type"] != "state":
+                pass
+        shown = news["suggestion"]
+        assert (shown["camera"], shown["detection"]) == ("gate", answer.json["detection"])
+        assert 0 < shown["remaining_s"] <= Policy().shown_s
+
+
+async def test_an_old_suggestion_is_shown_to_nobody() -> None:
+    """Also in the moment before it is swept."""
+    async with opened() as site:
+        await report(site, body(site))
+        with trio.fail_after(10):
+            site.core.kernel.emit(
+                c.Configure("test", (settings(GATE),), Limits(), policy=Policy(quiet_s=0.0, shown_s=0.05))
+            )
+            (held,) = site.core.kernel.state.leases
+            site.core.kernel.emit(c.EndLease(held, ASKED))
+            await report(site, body(site))
+            await trio.sleep(0.1)
+            async with site.socket() as socket:
+                while (news := await message(socket))["type"] != "state":
+                    pass
+        assert site.core.kernel.state.suggestion is not None
+        assert news["suggestion"] is None
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "names"),
+    [
+        ({"colour": 1}, 400, "colour"),
+        ({"score": "0.9"}, 400, "score"),
+        ({"score": 1.1}, 400, "score"),
+        ({"box": [0, 0, 1]}, 400, "box"),
+        ({"box": [0, 0, 1, 2]}, 400, "box"),
+        ({"label": ""}, 400, "label"),
+        ({"label": "\x1b[2J"}, 400, "label"),
+        ({"time": "yesterday"}, 400, "time"),
+        ({"time": "2026-01-05T06:00:00"}, 400, "time"),
+        ({"camera": "nobody"}, 404, "nobody"),
+        ({"image": "%%%"}, 422, "base64"),
+        ({"image": base64.b64encode(b"GIF89a").decode()}, 422, "JPEG"),
+        ({"image": "A" * 180_000}, 413, "131072"),
+        ({"image": "A" * 300_000}, 413, ""),
+    ],
+)
+async def test_what_is_no_detection_is_refused_by_name_and_changes_nothing(
+    more: dict[str, Any], status: int, names: str
+) -> None:
+    async with opened() as site:
+        answer = await report(site, body(site) | more)
+        assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+        assert names in answer.json["detail"]
+        assert site.core.kernel.state.seq == 3
+
+
+async def test_the_future_is_refused() -> None:
+    async with opened() as site:
+        future = await report(site, body(site, ahead_s=60))
+        assert (future.status, future.json["type"]) == (422, "urn:banken:problem:invalid")
+        assert made(site) == []
+
+
+async def test_only_who_shows_the_token_reports() -> None:
+    async with opened() as site:
+        assert (await report(site, body(site), None)).status == 401
+        assert (await report(site, body(site), "guessed")).status == 403
+        assert made(site) == []
+    async with open_site() as site:
+        assert (await report(site, body(site), "")).status == 401
+        assert "detections.token" in (await report(site, body(site), "any")).json["detail"]
+
+
+async def test_the_same_key_again_has_the_same_answer() -> None:
+    async with opened() as site:
+        first = await report(site, body(site, key="front-17"))
+        again = await report(site, body(site, key="front-17", score=0.1))
+        assert (first.status, again.status) == (202, 200)
+        assert first.json == again.json
+        assert len(made(site)) == 1
+
+
+async def test_a_thousand_at_once_are_refused_with_a_time_and_none_that_was_taken_is_lost() -> None:
+    async with opened() as site:
+        answers: list[Answer] = []
+
+        async def one() -> None:
+            answers.append(await report(site, body(site)))
+
+        for _ in range(10):
+            async with trio.open_nursery() as nursery:
+                for _ in range(100):
+                    nursery.start_soon(one)
+        taken = {answer.json["detection"] for answer in answers if answer.status == 202}
+        refused = [answer for answer in answers if answer.status == 429]
+        assert len(taken) + len(refused) == len(answers) == 1000
+        assert len(taken) >= PER_CAMERA_BURST
+        assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
+        assert {event.detection for event in made(site)} == taken
+
+
+async def test_a_label_can_be_asked_for() -> None:
+    async with opened() as site:
+        for label in ("person", "cat", "person"):
+            await report(site, body(site, label=label))
+        labels = [each["label"] for each in (await site.get("/api/detections?label=cat")).json["detections"]]
+        assert labels == ["cat"]
+        assert len((await site.get("/api/detections?limit=2")).json["detections"]) == 2
+        assert (await site.get("/api/detections?limit=x")).status == 400
+        assert (await site.get("/api/detections/0123456789abcdef/image.jpg")).status == 404
+
+
+def test_pictures_are_bounded_in_number_and_in_bytes() -> None:
+    """The one that nobody looked at for longest goes first."""
+    kept = Thumbnails()
+    for number in range(COUNT + 1):
+        kept.keep(GATE, f"seen-{number}", JPEG)  # type: ignore[arg-type]
+        assert kept.find("seen-0")  # type: ignore[arg-type]
+    assert kept.find("seen-1") is None  # type: ignore[arg-type]
+    assert kept.statistics() == (COUNT, COUNT * len(JPEG))
+    for number in range(100):
+        kept.keep(GATE, f"large-{number}", JPEG * 5000)  # type: ignore[arg-type]
+        assert kept.statistics()[1] <= MAX_BYTES
+    kept.forget(GATE)
+    assert kept.statistics() == (0, 0)
