@@ -5,18 +5,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
+from actors.rtc.fanout import Viewer
+from actors.rtc.sender import Sender
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
-from supervisor.domain.ids import CameraId, DeviceId, PeerId
+from supervisor.domain.ids import CameraId, DeviceId, LeaseId, PeerId
 from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol
-from tests.kit.domain import ASKED, GATE, YARD, peer, settings
+from supervisor.kernel import ACTOR
+from supervisor.leases import SWEEP_S, Leases
+from tests.kit.domain import ASKED, GATE, YARD, lease, peer, settings
 from tests.kit.media import flv
 from tests.kit.world import FakeProcess, Script, World, hangs, open_world, refused, streams, streams_for
+from tests.sim.viewers import OFFER
 
 BOX = DeviceId("box")
 ME = "192.0.2.9"
@@ -50,6 +56,36 @@ async def test_a_camera_on_demand_opens_with_its_first_viewer_and_lingers_after_
         reason = kernel.state.cameras[GATE].reason
         assert reason is not None
         assert reason.code == "unused"
+
+
+async def test_a_page_that_vanishes_leaves_neither_a_lease_nor_a_viewer_nor_an_open_camera(
+    autojump_clock: MockClock,
+) -> None:
+    """Its connection may even seem to live: whoever does not renew the lease has its viewers ended with it."""
+
+    async def connect(offer, fanout, candidates, witness, **_):  # type: ignore[no-untyped-def]
+        witness.answered("answer")
+        witness.connected(Viewer(Sender(offer), fanout.hub.subscribe()))
+        await trio.sleep_forever()
+
+    async with on_demand(streams) as world:
+        object.__setattr__(world.registry._tools, "connect", connect)
+        kernel, keeper = world.core.kernel, Leases(world.core.kernel)
+        world.core.nursery.start_soon(keeper.run)
+        kernel.emit(lease(ttl_s=30))
+        keeper.hear(LeaseId("lease-1"))
+        kernel.emit(attrs.evolve(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
+        await world.registry.open_peer(GATE, PeerId("peer-1"), world.registry.read_offer(OFFER))
+        for _ in range(30):
+            keeper.renew(LeaseId("lease-1"), "mine", 0.0, ACTOR)
+            await trio.sleep(10)
+        assert (world.camera(), len(kernel.state.peers)) == ("live", 1)
+        await world.until(lambda: not kernel.state.peers)
+        vanished_s = trio.current_time() - 300.1
+        assert not kernel.state.leases
+        assert vanished_s <= 30 + SWEEP_S
+        await trio.sleep(kernel.state.limits.linger_s + 2)
+        assert (world.camera(), world.alive(GATE)) == ("idle", [])
 
 
 async def test_a_viewer_who_comes_back_while_it_lingers_finds_it_open(autojump_clock: MockClock) -> None:

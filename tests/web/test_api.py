@@ -8,7 +8,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.ids import DeviceId
 from supervisor.domain.monitors import Figure, Reading
 from supervisor.domain.values import DeviceSettings, Limits
-from tests.kit.domain import ASKED, GATE, PICTURE, YARD, child, settings
+from tests.kit.domain import ASKED, GATE, PICTURE, YARD, child, lease, peer, settings
 from tests.kit.site import open_site
 from web.app import HEADERS
 
@@ -126,11 +126,17 @@ async def test_health_and_readiness() -> None:
 
 async def test_metrics() -> None:
     async with open_site() as site:
+        site.core.kernel.emit(lease())
+        site.core.kernel.emit(peer())
+        await site.core.stored()
         answer = await site.get("/metrics")
         assert answer.headers["Content-Type"].startswith("text/plain")
         assert 'banken_camera_state{camera="gate",state="idle"} 1.0' in answer.text
         assert 'banken_camera_frames_total{camera="gate"} 100.0' in answer.text
-        assert "banken_journal_events_total 3.0" in answer.text
+        assert "banken_journal_events_total 6.0" in answer.text
+        assert 'banken_camera_leases{camera="gate"} 2.0' in answer.text
+        assert 'banken_camera_suggested{camera="gate"} 0.0' in answer.text
+        assert 'banken_leases{kind="viewer"} 2.0' in answer.text
         for name in ("tasks", "threads", "descriptors"):
             assert re.search(rf"^banken_{name} [1-9]", answer.text, re.MULTILINE), name
 
