@@ -91,7 +91,8 @@ class Pictures:
         """
         lease = LeaseId(self._tools.kernel.new_id())
         grant = c.GrantLease(lease, LeaseKind.VIEWER, camera.name, client, purpose=PURPOSE)
-        async with self._held(camera, grant, partial(c.EndLease, lease), Origin(f"client:{client}")):
+        began = self._tools.leases.lend(grant)
+        async with self._held(camera, began, partial(c.EndLease, lease)):
             still = camera.hub.still
             if still is None or camera.hub.newest_key() is None:
                 still = await self._next_key(camera, patience_s)
@@ -112,24 +113,21 @@ class Pictures:
             return
         use = UseId(kernel.new_id())
         origin = Origin(client if kind is UseKind.PATROL else f"client:{client}")
-        async with self._held(camera, c.BeginUse(use, camera.name, kind, client), partial(c.EndUse, use), origin):
+        began = kernel.emit(c.BeginUse(use, camera.name, kind, client), origin=origin).events[0]
+        async with self._held(camera, began, partial(c.EndUse, use)):
             yield
 
     @asynccontextmanager
-    async def _held(
-        self, camera: Camera, begin: c.Command, end: Callable[[Reason], c.Command], origin: Origin
-    ) -> AsyncIterator[None]:
-        """`begin` before the block and `end`, with a reason, after it. Raises `Rejected` when it may not begin."""
-        kernel, ended = self._tools.kernel, GONE
-        began = after = kernel.emit(begin, origin=origin).last
+    async def _held(self, camera: Camera, began: e.Recorded, end: Callable[[Reason], c.Command]) -> AsyncIterator[None]:
+        """What has begun with this event is ended after the block, with a reason and its cause."""
+        kernel, ended, after = self._tools.kernel, GONE, began
         try:
             yield
             ended = DONE
             if camera.hub.is_closed:
                 after = kernel.latest(SYSTEM, camera_stream(camera.name), of=e.CameraRemoved | e.RunStopping) or after
         except BaseException as error:
-            stream = began.stream if began else ""
-            after = kernel.latest(stream, because=await why_cancelled())
+            after = kernel.latest(began.stream, because=await why_cancelled()) or began
             if isinstance(error, Rejected) and self._lost(camera) is not None:
                 after = kernel.latest(camera_stream(camera.name), of=LOSSES) or after
             raise

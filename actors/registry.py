@@ -35,7 +35,7 @@ class Registry:
         self._cameras: dict[CameraId, Camera] = {}
         self._peers: dict[PeerId, Peer] = {}
         self._pictures = Pictures(tools)
-        self.detections = tools.detections
+        self.leases, self.detections = tools.leases, tools.detections
         self._sweep = Sweep(tools, self._cameras.keys)
         self.find_survivors = self._sweep.find_survivors
         self.run_sweep = self._sweep.run

@@ -15,6 +15,7 @@ from supervisor.detections import Detections
 from supervisor.domain.restart import STARTS_PER_S
 from supervisor.domain.values import Reason
 from supervisor.kernel import Kernel
+from supervisor.leases import Leases
 from supervisor.vault import Vault
 
 from .eyes import Eyes
@@ -84,6 +85,7 @@ class Tools:
     """Uniform in [0, 1)."""
     keep: trio.Nursery
     """Outlives every actor: for children that do not die when they are told to."""
+    leases: Leases = attrs.field(default=attrs.Factory(lambda tools: Leases(tools.kernel), takes_self=True))
     detections: Detections = attrs.field(default=attrs.Factory(lambda tools: Detections(tools.kernel), takes_self=True))
     eyes: Eyes = attrs.field(factory=Eyes)
     """Look at key frames for motion."""

@@ -107,8 +107,6 @@ class Snapshot:
     health: Health
     readings: Mapping[str, Reading] = MappingProxyType({})
     """What the monitors found last; nothing where there is no daemon."""
-    expiries: Mapping[LeaseId, int] = attrs.field(factory=dict)
-    """When each lease ends if nothing more is heard of its holder, in wall nanoseconds."""
 
 
 @attrs.frozen
@@ -185,6 +183,8 @@ class Jpeg:
 class Hands(Protocol):
     """What the actors offer to those who decide."""
 
+    leases: Leases
+    """Who holds what; whoever lends a camera does so there."""
     detections: Detections
     """Where detectors report, theirs and others."""
 
@@ -245,6 +245,8 @@ class Gates(Protocol):
     async def grant(self, wish: c.GrantLease) -> Lent: ...
 
     async def renew(self, key: Key, idle_s: float, client: str) -> Lent: ...
+
+    def expiries(self) -> Mapping[LeaseId, int]: ...
 
     async def release(self, key: Key, client: str) -> None: ...
 
@@ -326,7 +328,7 @@ class Gateway:
         self._feed = feed
         self._hands = hands
         self._readings = readings
-        self.leases = Leases(kernel)
+        self.leases = hands.leases
         self.replay: int | None = None
         self.read = reader.page
         self.first = reader.first
@@ -363,7 +365,6 @@ class Gateway:
             journal=self._journal.statistics(),
             health=health(state, self._journal.fault, self._readings),
             readings=dict(self._readings),
-            expiries={lease: self.leases.expires_ns(known) for lease, known in state.leases.items()},
         )
 
     async def next_events(self, after: int) -> Sequence[Recorded]:
@@ -376,24 +377,13 @@ class Gateway:
         name = LeaseId(self._kernel.new_id())
         command = attrs.evolve(wish, lease=name, owner=hash_secret(secret), ttl_s=ttl_s)
         self._require_journal()
-        granted = self._lend(command)
-        self.leases.hear(name)
+        granted = self.leases.lend(command)
         if not await self._journal.wait_committed(granted.seq):
             self._require_journal()
         lease = self._kernel.state.leases.get(name)
         if lease is None:
             raise await self._why_over(name)
         return attrs.evolve(self._lent(lease), secret=secret)
-
-    def _lend(self, command: c.GrantLease | c.OpenPeer) -> Recorded:
-        """Decide, and have a refusal journaled, too. Returns the last event. Raises `Rejected`."""
-        try:
-            lent = self._kernel.emit(command, origin=Origin(f"client:{command.client}")).last
-        except Rejected as refused:
-            self.leases.refused(command, refused)
-            raise
-        assert lent is not None
-        return lent
 
     async def renew(self, key: Key, idle_s: float, client: str) -> Lent:
         """Hear of a lease's holder, wherever he is now. Raises `LeaseOver`, and `Rejected` for a stranger."""
@@ -402,6 +392,10 @@ class Gateway:
         if key.lease in self._kernel.state.leases:
             return self._lent(self.leases.renew(key.lease, hash_secret(key.secret), idle_s, origin))
         raise await self._why_over(key.lease)
+
+    def expiries(self) -> Mapping[LeaseId, int]:
+        """When each lease ends if nothing more is heard of its holder, in wall nanoseconds."""
+        return {lease: self.leases.expires_ns(known) for lease, known in self._kernel.state.leases.items()}
 
     async def release(self, key: Key, client: str) -> None:
         """End a lease that is not needed any more. Raises as `renew`."""
@@ -446,7 +440,7 @@ class Gateway:
         if key is not None:
             command = attrs.evolve(command, lease=key.lease, holder=hash_secret(key.secret))
         self._require_journal()
-        opened = self._lend(command)
+        opened = self.leases.lend(command)
         try:
             if not await self._journal.wait_committed(opened.seq):
                 self._require_journal()

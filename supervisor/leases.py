@@ -46,6 +46,18 @@ class Leases:
         self._said_at = -REFUSALS_EVERY_S
         self._unsaid = 0
 
+    def lend(self, command: c.GrantLease | c.OpenPeer) -> Recorded:
+        """Grant a lease, or open a peer under one; a refusal is journaled, too. The last event. Raises `Rejected`."""
+        try:
+            lent = self._kernel.emit(command, origin=Origin(f"client:{command.client}")).last
+        except Rejected as refused:
+            self._say_refused(command, refused)
+            raise
+        assert lent is not None
+        if isinstance(command, c.GrantLease):
+            self._heard[command.lease] = self._kernel.clock.mono_ns()
+        return lent
+
     def renew(self, lease: LeaseId, owner: str, idle_s: float, origin: Origin) -> Lease:
         """Its holder, who knows its secret (hashed: `owner`), is there.
 
@@ -61,10 +73,6 @@ class Leases:
     def statistics(self) -> int:
         """How many holders are kept in mind."""
         return len(self._heard)
-
-    def hear(self, lease: LeaseId) -> None:
-        """It was granted just now."""
-        self._heard[lease] = self._kernel.clock.mono_ns()
 
     def expires_ns(self, lease: Lease) -> int:
         """The wall time at which it ends if nothing more is heard; that of a connection lives on while that does."""
@@ -128,7 +136,7 @@ class Leases:
         self._heard = heard
         return due
 
-    def refused(self, command: c.GrantLease | c.OpenPeer, why: Rejected) -> None:
+    def _say_refused(self, command: c.GrantLease | c.OpenPeer, why: Rejected) -> None:
         """Somebody was not lent a camera that there is: journaled, once in `REFUSALS_EVERY_S`, and counted."""
         if why.refusal is Refusal.UNKNOWN:
             return

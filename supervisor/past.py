@@ -1,6 +1,6 @@
 """The past: the daemon as it was after any event, from the journal alone. Blocking; for a thread of its own."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Never
 
 import attrs
@@ -12,7 +12,7 @@ from .domain.describe import TROUBLES
 from .domain.errors import IllegalTransition, Refusal, Rejected
 from .domain.events import Recorded
 from .domain.health import health
-from .domain.ids import CameraId, DetectionId, PeerId
+from .domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from .domain.state import State
 from .gateway import JournalReader, Jpeg, Key, Lent, Opened, Snapshot
 from .journal.errors import JournalError
@@ -123,6 +123,9 @@ class PastGateway:
 
     async def renew(self, key: Key, idle_s: float, client: str) -> Lent:
         _refuse()
+
+    def expiries(self) -> Mapping[LeaseId, int]:
+        return {}
 
     async def release(self, key: Key, client: str) -> None:
         _refuse()

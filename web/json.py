@@ -148,7 +148,7 @@ def peer(known: Peer, statistics: PeerStatistics | None) -> Json:
     }
 
 
-def leases(snapshot: Snapshot) -> list[Json]:
+def leases(snapshot: Snapshot, expiries: Mapping[LeaseId, int]) -> list[Json]:
     """All live leases, the oldest first; `expires` is null where nobody knows what was heard of their holders."""
     state = snapshot.state
     found = sorted(state.leases.values(), key=lambda known: (known.since_ns, known.lease))
@@ -156,9 +156,7 @@ def leases(snapshot: Snapshot) -> list[Json]:
     under: dict[LeaseId, list[str]] = {}
     for known in peers:
         under.setdefault(known.lease, []).append(known.peer)
-    return [
-        lease(each, under.get(each.lease, []), snapshot.expiries.get(each.lease), _ttl_s(each, state)) for each in found
-    ]
+    return [lease(each, under.get(each.lease, []), expiries.get(each.lease), _ttl_s(each, state)) for each in found]
 
 
 def suggestion(snapshot: Snapshot) -> Json | None:
@@ -285,7 +283,7 @@ def process(known: Child, parent: int | None, now_ns: int) -> Json:
     }
 
 
-def standing(snapshot: Snapshot) -> Json:
+def standing(snapshot: Snapshot, expiries: Mapping[LeaseId, int]) -> Json:
     """How things stand, as the page is told again and again."""
     return {
         "type": "state",
@@ -293,7 +291,7 @@ def standing(snapshot: Snapshot) -> Json:
         "cameras": cameras(snapshot),
         "peers": peers(snapshot),
         "uses": uses(snapshot.state),
-        "leases": leases(snapshot),
+        "leases": leases(snapshot, expiries),
         "suggestion": suggestion(snapshot),
         "health": health(snapshot.health),
     }
@@ -305,7 +303,7 @@ UNKNOWN = dict.fromkeys(("fps", "bitrate", "frames", "skipped", "cut_groups", "l
 
 def moment(then: Moment) -> Json:
     """As `standing`, with all that the page else asks for, and with the bounds of the journal."""
-    body, snapshot = standing(then.snapshot), then.snapshot
+    body, snapshot = standing(then.snapshot, {}), then.snapshot
     body["cameras"] = [{**camera, **UNKNOWN} for camera in body["cameras"]]
     return {
         **body,

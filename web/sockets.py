@@ -54,7 +54,8 @@ class Sockets:
         snapshot = gateway.snapshot()
         seq = snapshot.state.seq
         if self._state is None or self._state[0] != seq or trio.current_time() >= self._state[1]:
-            self._state = (seq, trio.current_time() + STATE_EVERY_S / 2, json.encode(json.standing(snapshot)).decode())
+            text = json.encode(json.standing(snapshot, gateway.expiries())).decode()
+            self._state = (seq, trio.current_time() + STATE_EVERY_S / 2, text)
         return self._state[2]
 
     def routes(self, gateway: Gates, allow_origins: tuple[str, ...]) -> Blueprint:

@@ -72,8 +72,7 @@ async def test_a_page_that_vanishes_leaves_neither_a_lease_nor_a_viewer_nor_an_o
         object.__setattr__(world.registry._tools, "connect", connect)
         kernel, keeper = world.core.kernel, Leases(world.core.kernel)
         world.core.nursery.start_soon(keeper.run)
-        kernel.emit(lease(ttl_s=30))
-        keeper.hear(LeaseId("lease-1"))
+        keeper.lend(lease(ttl_s=30))
         kernel.emit(attrs.evolve(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
         await world.registry.open_peer(GATE, PeerId("peer-1"), world.registry.read_offer(OFFER))
         for _ in range(30):

@@ -19,6 +19,7 @@ from supervisor.domain.monitors import Reading
 from supervisor.domain.values import LeaseKind, Limits
 from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError, PeerStatistics, Understood
 from supervisor.kernel import Kernel
+from supervisor.leases import Leases
 from web.app import WebSettings, create_app
 from web.serve import listen, run_web
 from web.sockets import Sockets
@@ -50,6 +51,7 @@ class FakeHands:
     pictured: bool = True
     """Whether there is a picture already."""
     candidates: list[tuple[PeerId, str]] = attrs.field(factory=list)
+    leases: Leases = attrs.field(default=attrs.Factory(lambda hands: Leases(hands.kernel), takes_self=True))
     detections: Detections = attrs.field(default=attrs.Factory(lambda hands: Detections(hands.kernel), takes_self=True))
 
     def read_offer(self, text: str) -> FakeOffer:

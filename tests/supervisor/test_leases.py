@@ -2,16 +2,17 @@
 
 from contextlib import suppress
 
+import pytest
 import trio
 from trio.testing import MockClock
 
 from supervisor.detections import PER_CAMERA_BURST, PER_CAMERA_S, Detections
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
-from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import CameraId, DetectionId, LeaseId
 from supervisor.domain.lifecycle import PeerPhase
-from supervisor.domain.values import Reason
+from supervisor.domain.values import Limits, Reason
 from supervisor.kernel import Origin
 from supervisor.leases import SWEEP_S, Leases
 from tests.kit.core import Core, open_core
@@ -31,8 +32,7 @@ async def test_who_vanishes_is_gone_with_his_peer_within_ttl_and_a_sweep(autojum
     async with open_core() as core:
         keeper = keep(core)
         await trio.sleep(3.21)
-        core.kernel.emit(lease(ttl_s=30))
-        keeper.hear(MINE)
+        keeper.lend(lease(ttl_s=30))
         core.kernel.emit(under("lease-1"))
         vanished = trio.current_time()
         while MINE in core.kernel.state.leases:
@@ -79,24 +79,26 @@ async def test_the_table_forgets_what_has_ended(autojump_clock: MockClock) -> No
     async with open_core() as core:
         keeper = keep(core)
         for number in range(100):
-            name = LeaseId(f"lease-{number}")
-            core.kernel.emit(lease(str(name)))
-            keeper.hear(name)
-            core.kernel.emit(c.EndLease(name, Reason("released", "done")))
+            keeper.lend(lease(f"lease-{number}"))
+            core.kernel.emit(c.EndLease(LeaseId(f"lease-{number}"), Reason("released", "done")))
         await trio.sleep(SWEEP_S + 1)
         assert keeper.statistics() == 0
 
 
 async def test_refusals_are_said_once_a_second_and_counted(autojump_clock: MockClock) -> None:
     """A thousand a second are two lines in the journal, and none is forgotten."""
-    async with open_core() as core:
-        keeper = keep(core)
+    async with open_core(limits=Limits(leases=1, peers=1)) as core:
+        keeper = Leases(core.kernel)
+        keeper.lend(lease())
+        keeper.lend(peer())
         for _ in range(1000):
-            keeper.refused(lease(), Rejected(Refusal.CAP_REACHED, "full", 5.0))
-            await trio.sleep(0.001)
-        await trio.sleep(1)
-        keeper.refused(peer(), Rejected(Refusal.CAP_REACHED, "full", 5.0))
-        keeper.refused(peer(camera=GATE), Rejected(Refusal.UNKNOWN, "no such camera"))
+            with pytest.raises(Rejected):
+                keeper.lend(lease("lease-2"))
+            await trio.sleep(0.0009)
+        await trio.sleep(0.5)
+        for wish in (peer("peer-2"), peer("peer-3", YARD)):
+            with pytest.raises(Rejected):
+                keeper.lend(wish)
         said = [row.event for row in await core.stored() if isinstance(row.event, e.LeaseRefused)]
         assert [event.unsaid for event in said] == [0, 999]
         assert {event.reason.code for event in said} == {"not-lent"}
