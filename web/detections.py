@@ -53,12 +53,12 @@ def routes(gateway: Gates, token: str) -> Blueprint:
 
     @detections.get("/api/detections")
     async def list_detections() -> Response:
-        """The newest last; of one `camera` or `label`, if that is asked for."""
+        """The newest first; of one `camera` or `label`, if that is asked for."""
         camera, label = request.args.get("camera"), request.args.get("label")
         limit = number(request.args, "limit", PAGE, 1, MAX_PAGE) or PAGE
         query = Query(types=("DetectionMade",), camera=CameraId(camera) if camera else None)
         found: list[Any] = await gateway.read(query, LOOKED_AT if label else limit, newest=True)
-        chosen = [row for row in found if label is None or row.event.label == label][-limit:]
+        chosen = [row for row in reversed(found) if label is None or row.event.label == label][:limit]
         shown = [json.detection(row, gateway.has_thumbnail(row.event.detection)) for row in chosen]
         return json.respond({"detections": shown})
 

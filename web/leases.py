@@ -16,7 +16,7 @@ from supervisor.gateway import Gates, Key
 
 from . import json
 from .bodies import Strict, bearer, parse, read, understand
-from .problems import document
+from .problems import FAULTS, document
 from .whep import client
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]
@@ -100,10 +100,8 @@ async def answer(gateway: Gates, data: bytes | str, by: str) -> json.Json:
             number = None
             raise BadRequest("a message needs an id, a whole number that its reply will bear - at `$.id`")
         status, body = await _act(gateway, kind, message, by)
-    except Exception as error:
+    except FAULTS as error:
         problem = document(error)
-        if problem is None:
-            raise
         status, body = problem.status_code, parse(await problem.get_data(as_text=False))
     return {"type": "reply", "id": number, "status": status, "body": body}
 

@@ -75,5 +75,9 @@ KINDS: tuple[tuple[type[Exception], Callable[[Any], Response]], ...] = (
 """Whose fault it is, and what its document is; everything else is a bug."""
 
 
-def document(error: Exception) -> Response | None:
-    return next((make(error) for kind, make in KINDS if isinstance(error, kind)), None)
+FAULTS = tuple(kind for kind, _ in KINDS)
+
+
+def document(error: Exception) -> Response:
+    """Of one of the `FAULTS`."""
+    return next(make(error) for kind, make in KINDS if isinstance(error, kind))
