@@ -95,6 +95,7 @@ class Registry:
 
         async def run(task_status: trio.TaskStatus[str]) -> None:
             self._peers[peer] = actor
+            self._tools.kernel.wake()  # its lease may have ended since it was given a place
             try:
                 await actor.run(running.fanout, task_status)
             finally:

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import attrs
@@ -85,6 +85,29 @@ async def test_a_page_that_vanishes_leaves_neither_a_lease_nor_a_viewer_nor_an_o
         assert vanished_s <= 30 + SWEEP_S
         await trio.sleep(kernel.state.limits.linger_s + 2)
         assert (world.camera(), world.alive(GATE)) == ("idle", [])
+
+
+async def test_a_viewer_whose_lease_ends_before_its_actor_begins_is_ended_all_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    """Somebody closes the large view at once, and nothing else happens that could remind anybody."""
+
+    async def connect(offer, fanout, candidates, witness, **_):  # type: ignore[no-untyped-def]
+        witness.answered("answer")
+        await trio.sleep_forever()
+
+    async with on_demand(streams) as world:
+        object.__setattr__(world.registry._tools, "connect", connect)
+        kernel = world.core.kernel
+        kernel.emit(lease())
+        await world.until(lambda: world.camera() == "live")
+        kernel.emit(attrs.evolve(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
+        kernel.emit(c.EndLease(LeaseId("lease-1"), ASKED))
+        await trio.sleep(1)
+        with suppress(Rejected):
+            await world.registry.open_peer(GATE, PeerId("peer-1"), world.registry.read_offer(OFFER))
+        await trio.sleep(0.1)
+        assert not kernel.state.peers
 
 
 async def test_a_viewer_who_comes_back_while_it_lingers_finds_it_open(autojump_clock: MockClock) -> None:

@@ -9,6 +9,7 @@ Rules of this file:
 from .. import commands as c
 from .. import events as e
 from ..errors import Refusal, Rejected
+from ..lifecycle import CameraPhase
 from ..state import Detected, State
 from ..values import Fault, LeaseKind, Policy, Reason
 from .common import Events, elapsed_s, require_camera, require_running
@@ -18,6 +19,7 @@ AHEAD_S = 5.0
 """The clock of a detector may go before ours by so much."""
 STALE_S = 10.0
 """What was seen longer ago is not suggested."""
+SHOWS_NOTHING = (CameraPhase.FAILED, CameraPhase.QUARANTINED)
 REPLACED = Reason("replaced", "another detection is more important", Fault.NONE)
 
 
@@ -71,12 +73,15 @@ def _why_not(state: State, command: c.ReportDetection, now_ns: int) -> str | Non
     age_s = elapsed_s(command.at_ns, now_ns)
     if age_s > STALE_S:
         return f"it is {age_s:.0f} s old"
+    camera = state.cameras[command.camera]
+    if camera.phase in SHOWS_NOTHING:
+        return f"{command.camera} is {camera.phase.value} and shows nothing"
     if shown is not None:
         if shown.camera == command.camera:
             return f"{shown.camera} is shown already"
         if _rank(policy, command.label) >= _rank(policy, shown.label):
             return f"{shown.camera} is shown, which is as important"
-    ago_s = elapsed_s(state.cameras[command.camera].suggested_ns, now_ns)
+    ago_s = elapsed_s(camera.suggested_ns, now_ns)
     if ago_s < policy.quiet_s:
         return f"{command.camera} was shown {ago_s:.0f} s ago"
     return None

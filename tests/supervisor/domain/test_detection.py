@@ -9,7 +9,7 @@ from supervisor.domain.ids import CameraId, DetectionId, LeaseId
 from supervisor.domain.plan import plan
 from supervisor.domain.state import KEYS
 from supervisor.domain.values import LeaseKind, Limits, Mode, Policy
-from tests.kit.domain import ASKED, GATE, NODE, RUN, SECOND, YARD, Story, lease, settings
+from tests.kit.domain import ASKED, FATAL, GATE, NODE, RUN, SECOND, YARD, Story, lease, settings
 
 POLICY = Policy(labels=("person", "car"), score=0.6, quiet_s=60.0, shown_s=20.0)
 
@@ -53,6 +53,8 @@ def test_what_the_policy_does_not_want_is_remembered_and_not_shown() -> None:
     assert "not among the labels" in judged(story, seen(story, label="cat"))
     assert "below 0.6" in judged(story, seen(story, score=0.59))
     assert "11 s old" in judged(story, seen(story, ago_s=11))
+    story.given(c.ConnectCamera(GATE), c.ReportLoss(GATE, FATAL, 0.5))
+    assert "shows nothing" in judged(story, seen(story))
     assert story.state.suggestion is None
 
 
