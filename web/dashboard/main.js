@@ -4,6 +4,9 @@ import { createClock } from "./clock.js";
 import { $, on } from "./dom.js";
 import { createFeed } from "./feed.js";
 import { toggleFullscreen } from "./fullscreen.js";
+import { createIdle } from "./idle.js";
+import { createKiosk, isKiosk } from "./kiosk.js";
+import { createLarge } from "./large/large.js";
 import { createAlerts } from "./panels/alerts.js";
 import { createDevices } from "./panels/devices.js";
 import { createDrawer } from "./panels/drawer.js";
@@ -34,24 +37,30 @@ const processes = createProcesses({ base, clock });
 const devices = createDevices({ base, clock });
 const help = createHelp();
 const theme = attachTheme($("theme"));
-const grid = createGrid({ base, clock, onSelect: select });
-const viewers = createViewers({ base, clock, own: grid.peers });
+const idle = createIdle({ target: document, onIdle: () => large.forgotten() });
+const kiosk = createKiosk({ answers: async () => (await fetch(new URL("healthz", base), { cache: "no-store" })).ok, reload: () => location.reload() });
+const grid = createGrid({ base, clock, onSelect: select, onOpen: (id) => large.open(id) });
+const large = createLarge({ base, clock, wall: grid, idle: idle.seconds, onSelect: select, seq: () => past.view().moment?.seq ?? null });
+const viewers = createViewers({ base, clock, own: () => new Set([...grid.peers(), ...large.peers()]) });
 const bar = createBar({ clock });
 
 // What the panels are shown, of now or of the past.
 const show = {
   enter() {
     grid.enterPast();
+    large.past(true);
     viewers.past(true);
   },
   leave() {
     grid.leavePast();
+    large.past(false);
     viewers.past(false);
     processes.past(null);
     devices.past(null);
   },
   events(list) {
     journal.take(list);
+    large.events(list);
     processes.events(list);
     devices.events(list);
   },
@@ -65,6 +74,7 @@ const show = {
     alerts.state(message);
     viewers.state(message);
     grid.state(message);
+    large.state(message);
     if (message.processes) {
       processes.past(message);
       devices.past(message);
@@ -83,7 +93,7 @@ const feed = createFeed({
     hello(message, { restarted }) {
       clock.learn(message.now);
       header.hello(message);
-      if (restarted) grid.serverReplaced();
+      back(restarted);
       past.hello(message);
     },
     events(list) {
@@ -99,6 +109,18 @@ const feed = createFeed({
     },
   },
 });
+
+// What waits for the server, or stood still while the page slept, need not wait any longer.
+function back(restarted = false) {
+  grid.back(restarted);
+  large.back(restarted);
+}
+
+// A page that nobody sees shows nobody a camera of his own; the wall goes on.
+function seen() {
+  large.seen(!document.hidden);
+  if (!document.hidden) back();
+}
 
 function select(id) {
   journal.filter.setCamera(journal.filter.camera() === id ? null : id);
@@ -127,14 +149,28 @@ attachShortcuts({
   now: past.back,
   timeline: () => drawer.toggle("timeline"),
   theme: theme.toggle,
+  reconnect: () => false,
   help: help.toggle,
-  escape: () => !document.querySelector(":popover-open") && (grid.shrink() || drawer.close()),
+  escape: () => !document.querySelector(":popover-open") && drawer.close(),
+}, {
+  next: () => large.move(1),
+  previous: () => large.move(-1),
+  enlarge: large.close,
+  play: large.toggle,
+  hear: large.hear,
+  take: large.take,
+  reconnect: large.reconnect,
+  fullscreen: toggleFullscreen,
+  theme: theme.toggle,
 });
 
 function start() {
   clock.start();
   feed.start();
   grid.resume();
+  large.resume();
+  idle.start();
+  if (isKiosk(location.search)) kiosk.start();
   drawer.start();
   past.start();
 }
@@ -144,6 +180,9 @@ function stop() {
   feed.stop();
   past.stop();
   grid.leave();
+  large.leave();
+  idle.stop();
+  kiosk.stop();
   drawer.leave();
   announcer.stop();
   clock.stop();
@@ -151,6 +190,9 @@ function stop() {
 
 on(window, "pagehide", stop);
 on(window, "pageshow", (event) => event.persisted && start());
+on(document, "visibilitychange", seen);
+on(document, "resume", () => back());
+on(window, "online", () => back());
 start();
 
-window.banken = { players: grid.players };
+window.banken = { players: grid.players, large: large.player };

@@ -1,4 +1,5 @@
 // The keyboard, as a table. Each row: keys, what the help dialog says, and the name of the action main.js provides.
+// In the large view only those act that have an action of their own there.
 import { isTyping, on } from "./dom.js";
 
 export const SHORTCUTS = [
@@ -12,6 +13,7 @@ export const SHORTCUTS = [
   { keys: ["s"], says: "save a picture", action: "take" },
   { keys: ["e"], says: "only this camera’s events", action: "select" },
   { keys: ["f"], says: "full screen", action: "fullscreen" },
+  { keys: ["r"], says: "in the large view: reconnect", action: "reconnect" },
   { keys: ["/"], says: "filter the journal", action: "filter" },
   { keys: ["l"], says: "follow or hold the journal", action: "follow" },
   { keys: ["p"], says: "processes", action: "processes" },
@@ -31,17 +33,18 @@ export const SHORTCUTS = [
 // Keys a focused control needs for itself.
 const OWN = new Set(["Enter", " "]);
 
-export function attachShortcuts(actions) {
+export function attachShortcuts(actions, large) {
   const byKey = new Map(SHORTCUTS.flatMap(({ keys, action }) => keys.map((key) => [key, action])));
 
   return on(document, "keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const { key, target } = event;
     if (isTyping(target) && key !== "Escape") return;
-    if (target.closest?.("dialog[open]")) return;
+    const dialog = document.querySelector("dialog[open]");
+    if (dialog && !dialog.matches(".large")) return;
     if (OWN.has(key) && target.closest?.("button, a, summary, pre")) return;
-    const action = byKey.get(key);
+    const act = (dialog ? large : actions)[byKey.get(key)];
     // An action that answers false had nothing to do; the key keeps its usual meaning.
-    if (action && actions[action](event) !== false) event.preventDefault();
+    if (act && act(event) !== false) event.preventDefault();
   });
 }

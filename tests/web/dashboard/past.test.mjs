@@ -6,13 +6,13 @@ import { createLatest } from "../../../web/dashboard/past/latest.js";
 import { advance, formatMoment, parseMoment, queryOf, reach } from "../../../web/dashboard/past/moment.js";
 import { pastView } from "../../../web/dashboard/past/view.js";
 
-test("the address names a view, a moment, both or neither, and what is formed from it is the same again", () => {
-  for (const [hash, view, at] of [
-    ["", null, null], ["#processes", "processes", null], ["#at=481", null, "481"], ["#timeline&at=481", "timeline", "481"],
+test("the address names a view, a moment, a camera, or none of them, and what is formed from it is the same again", () => {
+  for (const [hash, view, at, camera = null] of [
+    ["", null, null], ["#camera=front", null, null, "front"], ["#viewers&at=7&camera=a%26b", "viewers", "7", "a&b"], ["#processes", "processes", null], ["#at=481", null, "481"], ["#timeline&at=481", "timeline", "481"],
     ["#at=2026-11-23T07:51:03.000Z&viewers", "viewers", "2026-11-23T07:51:03.000Z"], ["#at=%zz", null, "%zz"], ["#at=", null, null],
   ]) {
     const found = parse(hash);
-    assert.deepEqual(found, { view, at }, hash);
+    assert.deepEqual(found, { view, at, camera }, hash);
     assert.deepEqual(parse(`#${format(found)}`), found);
   }
 });

@@ -5,7 +5,7 @@ import { BASE, CAP, backoff } from "../../../web/dashboard/backoff.js";
 import { ago, bitrate } from "../../../web/dashboard/format.js";
 import { matches } from "../../../web/dashboard/panels/journal-filter.js";
 import { describe } from "../../../web/dashboard/panels/overlay.js";
-import { parseRetryAfter } from "../../../web/dashboard/player/whep.js";
+import { parseRetryAfter } from "../../../web/dashboard/ask.js";
 import { isResting, wantsPicture } from "../../../web/dashboard/player/wish.js";
 import { pack } from "../../../web/dashboard/wall.js";
 

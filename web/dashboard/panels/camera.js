@@ -1,4 +1,6 @@
-// Joins one camera's tile, player and viewer's choice. The only place where the three meet.
+// Joins one camera's tile, player and viewer's choice. The only place where the three meet: on the wall, in the large
+// view, and for a suggestion.
+import { t } from "../i18n.js";
 import { recall, remember } from "../storage.js";
 import { createPlayer } from "../player/player.js";
 import { createSnapshot } from "../player/snapshot.js";
@@ -11,12 +13,21 @@ import { createTile } from "./tile.js";
 
 const HINT_MS = 8000;
 
-export function createCamera({ camera: first, base, clock, actions }) {
-  const key = `banken.paused.${first.id}`;
+// Of the tiles on the wall it is remembered which are paused.
+export const wallChoice = (id) => {
+  const key = `banken.paused.${id}`;
+  return { paused: recall(sessionStorage, key) === "1", keep: (paused) => remember(sessionStorage, key, paused ? "1" : null) };
+};
+
+// For what is opened to be looked at by itself: it plays when it is told to, and nothing of that is remembered.
+export const ownChoice = (asked) => ({ paused: true, asked, keep() {} });
+
+// `choice`: {paused, asked?, keep(paused)}. `lease`, where there is one, is taken with each offer and given back when
+// nothing is played any more.
+export function createCamera({ camera: first, base, clock, actions, choice, lease = null }) {
   const path = encodeURIComponent(first.id);
   let camera = first;
-  let paused = recall(sessionStorage, key) === "1";
-  let asked = false;
+  let { paused, asked = false } = choice;
   let loud = false; // whether sound is wanted; nobody who opens a page wants a house full of it
   let visible = false;
   let away = false;
@@ -31,7 +42,7 @@ export function createCamera({ camera: first, base, clock, actions }) {
   const picture = new URL(`cameras/${path}/snapshot.jpg`, base).href;
   const stream = new URL(`cameras/${path}/stream.mjpeg`, base).href;
   const player = createPlayer({
-    url: new URL(`whep/${path}`, base).href,
+    target: () => ({ url: new URL(`whep/${path}`, base).href, ...(lease && { headers: () => lease.take(first.id) }) }),
     video,
     sound: () => loud,
     cameraIsLive: () => camera.state === "live",
@@ -45,12 +56,15 @@ export function createCamera({ camera: first, base, clock, actions }) {
   dropStill(still);
 
   const agreed = () => isAgreed({ camera, paused, asked });
-  const resting = () => isResting({ camera, paused, asked });
+  const resting = () => isResting({ camera, paused, asked }) || (lease !== null && !agreed());
 
   function settle() {
     const wanted = !away && wantsPicture({ camera, paused, asked, visible, holding: player.holdsMedia() });
     if (wanted) player.play();
-    else if (player.state().name !== "idle") player.close();
+    else {
+      if (player.state().name !== "idle") player.close();
+      lease?.release();
+    }
     look();
   }
 
@@ -66,13 +80,13 @@ export function createCamera({ camera: first, base, clock, actions }) {
   }
 
   function toggle() {
-    const refused = player.state().until === "camera";
+    const refused = player.state().name === "refused";
     if (agreed() && refused) return player.retry();
     paused = agreed();
     asked = !paused;
     ended = null;
     dated = true;
-    remember(sessionStorage, key, paused ? "1" : null);
+    choice.keep(paused);
     if (paused) dropStill(still);
     settle();
   }
@@ -90,7 +104,7 @@ export function createCamera({ camera: first, base, clock, actions }) {
     taking = true;
     hint("");
     tile.taking(true);
-    await takePicture({ id: camera.id, url: picture }).catch((error) => hint(`No picture: ${error.message}`));
+    await takePicture({ id: camera.id, url: picture }).catch((error) => hint(t("No picture: {reason}", { reason: error.message })));
     tile.taking(false);
     taking = false;
   }
@@ -108,8 +122,17 @@ export function createCamera({ camera: first, base, clock, actions }) {
     const pictured = video.videoWidth > 0 || still.width > 0 || stills.pictured() || takenAt !== null;
     const shape = { camera, player: state, pictured, resting: resting(), fallsBack: player.fallsBack(), loud, substream: player.substream() };
     const view = describe({ ...shape, paused, agreed: agreed(), ended, heardAt, takenAt, ...moments });
-    const playing = agreed() && state.until !== "camera";
+    const playing = agreed() && state.name !== "refused";
     tile.draw({ ...shape, view, playing, now: moments.now });
+  }
+
+  // Somebody else has ended it, and means it: it is not begun again until somebody presses play.
+  function stop(text) {
+    ended = text;
+    paused = true;
+    asked = false;
+    dated = true;
+    settle();
   }
 
   return {
@@ -120,20 +143,30 @@ export function createCamera({ camera: first, base, clock, actions }) {
     take,
     hear,
     draw,
+    stop,
+    playing: agreed,
+    // Again, now, and from the beginning.
+    reconnect() {
+      if (!agreed()) return toggle();
+      player.close();
+      lease?.release();
+      settle();
+    },
     // A round of its patrol has ended: there may be a newer picture.
     patrolled() {
       if (camera.mode !== "patrol") return;
       dated = true;
       look();
     },
-    // An operator has ended this viewer's connection; it is not made again until somebody presses play.
-    kicked(text) {
-      ended = text;
-      paused = true;
-      asked = false;
-      remember(sessionStorage, key, "1");
-      player.ended();
-      settle();
+    // What the journal says of this connection.
+    peerEvent(type, { peer, reason }) {
+      if (player.peer() !== peer) return;
+      if (type === "PeerClosing" && reason.code === "kicked") {
+        choice.keep(true);
+        player.ended();
+        stop(reason.text);
+      }
+      if (type === "PeerClosed" && reason.code === "unsupported-codec") player.lost(reason.text);
     },
     update(now) {
       const changed = now.state !== camera.state;
@@ -151,6 +184,7 @@ export function createCamera({ camera: first, base, clock, actions }) {
     leave() {
       away = true;
       player.close();
+      lease?.release();
       stills.hide();
       snapshot.stop();
       dated = true;
@@ -163,6 +197,7 @@ export function createCamera({ camera: first, base, clock, actions }) {
       away = true;
       clearTimeout(hintTimer);
       player.close();
+      lease?.release();
       stills.hide();
       snapshot.close();
       tile.root.remove();

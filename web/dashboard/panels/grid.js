@@ -1,12 +1,12 @@
-// The wall: one entry per camera, which one is current, which one is large. In the past other tiles stand on it; those
-// of the present are put aside as they are.
+// The wall: one entry per camera, and which one is current. In the past other tiles stand on it; those of the present
+// are put aside as they are.
 import { $ } from "../dom.js";
 import { createPastCamera } from "../past/camera.js";
 import { watchVisibility } from "../visibility.js";
 import { attachWall } from "../wall.js";
-import { createCamera } from "./camera.js";
+import { createCamera, wallChoice } from "./camera.js";
 
-export function createGrid({ base, clock, onSelect }) {
+export function createGrid({ base, clock, onSelect, onOpen }) {
   const grid = $("grid");
   let cameras = new Map();
   let aside = null;
@@ -14,7 +14,6 @@ export function createGrid({ base, clock, onSelect }) {
   const wall = attachWall(grid.parentElement, grid);
   const visibility = watchVisibility((node, is) => cameras.get(node.dataset.camera)?.seen(is));
   let current = null;
-  let large = null;
   let chosen = null;
 
   clock.onTick(() => cameras.forEach((camera) => camera.draw()));
@@ -23,7 +22,6 @@ export function createGrid({ base, clock, onSelect }) {
     for (const camera of message.cameras) (cameras.get(camera.id) ?? add(camera)).update(camera);
     const named = new Set(message.cameras.map(({ id }) => id));
     for (const id of cameras.keys()) if (!named.has(id)) remove(id);
-    if (large !== null && !cameras.has(large)) setLarge(null);
     $("empty").hidden = cameras.size > 0;
     wall.resize(cameras.size);
     if (!cameras.has(current)) setCurrent(cameras.keys().next().value ?? null);
@@ -31,13 +29,11 @@ export function createGrid({ base, clock, onSelect }) {
 
   function add(camera) {
     const { id } = camera;
-    const actions = { enlarge: () => enlarge(id), select: () => onSelect(id), focus: () => setCurrent(id) };
-    const entry = aside ? createPastCamera({ camera, clock, actions }) : createCamera({ camera, base, clock, actions });
+    const actions = { enlarge: () => onOpen(id), select: () => onSelect(id), focus: () => setCurrent(id) };
+    const entry = aside ? createPastCamera({ camera, clock, actions }) : createCamera({ camera, base, clock, actions, choice: wallChoice(id) });
     cameras.set(id, entry);
     if (entry.player) players.set(id, entry.player);
     entry.tile.current(id === current);
-    entry.tile.enlarged(id === large);
-    entry.tile.root.inert = large !== null && id !== large;
     entry.tile.selected(id === chosen);
     grid.append(entry.tile.root);
     visibility.add(entry.tile.root);
@@ -46,7 +42,6 @@ export function createGrid({ base, clock, onSelect }) {
 
   function remove(id) {
     const entry = cameras.get(id);
-    if (large === id) setLarge(null);
     visibility.remove(entry.tile.root);
     entry.close();
     cameras.delete(id);
@@ -65,7 +60,6 @@ export function createGrid({ base, clock, onSelect }) {
 
   function leavePast() {
     if (!aside) return;
-    const wasLarge = large;
     for (const id of [...cameras.keys()]) remove(id);
     [cameras, aside] = [aside, null];
     for (const [id, camera] of cameras) {
@@ -75,16 +69,11 @@ export function createGrid({ base, clock, onSelect }) {
       visibility.add(camera.tile.root);
       camera.resume();
     }
-    setLarge(wasLarge);
   }
 
   function events(list) {
     for (const { type, body } of list) {
-      const code = type === "PeerClosing" || type === "PeerClosed" ? body.reason.code : null;
-      if (code !== "kicked" && code !== "unsupported-codec") continue;
-      const entry = [...(aside ?? cameras).values()].find(({ player }) => player.peer() === body.peer);
-      if (type === "PeerClosing" && code === "kicked") entry?.kicked(body.reason.text);
-      if (type === "PeerClosed" && code === "unsupported-codec") entry?.player.lost(body.reason.text);
+      if (type === "PeerClosing" || type === "PeerClosed") (aside ?? cameras).forEach((camera) => camera.peerEvent(type, body));
     }
     if (list.some(({ type }) => type === "PatrolEnded")) (aside ?? cameras).forEach((camera) => camera.patrolled());
   }
@@ -96,21 +85,6 @@ export function createGrid({ base, clock, onSelect }) {
     cameras.get(current)?.tile.current(true);
   }
 
-  // The tiles beneath an enlarged one keep playing, but are out of reach of Tab and screen readers.
-  function enlarge(id) {
-    setLarge(large === id ? null : id);
-    cameras.get(id)?.tile.root.focus({ preventScroll: large !== null });
-  }
-
-  function setLarge(id) {
-    large = cameras.has(id) ? id : null;
-    for (const [each, { tile }] of cameras) {
-      tile.enlarged(each === large);
-      tile.root.inert = large !== null && each !== large;
-    }
-    grid.classList.toggle("has-enlarged", large !== null);
-  }
-
   function move(steps) {
     const ids = [...cameras.keys()];
     if (!ids.length) return false;
@@ -118,7 +92,6 @@ export function createGrid({ base, clock, onSelect }) {
     const at = ids.indexOf(current);
     const to = inside ? Math.min(ids.length - 1, Math.max(0, at + steps)) : at;
     setCurrent(ids[to]);
-    if (large !== null && large !== ids[to]) enlarge(ids[to]);
     cameras.get(ids[to]).tile.root.focus();
     cameras.get(ids[to]).tile.root.scrollIntoView({ block: "nearest" });
   }
@@ -132,8 +105,11 @@ export function createGrid({ base, clock, onSelect }) {
     move,
     columns: wall.columns,
     current: () => current,
-    enlarge: () => current !== null && enlarge(current),
-    shrink: () => large !== null && (enlarge(large), true),
+    // As they stand on the wall.
+    ids: () => [...cameras.keys()],
+    tileOf: (id) => cameras.get(id)?.tile ?? null,
+    setCurrent,
+    enlarge: () => current !== null && onOpen(current),
     play: () => cameras.get(current)?.toggle(),
     take: () => cameras.get(current)?.take(),
     hear: () => cameras.get(current)?.hear(),
@@ -143,7 +119,13 @@ export function createGrid({ base, clock, onSelect }) {
     },
     enterPast,
     leavePast,
-    serverReplaced: () => players.forEach((player) => player.lost("the server was restarted")),
+    // The server answers again, after a while or as another one; or the page has been asleep.
+    back(restarted) {
+      for (const player of players.values()) {
+        if (restarted && player.holdsMedia()) player.lost("the server was restarted");
+        else player.back(restarted);
+      }
+    },
     leave: () => cameras.forEach((camera) => camera.leave()),
     resume: () => cameras.forEach((camera) => camera.resume()),
   };

@@ -30,8 +30,8 @@ export function describe({ camera, player, dueAt, paused, agreed, pictured, now,
   if (!agreed) return calm(paused ? "Paused" : "Not being watched", "Press play to watch.");
   const detail = player.reason ? sentence(player.reason) : "";
   if (fallsBack) return pictured ? note(`Still pictures only: ${hopeless(player) ? player.reason : "WebRTC does not come through"}`) : calm("Asking for still pictures", detail);
+  if (player.name === "refused") return { mark: "failed", tone: "failed", title: "Refused", detail, next: "Press play to ask again." };
   if (player.name === "retrying") {
-    if (player.until === "camera") return { mark: "failed", tone: "failed", title: "Refused", detail, next: "Press play to ask again." };
     return { mark: "waiting", tone: "waiting", title: pictured ? "Picture lost" : "No picture yet", detail, next: countdown(dueAt - localNow) };
   }
   if (player.name === "stale") return { mark: "waiting", tone: "waiting", title: "Picture stands still", detail, next: "" };

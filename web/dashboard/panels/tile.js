@@ -47,7 +47,6 @@ export function createTile(id, actions) {
       set(parts.play, "title", playing ? "Pause (space)" : "Play (space)");
     },
     enlarged(is) {
-      root.classList.toggle("enlarged", is);
       mark(parts["enlarge-mark"], is ? "shrink" : "enlarge");
       set(parts.enlarge, "aria-label", is ? "Back to the wall" : "Enlarge");
       set(parts.enlarge, "title", is ? "Back to the wall (Esc)" : "Enlarge (Enter)");

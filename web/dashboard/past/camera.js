@@ -33,7 +33,11 @@ export function createPastCamera({ camera: first, clock, actions }) {
     toggle: refuse,
     take: refuse,
     hear: refuse,
+    reconnect: refuse,
     draw,
+    stop() {},
+    peerEvent() {},
+    playing: () => false,
     update(then) {
       camera = then;
       draw();

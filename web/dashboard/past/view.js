@@ -4,7 +4,7 @@ import { describe } from "../panels/overlay.js";
 export const REFUSAL = "This is the past: it can be looked at, and not changed.";
 
 const TITLES = { live: "Was live", idle: "Was at rest", stalled: "Had gone silent" };
-const NO_PLAYER = Object.freeze({ name: "idle", until: null, reason: null });
+const NO_PLAYER = Object.freeze({ name: "idle", reason: null });
 
 export function pastView(camera, now) {
   const title = TITLES[camera.state];

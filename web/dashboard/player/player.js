@@ -1,9 +1,9 @@
 // The shell round table.js: carries out its effects with real connections and timers.
-import { INITIAL, fallsBack, holdsMedia, next } from "./table.js";
+import { INITIAL, fallsBack, holdsMedia, isAtRest, next } from "./table.js";
 import { openSession } from "./session.js";
 
-// `sound()` says whether a new connection is to be heard, too. `onChange(player)` is called after each change of state; `beforeRelease()` while the last picture is still there.
-export function createPlayer({ url, video, sound, cameraIsLive, onChange, beforeRelease, chance = Math.random }) {
+// `target()` → {url, headers}: what a new connection is asked of. `sound()` says whether it is to be heard, too. `onChange(player)` is called after each change of state; `beforeRelease()` while the last picture is still there.
+export function createPlayer({ target, video, sound, cameraIsLive, onChange, beforeRelease, chance = Math.random }) {
   let state = INITIAL;
   let session = null;
   let timer = null;
@@ -22,7 +22,7 @@ export function createPlayer({ url, video, sound, cameraIsLive, onChange, before
 
   const carryOut = {
     open() {
-      const mine = openSession({ url, video, sound: sound(), cameraIsLive, report: (event) => session === mine && send(event) });
+      const mine = openSession({ ...target(), video, sound: sound(), cameraIsLive, report: (event) => session === mine && send(event) });
       session = mine;
       awaitFirstFrame(mine);
     },
@@ -63,7 +63,7 @@ export function createPlayer({ url, video, sound, cameraIsLive, onChange, before
       send({ type: "close" });
     },
     play() {
-      if (state.name !== "idle" && state.name !== "closed") return;
+      if (!isAtRest(state)) return;
       askedAt = performance.now();
       firstFrameMs = null;
       send({ type: "play" });
@@ -71,8 +71,11 @@ export function createPlayer({ url, video, sound, cameraIsLive, onChange, before
     close: () => send({ type: "close" }),
     retry: () => send({ type: "retry" }),
     cameraChanged: () => send({ type: "camera" }),
+    // The server is there again, the line, or the page itself: what is waited for may be had now.
+    back: (restarted = false) => send({ type: "back", restarted }),
     // The connection is gone for certain, before any timeout could tell.
     lost: (reason) => send({ type: "lost", reason }),
+    measure: () => session?.measure() ?? Promise.resolve(null),
     state: () => state,
     dueAt: () => dueAt,
     holdsMedia: () => holdsMedia(state),

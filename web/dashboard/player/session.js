@@ -1,16 +1,21 @@
 // One WebRTC connection to one camera, from offer to release. Everything it opens it closes, in this order:
 // tracks → video element → connection → listeners.
+import { Refusal } from "../ask.js";
 import { startWatchdog } from "./watchdog.js";
 import { codecName } from "../format.js";
-import { end, offer, peerOf, Refusal } from "./whep.js";
+import { end, offer, peerOf } from "./whep.js";
 
 // Host candidates are gathered within a few milliseconds; the server learns later ones from the checks themselves.
 const GATHERING_MS = 100;
 
+// Its problem document names the `codec` that the camera sends.
+const UNSUPPORTED = "urn:banken:problem:unsupported-codec";
+
 // With `sound` it is offered to be heard; what is not offered is not sent, and for nobody it is not even made.
+// `headers()` → what the offer carries besides, once it is known; what it raises counts as the server's answer.
 // `report` receives the events of table.js, never before this has returned; `cameraIsLive()` says whether silence is
 // the connection's fault.
-export function openSession({ url, video, sound, report, cameraIsLive }) {
+export function openSession({ url, headers = () => ({}), video, sound, report, cameraIsLive }) {
   if (!globalThis.RTCPeerConnection) return without(report);
   const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   const listeners = new AbortController();
@@ -38,8 +43,8 @@ export function openSession({ url, video, sound, report, cameraIsLive }) {
   negotiate().catch((error) => {
     if (signal.aborted) return;
     if (!(error instanceof Refusal)) return report({ type: "lost", reason: "the server did not answer" });
-    const { status, reason, retryAfter, codec } = error;
-    report(codec
+    const { status, reason, retryAfter, problem: { type, codec } } = error;
+    report(type === UNSUPPORTED
       ? { type: "blocked", hopeless: true, reason: `this browser does not play ${codecName(codec)}, which the camera sends` }
       : { type: "refused", status, reason, retryAfter });
   });
@@ -48,7 +53,9 @@ export function openSession({ url, video, sound, report, cameraIsLive }) {
     await connection.setLocalDescription();
     await gathered(connection, GATHERING_MS);
     if (signal.aborted) return;
-    const accepted = await offer(url, connection.localDescription.sdp);
+    const carried = await headers();
+    if (signal.aborted) return;
+    const accepted = await offer(url, connection.localDescription.sdp, carried);
     // Closed while the answer was on its way: the server's half must not be left behind.
     if (signal.aborted) return void (accepted.location && end(accepted.location));
     ({ location, substream } = accepted);
@@ -57,6 +64,8 @@ export function openSession({ url, video, sound, report, cameraIsLive }) {
 
   return {
     statistics: () => ({ framesDecoded: watchdog.framesDecoded(), peerConnectionState: connection.connectionState }),
+    // The browser's own statistics of the connection: a map of entries (W3C, webrtc-stats).
+    measure: () => connection.getStats(),
     peer: () => location && peerOf(location),
     substream: () => substream,
     // The server has ended it: there is nothing left to be told to it.
@@ -77,6 +86,7 @@ function without(report) {
   queueMicrotask(() => report({ type: "blocked", hopeless: true, reason: "this browser has no WebRTC" }));
   return {
     statistics: () => ({ framesDecoded: 0, peerConnectionState: "closed" }),
+    measure: () => Promise.resolve(null),
     peer: () => null,
     substream: () => null,
     forget() {},

@@ -1,6 +1,7 @@
 // The life of one player, as a table. Rules of this file:
 // 1. Pure: no DOM, no clock, no chance; what varies comes in with the event.
 // 2. TABLE is the only place that says which state follows which; a pair that is absent changes nothing.
+//    The diagram in ops/docs/states.md is made from it.
 // 3. Effects follow from the edge alone (`effectsOf`), so media is opened and released exactly in pairs
 //    and no timer survives the state that armed it.
 // 4. From `closed` only `play` leads away: an intentional close never retries.
@@ -10,86 +11,124 @@ export const PROBE = 30;
 export const JITTER = 0.2;
 
 // Seconds without a decoded frame, while the camera is live, after which a state is given up.
-export const PATIENCE = { connecting: 10, live: 5, stale: 15 };
+export const PATIENCE = { connecting: 10, live: 5, stale: 15, probing: 10 };
 
-// The server answers, but no media comes through, so many times in a row: still pictures are the better bet.
+// The server answers, but no media comes through, so many times in a row: the rest of the ladder would bring no more.
 export const ENOUGH = 2;
 
 // A connection that held this long counts as a success; a flapping one keeps climbing the ladder.
 export const STEADY = 10;
 
+// A failure is told apart by what it leaves to be tried (`meaning`): `failed`, the ladder goes on; `spent`, it is at its
+// end, or no use; `denied`, the server's answer will be the same until something changes.
+// `fallback` and `probing` show still pictures, with WebRTC at rest and on trial.
 export const TABLE = {
   idle: { play: "connecting", close: "closed" },
-  connecting: { frames: "live", silent: "retrying", blocked: "retrying", lost: "retrying", refused: "retrying", close: "closed" },
-  live: { frames: "live", silent: "stale", lost: "retrying", close: "closed" },
-  stale: { frames: "live", silent: "retrying", lost: "retrying", close: "closed" },
-  retrying: { due: "connecting", retry: "connecting", camera: "connecting", close: "closed" },
+  connecting: { frames: "live", failed: "retrying", spent: "fallback", denied: "refused", close: "closed" },
+  live: { frames: "live", silent: "stale", failed: "retrying", spent: "fallback", close: "closed" },
+  stale: { frames: "live", failed: "retrying", spent: "fallback", close: "closed" },
+  retrying: { due: "connecting", retry: "connecting", back: "connecting", close: "closed" },
+  fallback: { due: "probing", retry: "probing", back: "probing", camera: "probing", close: "closed" },
+  probing: { frames: "live", spent: "fallback", denied: "refused", close: "closed" },
+  refused: { retry: "connecting", back: "connecting", camera: "connecting", close: "closed" },
   closed: { play: "connecting" },
 };
 
 export const STATES = Object.keys(TABLE);
-export const EVENTS = [...new Set(Object.values(TABLE).flatMap(Object.keys))];
 
-// `attempt` counts failures since the last steady success; `until` says what ends `retrying`: "timer" or "camera";
-// `misses` counts connections in a row that were agreed on and brought nothing.
-export const INITIAL = Object.freeze({ name: "idle", attempt: 0, reason: null, until: null, misses: 0 });
+// What may be sent to a player. `back`: the server is there again, or the line, or the page has woken up.
+export const EVENTS = ["play", "frames", "silent", "blocked", "lost", "refused", "due", "retry", "back", "camera", "close"];
 
-const HOLDS_MEDIA = new Set(["connecting", "live", "stale"]);
+// `attempt` counts failures since the last steady success; `misses` connections in a row that were agreed on and brought
+// nothing (Infinity: it is known for certain that none will); `bidden`: the server has said how long to wait.
+export const INITIAL = Object.freeze({ name: "idle", attempt: 0, reason: null, misses: 0, bidden: false });
 
-export const holdsMedia = (state) => HOLDS_MEDIA.has(state.name);
+const HOLDS_MEDIA = new Set(["connecting", "live", "stale", "probing"]);
 
-// Whether WebRTC is only probed now, and still pictures are shown meanwhile.
-export const fallsBack = ({ name, misses, until }) =>
-  misses >= ENOUGH && (name === "connecting" || (name === "retrying" && until === "timer"));
+export const holdsMedia = ({ name }) => HOLDS_MEDIA.has(name);
 
-// Whether it is known why WebRTC cannot be had: `reason` says it.
+export const isAtRest = ({ name }) => name === "idle" || name === "closed";
+
+// Whether still pictures are shown, and WebRTC is at most probed.
+export const fallsBack = ({ name }) => name === "fallback" || name === "probing";
+
+// Whether it is known why WebRTC cannot be had: `reason` says it, and only a change of the camera is worth a probe.
 export const hopeless = ({ misses }) => misses === Infinity;
 
 // → {state, effects}: effects are {do: "open"} {do: "release"} {do: "arm", seconds} {do: "disarm"}, in order.
 export function next(state, event) {
-  const to = TABLE[state.name][event.type];
-  if (to === undefined || !allowed(state, event)) return { state, effects: [] };
-  const following = Object.freeze({ name: to, ...memory(state, to, event), misses: misses(state, to, event) });
+  const to = TABLE[state.name][meaning(state, event)];
+  if (to === undefined) return { state, effects: [] };
+  const following = Object.freeze({ name: to, ...memory(state, to, event) });
   if (same(state, following)) return { state, effects: [] };
   return { state: following, effects: effectsOf(state, following, event) };
 }
 
 const same = (a, b) => a.name === b.name && a.attempt === b.attempt && a.reason === b.reason;
 
-function allowed(state, event) {
-  if (event.type === "silent") return event.seconds >= PATIENCE[state.name];
-  if (event.type === "camera") return state.until === "camera";
-  return true;
+// An event → the name of its edge, or null where it means nothing yet.
+export function meaning(state, event) {
+  switch (event.type) {
+    case "silent":
+      if (!(event.seconds >= PATIENCE[state.name])) return null;
+      return state.name === "live" ? "silent" : failure(state, event);
+    case "blocked":
+    case "lost":
+      return failure(state, event);
+    case "refused":
+      return passes(event.status) ? failure(state, event) : "denied";
+    case "back":
+      return state.bidden && !event.restarted ? null : "back";
+    case "camera":
+      return state.name === "fallback" && !hopeless(state) ? null : "camera";
+    default:
+      return event.type;
+  }
 }
 
-function memory(state, to, event) {
-  if (to === "retrying") {
-    const until = event.type === "refused" && !passes(event.status) ? "camera" : "timer";
-    return { attempt: state.attempt + 1, reason: event.reason ?? null, until };
-  }
-  if (to === "connecting") return { attempt: event.type === "camera" ? 0 : state.attempt, reason: state.reason, until: null };
-  if (to === "live") return { attempt: (event.seconds ?? 0) >= STEADY ? 0 : state.attempt, reason: null, until: null };
-  if (to === "stale") return { attempt: state.attempt, reason: event.reason ?? null, until: null };
-  return { attempt: 0, reason: null, until: null };
-}
+const failure = (state, event) =>
+  state.name === "probing" || missesAfter(state, event) >= ENOUGH || state.attempt >= LADDER.length ? "spent" : "failed";
 
 // `blocked` with `hopeless` is a browser that cannot do it at all, or cannot show what this camera sends.
-function misses(state, to, event) {
-  if (to !== "connecting" && to !== "retrying") return 0;
+function missesAfter(state, event) {
   if (event.type === "blocked" && event.hopeless) return Infinity;
-  return state.misses + (state.name === "connecting" && (event.type === "blocked" || event.type === "silent"));
+  const opening = state.name === "connecting" || state.name === "probing";
+  return state.misses + (opening && (event.type === "blocked" || event.type === "silent"));
+}
+
+const AFRESH = new Set(["back", "camera"]);
+
+function memory(state, to, event) {
+  const { attempt, reason, misses } = state;
+  switch (to) {
+    case "connecting":
+    case "probing":
+      return { ...(AFRESH.has(event.type) ? { attempt: 0, misses: 0 } : { attempt, misses }), reason, bidden: false };
+    case "live":
+      return { attempt: (event.seconds ?? 0) >= STEADY ? 0 : attempt, reason: null, misses: 0, bidden: false };
+    case "stale":
+      return { attempt, reason: event.reason ?? null, misses: 0, bidden: false };
+    case "retrying":
+    case "fallback":
+      return { attempt: attempt + 1, reason: event.reason ?? null, misses: missesAfter(state, event), bidden: event.retryAfter > 0 };
+    case "refused":
+      return { attempt: attempt + 1, reason: event.reason ?? null, misses, bidden: false };
+    default:
+      return { attempt: 0, reason: null, misses: 0, bidden: false };
+  }
 }
 
 function effectsOf(from, to, event) {
   const effects = [];
-  if (from.name === "retrying") effects.push({ do: "disarm" });
+  if (waits(from)) effects.push({ do: "disarm" });
   if (holdsMedia(from) && !holdsMedia(to)) effects.push({ do: "release" });
   if (!holdsMedia(from) && holdsMedia(to)) effects.push({ do: "open" });
-  if (to.name === "retrying" && to.until === "timer") {
-    effects.push({ do: "arm", seconds: delay(to.misses >= ENOUGH ? Infinity : to.attempt, event) });
-  }
+  if (waits(to)) effects.push({ do: "arm", seconds: delay(to.name === "fallback" ? Infinity : to.attempt, event) });
   return effects;
 }
+
+// Whether a timer ends this state.
+export const waits = (state) => state.name === "retrying" || (state.name === "fallback" && !hopeless(state));
 
 // 408, 429 and every 5xx pass by themselves; another 4xx will be the same answer until something changes.
 export const passes = (status) => status === 408 || status === 429 || status >= 500;
