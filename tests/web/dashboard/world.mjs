@@ -1,0 +1,36 @@
+// A world for the page's modules in Node: a clock that is moved by hand, and what is asked of a server, answered by a test.
+import { mock } from "node:test";
+
+// Timers and Date stand still until `pass(milliseconds)`; what was promised meanwhile is kept between the ticks.
+export function stopTheClock(at = "2026-11-22T10:00:00") {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: new Date(at) });
+  return {
+    async pass(milliseconds, step = 500) {
+      for (let left = milliseconds; left > 0; left -= step) {
+        mock.timers.tick(Math.min(left, step));
+        await settle();
+      }
+    },
+    start: () => mock.timers.reset(),
+  };
+}
+
+// Until nothing more follows from what has happened.
+export async function settle() {
+  for (let turn = 0; turn < 20; turn += 1) await null;
+}
+
+// Replaces fetch: `answer({method, url, body, headers})` → {status, body?, headers?}, or throws as a dead line does.
+export function serve(answer) {
+  const asked = [];
+  const stock = globalThis.fetch;
+  globalThis.fetch = async (url, { method = "GET", body, headers = {}, keepalive = false, signal } = {}) => {
+    const request = { method, url: String(url), body: body && JSON.parse(body), headers, keepalive };
+    asked.push(request);
+    await null;
+    signal?.throwIfAborted();
+    const { status = 200, body: said = {}, headers: more = {} } = answer(request);
+    return new Response(status === 204 ? null : JSON.stringify(said), { status, headers: more });
+  };
+  return { asked, methods: () => asked.map(({ method }) => method).join(" "), close: () => (globalThis.fetch = stock) };
+}
