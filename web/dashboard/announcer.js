@@ -1,4 +1,5 @@
 // Says changes of camera states to screen readers, gathered, so that a power cut is one sentence and not thirty.
+import { t } from "./i18n.js";
 import { tells } from "./panels/overlay.js";
 
 const GATHER_MS = 1500;
@@ -32,11 +33,11 @@ export function createAnnouncer(region) {
   };
 }
 
-const sentence = (camera) => `${camera.title} is ${camera.state}${tells(camera) ? `: ${camera.reason.text}` : ""}.`;
+const sentence = (camera) => t("{title} is {state}.", { title: camera.title, state: t(camera.state) + (tells(camera) ? `: ${camera.reason.text}` : "") });
 
 function summary(cameras) {
   const counts = {};
   for (const { state } of cameras) counts[state] = (counts[state] ?? 0) + 1;
-  const parts = Object.entries(counts).map(([state, count]) => `${count} ${state}`);
-  return `${cameras.length} cameras changed: ${parts.join(", ")}.`;
+  const parts = Object.entries(counts).map(([state, count]) => `${count} ${t(state)}`);
+  return t("{count} cameras changed: {parts}.", { count: cameras.length, parts: parts.join(", ") });
 }

@@ -21,6 +21,13 @@ export function set(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
+// Moves what stands in the page without taking it out, where the browser can: a video that is taken out stands still.
+export function place(parent, node, before = null) {
+  if (parent.moveBefore && node.isConnected) return parent.moveBefore(node, before);
+  parent.insertBefore(node, before);
+  for (const video of node.querySelectorAll("video")) if (video.srcObject) video.play().catch(() => {});
+}
+
 // The marks are symbols in index.html.
 export const mark = (use, name) => set(use, "href", `#icon-${name}`);
 

@@ -30,6 +30,9 @@ export function t(text, values = null) {
   return values === null ? found : found.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+// Marks words that are translated where they are used.
+export const n = (text) => text;
+
 // The words that stand in the document, once, before the parts are made. Code and what is marked `translate=no` stays.
 export function translate(root) {
   if (language === "en") return;

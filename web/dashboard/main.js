@@ -4,10 +4,14 @@ import { createClock } from "./clock.js";
 import { $, on } from "./dom.js";
 import { createFeed } from "./feed.js";
 import { toggleFullscreen } from "./fullscreen.js";
+import { chosenLanguage, currentLanguage, pick, setLanguage, translate } from "./i18n.js";
 import { createIdle } from "./idle.js";
 import { createKiosk, isKiosk } from "./kiosk.js";
 import { createLarge } from "./large/large.js";
+import { createLayout } from "./layout.js";
 import { createAlerts } from "./panels/alerts.js";
+import { createArranging } from "./panels/arranging.js";
+import { createDetections } from "./panels/detections.js";
 import { createDevices } from "./panels/devices.js";
 import { createDrawer } from "./panels/drawer.js";
 import { createGrid } from "./panels/grid.js";
@@ -16,12 +20,20 @@ import { createHealth } from "./panels/health.js";
 import { createHelp } from "./panels/help.js";
 import { createJournal } from "./panels/journal.js";
 import { createProcesses } from "./panels/processes.js";
+import { createSettings, stopsHidden } from "./panels/settings.js";
+import { createSplitters } from "./panels/splitters.js";
+import { createSuggest } from "./panels/suggest.js";
 import { createViewers } from "./panels/viewers.js";
 import { createBar } from "./past/bar.js";
 import { createPast } from "./past/past.js";
 import { attachShortcuts } from "./shortcuts.js";
 import { attachTheme } from "./theme.js";
 import { createTimeline } from "./timeline/timeline.js";
+
+setLanguage(pick([chosenLanguage() ?? navigator.languages].flat()));
+document.documentElement.lang = currentLanguage();
+translate(document.documentElement);
+delete document.documentElement.dataset.unspoken;
 
 const base = document.baseURI.replace(/[?#].*$/, "");
 const socketUrl = new URL("ws/events", base);
@@ -36,12 +48,18 @@ const alerts = createAlerts();
 const processes = createProcesses({ base, clock });
 const devices = createDevices({ base, clock });
 const help = createHelp();
+const layout = createLayout({ onChange: arrange });
+const splitters = createSplitters(layout);
+const settings = createSettings({ onReset: layout.reset, reload: () => location.reload() });
 const theme = attachTheme($("theme"));
 const idle = createIdle({ target: document, onIdle: () => large.forgotten() });
 const kiosk = createKiosk({ answers: async () => (await fetch(new URL("healthz", base), { cache: "no-store" })).ok, reload: () => location.reload() });
-const grid = createGrid({ base, clock, onSelect: select, onOpen: (id) => large.open(id) });
+const grid = createGrid({ base, clock, layout, onSelect: select, onOpen: (id) => large.open(id) });
 const large = createLarge({ base, clock, wall: grid, idle: idle.seconds, onSelect: select, seq: () => past.view().moment?.seq ?? null });
-const viewers = createViewers({ base, clock, own: () => new Set([...grid.peers(), ...large.peers()]) });
+const suggest = createSuggest({ base, clock, onOpen: (id) => large.open(id), onSelect: select, stopsHidden });
+const detections = createDetections({ base, clock, onOpen: (id) => large.open(id) });
+const viewers = createViewers({ base, clock, own: () => new Set([...grid.peers(), ...large.peers(), ...suggest.peers()]) });
+const arranging = createArranging({ move: grid.send, place: grid.sendTo });
 const bar = createBar({ clock });
 
 // What the panels are shown, of now or of the past.
@@ -49,11 +67,15 @@ const show = {
   enter() {
     grid.enterPast();
     large.past(true);
+    suggest.past(true);
+    detections.past(true);
     viewers.past(true);
   },
   leave() {
     grid.leavePast();
     large.past(false);
+    suggest.past(false);
+    detections.past(false);
     viewers.past(false);
     processes.past(null);
     devices.past(null);
@@ -61,6 +83,7 @@ const show = {
   events(list) {
     journal.take(list);
     large.events(list);
+    detections.events(list);
     processes.events(list);
     devices.events(list);
   },
@@ -75,6 +98,7 @@ const show = {
     viewers.state(message);
     grid.state(message);
     large.state(message);
+    detections.state(message);
     if (message.processes) {
       processes.past(message);
       devices.past(message);
@@ -84,7 +108,7 @@ const show = {
 const past = createPast({ base, clock, show, onChange: bar.draw });
 bar.attach(past);
 const timeline = createTimeline({ base, clock, moment: past.moment, bounds: past.bounds, reveal: journal.reveal });
-const drawer = createDrawer({ processes, devices, viewers, timeline });
+const drawer = createDrawer({ processes, devices, viewers, detections, timeline });
 
 const feed = createFeed({
   url: socketUrl,
@@ -98,6 +122,7 @@ const feed = createFeed({
     },
     events(list) {
       grid.events(list);
+      suggest.events(list);
       past.events(list);
       timeline.events(list);
     },
@@ -105,20 +130,28 @@ const feed = createFeed({
     state(message) {
       clock.learn(message.now);
       past.state(message);
+      suggest.state(message);
       announcer.update(message.cameras);
     },
   },
 });
 
+function arrange(now) {
+  splitters.draw(now);
+  grid.arrange();
+}
+
 // What waits for the server, or stood still while the page slept, need not wait any longer.
 function back(restarted = false) {
   grid.back(restarted);
   large.back(restarted);
+  suggest.back(restarted);
 }
 
 // A page that nobody sees shows nobody a camera of his own; the wall goes on.
 function seen() {
   large.seen(!document.hidden);
+  suggest.seen();
   if (!document.hidden) back();
 }
 
@@ -147,11 +180,16 @@ attachShortcuts({
   failureBack: () => past.failure(-1),
   failureOn: () => past.failure(1),
   now: past.back,
+  detections: () => drawer.toggle("detections"),
   timeline: () => drawer.toggle("timeline"),
+  earlier: () => grid.sendCurrent(-1),
+  later: () => grid.sendCurrent(1),
+  arrange: arranging.toggle,
+  settings: settings.toggle,
   theme: theme.toggle,
   reconnect: () => false,
   help: help.toggle,
-  escape: () => !document.querySelector(":popover-open") && drawer.close(),
+  escape: () => !document.querySelector(":popover-open") && (arranging.stop() || drawer.close()),
 }, {
   next: () => large.move(1),
   previous: () => large.move(-1),
@@ -169,6 +207,7 @@ function start() {
   feed.start();
   grid.resume();
   large.resume();
+  suggest.resume();
   idle.start();
   if (isKiosk(location.search)) kiosk.start();
   drawer.start();
@@ -181,6 +220,7 @@ function stop() {
   past.stop();
   grid.leave();
   large.leave();
+  suggest.leave();
   idle.stop();
   kiosk.stop();
   drawer.leave();
@@ -190,9 +230,10 @@ function stop() {
 
 on(window, "pagehide", stop);
 on(window, "pageshow", (event) => event.persisted && start());
+splitters.draw(layout.now());
 on(document, "visibilitychange", seen);
 on(document, "resume", () => back());
 on(window, "online", () => back());
 start();
 
-window.banken = { players: grid.players, large: large.player };
+window.banken = { players: grid.players, large: large.player, suggest: suggest.player };

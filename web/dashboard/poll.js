@@ -1,31 +1,34 @@
 // Asks the server for one thing again and again, and has it drawn anew with every tick of the clock, for as long as
 // somebody looks at the answer. While an answer is given from elsewhere, nothing is asked.
+import { askJson } from "./ask.js";
 
 const PERIOD_MS = 5000;
 // What changes comes in bursts; they are one question.
 const SETTLE_MS = 300;
 
+// `url()`; `take(answer)`, `fail(error)` after three tries.
 export function createPoll({ url, take, fail, clock, tick }) {
   let timer = null;
-  let round = 0;
+  let asking = null;
   let undo = null;
   let given = null;
 
   async function ask() {
-    clearTimeout(timer);
-    const mine = (round += 1);
+    drop();
     if (given) return take(given);
-    const answer = await read().catch((error) => ({ error }));
-    if (mine !== round) return;
-    if (answer.error) fail(`The list could not be read: ${answer.error.message}`);
+    const mine = (asking = new AbortController());
+    const answer = await askJson(url(), { signal: mine.signal, timeout: PERIOD_MS }).catch((error) => ({ error }));
+    if (mine !== asking) return;
+    asking = null;
+    if (answer.error) fail(answer.error);
     else take(answer);
     timer = setTimeout(ask, PERIOD_MS);
   }
 
-  async function read() {
-    const response = await fetch(url, { signal: AbortSignal.timeout(PERIOD_MS) });
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
-    return response.json();
+  function drop() {
+    clearTimeout(timer);
+    asking?.abort();
+    asking = null;
   }
 
   return {
@@ -36,10 +39,12 @@ export function createPoll({ url, take, fail, clock, tick }) {
     },
     // Something has happened that the answer depends on.
     hurry() {
-      if (!undo || given) return;
+      if (!undo || given || asking) return;
       clearTimeout(timer);
       timer = setTimeout(ask, SETTLE_MS);
     },
+    // The question has changed.
+    again: () => undo && ask(),
     // The answer of another moment; null: ask again.
     give(answer) {
       given = answer;
@@ -48,8 +53,7 @@ export function createPoll({ url, take, fail, clock, tick }) {
     stop() {
       undo?.();
       undo = null;
-      round += 1;
-      clearTimeout(timer);
+      drop();
     },
   };
 }

@@ -8,7 +8,9 @@ import { KEPT, NOBODY, remember } from "../../../web/dashboard/panels/ended.js";
 import { describe, tells } from "../../../web/dashboard/panels/overlay.js";
 import { arrange, COLUMNS, counts, press } from "../../../web/dashboard/panels/process-order.js";
 import { silence, soundName } from "../../../web/dashboard/panels/sound.js";
-import { viewersOf } from "../../../web/dashboard/panels/viewers.js";
+import { inForce } from "../../../web/dashboard/panels/suggest.js";
+import { viewingOf } from "../../../web/dashboard/panels/viewing.js";
+import { queryOf } from "../../../web/dashboard/panels/detections.js";
 import { peerOf } from "../../../web/dashboard/player/whep.js";
 
 const process = (id, more = {}) => ({ id, camera: "front", purpose: "source", state: "running", pid: 7, parent: 1, age_s: 5, arguments: ["a"], ...more });
@@ -70,8 +72,30 @@ test("a device says how many of how many, and who said so", () => {
 
 test("who is sent still pictures is a viewer, who takes a picture is none", () => {
   const use = (id, kind) => ({ id, kind, camera: "front", client: "c", since: "2026-11-22T06:00:00Z" });
-  const viewers = viewersOf({ peers: [{ id: "p", state: "connected" }], uses: [use("m", "mjpeg"), use("s", "snapshot"), use("t", "patrol")] });
-  assert.deepEqual(viewers.map(({ id, state }) => [id, state]), [["p", "connected"], ["m", "still pictures"]]);
+  const viewers = viewingOf({ peers: [{ id: "p", state: "connected" }], uses: [use("m", "mjpeg"), use("s", "snapshot"), use("t", "patrol")] });
+  assert.deepEqual(viewers.map(({ id, state, peers }) => [id, state, peers]), [["p", "connected", ["p"]], ["m", "still pictures", []]]);
+});
+
+test("a lease and its connections are one who watches; a lease without one is still somebody", () => {
+  const lease = (id, kind, peers) => ({ lease: id, kind, camera: "front", client: "c", purpose: null, since: "2026-11-22T06:00:00Z", expires: "2026-11-22T06:00:30Z", peers });
+  const message = { leases: [lease("L", "modal", ["p"]), lease("M", "suggest", [])], peers: [{ id: "p", state: "connected" }, { id: "q", state: "opening" }] };
+  const shown = viewingOf(message).map(({ id, kind, state, peers }) => [id, kind, state, peers]);
+  assert.deepEqual(shown, [["lease/L", "modal", "connected", ["p"]], ["lease/M", "suggest", "no connection", []], ["q", null, "opening", ["q"]]]);
+});
+
+test("only a suggestion that is in force, now, not put away and of a camera that there is, is shown", () => {
+  const suggestion = { lease: "L", camera: "front", until: "2026-11-22T06:00:30Z" };
+  const standing = { away: null, past: false, cameras: new Map([["front", {}]]), now: Date.parse("2026-11-22T06:00:00Z") };
+  assert.equal(inForce(suggestion, standing), suggestion);
+  assert.equal(inForce(null, standing), null);
+  for (const other of [{ away: "L" }, { past: true }, { cameras: new Map() }, { now: Date.parse(suggestion.until) }]) {
+    assert.equal(inForce(suggestion, { ...standing, ...other }), null, JSON.stringify(other));
+  }
+});
+
+test("detections are asked for as narrowly as is wanted", () => {
+  assert.equal(String(queryOf({}, 5)), "limit=5");
+  assert.equal(String(queryOf({ camera: "a&b", label: " cat " }, 5)), "limit=5&camera=a%26b&label=cat");
 });
 
 test("alerts are picked from the parts of health", () => {

@@ -12,6 +12,7 @@ import { createLease } from "../player/lease.js";
 import { keepStill } from "../player/still.js";
 import { FACTS, factsOf, measureOf } from "./facts.js";
 import { createHistory } from "./history.js";
+import { createSeen } from "./seen.js";
 
 const NONE = "–";
 // After these another lease may be had at once; the others mean that somebody decided.
@@ -19,9 +20,9 @@ const PASSES = new Set(["expired", "lost"]);
 
 // `wall`: {ids(), tileOf(id), setCurrent(id)}. `idle()`: seconds since somebody touched the page. `onSelect(id)`: the
 // journal is to show this camera alone. `seq()`: the event that the past shows, or null.
-export function createLarge({ base, clock, wall, idle, onSelect, seq, extras = [] }) {
+export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
   const dialog = $("large");
-  const history = createHistory({ base });
+  const beside = [createSeen({ base, clock }), createHistory({ base })];
   const lease = createLease({ url: new URL("api/leases", base).href, idle, onEnd: leaseEnded });
   let cameras = new Map();
   let entry = null;
@@ -49,7 +50,7 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq, extras = [
     tile.root.focus({ preventScroll: true });
     wall.setCurrent(id);
     write({ camera: id });
-    for (const part of [history, ...extras]) part.open(id, past ? seq() : null);
+    for (const part of beside) part.open(id, past ? seq() : null);
     entry.update(camera);
     entry.seen(!document.hidden);
     tick();
@@ -67,7 +68,7 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq, extras = [
   function drop() {
     entry?.close();
     entry = before = null;
-    for (const part of [history, ...extras]) part.close();
+    for (const part of beside) part.close();
   }
 
   function close() {
@@ -141,7 +142,7 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq, extras = [
       else close();
     },
     events(list) {
-      history.events(list);
+      for (const part of beside) part.events(list);
       for (const { type, body } of list) if (type === "PeerClosing" || type === "PeerClosed") entry?.peerEvent(type, body);
     },
     peers: () => [entry?.player?.peer() ?? null],

@@ -1,4 +1,5 @@
 // What is remembered of child processes that have ended: as much as the events tell that this page has seen. Pure.
+import { t } from "../i18n.js";
 
 export const KEPT = 20;
 
@@ -24,8 +25,8 @@ export function remember({ alive, ended }, events) {
 }
 
 function how(type, { reason, signal, exit_code: code }) {
-  if (type === "ChildAbandoned") return "left behind";
-  if (reason.fault === "none") return "ended as asked";
-  if (signal) return `ended by ${signal}`;
-  return code === null ? "did not start" : `exited with ${code}`;
+  if (type === "ChildAbandoned") return t("left behind");
+  if (reason.fault === "none") return t("ended as asked");
+  if (signal) return t("ended by {signal}", { signal });
+  return code === null ? t("did not start") : t("exited with {code}", { code });
 }

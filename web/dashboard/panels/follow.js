@@ -1,5 +1,6 @@
 // Following or holding: while held, events wait (the newest LIMIT of them) and are counted.
 import { $, mark, on, say, set } from "../dom.js";
+import { t } from "../i18n.js";
 
 export function createFollow({ rows, limit, show }) {
   const button = $("follow");
@@ -11,8 +12,8 @@ export function createFollow({ rows, limit, show }) {
   function draw() {
     set(button, "aria-pressed", following);
     mark(button.querySelector("use"), following ? "live" : "pause");
-    say($("follow-text"), following ? "Following" : unseen ? `${unseen > 999 ? "999+" : unseen} new` : "Held");
-    set(button, "aria-label", following ? "Following; press to hold" : `Held, ${unseen} new; press to follow`);
+    say($("follow-text"), following ? t("Following") : unseen ? t("{count} new", { count: unseen > 999 ? "999+" : unseen }) : t("Held"));
+    set(button, "aria-label", following ? t("Following; press to hold") : t("Held, {count} new; press to follow", { count: unseen }));
   }
 
   function setFollowing(is, scroll = false) {

@@ -1,12 +1,14 @@
 // The wall: one entry per camera, and which one is current. In the past other tiles stand on it; those of the present
 // are put aside as they are.
-import { $ } from "../dom.js";
+import { $, place } from "../dom.js";
+import { t } from "../i18n.js";
+import { moved, sorted } from "../layout.js";
 import { createPastCamera } from "../past/camera.js";
 import { watchVisibility } from "../visibility.js";
 import { attachWall } from "../wall.js";
 import { createCamera, wallChoice } from "./camera.js";
 
-export function createGrid({ base, clock, onSelect, onOpen }) {
+export function createGrid({ base, clock, layout, onSelect, onOpen }) {
   const grid = $("grid");
   let cameras = new Map();
   let aside = null;
@@ -23,6 +25,7 @@ export function createGrid({ base, clock, onSelect, onOpen }) {
     const named = new Set(message.cameras.map(({ id }) => id));
     for (const id of cameras.keys()) if (!named.has(id)) remove(id);
     $("empty").hidden = cameras.size > 0;
+    arrange();
     wall.resize(cameras.size);
     if (!cameras.has(current)) setCurrent(cameras.keys().next().value ?? null);
   }
@@ -38,6 +41,21 @@ export function createGrid({ base, clock, onSelect, onOpen }) {
     grid.append(entry.tile.root);
     visibility.add(entry.tile.root);
     return entry;
+  }
+
+  // As somebody has arranged them, in the page and in the map alike.
+  function arrange() {
+    const ids = sorted([...cameras.keys()].sort(), layout.now().order);
+    cameras = new Map(ids.map((id) => [id, cameras.get(id)]));
+    ids.forEach((id, index) => {
+      const { root } = cameras.get(id).tile;
+      if (grid.children[index] !== root) place(grid, root, grid.children[index]);
+    });
+  }
+
+  function send(id, by) {
+    layout.change({ order: moved([...cameras.keys()], id, by) });
+    cameras.get(id)?.tile.root.scrollIntoView({ block: "nearest" });
   }
 
   function remove(id) {
@@ -69,6 +87,7 @@ export function createGrid({ base, clock, onSelect, onOpen }) {
       visibility.add(camera.tile.root);
       camera.resume();
     }
+    arrange();
   }
 
   function events(list) {
@@ -105,6 +124,13 @@ export function createGrid({ base, clock, onSelect, onOpen }) {
     move,
     columns: wall.columns,
     current: () => current,
+    arrange,
+    send,
+    sendTo(id, other) {
+      const ids = [...cameras.keys()];
+      send(id, ids.indexOf(other) - ids.indexOf(id));
+    },
+    sendCurrent: (by) => current !== null && send(current, by),
     // As they stand on the wall.
     ids: () => [...cameras.keys()],
     tileOf: (id) => cameras.get(id)?.tile ?? null,
@@ -122,7 +148,7 @@ export function createGrid({ base, clock, onSelect, onOpen }) {
     // The server answers again, after a while or as another one; or the page has been asleep.
     back(restarted) {
       for (const player of players.values()) {
-        if (restarted && player.holdsMedia()) player.lost("the server was restarted");
+        if (restarted && player.holdsMedia()) player.lost(t("the server was restarted"));
         else player.back(restarted);
       }
     },

@@ -1,7 +1,10 @@
 // The line on top: connection, counts, clock.
 import { $, mark, say, set } from "../dom.js";
 import { clockDate, clockTime, fullTime, inSeconds } from "../format.js";
+import { n, t } from "../i18n.js";
 
+// The connection to banken, not a camera.
+const LINKS = { live: n("live"), connecting: n("connecting"), waiting: n("waiting"), offline: n("offline") };
 const MARKS = { live: "live", connecting: "connecting", waiting: "waiting", offline: "offline" };
 
 export function createHeader({ clock }) {
@@ -22,13 +25,13 @@ export function createHeader({ clock }) {
     const stale = status !== "live" && lastWord !== null;
     document.documentElement.toggleAttribute("data-stale", stale);
     lost.hidden = !stale;
-    if (stale) say(lost, `No word from banken since ${clockTime(new Date(lastWord))}. Shown is what was last known.`);
+    if (stale) say(lost, t("No word from banken since {time}. Shown is what was last known.", { time: clockTime(new Date(lastWord)) }));
   }
 
   function words(shown) {
-    if (shown === "waiting" && retryAt <= Date.now()) return "reconnecting now";
-    if (shown === "waiting") return `reconnecting in ${inSeconds(retryAt - Date.now())}`;
-    return shown === "live" && replay ? "replay" : shown;
+    if (shown === "waiting" && retryAt <= Date.now()) return t("reconnecting now");
+    if (shown === "waiting") return t("reconnecting in {time}", { time: inSeconds(retryAt - Date.now()) });
+    return t(shown === "live" && replay ? n("replay") : LINKS[shown]);
   }
 
   clock.onTick((now) => {
@@ -58,8 +61,8 @@ export function createHeader({ clock }) {
       say($("camera-count"), String(cameras.length));
       const viewers = cameras.reduce((sum, camera) => sum + camera.viewers, 0);
       say($("viewer-count"), String(viewers));
-      say($("viewer-word"), viewers === 1 ? " viewer" : " viewers");
-      document.title = cameras.length ? `${live}/${cameras.length} live · banken` : "banken";
+      say($("viewer-word"), ` ${viewers === 1 ? t("viewer") : t("viewers")}`);
+      document.title = cameras.length ? t("{live}/{all} live · banken", { live, all: cameras.length }) : "banken";
     },
   };
 }

@@ -1,7 +1,8 @@
 // The verdict, and its reasons in a popover.
 import { $, mark, say, set } from "../dom.js";
+import { n, t } from "../i18n.js";
 
-const TITLES = { ok: "All is well", degraded: "Degraded", critical: "Critical" };
+const TITLES = { ok: n("All is well"), degraded: n("Degraded"), critical: n("Critical") };
 const RANK = { critical: 0, degraded: 1, ok: 2 };
 
 export function createHealth() {
@@ -16,8 +17,8 @@ export function createHealth() {
       shown = text;
       set(button, "data-verdict", health.verdict);
       mark(button.querySelector("use"), health.verdict);
-      say($("verdict-text"), health.verdict);
-      say($("health-title"), TITLES[health.verdict] ?? health.verdict);
+      say($("verdict-text"), t(health.verdict));
+      say($("health-title"), t(TITLES[health.verdict] ?? health.verdict));
       const parts = [...(health.parts ?? [])].sort((a, b) => RANK[a.verdict] - RANK[b.verdict]);
       list.replaceChildren(...(parts.length ? parts.map(item) : [note()]));
     },
@@ -27,11 +28,11 @@ export function createHealth() {
 function item({ part, verdict, reason }) {
   const row = document.createElement("li");
   row.dataset.verdict = verdict;
-  const fields = { b: part, em: verdict, span: reason ?? "" };
+  const fields = { b: part, em: t(verdict), span: reason ?? "" };
   for (const [tag, text] of Object.entries(fields)) row.append(Object.assign(document.createElement(tag), { textContent: text }));
   return row;
 }
 
 function note() {
-  return Object.assign(document.createElement("li"), { textContent: "No part reports a problem." });
+  return Object.assign(document.createElement("li"), { textContent: t("No part reports a problem.") });
 }

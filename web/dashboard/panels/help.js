@@ -1,8 +1,9 @@
 // The dialog that lists the keys, made from the table that handles them.
 import { $, on } from "../dom.js";
+import { n, t } from "../i18n.js";
 import { SHORTCUTS } from "../shortcuts.js";
 
-const NAMES = { " ": "space", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: "esc", Enter: "enter" };
+const NAMES = { " ": n("space"), ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Escape: n("esc"), Enter: n("enter") };
 
 export function createHelp() {
   const dialog = $("help-dialog");
@@ -17,7 +18,7 @@ export function createHelp() {
 function line({ keys, says }) {
   const row = document.createElement("div");
   const term = document.createElement("dt");
-  for (const key of keys) term.append(Object.assign(document.createElement("kbd"), { textContent: NAMES[key] ?? key }), " ");
-  row.append(term, Object.assign(document.createElement("dd"), { textContent: says }));
+  for (const key of keys) term.append(Object.assign(document.createElement("kbd"), { textContent: t(NAMES[key] ?? key) }), " ");
+  row.append(term, Object.assign(document.createElement("dd"), { textContent: t(says) }));
   return row;
 }

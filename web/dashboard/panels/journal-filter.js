@@ -1,5 +1,6 @@
 // What the journal shows: words typed, and at most one camera.
 import { $, on, say } from "../dom.js";
+import { t } from "../i18n.js";
 
 // Pure: every word must occur somewhere in the event.
 export function matches(event, { words, camera }) {
@@ -18,7 +19,7 @@ export function createFilter({ onChange, onCamera }) {
     filter.camera = camera;
     chip.hidden = camera === null;
     say($("filter-camera"), camera ?? "");
-    chip.setAttribute("aria-label", `Remove the filter on ${camera}`);
+    chip.setAttribute("aria-label", t("Remove the filter on {camera}", { camera }));
     onCamera(camera);
     onChange(filter);
   }

@@ -1,6 +1,7 @@
 // One event as a row that can be filled again with another event.
 import { mark, partsOf, say, set, stamp } from "../dom.js";
 import { clockTime, fullTime } from "../format.js";
+import { t } from "../i18n.js";
 
 export function createRow() {
   const root = stamp("row-template");
@@ -20,7 +21,7 @@ export function createRow() {
     say(parts.type, event.type);
     say(parts.stream, event.stream);
     set(parts.stream, "title", event.stream);
-    say(parts.severity, event.severity === "info" ? "" : `${event.severity}: `);
+    say(parts.severity, event.severity === "info" ? "" : `${t(event.severity)}: `);
     say(parts.text, event.text);
     mark(parts.mark, event.severity);
     expand(false);
@@ -42,12 +43,12 @@ function details(event) {
   const parts = partsOf(node);
   say(parts.seq, String(event.seq));
   say(parts.principal, event.principal ?? "");
-  say(parts.cause, event.cause === null ? "outside" : `#${event.cause}`);
+  say(parts.cause, event.cause === null ? t("outside") : `#${event.cause}`);
   if (event.cause !== null) set(parts.cause, "href", `#event-${event.cause}`);
   parts.cause.dataset.cause = event.cause ?? "";
   set(parts.moment, "href", `#at=${event.seq}`);
   say(parts.correlation, event.correlation ?? "");
-  set(parts.correlation, "title", "Show only events with this correlation");
+  set(parts.correlation, "title", t("Show only events with this correlation"));
   say(parts.body, JSON.stringify(event.body, null, 2));
   return node;
 }

@@ -3,6 +3,7 @@ import { $, on, say } from "../dom.js";
 import { createFilter } from "./journal-filter.js";
 import { createFollow } from "./follow.js";
 import { createRow } from "./journal-row.js";
+import { t } from "../i18n.js";
 
 export const LIMIT = 500;
 
@@ -42,9 +43,9 @@ export function createJournal({ onCamera }) {
 
   function tally() {
     const shown = rows.reduce((count, row) => count + !row.root.hidden, 0);
-    say($("shown"), filter.isSet() ? `${shown} of ${rows.length}` : "");
+    say($("shown"), filter.isSet() ? t("{shown} of {all}", { shown, all: rows.length }) : "");
     note.hidden = shown > 0;
-    say(note, rows.length ? "No event matches the filter." : "Waiting for the first event.");
+    say(note, rows.length ? t("No event matches the filter.") : t("Waiting for the first event."));
     const first = rows.findLast((row) => !row.root.hidden);
     if (first && !list.querySelector('.row:not([hidden]) [tabindex="0"].row-head')) first.parts.head.tabIndex = 0;
   }
@@ -76,7 +77,7 @@ export function createJournal({ onCamera }) {
     const cause = target.closest("[data-cause]")?.dataset.cause;
     if (cause) {
       event.preventDefault();
-      if (!reveal(Number(cause))) say(target, `#${cause} is older than this list`);
+      if (!reveal(Number(cause))) say(target, t("#{cause} is older than this list", { cause }));
     } else if (target.closest(".linkish")) filter.type(row.event.correlation);
     else if (target.closest(".row-head")) {
       row.expand(row.parts.more.hidden);

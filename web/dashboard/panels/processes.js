@@ -1,8 +1,10 @@
 // The view of child processes: those that run, and those that ended a while ago.
 import { $, on, say, set } from "../dom.js";
 import { ago, clockTime, plural } from "../format.js";
+import { t } from "../i18n.js";
 import { createPoll } from "../poll.js";
 import { createRows } from "../rows.js";
+import { complaint } from "./complaint.js";
 import { NOBODY, remember } from "./ended.js";
 import { arrange, COLUMNS, counts, press } from "./process-order.js";
 
@@ -12,7 +14,7 @@ export function createProcesses({ base, clock }) {
   const drawRows = createRows($("process-rows"), { key: ({ id }) => id, create: row, fill });
   const drawCounts = createRows($("process-cameras"), { key: ([camera]) => camera, create: chip, fill: fillChip });
   const drawEnded = createRows($("ended-rows"), { key: ({ seq }) => seq, create: endedRow, fill: fillEnded });
-  const poll = createPoll({ url: new URL("api/processes", base), take, fail: (text) => say(note, text), clock, tick });
+  const poll = createPoll({ url: () => new URL("api/processes", base), take, fail: (error) => say(note, complaint(error)), clock, tick });
   let sort = { by: "age", down: true };
   let processes = [];
   let memory = NOBODY;
@@ -26,7 +28,7 @@ export function createProcesses({ base, clock }) {
 
   function take(answer) {
     ({ processes } = answer);
-    say(note, processes.length ? "" : "No child process is running.");
+    say(note, processes.length ? "" : t("No child process is running."));
     draw();
   }
 
@@ -76,7 +78,7 @@ function row() {
 
 // One line, or all of it.
 function wordsButton() {
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "words", title: "Show all or one line" });
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "words", title: t("Show all or one line") });
   set(button, "aria-expanded", false);
   on(button, "click", () => set(button, "aria-expanded", button.getAttribute("aria-expanded") === "false"));
   return button;
@@ -87,7 +89,7 @@ function fill(node, { camera, purpose, state, pid, parent, started, arguments: w
   values.forEach((value, index) => value !== null && say(node.cells[index], String(value)));
   set(node, "data-state", state);
   set(node, "data-started", started);
-  set(node.cells[5], "title", `started ${started}`);
+  set(node.cells[5], "title", t("started {time}", { time: started }));
   say(node.cells[6].firstElementChild, words.join(" "));
 }
 
@@ -107,7 +109,7 @@ function endedRow({ words }) {
 function lastWords(words) {
   const more = document.createElement("details");
   more.append(
-    Object.assign(document.createElement("summary"), { textContent: `its last ${plural(words.length, "line")}` }),
+    Object.assign(document.createElement("summary"), { textContent: t("its last {lines}", { lines: plural(words.length, "line") }) }),
     Object.assign(document.createElement("pre"), { textContent: words.join("\n"), tabIndex: 0 }),
   );
   return more;

@@ -1,4 +1,5 @@
 // A camera's sound in words. Pure.
+import { t } from "../i18n.js";
 
 const NAMES = { aac: "AAC", opus: "Opus", pcmu: "G.711", pcma: "G.711" };
 
@@ -8,5 +9,5 @@ export const soundName = (audio) => NAMES[audio] ?? "";
 // first picture, and where another camera is shown in its place.
 export function silence({ codec, audio, mute }, substream = null) {
   if (substream) return "";
-  return mute || (codec && !audio ? "the camera sends none" : "");
+  return mute || (codec && !audio ? t("the camera sends none") : "");
 }

@@ -2,6 +2,7 @@
 import { mark, on, partsOf, say, set, stamp } from "../dom.js";
 import { ago, bitrate, codecName, fullTime, plural, resolution } from "../format.js";
 import { silence, soundName } from "./sound.js";
+import { t } from "../i18n.js";
 
 const NONE = "–";
 
@@ -39,17 +40,17 @@ export function createTile(id, actions) {
       root.toggleAttribute("data-resting", resting);
       root.toggleAttribute("data-fallback", fallsBack);
       parts.start.hidden = view?.tone !== "rest";
-      set(parts.start, "aria-label", parts.start.hidden ? null : `Play ${camera.title}`);
-      set(parts.take, "aria-label", `Save a picture of ${camera.title}`);
-      set(root, "aria-label", `${camera.title}: ${camera.state}${view?.detail ? `, ${view.detail}` : ""}`);
+      set(parts.start, "aria-label", parts.start.hidden ? null : t("Play {title}", { title: camera.title }));
+      set(parts.take, "aria-label", t("Save a picture of {title}", { title: camera.title }));
+      set(root, "aria-label", `${camera.title}: ${t(camera.state)}${view?.detail ? `, ${view.detail}` : ""}`);
       mark(parts["play-mark"], playing ? "pause" : "play");
-      set(parts.play, "aria-label", `${playing ? "Pause" : "Play"} ${camera.title}`);
-      set(parts.play, "title", playing ? "Pause (space)" : "Play (space)");
+      set(parts.play, "aria-label", playing ? t("Pause {title}", { title: camera.title }) : t("Play {title}", { title: camera.title }));
+      set(parts.play, "title", playing ? t("Pause (space)") : t("Play (space)"));
     },
     enlarged(is) {
       mark(parts["enlarge-mark"], is ? "shrink" : "enlarge");
-      set(parts.enlarge, "aria-label", is ? "Back to the wall" : "Enlarge");
-      set(parts.enlarge, "title", is ? "Back to the wall (Esc)" : "Enlarge (Enter)");
+      set(parts.enlarge, "aria-label", is ? t("Back to the wall") : t("Enlarge"));
+      set(parts.enlarge, "title", is ? t("Back to the wall (Esc)") : t("Enlarge (Enter)"));
     },
     selected(is) {
       set(parts.name, "aria-pressed", is);
@@ -80,30 +81,30 @@ export function createTile(id, actions) {
 
 function drawSound(parts, camera, substream, loud) {
   const why = silence(camera, substream);
-  const says = `${loud ? "Sound off" : "Sound on"} (m)`;
+  const says = loud ? t("Sound off (m)") : t("Sound on (m)");
   mark(parts["sound-mark"], why ? "silent" : loud ? "loud" : "quiet");
   set(parts.sound, "aria-pressed", loud);
-  set(parts.sound, "aria-label", `Sound of ${camera.title}`);
-  set(parts.sound, "title", why ? `${says}; there is none now: ${why}` : says);
-  say(parts.audio, why ? "no sound" : substream ? "" : soundName(camera.audio));
-  set(parts.audio, "title", why ? `No sound: ${why}` : null);
+  set(parts.sound, "aria-label", t("Sound of {title}", { title: camera.title }));
+  set(parts.sound, "title", why ? t("{says}; there is none now: {why}", { says, why }) : says);
+  say(parts.audio, why ? t("no sound") : substream ? "" : soundName(camera.audio));
+  set(parts.audio, "title", why ? t("No sound: {reason}", { reason: why }) : null);
 }
 
 function drawCaption(parts, camera, substream, now) {
   const since = new Date(camera.since);
   const live = camera.state === "live";
   say(parts.name, camera.title);
-  set(parts.name, "title", `Only the events of ${camera.title} (e)`);
+  set(parts.name, "title", t("Only the events of {title} (e)", { title: camera.title }));
   set(parts.badge, "data-state", camera.state);
   set(parts.badge, "title", camera.reason?.text);
   mark(parts["badge-mark"], camera.state);
-  say(parts.state, camera.state);
+  say(parts.state, t(camera.state));
   say(parts.since, ago(now - since));
   set(parts.since, "datetime", camera.since);
-  set(parts.since, "title", `since ${fullTime(since)}`);
+  set(parts.since, "title", t("since {time}", { time: fullTime(since) }));
   say(parts.resolution, camera.width ? resolution(camera.width, camera.height) : NONE);
-  say(parts.codec, substream ? `by ${substream}` : codecName(camera.codec));
-  const instead = `This browser does not play ${codecName(camera.codec)}: what is shown is ${substream}`;
+  say(parts.codec, substream ? t("by {substream}", { substream }) : codecName(camera.codec));
+  const instead = t("This browser does not play {codec}: what is shown is {substream}", { codec: codecName(camera.codec), substream });
   set(parts.codec, "title", substream ? instead : null);
   say(parts.fps, live && camera.fps !== null ? `${camera.fps.toFixed(1)} fps` : `${NONE} fps`);
   say(parts.bitrate, live && camera.bitrate !== null ? bitrate(camera.bitrate) : `${NONE} Mb/s`);

@@ -1,15 +1,11 @@
-// The view of viewers, and the operator's way to end the connection of one. Who is sent still pictures holds no
-// connection that could be ended for good: he is shown, and left alone.
+// The view of viewers and of the leases they watch under, and the operator's way to end the connection of one.
+import { ask, Refusal } from "../ask.js";
 import { $, on, say, set } from "../dom.js";
-import { ago } from "../format.js";
+import { ago, inSeconds } from "../format.js";
+import { t } from "../i18n.js";
 import { REFUSAL } from "../past/view.js";
 import { createRows } from "../rows.js";
-
-// Peers and those who are sent still pictures, as one list. Pure.
-export function viewersOf({ peers, uses = [] }) {
-  const stills = uses.filter(({ kind }) => kind === "mjpeg");
-  return [...peers, ...stills.map((use) => ({ ...use, state: "still pictures", opened: use.since, stays: true }))];
-}
+import { KINDS, viewingOf } from "./viewing.js";
 
 // `own()` names the connections of this page.
 export function createViewers({ base, clock, own }) {
@@ -23,23 +19,27 @@ export function createViewers({ base, clock, own }) {
 
   function row({ id }) {
     const node = document.createElement("tr");
-    for (const column of ["camera", "client", "state", "age", "own", "kick"]) set(node.insertCell(), "data-column", column);
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "kick", textContent: "End" });
-    on(button, "click", () => ask(id));
-    node.cells[5].append(button);
+    for (const column of ["camera", "client", "purpose", "state", "age", "lease", "own", "kick"]) set(node.insertCell(), "data-column", column);
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "kick", textContent: t("End") });
+    on(button, "click", () => askFirst(id));
+    node.cells[7].append(button);
     return node;
   }
 
-  function fill(node, { id, camera, client, state, opened, stays = false }) {
-    const values = [camera, client, state, ago(clock.now() - Date.parse(opened)), own().has(id) ? "this page" : ""];
+  function fill(node, { camera, client, purpose, kind, state, opened, until, peers }) {
+    const now = clock.now();
+    const why = [kind && t(KINDS[kind] ?? kind), purpose].filter(Boolean).join(": ");
+    const left = until === null ? "" : t("{time} left", { time: inSeconds(Date.parse(until) - now) });
+    const mine = peers.some((id) => own().has(id)) ? t("this page") : "";
+    const values = [camera, client, why, t(state), ago(now - Date.parse(opened)), left, mine];
     values.forEach((value, index) => say(node.cells[index], value));
     set(node, "data-state", state);
-    set(node.cells[3], "title", `opened ${opened}`);
-    const button = node.cells[5].firstElementChild;
-    set(button, "aria-label", `End the connection of ${client} to ${camera}`);
-    button.hidden = stays;
+    set(node.cells[4], "title", t("opened {time}", { time: opened }));
+    const button = node.cells[7].firstElementChild;
+    set(button, "aria-label", t("End the connection of {client} to {camera}", { client, camera }));
+    button.hidden = peers.length === 0;
     button.disabled = past || state === "closing";
-    set(button, "title", past ? REFUSAL : null);
+    set(button, "title", past ? t(REFUSAL) : null);
   }
 
   function show() {
@@ -47,29 +47,32 @@ export function createViewers({ base, clock, own }) {
     if (!entered) return;
     draw(viewers);
     $("viewer-table").hidden = viewers.length === 0;
-    say($("viewer-note"), viewers.length ? "" : past ? "Nobody watched." : "Nobody watches.");
+    say($("viewer-note"), viewers.length ? "" : past ? t("Nobody watched.") : t("Nobody watches."));
   }
 
-  function ask(id) {
+  function askFirst(id) {
     asked = viewers.find((viewer) => viewer.id === id) ?? null;
     if (!asked) return;
-    say($("kick-text"), `${asked.client} watches ${asked.camera}. Its page will say that an operator ended the connection, and will not come back by itself.`);
+    say($("kick-text"), t("{client} watches {camera}. Its page will say that an operator ended the connection, and will not come back by itself.", asked));
     say(problem, "");
     dialog.showModal();
   }
 
   async function kick() {
     if (!asked) return;
-    const answer = await fetch(new URL(`api/peers/${encodeURIComponent(asked.id)}`, base), { method: "DELETE" }).catch(() => null);
-    // One that has left meanwhile is as good as ended.
-    if (answer?.ok || answer?.status === 404) {
-      dialog.close();
-      // Its button goes away with its row.
-      return document.getElementById("view-viewers").focus();
-    }
-    const said = await answer?.json().catch(() => ({}));
-    say(problem, said?.detail ?? "The server did not answer.");
+    const said = await Promise.all(asked.peers.map(end)).catch((error) => error);
+    if (said instanceof Refusal) return say(problem, said.reason);
+    if (said instanceof Error) return say(problem, t("The server did not answer."));
+    dialog.close();
+    // Its button goes away with its row.
+    document.getElementById("view-viewers").focus();
   }
+
+  // One that has left meanwhile is as good as ended.
+  const end = (peer) =>
+    ask(new URL(`api/peers/${encodeURIComponent(peer)}`, base), { method: "DELETE" }).catch((error) => {
+      if (error.status !== 404) throw error;
+    });
 
   on($("kick-confirm"), "click", kick);
   on(dialog, "close", () => (asked = null));
@@ -77,7 +80,7 @@ export function createViewers({ base, clock, own }) {
 
   return {
     state(message) {
-      viewers = viewersOf(message);
+      viewers = viewingOf(message);
       show();
     },
     past: (is) => (past = is),

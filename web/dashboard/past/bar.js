@@ -2,6 +2,7 @@
 import { $, mark, on, say, set } from "../dom.js";
 import { fullTime } from "../format.js";
 import { reach, SPEEDS, words } from "./moment.js";
+import { t } from "../i18n.js";
 
 const SECOND = 1000;
 // Keys that a slider moves by.
@@ -23,13 +24,13 @@ export function createBar({ clock }) {
     const { inPast, moment, aim, note, playing, replay, began } = past.view();
     const at = inPast && moment ? Date.parse(moment.now) : clock.live();
     set(bar, "data-past", inPast ? "yes" : "no");
-    say($("past-text"), !inPast ? "Now" : moment ? words(at) : "Looking back…");
+    say($("past-text"), !inPast ? t("Now") : moment ? words(at) : t("Looking back…"));
     set($("past-text"), "title", moment ? fullTime(new Date(at)) : null);
     say($("past-note"), note);
     set($("past-note"), "title", note || null);
     if (!playing && !dragging) say($("past-status"), inPast && moment ? `${words(at)}. ${note}` : "");
     mark($("past-play-mark"), playing ? "pause" : "play");
-    set($("past-play"), "aria-label", playing ? "Pause" : "Play the past");
+    set($("past-play"), "aria-label", playing ? t("Pause") : t("Play the past"));
     for (const name of ["past-play", "past-on", "past-failure-on"]) $(name).disabled = !inPast;
     $("past-now").hidden = !inPast || replay;
     document.documentElement.toggleAttribute("data-past", inPast);
@@ -51,7 +52,7 @@ export function createBar({ clock }) {
   function tellValue() {
     const { min, max, value } = slider;
     slider.style.setProperty("--share", `${((value - min) / (max - min || 1)) * 100}%`);
-    set(slider, "aria-valuetext", atEnd() ? "now" : fullTime(new Date(Number(value))));
+    set(slider, "aria-valuetext", atEnd() ? t("now") : fullTime(new Date(Number(value))));
   }
 
   on(slider, "pointerdown", () => (dragging = true));

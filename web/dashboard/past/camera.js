@@ -1,4 +1,5 @@
 // A camera's tile in the past: it shows the state of then, plays nothing, and says so when it is asked to.
+import { t } from "../i18n.js";
 import { createTile } from "../panels/tile.js";
 import { dropStill } from "../player/still.js";
 import { pastView, REFUSAL } from "./view.js";
@@ -16,7 +17,7 @@ export function createPastCamera({ camera: first, clock, actions }) {
 
   function refuse() {
     clearTimeout(timer);
-    tile.hint(REFUSAL);
+    tile.hint(t(REFUSAL));
     timer = setTimeout(() => tile.hint(""), HINT_MS);
   }
 
@@ -24,7 +25,7 @@ export function createPastCamera({ camera: first, clock, actions }) {
     const now = clock.now();
     const view = pastView(camera, now);
     tile.draw({ camera, player: PLAYER, view, playing: false, pictured: false, resting: false, fallsBack: false, now });
-    tile.forbid(REFUSAL);
+    tile.forbid(t(REFUSAL));
   }
 
   return {

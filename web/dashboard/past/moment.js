@@ -1,5 +1,6 @@
 // Where in the journal one is, as numbers and words. Pure; times in milliseconds since the epoch.
 import { clockDay, clockTime } from "../format.js";
+import { t } from "../i18n.js";
 
 export const SPEEDS = [0.1, 0.5, 1, 2, 10, 60, 300, 1000];
 
@@ -31,5 +32,5 @@ export function advance(at, speed, elapsed, last) {
 
 export function words(at) {
   const date = new Date(at);
-  return `This is the past: ${clockTime(date)} on ${clockDay(date)}`;
+  return t("This is the past: {time} on {day}", { time: clockTime(date), day: clockDay(date) });
 }

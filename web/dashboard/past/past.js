@@ -3,9 +3,11 @@
 // 2. While the past is shown, what happens now is kept back, and shown on return.
 // 3. At most one moment is asked for at a time, and no timer runs but while it plays.
 import { read, write } from "../address.js";
+import { askJson } from "../ask.js";
 import { on } from "../dom.js";
 import { createLatest } from "./latest.js";
 import { advance, formatMoment, parseMoment, queryOf } from "./moment.js";
+import { t } from "../i18n.js";
 
 const ROWS = 200;
 const KEPT = 500;
@@ -15,7 +17,7 @@ const TIMEOUT_MS = 15_000;
 // `show`: {enter(), leave(), events(list), reset(), state(message)} are the panels; `onChange()` draws the bar.
 export function createPast({ base, clock, show, onChange }) {
   const now = { hello: null, events: [], state: null };
-  const latest = createLatest((wish) => load(wish).catch((error) => tell(`It could not be read: ${error.message}`)));
+  const latest = createLatest((wish) => load(wish).catch((error) => tell(t("It could not be read: {reason}", { reason: error.message }))));
   let inPast = false;
   let moment = null;
   let shown = null; // the last event that the journal pane shows
@@ -71,17 +73,13 @@ export function createPast({ base, clock, show, onChange }) {
     const answer = await get(kind === "failure" ? `api/failures?${side}` : `api/events?${side}&limit=1`);
     const event = kind === "failure" ? answer.event : answer.events[0];
     if (event) return { seq: event.seq };
-    const what = kind === "failure" ? "failure" : "event";
-    tell(by < 0 ? `There is no ${what} before this.` : `There is no ${what} after this.`);
+    const before = kind === "failure" ? t("There is no failure before this.") : t("There is no event before this.");
+    const after = kind === "failure" ? t("There is no failure after this.") : t("There is no event after this.");
+    tell(by < 0 ? before : after);
     return null;
   }
 
-  async function get(path) {
-    const response = await fetch(new URL(path, base), { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const body = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Error(body.detail ?? `the server answered ${response.status}`);
-    return body;
-  }
+  const get = (path) => askJson(new URL(path, base), { timeout: TIMEOUT_MS });
 
   function back() {
     if (!inPast || replay()) return false;

@@ -4,6 +4,7 @@ import { Refusal } from "../ask.js";
 import { startWatchdog } from "./watchdog.js";
 import { codecName } from "../format.js";
 import { end, offer, peerOf } from "./whep.js";
+import { t } from "../i18n.js";
 
 // Host candidates are gathered within a few milliseconds; the server learns later ones from the checks themselves.
 const GATHERING_MS = 100;
@@ -35,17 +36,17 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
     connected ||= connection.connectionState === "connected";
     if (connection.connectionState !== "failed") return;
     report(connected
-      ? { type: "lost", reason: "the connection to the server broke" }
-      : { type: "blocked", reason: "the server cannot be reached by WebRTC" });
+      ? { type: "lost", reason: t("the connection to the server broke") }
+      : { type: "blocked", reason: t("the server cannot be reached by WebRTC") });
   }, { signal });
   const watchdog = startWatchdog({ connection, report, cameraIsLive });
 
   negotiate().catch((error) => {
     if (signal.aborted) return;
-    if (!(error instanceof Refusal)) return report({ type: "lost", reason: "the server did not answer" });
+    if (!(error instanceof Refusal)) return report({ type: "lost", reason: t("the server did not answer") });
     const { status, reason, retryAfter, problem: { type, codec } } = error;
     report(type === UNSUPPORTED
-      ? { type: "blocked", hopeless: true, reason: `this browser does not play ${codecName(codec)}, which the camera sends` }
+      ? { type: "blocked", hopeless: true, reason: t("this browser does not play {codec}, which the camera sends", { codec: codecName(codec) }) }
       : { type: "refused", status, reason, retryAfter });
   });
 
@@ -83,7 +84,7 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
 }
 
 function without(report) {
-  queueMicrotask(() => report({ type: "blocked", hopeless: true, reason: "this browser has no WebRTC" }));
+  queueMicrotask(() => report({ type: "blocked", hopeless: true, reason: t("this browser has no WebRTC") }));
   return {
     statistics: () => ({ framesDecoded: 0, peerConnectionState: "closed" }),
     measure: () => Promise.resolve(null),

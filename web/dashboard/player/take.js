@@ -1,13 +1,13 @@
 // A picture for keeps: asked of the camera, and handed to the browser as a download.
+import { ask } from "../ask.js";
 import { pictureName } from "../format.js";
+
+// A camera at rest has to be opened for it.
+const TIMEOUT_MS = 30_000;
 
 // Raises Error with what the server said.
 export async function takePicture({ id, url }) {
-  const response = await fetch(url);
-  if (!response.ok) {
-    const problem = await response.json().catch(() => ({}));
-    throw new Error(problem.detail ?? `the server answered ${response.status}`);
-  }
+  const response = await ask(url, { timeout: TIMEOUT_MS });
   const address = URL.createObjectURL(await response.blob());
   const link = Object.assign(document.createElement("a"), {
     href: address,

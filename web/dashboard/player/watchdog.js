@@ -1,4 +1,5 @@
 // Looks once a second whether frames are still decoded, and reports `frames` or `silent` with the seconds so far.
+import { t } from "../i18n.js";
 
 export function startWatchdog({ connection, report, cameraIsLive, period = 1000 }) {
   let decoded = 0;
@@ -20,7 +21,7 @@ export function startWatchdog({ connection, report, cameraIsLive, period = 1000 
     } else if (silenceCounts(connection, cameraIsLive())) {
       flowing = 0;
       silent += period / 1000;
-      report({ type: "silent", seconds: silent, reason: `no picture for ${Math.round(silent)} s` });
+      report({ type: "silent", seconds: silent, reason: t("no picture for {seconds} s", { seconds: Math.round(silent) }) });
     } else {
       silent = 0;
     }

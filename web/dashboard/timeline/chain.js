@@ -1,13 +1,15 @@
 // Why: the events that led to one, the first cause on top, with the time between each and the next.
+import { askJson } from "../ask.js";
 import { $, on, say, set } from "../dom.js";
 import { clockTime, plural } from "../format.js";
+import { t } from "../i18n.js";
 
 // 0.3 s, 12 s, 4 min. Pure.
 export function between(seconds) {
-  if (seconds < 0.01) return "at once";
-  if (seconds < 10) return `${seconds.toFixed(seconds < 0.1 ? 2 : 1)} s later`;
-  if (seconds < 120) return `${Math.round(seconds)} s later`;
-  return seconds < 7200 ? `${Math.round(seconds / 60)} min later` : `${(seconds / 3600).toFixed(1)} h later`;
+  if (seconds < 0.01) return t("at once");
+  if (seconds < 10) return t("{seconds} s later", { seconds: seconds.toFixed(seconds < 0.1 ? 2 : 1) });
+  if (seconds < 120) return t("{seconds} s later", { seconds: Math.round(seconds) });
+  return seconds < 7200 ? t("{minutes} min later", { minutes: Math.round(seconds / 60) }) : t("{hours} h later", { hours: (seconds / 3600).toFixed(1) });
 }
 
 // `reveal(seq)` shows an event in the journal pane; false where the pane does not have it.
@@ -20,26 +22,21 @@ export function createChain({ base, reveal }) {
   async function show(seq) {
     const mine = (round += 1);
     pane.hidden = false;
-    say($("timeline-chain-title"), `What led to #${seq}`);
+    say($("timeline-chain-title"), t("What led to #{seq}", { seq }));
     const answer = await read(seq).catch((error) => ({ steps: [], error }));
     if (mine !== round) return;
     list.replaceChildren(...answer.steps.map(item));
-    say(note, answer.error?.message ?? (answer.cut ? `What came before, #${answer.cut}, is not in the journal any more.` : ""));
+    say(note, answer.error?.message ?? (answer.cut ? t("What came before, #{seq}, is not in the journal any more.", { seq: answer.cut }) : ""));
     pane.scrollIntoView({ block: "nearest" });
   }
 
-  async function read(seq) {
-    const response = await fetch(new URL(`api/why/${seq}`, base));
-    const body = await response.json();
-    if (!response.ok) throw new Error(body.detail);
-    return body;
-  }
+  const read = (seq) => askJson(new URL(`api/why/${seq}`, base));
 
   on(list, "click", (event) => {
     const seq = event.target.closest("[data-event]")?.dataset.event;
     if (!seq) return;
     event.preventDefault();
-    say(note, reveal(Number(seq)) ? "" : `#${seq} is not among the rows of the journal pane; “as it was then” brings it there.`);
+    say(note, reveal(Number(seq)) ? "" : t("#{seq} is not among the rows of the journal pane; “as it was then” brings it there.", { seq }));
   });
   on($("timeline-chain-close"), "click", () => {
     round += 1;
@@ -59,14 +56,14 @@ function item({ seq, time, type, text, severity, stderr, after_s: seconds }, ind
   const row = add("a", "step-row", `#${seq} ${type}`);
   set(row, "href", `#event-${seq}`);
   set(row, "data-event", seq);
-  set(row, "title", "Show it in the journal");
-  const then = add("a", "step-moment", "as it was then");
+  set(row, "title", t("Show it in the journal"));
+  const then = add("a", "step-moment", t("as it was then"));
   set(then, "href", `#timeline&at=${seq}`);
-  set(then, "aria-label", `Show the page as it was after #${seq}`);
+  set(then, "aria-label", t("Show the page as it was after #{seq}", { seq }));
   add("span", "step-text", text);
   if (stderr.length) {
     add("details", "", "").append(
-      Object.assign(document.createElement("summary"), { textContent: `its last ${plural(stderr.length, "line")}` }),
+      Object.assign(document.createElement("summary"), { textContent: t("its last {lines}", { lines: plural(stderr.length, "line") }) }),
       Object.assign(document.createElement("pre"), { textContent: stderr.join("\n"), tabIndex: 0 }),
     );
   }

@@ -4,6 +4,7 @@ import { AXIS, boxes } from "./lanes.js";
 import { createStrip } from "./strip.js";
 import { MARK, watchTheme } from "./theme.js";
 import { ticks, xOf } from "./view.js";
+import { t } from "../i18n.js";
 
 const WORD_PX = 64;
 const PATTERN_PX = 8;
@@ -85,11 +86,11 @@ export function createPainter(canvas) {
         if (pattern === "line") context.fillRect(from, top + high / 2 - 1.5, wide, 3);
         else context.fillRect(from, top, wide - 1, high);
         if (wide < WORD_PX || high < 14) continue;
-        const word = context.measureText(name).width;
+        const word = context.measureText(t(name)).width;
         context.fillStyle = theme.surface;
         context.fillRect(from + 4, top + 2, word + 6, high - 4);
         context.fillStyle = colour;
-        context.fillText(name, from + 7, top + high / 2 + 4);
+        context.fillText(t(name), from + 7, top + high / 2 + 4);
       }
       if (row.lane.name === chosen?.lane.name && row.lane.kind === chosen.lane.kind && chosen.span) {
         const from = Math.max(1, x(chosen.span.begin));
@@ -121,7 +122,7 @@ export function createPainter(canvas) {
       context.fillStyle = lane.name === chosen?.lane.name ? theme.accent : camera ? theme.ink : theme["ink-soft"];
       context.font = camera ? `600 12px ${theme.font}` : `10px ${theme.font}`;
       const sign = below ? (open ? "▾ " : "▸ ") : "   ";
-      const text = camera ? sign + lane.name : `${lane.kind === "peer" ? "viewer" : "child"} ${lane.name.slice(0, 6)}`;
+      const text = camera ? sign + lane.name : `${lane.kind === "peer" ? t("viewer") : t("child")} ${lane.name.slice(0, 6)}`;
       context.fillText(text, camera ? 8 : 22, y + high / 2 + 4, left - (camera ? 12 : 26));
     }
   };

@@ -1,14 +1,17 @@
 // The timeline as a table, for who cannot see it. It is made only while it is unfolded.
 import { $, say } from "../dom.js";
 import { clockDay, clockTime } from "../format.js";
+import { n, t } from "../i18n.js";
 
 export const MOST = 300;
+
+const OF = { child: n("child {name} of {camera}"), peer: n("viewer {name} of {camera}") };
 
 // Spans, marks and gaps in view, the newest first: [time, what, state or mark, event]. Pure.
 export function rowsOf({ lanes, marks, gaps }, view) {
   const seen = ({ begin, end }) => end > view.from && begin < view.to;
-  const name = ({ kind, name: own, camera }) => (kind === "camera" ? own : `${kind} ${own} of ${camera}`);
-  const spans = lanes.flatMap((lane) => lane.spans.filter(seen).map((span) => [span.begin, name(lane), span.state, span.text]));
+  const name = ({ kind, name: own, camera }) => (kind === "camera" ? own : t(OF[kind], { name: own, camera }));
+  const spans = lanes.flatMap((lane) => lane.spans.filter(seen).map((span) => [span.begin, name(lane), t(span.state), span.text]));
   const stood = marks.filter(({ at }) => at >= view.from && at <= view.to).map(({ at, camera, kind, text }) => [at, camera ?? "", kind, text]);
   const unknown = gaps.filter(seen).map(({ begin, kind, text }) => [begin, "", kind, text]);
   return [...spans, ...stood, ...unknown].sort((a, b) => b[0] - a[0]);
@@ -20,7 +23,7 @@ export function createTable() {
     give(data, view) {
       if (!fold.open || !view) return;
       const rows = rowsOf(data, view);
-      say($("timeline-table-note"), rows.length > MOST ? `The newest ${MOST} of ${rows.length}; zoom in for the others.` : "");
+      say($("timeline-table-note"), rows.length > MOST ? t("The newest {shown} of {all}; zoom in for the others.", { shown: MOST, all: rows.length }) : "");
       $("timeline-rows").replaceChildren(...rows.slice(0, MOST).map(row));
     },
   };

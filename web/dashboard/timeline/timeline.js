@@ -1,5 +1,7 @@
 // The view of the timeline: what each camera was in, side by side, and why. What a hand does is in hand.js.
+import { askJson } from "../ask.js";
 import { $, on, say, set } from "../dom.js";
+import { t } from "../i18n.js";
 import { createLatest } from "../past/latest.js";
 import { createChain } from "./chain.js";
 import { attachHand } from "./hand.js";
@@ -22,7 +24,7 @@ export function createTimeline({ base, clock, moment, bounds, reveal }) {
   const tip = createTip();
   const chain = createChain({ base, reveal });
   const table = createTable();
-  const latest = createLatest((wanted) => load(wanted).catch((error) => say(note, `It could not be read: ${error.message}`)));
+  const latest = createLatest((wanted) => load(wanted).catch((error) => say(note, t("It could not be read: {reason}", { reason: error.message }))));
   const open = new Set();
   let view = null;
   let data = { lanes: [], marks: [], gaps: [] };
@@ -42,12 +44,10 @@ export function createTimeline({ base, clock, moment, bounds, reveal }) {
     const around = (to - from) / 2;
     const reach = bounds();
     const asked = [Math.max(reach.from, from - around), Math.min(reach.to, to + around)].map((time) => new Date(time).toISOString());
-    const response = await fetch(new URL(`api/timeline?from=${asked[0]}&to=${asked[1]}`, base));
-    const body = await response.json();
-    if (!response.ok) throw new Error(body.detail);
+    const body = await askJson(new URL(`api/timeline?from=${asked[0]}&to=${asked[1]}`, base));
     if (!entered) return;
     take({ ...body, edge: asked[1] === new Date(reach.to).toISOString() ? body.to - 1 : Infinity });
-    say(note, body.lanes.length ? "" : "Nothing was in this stretch.");
+    say(note, body.lanes.length ? "" : t("Nothing was in this stretch."));
   }
 
   function take(body) {
@@ -161,6 +161,6 @@ export function createTimeline({ base, clock, moment, bounds, reveal }) {
 function key([name]) {
   const item = document.createElement("li");
   set(item, "data-state", name);
-  item.append(Object.assign(document.createElement("i"), { ariaHidden: "true" }), name);
+  item.append(Object.assign(document.createElement("i"), { ariaHidden: "true" }), t(name));
   return item;
 }

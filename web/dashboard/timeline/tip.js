@@ -1,18 +1,21 @@
 // What stands beside the pointer, or the chosen span: what it is and what led to it.
 import { $, say } from "../dom.js";
 import { ago, clockTime } from "../format.js";
+import { n, t } from "../i18n.js";
 
 const WIDE = 320;
-const WHAT = { child: "child of", peer: "viewer of" };
+const WHAT = { child: n("child of {camera}"), peer: n("viewer of {camera}") };
 
 // Pure; → {title, text}
 export const tellSpan = ({ kind, name, camera }, { state, begin, end, text }) => ({
-  title: `${kind === "camera" ? name : `${WHAT[kind]} ${camera}`}: ${state}`,
-  text: `from ${clockTime(new Date(begin), { milliseconds: true })} for ${end - begin < 10_000 ? `${((end - begin) / 1000).toFixed(1)} s` : ago(end - begin)}: ${text}`,
+  title: `${kind === "camera" ? name : t(WHAT[kind], { camera })}: ${t(state)}`,
+  text: t("from {time} for {length}: {text}", { time: clockTime(new Date(begin), { milliseconds: true }), length: lasting(end - begin), text }),
 });
 
+const lasting = (milliseconds) => (milliseconds < 10_000 ? t("{seconds} s", { seconds: (milliseconds / 1000).toFixed(1) }) : ago(milliseconds));
+
 export const tellMark = ({ kind, severity, at, text }) => ({
-  title: severity === "info" || severity === "notice" ? kind : `${kind} (${severity})`,
+  title: severity === "info" || severity === "notice" ? kind : `${kind} (${t(severity)})`,
   text: `${clockTime(new Date(at), { milliseconds: true })}: ${text}`,
 });
 

@@ -1,0 +1,25 @@
+// Who watches, as one list: leases with their connections, connections without one, and those who are sent still
+// pictures. Pure.
+import { n } from "../i18n.js";
+
+// What a lease of each kind is called.
+export const KINDS = { viewer: n("a tile"), modal: n("the large view"), suggest: n("the suggestion") };
+
+// → [{id, camera, client, purpose, kind, state, opened, until, peers: [ids that can be ended], page: [ids]}]
+export function viewingOf({ leases = [], peers = [], uses = [] }) {
+  const known = new Map(peers.map((peer) => [peer.id, peer]));
+  const leased = leases.map((lease) => ofLease(lease, lease.peers.map((id) => known.get(id)).filter(Boolean)));
+  const under = new Set(leases.flatMap((lease) => lease.peers));
+  const alone = peers.filter(({ id }) => !under.has(id)).map(ofPeer);
+  return [...leased, ...alone, ...uses.filter(({ kind }) => kind === "mjpeg").map(ofUse)];
+}
+
+const ofLease = ({ lease, kind, camera, client, purpose, since, expires }, peers) => ({
+  id: `lease/${lease}`, camera, client, purpose: purpose ?? "", kind, opened: since, until: expires,
+  state: peers[0]?.state ?? (kind === "viewer" ? n("still pictures") : n("no connection")), peers: peers.map(({ id }) => id),
+});
+
+const ofPeer = ({ id, camera, client, state, opened }) => ({ id, camera, client, purpose: "", kind: null, opened, until: null, state, peers: [id] });
+
+// Who is sent still pictures holds no connection that could be ended for good: he is shown, and left alone.
+const ofUse = ({ id, camera, client, since }) => ({ id, camera, client, purpose: "", kind: null, opened: since, until: null, state: n("still pictures"), peers: [] });
