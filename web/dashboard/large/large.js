@@ -3,7 +3,7 @@
 // 1. Opened by an address it plays nothing; only a person's press does.
 // 2. Closed, left, hidden or forgotten for five minutes, it holds neither connection nor lease, and no timer runs.
 import { read, write } from "../address.js";
-import { $, on, say, set } from "../dom.js";
+import { $, on, partsOf, say, set } from "../dom.js";
 import { toggleFullscreen } from "../fullscreen.js";
 import { t } from "../i18n.js";
 import { createCamera, ownChoice } from "../panels/camera.js";
@@ -22,6 +22,7 @@ const PASSES = new Set(["expired", "lost"]);
 // journal is to show this camera alone. `seq()`: the event that the past shows, or null.
 export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
   const dialog = $("large");
+  const parts = partsOf(dialog);
   const beside = [createSeen({ base, clock }), createHistory({ base })];
   const lease = createLease({ url: new URL("api/leases", base).href, idle, onEnd: leaseEnded });
   let cameras = new Map();
@@ -44,8 +45,8 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
     // What the wall shows already stands there at once.
     const small = wall.tileOf(id);
     if (small && plays) keepStill(small.parts.video, tile.parts.still);
-    $("large-place").append(tile.root);
-    say($("large-name"), camera.title);
+    parts["large-place"].append(tile.root);
+    say(parts["large-name"], camera.title);
     if (!dialog.open) dialog.showModal();
     tile.root.focus({ preventScroll: true });
     wall.setCurrent(id);
@@ -106,7 +107,7 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
   }
 
   function show(facts) {
-    for (const name of FACTS) say($(`fact-${name}`), facts[name] ?? NONE);
+    for (const name of FACTS) say(parts[`fact-${name}`], facts[name] ?? NONE);
   }
 
   function route() {
@@ -115,13 +116,13 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
   }
 
   on(dialog, "close", closed);
-  on($("large-close"), "click", close);
-  on($("large-previous"), "click", () => move(-1));
-  on($("large-next"), "click", () => move(1));
-  on($("large-fullscreen"), "click", toggleFullscreen);
-  on($("large-reconnect"), "click", () => entry?.reconnect());
+  on(parts["large-close"], "click", close);
+  on(parts["large-previous"], "click", () => move(-1));
+  on(parts["large-next"], "click", () => move(1));
+  on(parts["large-fullscreen"], "click", toggleFullscreen);
+  on(parts["large-reconnect"], "click", () => entry?.reconnect());
   on(window, "hashchange", route);
-  on(document, "fullscreenchange", () => set($("large-fullscreen"), "aria-pressed", Boolean(document.fullscreenElement)));
+  on(document, "fullscreenchange", () => set(parts["large-fullscreen"], "aria-pressed", Boolean(document.fullscreenElement)));
   clock.onTick(tick);
 
   return {

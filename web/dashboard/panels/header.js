@@ -1,5 +1,5 @@
 // The line on top: connection, counts, clock.
-import { $, mark, say, set } from "../dom.js";
+import { $, mark, partsOf, say, set } from "../dom.js";
 import { clockDate, clockTime, fullTime, inSeconds } from "../format.js";
 import { n, t } from "../i18n.js";
 
@@ -8,7 +8,8 @@ const LINKS = { live: n("live"), connecting: n("connecting"), waiting: n("waitin
 const MARKS = { live: "live", connecting: "connecting", waiting: "waiting", offline: "offline" };
 
 export function createHeader({ clock }) {
-  const link = $("link");
+  const parts = partsOf(document.querySelector(".header"));
+  const { link } = parts;
   const use = link.querySelector("use");
   const lost = $("lost");
   let status = "connecting";
@@ -20,7 +21,7 @@ export function createHeader({ clock }) {
     const shown = status !== "live" && !navigator.onLine ? "offline" : status;
     set(link, "data-link", shown);
     mark(use, MARKS[shown]);
-    say($("link-text"), words(shown));
+    say(parts["link-text"], words(shown));
     // The first connection is no loss; afterwards, what stands on the page is only what was last known.
     const stale = status !== "live" && lastWord !== null;
     document.documentElement.toggleAttribute("data-stale", stale);
@@ -36,9 +37,9 @@ export function createHeader({ clock }) {
 
   clock.onTick((now) => {
     const date = new Date(now);
-    say($("clock-time"), clockTime(date));
-    say($("clock-date"), clockDate(date));
-    set($("clock"), "title", fullTime(date));
+    say(parts["clock-time"], clockTime(date));
+    say(parts["clock-date"], clockDate(date));
+    set(parts.clock, "title", fullTime(date));
     showLink();
   });
 
@@ -57,11 +58,11 @@ export function createHeader({ clock }) {
     state({ cameras }) {
       lastWord = clock.live();
       const live = cameras.filter(({ state }) => state === "live").length;
-      say($("live-count"), String(live));
-      say($("camera-count"), String(cameras.length));
+      say(parts["live-count"], String(live));
+      say(parts["camera-count"], String(cameras.length));
       const viewers = cameras.reduce((sum, camera) => sum + camera.viewers, 0);
-      say($("viewer-count"), String(viewers));
-      say($("viewer-word"), ` ${viewers === 1 ? t("viewer") : t("viewers")}`);
+      say(parts["viewer-count"], String(viewers));
+      say(parts["viewer-word"], ` ${viewers === 1 ? t("viewer") : t("viewers")}`);
       document.title = cameras.length ? t("{live}/{all} live · banken", { live, all: cameras.length }) : "banken";
     },
   };

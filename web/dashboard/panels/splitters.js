@@ -21,6 +21,8 @@ export function createSplitters(layout) {
     const edge = $(part);
     const box = () => document.querySelector(pane)?.getBoundingClientRect() ?? null;
     const wish = (value) => layout.change({ [name]: size(value, name) });
+    // Narrower than the least there is only none.
+    const less = (value) => (value <= BOUNDS[name].least + 0.1 ? 0 : value - STEP_REM);
     let dragging = false;
 
     set(edge, "aria-valuemin", name === "journal" ? 0 : BOUNDS[name].least);
@@ -39,7 +41,7 @@ export function createSplitters(layout) {
       const now = box();
       if (event.key === "Enter") wish(null);
       else if (now && event.key === grows) wish(Math.max(length(now) / rem(), BOUNDS[name].least - STEP_REM) + STEP_REM);
-      else if (now && event.key === shrinks) wish(length(now) / rem() - STEP_REM);
+      else if (now && event.key === shrinks) wish(less(length(now) / rem()));
       else return;
       event.preventDefault();
     });

@@ -2,7 +2,7 @@
 // Rules of this file:
 // 1. Nothing but a suggestion in force begins playback here, and its end ends it, also when the server falls silent.
 // 2. One that somebody has put away does not come back; the next one does.
-import { $, on, say, set } from "../dom.js";
+import { $, on, partsOf, say, set } from "../dom.js";
 import { inSeconds } from "../format.js";
 import { t } from "../i18n.js";
 import { createCamera, ownChoice } from "./camera.js";
@@ -14,7 +14,8 @@ export const inForce = (suggestion, { away, past, cameras, now }) =>
 // `stopsHidden()`: whether it stops in a tab that nobody sees.
 export function createSuggest({ base, clock, onOpen, onSelect, stopsHidden }) {
   const pane = $("suggest");
-  const bar = $("suggest-bar");
+  const parts = partsOf(pane);
+  const bar = parts["suggest-bar"];
   let cameras = new Map();
   let told = null;
   let shown = null;
@@ -41,10 +42,10 @@ export function createSuggest({ base, clock, onOpen, onSelect, stopsHidden }) {
     const actions = { enlarge: () => onOpen(wanted.camera), select: () => onSelect(wanted.camera), focus() {} };
     entry = createCamera({ camera, base, clock, actions, choice: ownChoice(true) });
     entry.tile.current(true);
-    $("suggest-place").append(entry.tile.root);
+    parts["suggest-place"].append(entry.tile.root);
     seen();
     const percent = Math.round(wanted.score * 100);
-    say($("suggest-what"), t("{label} at {camera}, {percent} %", { label: wanted.label, camera: camera.title, percent }));
+    say(parts["suggest-what"], t("{label} at {camera}, {percent} %", { label: wanted.label, camera: camera.title, percent }));
     set(bar, "max", Math.max(1, Date.parse(wanted.until) - Date.parse(wanted.since)));
   }
 
@@ -54,12 +55,12 @@ export function createSuggest({ base, clock, onOpen, onSelect, stopsHidden }) {
     if (remaining <= 0) return settle();
     entry.draw();
     set(bar, "value", remaining);
-    say($("suggest-left"), inSeconds(remaining));
+    say(parts["suggest-left"], inSeconds(remaining));
   }
 
   const seen = () => entry?.seen(!document.hidden || !stopsHidden());
 
-  on($("suggest-away"), "click", () => {
+  on(parts["suggest-away"], "click", () => {
     away = shown?.lease ?? null;
     settle();
   });

@@ -1,5 +1,5 @@
 // The bar of time below the header: a slider over the journal, and what moves it.
-import { $, mark, on, say, set } from "../dom.js";
+import { $, mark, on, partsOf, say, set } from "../dom.js";
 import { fullTime } from "../format.js";
 import { reach, SPEEDS, words } from "./moment.js";
 import { t } from "../i18n.js";
@@ -11,9 +11,8 @@ const SLIDES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Page
 // `past` has the methods of past.js; it is given later, because each needs the other.
 export function createBar({ clock }) {
   const bar = $("past");
-  const slider = $("past-slider");
-  const speed = $("past-speed");
-  const span = $("past-span");
+  const parts = partsOf(bar);
+  const { "past-slider": slider, "past-speed": speed, "past-span": span } = parts;
   let past = null;
   let dragging = false;
 
@@ -24,15 +23,15 @@ export function createBar({ clock }) {
     const { inPast, moment, aim, note, playing, replay, began } = past.view();
     const at = inPast && moment ? Date.parse(moment.now) : clock.live();
     set(bar, "data-past", inPast ? "yes" : "no");
-    say($("past-text"), !inPast ? t("Now") : moment ? words(at) : t("Looking back…"));
-    set($("past-text"), "title", moment ? fullTime(new Date(at)) : null);
-    say($("past-note"), note);
-    set($("past-note"), "title", note || null);
-    if (!playing && !dragging) say($("past-status"), inPast && moment ? `${words(at)}. ${note}` : "");
-    mark($("past-play-mark"), playing ? "pause" : "play");
-    set($("past-play"), "aria-label", playing ? t("Pause") : t("Play the past"));
-    for (const name of ["past-play", "past-on", "past-failure-on"]) $(name).disabled = !inPast;
-    $("past-now").hidden = !inPast || replay;
+    say(parts["past-text"], !inPast ? t("Now") : moment ? words(at) : t("Looking back…"));
+    set(parts["past-text"], "title", moment ? fullTime(new Date(at)) : null);
+    say(parts["past-note"], note);
+    set(parts["past-note"], "title", note || null);
+    if (!playing && !dragging) say(parts["past-status"], inPast && moment ? `${words(at)}. ${note}` : "");
+    mark(parts["past-play-mark"], playing ? "pause" : "play");
+    set(parts["past-play"], "aria-label", playing ? t("Pause") : t("Play the past"));
+    for (const name of ["past-play", "past-on", "past-failure-on"]) parts[name].disabled = !inPast;
+    parts["past-now"].hidden = !inPast || replay;
     document.documentElement.toggleAttribute("data-past", inPast);
     if (!dragging) slide(aim ?? at, { inPast, moment, replay, began });
   }
@@ -89,7 +88,7 @@ export function createBar({ clock }) {
         "past-failure-back": () => past.failure(-1), "past-back": () => past.step(-1), "past-play": past.toggle,
         "past-on": () => past.step(1), "past-failure-on": () => past.failure(1), "past-now": past.back,
       };
-      for (const [name, action] of Object.entries(does)) on($(name), "click", () => action());
+      for (const [name, action] of Object.entries(does)) on(parts[name], "click", () => action());
       clock.onTick(() => past.view().inPast || draw());
       draw();
     },

@@ -1,0 +1,64 @@
+// Runs in a page before its own scripts: answers for leases, detections and the suggestion in the daemon's place, and
+// passes on everything else. `pretend` is what a test says and asks.
+(() => {
+  const pretend = (globalThis.pretend = { suggestion: null, detections: [], leases: new Map(), log: [], states: 0, refuse: null, ended: null });
+  let number = 0;
+
+  pretend.suggest = (camera, seconds, label = "person") => {
+    const now = Date.now();
+    const lease = `S${(number += 1)}`;
+    const times = { since: new Date(now).toISOString(), until: new Date(now + seconds * 1000).toISOString(), remaining_s: seconds };
+    pretend.suggestion = { lease, camera, label, score: 0.87, detection: `D${number}`, ...times };
+    return lease;
+  };
+
+  const reply = (status, body, headers = {}) =>
+    new Response(status === 204 ? null : JSON.stringify(body), { status, headers: { "Content-Type": "application/json", ...headers } });
+  const problem = (status, detail, more = {}) => reply(status, { type: "urn:banken:problem:pretended", detail, ...more }, more.headers);
+
+  const routes = {
+    "POST /api/leases": (request) => {
+      if (pretend.refuse) return problem(pretend.refuse.status, pretend.refuse.detail, pretend.refuse);
+      const lease = `L${(number += 1)}`;
+      pretend.leases.set(lease, { lease, ...request, client: "127.0.0.1", purpose: null, since: new Date().toISOString(), peers: [] });
+      return reply(201, { lease, secret: `secret-${lease}`, heartbeat_s: 0.5, ttl_s: 30 }, { Location: `/api/leases/${lease}` });
+    },
+    "PUT /api/leases/": (request, id) => {
+      if (!pretend.leases.has(id)) return problem(404, "it is over", { reason: pretend.ended ?? { code: "expired", text: "nobody renewed it" } });
+      return reply(200, pretend.leases.get(id));
+    },
+    "DELETE /api/leases/": (request, id) => (pretend.leases.delete(id), reply(204)),
+    "GET /api/detections": (request, rest, query) => {
+      const [camera, label] = [query.get("camera"), query.get("label")];
+      const list = pretend.detections.filter((each) => (!camera || each.camera === camera) && (!label || each.label === label));
+      return reply(200, { detections: list.slice(0, Number(query.get("limit"))) });
+    },
+  };
+
+  const fetched = globalThis.fetch;
+  globalThis.fetch = async (input, options = {}) => {
+    const { pathname, searchParams } = new URL(input, location.href);
+    const asked = `${options.method ?? "GET"} ${pathname}`;
+    const [name, answer] = Object.entries(routes).find(([route]) => (route.endsWith("/") ? asked.startsWith(route) : asked === route)) ?? [];
+    if (!answer) return fetched(input, options);
+    pretend.log.push(asked);
+    return answer(options.body ? JSON.parse(options.body) : null, asked.slice(name.length), searchParams);
+  };
+
+  const Stock = globalThis.WebSocket;
+  globalThis.WebSocket = class WebSocket extends Stock {
+    set onmessage(handler) {
+      super.onmessage = handler && ((event) => handler({ data: told(event.data) }));
+    }
+  };
+
+  function told(data) {
+    const message = JSON.parse(data);
+    if (message.type !== "state") return data;
+    pretend.states += 1;
+    const inForce = pretend.suggestion && Date.parse(pretend.suggestion.until) > Date.now();
+    const expires = new Date(Date.now() + 30_000).toISOString();
+    const leases = [...pretend.leases.values()].map((lease) => ({ ...lease, expires }));
+    return JSON.stringify({ ...message, suggestion: inForce ? pretend.suggestion : null, leases });
+  }
+})();
