@@ -90,6 +90,19 @@ test("a renewal that nobody answers is tried again; one that is answered with an
   assert.equal(server.asked.length, asked, "what has ended is neither renewed nor given back");
 });
 
+test("what the journal says of this lease counts at once, what it says of another does not", async () => {
+  const { lease, ended } = open();
+  await lease.take("front");
+  const reason = { code: "max-duration", text: "long enough" };
+  lease.heard("another", reason);
+  assert.deepEqual(ended, []);
+  lease.heard("L1", reason);
+  await clock.pass(30_000);
+  assert.deepEqual([ended, server.methods()], [[reason], "POST"]);
+  lease.heard("L1", reason);
+  assert.equal(ended.length, 1);
+});
+
 test("what passes is asked three times, what does not once, and nobody waits for what was given up", async () => {
   for (const [status, times] of [[503, TRIES], [429, TRIES], [404, 1], [401, 1]]) {
     server = serve(() => ({ status, body: { detail: "no" } }));

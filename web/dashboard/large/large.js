@@ -15,8 +15,8 @@ import { createHistory } from "./history.js";
 import { createSeen } from "./seen.js";
 
 const NONE = "–";
-// After these another lease may be had at once; the others mean that somebody decided.
-const PASSES = new Set(["expired", "lost"]);
+// Why a lease has ended for good; after anything else (a page that slept, a daemon that was replaced) another may be had.
+const DECIDED = new Set(["idle", "max-duration", "replaced", "kicked"]);
 
 // `wall`: {ids(), tileOf(id), setCurrent(id)}. `idle()`: seconds since somebody touched the page. `onSelect(id)`: the
 // journal is to show this camera alone. `seq()`: the event that the past shows, or null.
@@ -83,7 +83,7 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
   }
 
   function leaseEnded({ code, text }) {
-    if (!PASSES.has(code)) return entry?.stop?.(text);
+    if (DECIDED.has(code)) return entry?.stop?.(text);
     if (entry?.player?.holdsMedia()) entry.player.lost(text);
     else entry?.player?.retry();
   }
@@ -144,7 +144,10 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
     },
     events(list) {
       for (const part of beside) part.events(list);
-      for (const { type, body } of list) if (type === "PeerClosing" || type === "PeerClosed") entry?.peerEvent(type, body);
+      for (const { type, body } of list) {
+        if (type === "LeaseEnded") lease.heard(body.lease, body.reason);
+        if (type === "PeerClosing" || type === "PeerClosed") entry?.peerEvent(type, body);
+      }
     },
     peers: () => [entry?.player?.peer() ?? null],
     player: () => entry?.player ?? null,

@@ -9,7 +9,7 @@ const HEARTBEAT_S = 10;
 
 // `idle()` → seconds since somebody touched the page. `onEnd(reason)`: the server has ended it; {code, text}.
 export function createLease({ url, kind = "modal", idle, onEnd }) {
-  let held = null; // {address, secret, headers}; without an address: a daemon without leases
+  let held = null; // {id, address, secret, headers}; without an address: a daemon without leases
   let asking = null;
   let timer = null;
   let round = 0;
@@ -39,7 +39,7 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
     if (response.status === 201) {
       const { lease, secret, heartbeat_s: heartbeat = HEARTBEAT_S } = await response.json();
       const address = new URL(response.headers.get("Location") ?? `${url}/${lease}`, response.url || url).href;
-      return { address, secret, heartbeat, headers: { "Banken-Lease": `${lease}.${secret}` } };
+      return { id: lease, address, secret, heartbeat, headers: { "Banken-Lease": `${lease}.${secret}` } };
     }
     const refusal = await refusalOf(response);
     if (isAbsent(refusal)) return { address: null, headers: {} };
@@ -52,9 +52,13 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
     if (mine !== round) return;
     if (response?.status !== 404) return later(held.heartbeat); // also after no answer: its time is three heartbeats long
     const { reason, problem } = await refusalOf(response);
-    if (mine !== round) return;
+    if (mine === round) ended(problem.reason ?? { code: "expired", text: reason });
+  }
+
+  function ended(reason) {
+    clearTimeout(timer);
     held = null;
-    onEnd(problem.reason ?? { code: "expired", text: reason });
+    onEnd(reason);
   }
 
   function later(seconds) {
@@ -70,6 +74,8 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
       if (held) giveBack(held);
       held = null;
     },
+    // What the journal says of a lease.
+    heard: (id, reason) => held?.id === id && ended(reason),
     isHeld: () => Boolean(held?.address),
   };
 }
