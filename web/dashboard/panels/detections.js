@@ -35,10 +35,17 @@ export function createDetections({ base, clock, onOpen }) {
   let past = false;
 
   function take({ detections }) {
+    if (!label.value) offer([...new Set(detections.map((each) => each.label))].sort());
     cards.draw(detections);
     cards.tick(clock.now());
     const filtered = camera.value || label.value;
     say(note, detections.length ? "" : past ? t("What was detected is shown of now only.") : filtered ? t("No detection matches.") : t("Nothing has been detected yet."));
+  }
+
+  // What may be asked for: the labels that were seen.
+  function offer(labels) {
+    const list = $("detection-labels");
+    if (labels.join("\n") !== [...list.options].map(({ value }) => value).join("\n")) list.replaceChildren(...labels.map((each) => new Option(each)));
   }
 
   on(camera, "change", poll.again);
