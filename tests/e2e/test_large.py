@@ -93,6 +93,10 @@ async def test_a_camera_is_watched_large_under_a_lease_and_left_without_a_trace(
         await page.wait_for(LIVE, 20)
         await page.press("Enter")
         await page.wait_for("!document.querySelector('dialog[open]')")
+        await page.press("Enter")
+        await page.wait_for(LIVE, 20)
+        await page.click("dialog.large [data-part=enlarge]")
+        await page.wait_for("!document.querySelector('dialog[open]')")
 
 
 async def wait_until_watched(page: Page, daemon: Daemon, *cameras: str) -> None:

@@ -43,5 +43,15 @@ def test_the_light_theme_is_the_same_for_who_chose_it_and_for_whose_system_did()
     assert colours(chosen) == colours(preferred) != {}
 
 
+def test_every_control_is_operated_in_a_browser_by_some_test() -> None:
+    """Buttons, fields, links and folds of the document, each by the name that the tests know it by."""
+    controls = re.findall(r"<(?:button|input|select|summary|a|canvas)\b[^>]*>", (FOLDER / "index.html").read_text())
+    names = [re.search(r'data-part="([^"]+)"', control) for control in controls]
+    assert [control for control, name in zip(controls, names, strict=True) if name is None] == []
+    tests = "".join(path.read_text() for path in (Path(__file__).parents[1] / "e2e").glob("test_*.py"))
+    named = [name[1] for name in names if name]
+    assert [name for name in named if not re.search(rf"(?<![\w-]){name}(?![\w-])", tests)] == []
+
+
 def colours(block: str) -> dict[str, str]:
     return dict(re.findall(r"(--[\w-]+): ([^;]+);", block))
