@@ -15,9 +15,9 @@ export function stopTheClock(at = "2026-11-22T10:00:00") {
   };
 }
 
-// Until nothing more follows from what has happened.
+// Until nothing more follows from what has happened; the body of an answer is read in turns of its own.
 export async function settle() {
-  for (let turn = 0; turn < 20; turn += 1) await null;
+  for (let turn = 0; turn < 4; turn += 1) await new Promise(setImmediate);
 }
 
 // Replaces fetch: `answer({method, url, body, headers})` → {status, body?, headers?}, or throws as a dead line does.
@@ -25,12 +25,14 @@ export function serve(answer) {
   const asked = [];
   const stock = globalThis.fetch;
   globalThis.fetch = async (url, { method = "GET", body, headers = {}, keepalive = false, signal } = {}) => {
-    const request = { method, url: String(url), body: body && JSON.parse(body), headers, keepalive };
+    const request = { method, url: String(url), body: body?.startsWith("{") ? JSON.parse(body) : body, headers, keepalive };
     asked.push(request);
     await null;
     signal?.throwIfAborted();
     const { status = 200, body: said = {}, headers: more = {} } = answer(request);
-    return new Response(status === 204 ? null : JSON.stringify(said), { status, headers: more });
+    const response = new Response(status === 204 ? null : JSON.stringify(said), { status, headers: more });
+    // One that is made by hand has no address of its own, against which its Location could be read.
+    return Object.defineProperty(response, "url", { value: String(url) });
   };
   return { asked, methods: () => asked.map(({ method }) => method).join(" "), close: () => (globalThis.fetch = stock) };
 }
