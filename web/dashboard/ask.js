@@ -16,23 +16,34 @@ export class Refusal extends Error {
   }
 }
 
-// → the response, whose status is below 400. Raises Refusal (the server said no), or TypeError or TimeoutError (nobody answered).
-export async function ask(url, { tries = TRIES, timeout = TIMEOUT_MS, signal = null, ...options } = {}) {
+// → what `read` makes of the response, whose status is below 400. Raises Refusal (the server said no), or TypeError,
+// TimeoutError or AbortError (nobody answered, in time, or was to).
+export async function ask(url, { tries = TRIES, timeout = TIMEOUT_MS, signal = null, read = (response) => response, ...options } = {}) {
   for (let attempt = 1; ; attempt += 1) {
-    const error = await once(url, timeout, signal, options).then((response) => response, (reason) => reason);
-    if (error instanceof Response) return error;
-    if (attempt === tries || signal?.aborted || (error instanceof Refusal && !passes(error.status))) throw error;
-    await pause(Math.max(FIRST_MS * 2 ** (attempt - 1), (error.retryAfter ?? 0) * 1000), signal);
+    try {
+      return await once(url, { timeout, signal, read, options });
+    } catch (error) {
+      if (attempt === tries || signal?.aborted || (error instanceof Refusal && !passes(error.status))) throw error;
+      await pause(Math.max(FIRST_MS * 2 ** (attempt - 1), (error.retryAfter ?? 0) * 1000), signal);
+    }
   }
 }
 
-export const askJson = async (url, options) => (await ask(url, options)).json();
+export const askJson = (url, options) => ask(url, { ...options, read: (response) => response.json() });
 
-async function once(url, timeout, signal, options) {
-  const limit = AbortSignal.timeout(timeout);
-  const response = await fetch(url, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
-  if (response.status >= 400) throw await refusalOf(response);
-  return response;
+async function once(url, { timeout, signal, read, options }) {
+  const control = new AbortController();
+  const giveUp = () => control.abort(signal.reason);
+  const timer = setTimeout(() => control.abort(new DOMException("the server did not answer in time", "TimeoutError")), timeout);
+  signal?.addEventListener("abort", giveUp);
+  try {
+    const response = await fetch(url, { ...options, signal: control.signal });
+    if (response.status >= 400) throw await refusalOf(response);
+    return await read(response);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", giveUp);
+  }
 }
 
 export async function refusalOf(response) {

@@ -1,7 +1,7 @@
-// Full screen for the large view's picture, else for the whole wall.
+// Full screen for the picture of the large view, whichever camera's it is; else for the whole wall.
 
 export function toggleFullscreen() {
   if (document.fullscreenElement) return void document.exitFullscreen().catch(() => {});
-  const target = document.querySelector("dialog.large[open] .picture") ?? document.documentElement;
+  const target = document.querySelector("dialog.large[open] .large-place") ?? document.documentElement;
   target.requestFullscreen?.().catch(() => {});
 }

@@ -44,7 +44,9 @@ export function sorted(ids, order) {
 export function moved(ids, id, by) {
   const at = ids.indexOf(id);
   const to = Math.max(0, Math.min(ids.length - 1, at + by));
-  return at === -1 ? ids : ids.toSpliced(at, 1).toSpliced(to, 0, id);
+  if (at === -1) return ids;
+  const others = ids.filter((other) => other !== id);
+  return [...others.slice(0, to), id, ...others.slice(to)];
 }
 
 export function createLayout({ onChange }) {

@@ -1,17 +1,49 @@
 // A world for the page's modules in Node: a clock that is moved by hand, and what is asked of a server, answered by a test.
-import { mock } from "node:test";
 
-// Timers and Date stand still until `pass(milliseconds)`; what was promised meanwhile is kept between the ticks.
+const NAMES = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"];
+
+// Timers and Date stand still until `pass(milliseconds)`; what was promised is kept between two steps. `start()` undoes it.
 export function stopTheClock(at = "2026-11-22T10:00:00") {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: new Date(at) });
+  const stock = Object.fromEntries(NAMES.map((name) => [name, globalThis[name]]));
+  const timers = new Map();
+  let now = new Date(at).getTime();
+  let ids = 0;
+  const arm = (action, after, every) => (timers.set((ids += 1), { at: now + Math.max(0, after), action, every }), ids);
+  const disarm = (id) => timers.delete(id);
+  const next = () => [...timers].sort(([, a], [, b]) => a.at - b.at)[0];
+
+  function go(until) {
+    for (let due = next(); due && due[1].at <= until; due = next()) {
+      const [id, timer] = due;
+      now = Math.max(now, timer.at);
+      if (timer.every === null) timers.delete(id);
+      else timer.at += timer.every;
+      timer.action();
+    }
+    now = until;
+  }
+
+  Object.assign(globalThis, {
+    setTimeout: (action, after = 0) => arm(action, after, null),
+    setInterval: (action, every) => arm(action, every, every),
+    clearTimeout: disarm,
+    clearInterval: disarm,
+    Date: class extends stock.Date {
+      constructor(...given) {
+        super(...(given.length ? given : [now]));
+      }
+      static now = () => now;
+    },
+  });
   return {
     async pass(milliseconds, step = 500) {
-      for (let left = milliseconds; left > 0; left -= step) {
-        mock.timers.tick(Math.min(left, step));
+      for (const until = now + milliseconds; now < until; ) {
+        go(Math.min(until, now + step));
         await settle();
       }
     },
-    start: () => mock.timers.reset(),
+    timers: () => timers.size,
+    start: () => Object.assign(globalThis, stock),
   };
 }
 

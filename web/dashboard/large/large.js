@@ -77,6 +77,7 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
   }
 
   function closed() {
+    if (dialog.open) return; // opened again meanwhile
     if (document.fullscreenElement) toggleFullscreen();
     drop();
     write({ camera: null });
