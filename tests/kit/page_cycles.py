@@ -21,7 +21,7 @@ from .http import request
 from .processes import descriptors
 
 CAMERAS = ("front", "yard")
-TOKEN = "detector"
+TOKEN = "a detector in a test"
 WITHIN_S = 20.0
 COUNTED = 5
 CONNECTIONS = """(() => {
@@ -60,7 +60,7 @@ async def run_page_cycles(folder: Path, warm_up: int, cycles: int, report: Calla
     most = warm_up + cycles
     # Each label is more important than the one before, so each detection replaces the suggestion before it.
     labels = ", ".join(f"l{number}" for number in reversed(range(most)))
-    policy = f"detections: {{token: {TOKEN}, labels: [{labels}], score: 0.1, quiet: 0s, shown: 3600s}}"
+    policy = f"detections: {{token: {TOKEN}, labels: [{labels}], score: 0.1, quiet: 0s, shown: 600s}}"
     cameras = dict.fromkeys(CAMERAS, "test:320x180@15")
     async with (
         open_daemon(folder, cameras, policy) as daemon,
