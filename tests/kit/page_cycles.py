@@ -21,7 +21,7 @@ from .http import request
 from .processes import descriptors
 
 CAMERAS = ("front", "yard")
-TOKEN = "a detector in a test"
+TOKEN = "detector-in-a-test"
 WITHIN_S = 20.0
 COUNTED = 5
 CONNECTIONS = """(() => {
