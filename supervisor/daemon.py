@@ -37,6 +37,7 @@ from .kernel import Kernel, new_id
 from .lag import run_lag
 from .monitors import make_monitors, run_monitors
 from .reconcile import Crew, run_reconcile, wait_after_crash_of
+from .rooms import run_idle_rooms
 from .shield import bounded_shield
 from .supervision import run_supervised
 from .vault import Vault
@@ -79,7 +80,7 @@ class Parts:
     reload: Callable[[], Config] | None
     """Reads the configuration anew; raises `ConfigError`. None where there is no file."""
     sockets: Callable[[], SocketStatistics]
-    """How many pages are connected."""
+    """How many WebSockets are open."""
 
 
 @attrs.frozen
@@ -148,6 +149,7 @@ async def _run(
         watches: Watches = {
             "sweep": actors.run_sweep,
             "leases": gateway.leases.run,
+            "rooms": partial(run_idle_rooms, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
         }
         bookkeeping.start_soon(journal.run, name="journal")

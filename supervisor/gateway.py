@@ -7,6 +7,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +31,7 @@ from .journal.reader import Query, Reader
 from .journal.writer import Journal, JournalStatistics
 from .kernel import Kernel, Origin, Receipt
 from .leases import LeaseOver, Leases
+from .rooms import Rooms, RoomStatistics, Session
 
 Answer = TypeVar("Answer")
 
@@ -89,7 +91,7 @@ class PeerStatistics:
 
 @attrs.frozen
 class SocketStatistics:
-    """Pages that are connected by WebSocket, and how many may be."""
+    """WebSockets of the path that most are connected to, and how many each path may have."""
 
     open: int
     most: int
@@ -107,6 +109,7 @@ class Snapshot:
     health: Health
     readings: Mapping[str, Reading] = MappingProxyType({})
     """What the monitors found last; nothing where there is no daemon."""
+    rooms: RoomStatistics = attrs.field(factory=RoomStatistics)
 
 
 @attrs.frozen
@@ -264,6 +267,8 @@ class Gates(Protocol):
 
     def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]: ...
 
+    def open_session(self, client: str) -> AbstractContextManager[Session]: ...
+
 
 class JournalReader:
     """A journal folder read without blocking the loop, and without a thread while idle.
@@ -337,6 +342,8 @@ class Gateway:
         self.thumbnail = hands.detections.thumbnails.find
         self.has_thumbnail = hands.detections.thumbnails.has
         self.watch_pictures = hands.watch_pictures
+        self._rooms = Rooms(kernel)
+        self.open_session = self._rooms.open_session
 
     @property
     def last_seq(self) -> int:
@@ -365,6 +372,7 @@ class Gateway:
             journal=self._journal.statistics(),
             health=health(state, self._journal.fault, self._readings),
             readings=dict(self._readings),
+            rooms=self._rooms.statistics(),
         )
 
     async def next_events(self, after: int) -> Sequence[Recorded]:

@@ -140,9 +140,9 @@ def read_connections(state: State, sockets: SocketStatistics) -> Reading:
     mjpeg = sum(use.kind is UseKind.MJPEG for use in state.uses.values())
     return Reading(
         max(sockets.open / sockets.most, viewers / max(most, 1)),
-        f"{sockets.open} of {sockets.most} pages, {viewers} of {most} viewers, {mjpeg} more over MJPEG",
+        f"{sockets.open} of {sockets.most} WebSockets, {viewers} of {most} viewers, {mjpeg} more over MJPEG",
         (
-            Figure("banken_websockets", "Pages that are connected", sockets.open),
+            Figure("banken_websockets", "WebSockets of the path that most are connected to", sockets.open),
             Figure("banken_mjpeg_viewers", "Viewers over MJPEG", mjpeg),
         ),
     )

@@ -1,6 +1,7 @@
 """The past: the daemon as it was after any event, from the journal alone. Blocking; for a thread of its own."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Never
 
 import attrs
@@ -19,6 +20,7 @@ from .journal.errors import JournalError
 from .journal.reader import Query, Reader
 from .journal.writer import JournalStatistics
 from .kernel import Origin, Receipt
+from .rooms import Session
 
 THE_PAST = "this is the past: it can be looked at, and not changed"
 
@@ -141,6 +143,9 @@ class PastGateway:
     async def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
         _refuse()
         yield
+
+    def open_session(self, client: str) -> AbstractContextManager[Session]:
+        _refuse()
 
 
 def _refuse() -> Never:

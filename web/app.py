@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadHost
 
 from supervisor.gateway import Gates
 
-from . import api, dashboard, detections, leases, past, pictures, problems, whep
+from . import api, dashboard, detections, leases, past, pictures, problems, signaling, whep
 from .pictures import OPENED
 from .sockets import Sockets
 
@@ -92,6 +92,7 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
         leases.routes(gateway),
         detections.routes(gateway, settings.detector_token),
         sockets.routes(gateway, settings.allow_origins),
+        signaling.routes(gateway, sockets, settings.allow_origins),
         dashboard.routes(),
     ):
         app.register_blueprint(routes)

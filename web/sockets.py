@@ -1,12 +1,14 @@
-"""`/ws/events`: the journal as it grows, and the state beside it, over a WebSocket; and leases, asked for over it.
+"""The WebSockets that are open, and of them `/ws/events`: the journal as it grows, the state beside it, and leases.
 
 Rules of this file:
-- A client is a position in the journal. One that does not read makes nobody wait and takes no memory here.
+- A client of the events is a position in the journal. One that does not read makes nobody wait and takes no memory.
 - What it asks is answered before the next thing that it asks is read.
 - The number of clients is bounded. Stopping closes every one with 1001 before the server ends.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import trio
 from quart import Blueprint, websocket
@@ -32,22 +34,45 @@ class Sockets:
     """The open WebSockets."""
 
     def __init__(self) -> None:
-        self._open: set[trio.CancelScope] = set()
+        self._open: dict[trio.CancelScope, str] = {}
+        """Each with its path: those of one path take no place from the others."""
         self._closed = trio.lowlevel.ParkingLot()
         self._draining = False
         self._state: tuple[int, float, str] | None = None
         """The last state message: of which event, until when it is fresh, its text."""
 
     def statistics(self) -> SocketStatistics:
-        return SocketStatistics(len(self._open), MAX_SOCKETS)
+        return SocketStatistics(max(Counter(self._open.values()).values(), default=0), MAX_SOCKETS)
 
     async def drain(self) -> None:
         """Close every WebSocket with 1001 and wait until they are; new ones are refused."""
         self._draining = True
-        for scope in self._open:
+        for scope in list(self._open):
             scope.cancel(reason="draining")
         while self._open:
             await self._closed.park()
+
+    @asynccontextmanager
+    async def open(self, protocol: str | None = None) -> AsyncIterator[trio.Nursery]:
+        """A place for the WebSocket that asks, which is accepted. Raises `ServiceUnavailable` when there is none.
+
+        Draining cancels the nursery, and then closes the WebSocket with 1001.
+        """
+        taken = sum(path == websocket.path for path in self._open.values())
+        if self._draining or taken >= MAX_SOCKETS:
+            raise ServiceUnavailable(f"{taken} pages are connected, no more may be")
+        scope = trio.CancelScope()
+        self._open[scope] = websocket.path
+        try:
+            with scope:
+                await websocket.accept(subprotocol=protocol)
+                async with trio.open_nursery() as nursery:
+                    yield nursery
+            if scope.cancelled_caught:
+                await websocket.close(GOING_AWAY, "banken is stopping")
+        finally:
+            del self._open[scope]
+            self._closed.unpark_all()
 
     def _state_message(self, gateway: Gates) -> str:
         """How things stand, made once for all clients that ask at about the same time."""
@@ -65,22 +90,10 @@ class Sockets:
         async def follow() -> None:
             refuse_strangers(allow_origins)
             after = number(websocket.args, "after", None, 0, 2**62)
-            if self._draining or len(self._open) >= MAX_SOCKETS:
-                raise ServiceUnavailable(f"{len(self._open)} pages are connected, no more may be")
-            scope = trio.CancelScope()
-            self._open.add(scope)
-            try:
-                with scope:
-                    await websocket.accept()
-                    async with trio.open_nursery() as nursery:
-                        line = Line()
-                        nursery.start_soon(answer_messages, gateway, line, websocket.remote_addr or "unknown")
-                        await send_events(gateway, line, after, self._state_message)
-                if scope.cancelled_caught:
-                    await websocket.close(GOING_AWAY, "banken is stopping")
-            finally:
-                self._open.discard(scope)
-                self._closed.unpark_all()
+            async with self.open() as nursery:
+                line = Line()
+                nursery.start_soon(answer_messages, gateway, line, websocket.remote_addr or "unknown")
+                await send_events(gateway, line, after, self._state_message)
 
         return sockets
 

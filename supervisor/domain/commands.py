@@ -2,7 +2,7 @@
 
 import attrs
 
-from .ids import CameraId, ChildId, DetectionId, LeaseId, NodeId, PeerId, RunId, UseId
+from .ids import CameraId, ChildId, DetectionId, LeaseId, NodeId, ParticipantId, PeerId, RoomId, RunId, UseId
 from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Policy, Reason, UseKind
 
 
@@ -333,3 +333,37 @@ class ReportPeerClosed(Command):
 
     peer: PeerId
     reason: Reason
+
+
+# ── rooms ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@attrs.frozen
+class OpenRoom(Command):
+    """Make a room with one participant in it."""
+
+    room: RoomId
+    participant: ParticipantId
+    client: str
+
+
+@attrs.frozen
+class JoinRoom(Command):
+    """Ask for a place in a room. Check and registration are one step."""
+
+    room: RoomId
+    participant: ParticipantId
+    client: str
+
+
+@attrs.frozen
+class LeaveRoom(Command):
+    participant: ParticipantId
+    reason: Reason
+
+
+@attrs.frozen
+class CloseRoom(Command):
+    """End a room that has been idle for long enough; any other stays."""
+
+    room: RoomId

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import commands as c
-from .decisions import camera, child, detection, device, lease, run, viewer
+from .decisions import camera, child, detection, device, lease, room, run, viewer
 from .decisions.common import Events
 from .state import State
 
@@ -55,4 +55,8 @@ _DECISIONS: dict[type[c.Command], Callable[[State, Any, int], Events]] = {
     c.BeginUse: viewer.begin_use,
     c.EndUse: viewer.end_use,
     c.ReportPatrol: viewer.report_patrol,
+    c.OpenRoom: room.open_room,
+    c.JoinRoom: room.join_room,
+    c.LeaveRoom: room.leave_room,
+    c.CloseRoom: room.close_room,
 }

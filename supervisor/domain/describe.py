@@ -155,6 +155,13 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
         Severity.INFO,
         lambda v: f"viewer {v.peer} of {v.camera} gone after {seconds(v.lasted_s)}: {v.reason.text}",
     ),
+    e.RoomOpened: (Severity.INFO, lambda v: f"room {v.room} opened by {v.participant} from {v.client}"),
+    e.RoomJoined: (Severity.INFO, lambda v: f"{v.participant} from {v.client} joined room {v.room}"),
+    e.RoomLeft: (
+        Severity.INFO,
+        lambda v: f"{v.participant} left room {v.room} after {seconds(v.lasted_s)}: {v.reason.text}",
+    ),
+    e.RoomClosed: (Severity.INFO, lambda v: f"room {v.room} closed after {seconds(v.lasted_s)}: {v.reason.text}"),
 }
 
 TROUBLES = tuple(

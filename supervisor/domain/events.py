@@ -18,7 +18,9 @@ from .ids import (
     DeviceId,
     LeaseId,
     NodeId,
+    ParticipantId,
     PeerId,
+    RoomId,
     RunId,
     UseId,
     camera_stream,
@@ -29,6 +31,7 @@ from .ids import (
     patrol_stream,
     peer_stream,
     refusal_stream,
+    room_stream,
     use_stream,
 )
 from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Policy, Reason, UseKind, Value
@@ -87,6 +90,14 @@ class UseEvent(Event, frozen=True):
     @property
     def stream(self) -> str:
         return use_stream(self.use)
+
+
+class RoomEvent(Event, frozen=True):
+    room: RoomId
+
+    @property
+    def stream(self) -> str:
+        return room_stream(self.room)
 
 
 class SlotEvent(Event, frozen=True):
@@ -499,6 +510,36 @@ class PeerClosed(PeerEvent, frozen=True):
     lasted_s: float
 
 
+# ── rooms ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class RoomOpened(RoomEvent, frozen=True):
+    """A room was made; who made it is its first participant."""
+
+    participant: ParticipantId
+    client: str
+
+
+class RoomJoined(RoomEvent, frozen=True):
+    participant: ParticipantId
+    client: str
+
+
+class RoomLeft(RoomEvent, frozen=True):
+    """A participant is in the room no more: it left, or its connection is gone."""
+
+    participant: ParticipantId
+    reason: Reason
+    lasted_s: float
+
+
+class RoomClosed(RoomEvent, frozen=True):
+    """The room is no more, and nobody can enter it."""
+
+    reason: Reason
+    lasted_s: float
+
+
 EVENTS: tuple[type[Event], ...] = (
     RunStarted,
     RunAbandoned,
@@ -544,6 +585,10 @@ EVENTS: tuple[type[Event], ...] = (
     PeerHeard,
     PeerClosing,
     PeerClosed,
+    RoomOpened,
+    RoomJoined,
+    RoomLeft,
+    RoomClosed,
 )
 
 

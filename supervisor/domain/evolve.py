@@ -14,7 +14,23 @@ from rpds import HashTrieMap
 
 from . import events as e
 from .lifecycle import CAMERA, CHILD, PEER, CameraPhase, ChildPhase, PeerPhase, step
-from .state import KEYS, STRAY, Alert, Camera, Child, Detected, Learned, Lease, Peer, Slot, State, Suggestion, Use
+from .state import (
+    KEYS,
+    STRAY,
+    Alert,
+    Camera,
+    Child,
+    Detected,
+    Learned,
+    Lease,
+    Participant,
+    Peer,
+    Room,
+    Slot,
+    State,
+    Suggestion,
+    Use,
+)
 
 Changes = dict[str, Any]
 """Fields with their new values."""
@@ -185,6 +201,39 @@ def _peer(state: State, event: e.PeerEvent, at: e.Recorded, **changes: Any) -> C
     return {"peers": state.peers.insert(event.peer, after)}
 
 
+def _room_opened(state: State, event: e.RoomOpened, at: e.Recorded) -> Changes:
+    room = Room(event.room, opened_ns=at.wall_ns)
+    return _entered(replace(state, rooms=state.rooms.insert(event.room, room)), event, at)
+
+
+def _entered(state: State, event: e.RoomOpened | e.RoomJoined, at: e.Recorded) -> Changes:
+    before = state.rooms[event.room]
+    room = replace(before, participants=(*before.participants, event.participant), empty_since_ns=0)
+    participant = Participant(event.room, event.client, since_ns=at.wall_ns)
+    return {
+        "rooms": state.rooms.insert(event.room, room),
+        "participants": state.participants.insert(event.participant, participant),
+    }
+
+
+def _room_left(state: State, event: e.RoomLeft, at: e.Recorded) -> Changes:
+    before = state.rooms[event.room]
+    left = tuple(participant for participant in before.participants if participant != event.participant)
+    room = replace(before, participants=left, empty_since_ns=0 if left else at.wall_ns)
+    return {
+        "rooms": state.rooms.insert(event.room, room),
+        "participants": state.participants.remove(event.participant),
+    }
+
+
+def _room_closed(state: State, event: e.RoomClosed, at: e.Recorded) -> Changes:
+    """With whoever an earlier run left in it."""
+    participants = state.participants
+    for participant in state.rooms[event.room].participants:
+        participants = participants.remove(participant)
+    return {"rooms": state.rooms.remove(event.room), "participants": participants}
+
+
 def _later(at: e.Recorded, delay_s: float) -> int:
     return at.wall_ns + int(delay_s * 1e9)
 
@@ -236,8 +285,12 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     e.PeerHeard: _peer,
     e.PeerClosing: lambda s, v, at: _peer(s, v, at, reason=v.reason),
     e.PeerClosed: _peer,
+    e.RoomOpened: _room_opened,
+    e.RoomJoined: _entered,
+    e.RoomLeft: _room_left,
+    e.RoomClosed: _room_closed,
 }
 """For each event what it changes, of the state before it, the event and its place in the journal."""
 
-_LAST = frozenset({e.UseEnded, e.ChildEnded, e.ChildAbandoned, e.LeaseEnded, e.PeerClosed})
+_LAST = frozenset({e.UseEnded, e.ChildEnded, e.ChildAbandoned, e.LeaseEnded, e.PeerClosed, e.RoomClosed})
 """Nothing follows these in their streams, which are forgotten."""

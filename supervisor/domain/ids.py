@@ -11,6 +11,10 @@ LeaseId = NewType("LeaseId", str)
 DetectionId = NewType("DetectionId", str)
 DeviceId = NewType("DeviceId", str)
 """The box that serves one camera or several: a name from the configuration, or the host of the address."""
+RoomId = NewType("RoomId", str)
+"""A UUID: whoever knows it may enter the room."""
+ParticipantId = NewType("ParticipantId", str)
+"""A UUID: one WebSocket of somebody who may be in a room."""
 NodeId = NewType("NodeId", str)
 """One daemon's home: survives restarts, lives in the journal."""
 RunId = NewType("RunId", str)
@@ -63,3 +67,7 @@ def patrol_stream(group: str) -> str:
 
 def device_stream(device: DeviceId) -> str:
     return f"device/{device}"
+
+
+def room_stream(room: RoomId) -> str:
+    return f"room/{room}"

@@ -12,7 +12,19 @@ from functools import cache
 import msgspec
 from rpds import HashTrieMap
 
-from .ids import CameraId, ChildId, DetectionId, DeviceId, LeaseId, NodeId, PeerId, RunId, UseId
+from .ids import (
+    CameraId,
+    ChildId,
+    DetectionId,
+    DeviceId,
+    LeaseId,
+    NodeId,
+    ParticipantId,
+    PeerId,
+    RoomId,
+    RunId,
+    UseId,
+)
 from .lifecycle import CameraPhase, ChildPhase, PeerPhase
 from .values import (
     CameraSettings,
@@ -165,6 +177,23 @@ class Detected(Value, frozen=True):
     why: str
 
 
+class Room(Value, frozen=True):
+    """A meeting of participants, who tell each other through us how to reach each other."""
+
+    room: RoomId
+    opened_ns: int
+    participants: tuple[ParticipantId, ...] = ()
+    """In the order in which they came."""
+    empty_since_ns: int = 0
+    """Since when nobody is in it; 0 while somebody is."""
+
+
+class Participant(Value, frozen=True):
+    room: RoomId
+    client: str
+    since_ns: int
+
+
 class Alert(Value, frozen=True):
     text: str
     since_ns: int
@@ -200,6 +229,9 @@ class State(Value, frozen=True):
     suggestion: Suggestion | None = None
     detected: tuple[Detected, ...] = ()
     """The last `KEYS` that came with a key, the newest last."""
+    rooms: HashTrieMap[RoomId, Room] = HashTrieMap()
+    participants: HashTrieMap[ParticipantId, Participant] = HashTrieMap()
+    """Those who are in a room."""
     versions: HashTrieMap[str, int] = HashTrieMap()
     """How many events each stream has had; streams of ended children and peers are forgotten."""
 

@@ -10,7 +10,21 @@ from typing import Any
 import msgspec
 from rpds import HashTrieMap
 
-from ..domain.state import Alert, Camera, Child, Detected, Learned, Lease, Peer, Slot, State, Suggestion, Use
+from ..domain.state import (
+    Alert,
+    Camera,
+    Child,
+    Detected,
+    Learned,
+    Lease,
+    Participant,
+    Peer,
+    Room,
+    Slot,
+    State,
+    Suggestion,
+    Use,
+)
 from ..domain.values import DeviceSettings, Limits, Patrol, Policy
 from .errors import JournalError
 
@@ -37,6 +51,8 @@ _FIELDS: dict[str, Any] = {
     "policy": Policy,
     "suggestion": Suggestion | None,
     "detected": tuple[Detected, ...],
+    "rooms": dict[str, Room],
+    "participants": dict[str, Participant],
     "versions": dict[str, int],
 }
 """What the state holds; its maps take no types at run time, so they are named here. A test compares it with `State`."""

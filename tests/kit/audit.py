@@ -79,9 +79,9 @@ def _lives(rows: Sequence[e.Recorded]) -> list[str]:
                 begin(row, f"run/{run}")
             case e.RunAbandoned(run=run) | e.RunEnded(run=run):
                 end(row, f"run/{run}")
-            case e.ChildStarting() | e.LeaseGranted() | e.PeerOpened():
+            case e.ChildStarting() | e.LeaseGranted() | e.PeerOpened() | e.RoomOpened():
                 begin(row, row.stream)
-            case e.ChildEnded() | e.ChildAbandoned() | e.LeaseEnded() | e.PeerClosed():
+            case e.ChildEnded() | e.ChildAbandoned() | e.LeaseEnded() | e.PeerClosed() | e.RoomClosed():
                 end(row, row.stream)
             case _:
                 pass

@@ -111,6 +111,10 @@ class Site:
     readings: dict[str, Reading]
     """The monitors', which do not run here."""
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
     async def get(self, path: str, **headers: str) -> Answer:
         return await request(self.port, "GET", path, headers=headers)
 

@@ -137,10 +137,10 @@ def test_a_process_is_left_lying_when_it_is_found_ended_twice() -> None:
 def test_the_fullest_cap_counts() -> None:
     story = running(limits=Limits(peers=4)).given(peer("peer-1"), peer("peer-2"))
     story.given(c.BeginUse(UseId("use-1"), GATE, UseKind.MJPEG, "192.0.2.9"))
-    for pages, level in ((1, 0.5), (200, 0.8)):
-        reading = read_connections(story.state, SocketStatistics(pages, 250))
+    for sockets, level in ((1, 0.5), (200, 0.8)):
+        reading = read_connections(story.state, SocketStatistics(sockets, 250))
         assert reading.level == level
-        assert reading.text == f"{pages} of 250 pages, 2 of 4 viewers, 1 more over MJPEG"
+        assert reading.text == f"{sockets} of 250 WebSockets, 2 of 4 viewers, 1 more over MJPEG"
 
 
 async def test_the_journals_lag_is_that_of_the_oldest_that_waits(autojump_clock: MockClock) -> None:

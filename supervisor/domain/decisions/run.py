@@ -6,6 +6,7 @@ from ..errors import Refusal, Rejected
 from ..lifecycle import CameraPhase
 from ..state import SOUND, State
 from ..values import Fault, Reason
+from . import room
 from .common import STOPPING, Events, elapsed_s
 from .lease import end, ended_lease
 
@@ -39,6 +40,7 @@ def start_run(state: State, command: c.StartRun, now_ns: int) -> Events:
         lasted_s = elapsed_s(peer.opened_ns, now_ns)
         closing.append(e.PeerClosed(peer.peer, peer.camera, reason=left, lasted_s=lasted_s))
     closing += [ended_lease(lease, left, now_ns) for _, lease in sorted(state.leases.items())]
+    closing += [room.closed(known, left, now_ns) for _, known in sorted(state.rooms.items())]
     for camera, seen in sorted(state.cameras.items()):
         if seen.phase is not CameraPhase.IDLE:
             closing.append(e.CameraIdle(camera=camera, reason=left))
@@ -48,7 +50,10 @@ def start_run(state: State, command: c.StartRun, now_ns: int) -> Events:
 
 
 def stop_run(state: State, command: c.StopRun, now_ns: int) -> Events:
-    return () if state.stopping else (e.RunStopping(reason=command.reason),)
+    if state.stopping:
+        return ()
+    empty = [known for _, known in sorted(state.rooms.items()) if not known.participants]
+    return (e.RunStopping(reason=command.reason), *(room.closed(known, room.STOPPED, now_ns) for known in empty))
 
 
 def end_run(state: State, command: c.EndRun, now_ns: int) -> Events:

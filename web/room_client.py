@@ -1,0 +1,143 @@
+"""A client of rooms: `banken.signaling.v1` over a WebSocket, for programs that talk to each other through banken.
+
+    async with open_room_client("http://127.0.0.1:8620/") as rooms:
+        created = await rooms.create()                  # or: await rooms.join(room_id)
+        async for told in rooms:                        # RoomParticipants, OfferFrom, …
+            ...
+
+It knows messages, not media: offers and answers are made and read by whoever uses it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+from urllib.parse import urlsplit
+
+import attrs
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+
+from supervisor.domain import signaling as s
+
+PATH = "ws/signaling"
+CONNECT_S = 10.0
+CLOSE_S = 1.0
+
+
+class RoomError(Exception):
+    """The server said no; `code` is one of the five."""
+
+    def __init__(self, error: s.Error) -> None:
+        super().__init__(f"{error.code.value}: {error.message}")
+        self.code = error.code
+
+
+class RoomsClosed(Exception):
+    """The server ended the connection, or it was lost; `code` is that of the WebSocket."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"the connection was ended ({code}{f': {reason}' if reason else ''})")
+        self.code = code
+
+
+@attrs.define
+class RoomClient:
+    """Made by `open_room_client`. One task reads; any number may send."""
+
+    socket: WebSocketConnection
+    self_id: str | None = None
+    """Known once it is in a room."""
+
+    async def create(self) -> s.RoomCreated:
+        """Make a room and be in it. Raises `RoomError`, `RoomsClosed`."""
+        await self.send(s.CreateRoom())
+        async for told in self:
+            if isinstance(told, s.RoomCreated):
+                self.self_id = told.self_id
+                return told
+        raise AssertionError("it is read until it raises")
+
+    async def join(self, room: str) -> s.RoomParticipants:
+        """Enter a room: who is in it, oneself as the last. Raises `RoomError`, `RoomsClosed`."""
+        await self.send(s.JoinRoom(room))
+        async for told in self:
+            if isinstance(told, s.PeerConnected):
+                self.self_id = told.participant_id
+            elif isinstance(told, s.RoomParticipants):
+                return told
+        raise AssertionError("it is read until it raises")
+
+    async def leave(self) -> None:
+        await self.send(s.LeaveRoom())
+        self.self_id = None
+
+    async def send(self, request: s.Request) -> None:
+        """Raises `RoomsClosed`."""
+        await self.send_text(s.write(request))
+
+    async def send_text(self, text: str | bytes) -> None:
+        """Anything, for who wants to know what comes of it. Raises `RoomsClosed`."""
+        try:
+            await self.socket.send_message(text)
+        except ConnectionClosed as closed:
+            raise _closed(closed) from None
+
+    async def receive(self) -> s.Told:
+        """The next message, errors among them. Raises `RoomsClosed`."""
+        try:
+            return s.read_told(await self.socket.get_message())
+        except ConnectionClosed as closed:
+            raise _closed(closed) from None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> s.Told:
+        """The next message. Raises `RoomError` where it is an error."""
+        told = await self.receive()
+        if isinstance(told, s.Error):
+            raise RoomError(told)
+        return told
+
+
+def _closed(closed: ConnectionClosed) -> RoomsClosed:
+    reason = closed.reason
+    return RoomsClosed(reason.code or 1006, reason.reason or "") if reason else RoomsClosed(1006, "")
+
+
+@asynccontextmanager
+async def open_room_client(url: str, **headers: str) -> AsyncIterator[RoomClient]:
+    """Connect to the banken at `url`, as a browser is given it. Raises `OSError`, `trio.TooSlowError`, `ValueError`
+    for what is no URL of a banken, and trio-websocket's `ConnectionRejected`.
+
+    Cancellation: at any time. Cleanup: the WebSocket is closed within `CLOSE_S`, and its stream in any case.
+    """
+    host, port, tls, path = _parts(url)
+    fields = [(name.encode(), value.encode()) for name, value in headers.items()]
+    async with trio.open_nursery() as nursery:
+        with trio.fail_after(CONNECT_S):
+            open_stream = trio.open_ssl_over_tcp_stream if tls else trio.open_tcp_stream
+            stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = await open_stream(host, port)
+        try:
+            with trio.fail_after(CONNECT_S):
+                shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                socket = await wrap_client_stream(
+                    nursery, stream, shown, path, subprotocols=[s.PROTOCOL], extra_headers=fields,
+                    max_message_size=2 * s.MAX_MESSAGE,
+                )  # fmt: skip
+            yield RoomClient(socket)
+            with trio.move_on_after(CLOSE_S):
+                await socket.aclose()
+        finally:
+            await trio.aclose_forcefully(stream)
+            nursery.cancel_scope.cancel(reason="the client is closed")
+
+
+def _parts(url: str) -> tuple[str, int, bool, str]:
+    """Host, port, whether over TLS, and the path of the WebSocket. Raises `ValueError`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
+        raise ValueError(f"{url!r} is no address of a banken; one is http://127.0.0.1:8620/")
+    tls = parts.scheme in ("https", "wss")
+    path = parts.path if parts.path.endswith(PATH) else f"{parts.path.rstrip('/')}/{PATH}"
+    return parts.hostname, parts.port or (443 if tls else 80), tls, path
