@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import __version__
-from .cli.bench import bench
+from .cli.bench import LateGroup, bench
 from .cli.check import load_or_fail, report
 from .cli.events import events
 from .cli.incident import incident
@@ -60,6 +60,21 @@ def _measures() -> tuple[click.Command, ...]:
 
 
 bench.late = _measures
+
+
+@click.group(cls=LateGroup)
+def rooms() -> None:
+    """Rooms, in which clients arrange to reach each other; nothing of what they then say passes banken."""
+
+
+def _meetings() -> tuple[click.Command, ...]:
+    from web.room_command import join
+
+    return (join,)
+
+
+rooms.late = _meetings
+main.add_command(rooms)
 
 _CONFIG = click.argument("config", type=click.Path(path_type=Path))
 _VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")

@@ -92,7 +92,7 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
         leases.routes(gateway),
         detections.routes(gateway, settings.detector_token),
         sockets.routes(gateway, settings.allow_origins),
-        signaling.routes(gateway, sockets, settings.allow_origins),
+        signaling.routes(gateway, sockets, settings.allow_origins, settings.ice_servers),
         dashboard.routes(),
     ):
         app.register_blueprint(routes)

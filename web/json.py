@@ -293,6 +293,7 @@ def standing(snapshot: Snapshot, expiries: Mapping[LeaseId, int]) -> Json:
         "uses": uses(snapshot.state),
         "leases": leases(snapshot, expiries),
         "suggestion": suggestion(snapshot),
+        "rooms": rooms(snapshot.state),
         "health": health(snapshot.health),
     }
 
@@ -352,6 +353,23 @@ def timed(step: Step) -> Json:
 def stretch(part: Span | Stretch) -> Json:
     fields = msgspec.structs.asdict(part)
     return {**fields, "begin": fields.pop("begin_ns") / 1e6, "end": fields.pop("end_ns") / 1e6}
+
+
+def rooms(state: State) -> list[Json]:
+    """All rooms, the oldest first, with who is in them, in the order in which they came."""
+    return [
+        {
+            "id": room.room,
+            "opened": iso(room.opened_ns),
+            "empty_since": iso(room.empty_since_ns) if room.empty_since_ns else None,
+            "participants": [
+                {"id": name, "client": known.client, "since": iso(known.since_ns)}
+                for name in room.participants
+                if (known := state.participants.get(name))
+            ],
+        }
+        for room in sorted(state.rooms.values(), key=lambda room: (room.opened_ns, room.room))
+    ]
 
 
 def health(verdict: Health) -> Json:

@@ -4,6 +4,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from typing import get_args
 
 import attrs
 import trio
@@ -15,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from supervisor.domain.health import Verdict
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
+from supervisor.domain.signaling import Code, Request
 from supervisor.domain.values import LeaseKind
 from supervisor.gateway import Snapshot
 from supervisor.lag import LoopLag, loop_lag
@@ -142,6 +144,7 @@ class _Collector(Collector):
         for kind in LeaseKind:
             leases.add_metric([kind.value], kinds[kind])
         yield leases
+        yield from self._rooms()
         verdicts = list(Verdict)
         yield GaugeMetricFamily(
             "banken_health", "0 ok, 1 degraded, 2 critical", verdicts.index(snapshot.health.verdict)
@@ -180,3 +183,18 @@ class _Collector(Collector):
             for figure in reading.figures:
                 yield GaugeMetricFamily(figure.metric, figure.help, figure.value)
         yield from (level, verdict)
+
+    def _rooms(self) -> Iterator[Metric]:
+        state, measured = self._snapshot.state, self._snapshot.rooms
+        yield GaugeMetricFamily("banken_rooms", "Rooms that are open", len(state.rooms))
+        yield GaugeMetricFamily("banken_room_participants", "Participants in all rooms", len(state.participants))
+        yield GaugeMetricFamily("banken_signaling_sessions", "WebSockets for rooms that are open", measured.sessions)
+        obeyed = CounterMetricFamily("banken_signaling_messages", "Messages of clients, obeyed", labels=["type"])
+        for request in get_args(Request):
+            obeyed.add_metric([request.__name__], measured.requests.get(request.__name__, 0))
+        refused = CounterMetricFamily("banken_signaling_errors", "Errors that clients were told", labels=["code"])
+        for code in Code:
+            refused.add_metric([code.value], measured.errors.get(code.value, 0))
+        unread = CounterMetricFamily("banken_signaling_unread", "Clients ended, since they did not read")
+        unread.add_metric([], measured.unread)
+        yield from (obeyed, refused, unread)

@@ -108,29 +108,51 @@ def _closed(closed: ConnectionClosed) -> RoomsClosed:
 @asynccontextmanager
 async def open_room_client(url: str, **headers: str) -> AsyncIterator[RoomClient]:
     """Connect to the banken at `url`, as a browser is given it. Raises `OSError`, `trio.TooSlowError`, `ValueError`
-    for what is no URL of a banken, and trio-websocket's `ConnectionRejected`.
+    for what is no URL of a banken, and trio-websocket's `HandshakeError`; the block's own error as it is.
 
     Cancellation: at any time. Cleanup: the WebSocket is closed within `CLOSE_S`, and its stream in any case.
     """
     host, port, tls, path = _parts(url)
-    fields = [(name.encode(), value.encode()) for name, value in headers.items()]
-    async with trio.open_nursery() as nursery:
+    async with _open_nursery() as nursery:
         with trio.fail_after(CONNECT_S):
             open_stream = trio.open_ssl_over_tcp_stream if tls else trio.open_tcp_stream
             stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = await open_stream(host, port)
         try:
             with trio.fail_after(CONNECT_S):
-                shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
                 socket = await wrap_client_stream(
-                    nursery, stream, shown, path, subprotocols=[s.PROTOCOL], extra_headers=fields,
+                    nursery,
+                    stream,
+                    f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+                    path,
+                    subprotocols=[s.PROTOCOL],
+                    extra_headers=[(name.encode(), value.encode()) for name, value in headers.items()],
                     max_message_size=2 * s.MAX_MESSAGE,
-                )  # fmt: skip
+                )
             yield RoomClient(socket)
             with trio.move_on_after(CLOSE_S):
                 await socket.aclose()
         finally:
             await trio.aclose_forcefully(stream)
-            nursery.cancel_scope.cancel(reason="the client is closed")
+
+
+@asynccontextmanager
+async def _open_nursery() -> AsyncIterator[trio.Nursery]:
+    """One that ends with the block, and whose block's error comes out as it is and in no group."""
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                yield nursery
+            except BaseException as error:
+                failure = error
+                raise
+            finally:
+                nursery.cancel_scope.cancel(reason="the client is closed")
+    except BaseExceptionGroup as group:
+        if failure is None or group.exceptions != (failure,):
+            raise
+    if failure is not None:
+        raise failure
 
 
 def _parts(url: str) -> tuple[str, int, bool, str]:

@@ -1,19 +1,26 @@
 """`/ws/signaling`: rooms, in which clients arrange how to reach each other. The protocol is `banken.signaling.v1`."""
 
-from quart import Blueprint, websocket
+from quart import Blueprint, Response, websocket
 from werkzeug.exceptions import BadRequest
 
 from supervisor.domain.signaling import PROTOCOL
 from supervisor.gateway import Gates
 from supervisor.rooms import Session
 
+from . import json
 from .sockets import Sockets, refuse_strangers
 
 POLICY_VIOLATION = 1008
 
 
-def routes(gateway: Gates, sockets: Sockets, allow_origins: tuple[str, ...]) -> Blueprint:
+def routes(gateway: Gates, sockets: Sockets, allow_origins: tuple[str, ...], ice_servers: tuple[str, ...]) -> Blueprint:
     signaling = Blueprint("signaling", __name__)
+
+    @signaling.get("/api/rooms")
+    async def list_rooms() -> Response:
+        """With the STUN servers that the configuration names, for who joins one."""
+        body = {"rooms": json.rooms(gateway.snapshot().state), "ice_servers": ice_servers}
+        return json.respond(body)
 
     @signaling.websocket("/ws/signaling")
     async def signal() -> None:

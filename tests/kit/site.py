@@ -124,11 +124,11 @@ class Site:
     async def delete(self, location: str) -> Answer:
         return await request(self.port, "DELETE", location)
 
-    async def knock(self, query: str = "", **headers: str) -> Answer:
+    async def knock(self, query: str = "", path: str = "/ws/events", **headers: str) -> Answer:
         """Ask for a WebSocket, and be content with the answer: 101 when it would be opened."""
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         key = {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
-        return await request(self.port, "GET", f"/ws/events{query}", headers={**upgrade, **key, **headers})
+        return await request(self.port, "GET", f"{path}{query}", headers={**upgrade, **key, **headers})
 
     @asynccontextmanager
     async def socket(self, query: str = "", **headers: str) -> AsyncIterator[WebSocketConnection]:

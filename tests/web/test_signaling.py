@@ -1,8 +1,43 @@
 """Rooms over their WebSocket, as any client meets them."""
 
+import json
+import logging
+import signal
+import sys
+from contextlib import AsyncExitStack
+from subprocess import PIPE
+from typing import Any
+
+import pytest
+import trio
+
+from supervisor.domain import commands as c
+from supervisor.domain import rate
 from supervisor.domain import signaling as s
-from tests.kit.site import open_site
-from web.room_client import open_room_client
+from supervisor.past import PastGateway
+from tests.kit.daemon import ROOT
+from tests.kit.domain import ASKED
+from tests.kit.processes import wait_until
+from tests.kit.site import Site, open_site
+from web import sockets
+from web.app import WebSettings
+from web.room_client import RoomClient, RoomError, RoomsClosed, open_room_client
+
+UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+
+
+async def until(client: RoomClient, kind: type) -> Any:
+    """The next message of a kind; others are passed over."""
+    with trio.fail_after(5):
+        while not isinstance(told := await client.receive(), kind):
+            pass
+    return told
+
+
+async def refusal(client: RoomClient, data: str | bytes | s.Request) -> s.Code:
+    """The code of the error that this is answered with."""
+    await client.send_text(data if isinstance(data, str | bytes) else s.write(data))
+    return (await until(client, s.Error)).code
 
 
 async def test_an_offer_reaches_the_one_it_is_for() -> None:
@@ -15,3 +50,206 @@ async def test_an_offer_reaches_the_one_it_is_for() -> None:
         await bob.send(s.Offer(room.self_id, "v=0"))
         assert await alice.receive() == present
         assert await alice.receive() == s.OfferFrom(bob.self_id, "v=0")
+
+
+async def test_a_socket_that_is_lost_has_left_its_room() -> None:
+    """Closed in good order, or cut."""
+    async with open_site() as site, open_room_client(site.url) as alice:
+        room = await alice.create()
+        for cut in (False, True):
+            async with open_room_client(site.url) as bob:
+                await bob.join(room.room_id)
+                if cut:
+                    await bob.socket._stream.aclose()
+            assert (await until(alice, s.PeerDisconnected)).participant_id == bob.self_id
+            assert (await until(alice, s.RoomParticipants)).participants == (room.self_id,)
+
+
+async def test_eight_come_in_and_the_ninth_is_told_that_it_is_full() -> None:
+    async with open_site() as site, AsyncExitStack() as stack:
+        people = [await stack.enter_async_context(open_room_client(site.url)) for _ in range(9)]
+        room = await people[0].create()
+        for client in people[1:8]:
+            await client.join(room.room_id)
+        with pytest.raises(RoomError) as full:
+            await people[8].join(room.room_id)
+        assert full.value.code is s.Code.ROOM_FULL
+        await people[3].leave()
+        assert len((await people[8].join(room.room_id)).participants) == 8
+
+
+async def test_whatever_is_wrong_gets_its_code_and_changes_nothing() -> None:
+    async with open_site() as site, AsyncExitStack() as stack:
+        alice, bob, carol = [await stack.enter_async_context(open_room_client(site.url)) for _ in range(3)]
+        assert await refusal(alice, s.Offer("x", "v=0")) is s.Code.PARTICIPANT_NOT_FOUND
+        assert await refusal(alice, s.LeaveRoom()) is s.Code.INVALID_PAYLOAD
+        assert await refusal(alice, s.JoinRoom("0f0f")) is s.Code.INVALID_PAYLOAD
+        room = await alice.create()
+        await bob.create()
+        assert bob.self_id is not None
+        before = site.core.kernel.state
+        for data in (b"binary", b"", "", "{}", '{"type": "CreateRoom", "token": 1}', '{"type": "Offer", "sdp": ""}'):
+            assert await refusal(alice, data) is s.Code.INVALID_PAYLOAD, data
+        for again in (s.CreateRoom(), s.JoinRoom(room.room_id)):
+            assert await refusal(alice, again) is s.Code.INVALID_PAYLOAD
+        for stranger in (bob.self_id, "nobody"):
+            assert await refusal(alice, s.IceCandidate(stranger, "c")) is s.Code.PARTICIPANT_NOT_FOUND
+        assert site.core.kernel.state is before
+        await carol.join(room.room_id)
+        assert (await until(alice, s.PeerConnected)).participant_id == carol.self_id
+
+
+async def test_twenty_one_within_a_second_are_one_too_many_and_a_second_later_all_is_well() -> None:
+    async with open_site() as site, open_room_client(site.url) as alice:
+        room = await alice.create()
+        await until(alice, s.RoomParticipants)
+        for _ in range(40):
+            await alice.send(s.Offer(room.self_id, "v=0"))
+        told = [await alice.receive() for _ in range(40)]
+        errors = [each for each in told if isinstance(each, s.Error)]
+        assert [error.code for error in errors] == [s.Code.RATE_LIMITED] * len(errors)
+        assert len(errors) >= 40 - 2 * 20
+        with trio.fail_after(5):
+            while True:
+                await alice.send(s.Offer(room.self_id, "again"))
+                if await alice.receive() == s.OfferFrom(room.self_id, "again"):
+                    break
+                await trio.sleep(0.1)
+
+
+async def test_a_message_that_is_too_long_closes_with_1009() -> None:
+    """One of exactly 64 KiB goes through."""
+    async with open_site() as site, open_room_client(site.url) as alice, open_room_client(site.url) as bob:
+        room = await alice.create()
+        present = await bob.join(room.room_id)
+        bare = len(s.write(s.Offer(present.participants[0], "")))
+        await bob.send(s.Offer(present.participants[0], "x" * (s.MAX_MESSAGE - bare)))
+        assert len((await until(alice, s.OfferFrom)).sdp) == s.MAX_MESSAGE - bare
+        await bob.send(s.Offer(present.participants[0], "x" * (s.MAX_MESSAGE - bare + 1)))
+        with pytest.raises(RoomsClosed) as closed:
+            await until(bob, s.Error)
+        assert closed.value.code == 1009
+        assert (await until(alice, s.PeerDisconnected)).participant_id == bob.self_id
+
+
+async def knock(site: Site, **headers: str) -> int:
+    return (await site.knock(path="/ws/signaling", **headers)).status
+
+
+async def test_the_version_is_a_sub_protocol_and_who_names_none_speaks_the_first() -> None:
+    async with open_site() as site, open_room_client(site.url) as client:
+        assert client.socket.subprotocol == s.PROTOCOL
+        assert await knock(site) == 101
+        assert await knock(site, **{"Sec-WebSocket-Protocol": f"other, {s.PROTOCOL}"}) == 101
+        assert await knock(site, **{"Sec-WebSocket-Protocol": "banken.signaling.v9"}) == 400
+
+
+async def test_pages_of_strangers_may_not_connect_and_a_token_may_be_sent(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "banken")
+    settings = WebSettings(allow_origins=("https://wall.example",))
+    async with open_site(settings=settings) as site:
+        assert await knock(site, Origin="http://evil.example") == 403
+        assert await knock(site, Origin="https://wall.example") == 101
+        async with open_room_client(site.url, Authorization="Bearer s3cr3t") as client:
+            await client.create()
+        assert "s3cr3t" not in caplog.text + repr(await site.core.stored())
+
+
+async def test_too_many_are_refused_without_taking_the_place_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "MAX_SOCKETS", 1)
+    async with open_site() as site, open_room_client(site.url):
+        assert await knock(site) == 503
+        assert (await site.knock()).status == 101
+
+
+async def test_stopping_says_goodbye_with_1001_and_no_room_is_left() -> None:
+    async with open_site() as site, open_room_client(site.url) as alice, open_room_client(site.url) as bob:
+        room = await alice.create()
+        await bob.join(room.room_id)
+        stopping = site.core.kernel.emit(c.StopRun(ASKED)).last
+        assert stopping is not None
+        assert await refusal(alice, s.CreateRoom()) is s.Code.INTERNAL
+        site.stop.set()
+        for client in (alice, bob):
+            with pytest.raises(RoomsClosed) as closed:
+                await until(client, s.Error)
+            assert closed.value.code == 1001
+        await wait_until(site.stopped.is_set, 5)
+        *_, first, second, end = await site.core.stored()
+        assert [row.type for row in (first, second, end)] == ["RoomLeft", "RoomLeft", "RoomClosed"]
+        assert (first.cause, end.cause) == (stopping.seq, second.seq)
+
+
+async def test_who_never_reads_is_ended_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although what is being sent to it can neither be delivered nor called back."""
+    monkeypatch.setattr(rate, "MOST", 100_000)
+    async with open_site() as site, AsyncExitStack() as stack:
+        alice, bob, sleeper = [await stack.enter_async_context(open_room_client(site.url)) for _ in range(3)]
+        room = await alice.create()
+        await bob.join(room.room_id)
+        await sleeper.join(room.room_id)
+        assert sleeper.self_id is not None
+        await until(bob, s.PeerConnected)
+        with trio.fail_after(60):
+            while sleeper.self_id in site.core.kernel.state.participants:
+                await alice.send(s.Offer(sleeper.self_id, "x" * 60_000))
+        assert (await until(bob, s.PeerDisconnected)).participant_id == sleeper.self_id
+        await alice.send(s.Offer(bob.self_id or "", "still here"))
+        assert (await until(bob, s.OfferFrom)).sdp == "still here"
+
+
+async def test_rooms_are_listed_and_counted() -> None:
+    settings = WebSettings(ice_servers=("stun:192.0.2.1:3478",))
+    async with open_site(settings=settings) as site, open_room_client(site.url) as alice:
+        room = await alice.create()
+        await refusal(alice, "{}")
+        listed = (await site.get("/api/rooms")).json
+        assert listed["ice_servers"] == ["stun:192.0.2.1:3478"]
+        (shown,) = listed["rooms"]
+        (participant,) = shown["participants"]
+        assert (shown["id"], shown["empty_since"]) == (room.room_id, None)
+        assert (participant["id"], participant["client"]) == (room.self_id, "127.0.0.1")
+        text = (await site.get("/metrics")).text
+        for line in (
+            "banken_rooms 1.0", "banken_room_participants 1.0", "banken_signaling_sessions 1.0",
+            'banken_signaling_messages_total{type="CreateRoom"} 1.0',
+            'banken_signaling_errors_total{code="InvalidPayload"} 1.0', "banken_signaling_unread_total 0.0",
+        ):  # fmt: skip
+            assert f"\n{line}\n" in text
+        async with site.socket() as page:
+            while (news := json.loads(await page.get_message()))["type"] != "state":
+                pass
+            assert [each["id"] for each in news["rooms"]] == [room.room_id]
+
+
+def test_the_past_has_no_rooms_to_enter() -> None:
+    with pytest.raises(Exception, match="this is the past"):
+        PastGateway.open_session(object.__new__(PastGateway), "192.0.2.1")
+
+
+async def test_the_command_makes_a_room_shows_who_comes_and_says_what_is_wrong() -> None:
+    async with open_site() as site:
+
+        async def banken(*arguments: str) -> trio.Process:
+            command = [sys.executable, "-m", "supervisor", "rooms", "join", site.url, *arguments]
+            return await trio.lowlevel.open_process(command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
+
+        process = await banken("new")
+        assert process.stdout is not None
+        with trio.fail_after(30):
+            said = (await process.stdout.receive_some()).decode()
+            while "in the room" not in said:
+                said += (await process.stdout.receive_some()).decode()
+            room = said.split()[1]
+            async with open_room_client(site.url) as bob:
+                await bob.join(room)
+                while f"{bob.self_id} came" not in said:
+                    said += (await process.stdout.receive_some()).decode()
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 0
+            refused = await banken("no-such-room", "--json")
+            assert await refused.wait() == 1
+            assert refused.stdout is not None
+            error = s.read_told((await refused.stdout.receive_some()).decode())
+            assert isinstance(error, s.Error)
+            assert "no-such-room" in error.message

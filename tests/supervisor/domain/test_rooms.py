@@ -1,0 +1,143 @@
+"""Rooms: who is in which, when one ends, and who is told what."""
+
+import pytest
+
+from supervisor.domain import commands as c
+from supervisor.domain import events as e
+from supervisor.domain import signaling as s
+from supervisor.domain.decisions import room as rooms
+from supervisor.domain.errors import Refusal
+from supervisor.domain.ids import ParticipantId, RoomId
+from tests.kit.domain import ASKED, NODE, Story, running
+
+HALL, ATTIC = RoomId("hall"), RoomId("attic")
+ALICE, BOB, CAROL = ParticipantId("alice"), ParticipantId("bob"), ParticipantId("carol")
+AWAY = "192.0.2.9"
+
+
+def opened(room: RoomId = HALL, participant: ParticipantId = ALICE) -> c.OpenRoom:
+    return c.OpenRoom(room, participant, AWAY)
+
+
+def join(participant: ParticipantId, room: RoomId = HALL) -> c.JoinRoom:
+    return c.JoinRoom(room, participant, AWAY)
+
+
+def leave(participant: ParticipantId) -> c.LeaveRoom:
+    return c.LeaveRoom(participant, ASKED)
+
+
+def told(story: Story, *events: e.Event) -> list[tuple[str, s.Told]]:
+    return [each for event in events for each in s.tidings(event, story.state)]
+
+
+def test_who_makes_a_room_is_in_it_and_is_told_both_ids() -> None:
+    story = running()
+    events = story.when(opened())
+    assert events == (e.RoomOpened(HALL, ALICE, AWAY),)
+    assert story.state.rooms[HALL].participants == (ALICE,)
+    assert told(story, *events) == [(ALICE, s.RoomCreated(HALL, ALICE)), (ALICE, s.RoomParticipants(HALL, (ALICE,)))]
+
+
+def test_all_are_told_who_comes_and_who_is_there_then() -> None:
+    story = running().given(opened())
+    events = story.when(join(BOB))
+    both = s.RoomParticipants(HALL, (ALICE, BOB))
+    assert told(story, *events) == [
+        (ALICE, s.PeerConnected(BOB)), (BOB, s.PeerConnected(BOB)), (ALICE, both), (BOB, both),
+    ]  # fmt: skip
+
+
+def test_all_are_told_who_leaves_and_who_is_there_still() -> None:
+    story = running().given(opened(), join(BOB), join(CAROL)).after(3)
+    events = story.when(leave(BOB))
+    assert events == (e.RoomLeft(HALL, BOB, ASKED, 3.0),)
+    left, stay = s.PeerDisconnected(BOB), s.RoomParticipants(HALL, (ALICE, CAROL))
+    assert told(story, *events) == [(BOB, left), (ALICE, left), (CAROL, left), (ALICE, stay), (CAROL, stay)]
+
+
+def test_the_ninth_is_refused_and_comes_in_when_another_has_left() -> None:
+    story = running().given(opened(), *(join(ParticipantId(f"guest-{number}")) for number in range(7)))
+    assert story.refuses(join(BOB)).refusal is Refusal.CAP_REACHED
+    story.given(leave(ALICE), join(BOB))
+    assert len(story.state.rooms[HALL].participants) == 8
+
+
+@pytest.mark.parametrize(
+    ("command", "refusal"),
+    [
+        (join(ALICE), Refusal.CONFLICT),
+        (join(ALICE, ATTIC), Refusal.CONFLICT),
+        (opened(RoomId("third")), Refusal.CONFLICT),
+        (join(CAROL, RoomId("nowhere")), Refusal.UNKNOWN),
+    ],
+)
+def test_one_is_in_one_room_and_it_must_exist(command: c.Command, refusal: Refusal) -> None:
+    assert running().given(opened(), opened(ATTIC, BOB)).refuses(command).refusal is refusal
+
+
+def test_a_room_that_nobody_is_in_ends_after_a_minute_and_can_be_found_until_then() -> None:
+    story = running().given(opened(), leave(ALICE)).after(59)
+    assert story.when(c.CloseRoom(HALL)) == ()
+    story.given(join(BOB), leave(BOB)).after(59)
+    assert story.when(c.CloseRoom(HALL)) == ()
+    story.after(1)
+    (closed,) = story.when(c.CloseRoom(HALL))
+    assert isinstance(closed, e.RoomClosed)
+    assert (closed.reason.code, closed.lasted_s) == ("idle", 119.0)
+    assert (HALL in story.state.rooms, story.state.participants) == (False, running().state.participants)
+    assert story.when(c.CloseRoom(HALL)) == ()
+
+
+def test_a_room_with_somebody_in_it_never_ends_by_itself() -> None:
+    """Those who talk to each other have nothing to tell us."""
+    story = running().given(opened()).after(86400)
+    assert story.when(c.CloseRoom(HALL)) == ()
+
+
+def test_the_longest_empty_room_makes_place_for_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So nobody can keep others from making rooms by making many."""
+    monkeypatch.setattr(rooms, "ROOMS", 3)
+    story = running().given(opened(), leave(ALICE)).after(1)
+    story.given(opened(ATTIC), leave(ALICE), opened(RoomId("third")))
+    closed, made = story.when(opened(RoomId("fourth"), BOB))
+    assert (closed.stream, made.stream) == ("room/hall", "room/fourth")
+    story.given(join(CAROL, ATTIC))
+    assert story.refuses(opened(RoomId("fifth"), ParticipantId("dave"))).refusal is Refusal.CAP_REACHED
+
+
+def test_a_daemon_that_stops_ends_its_rooms_and_opens_none() -> None:
+    """Empty ones at once, the others with the last who is in them."""
+    story = running().given(opened(), join(BOB), opened(ATTIC, CAROL), leave(CAROL))
+    stopping, closed = story.when(c.StopRun(ASKED))
+    assert (stopping, closed.stream) == (e.RunStopping(ASKED), "room/attic")
+    assert story.refuses(join(CAROL)).refusal is Refusal.UNAVAILABLE
+    assert story.refuses(opened(ATTIC, CAROL)).refusal is Refusal.UNAVAILABLE
+    story.given(leave(ALICE))
+    left, closed = story.when(leave(BOB))
+    assert (left.stream, closed.stream, len(story.state.rooms)) == ("room/hall", "room/hall", 0)
+    assert told(story, left, closed) == [(BOB, s.PeerDisconnected(BOB))]
+
+
+def test_rooms_that_a_killed_run_left_are_gone_with_all_who_were_in_them() -> None:
+    story = running().given(opened(), join(BOB), opened(ATTIC, CAROL))
+    events = story.when(c.StartRun(running().state.run, NODE, "0", 2))  # type: ignore[arg-type]
+    closed = [event for event in events if isinstance(event, e.RoomClosed)]
+    assert [(event.room, event.reason.code) for event in closed] == [(ATTIC, "abandoned"), (HALL, "abandoned")]
+    assert (len(story.state.rooms), len(story.state.participants)) == (0, 0)
+
+
+def test_a_message_goes_to_the_one_it_is_for_and_says_whom_it_is_from() -> None:
+    state = running().given(opened(), join(BOB)).state
+    assert s.relay(state, ALICE, s.Offer(BOB, "v=0")) == (BOB, s.OfferFrom(ALICE, "v=0"))
+    assert s.relay(state, BOB, s.Answer(ALICE, "v=0")) == (ALICE, s.AnswerFrom(BOB, "v=0"))
+    assert s.relay(state, BOB, s.IceCandidate(ALICE, "c")) == (ALICE, s.IceCandidateFrom(BOB, "c"))
+
+
+@pytest.mark.parametrize(("sender", "to"), [(ALICE, "dave"), (ALICE, CAROL), (ParticipantId("dave"), ALICE)])
+def test_who_is_not_in_the_senders_room_is_not_found(sender: ParticipantId, to: str) -> None:
+    """Neither one who is in no room, nor one in another; nor does one in no room find anybody."""
+    state = running().given(opened(), join(BOB), opened(ATTIC, CAROL)).state
+    with pytest.raises(s.Refused) as refused:
+        s.relay(state, sender, s.Offer(to, "v=0"))
+    assert refused.value.error.code is s.Code.PARTICIPANT_NOT_FOUND

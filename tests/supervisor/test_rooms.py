@@ -1,0 +1,216 @@
+"""Sessions: what a client says and is told, without a socket. Nobody waits, and nothing that is said is kept."""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from supervisor import rooms
+from supervisor.domain import events as e
+from supervisor.domain import signaling as s
+from supervisor.domain.evolve import fold
+from supervisor.domain.state import state_hash
+from supervisor.journal.checkpoint import pack
+from supervisor.rooms import Rooms, Session, run_idle_rooms
+from tests.kit.core import Core, open_core
+
+SECRET = "candidate-that-nobody-may-remember"
+
+
+@pytest.fixture
+async def core() -> AsyncIterator[Core]:
+    async with open_core() as core:
+        yield core
+
+
+def say(session: Session, *requests: s.Request) -> None:
+    for request in requests:
+        session.take(s.write(request))
+
+
+async def hear(session: Session) -> list[s.Told]:
+    return [s.read_told(text) for text in await session.wait_told()]
+
+
+async def meet(stack: ExitStack, hall: Rooms, count: int) -> list[Session]:
+    """So many participants in a room, who have heard all there is to hear."""
+    first, *others = [stack.enter_context(hall.open_session(f"192.0.2.{number}")) for number in range(count)]
+    say(first, s.CreateRoom())
+    (created, _) = await hear(first)
+    assert isinstance(created, s.RoomCreated)
+    for other in others:
+        say(other, s.JoinRoom(created.room_id))
+    for session in (first, *others):
+        if session is not first or others:
+            await hear(session)
+    return [first, *others]
+
+
+async def test_messages_come_in_the_order_in_which_they_were_sent_and_to_no_other(
+    autojump_clock: MockClock, core: Core
+) -> None:
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        alice, bob, carol = await meet(stack, hall, 3)
+        say(bob, s.LeaveRoom())
+        await hear(carol)
+        say(alice, *(s.IceCandidate(carol.participant, str(number)) for number in range(10)))
+        assert await hear(carol) == [s.IceCandidateFrom(alice.participant, str(number)) for number in range(10)]
+        assert [type(told) for told in await hear(bob)] == [s.PeerDisconnected]
+
+
+async def test_a_full_room_with_fifty_messages_a_second_loses_none(autojump_clock: MockClock, core: Core) -> None:
+    """As many for each as the limit allows, for a minute, spread over all pairs."""
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        people = await meet(stack, hall, 8)
+        heard: dict[str, list[str]] = {}
+        for number in range(3000):
+            sender, to = people[number % 8], people[(number + 1 + number // 8 % 7) % 8]
+            say(sender, s.Offer(to.participant, str(number)))
+            (told,) = await hear(to)
+            assert isinstance(told, s.OfferFrom)
+            heard.setdefault(told.sender, []).append(told.sdp)
+            await trio.sleep(1 / 50)
+        for place, session in enumerate(people):
+            assert heard[session.participant] == [str(number) for number in range(place, 3000, 8)]
+
+
+async def test_the_rate_is_limited_for_each_session_by_itself(
+    autojump_clock: MockClock, core: Core, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The twenty-first and all that comes for a second from then on; the others go on; then it is anew."""
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        alice, bob = await meet(stack, hall, 2)
+        await trio.sleep(1)
+        say(alice, *(s.Offer(bob.participant, str(number)) for number in range(21)))
+        alice.take("no JSON at all")
+        say(bob, s.Answer(alice.participant, "v=0"))
+        errors = [told for told in await hear(alice) if isinstance(told, s.Error)]
+        assert [error.code for error in errors] == [s.Code.RATE_LIMITED] * 2
+        assert len(await hear(bob)) == 20
+        await trio.sleep(0.999)
+        say(alice, s.LeaveRoom())
+        assert [getattr(told, "code", None) for told in await hear(alice)] == [s.Code.RATE_LIMITED]
+        await trio.sleep(0.001)
+        say(alice, *(s.Offer(bob.participant, str(number)) for number in range(20)))
+        assert len(await hear(bob)) == 20
+    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert vars(warning)["participant_id"] == alice.participant
+    assert "RateLimited" in warning.getMessage()
+
+
+@pytest.mark.parametrize("size", [10, 60_000])
+async def test_who_does_not_read_is_out_and_the_others_go_on(autojump_clock: MockClock, core: Core, size: int) -> None:
+    """By messages and by bytes; the others are told that it has gone, after what they were told before."""
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        alice, sleeper, carol = await meet(stack, hall, 3)
+        sent = 0
+        while not sleeper.unread:
+            say(alice, s.Offer(sleeper.participant, "x" * size))
+            sent += 1
+            await trio.sleep(0.06)
+        assert sent <= rooms.LINE + 1
+        assert sent * size <= rooms.LINE_BYTES + 2 * size
+        room = core.kernel.state.participants[alice.participant].room
+        both = s.RoomParticipants(room, (alice.participant, carol.participant))
+        for session in (alice, carol):
+            assert await hear(session) == [s.PeerDisconnected(sleeper.participant), both]
+        assert await sleeper.wait_told() == []
+        await sleeper.wait_unread()
+        say(sleeper, s.JoinRoom(room))
+        say(alice, s.Offer(carol.participant, "still here"), s.Offer(sleeper.participant, "gone"))
+        assert await hear(carol) == [s.OfferFrom(alice.participant, "still here")]
+        assert [getattr(told, "code", None) for told in await hear(alice)] == [s.Code.PARTICIPANT_NOT_FOUND]
+    assert hall.statistics().unread == 1
+    reasons = [row.event.reason.code for row in await core.stored() if isinstance(row.event, e.RoomLeft)]
+    assert reasons == ["unread", "lost", "lost"]
+
+
+async def test_a_broadcast_to_some_who_do_not_read_ends_with_the_truth(autojump_clock: MockClock, core: Core) -> None:
+    """Two lines overflow while all are told of a newcomer: the last list that the others get is the right one."""
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        alice, one, two = await meet(stack, hall, 3)
+        newcomer = stack.enter_context(hall.open_session("192.0.2.99"))
+        for session in (one, two):
+            while len(session._line) < rooms.LINE:
+                session.put("{}")
+        say(newcomer, s.JoinRoom(core.kernel.state.participants[alice.participant].room))
+        for session in (alice, newcomer):
+            last = [told for told in await hear(session) if isinstance(told, s.RoomParticipants)][-1]
+            assert last.participants == (alice.participant, newcomer.participant)
+
+
+async def test_what_is_said_is_remembered_nowhere(
+    autojump_clock: MockClock, core: Core, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not in the journal, the state or the log; and every record names the participant, and the room it is in."""
+    caplog.set_level(logging.DEBUG)
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        alice, bob = await meet(stack, hall, 2)
+        room = core.kernel.state.participants[alice.participant].room
+        to = bob.participant
+        say(alice, s.Offer(to, SECRET), s.Answer(to, SECRET), s.IceCandidate(to, SECRET), s.Offer("nobody", SECRET))
+        alice.take(json.dumps({"type": "Offer", "to": to, "sdp": SECRET, "token": SECRET}))
+        assert SECRET.encode() not in pack(core.kernel.state)
+        assert SECRET not in repr(core.kernel.state)
+    assert SECRET not in repr(await core.stored())
+    assert SECRET not in caplog.text
+    records = [vars(record) for record in caplog.records if record.name == "banken.rooms"]
+    assert {record["participant_id"] for record in records} == {alice.participant, bob.participant}
+    assert [record["room_id"] for record in records] == ["", "", *[room] * 6, "", room, ""][: len(records)]
+
+
+async def test_leaving_is_said_once_and_its_cause_is_named(autojump_clock: MockClock, core: Core) -> None:
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        alice, _ = await meet(stack, hall, 2)
+        say(alice, s.LeaveRoom(), s.LeaveRoom())
+        assert [getattr(told, "code", None) for told in await hear(alice)] == [None, s.Code.INVALID_PAYLOAD]
+    rows = await core.stored()
+    (opened, joined, left, lost) = [row for row in rows if isinstance(row.event, e.RoomEvent)]
+    assert (left.cause, left.principal) == (None, "client:192.0.2.0")
+    assert (lost.cause, lost.type) == (left.seq, "RoomLeft")
+    assert (opened.cause, joined.cause) == (None, None)
+
+
+async def test_an_empty_room_ends_after_a_minute_and_says_what_it_followed_from(
+    autojump_clock: MockClock, core: Core
+) -> None:
+    hall = Rooms(core.kernel)
+    with ExitStack() as stack:
+        await meet(stack, hall, 2)
+        core.nursery.start_soon(run_idle_rooms, core.kernel)
+        await trio.sleep(300)
+        assert len(core.kernel.state.rooms) == 1
+    await trio.sleep(59)
+    assert len(core.kernel.state.rooms) == 1
+    await trio.sleep(2)
+    assert len(core.kernel.state.rooms) == 0
+    *_, left, closed = await core.stored()
+    assert (left.type, closed.type, closed.cause) == ("RoomLeft", "RoomClosed", left.seq)
+
+
+async def test_nothing_is_left_of_many_who_came_and_went(autojump_clock: MockClock, core: Core) -> None:
+    """In the state, among the sessions, and in what the kernel remembers; the journal leads to the same state."""
+    hall = Rooms(core.kernel)
+    core.nursery.start_soon(run_idle_rooms, core.kernel)
+    before, remembered = state_hash(core.kernel.state), len(core.kernel._latest)
+    for _ in range(40):
+        with ExitStack() as stack:
+            await meet(stack, hall, 5)
+    await trio.sleep(62)
+    rows = await core.stored()
+    assert fold(rows) == core.kernel.state
+    assert (len(hall._sessions), len(core.kernel._latest)) == (0, remembered)
+    assert state_hash(fold(rows[:3])) == before
+    assert {len(core.kernel.state.rooms), len(core.kernel.state.participants)} == {0}
+    assert len([row for row in rows if isinstance(row.event, e.RoomEvent)]) == 40 * (5 + 5 + 1)
