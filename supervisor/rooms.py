@@ -87,6 +87,10 @@ class Session:
         """All that waits for the client, in order; nothing once it is out."""
         while not self._line and not self.unread:
             await self._change.park()
+        return self.told_nowait()
+
+    def told_nowait(self) -> list[str]:
+        """What waits for the client now."""
         told = list(self._line)
         self._line.clear()
         self._bytes = 0

@@ -73,7 +73,7 @@ async def use_the_past(page: Page) -> None:
 
 
 async def use_the_drawer(page: Page) -> None:
-    for name in ("open-devices", "open-viewers", "open-detections", "open-timeline", "open-processes"):
+    for name in ("open-devices", "open-viewers", "open-detections", "open-timeline", "open-rooms", "open-processes"):
         await page.click(part(name))
         view = name.removeprefix("open-")
         await page.wait_for(f"!document.querySelector('#view-{view}').hidden && location.hash === '#{view}'")

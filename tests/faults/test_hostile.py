@@ -1,4 +1,4 @@
-"""28,000 hostile inputs, spread over all that strangers can reach: a refusal that has a type, or an answer.
+"""30,400 hostile inputs, spread over all that strangers can reach: a refusal that has a type, or an answer.
 
 The same for every run. A failure says how to have it again; `ops/hostile.py` runs millions, with any seed.
 """
@@ -21,7 +21,7 @@ from tests.kit.media import flv
 from tests.kit.mutations import MUTATIONS, lines
 from tests.kit.processes import descriptors, thread_names, wait_until
 
-INPUTS, SEED = 28_000, 20
+INPUTS, SEED = 30_400, 20
 KNOWN = {"LocalProtocolError", "Error", "AttributeError", "UnicodeDecodeError", "KeyError", "ValueError"}
 """What Hypercorn raises over damaged HTTP, and what ends that connection alone."""
 

@@ -4,6 +4,7 @@ import json
 import logging
 import signal
 import sys
+import uuid
 from contextlib import AsyncExitStack
 from subprocess import PIPE
 from typing import Any
@@ -19,7 +20,7 @@ from tests.kit.daemon import ROOT
 from tests.kit.domain import ASKED
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
-from web import sockets
+from web import room_client, serve, sockets
 from web.app import WebSettings
 from web.room_client import RoomClient, RoomError, RoomsClosed, open_room_client
 
@@ -183,6 +184,7 @@ async def test_stopping_says_goodbye_with_1001_and_no_room_is_left() -> None:
 async def test_who_never_reads_is_ended_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Although what is being sent to it can neither be delivered nor called back."""
     monkeypatch.setattr(rate, "MOST", 100_000)
+    monkeypatch.setattr(serve, "UNREAD_MS", 500)
     async with open_site() as site, AsyncExitStack() as stack:
         alice, bob, sleeper = [await stack.enter_async_context(open_room_client(site.url)) for _ in range(3)]
         room = await alice.create()
@@ -196,6 +198,7 @@ async def test_who_never_reads_is_ended_and_the_others_go_on(monkeypatch: pytest
         assert (await until(bob, s.PeerDisconnected)).participant_id == sleeper.self_id
         await alice.send(s.Offer(bob.self_id or "", "still here"))
         assert (await until(bob, s.OfferFrom)).sdp == "still here"
+        await wait_until(lambda: site.gateway.snapshot().rooms.sessions == 2, 15, what="the end of its connection")
 
 
 async def test_rooms_are_listed_and_counted() -> None:
@@ -253,3 +256,30 @@ async def test_the_command_makes_a_room_shows_who_comes_and_says_what_is_wrong()
             error = s.read_told((await refused.stdout.receive_some()).decode())
             assert isinstance(error, s.Error)
             assert "no-such-room" in error.message
+
+
+async def test_ids_are_uuids() -> None:
+    async with open_site() as site, open_room_client(site.url) as client:
+        room = await client.create()
+        for name in (room.room_id, room.self_id):
+            assert str(uuid.UUID(name)) == name
+            assert uuid.UUID(name).version == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("http://127.0.0.1:8620/", ("127.0.0.1", 8620, False, "/ws/signaling")),
+        ("https://cameras.example/banken", ("cameras.example", 443, True, "/banken/ws/signaling")),
+        ("wss://[2001:db8::1]:8443/ws/signaling", ("2001:db8::1", 8443, True, "/ws/signaling")),
+        ("ws://cameras.example", ("cameras.example", 80, False, "/ws/signaling")),
+    ],
+)
+def test_an_address_says_whether_it_is_over_tls(url: str, parts: tuple[str, int, bool, str]) -> None:
+    assert room_client._parts(url) == parts
+
+
+@pytest.mark.parametrize("url", ["cameras.example", "rtsp://192.0.2.1/", "", "http://"])
+def test_what_is_no_address_is_refused_in_words(url: str) -> None:
+    with pytest.raises(ValueError, match="is no address of a banken"):
+        room_client._parts(url)

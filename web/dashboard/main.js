@@ -20,6 +20,7 @@ import { createHealth } from "./panels/health.js";
 import { createHelp } from "./panels/help.js";
 import { createJournal } from "./panels/journal.js";
 import { createProcesses } from "./panels/processes.js";
+import { createRooms } from "./panels/rooms.js";
 import { createSettings, stopsHidden } from "./panels/settings.js";
 import { createSplitters } from "./panels/splitters.js";
 import { createSuggest } from "./panels/suggest.js";
@@ -60,6 +61,7 @@ const suggest = createSuggest({ base, clock, onOpen: (id) => large.open(id), onS
 const detections = createDetections({ base, clock, onOpen: (id) => large.open(id) });
 const viewers = createViewers({ base, clock, own: () => new Set([...grid.peers(), ...large.peers(), ...suggest.peers()]) });
 const arranging = createArranging({ move: grid.send, place: grid.sendTo });
+const rooms = createRooms({ base, clock });
 const bar = createBar({ clock });
 
 // What the panels are shown, of now or of the past.
@@ -70,6 +72,7 @@ const show = {
     suggest.past(true);
     detections.past(true);
     viewers.past(true);
+    rooms.past(true);
   },
   leave() {
     grid.leavePast();
@@ -77,6 +80,7 @@ const show = {
     suggest.past(false);
     detections.past(false);
     viewers.past(false);
+    rooms.past(false);
     processes.past(null);
     devices.past(null);
   },
@@ -96,6 +100,7 @@ const show = {
     health.state(message);
     alerts.state(message);
     viewers.state(message);
+    rooms.state(message);
     grid.state(message);
     large.state(message);
     detections.state(message);
@@ -108,7 +113,7 @@ const show = {
 const past = createPast({ base, clock, show, onChange: bar.draw });
 bar.attach(past);
 const timeline = createTimeline({ base, clock, moment: past.moment, bounds: past.bounds, reveal: journal.reveal });
-const drawer = createDrawer({ processes, devices, viewers, detections, timeline });
+const drawer = createDrawer({ processes, devices, viewers, detections, timeline, rooms });
 
 const feed = createFeed({
   url: socketUrl,
@@ -182,6 +187,7 @@ attachShortcuts({
   now: past.back,
   detections: () => drawer.toggle("detections"),
   timeline: () => drawer.toggle("timeline"),
+  rooms: () => drawer.toggle("rooms"),
   earlier: () => grid.sendCurrent(-1),
   later: () => grid.sendCurrent(1),
   arrange: arranging.toggle,
@@ -224,6 +230,7 @@ function stop() {
   idle.stop();
   kiosk.stop();
   drawer.leave();
+  rooms.stop();
   announcer.stop();
   clock.stop();
 }
@@ -236,4 +243,4 @@ on(document, "resume", () => back());
 on(window, "online", () => back());
 start();
 
-window.banken = { players: grid.players, large: large.player, suggest: suggest.player };
+window.banken = { players: grid.players, large: large.player, suggest: suggest.player, links: rooms.links };

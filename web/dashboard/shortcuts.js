@@ -21,6 +21,7 @@ export const SHORTCUTS = [
   { keys: ["v"], says: "viewers", action: "viewers" },
   { keys: ["x"], says: "detections", action: "detections" },
   { keys: ["t"], says: "timeline", action: "timeline" },
+  { keys: ["o"], says: "rooms", action: "rooms" },
   { keys: ["["], says: "the event before", action: "back" },
   { keys: ["]"], says: "the next event", action: "on" },
   { keys: ["{"], says: "the failure before", action: "failureBack" },

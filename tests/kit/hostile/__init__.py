@@ -8,6 +8,8 @@ Rules of this file:
 - What was refused has changed nothing.
 """
 
+from functools import partial
+
 from actors.bitstream import BitstreamError
 from actors.flv import UnsupportedCodec
 from supervisor.config import ConfigError
@@ -33,8 +35,10 @@ from .parsers import (
     take_h264,
     take_offer,
 )
+from .rooms import CONVERSATIONS, open_signaling
+from .rooms import FRAMES as ROOM_FRAMES
 from .viewers import make_acceptable, open_answers
-from .web import FRAMES, REQUESTS, frames, open_http, open_websocket
+from .web import FRAMES, REQUESTS, ROOMS, frames, open_http, open_websocket
 
 TARGETS = (
     Target("offer", 50, from_corpus(offers), plain(take_offer, OfferError)),
@@ -47,6 +51,8 @@ TARGETS = (
     Target("config", 8, make_config, plain(take_config, ConfigError)),
     Target("http", 10, from_corpus(lambda: REQUESTS, most=3), open_http),
     Target("websocket", 5, from_corpus(lambda: FRAMES, frames, most=3), open_websocket),
+    Target("signaling", 20, from_corpus(lambda: CONVERSATIONS, most=3), open_signaling),
+    Target("rooms", 4, from_corpus(lambda: ROOM_FRAMES, frames, most=3), partial(open_websocket, ROOMS)),
     Target("answer", 1, make_acceptable, open_answers),
 )
 

@@ -31,7 +31,7 @@ class Hang(BaseException):
 
 @attrs.frozen
 class Target:
-    """`make` makes an input; `open` opens what takes it; `share` of 280 inputs are for it."""
+    """`make` makes an input; `open` opens what takes it; `share` of 304 inputs are for it."""
 
     name: str
     share: int

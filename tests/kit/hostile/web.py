@@ -20,6 +20,7 @@ from ..site import OFFER, Site, open_site
 from .judge import Take, Wrong
 from .parsers import FRAGMENTS
 
+ROOMS = b"/ws/signaling"
 SESSION = b"/whep/gate/PEER.SECRET"
 """Stands in an input for the address of a session that is open."""
 
@@ -143,18 +144,21 @@ async def open_http() -> AsyncIterator[Take]:
 
 
 @asynccontextmanager
-async def open_websocket() -> AsyncIterator[Take]:
+async def open_websocket(path: bytes = b"/ws/events?after=0") -> AsyncIterator[Take]:
+    """What is sent changes nothing; of `ROOMS`, nobody is in one when it has been sent."""
     async with _open_site() as (site, exchange):
 
         async def take(data: bytes) -> bool:
             before = site.core.kernel.state
-            answer = await exchange(data, _request(b"GET /ws/events?after=0", b"", *UPGRADE))
+            answer = await exchange(data, _request(b"GET " + path, b"", *UPGRADE))
             if not answer.startswith(b"HTTP/1.1 101"):
                 raise Wrong(f"answered with {answer[:60]!r}")
             code = _close_code(answer.partition(b"\r\n\r\n")[2])
             if code is not None and code not in CLOSE_CODES and not 3000 <= code < 5000:  # those are the client's own
                 raise Wrong(f"closed with {code}")
-            if site.core.kernel.state is not before:
+            if path == ROOMS:
+                await wait_until(lambda: not site.core.kernel.state.participants, 2, what="everybody to have left")
+            elif site.core.kernel.state is not before:
                 raise Wrong("a message has changed what is")
             return code in (None, 1000)
 
