@@ -1,18 +1,25 @@
 """Rooms: who is in which, when one ends, and who is told what."""
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain import signaling as s
 from supervisor.domain.decisions import room as rooms
-from supervisor.domain.errors import Refusal
-from supervisor.domain.ids import ParticipantId, RoomId
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.evolve import fold
+from supervisor.domain.ids import ParticipantId, RoomId, RunId
+from supervisor.domain.state import state_hash
+from supervisor.journal.checkpoint import pack, unpack
 from tests.kit.domain import ASKED, NODE, Story, running
 
 HALL, ATTIC = RoomId("hall"), RoomId("attic")
 ALICE, BOB, CAROL = ParticipantId("alice"), ParticipantId("bob"), ParticipantId("carol")
 AWAY = "192.0.2.9"
+WHO = st.sampled_from([ParticipantId(f"guest-{number}") for number in range(10)])
 
 
 def opened(room: RoomId = HALL, participant: ParticipantId = ALICE) -> c.OpenRoom:
@@ -141,3 +148,67 @@ def test_who_is_not_in_the_senders_room_is_not_found(sender: ParticipantId, to: 
     with pytest.raises(s.Refused) as refused:
         s.relay(state, sender, s.Offer(to, "v=0"))
     assert refused.value.error.code is s.Code.PARTICIPANT_NOT_FOUND
+
+
+class Meetings(RuleBasedStateMachine):
+    """Coming and going in any order: what is refused changes nothing, and what is true of rooms stays true."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story = running()
+        self.rooms = 0
+
+    def ask(self, command: c.Command) -> None:
+        try:
+            self.story.when(command)
+        except Rejected:
+            return
+
+    @rule(who=WHO)
+    def open(self, who: ParticipantId) -> None:
+        self.rooms += 1
+        self.ask(c.OpenRoom(RoomId(f"room-{self.rooms}"), who, AWAY))
+
+    @precondition(lambda self: self.rooms)
+    @rule(who=WHO, data=st.data())
+    def join(self, who: ParticipantId, data: st.DataObject) -> None:
+        self.ask(c.JoinRoom(RoomId(f"room-{data.draw(st.integers(1, self.rooms))}"), who, AWAY))
+
+    @rule(who=WHO)
+    def leave(self, who: ParticipantId) -> None:
+        self.ask(c.LeaveRoom(who, ASKED))
+        assert who not in self.story.state.participants
+
+    @rule(seconds=st.sampled_from([1, 59, 60]))
+    def wait(self, seconds: float) -> None:
+        self.story.after(seconds)
+        for room in self.story.state.rooms:
+            self.ask(c.CloseRoom(room))
+
+    @rule()
+    def stop(self) -> None:
+        self.ask(c.StopRun(ASKED))
+
+    @rule()
+    def start(self) -> None:
+        self.ask(c.StartRun(RunId("run-next"), NODE, "0", 1))
+        assert not self.story.state.rooms
+
+    @invariant()
+    def everybody_is_in_one_room_and_no_room_is_too_full(self) -> None:
+        state = self.story.state
+        inside = [(who, room.room) for room in state.rooms.values() for who in room.participants]
+        assert sorted(inside) == sorted((who, known.room) for who, known in state.participants.items())
+        for room in state.rooms.values():
+            assert len(room.participants) <= rooms.PLACES
+            assert bool(room.participants) is not bool(room.empty_since_ns)
+        assert not state.stopping or all(room.participants for room in state.rooms.values())
+
+    @invariant()
+    def replay_is_truth(self) -> None:
+        assert state_hash(fold(self.story.recorded)) == state_hash(self.story.state)
+        assert unpack(pack(self.story.state)) == self.story.state
+
+
+TestMeetings = Meetings.TestCase
+TestMeetings.settings = settings(max_examples=50, stateful_step_count=60, deadline=None)
