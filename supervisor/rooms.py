@@ -57,13 +57,17 @@ class Session:
     def __init__(self, rooms: "Rooms", participant: ParticipantId, client: str) -> None:
         self.participant = participant
         self.client = client
-        self.unread = False
-        """It let its line grow too long, and is out."""
         self._rooms = rooms
         self._limit = RateLimit()
         self._line: deque[str] = deque()
         self._bytes = 0
-        self._change = trio.lowlevel.ParkingLot()
+        self._more = trio.lowlevel.ParkingLot()
+        self._out = trio.Event()
+
+    @property
+    def unread(self) -> bool:
+        """It let its line grow too long, and is out."""
+        return self._out.is_set()
 
     def take(self, data: object) -> None:
         """Obey one message, or tell the client why not."""
@@ -86,7 +90,7 @@ class Session:
     async def wait_told(self) -> list[str]:
         """All that waits for the client, in order; nothing once it is out."""
         while not self._line and not self.unread:
-            await self._change.park()
+            await self._more.park()
         return self.told_nowait()
 
     def told_nowait(self) -> list[str]:
@@ -98,18 +102,17 @@ class Session:
 
     async def wait_unread(self) -> None:
         """Wait until it is out, because it does not read."""
-        while not self.unread:
-            await self._change.park()
+        await self._out.wait()
 
     def put(self, text: str) -> None:
         """Put a message in its line, or it out, where the line is too long."""
-        if len(self._line) < LINE and self._bytes + len(text) <= LINE_BYTES:
+        self._bytes += len(text.encode())
+        if len(self._line) < LINE and self._bytes <= LINE_BYTES:
             self._line.append(text)
-            self._bytes += len(text)
         else:
-            self.unread = True
+            self._out.set()
             self._line.clear()
-        self._change.unpark_all()
+        self._more.unpark_all()
 
 
 class Rooms:
@@ -198,6 +201,8 @@ class Rooms:
 
     def log(self, session: Session, level: int, text: str) -> None:
         """Every record names the participant, and the room that it is in, for machines and for people."""
+        if not logger.isEnabledFor(level):
+            return
         known = self._kernel.state.participants.get(session.participant)
         named = {"participant_id": session.participant, "room_id": known.room if known else ""}
         where = f" in room {known.room}" if known else ""

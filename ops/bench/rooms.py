@@ -34,7 +34,7 @@ from supervisor.feed import Feed  # noqa: E402
 from supervisor.gateway import JournalReader  # noqa: E402
 from supervisor.journal.store import Store  # noqa: E402
 from supervisor.journal.writer import Journal, ThreadedStore  # noqa: E402
-from supervisor.kernel import Kernel  # noqa: E402
+from supervisor.kernel import Kernel, Receipt  # noqa: E402
 from supervisor.rooms import Rooms, Session, run_idle_rooms  # noqa: E402
 from tests.kit.site import open_site  # noqa: E402
 from web import serve  # noqa: E402
@@ -77,13 +77,14 @@ def main() -> None:
     parser.add_argument("--rooms", type=int, default=100)
     parser.add_argument("--rate", type=int, default=50, help="messages a second in each room")
     parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--socket-rooms", type=int, default=10, help="of those over WebSockets")
+    parser.add_argument("--socket-rooms", type=int, default=20, help="of those over WebSockets")
     parser.add_argument("--joins", type=int, default=10_000)
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).with_suffix(".md"))
     options = parser.parse_args()
     result = trio.run(measure, options)
     print(result)
-    arguments = f"--rooms {options.rooms} --rate {options.rate} --seconds {options.seconds:g} --joins {options.joins}"
+    given = {name: value for name, value in vars(options).items() if name != "output"}
+    arguments = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in given.items())
     options.output.write_text(f"# Rooms\n\nMade by `python ops/bench/rooms.py {arguments}`.\n\n{result}")
 
 
@@ -99,7 +100,7 @@ async def measure(options: argparse.Namespace) -> str:
         "| | rooms | messages | lost | out of order | p50, ms | p95, ms | p99, ms | worst, ms | of a core |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    async with open_rooms() as hall:
+    async with open_rooms() as (hall, _):
         lines.append(await in_process(hall, options))
     lines.append(await over_sockets(options))
     lines += ["", await come_and_go(options), ""]
@@ -107,7 +108,7 @@ async def measure(options: argparse.Namespace) -> str:
 
 
 @asynccontextmanager
-async def open_rooms() -> AsyncIterator[Rooms]:
+async def open_rooms() -> AsyncIterator[tuple[Rooms, Kernel]]:
     """Rooms over a kernel with a journal on this disk."""
     with tempfile.TemporaryDirectory(prefix="banken-bench-") as folder:
         store = Store(Path(folder) / "journal")
@@ -118,7 +119,7 @@ async def open_rooms() -> AsyncIterator[Rooms]:
             nursery.start_soon(journal.run)
             nursery.start_soon(run_idle_rooms, kernel)
             await kernel.submit(c.StartRun(kernel.run, kernel.node, "0", os.getpid()))
-            yield Rooms(kernel)
+            yield Rooms(kernel), kernel
             await journal.wait_committed(kernel.state.seq)
             nursery.cancel_scope.cancel()
         reader.close()
@@ -220,13 +221,13 @@ async def send(people: list[RoomClient], number: int, hops: Hops) -> None:
 
 async def come_and_go(options: argparse.Namespace) -> str:
     """What is left of many who joined and left: memory before, and after as many again."""
-    async with open_rooms() as hall:
+    async with open_rooms() as (hall, kernel):
         sizes = []
         for _ in range(3):
             for _ in range(options.joins // PEOPLE):
                 with ExitStack() as stack:
                     meet(stack, hall)
-                await trio.lowlevel.checkpoint()
+                await kernel.promise(Receipt((), durable=False))
             await trio.sleep(0.2)
             gc.collect()
             sizes.append(resident_mb())
