@@ -33,7 +33,8 @@ def say(session: Session, *requests: s.Request) -> None:
 
 
 async def hear(session: Session) -> list[s.Told]:
-    return [s.read_told(text) for text in await session.wait_told()]
+    with trio.fail_after(10):
+        return [s.read_told(text) for text in await session.wait_told()]
 
 
 async def meet(stack: ExitStack, hall: Rooms, count: int) -> list[Session]:
