@@ -15,6 +15,7 @@ import trio
 from supervisor.domain import commands as c
 from supervisor.domain import rate
 from supervisor.domain import signaling as s
+from supervisor.gateway import SocketStatistics
 from supervisor.past import PastGateway
 from tests.kit.daemon import ROOT
 from tests.kit.domain import ASKED
@@ -160,7 +161,8 @@ async def test_too_many_are_refused_without_taking_the_place_of_a_page(monkeypat
     monkeypatch.setattr(sockets, "MAX_SOCKETS", 1)
     async with open_site() as site, open_room_client(site.url):
         assert await knock(site) == 503
-        assert (await site.knock()).status == 101
+        async with site.socket():
+            assert site.sockets.statistics() == SocketStatistics(open=1, most=1)
 
 
 async def test_stopping_says_goodbye_with_1001_and_no_room_is_left() -> None:
