@@ -3,7 +3,7 @@
 Rules of this file:
 - A renewal is asked of the domain (whose lease is it, may it go on), and leaves nothing but the time in a table.
 - Nothing ends here. A lease of which nothing has been heard for its time to live is reported, and the domain decides.
-- The table is made anew at each sweep from the leases that live, so it holds nothing else for longer than that.
+- A sweep forgets what does not live any more, so the table holds nothing else for longer than that.
 """
 
 import attrs
@@ -123,17 +123,20 @@ class Leases:
             self._kernel.emit(c.ReportLeaseSilent(lease, silence_s), after=self._granted(lease))
 
     def look(self) -> list[tuple[LeaseId, float]]:
-        """The leases that are due, with the seconds of their silence; and the table made anew."""
+        """The leases that are due, with the seconds of their silence; the table is brought up to date."""
         now_ns, wall_ns = self._kernel.clock.mono_ns(), self._kernel.clock.wall_ns()
-        heard, due = {}, []
-        for name, lease in self._kernel.state.leases.items():
-            if lease.is_held:
-                continue
-            at_ns = heard[name] = self._heard.get(name, now_ns)
-            silence_s = (now_ns - at_ns) / 1e9
-            if (lease.ttl_s and silence_s >= lease.ttl_s) or (lease.until_ns is not None and wall_ns >= lease.until_ns):
+        heard, leases, due = self._heard, self._kernel.state.leases, []
+        if len(heard) != len(leases):  # walking through a persistent map takes a microsecond for each
+            self._heard = heard = {name: heard.get(name, now_ns) for name in leases}
+        horizon_ns = now_ns - int(SWEEP_S * 1e9)  # no lease ends by a shorter silence; who renews is looked at then
+        for name in [name for name, at_ns in heard.items() if at_ns <= horizon_ns]:
+            lease, silence_s = leases.get(name), (now_ns - heard[name]) / 1e9
+            if lease is None:
+                del heard[name]  # another has come in its place: the next sweep finds it
+            elif (lease.ttl_s and silence_s >= lease.ttl_s) or (
+                lease.until_ns is not None and wall_ns >= lease.until_ns
+            ):
                 due.append((name, silence_s))
-        self._heard = heard
         return due
 
     def _say_refused(self, command: c.GrantLease | c.OpenPeer, why: Rejected) -> None:
