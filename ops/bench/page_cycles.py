@@ -49,7 +49,7 @@ def table(cycled: PageCycled) -> str:
             f"From the click to the first picture, large: {spread(cycled.opened_ms)}.",
             f"From a detection to the first picture on an open page: {spread(cycled.suggested_ms)}.",
             "",
-            "| | JS heap, MB | nodes | peer connections | descriptors of the daemon |",
+            "| | JS heap, MB | nodes beside the journal | peer connections | descriptors of the daemon |",
             "|---|---|---|---|---|",
             row("the warm-up", cycled.before),
             row(f"{len(cycled.opened_ms)} large views", cycled.after_large),
