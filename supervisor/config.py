@@ -182,7 +182,7 @@ class _Reading:
             ice_servers=tuple(self.ice_servers(webrtc.get("ice_servers"))),
             journal=self.base / Path(self.text(journal.get("path"), "journal.path", DEFAULT_JOURNAL)).expanduser(),
             retention=self.retention(journal),
-            limits=self.leases(top.get("leases"), self.limits(top.get("limits"))),
+            limits=self.leases(top.get("leases"), self.limits(top.get("limits"), len(cameras))),
             devices=tuple(self.devices(top.get("devices"), cameras)),
             patrol=self.patrol(top.get("patrol")),
             policy=policy,
@@ -257,11 +257,14 @@ class _Reading:
             return "127.0.0.1", 0
         return match["v6"] or match["host"], int(match["port"])
 
-    def limits(self, node: yaml.Node | None) -> Limits:
+    def limits(self, node: yaml.Node | None, cameras: int) -> Limits:
+        """One page shows every camera: a client may have as many viewers as two pages take, unless the file says."""
         counts = ("peers", "peers_per_camera", "peers_per_client", "leases", "leases_per_client")
         entries = self.mapping(node, "limits", (*counts, "disconnected_after", "linger", "idle"))
         chosen = {key: self.count(entries[key], f"limits.{key}") for key in counts if key in entries}
-        limits = replace(Limits(), **chosen)
+        least = Limits()
+        limits = replace(least, peers_per_client=max(least.peers_per_client, 2 * cameras))
+        limits = replace(limits, **chosen)
         if "disconnected_after" in entries:
             after_s = self.duration(entries["disconnected_after"], "limits.disconnected_after", 15.0, 30.0)
             limits = replace(limits, disconnected_after_s=after_s)

@@ -52,6 +52,14 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert front.summary().url == "rtsp://viewer:***@192.0.2.10/stream1"
 
 
+def test_one_client_may_see_every_camera_in_two_pages() -> None:
+    def limit(cameras: int, more: str = "") -> int:
+        names = "".join(f"  c{number}: test:64x64@5\n" for number in range(cameras))
+        return read(f"cameras:\n{names}{more}").limits.peers_per_client
+
+    assert [limit(1), limit(16), limit(16, "limits: {peers_per_client: 3}")] == [8, 32, 3]
+
+
 def test_leases_and_detections_have_sections_of_their_own() -> None:
     """The token is a secret: it is in nothing that is decided with."""
     config = read(

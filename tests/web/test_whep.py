@@ -102,7 +102,7 @@ async def test_a_full_house_says_when_to_come_back() -> None:
     async with open_site(limits=Limits(peers=1)) as site:
         first = await site.offer()
         refused = await site.offer()
-        assert problem(refused) == (429, "1 viewers in all are connected, 1 may be")
+        assert problem(refused) == (429, "1 viewers in all are connected, 1 may be (limits.peers)")
         assert int(refused.headers["Retry-After"]) > 0
         (peer,) = site.core.kernel.state.peers
         await site.delete(first.headers["Location"])

@@ -20,6 +20,8 @@ NO_UDP_BY_TLS = Reason(
 )
 NOWHERE = Reason("refused", "the camera sends us to an address that is none", Fault.TEMPORARY)
 
+NO_PASSWORD = Reason("unauthorized", "the camera wants a user and a password, and none is configured", Fault.FATAL)
+
 _REFUSALS = {
     401: Reason("unauthorized", "the camera refuses the user or password", Fault.FATAL),
     403: Reason("forbidden", "the camera forbids this stream to this user", Fault.FATAL),

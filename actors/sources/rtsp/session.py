@@ -22,7 +22,7 @@ from .address import Target, resolve
 from .auth import Authorization, choose
 from .choice import Audio, Sink, Video, choose_audio, choose_video
 from .messages import Parser, Request, Response, encode_request, encode_response
-from .reasons import LET_GO, NO_ANSWER, Ended, Moved, refusal
+from .reasons import LET_GO, NO_ANSWER, NO_PASSWORD, Ended, Moved, refusal
 from .rtp import Reorder, Track
 from .timeline import Sync, Timeline
 
@@ -241,6 +241,8 @@ class Session:
         """Raises `Ended` or `Moved` for what is no success."""
         if 300 <= answer.status < 400 and answer.header("location"):
             raise Moved(answer.header("location"))
+        if answer.status == 401 and self._target.credentials is None:
+            raise Ended(NO_PASSWORD)
         if not 200 <= answer.status < 300:
             raise Ended(refusal(answer.status, "udp" if self._ports else "tcp"))
 

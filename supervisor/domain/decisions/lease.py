@@ -56,13 +56,13 @@ def require_place(state: State, camera: CameraId, client: str) -> None:
     watching += [(lease.camera, lease.client) for lease in state.streams() if lease.lease not in of_peers]
     limits = state.limits
     caps = (
-        ("in all", len(watching), limits.peers),
-        (f"of {camera}", sum(of == camera for of, _ in watching), limits.peers_per_camera),
-        (f"from {client}", sum(by == client for _, by in watching), limits.peers_per_client),
+        ("in all", len(watching), limits.peers, "peers"),
+        (f"of {camera}", sum(of == camera for of, _ in watching), limits.peers_per_camera, "peers_per_camera"),
+        (f"from {client}", sum(by == client for _, by in watching), limits.peers_per_client, "peers_per_client"),
     )
-    for whose, taken, cap in caps:
+    for whose, taken, cap, name in caps:
         if taken >= cap:
-            text = f"{taken} viewers {whose} are connected, {cap} may be"
+            text = f"{taken} viewers {whose} are connected, {cap} may be (limits.{name})"
             raise Rejected(Refusal.CAP_REACHED, text, RETRY_WHEN_FULL_S)
 
 

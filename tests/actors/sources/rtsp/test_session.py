@@ -9,7 +9,7 @@ import pytest
 from actors.bitstream import BitstreamError
 from actors.media import AudioFormat, SourceLoss, VideoCodec
 from actors.sources.rtsp.address import parse_target
-from actors.sources.rtsp.reasons import NO_ANSWER, Ended, Moved
+from actors.sources.rtsp.reasons import NO_ANSWER, NO_PASSWORD, Ended, Moved
 from actors.sources.rtsp.session import ANSWER_S, REPORT_S, Session
 from supervisor.domain.values import Fault
 from tests.kit.media import access_units, h265_units
@@ -248,6 +248,13 @@ def test_refusals_are_understood(status: str, code: str, fault: Fault, at: str) 
     with pytest.raises(Ended) as ended:
         talk.says(status)
     assert (ended.value.reason.code, ended.value.reason.fault) == (code, fault)
+
+
+def test_who_gives_no_password_is_told_that_one_is_wanted() -> None:
+    talk = Talk().says()
+    with pytest.raises(Ended) as ended:
+        talk.says("401 Unauthorized", NONCE.format("1", ""))
+    assert ended.value.reason == NO_PASSWORD
 
 
 def test_a_camera_that_does_not_know_options_is_asked_on() -> None:
