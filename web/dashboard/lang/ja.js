@@ -299,6 +299,7 @@ export const JA = Object.freeze({
   "States of the cameras over time. Arrow keys left and right pan, up and down choose a lane, comma and full stop the span before and after, plus and minus zoom, space opens a camera’s children and viewers, enter says why. The same as a table follows.": "カメラの状態の推移。左右の矢印キーで移動、上下で行を選択、コンマとピリオドで前後の区間、プラスとマイナスで拡大縮小、スペースで子プロセスと視聴者を開き、エンターで理由を表示します。同じ内容の表が続きます。",
   "Causes": "原因",
   "Close the causes": "原因を閉じる",
+  "first": "最初",
   "What led to #{seq}": "#{seq} に至るまで",
   "What came before, #{seq}, is not in the journal any more.": "その前の #{seq} は、もう記録にありません。",
   "#{seq} is not among the rows of the journal pane; “as it was then” brings it there.": "#{seq} は記録欄にありません。「当時の画面」で表示できます。",

@@ -52,7 +52,7 @@ function item({ seq, time, type, text, severity, stderr, after_s: seconds }, ind
   set(node, "data-severity", severity);
   const add = (tag, className, textContent) => node.appendChild(Object.assign(document.createElement(tag), { className, textContent }));
   add("span", "step-time", clockTime(new Date(time), { milliseconds: true }));
-  add("span", "step-after", index ? between(seconds) : "first");
+  add("span", "step-after", index ? between(seconds) : t("first"));
   const row = add("a", "step-row", `#${seq} ${type}`);
   set(row, "href", `#event-${seq}`);
   set(row, "data-event", seq);
