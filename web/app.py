@@ -6,13 +6,14 @@ from typing import cast
 import attrs
 from h11 import LocalProtocolError
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
-from quart import Request, Response, Websocket, request
+from quart import Request, Response, Websocket, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost
 
 from supervisor.gateway import Gates
 
 from . import api, dashboard, detections, leases, past, pictures, problems, signaling, whep
+from .hosts import require_ours
 from .pictures import OPENED
 from .sockets import Sockets
 
@@ -96,6 +97,14 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
         dashboard.routes(),
     ):
         app.register_blueprint(routes)
+
+    @app.before_request
+    async def answer_to_own_names() -> None:
+        require_ours(request.host, settings.allow_origins)
+
+    @app.before_websocket
+    async def connect_by_own_names() -> None:
+        require_ours(websocket.host, settings.allow_origins)
 
     @app.after_request
     async def add_headers(response: Response) -> Response:

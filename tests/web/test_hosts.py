@@ -1,0 +1,31 @@
+"""Whose name a request may come by: a page of a stranger's, whose name leads here, is refused."""
+
+import pytest
+
+from tests.kit.site import open_site
+from web.hosts import is_ours
+
+OURS = ["127.0.0.1:8620", "localhost", "LOCALHOST.:80", "[::1]:8620", "192.0.2.1", "cams.example:443"]
+
+
+@pytest.mark.parametrize("host", OURS)
+def test_addresses_and_names_of_ours(host: str) -> None:
+    assert is_ours(host, ["https://cams.example"])
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "a b"]
+)
+def test_names_of_others(host: str) -> None:
+    assert not is_ours(host, ["https://cams.example"])
+
+
+async def test_a_page_whose_name_leads_here_reads_nothing() -> None:
+    stranger = {"Host": "evil.example", "Origin": "http://evil.example"}
+    async with open_site() as site:
+        for path in ("/", "/api/cameras", "/healthz"):
+            answer = await site.get(path, **stranger)
+            assert (answer.status, "evil.example" in answer.json["detail"]) == (421, True)
+        assert (await site.knock(**stranger)).status == 421
+        assert (await site.knock(path="/ws/signaling", **stranger)).status == 421
+        assert (await site.get("/api/cameras", Host="localhost")).status == 200
