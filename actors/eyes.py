@@ -5,7 +5,7 @@ import av
 import trio
 
 from .hub import Still
-from .jpeg import decode, encode
+from .jpeg import Undecodable, decode, encode
 
 SIZE = (64, 36)
 THUMBNAIL = (320, 180)
@@ -44,7 +44,10 @@ class Eyes:
 def look(codec: str, key_frame: bytes) -> Look:
     """Blocking, for as long as `jpeg_of`. Raises `Undecodable`."""
     picture = decode(codec, key_frame)
-    plane = picture.reformat(width=SIZE[0], height=SIZE[1], format="gray").planes[0]
+    try:
+        plane = picture.reformat(width=SIZE[0], height=SIZE[1], format="gray").planes[0]
+    except av.error.FFmpegError as error:
+        raise Undecodable(f"the picture cannot be made small: {error.strerror}") from None
     rows, step = bytes(plane), plane.line_size
     return Look(b"".join(rows[y * step : y * step + SIZE[0]] for y in range(SIZE[1])), picture)
 

@@ -10,6 +10,7 @@ import attrs
 import trio
 
 from .domain import commands as c
+from .domain.decisions.lease import TIME_IS_UP
 from .domain.errors import Refusal, Rejected
 from .domain.events import LeaseEnded, Recorded
 from .domain.ids import LeaseId, lease_stream
@@ -104,13 +105,11 @@ class Leases:
         while True:
             shown = kernel.state.suggestion
             if shown is not None:
-                left_s = (shown.until_ns - kernel.clock.wall_ns()) / 1e9
-                with trio.move_on_after(max(0.0, left_s)):
+                with trio.move_on_after((shown.until_ns - shown.since_ns) / 1e9):
                     while kernel.state.suggestion is shown:
                         await kernel.wait_change(kernel.state.seq)
-                if kernel.state.suggestion is not shown:
-                    continue
-                kernel.emit(c.ReportLeaseSilent(shown.lease, 0.0), after=self._granted(shown.lease))
+                if kernel.state.suggestion is shown:
+                    kernel.emit(c.EndLease(shown.lease, TIME_IS_UP), after=self._granted(shown.lease))
             else:
                 await kernel.wait_change(kernel.state.seq)
 
@@ -123,7 +122,7 @@ class Leases:
             self._kernel.emit(c.ReportLeaseSilent(lease, silence_s), after=self._granted(lease))
 
     def look(self) -> list[tuple[LeaseId, float]]:
-        """The leases that are due, with the seconds of their silence; the table is brought up to date."""
+        """The leases that are due, in order, with the seconds of their silence; the table is brought up to date."""
         now_ns, wall_ns = self._kernel.clock.mono_ns(), self._kernel.clock.wall_ns()
         heard, leases, due = self._heard, self._kernel.state.leases, []
         if len(heard) != len(leases):  # walking through a persistent map takes a microsecond for each
@@ -137,11 +136,11 @@ class Leases:
                 lease.until_ns is not None and wall_ns >= lease.until_ns
             ):
                 due.append((name, silence_s))
-        return due
+        return sorted(due)
 
     def _say_refused(self, command: c.GrantLease | c.OpenPeer, why: Rejected) -> None:
         """Somebody was not lent a camera that there is: journaled, once in `REFUSALS_EVERY_S`, and counted."""
-        if why.refusal is Refusal.UNKNOWN:
+        if why.refusal is Refusal.UNKNOWN or command.camera not in self._kernel.state.cameras:
             return
         if trio.current_time() - self._said_at < REFUSALS_EVERY_S:
             self._unsaid += 1

@@ -17,7 +17,6 @@ import trio
 from .domain.events import AlertRaised
 from .domain.monitors import GRAVE, Figure, Reading, Threshold, Thresholds, alert_of, standing, words
 from .domain.state import State
-from .domain.values import UseKind
 from .gateway import SocketStatistics
 from .gauges import descendants, read_disk, read_memory
 from .journal.writer import Journal
@@ -136,14 +135,13 @@ class Processes:
 
 def read_connections(state: State, sockets: SocketStatistics) -> Reading:
     """The share of the fullest of the caps on connections."""
-    viewers, most = len(state.peers), state.limits.peers
-    mjpeg = sum(use.kind is UseKind.MJPEG for use in state.uses.values())
+    peers, rows, most = len(state.peers), len(state.rows()), state.limits.peers
     return Reading(
-        max(sockets.open / sockets.most, viewers / max(most, 1)),
-        f"{sockets.open} of {sockets.most} WebSockets, {viewers} of {most} viewers, {mjpeg} more over MJPEG",
+        max(sockets.open / sockets.most, (peers + rows) / max(most, 1)),
+        f"{sockets.open} of {sockets.most} WebSockets, {peers + rows} of {most} viewers, {rows} of them over MJPEG",
         (
             Figure("banken_websockets", "WebSockets of the path that most are connected to", sockets.open),
-            Figure("banken_mjpeg_viewers", "Viewers over MJPEG", mjpeg),
+            Figure("banken_mjpeg_viewers", "Viewers over MJPEG", rows),
         ),
     )
 

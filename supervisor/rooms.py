@@ -220,5 +220,5 @@ async def run_idle_rooms(kernel: Kernel) -> None:
     while True:
         await trio.sleep(LOOK_EVERY_S)
         now_ns = kernel.clock.wall_ns()
-        for room in [room.room for room in kernel.state.rooms.values() if is_idle(room, now_ns)]:
+        for room in sorted(room.room for room in kernel.state.rooms.values() if is_idle(room, now_ns)):
             kernel.emit(c.CloseRoom(room), after=kernel.latest(room_stream(room)))

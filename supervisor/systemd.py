@@ -2,6 +2,7 @@
 
 import os
 import socket
+from contextlib import suppress
 
 import trio
 
@@ -14,12 +15,9 @@ def notify(message: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
         speaker.setblocking(False)
-        try:
-            speaker.sendto(message.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
-        except OSError:
-            pass
+        speaker.sendto(message.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
 async def run_watchdog() -> None:

@@ -16,7 +16,7 @@ from supervisor.gateway import Gates
 from supervisor.journal.reader import Query
 
 from . import json
-from .api import MAX_PAGE, PAGE, number
+from .api import PAGE, number
 from .bodies import Strict, bearer, read
 from .whep import client
 
@@ -55,7 +55,7 @@ def routes(gateway: Gates, token: str) -> Blueprint:
     async def list_detections() -> Response:
         """The newest first; of one `camera` or `label`, if that is asked for."""
         camera, label = request.args.get("camera"), request.args.get("label")
-        limit = number(request.args, "limit", PAGE, 1, MAX_PAGE) or PAGE
+        limit = number(request.args, "limit", PAGE, 1, PAGE) or PAGE
         query = Query(types=("DetectionMade",), camera=CameraId(camera) if camera else None)
         found: list[Any] = await gateway.read(query, LOOKED_AT if label else limit, newest=True)
         chosen = [row for row in reversed(found) if label is None or row.event.label == label][:limit]

@@ -120,13 +120,7 @@ def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | Non
 
 def _viewers(state: State) -> Mapping[CameraId, int]:
     """Connections, whatever leases they live under."""
-    return Counter([peer.camera for peer in state.peers.values()] + [lease.camera for lease in _rows(state)])
-
-
-def _rows(state: State) -> list[Lease]:
-    """The leases of those who watch pictures in a row, over MJPEG."""
-    of_peers = {peer.lease for peer in state.peers.values()}
-    return [lease for lease in state.streams() if lease.lease not in of_peers]
+    return Counter([peer.camera for peer in state.peers.values()] + [lease.camera for lease in state.rows()])
 
 
 def peers(snapshot: Snapshot) -> list[Json]:
@@ -226,7 +220,7 @@ def lease(known: Lease, under: Sequence[str], expires_ns: int | None, ttl_s: flo
 def uses(state: State) -> list[Json]:
     """All who want a camera open and are no WebRTC viewers, the oldest first."""
     found = [use(known.use, known, known.kind) for known in state.uses.values()]
-    found += [use(known.lease, known, UseKind.MJPEG) for known in _rows(state)]
+    found += [use(known.lease, known, UseKind.MJPEG) for known in state.rows()]
     return sorted(found, key=lambda use: (use["since"], use["id"]))
 
 

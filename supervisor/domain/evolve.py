@@ -202,7 +202,7 @@ def _peer(state: State, event: e.PeerEvent, at: e.Recorded, **changes: Any) -> C
 
 
 def _room_opened(state: State, event: e.RoomOpened, at: e.Recorded) -> Changes:
-    room = Room(event.room, opened_ns=at.wall_ns)
+    room = Room(event.room, opened_ns=at.wall_ns, client=event.client)
     return _entered(replace(state, rooms=state.rooms.insert(event.room, room)), event, at)
 
 

@@ -184,6 +184,8 @@ class Room(Value, frozen=True):
     opened_ns: int
     participants: tuple[ParticipantId, ...] = ()
     """In the order in which they came."""
+    client: str = ""
+    """Who made it."""
     empty_since_ns: int = 0
     """Since when nobody is in it; 0 while somebody is."""
 
@@ -290,6 +292,11 @@ class State(Value, frozen=True):
     def streams(self) -> list[Lease]:
         """Those leases that a connection of ours holds."""
         return [lease for lease in self.leases.values() if lease.is_held]
+
+    def rows(self) -> list[Lease]:
+        """Those of them under which no peer lives: of who watches pictures in a row."""
+        of_peers = {peer.lease for peer in self.peers.values()}
+        return [lease for lease in self.streams() if lease.lease not in of_peers]
 
     def peers_of(self, lease: LeaseId) -> list[Peer]:
         """Those who live under `lease`, oldest first; those that are closing among them."""

@@ -40,7 +40,9 @@
     const { pathname, searchParams } = new URL(input, location.href);
     const asked = `${options.method ?? "GET"} ${pathname}`;
     const [name, answer] = Object.entries(routes).find(([route]) => (route.endsWith("/") ? asked.startsWith(route) : asked === route)) ?? [];
-    if (!answer) return fetched(input, options);
+    // The daemon knows nothing of a lease that was only pretended.
+    const { "Banken-Lease": lease, ...headers } = options.headers ?? {};
+    if (!answer) return fetched(input, { ...options, headers });
     pretend.log.push(asked);
     return answer(options.body ? JSON.parse(options.body) : null, asked.slice(name.length), searchParams);
   };

@@ -12,9 +12,8 @@ from trio.testing import MockClock
 
 from supervisor import monitors as module
 from supervisor.domain import commands as c
-from supervisor.domain.ids import UseId
 from supervisor.domain.monitors import Reading, Threshold, Thresholds
-from supervisor.domain.values import Limits, UseKind
+from supervisor.domain.values import Limits
 from supervisor.gateway import SocketStatistics
 from supervisor.monitors import (
     Monitor,
@@ -29,7 +28,7 @@ from supervisor.monitors import (
 )
 from tests.kit.core import Core, open_core
 from tests.kit.daemon import open_daemon
-from tests.kit.domain import GATE, peer, running
+from tests.kit.domain import lease, peer, running
 from tests.kit.http import request
 
 SHARE = Thresholds(Threshold(0.8, 0.75), Threshold(0.9, 0.85))
@@ -136,11 +135,11 @@ def test_a_process_is_left_lying_when_it_is_found_ended_twice() -> None:
 
 def test_the_fullest_cap_counts() -> None:
     story = running(limits=Limits(peers=4)).given(peer("peer-1"), peer("peer-2"))
-    story.given(c.BeginUse(UseId("use-1"), GATE, UseKind.MJPEG, "192.0.2.9"))
-    for sockets, level in ((1, 0.5), (200, 0.8)):
+    story.given(lease("row-1", ttl_s=0))
+    for sockets, level in ((1, 0.75), (200, 0.8)):
         reading = read_connections(story.state, SocketStatistics(sockets, 250))
         assert reading.level == level
-        assert reading.text == f"{sockets} of 250 WebSockets, 2 of 4 viewers, 1 more over MJPEG"
+        assert reading.text == f"{sockets} of 250 WebSockets, 3 of 4 viewers, 1 of them over MJPEG"
 
 
 async def test_the_journals_lag_is_that_of_the_oldest_that_waits(autojump_clock: MockClock) -> None:

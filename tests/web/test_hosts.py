@@ -5,7 +5,7 @@ import pytest
 from tests.kit.site import open_site
 from web.hosts import is_ours
 
-OURS = ["127.0.0.1:8620", "localhost", "LOCALHOST.:80", "[::1]:8620", "192.0.2.1", "cams.example:443"]
+OURS = ["127.0.0.1:8620", "localhost", "LOCALHOST.:80", "nas", "nas.local:8620", "[::1]:8620", "cams.example:443"]
 
 
 @pytest.mark.parametrize("host", OURS)
@@ -14,7 +14,7 @@ def test_addresses_and_names_of_ours(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1", "a b"]
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "local.evil", "[::1"]
 )
 def test_names_of_others(host: str) -> None:
     assert not is_ours(host, ["https://cams.example"])

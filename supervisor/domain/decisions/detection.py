@@ -17,6 +17,8 @@ from .lease import RETRY_WHEN_FULL_S, end
 
 AHEAD_S = 5.0
 """The clock of a detector may go before ours by so much."""
+OLDEST_S = 30 * 86400.0
+"""What is said to be older is the word of a wrong clock."""
 STALE_S = 10.0
 """What was seen longer ago is not suggested."""
 SHOWS_NOTHING = (CameraPhase.FAILED, CameraPhase.QUARANTINED)
@@ -29,6 +31,8 @@ def report_detection(state: State, command: c.ReportDetection, now_ns: int) -> E
     ahead_s = elapsed_s(now_ns, command.at_ns)
     if ahead_s > AHEAD_S:
         raise Rejected(Refusal.INVALID, f"its time lies {ahead_s:g} s in the future; is the detector's clock right?")
+    if -ahead_s > OLDEST_S:
+        raise Rejected(Refusal.INVALID, f"it is {-ahead_s:g} s old; is the detector's clock right?")
     if known(state, command.key) is not None:
         return ()
     why_not = _why_not(state, command, now_ns)

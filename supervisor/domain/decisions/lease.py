@@ -27,6 +27,8 @@ def grant_lease(state: State, command: c.GrantLease, now_ns: int) -> Events:
     require_running(state, retry_after_s=RETRY_WHEN_FULL_S)
     if command.kind is LeaseKind.SUGGEST:
         raise Rejected(Refusal.FORBIDDEN, "only banken itself suggests a camera")
+    if command.exclusive and command.kind is not LeaseKind.MODAL:
+        raise Rejected(Refusal.FORBIDDEN, "only the large view can be had exclusively")
     if command.ttl_s:
         require_camera(state, command.camera)
         _require_lease_left(state, command.client)
@@ -51,9 +53,8 @@ def grant_lease(state: State, command: c.GrantLease, now_ns: int) -> Events:
 
 def require_place(state: State, camera: CameraId, client: str) -> None:
     """Raises `Rejected` when one more viewer would be one too many. Who watches pictures in a row is a viewer, too."""
-    of_peers = {peer.lease for peer in state.peers.values()}
     watching = [(peer.camera, peer.client) for peer in state.peers.values()]
-    watching += [(lease.camera, lease.client) for lease in state.streams() if lease.lease not in of_peers]
+    watching += [(row.camera, row.client) for row in state.rows()]
     limits = state.limits
     caps = (
         ("in all", len(watching), limits.peers, "peers"),
@@ -79,10 +80,13 @@ def _require_lease_left(state: State, client: str) -> None:
 
 def _require_shared(state: State, command: c.GrantLease) -> None:
     """An exclusive lease is the only one of its kind on its camera; leases of other kinds do not mind."""
-    for other in state.leases.values():
-        if (other.camera, other.kind) == (command.camera, command.kind) and (other.exclusive or command.exclusive):
-            held = "exclusively" if other.exclusive else "already, so not exclusively by another"
-            raise Rejected(Refusal.CONFLICT, f"{command.camera} is held by {other.client} ({other.kind}), {held}")
+    wanted = command.camera, command.kind
+    alike = (other for other in state.leases.values() if (other.camera, other.kind) == wanted)
+    against = [other for other in alike if other.exclusive or command.exclusive]
+    other = min(against, key=lambda lease: lease.lease, default=None)
+    if other is not None:
+        held = "exclusively" if other.exclusive else "already, so not exclusively by another"
+        raise Rejected(Refusal.CONFLICT, f"{command.camera} is held by {other.client} ({other.kind}), {held}")
 
 
 def renew_lease(state: State, command: c.RenewLease, now_ns: int) -> Events:

@@ -11,6 +11,8 @@ PLACES = 8
 """In one room."""
 ROOMS = 512
 """At once. There are fewer connections, so one of so many rooms is always empty."""
+LEFT_EMPTY = 8
+"""By one client, which has made them."""
 IDLE_S = 60.0
 """A room that nobody is in ends after this long; whoever lost the line finds it again until then."""
 
@@ -21,14 +23,16 @@ def open_room(state: State, command: c.OpenRoom, now_ns: int) -> Events:
     require_running(state)
     _require_outside(state, command)
     opened = e.RoomOpened(command.room, command.participant, command.client)
-    return (*_make_place(state, now_ns), opened)
+    return (*_make_place(state, command.client, now_ns), opened)
 
 
-def _make_place(state: State, now_ns: int) -> Events:
-    """Where there are as many rooms as may be, the one that has been empty for the longest ends before its time."""
-    if len(state.rooms) < ROOMS:
-        return ()
+def _make_place(state: State, client: str, now_ns: int) -> Events:
+    """Who leaves many rooms empty loses the oldest; where there are as many as may be, the oldest of all ends."""
     empty = [room for room in state.rooms.values() if not room.participants]
+    own = [room for room in empty if room.client == client]
+    if len(own) < LEFT_EMPTY and len(state.rooms) < ROOMS:
+        return ()
+    empty = own if len(own) >= LEFT_EMPTY else empty
     if not empty:
         raise Rejected(Refusal.CAP_REACHED, f"{len(state.rooms)} rooms are open, no more may be")
     oldest = min(empty, key=lambda room: (room.empty_since_ns, room.room))

@@ -167,7 +167,7 @@ def test_an_exclusive_lease_is_the_only_one_of_its_kind() -> None:
     """Whoever came first has it; a tile does not mind that somebody has the large view for himself."""
     story = at_rest().given(lease("large", kind=LeaseKind.MODAL, exclusive=True), lease("tile"))
     assert story.refuses(lease("more", kind=LeaseKind.MODAL)).refusal is Refusal.CONFLICT
-    assert story.refuses(lease("tile-2", exclusive=True)).refusal is Refusal.CONFLICT
+    assert story.refuses(lease("tile-2", exclusive=True)).refusal is Refusal.FORBIDDEN, "it would shut out all others"
     story.given(lease("elsewhere", YARD, kind=LeaseKind.MODAL), c.EndLease(LeaseId("large"), ASKED))
     story.given(lease("more", kind=LeaseKind.MODAL))
 

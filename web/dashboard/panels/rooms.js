@@ -1,5 +1,6 @@
 // The view of rooms: those that are open, and the one that this page is in, whose people are seen, heard and written to.
 // Closing the view leaves no room; the button does, and so does leaving the page.
+import { askJson } from "../ask.js";
 import { $, on, say, set } from "../dom.js";
 import { ago, plural } from "../format.js";
 import { n, t } from "../i18n.js";
@@ -68,7 +69,7 @@ export function createRooms({ base, clock }) {
   }
 
   async function readIceServers() {
-    const answer = await fetch(new URL("api/rooms", base)).then((response) => response.json()).catch(() => ({}));
+    const answer = await askJson(new URL("api/rooms", base), { tries: 1 }).catch(() => ({}));
     return (answer.ice_servers ?? []).map((urls) => ({ urls }));
   }
 

@@ -56,6 +56,7 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
   }
 
   function ended(reason) {
+    round += 1; // a renewal that is still on its way is of this one
     clearTimeout(timer);
     held = null;
     onEnd(reason);
