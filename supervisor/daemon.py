@@ -108,8 +108,9 @@ def open_journal(folder: Path, retention: Retention = Retention()) -> Recovered:
 
 
 async def run_daemon(config: Config, recovered: Recovered, parts: Parts, ready: Callable[[], None]) -> None:
-    """Run until SIGTERM or SIGINT, then stop in good order; `ready` is called once cameras and web are up.
+    """Run until SIGTERM or SIGINT, then stop in good order; `ready` is called once the web answers.
 
+    It starts in this order: the journal, the run and its configuration, the watches, the web with WebRTC, the cameras.
     A second such signal ends what is still stopping. SIGHUP reads the configuration anew.
     Cancellation: as a second signal. Cleanup: no child, socket or thread is left; the journal is closed.
     """
@@ -166,8 +167,8 @@ async def _run(
             await kernel.submit(configure, after=kernel.latest(SYSTEM))
             async with _open_watches(kernel, watches), trio.open_nursery() as work:
                 stop = trio.Event()
-                work.start_soon(run_reconcile, kernel, actors, random.random, name="reconcile")
                 await work.start(parts.run_web, gateway, stop, name="web")
+                work.start_soon(run_reconcile, kernel, actors, random.random, name="reconcile")
                 memory.settle()
                 systemd.notify("READY=1")
                 ready()
