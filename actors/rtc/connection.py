@@ -36,7 +36,7 @@ from supervisor.shield import bounded_shield
 from .answer import Local, Sources, is_server, write_answer
 from .endpoint import Endpoints
 from .fanout import Fanout, Viewer
-from .inside import Wire, include_loopback, take_roles
+from .inside import Wire, has_lost_path, include_loopback, take_roles
 from .offer import Candidate, Offer
 from .sender import Sender
 
@@ -182,7 +182,7 @@ class _Connection:
                 witness.heard(round(self._heard_at - since, 1))
             with trio.move_on_after((disconnected_after_s if silent else SILENT_AFTER_S) - silence_s):
                 await self._wait_change()
-        if self._ice.state == "failed":
+        if has_lost_path(self._ice):
             return Reason("lost", "the viewer answered no more connectivity checks")
         return Reason("left", "the viewer closed the connection", Fault.NONE)
 

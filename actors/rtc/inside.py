@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import Any
 
 import aioice.ice
-from aiortc import RTCDtlsTransport
+from aiortc import RTCDtlsTransport, RTCIceTransport
 from pylibsrtp import Error
 from pylibsrtp._binding import ffi, lib
 
@@ -42,6 +42,11 @@ def take_roles(dtls: RTCDtlsTransport, *, server: bool, controlling: bool) -> No
     """Be the DTLS server or its client, and the one who nominates or not: as offer and answer have settled it."""
     dtls._set_role("server" if server else "client")
     dtls.transport._connection.ice_controlling = controlling
+
+
+def has_lost_path(ice: RTCIceTransport) -> bool:
+    """Whether ICE, which we have not closed, has given up: DTLS notices that a turn before its state says so."""
+    return ice.state == "failed" or bool(ice._connection._closing)
 
 
 def locate(offsets: Iterable[int]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ import attrs
 import pytest
 import trio
 import trio_asyncio
+from aioice import ice
 from aiortc import RTCIceGatherer
 
 from actors.hub import Hub
@@ -135,6 +136,25 @@ async def test_a_viewer_that_falls_silent_is_noticed_and_then_lost(monkeypatch: 
         assert server.reason is not None
         assert server.reason.code == "lost"
         assert server.notes.heard_of == ["connected", "silent", "heard", "silent"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_viewer_that_answers_no_checks_any_more_is_lost_though_its_reports_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """ICE alone notices: DTLS stands, and the viewer is not silent."""
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.1)
+    async with trio.open_nursery() as nursery, open_viewer() as viewer:
+        server = await serve(nursery, viewer.offer)
+        await viewer.accept(server.notes.answer)
+        nursery.start_soon(server.play)
+        await viewer.wait_frames(5)
+        transport = viewer.pc.getReceivers()[0].transport
+        transport.transport._connection.request_received = lambda *_: None
+        with trio.fail_after(15):
+            await server.done.wait()
+        assert server.reason == Reason("lost", "the viewer answered no more connectivity checks")
+        assert server.notes.heard_of == ["connected"]
         nursery.cancel_scope.cancel()
 
 
