@@ -53,5 +53,31 @@ def test_every_control_is_operated_in_a_browser_by_some_test() -> None:
     assert [name for name in named if not re.search(rf"(?<![\w-]){name}(?![\w-])", tests)] == []
 
 
+def test_every_part_that_the_code_names_stands_in_the_document() -> None:
+    """A name that is nowhere would be null in somebody's hands, as soon as it is used."""
+    document = (FOLDER / "index.html").read_text()
+    parts = set(re.findall(r'data-part="([^"]+)"', document))
+    templates = set(re.findall(r'<template id="([^"]+)"', document))
+    code = {path.name: re.sub(r"//.*", "", path.read_text()) for path in FOLDER.rglob("*.js")}
+    uses = r"""\$\("([\w-]+)"|(?<!\w)parts(?:\.(?!map\b|length\b|join\b)(\w+)|\["([\w-]+)"\])"""
+    named = {file: {"".join(found) for found in re.findall(uses, text)} for file, text in code.items()}
+    assert {file: sorted(names - parts) for file, names in named.items() if names - parts} == {}
+    assert {name for text in code.values() for name in re.findall(r'stamp\("([\w-]+)"\)', text)} == templates
+
+
+def test_each_element_that_a_video_touches_is_in_its_tile_and_in_use() -> None:
+    """The checklist is the template itself: what is in it is drawn by some module, and the tile draws nothing else."""
+    document = (FOLDER / "index.html").read_text()
+    template = document.partition('<template id="tile-template">')[2].partition("</template>")[0]
+    parts = set(re.findall(r'data-part="([^"]+)"', template))
+    code = "".join(path.read_text() for path in FOLDER.rglob("*.js"))
+    assert parts >= {"video", "still", "stills", "snapshot", "overlay", "state", "resolution", "codec", "hint"}
+    assert [part for part in sorted(parts) if not re.search(rf"(?<![\w-]){part}(?![\w-])", code)] == []
+    tile = re.sub(r"//.*", "", (FOLDER / "panels" / "tile.js").read_text())
+    drawn = {"".join(found) for found in re.findall(r"""(?<!\w)parts(?:\.(\w+)|\["([\w-]+)"\])""", tile)}
+    assert drawn <= parts
+    assert drawn > {"video", "overlay", "resolution"}
+
+
 def colours(block: str) -> dict[str, str]:
     return dict(re.findall(r"(--[\w-]+): ([^;]+);", block))
