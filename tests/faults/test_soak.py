@@ -26,12 +26,14 @@ async def test_two_minutes_of_restarts_and_viewers_grow_nothing(tmp_path: Path) 
     assert {sample.processes for sample in samples if sample.quiet} == {1 + CAMERAS}
 
 
-def soaking(descriptors: Callable[[int], int], seed: int = 1, moments: int = 12) -> Iterator[Sample]:
-    """Samples of two minutes: quiet moments with these descriptors, and a crowd between them."""
+def soaking(
+    descriptors: Callable[[int], int], seed: int = 1, moments: int = 12, seconds: float = 120, grown_mb: float = 1
+) -> Iterator[Sample]:
+    """Samples of so long: quiet moments with these descriptors, and a crowd between them."""
     random = Random(seed)
     for number in range(moments):
-        at_s = 120 * number / moments
-        memory = 60 + number
+        at_s = seconds * number / moments
+        memory = 60 + number * grown_mb
         yield Sample(at_s, True, 0, descriptors(number), 17, 2 + random.randrange(2), memory, memory)
         yield Sample(at_s + 3, False, 20, 63 + random.randrange(60), 17, 2, memory, memory)
 
@@ -57,7 +59,13 @@ def test_one_odd_reading_neither_makes_nor_hides_a_leak() -> None:
     assert judge(list(soaking(lambda number: 200 if number == 4 else 63 + number)), 120).leaks != ()
 
 
-def test_memory_is_told_and_not_judged() -> None:
+@pytest.mark.parametrize(("grown_mb", "leaks"), [(0.1, []), (1.6, []), (1.7, ["memory"])])
+def test_after_two_hours_more_than_ten_megabytes_an_hour_are_a_leak(grown_mb: float, leaks: list[str]) -> None:
+    verdict = judge(list(soaking(lambda _: 63, seconds=7200, grown_mb=grown_mb)), 7200)
+    assert [leak.partition(":")[0] for leak in verdict.leaks] == leaks
+
+
+def test_memory_of_minutes_is_told_and_not_judged() -> None:
     verdict = judge(list(soaking(lambda _: 63)), 120)
     assert verdict.leaks == ()
     assert verdict.slopes["pss_mb"] == pytest.approx(360)

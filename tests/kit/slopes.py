@@ -3,7 +3,7 @@
 Rules of this file:
 1. Counts are compared at quiet moments only: no viewer, every camera live. There they are exact.
 2. One odd reading is no leak, and hides none: both the slope and the least of the last third must have grown.
-3. Memory has no verdict here. Two minutes say nothing of it; its slope is told.
+3. Minutes say nothing of memory, so its slope is only told; after an hour it has a verdict, too.
 """
 
 import statistics
@@ -15,6 +15,10 @@ import attrs
 COUNTS = ("descriptors", "processes", "threads")
 WARM_UP = 0.25
 """Of the whole time: imports, caches and thread pools fill."""
+LONG_S = 3600.0
+"""So long a run has seen what fills up, and what is left is growth."""
+MEMORY_MB = 10.0
+"""An hour; below it, what a heap's gaps make of a day is not told from growth."""
 FEWEST = 6
 """Quiet moments after the warm-up; with fewer there is no verdict."""
 
@@ -54,6 +58,8 @@ def judge(samples: Sequence[Sample], seconds: float) -> Verdict:
         third = len(values) // 3
         if name in COUNTS and slopes[name] > 0 and min(values[-third:]) > min(values[:third]):
             leaks.append(f"{name}: {' '.join(f'{value:g}' for value in values)}")
+    if seconds >= LONG_S and slopes["pss_mb"] > MEMORY_MB:
+        leaks.append(f"memory: {slopes['pss_mb']:.1f} MB an hour, {MEMORY_MB:g} are the most")
     return Verdict(slopes, tuple(leaks))
 
 
