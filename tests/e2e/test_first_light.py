@@ -149,6 +149,22 @@ async def test_a_vanished_browser_leaves_no_peer(tmp_path: Path) -> None:
         assert closed[-1].reason.code == "lost"
 
 
+async def test_a_page_that_slept_until_it_was_given_up_is_live_again_by_itself(tmp_path: Path) -> None:
+    """As on a phone: the whole browser stands still for longer than is waited for it, and goes on."""
+    limits = "limits: {disconnected_after: 15s, peers: 1}"
+    async with open_daemon(tmp_path, {"front": "test:320x180@15"}, limits) as daemon, open_chromium() as browser:
+        async with browser.open_page(daemon.url) as page:
+            await wait_frames(page, 10)
+            (before,) = await peers(daemon)
+            with browser.asleep():
+                await wait_no_peers(daemon)
+            await page.wait_for(f"banken.players.get('front').peer() !== {before!r}", 60)
+            await wait_frames(page, 10, within=60)
+            assert len(await peers(daemon)) == 1
+        closed = [r.event for r in daemon.journal() if isinstance(r.event, e.PeerClosed) and r.event.peer == before]
+        assert [event.reason.code for event in closed] == ["lost"]
+
+
 async def test_leaving_the_page_ends_its_peers_at_once(tmp_path: Path) -> None:
     async with open_daemon(tmp_path, {"front": "test:320x180@15"}) as daemon, open_chromium() as browser:
         async with browser.open_page(daemon.url) as page:

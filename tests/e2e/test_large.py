@@ -247,6 +247,7 @@ async def test_detections_are_listed_narrowed_and_lead_to_their_camera(tmp_path:
         shown = "[...document.querySelectorAll('#view-detections .detection b')].map((b) => b.innerText).join()"
         await page.press("x")
         await page.wait_for(f"{shown} === 'cat 50 %,cat 50 %,dog 50 %'")
+        assert await page.evaluate("document.querySelector('.suggest').hidden"), "what HTTP lists is no suggestion"
         await page.evaluate(
             "document.querySelector('[data-part=detection-camera]').value = 'yard';"
             "document.querySelector('[data-part=detection-camera]').dispatchEvent(new Event('change'))"

@@ -15,7 +15,7 @@ from supervisor.domain import events as e
 from supervisor.domain.monitors import Reading
 from tests.kit.cameras import open_camera
 from tests.kit.chromium import Page, open_chromium
-from tests.kit.daemon import Daemon, open_daemon
+from tests.kit.daemon import Daemon, open_daemon, write_config
 from tests.kit.processes import wait_until
 from tests.kit.site import open_site
 
@@ -108,6 +108,40 @@ async def test_looking_at_a_camera_on_demand_does_not_open_it(tmp_path: Path) ->
         await page.click(tile("attic", "[data-part=play]"))
         await page.wait_for(f"{text_of(tile('attic', '[data-part=overlay]'))}.includes('Picture of')")
         await wait_until(lambda: "PeerClosed" in types(daemon), 10)
+
+
+async def test_after_a_change_of_settings_nothing_on_the_page_is_stale(tmp_path: Path) -> None:
+    """The picture and all that is said of it are the new source's, on the wall and large; who is removed is gone."""
+    wall, large = ".grid .tile[data-camera=front]", "dialog.large .tile"
+
+    def shows(root: str, size: str) -> str:
+        seen = f"((video) => `${{video.videoWidth}}×${{video.videoHeight}}`)(document.querySelector('{root} video'))"
+        state = f"document.querySelector('{root}').dataset.player === 'live'"
+        told = f"{text_of(f'{root} [data-part=resolution]')} === {size!r}"
+        clear = f"document.querySelector('{root} [data-part=overlay]').hidden"
+        return f"{seen} === {size!r} && {state} && {told} && {clear}"
+
+    async with page_over(tmp_path, {"front": TEST, "yard": TEST}) as (daemon, page):
+        await page.wait_for(shows(wall, "320×180"), 30)
+        await page.click(f"{wall} .picture")
+        await page.wait_for(shows(large, "320×180"), 30)
+        configure(daemon, {"front": "test:640x360@15", "yard": TEST})
+        for root in (wall, large):
+            await page.wait_for(shows(root, "640×360"), 30)
+        await page.press("j")
+        await page.wait_for(f"document.querySelector('{large}').dataset.camera === 'yard'")
+        configure(daemon, {"front": "test:640x360@15", "hall": TEST})
+        await page.wait_for("!document.querySelector('dialog[open]')", 20)
+        shown = "[...document.querySelectorAll('.tile')].map((tile) => tile.dataset.camera).join()"
+        await page.wait_for(
+            f"{shown} === 'front,hall' && [...banken.players.keys()].sort().join() === 'front,hall'", 20
+        )
+        await page.wait_for(shows(wall, "640×360"), 30)
+
+
+def configure(daemon: Daemon, cameras: dict[str, Any]) -> None:
+    write_config(daemon.folder, cameras)
+    daemon.process.send_signal(signal.SIGHUP)
 
 
 async def test_an_operator_ends_a_connection_and_its_page_says_so_and_stays_away(tmp_path: Path) -> None:

@@ -106,6 +106,15 @@ class Browser:
             with trio.CancelScope(shield=True):  # bounded by `close` itself
                 await page.close()
 
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """All its processes stand still, as on a phone that sleeps. Nothing may be asked of a page meanwhile."""
+        self._group.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._group.send(signal.SIGCONT)
+
     async def version(self) -> str:
         return str((await self._devtools.send("Browser.getVersion"))["product"])
 
