@@ -7,6 +7,7 @@ Rules of this file:
   `PATIENCE_S`: a disk that is dead keeps one thread, and the others go on.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ import trio
 from .domain.events import AlertRaised
 from .domain.monitors import GRAVE, Figure, Reading, Threshold, Thresholds, alert_of, standing, words
 from .domain.state import State
+from .domain.values import LeaseKind
 from .gateway import SocketStatistics
 from .gauges import descendants, read_disk, read_memory
 from .journal.writer import Journal
@@ -136,9 +138,11 @@ class Processes:
 def read_connections(state: State, sockets: SocketStatistics) -> Reading:
     """The share of the fullest of the caps on connections."""
     peers, rows, most = len(state.peers), len(state.rows()), state.limits.peers
+    lent = Counter(lease.kind for lease in state.leases.values())
     return Reading(
         max(sockets.open / sockets.most, (peers + rows) / max(most, 1)),
-        f"{sockets.open} of {sockets.most} WebSockets, {peers + rows} of {most} viewers, {rows} of them over MJPEG",
+        f"{sockets.open} of {sockets.most} WebSockets, {peers + rows} of {most} viewers, {rows} of them over MJPEG; "
+        f"large views: {lent[LeaseKind.MODAL]}, suggested: {lent[LeaseKind.SUGGEST]}",
         (
             Figure("banken_websockets", "WebSockets of the path that most are connected to", sockets.open),
             Figure("banken_mjpeg_viewers", "Viewers over MJPEG", rows),

@@ -54,6 +54,11 @@ def udp_sockets(pid: int) -> set[str]:
     return mine & set(every)
 
 
+def left(daemon: Daemon) -> list[str]:
+    """Why each left who is in a room no more."""
+    return [row.event.reason.code for row in daemon.journal() if isinstance(row.event, e.RoomLeft)]
+
+
 @asynccontextmanager
 async def two_pages(folder: Path) -> AsyncIterator[tuple[Daemon, Counted, Page, Page]]:
     """Two browsers with the view of rooms, whose every byte to and from the daemon is counted."""
@@ -133,8 +138,8 @@ async def test_two_browsers_see_hear_and_write_to_each_other_and_none_of_it_pass
         await alice.wait_for(f"{CONNECTED} === ''")
         await alice.click("[data-part=room-leave]")
         await alice.wait_for("document.querySelector('[data-part=room-call]').hidden")
-        reasons = [row.event.reason.code for row in daemon.journal() if isinstance(row.event, e.RoomLeft)]
-        assert reasons == ["lost", "lost"]
+        await wait_until(lambda: len(left(daemon)) == 2, 10, what="the server to notice both")
+        assert left(daemon) == ["lost", "lost"]
         assert await alice.evaluate("banken.links().size") == 0
 
         await alice.click("[data-part=room-join]")  # the room that was left stands in the field

@@ -13,7 +13,7 @@ from trio.testing import MockClock
 from supervisor import monitors as module
 from supervisor.domain import commands as c
 from supervisor.domain.monitors import Reading, Threshold, Thresholds
-from supervisor.domain.values import Limits
+from supervisor.domain.values import LeaseKind, Limits
 from supervisor.gateway import SocketStatistics
 from supervisor.monitors import (
     Monitor,
@@ -135,11 +135,12 @@ def test_a_process_is_left_lying_when_it_is_found_ended_twice() -> None:
 
 def test_the_fullest_cap_counts() -> None:
     story = running(limits=Limits(peers=4)).given(peer("peer-1"), peer("peer-2"))
-    story.given(lease("row-1", ttl_s=0))
+    story.given(lease("row-1", ttl_s=0), lease("large-1", kind=LeaseKind.MODAL))
     for sockets, level in ((1, 0.75), (200, 0.8)):
         reading = read_connections(story.state, SocketStatistics(sockets, 250))
         assert reading.level == level
-        assert reading.text == f"{sockets} of 250 WebSockets, 3 of 4 viewers, 1 of them over MJPEG"
+        watching = "3 of 4 viewers, 1 of them over MJPEG; large views: 1, suggested: 0"
+        assert reading.text == f"{sockets} of 250 WebSockets, {watching}"
 
 
 async def test_the_journals_lag_is_that_of_the_oldest_that_waits(autojump_clock: MockClock) -> None:
