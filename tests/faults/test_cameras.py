@@ -90,7 +90,7 @@ FAULTS = {
     ),
     "refuses connections": waits(Behaviour(listens=False), "unreachable", "connection refused"),
     "speaks another language": waits(Behaviour(babbles=b"\x00\x01nonsense\xff\r\n\r\n" * 20), "no-answer", NO_ANSWER),
-    "refuses the user": fails(Behaviour(refuses={"DESCRIBE": "401 Unauthorized"}), "unauthorized", "user or password"),
+    "refuses the user": fails(Behaviour(refuses={"DESCRIBE": "401 Unauthorized"}), "unauthorized", "wants a user"),
     "forbids the stream": fails(Behaviour(refuses={"DESCRIBE": "403 Forbidden"}), "forbidden", "to this user"),
     "has no such stream": fails(Behaviour(refuses={"DESCRIBE": "404 Not Found"}), "not-found", "under this path"),
     "has no place": waits(Behaviour(refuses={"SETUP": "453 Not Enough Bandwidth"}), "full", "as many connections"),

@@ -30,6 +30,7 @@ from supervisor.reconcile import run_reconcile
 from supervisor.vault import Vault
 from tests.kit.core import Core, MemoryReader, open_core
 from tests.kit.domain import ASKED, settings
+from tests.kit.processes import wait_until
 
 from .callers import run_caller, run_watcher
 from .cameras import Camera, Device, draw_life
@@ -215,6 +216,8 @@ class World:
         require(not tasks, f"tasks that have not ended: {tasks}")
         kernel.emit(c.EndRun(), after=self.stopping)
         require(not self.state.leases, f"left at the end, of leases: {', '.join(self.state.leases)}")
+        # A disk that was full until the end works again, which the journal finds out in a while.
+        await wait_until(lambda: self.core.journal.fault is None, STOP_S, what="the journal to write again")
         await self.core.journal.wait_committed(self.state.seq)
         rows = self.core.disk.rows
         require([row.seq for row in rows] == list(range(1, self.watch.seq + 1)), "events are missing on the disk")
