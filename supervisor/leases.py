@@ -80,7 +80,8 @@ class Leases:
         kernel = self._kernel
         now_ns = kernel.clock.wall_ns()
         ttl_s = lease.ttl_s or kernel.state.limits.disconnected_after_s
-        silent_ns = kernel.clock.mono_ns() - self._heard.get(lease.lease, kernel.clock.mono_ns())
+        heard_ns = self._heard.get(lease.lease) if lease.ttl_s else None
+        silent_ns = 0 if heard_ns is None else kernel.clock.mono_ns() - heard_ns
         until_ns = now_ns - silent_ns + int(ttl_s * 1e9)
         if lease.until_ns is None:
             return until_ns

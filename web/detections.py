@@ -26,6 +26,8 @@ LOOKED_AT = 1000
 JPEG_BEGIN, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+FULL = 1.001
+"""The sum of two shares that make a whole, as far as they are rounded."""
 
 
 class Seen(Strict, frozen=True):
@@ -37,6 +39,11 @@ class Seen(Strict, frozen=True):
     image: str = ""
     """A JPEG in base64."""
     key: Annotated[str, msgspec.Meta(max_length=128)] = ""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError`, which msgspec passes on as a fault of the body."""
+        if self.box is not None and (self.box[0] + self.box[2] > FULL or self.box[1] + self.box[3] > FULL):
+            raise ValueError("the box [x, y, width, height] reaches beyond the picture - at `$.box`")
 
 
 def routes(gateway: Gates, token: str) -> Blueprint:

@@ -6,7 +6,7 @@ The secret of a lease is in the answer to its grant and nowhere else; whoever ha
 from typing import Annotated
 
 import msgspec
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
 from supervisor.domain import commands as c
@@ -63,7 +63,8 @@ def routes(gateway: Gates) -> Blueprint:
     @leases.put("/api/leases/<lease>")
     async def renew_lease(lease: str) -> Response:
         key = Key(LeaseId(lease), bearer())
-        return json.respond(json.lent(await gateway.renew(key, (await read(Renewal)).idle_s, client())))
+        renewal = await read(Renewal) if request.mimetype or request.content_length else Renewal()
+        return json.respond(json.lent(await gateway.renew(key, renewal.idle_s, client())))
 
     @leases.delete("/api/leases/<lease>")
     async def release_lease(lease: str) -> Response:

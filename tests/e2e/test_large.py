@@ -213,6 +213,10 @@ async def test_a_suggestion_plays_for_its_time_and_no_longer(tmp_path: Path) -> 
         await page.wait_for(suggested, 20)
         await page.evaluate("pretend.suggest('yard', 60)")
         await page.wait_for(f"{text_of('.suggest')}.includes('yard') && {suggested}", 20)
+        await page.set_viewport(375, 812)
+        wall = "document.querySelector('main').clientWidth === document.documentElement.clientWidth"
+        assert await page.evaluate(wall), "on a phone it takes nothing from the wall's width"
+        await page.set_viewport(1440, 900)
         await hide(page, True)
         await wait_states(page, 2)
         assert await page.evaluate(suggested), "it goes on where nobody sees it, unless that is chosen"

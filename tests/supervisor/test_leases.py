@@ -68,11 +68,13 @@ async def test_a_lease_that_nobody_told_the_keeper_of_ends_too(autojump_clock: M
 
 async def test_what_a_connection_holds_is_not_swept(autojump_clock: MockClock) -> None:
     async with open_core() as core:
-        keep(core)
+        keeper = keep(core)
         core.kernel.emit(peer("peer-1"))
         core.kernel.emit(lease("row-1", ttl_s=0))
         await trio.sleep(3600)
         assert sorted(core.kernel.state.leases) == ["peer-1", "row-1"]
+        left_ns = {keeper.expires_ns(held) - core.kernel.clock.wall_ns() for held in core.kernel.state.leases.values()}
+        assert left_ns == {20_000_000_000}, "it lives on while the connection does"
 
 
 async def test_the_table_forgets_what_has_ended(autojump_clock: MockClock) -> None:

@@ -87,6 +87,7 @@ async def test_an_old_suggestion_is_shown_to_nobody() -> None:
         ({"score": 1.1}, 400, "score"),
         ({"box": [0, 0, 1]}, 400, "box"),
         ({"box": [0, 0, 1, 2]}, 400, "box"),
+        ({"box": [0.9, 0.1, 0.5, 0.2]}, 400, "beyond the picture"),
         ({"label": ""}, 400, "label"),
         ({"label": "\x1b[2J"}, 400, "label"),
         ({"time": "yesterday"}, 400, "time"),

@@ -48,6 +48,8 @@ async def test_a_lease_is_granted_renewed_listed_and_given_back() -> None:
         renewed = await ask(site, "PUT", path(lease), {}, lease["secret"])
         assert (renewed.status, renewed.json["lease"]) == (200, lease["lease"])
         assert "secret" not in renewed.json
+        bare = await request(site.port, "PUT", path(lease), headers={"Authorization": f"Bearer {lease['secret']}"})
+        assert bare.status == 200, "there is nothing that it would have to say"
         (listed,) = (await site.get("/api/leases")).json["leases"]
         assert listed.keys() == renewed.json.keys()
         assert (await ask(site, "DELETE", path(lease), None, lease["secret"])).status == 204
