@@ -26,12 +26,18 @@ def join(url: str, room: str, as_json: bool) -> None:
 
     from .room_client import RoomsClosed
 
+    refused, trouble = False, ""
     try:
         refused = trio.run(_show, url, room, as_json)
-    except KeyboardInterrupt:
-        return
-    except (OSError, ValueError, HandshakeError, RoomsClosed, trio.TooSlowError) as error:
-        fail(f"{url}: {str(error) or type(error).__name__}")
+    except* KeyboardInterrupt:  # in a group, when it comes while a nursery is open
+        pass
+    except* (OSError, ValueError, HandshakeError, RoomsClosed, trio.TooSlowError) as errors:
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        trouble = str(error) or type(error).__name__
+    if trouble:
+        fail(f"{url}: {trouble}")
     if refused:
         sys.exit(1)
 
