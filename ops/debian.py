@@ -11,6 +11,7 @@ from tell import refuse, run, say
 # For the tests; beside each package the command that may stand in for it, installed by whatever means.
 TEST_PACKAGES = {
     "chromium": "chromium",
+    "systemd": "systemd-analyze",
     "ffmpeg": "ffmpeg",
     "nodejs": "node",
     "gir1.2-gst-rtsp-server-1.0": None,  # the tests' RTSP server, run by /usr/bin/python3

@@ -1,6 +1,7 @@
 """What a machine lacks is said once, with its reason; with BANKEN_REQUIRE_ALL=1 it is a failure, not a skip."""
 
 import os
+import shutil
 
 import pytest
 
@@ -17,6 +18,12 @@ def rtsp_server_here() -> None:
 def chromium_here() -> None:
     """For tests that need a real browser."""
     require(chromium.chromium_missing_reason())
+
+
+@pytest.fixture
+def systemd_here() -> None:
+    """For tests that let systemd read our units."""
+    require(None if shutil.which("systemd-analyze") else "there is no systemd-analyze (Debian's package systemd)")
 
 
 def require(missing: str | None) -> None:

@@ -69,7 +69,7 @@ class Endpoint(asyncio.DatagramTransport):
     async def run(self) -> None:
         """Read until it is closed. Cancellation: at once; closing it is its owner's."""
         try:
-            while True:
+            while not self.is_closing():  # it may be closed in the turn in which it has become readable
                 await trio.lowlevel.wait_readable(self.socket)
                 self._read()
         except trio.ClosedResourceError:
@@ -77,6 +77,8 @@ class Endpoint(asyncio.DatagramTransport):
 
     def _read(self) -> None:
         for _ in range(AT_ONCE):
+            if self.is_closing():
+                return
             try:
                 data, source = self.socket.recvfrom(ROOM)
             except BlockingIOError:

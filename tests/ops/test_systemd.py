@@ -1,7 +1,6 @@
 """The units under ops/systemd: what systemd thinks of them, and what must stand in them."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def test_its_log_is_rotated() -> None:
     assert {"SystemMaxUse", "MaxFileSec", "MaxRetentionSec"} <= log.keys()
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here: the units are only read by us")
+@pytest.mark.usefixtures("systemd_here")
 def test_systemd_has_no_complaint(tmp_path: Path) -> None:
     """With a program that is there in the place of the one that is to be installed."""
     for unit in UNITS.glob("banken*"):

@@ -113,6 +113,16 @@ async def test_a_flood_leaves_others_their_turn() -> None:
         )
 
 
+async def test_a_socket_may_be_closed_by_what_it_brings() -> None:
+    """Or in the turn in which it has become readable: its reader ends, and has met no trouble."""
+    async with open_line() as line:
+        line.protocol.datagram_received = lambda data, addr: line.transport.close()  # type: ignore[method-assign]
+        for _ in range(2):
+            line.far.send(HELLO)
+        await wait_until(lambda: line.protocol.lost == 1, what="its protocol to know")
+        assert line.protocol.errors == []
+
+
 async def test_closing_leaves_nothing_however_often() -> None:
     before = descriptors(os.getpid())
     async with open_line() as line:
