@@ -1,8 +1,12 @@
 """How a key frame is looked at for motion: rarely, small, in one thread for all cameras. Pure but for the decoding."""
 
+from functools import partial
+
 import attrs
 import av
 import trio
+
+from supervisor.threads import run_in_thread
 
 from .hub import Still
 from .jpeg import Undecodable, decode, encode
@@ -33,12 +37,12 @@ class Eyes:
 
     async def look(self, still: Still) -> Look:
         """Raises `Undecodable`. Cancellation: waits for the picture that is being decoded."""
-        return await trio.to_thread.run_sync(look, still.codec.name, still.data, limiter=self._limiter)
+        return await run_in_thread(partial(look, still.codec.name, still.data), limiter=self._limiter)
 
     async def draw(self, seen: Look) -> bytes:
         """A thumbnail, as JPEG. Cancellation: as `look`."""
         assert seen.picture is not None
-        return await trio.to_thread.run_sync(encode, seen.picture, THUMBNAIL, limiter=self._limiter)
+        return await run_in_thread(partial(encode, seen.picture, THUMBNAIL), limiter=self._limiter)
 
 
 def look(codec: str, key_frame: bytes) -> Look:

@@ -1,10 +1,13 @@
 """One key frame → JPEG, through PyAV, in a worker thread, a few at a time."""
 
 from fractions import Fraction
+from functools import partial
 
 import av
 import av.error
 import trio
+
+from supervisor.threads import run_in_thread
 
 from .hub import Still
 
@@ -25,7 +28,7 @@ class JpegWorker:
 
     async def __call__(self, still: Still) -> bytes:
         """As `jpeg_of`. Cancellation: waits for the picture that is being made, a few hundredths of a second."""
-        return await trio.to_thread.run_sync(jpeg_of, still.codec.name, still.data, limiter=self._limiter)
+        return await run_in_thread(partial(jpeg_of, still.codec.name, still.data), limiter=self._limiter)
 
 
 def jpeg_of(codec: str, key_frame: bytes) -> bytes:

@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from supervisor.domain.ids import CameraId, ChildId, NodeId
+from supervisor.threads import run_in_thread
 
 from .process import MARK, start_ticks
 
@@ -52,7 +53,7 @@ class RealProcessTable:
 
     async def find(self, node: NodeId) -> list[Marked]:
         look = partial(marked_processes, node)
-        return await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self._limiter)
+        return await run_in_thread(look, abandon_on_cancel=True, limiter=self._limiter)
 
     def signal(self, process: Marked, number: signal.Signals) -> None:
         with _opened(process) as descriptor:

@@ -28,6 +28,9 @@ EVERY_S = 60.0
 FIND_S = 5.0
 """Looking into a process that hangs in the kernel may hang as well."""
 
+BLIND = "sweep"
+"""The alert that stands while the table of processes cannot be read."""
+
 LEFT = Reason("stray", "nobody of ours looked after it", Fault.NONE)
 
 
@@ -38,6 +41,8 @@ class Sweep:
         self._tools = tools
         self._running = running
         self._strays: set[ChildId] = set()
+        self._blind = ""
+        """Why the table of processes could not be read last time; empty when it was read, or is only slow."""
 
     async def find_survivors(self) -> frozenset[ChildId]:
         """The children of earlier runs that are still alive. Called once, before this run begins."""
@@ -60,6 +65,7 @@ class Sweep:
         kernel = self._tools.kernel
         before = kernel.state.children
         found = await self._find()
+        self._report_blindness()
         if found is None:
             return
         gone = self._strays - found.keys()
@@ -113,6 +119,14 @@ class Sweep:
         after = kernel.latest(child_stream(child)) or kernel.latest(SYSTEM, of=e.RunStarted)
         kernel.emit(command, after=after, origin=ACTOR)
 
+    def _report_blindness(self) -> None:
+        kernel = self._tools.kernel
+        if self._blind:
+            text = f"orphaned processes cannot be looked for, next attempt in {EVERY_S:g} s: {self._blind}"
+            kernel.emit(c.RaiseAlert(BLIND, text), origin=kernel.fault())
+        else:
+            kernel.emit(c.ClearAlert(BLIND), after=kernel.latest(f"alert/{BLIND}"))
+
     async def _find(self) -> dict[ChildId, list[Marked]] | None:
         """What carries our mark, by child; none when it could not be found out in time.
 
@@ -121,7 +135,12 @@ class Sweep:
         kernel = self._tools.kernel
         with trio.move_on_after(FIND_S):
             found: dict[ChildId, list[Marked]] = defaultdict(list)
-            processes = await self._tools.processes.find(kernel.node)
+            try:
+                processes = await self._tools.processes.find(kernel.node)
+            except OSError as error:
+                self._blind = str(error.strerror)
+                return None
+            self._blind = ""
             known = {child.mark or child.child: child.child for child in kernel.state.children.values()}
             for process in processes:
                 found[known.get(process.child, process.child)].append(process)

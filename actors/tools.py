@@ -16,6 +16,7 @@ from supervisor.domain.restart import STARTS_PER_S
 from supervisor.domain.values import Reason
 from supervisor.kernel import Kernel
 from supervisor.leases import Leases
+from supervisor.threads import run_in_thread
 from supervisor.vault import Vault
 
 from .eyes import Eyes
@@ -127,7 +128,7 @@ async def _open_stream(host: str, port: int) -> trio.SocketStream:
     """A connection to the first address that takes one. Raises `OSError` and `UnicodeError`."""
     # Names are looked up in threads of our own, few and not waited for: a dead resolver must hold nobody else.
     look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await trio.to_thread.run_sync(look_up, abandon_on_cancel=True, limiter=_resolvers)
+    found = await run_in_thread(look_up, abandon_on_cancel=True, limiter=_resolvers)
     refusal: OSError = socket.gaierror("no address")
     for family, kind, protocol, _, address in found[:MAX_ADDRESSES]:
         connection = trio.socket.socket(family, kind, protocol)

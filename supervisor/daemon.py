@@ -40,12 +40,15 @@ from .reconcile import Crew, run_reconcile, wait_after_crash_of
 from .rooms import run_idle_rooms
 from .shield import bounded_shield
 from .supervision import run_supervised
+from .threads import run_in_thread
 from .vault import Vault
 
 logger = logging.getLogger("banken")
 
 STOP_S = 3.5
 """A graceful stop is over after this long; what still runs is cancelled then."""
+LOG_AGAIN_S = 10.0
+"""Before events that could not be read back for the log are read again."""
 FLUSH_S = 1.0
 """What has been decided then still has this long to reach the disk."""
 
@@ -212,7 +215,7 @@ async def _reload(kernel: Kernel, vault: Vault, running: Config, reload: Callabl
     if reload is None:
         return
     try:
-        config = await trio.to_thread.run_sync(reload, abandon_on_cancel=True)
+        config = await run_in_thread(reload, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True)
         if kernel.state.cameras and not config.cameras:
             raise ConfigError([f"{config.origin}: names no camera any more; if that is meant, stop banken"])
         kernel.emit(_configure(config, vault))
@@ -233,7 +236,13 @@ async def _log_troubles(feed: Feed) -> None:
     levels = {Severity.WARNING: logging.WARNING, Severity.ERROR: logging.ERROR}
     seen = feed.last_seq
     while True:
-        for recorded in await feed.next_page(seen):
+        try:
+            page = await feed.next_page(seen)
+        except (OSError, JournalError) as error:
+            logger.warning("the events after %d cannot be read for the log: %s", seen, error)
+            await trio.sleep(LOG_AGAIN_S)
+            continue
+        for recorded in page:
             seen = recorded.seq
             severity, text = describe(recorded.event)
             if severity in levels:

@@ -32,6 +32,7 @@ from .journal.writer import Journal, JournalStatistics
 from .kernel import Kernel, Origin, Receipt
 from .leases import LeaseOver, Leases
 from .rooms import Rooms, RoomStatistics, Session
+from .threads import run_in_thread
 
 Answer = TypeVar("Answer")
 
@@ -284,7 +285,7 @@ class JournalReader:
     async def page(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
         """As `Reader.page`. Raises `JournalError` for damage."""
         read = partial(self._reader.page, query, limit, newest=newest)
-        return await trio.to_thread.run_sync(read, limiter=self._limiter)
+        return await run_in_thread(read, limiter=self._limiter)
 
     async def first(self) -> Recorded | None:
         """The oldest event that is kept."""
@@ -293,7 +294,7 @@ class JournalReader:
 
     async def ask(self, question: Callable[[Reader], Answer]) -> Answer:
         """What `question` finds, in a thread; one question at a time. Raises what it raises."""
-        return await trio.to_thread.run_sync(self._answer, question, limiter=self._asking)
+        return await run_in_thread(partial(self._answer, question), limiter=self._asking)
 
     def _answer(self, question: Callable[[Reader], Answer]) -> Answer:
         if self._past is None:

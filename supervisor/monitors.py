@@ -24,6 +24,7 @@ from .gauges import descendants, read_disk, read_memory
 from .journal.writer import Journal
 from .kernel import ACTOR, Kernel
 from .lag import KEPT, loop_lag
+from .threads import run_in_thread
 
 PATIENCE_S = 5.0
 
@@ -86,7 +87,7 @@ def in_thread(read: Callable[[], Reading]) -> Read:
     async def look() -> Reading:
         with trio.move_on_after(PATIENCE_S):
             try:
-                return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=limiter)
+                return await run_in_thread(read, abandon_on_cancel=True, limiter=limiter)
             except (
                 OSError,
                 LookupError,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 
 import trio
 from quart import Blueprint, Response, request
@@ -15,6 +16,7 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.gateway import Gates
 from supervisor.journal.reader import NEVER, Query
 from supervisor.kernel import Origin
+from supervisor.threads import run_in_thread
 
 from . import json, metrics
 from .whep import client
@@ -77,7 +79,7 @@ def routes(gateway: Gates) -> Blueprint:
         seen = page[-1].seq if page else min(query.after, gateway.last_seq)
         if order == "newest":
             page.reverse()
-        body = {"events": await trio.to_thread.run_sync(json.events, page, limiter=rendering)}
+        body = {"events": await run_in_thread(partial(json.events, page), limiter=rendering)}
         return json.respond({**body, "next": seen, "last": gateway.last_seq})
 
     @api.get("/healthz")
@@ -98,7 +100,7 @@ def routes(gateway: Gates) -> Blueprint:
     @api.get("/metrics")
     async def expose_metrics() -> Response:
         asked = (gateway.snapshot(), metrics.measure_process())
-        text = await trio.to_thread.run_sync(metrics.expose, *asked, limiter=rendering)
+        text = await run_in_thread(partial(metrics.expose, *asked), limiter=rendering)
         return Response(text, content_type=metrics.CONTENT_TYPE)
 
     return api

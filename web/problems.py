@@ -13,6 +13,7 @@ from supervisor.domain.values import plain
 from supervisor.gateway import NoCommonCodec, OfferError
 from supervisor.journal.errors import JournalError
 from supervisor.leases import LeaseOver
+from supervisor.threads import ThreadRefused
 
 from .json import encode
 
@@ -64,12 +65,19 @@ def from_lease_over(error: LeaseOver) -> Response:
     return problem(404, str(error), kind="urn:banken:problem:unknown", reason=plain(error.why))
 
 
+def from_refusal(what: str) -> Response:
+    """The system is short of something; the next request may find it again."""
+    return problem(503, what, kind="urn:banken:problem:unavailable", retry_after_s=1.0)
+
+
 KINDS: tuple[tuple[type[Exception], Callable[[Any], Response]], ...] = (
     (Rejected, from_rejected),
     (LeaseOver, from_lease_over),
     (OfferError, from_offer_error),
     (NoCommonCodec, from_codec),
     (HTTPException, from_http),
+    (ThreadRefused, lambda error: from_refusal(error.strerror)),
+    (MemoryError, lambda _: from_refusal("the system refuses more memory")),
     (JournalError, lambda error: problem(500, str(error))),
 )
 """Whose fault it is, and what its document is; everything else is a bug."""

@@ -4,6 +4,7 @@ H.264 and H.265 without B-frames pass as they are. Anything else is re-encoded: 
 of transmission is not the order of display, and WebRTC has no way to say so. Sound passes if FLV carries it.
 """
 
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,7 @@ from supervisor.config import Source
 from supervisor.domain.events import ChildEnded, Recorded
 from supervisor.domain.ids import CameraId, camera_stream
 from supervisor.domain.values import Fault, Reason
+from supervisor.threads import run_in_thread
 
 from ..ffmpeg import run_ffmpeg
 from ..hub import Hub
@@ -45,7 +47,7 @@ def check(source: Source) -> str | None:
 async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
     path, shown = path_of(source), source.summary().url
     try:
-        passes = await trio.to_thread.run_sync(passes_as_it_is, path, limiter=_probe_limiter())
+        passes = await run_in_thread(partial(passes_as_it_is, path), limiter=_probe_limiter())
     except (av.error.FFmpegError, OSError) as error:
         return Reason("bad-data", f"{shown} cannot be read as video: {error.strerror or error}", fault_of(error))
     if passes is None:

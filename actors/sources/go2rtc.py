@@ -19,6 +19,7 @@ from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, camera_stream
 from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
+from supervisor.threads import refusing_threads
 
 from ..hub import Hub
 from ..tools import Tools
@@ -104,7 +105,9 @@ class Upstream:
         question = (connection.send(asked) or b"") + (connection.send(h11.EndOfMessage()) or b"")
         with trio.move_on_after(API_S):
             try:
-                async with await trio.open_tcp_stream(self._host, self._port) as stream:
+                with refusing_threads():  # the name is looked up in a thread
+                    stream = await trio.open_tcp_stream(self._host, self._port)
+                async with stream:
                     await stream.send_all(question)
                     return await self._read(connection, stream)
             except (OSError, UnicodeError) as error:

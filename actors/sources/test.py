@@ -6,6 +6,7 @@ Each picture is made in a thread, one at a time for each camera, and awaited: no
 import re
 import zlib
 from fractions import Fraction
+from functools import partial
 
 import av
 import av.filter
@@ -15,6 +16,7 @@ from supervisor.config import Source
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Reason
+from supervisor.threads import run_in_thread
 
 from ..bitstream import split_annexb
 from ..hub import Hub
@@ -50,13 +52,12 @@ async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: R
     assert spec is not None, "checked when the configuration was read"
     width, height, fps = spec
     limiter = trio.CapacityLimiter(1)
-    card = await trio.to_thread.run_sync(
-        TestCard, width, height, fps, zlib.crc32(camera.encode()) % 360, limiter=limiter
-    )
+    make = partial(TestCard, width, height, fps, zlib.crc32(camera.encode()) % 360)
+    card = await run_in_thread(make, limiter=limiter)
     began = trio.current_time()
     index = 0
     while True:
-        data = await trio.to_thread.run_sync(card.next, limiter=limiter)
+        data = await run_in_thread(card.next, limiter=limiter)
         hub.publish(split_annexb(data), index * CLOCK_RATE // fps)
         # Late is late: pictures that should have been made by now are left out, never hurried.
         index = max(index + 1, int((trio.current_time() - began) * fps))

@@ -14,13 +14,14 @@ from actors.child import PATIENCE_S
 from actors.jpeg import JpegWorker
 from actors.process import MARK, RealProcess
 from actors.process_table import Marked, RealProcessTable, marked_processes
-from actors.sweep import Sweep
+from actors.sweep import BLIND, Sweep
 from actors.tools import Tools
 from supervisor.domain import commands as c
 from supervisor.domain.anomalies import anomalies
 from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import CameraId, ChildId, NodeId, RunId
 from supervisor.kernel import new_id
+from supervisor.threads import ThreadRefused
 from supervisor.vault import Vault
 from tests.kit.core import Core, open_core
 from tests.kit.domain import ASKED, GATE, NODE, RUN, YARD, child, running
@@ -176,3 +177,29 @@ async def test_alerts_are_raised_once_and_cleared(autojump_clock: MockClock) -> 
             await sweep.run()
         await core.stored()
         assert [kind for kind in core.types() if kind.startswith("Alert")] == ["AlertRaised", "AlertCleared"]
+
+
+class RefusedTable(FakeTable):
+    """The system starts no thread to read the table with."""
+
+    refused = True
+
+    async def find(self, node: NodeId) -> list[Marked]:
+        if self.refused:
+            raise ThreadRefused
+        return await super().find(node)
+
+
+async def test_refused_thread_is_an_alert_until_the_next_sweep_succeeds(autojump_clock: MockClock) -> None:
+    """The sweep goes on: the alert says why it sees nothing, and is cleared by the first sweep that works."""
+    async with open_core() as core:
+        table = RefusedTable([stray()])
+        sweep = make_sweep(core, table)
+        assert await sweep.find_survivors() == frozenset()
+        assert BLIND not in core.kernel.state.alerts
+        await sweep.sweep()
+        assert "refuses another thread" in core.kernel.state.alerts[BLIND].text
+        table.refused = False
+        await sweep.sweep()
+        assert BLIND not in core.kernel.state.alerts
+        assert table.signals == ["SIGTERM"]
