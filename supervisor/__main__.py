@@ -185,6 +185,7 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
     from actors.registry import Registry
     from actors.tools import Tools, knock
     from web.app import WebSettings, create_app
+    from web.client import Proxies
     from web.serve import run_web
     from web.sockets import Sockets
 
@@ -209,7 +210,9 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
         )
 
     async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:
-        app = create_app(gateway, WebSettings(config.allow_origins, config.ice_servers, config.detector_token), sockets)
+        proxies = Proxies(config.trusted_proxies, config.forwarded)
+        settings = WebSettings(config.allow_origins, config.ice_servers, config.detector_token, proxies)
+        app = create_app(gateway, settings, sockets)
         await run_web(app, sockets, listener, stop, task_status)
 
     return Parts(make_actors, serve, reload, sockets.statistics)

@@ -8,7 +8,7 @@ Rules of this file:
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -28,6 +28,9 @@ MAX_BYTES = 256 * 1024
 MAX_BRACKETS = 50
 """Brackets within brackets; PyYAML takes seconds for a thousand."""
 TRANSPORTS = ("tcp", "udp")
+FORWARDED = ("x-forwarded", "forwarded")
+"""The families of headers in which a proxy may say who asks."""
+MAPPED = IPv6Network("::ffff:0:0/96")
 LEAST_TOKEN = 16
 """Characters of a token that is hard to guess."""
 LISTS = ("ffmpeg",)
@@ -87,6 +90,10 @@ class Config:
     detector_token: str = attrs.field(repr=False)
     """What detectors must show; empty: none may report. A secret."""
     cameras: Mapping[CameraId, Source]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Where the proxies are whose word counts for who asks."""
+    forwarded: str = FORWARDED[0]
+    """The family of headers that they write: one of `FORWARDED`."""
 
 
 Check = Callable[[Source], str | None]
@@ -167,7 +174,7 @@ class _Reading:
     def config(self, root: yaml.Node | None) -> Config:
         known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "detections", "cameras")
         top = self.mapping(root, "the configuration", known)
-        web = self.mapping(top.get("web"), "web", ("listen", "allow_origins"))
+        web = self.mapping(top.get("web"), "web", ("listen", "allow_origins", "trusted_proxies", "forwarded"))
         journal = self.mapping(top.get("journal"), "journal", ("path", "keep", "max_size"))
         webrtc = self.mapping(top.get("webrtc"), "webrtc", ("ice_servers",))
         host, port = self.listen(web.get("listen"))
@@ -188,6 +195,8 @@ class _Reading:
             policy=policy,
             detector_token=token,
             cameras=cameras,
+            trusted_proxies=tuple(self.networks(web.get("trusted_proxies"), "web.trusted_proxies")),
+            forwarded=self.one_of(web.get("forwarded"), "web.forwarded", FORWARDED),
         )
 
     def mapping(self, node: yaml.Node | None, what: str, known: tuple[str, ...] | None) -> dict[str, yaml.Node]:
@@ -241,6 +250,30 @@ class _Reading:
             return
         for entry in node.value:
             yield self.text(entry, f"an entry of {what}")
+
+    def networks(self, node: yaml.Node | None, what: str) -> Iterator[IPv4Network | IPv6Network]:
+        """Addresses and networks in CIDR notation. A network of all addresses is refused: it would trust everybody."""
+        for text in self.texts(node, what):
+            shown = redact(text, self.found)
+            try:
+                network = ip_network(text)
+            except ValueError:
+                self.complain(node, f"{what} must hold addresses or networks like 192.0.2.0/24, not {shown!r}")
+                continue
+            if isinstance(network, IPv6Network) and network.overlaps(MAPPED) and network.prefixlen > 0:
+                self.complain(node, f"{what} must name an IPv4 network as such, like 192.0.2.0/24, not {shown!r}")
+            elif network.prefixlen == 0:
+                self.complain(node, f"{what} must name the proxies; {shown} is every address")
+            else:
+                yield network
+
+    def one_of(self, node: yaml.Node | None, what: str, known: tuple[str, ...]) -> str:
+        """One of the words in `known`, of which the first is the default."""
+        value = self.text(node, what, known[0])
+        if value not in known:
+            self.complain(node, f"{what} must be {' or '.join(known)}, not {redact(value, self.found)!r}")
+            return known[0]
+        return value
 
     def ice_servers(self, node: yaml.Node | None) -> Iterator[str]:
         for url in self.texts(node, "webrtc.ice_servers"):

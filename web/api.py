@@ -19,7 +19,7 @@ from supervisor.kernel import Origin
 from supervisor.threads import run_in_thread
 
 from . import json, metrics
-from .whep import client
+from .client import client
 
 MAX_PAGE, PAGE = 1000, 100
 EVENT_TYPES = {event.__name__ for event in EVENTS}

@@ -13,6 +13,7 @@ from werkzeug.exceptions import BadHost
 from supervisor.gateway import Gates
 
 from . import api, dashboard, detections, leases, past, pictures, problems, signaling, whep
+from .client import SCOPE, Proxies, client, identify
 from .hosts import require_ours
 from .pictures import OPENED
 from .sockets import Sockets
@@ -48,13 +49,18 @@ class WebSettings:
     ice_servers: tuple[str, ...] = ()
     detector_token: str = attrs.field(default="", repr=False)
     """What detectors must show; empty: none may report."""
+    proxies: Proxies = attrs.field(factory=Proxies)
+    """Whose word counts for who asks."""
 
 
 class _App(QuartTrio):
     """Quart's application, but a `Host` that no name can be is the client's fault: Quart looks at it before it has a
     request that its error handlers could answer. What a request has opened is closed with it."""
 
+    proxies = Proxies()
+
     async def asgi_app(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        scope[SCOPE] = identify(scope, self.proxies)  # type: ignore[literal-required]
         async with AsyncExitStack() as scope[OPENED]:  # type: ignore[literal-required]
             await super().asgi_app(scope, receive, send)
 
@@ -81,6 +87,7 @@ def _bad_host() -> Response:
 def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> QuartTrio:
     """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
     app = _App("banken", static_folder=None)
+    app.proxies = settings.proxies
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
     for kind, answer in problems.KINDS:
         app.register_error_handler(kind, answer)
@@ -100,10 +107,12 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
 
     @app.before_request
     async def answer_to_own_names() -> None:
+        client()
         require_ours(request.host, settings.allow_origins)
 
     @app.before_websocket
     async def connect_by_own_names() -> None:
+        client()
         require_ours(websocket.host, settings.allow_origins)
 
     @app.after_request

@@ -18,7 +18,7 @@ from supervisor.journal.reader import Query
 from . import json
 from .api import PAGE, number
 from .bodies import Strict, bearer, read
-from .whep import client
+from .client import client
 
 MAX_IMAGE = 128 * 1024
 LOOKED_AT = 1000

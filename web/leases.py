@@ -16,8 +16,8 @@ from supervisor.gateway import Gates, Key
 
 from . import json
 from .bodies import Strict, bearer, parse, read, understand
+from .client import client
 from .problems import FAULTS, document
-from .whep import client
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 Name = Annotated[str, msgspec.Meta(max_length=64)]
@@ -57,7 +57,9 @@ def routes(gateway: Gates) -> Blueprint:
     async def grant_lease() -> Response:
         body = await grant(gateway, await read(Grant), client())
         response = json.respond(body, 201)
-        response.headers["Location"] = f"/api/leases/{body['lease']}"
+        response.headers["Location"] = (
+            f"leases/{body['lease']}"  # relative to `/api/leases`: below any prefix of a proxy
+        )
         return response
 
     @leases.put("/api/leases/<lease>")

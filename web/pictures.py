@@ -8,8 +8,8 @@ from werkzeug.exceptions import BadRequest
 from supervisor.domain.ids import CameraId
 from supervisor.gateway import Gates, Jpeg
 
+from .client import client
 from .json import iso
-from .whep import client
 
 BOUNDARY = "banken-picture"
 MAX_AGE_S = 86400.0

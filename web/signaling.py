@@ -8,6 +8,7 @@ from supervisor.gateway import Gates
 from supervisor.rooms import Session
 
 from . import json
+from .client import client
 from .sockets import Sockets, refuse_strangers
 
 POLICY_VIOLATION = 1008
@@ -26,7 +27,7 @@ def routes(gateway: Gates, sockets: Sockets, allow_origins: tuple[str, ...], ice
     async def signal() -> None:
         refuse_strangers(allow_origins)
         protocol = chosen(websocket.requested_subprotocols)
-        with gateway.open_session(websocket.remote_addr or "unknown") as session:
+        with gateway.open_session(client()) as session:
             async with sockets.open(protocol) as nursery:
                 nursery.start_soon(_listen, session)
                 nursery.start_soon(_speak, session)

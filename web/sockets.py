@@ -20,6 +20,7 @@ from supervisor.gateway import Gates, SocketStatistics
 
 from . import json, leases
 from .api import number
+from .client import client
 
 MAX_SOCKETS = 256
 RECENT = 200
@@ -92,7 +93,7 @@ class Sockets:
             after = number(websocket.args, "after", None, 0, 2**62)
             async with self.open() as nursery:
                 line = Line()
-                nursery.start_soon(answer_messages, gateway, line, websocket.remote_addr or "unknown")
+                nursery.start_soon(answer_messages, gateway, line, client())
                 await send_events(gateway, line, after, self._state_message)
 
         return sockets

@@ -15,6 +15,7 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.gateway import Gates, Key, OfferError, hash_secret
 from supervisor.kernel import Origin
 
+from .client import client
 from .problems import problem
 
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
@@ -33,9 +34,10 @@ def routes(gateway: Gates, ice_servers: Sequence[str]) -> Blueprint:
             return problem(406, f"the answer is {SDP}, which the request does not accept")
         opened = await gateway.negotiate(CameraId(camera), await _body("an SDP offer"), client(), _key())
         response = Response(opened.answer, status=201, content_type=SDP)
-        response.headers["Location"] = f"/whep/{opened.camera}/{opened.peer}.{opened.secret}"
+        # Relative to `/whep/CAMERA`, so that both hold below any prefix of a proxy (RFC 9110, section 10.2.2).
+        response.headers["Location"] = f"{opened.camera}/{opened.peer}.{opened.secret}"
         if opened.camera != camera:  # the viewer does not take its codec: this is its substream
-            response.headers["Content-Location"] = f"/whep/{opened.camera}"
+            response.headers["Content-Location"] = opened.camera
         response.headers["ETag"] = _etag(opened.peer)
         response.headers["Accept-Patch"] = FRAGMENT
         response.headers["Cache-Control"] = "no-store"
@@ -90,11 +92,6 @@ def _key() -> Key | None:
     """The lease that the viewer is to live under, if it names one: `Banken-Lease: ID.SECRET`."""
     lease, _, secret = request.headers.get("Banken-Lease", "").strip().partition(".")
     return Key(LeaseId(lease), secret) if lease else None
-
-
-def client() -> str:
-    """The address of who asks, without its port."""
-    return request.remote_addr or "unknown"
 
 
 async def _body(what: str) -> str:

@@ -43,7 +43,7 @@ async def test_who_takes_no_h265_gets_the_substream_or_is_told(tmp_path: Path) -
         assert (await daemon.wait_camera("main", "live"))["codec"] == "h265"
         async with open_viewer() as viewer:
             answer = await daemon.offer("main", viewer.offer)
-            assert answer.headers["Content-Location"] == "/whep/sub"
+            assert answer.headers["Content-Location"] == "sub"
             await viewer.accept(answer.text)
             await viewer.wait_frames(5)
             assert viewer.sizes == {(128, 96)}

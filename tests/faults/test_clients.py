@@ -178,7 +178,7 @@ async def make_events(daemon: Daemon, viewers: int) -> None:
     for _ in range(viewers):
         opened = await daemon.offer("bars", OFFER)
         assert opened.status == 201, opened.text
-        assert (await request(daemon.port, "DELETE", opened.headers["Location"])).status == 200
+        assert (await request(daemon.port, "DELETE", opened.location)).status == 200
 
 
 async def test_hostile_clients_change_nothing_for_others_and_do_not_keep_the_daemon(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urljoin
 
 import attrs
 import h11
@@ -13,6 +14,13 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    path: str = "/"
+    """The one that was asked for."""
+
+    @property
+    def location(self) -> str:
+        """The path that `Location` names, which is relative to the one that was asked for."""
+        return urljoin(self.path, self.headers["Location"])
 
     @property
     def json(self) -> Any:
@@ -47,10 +55,10 @@ async def request(
                 await stream.send_all(connection.send(h11.EndOfMessage()))
             except trio.BrokenResourceError:
                 pass  # it may answer, and close, before it has read all of a body that is too large
-            return await _read(connection, stream)
+            return await _read(connection, stream, path)
 
 
-async def _read(connection: h11.Connection, stream: trio.SocketStream) -> Answer:
+async def _read(connection: h11.Connection, stream: trio.SocketStream, path: str) -> Answer:
     response, body = None, b""
     while True:
         match connection.next_event():
@@ -66,4 +74,4 @@ async def _read(connection: h11.Connection, stream: trio.SocketStream) -> Answer
                 break
     assert response is not None
     names = {name.decode().title(): value.decode() for name, value in response.headers}
-    return Answer(response.status_code, names, body)
+    return Answer(response.status_code, names, body, path)

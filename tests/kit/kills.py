@@ -237,7 +237,7 @@ class Lane:
             else:
                 answer = await daemon.offer(random.choice(CAMERAS), OFFER)
                 if answer.status == 201:
-                    places.append(answer.headers["Location"])
+                    places.append(answer.location)
                     self.promised.opened.add(_peer(places[-1]))
             if answer.status not in (200, 201, 404, 503):
                 faults.append(f"a viewer was answered with {answer.status}: {answer.text[:200]}")

@@ -120,7 +120,7 @@ class _Soak:
                     self.watched += 1
                     await trio.sleep(self.random.uniform(0, 2))
                 if self.random.random() < 0.5:
-                    await request(self.daemon.port, "DELETE", answer.headers["Location"])
+                    await request(self.daemon.port, "DELETE", answer.location)
 
     @asynccontextmanager
     async def _count(self) -> AsyncIterator[None]:

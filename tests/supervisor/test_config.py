@@ -52,6 +52,13 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert front.summary().url == "rtsp://viewer:***@192.0.2.10/stream1"
 
 
+def test_trusted_proxies_are_addresses_and_networks() -> None:
+    """An address alone is a network of one; the family of headers has a default."""
+    config = read("web: {trusted_proxies: [127.0.0.1, 10.1.0.0/16, '2001:db8::/32'], forwarded: forwarded}")
+    assert [str(network) for network in config.trusted_proxies] == ["127.0.0.1/32", "10.1.0.0/16", "2001:db8::/32"]
+    assert (config.forwarded, read("").forwarded, read("").trusted_proxies) == ("forwarded", "x-forwarded", ())
+
+
 def test_one_client_may_see_every_camera_in_two_pages() -> None:
     def limit(cameras: int, more: str = "") -> int:
         names = "".join(f"  c{number}: test:64x64@5\n" for number in range(cameras))
@@ -153,7 +160,10 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
     ("text", "complaint"),
     [
         ("camera: {}", "banken.yaml:1: unknown key 'camera' in the configuration; known: web, journal, "),
-        ("web:\n  port: 1", "banken.yaml:2: unknown key 'port' in web; known: listen, allow_origins"),
+        (
+            "web:\n  port: 1",
+            "banken.yaml:2: unknown key 'port' in web; known: listen, allow_origins, trusted_proxies, forwarded",
+        ),
         ("cameras: [a]", "banken.yaml:1: cameras must be a mapping of keys to values, not a list"),
         (
             "cameras:\n  a: test:64x64\n  a: test:64x64",
@@ -226,6 +236,20 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         (f"cameras:\n  a: file:///{'x' * 300}", "banken.yaml:2: camera 'a': "),
         ("cameras: {a: {ffmpeg: [-i, 'http://h/${P}']}}", "banken.yaml:1: camera 'a': a password among the arguments"),
         ("cameras:\n  a: ${P}", "banken.yaml:2: camera 'a': no kind of source is called '***'"),
+        (
+            "web:\n  trusted_proxies: [10.0.0.0/33]",
+            "banken.yaml:2: web.trusted_proxies must hold addresses or networks",
+        ),
+        ("web: {trusted_proxies: [10.0.0.1/8]}", "banken.yaml:1: web.trusted_proxies must hold addresses or networks"),
+        ("web: {trusted_proxies: [proxy.example]}", "banken.yaml:1: web.trusted_proxies must hold addresses or"),
+        ("web: {trusted_proxies: [0.0.0.0/0]}", "banken.yaml:1: web.trusted_proxies must name the proxies; 0.0.0.0/0"),
+        ("web: {trusted_proxies: ['::/0']}", "banken.yaml:1: web.trusted_proxies must name the proxies; ::/0 is every"),
+        ("web: {trusted_proxies: ['::ffff:10.0.0.0/104']}", "banken.yaml:1: web.trusted_proxies must name an IPv4"),
+        ("web: {trusted_proxies: 127.0.0.1}", "banken.yaml:1: web.trusted_proxies must be a list"),
+        (
+            "web: {forwarded: x-real-ip}",
+            "banken.yaml:1: web.forwarded must be x-forwarded or forwarded, not 'x-real-ip'",
+        ),
         ("web: {listen: '${P}'}", "banken.yaml:1: web.listen must be ADDRESS:PORT, like '127.0.0.1:8620', not '***'"),
         (
             "cameras:\n  a: rtsp://u:p@s/w#d@192.0.2.1/x",

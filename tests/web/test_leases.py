@@ -39,7 +39,7 @@ async def test_a_lease_is_granted_renewed_listed_and_given_back() -> None:
     async with open_site() as site:
         answer = await ask(site, "POST", body=BODY)
         lease = answer.json
-        assert (answer.status, answer.headers["Location"]) == (201, path(lease))
+        assert (answer.status, answer.location) == (201, path(lease))
         assert {"kind": "modal", "camera": "gate", "purpose": "look at the gate", "client": "127.0.0.1"}.items() <= {
             **lease
         }.items()

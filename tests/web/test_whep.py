@@ -27,7 +27,7 @@ async def test_an_offer_is_answered_and_its_owner_may_end_it() -> None:
         (peer,) = site.core.kernel.state.peers
         assert (answer.status, answer.text, answer.headers["Content-Type"]) == (201, ANSWER, "application/sdp")
         assert answer.headers["Etag"] == f'"{peer}"'
-        location = answer.headers["Location"]
+        location = answer.location
         assert location.startswith(f"/whep/{GATE}/{peer}.")
         assert "Link" not in answer.headers
         assert (await site.delete(location)).status == 200
@@ -42,7 +42,7 @@ async def test_ice_servers_are_given_as_links() -> None:
 async def test_only_the_owner_may_end_or_change_a_session() -> None:
     """Another tab knows the peer's id from the list; that is not enough."""
     async with open_site() as site:
-        location = (await site.offer()).headers["Location"]
+        location = (await site.offer()).location
         known = (await site.get("/api/peers")).json["peers"][0]
         assert "owner" not in known
         for stranger in (f"/whep/{GATE}/{known['id']}", f"/whep/{GATE}/{known['id']}.guess"):
@@ -70,7 +70,7 @@ async def test_what_does_not_exist_is_404(method: str, path: str) -> None:
 
 async def test_a_session_belongs_to_its_camera() -> None:
     async with open_site(GATE, YARD) as site:
-        location = (await site.offer(GATE)).headers["Location"]
+        location = (await site.offer(GATE)).location
         assert problem(await site.delete(location.replace(GATE, YARD)))[0] == 404
 
 
@@ -105,7 +105,7 @@ async def test_a_full_house_says_when_to_come_back() -> None:
         assert problem(refused) == (429, "1 viewers in all are connected, 1 may be (limits.peers)")
         assert int(refused.headers["Retry-After"]) > 0
         (peer,) = site.core.kernel.state.peers
-        await site.delete(first.headers["Location"])
+        await site.delete(first.location)
         site.core.kernel.emit(c.ReportPeerClosed(peer, FATAL))
         assert (await site.offer()).status == 201
 
@@ -152,18 +152,18 @@ async def test_who_does_not_take_the_codec_is_given_the_substream_and_told_so() 
         both = (settings(GATE, substream=YARD), settings(YARD))
         site.core.kernel.emit(c.Configure("again", both, Limits()))
         before = await site.offer(GATE)
-        assert before.headers["Location"].startswith(f"/whep/{GATE}/")
+        assert before.location.startswith(f"/whep/{GATE}/")
         sends(site, GATE, "h265")
         for codec in (None, "h264"):
             if codec is not None:
                 sends(site, YARD, codec)
             opened = await site.offer(GATE)
-            assert (opened.status, opened.headers["Content-Location"]) == (201, f"/whep/{YARD}")
-            assert opened.headers["Location"].startswith(f"/whep/{YARD}/")
-            assert (await site.delete(opened.headers["Location"])).status == 200
+            assert (opened.status, opened.headers["Content-Location"]) == (201, YARD)
+            assert opened.location.startswith(f"/whep/{YARD}/")
+            assert (await site.delete(opened.location)).status == 200
         site.hands.codecs = ("h264", "h265")
         opened = await site.offer(GATE)
-        assert opened.headers["Location"].startswith(f"/whep/{GATE}/")
+        assert opened.location.startswith(f"/whep/{GATE}/")
         assert "Content-Location" not in opened.headers
 
 
@@ -191,7 +191,7 @@ async def test_without_a_stream_that_suits_the_refusal_says_what_else_there_is()
 async def test_candidates_may_follow() -> None:
     async with open_site() as site:
         opened = await site.offer()
-        location, etag = opened.headers["Location"], opened.headers["Etag"]
+        location, etag = opened.location, opened.headers["Etag"]
         fragment = "a=ice-ufrag:abcd\r\na=end-of-candidates\r\n"
 
         async def patch(**headers: str) -> Answer:
@@ -224,7 +224,7 @@ async def test_options_say_what_is_accepted() -> None:
             "application/sdp",
             "POST, OPTIONS",
         )
-        location = (await site.offer()).headers["Location"]
+        location = (await site.offer()).location
         session = await request(site.port, "OPTIONS", location)
         assert (session.status, session.headers["Accept-Patch"]) == (204, FRAGMENT)
         assert problem(await site.get(f"/whep/{GATE}"))[0] == 405

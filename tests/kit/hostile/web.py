@@ -196,7 +196,7 @@ class _Exchange:
             self._location.find(f"/{peer}.") > 0 and known.phase is not PeerPhase.CLOSING
             for peer, known in peers.items()
         ):
-            self._location = (await self.site.offer()).headers["Location"]
+            self._location = (await self.site.offer()).location
         return self._location.encode()
 
     def tidy(self) -> None:

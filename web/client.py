@@ -1,0 +1,181 @@
+"""The client of a request: the address of the person or program that asks, also when a proxy passes the request on.
+
+Rules of this file:
+- A header names the client only if the TCP peer is a trusted proxy (`web.trusted_proxies`).
+- One family of headers is read (`web.forwarded`). The other family is ignored from everybody.
+- Addresses are read from right to left. Trusted addresses are skipped; the first other one is the client. Nothing to
+  the left of it is read: whoever sent the request may have written that.
+- An address that cannot be read is refused with 400. No other address takes its place.
+- A forwarded loopback address is never the local user: it gets a name of its own.
+- Time is linear in the length of the headers.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
+
+import attrs
+from quart import has_websocket_context, request, websocket
+from werkzeug.exceptions import BadRequest
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+Headers = Iterable[tuple[bytes, bytes]]
+
+FAMILIES = {"x-forwarded": b"x-forwarded-for", "forwarded": b"forwarded"}
+"""The settings of `web.forwarded`, each with the header that holds the addresses."""
+MOST_HOPS = 16
+"""Trusted proxies in a row; a longer chain is refused."""
+SCOPE = "banken.client"
+"""Where the ASGI scope keeps the client, or the error that there is in its place."""
+
+_NODE = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<four>[0-9.]{7,15}))(?::(?P<port>\d{1,5}))?", re.ASCII)
+"""An address that may have a port (RFC 7239, section 6): IPv6 stands in brackets."""
+_PAIR = re.compile(
+    r"[ \t]*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)=(?:([!#$%&'*+.^_`|~0-9A-Za-z-]++)|\"((?:[^\"\\]|\\.)*+)\")[ \t]*+(;|,|$)",
+    re.DOTALL,
+)
+"""One `name=value` of an element, and what ends it (RFC 7239, section 4)."""
+
+
+@attrs.frozen
+class Proxies:
+    """The proxies that may say who asks."""
+
+    networks: tuple[Network, ...] = ()
+    """`web.trusted_proxies`; none by default."""
+    family: str = "x-forwarded"
+    """`web.forwarded`: a key of `FAMILIES`."""
+
+    def trusts(self, peer: str) -> bool:
+        """Whether a TCP peer (an address as the socket names it) is a trusted proxy."""
+        address = _plain(peer)
+        return address is not None and self.trusts_address(address)
+
+    def trusts_address(self, address: Address) -> bool:
+        return any(address in network for network in self.networks)
+
+
+@attrs.frozen
+class Client:
+    """Whoever asks."""
+
+    name: str
+    """The address without its port, in its shortest form: for caps, journal, API and log."""
+    local: bool
+    """It is on this machine, and no proxy stands between us."""
+
+
+class ForwardedError(Exception):
+    """The header of a trusted proxy that does not name a client; the text says why."""
+
+
+def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> Client:
+    """The client of a request.
+
+    Args:
+        peer: the address of the TCP peer; None where the transport has none.
+        headers: all of them in their order, names in lower case.
+        proxies: the setting.
+
+    Raises `ForwardedError` for a trusted proxy whose header cannot be read.
+    """
+    address = _plain(peer or "")
+    if address is None:
+        return Client(peer or "unknown", local=False)
+    if not proxies.trusts_address(address):
+        return Client(str(address), local=address.is_loopback)
+    wanted = FAMILIES[proxies.family]
+    lines = [value.decode("latin-1") for name, value in headers if name == wanted]
+    if not lines:
+        return Client(str(address), local=False)
+    hops = _listed(lines) if proxies.family == "x-forwarded" else _forwarded(lines)
+    for number, text in enumerate(hops):
+        if number >= MOST_HOPS:
+            raise ForwardedError(f"names more than {MOST_HOPS} proxies in a row")
+        address = _forwarded_address(text)
+        if not proxies.trusts_address(address):
+            break
+    return Client(f"{address} (forwarded)" if address.is_loopback else str(address), local=False)
+
+
+def identify(scope: Any, proxies: Proxies) -> Client | ForwardedError:
+    """The client of an ASGI scope, or why there is none."""
+    peer = scope.get("client")
+    try:
+        return client_of(peer[0] if peer else None, scope["headers"], proxies)
+    except ForwardedError as error:
+        return ForwardedError(f"{FAMILIES[proxies.family].decode()} {error}")
+
+
+def client() -> str:
+    """The name of the client of the request or WebSocket at hand. Raises `BadRequest` where a proxy did not name it."""
+    at_hand: Any = websocket if has_websocket_context() else request
+    found = at_hand.scope[SCOPE]
+    if isinstance(found, ForwardedError):
+        raise BadRequest(f"the proxy does not say who asks: {found}")
+    return str(found.name)
+
+
+def _listed(lines: list[str]) -> Iterator[str]:
+    """The elements of comma-separated lists, the last one first."""
+    for line in reversed(lines):
+        end = len(line)
+        while end >= 0:
+            comma = line.rfind(",", 0, end)
+            yield line[comma + 1 : end].strip(" \t")
+            end = comma if comma >= 0 else -1
+
+
+def _forwarded(lines: list[str]) -> Iterator[str]:
+    """The `for` of each element of `Forwarded`, the last one first. A line is read as a whole, or not at all."""
+    for line in reversed(lines):
+        yield from reversed(_elements(line))
+
+
+def _elements(line: str) -> list[str]:
+    """Raises `ForwardedError` for what RFC 7239 does not allow."""
+    found, names, at = [], dict[str, str](), 0
+    while True:
+        pair = _PAIR.match(line, at)
+        if pair is None:
+            raise ForwardedError(f"has no name=value at character {at + 1}")
+        name, token, quoted, ending = pair.groups()
+        if name.lower() in names:
+            raise ForwardedError(f"has a second {name[:20]} in one element")
+        names[name.lower()] = token if token is not None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
+        if ending != ";":
+            if "for" not in names:
+                raise ForwardedError("has an element without for=")
+            found.append(names["for"])
+            names = {}
+        if not ending:
+            return found
+        at = pair.end()
+
+
+def _forwarded_address(text: str) -> Address:
+    """Raises `ForwardedError` for all that is no address of one host: `unknown`, `_hidden`, a name, a zone, nothing."""
+    node = _NODE.fullmatch(text)
+    bare = text if node is None else node["six"] or node["four"]
+    address = _plain(bare) if "%" not in bare and (node is None or int(node["port"] or 0) < 65536) else None
+    if node is not None and node["six"] and not isinstance(ip_address_or_none(bare), IPv6Address):
+        address = None
+    if address is None or address.is_unspecified or address.is_multicast:
+        raise ForwardedError(f"has no address of a client: {text[:60]!r}")
+    return address
+
+
+def ip_address_or_none(text: str) -> Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def _plain(text: str) -> Address | None:
+    """An address; one of IPv4 inside IPv6 (`::ffff:192.0.2.1`) is that of IPv4. None for what is no address."""
+    address = ip_address_or_none(text)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
