@@ -1,227 +1,96 @@
-"""`banken`: the one place that knows the decider, the hands and the face, and puts them together."""
-
-import logging
-import os
-import random
-import resource
-import socket
-import sys
-import threading
-import webbrowser
-from collections.abc import Mapping
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+"""`banken`: the table of its commands. Each is imported when it is run."""
 
 import click
 
 from . import __version__
-from .cli.bench import LateGroup, bench
-from .cli.check import load_or_fail, report
-from .cli.events import events
-from .cli.incident import incident
-from .cli.keeping import pin, pins, unpin, verify
-from .cli.opening import JOURNAL
-from .cli.states import bisect, diff, state
-from .cli.timeline import stats, timeline
-from .cli.why import trace, why
-from .cli.words import At, Moment, fail
-from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
-from .journal.errors import JournalError
-from .names import conflicting_distributions
-
-if TYPE_CHECKING:
-    import trio
-
-    from .daemon import Parts
-    from .gateway import Gateway
-    from .kernel import Kernel
-    from .vault import Vault
-
-DEMO_PICTURE = "test:960x540@25"
-DEMO_NAMES = ("north", "east", "south", "west")
+from .cli.table import Entry, TableGroup, at
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _bench() -> click.Command:
+    """The benches of the journal alone are in the command line's layer; the others need the actors."""
+    from .cli.bench import bench
+
+    def measures() -> tuple[click.Command, ...]:
+        from actors.bench.commands import fanout, ingest, latency
+
+        return fanout, ingest, latency
+
+    bench.late = measures
+    return bench
+
+
+def _rooms() -> click.Command:
+    """The client of rooms is the web layer's."""
+    from .cli.bench import LateGroup
+
+    @click.group(cls=LateGroup)
+    def rooms() -> None:
+        """Rooms, in which clients arrange to reach each other; nothing of what they then say passes banken."""
+
+    def meetings() -> tuple[click.Command, ...]:
+        from web.room_command import join
+
+        return (join,)
+
+    rooms.late = meetings
+    return rooms
+
+
+JOURNAL_COMMANDS = {
+    "events": at("supervisor.cli.events:events", "Print what happened, oldest first."),
+    "why": at(
+        "supervisor.cli.why:why",
+        "Say what led to event SEQ, or to what CAMERA is doing: from the first cause on, and what came of it.",
+    ),
+    "trace": at("supervisor.cli.why:trace", "Print all events of a correlation as a tree."),
+    "timeline": at(
+        "supervisor.cli.timeline:timeline",
+        "Draw what the cameras were doing, side by side; ░ is where nobody looked.",
+    ),
+    "stats": at(
+        "supervisor.cli.timeline:stats",
+        "Say how the cameras did: how much of the time live, how often lost, how soon back, and why.",
+    ),
+    "state": at("supervisor.cli.states:state", "Print everything that was known at an instant."),
+    "diff": at("supervisor.cli.states:diff", "Print what changed between two instants: + came, - went, ~ is another."),
+    "bisect": at("supervisor.cli.states:bisect", "Find the first event after which EXPRESSION holds."),
+    "verify": at(
+        "supervisor.cli.keeping:verify", "Read everything, and compare it with all that was written to prove it."
+    ),
+    "pin": at(
+        "supervisor.cli.keeping:pin",
+        "Keep a stretch of the journal, and what is younger, from being removed as old.",
+    ),
+    "unpin": at("supervisor.cli.keeping:unpin", "Let a stretch go that was pinned."),
+    "pins": at("supervisor.cli.keeping:pins", "List what is pinned."),
+}
+"""Commands over a journal, which need no daemon."""
+
+COMMANDS = {
+    **JOURNAL_COMMANDS,
+    "incident": at(
+        "supervisor.cli.incident:incident",
+        "Send a stretch of the journal to somebody, and prove that it is what was written.",
+    ),
+    "bench": Entry("Measure banken on this machine.", _bench),
+    "check": at("supervisor.compose:check", "Say what is wrong with a configuration."),
+    "run": at("supervisor.compose:run", "Run the daemon with the configuration file CONFIG, until SIGTERM."),
+    "demo": at("supervisor.compose:demo", "Run with test pictures: no camera and no configuration needed."),
+    "replay": at(
+        "supervisor.replay:replay",
+        "Show the dashboard as it was, over JOURNAL: a journal's folder, or one of its files.",
+    ),
+    "rooms": Entry(
+        "Rooms, in which clients arrange to reach each other; nothing of what they then say passes banken.",
+        _rooms,
+    ),
+}
+
+
+@click.group(cls=TableGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="banken")
 def main() -> None:
     """banken (番犬, watchdog) keeps cameras watchable day and night, and remembers what happened and why."""
-
-
-JOURNAL_COMMANDS = (events, why, trace, timeline, stats, state, diff, bisect, verify, pin, unpin, pins)
-for command in (*JOURNAL_COMMANDS, incident, bench):
-    main.add_command(command)
-
-
-def _measures() -> tuple[click.Command, ...]:
-    from actors.bench.commands import fanout, ingest, latency
-
-    return fanout, ingest, latency
-
-
-bench.late = _measures
-
-
-@click.group(cls=LateGroup)
-def rooms() -> None:
-    """Rooms, in which clients arrange to reach each other; nothing of what they then say passes banken."""
-
-
-def _meetings() -> tuple[click.Command, ...]:
-    from web.room_command import join
-
-    return (join,)
-
-
-rooms.late = _meetings
-main.add_command(rooms)
-
-_CONFIG = click.argument("config", type=click.Path(path_type=Path))
-_VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Log more.")
-
-
-@main.command()
-@_CONFIG
-def check(config: Path) -> None:
-    """Say what is wrong with a configuration. Exit 0: nothing; exit 2: each problem on a line, with its place."""
-    report(load_or_fail(config, _kinds()))
-
-
-@main.command()
-@_CONFIG
-@_VERBOSE
-def run(config: Path, verbose: bool) -> None:
-    """Run the daemon with the configuration file CONFIG, until SIGTERM. SIGHUP reads the file anew."""
-    kinds = _kinds()
-    _serve(load_or_fail(config, kinds), partial(load, config, os.environ, kinds), verbose)
-
-
-@main.command()
-@click.option("--cameras", type=click.IntRange(1, 16), default=4, show_default=True, help="Test pictures to open.")
-@click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="ADDRESS:PORT")
-@click.option("--journal", type=click.Path(path_type=Path), help="Folder of the journal [default: in your home].")
-@click.option("--browser/--no-browser", default=False, help="Open the page as well.")
-@_VERBOSE
-def demo(cameras: int, listen: str, journal: Path | None, browser: bool, verbose: bool) -> None:
-    """Run with test pictures: no camera and no configuration needed."""
-    names = [*DEMO_NAMES, *(f"camera-{number}" for number in range(5, 17))][:cameras]
-    folder = journal or _state_home() / "demo" / "journal"
-    lines = [f"web: {{listen: {listen!r}}}", f"journal: {{path: {str(folder)!r}}}", "cameras:"]
-    lines += [f"  {name}: {DEMO_PICTURE}" for name in names]
-    try:
-        config = parse("\n".join(lines), "the demo", {}, _kinds())
-    except ConfigError as error:
-        fail(error.complaints)
-    _serve(config, None, verbose, open_browser=browser)
-
-
-@main.command()
-@JOURNAL
-@click.option("--at", type=Moment(), metavar="TIME|SEQ", help="Begin there [default: at the end].")
-@click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="ADDRESS:PORT")
-@click.option("--browser/--no-browser", default=False, help="Open the page as well.")
-def replay(journal: Path, at: At | None, listen: str, browser: bool) -> None:
-    """Show the dashboard as it was, over JOURNAL: a journal's folder, or one of its files. Nothing can be changed.
-
-    It may lie on another machine than its cameras, and a daemon may write to it meanwhile. Ctrl+C ends it.
-    """
-    from .replay import show
-
-    show(journal, at, listen, browser)
-
-
-def _kinds() -> Mapping[str, Check]:
-    from actors.sources import KINDS
-
-    return {name: kind.check for name, kind in KINDS.items()}
-
-
-def _state_home() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "banken"
-
-
-def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_browser: bool = False) -> None:
-    """Take the address and the journal, and only then begin; what cannot be had is said in one line, with exit 2."""
-    import trio
-
-    from web.serve import address, listen
-
-    from .daemon import open_journal, run_daemon
-
-    others = conflicting_distributions()
-    if others:
-        fail(f"{', '.join(others)} owns packages of our names; uninstall it, then install banken again")
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    for chatty in ("aiortc", "aioice", "asyncio", "trio_asyncio", "libav", "hypercorn", "quart"):
-        logging.getLogger(chatty).setLevel(logging.INFO if verbose else logging.ERROR)
-    allow_descriptors()
-    try:
-        listener = listen(config.host, config.port)
-    except (OSError, TypeError, ValueError) as error:
-        fail(f"cannot listen on {config.host}:{config.port}: {error}; web.listen or --listen can name another")
-    with listener:
-        try:
-            recovered = open_journal(config.journal, config.retention)
-        except JournalError as error:
-            fail(str(error))
-        url = address(listener)
-
-        def ready() -> None:
-            click.echo(f"banken: {len(config.cameras)} cameras at {url}")
-            sys.stdout.flush()
-            if open_browser:
-                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-
-        trio.run(run_daemon, config, recovered, _parts(config, listener, reload), ready)
-
-
-def _parts(config: Config, listener: socket.socket, reload: partial[Config] | None) -> "Parts":
-    from actors.ffmpeg import find_ffmpeg
-    from actors.jpeg import JpegWorker
-    from actors.process import RealProcess
-    from actors.process_table import RealProcessTable
-    from actors.registry import Registry
-    from actors.tools import Tools, knock
-    from web.app import WebSettings, create_app
-    from web.client import Proxies
-    from web.serve import run_web
-    from web.sockets import Sockets
-
-    from .daemon import Parts
-
-    sockets = Sockets()
-
-    def make_actors(kernel: "Kernel", vault: "Vault", keep: "trio.Nursery") -> Registry:
-        return Registry(
-            Tools(
-                kernel=kernel,
-                sources=vault,
-                open_process=RealProcess,
-                processes=RealProcessTable(),
-                ffmpeg=find_ffmpeg(),
-                knock=knock,
-                develop=JpegWorker(),
-                ice_servers=config.ice_servers,
-                jitter=random.random,
-                keep=keep,
-            )
-        )
-
-    async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:
-        proxies = Proxies(config.trusted_proxies, config.forwarded)
-        settings = WebSettings(config.allow_origins, config.ice_servers, config.detector_token, proxies)
-        app = create_app(gateway, settings, sockets)
-        await run_web(app, sockets, listener, stop, task_status)
-
-    return Parts(make_actors, serve, reload, sockets.statistics)
-
-
-def allow_descriptors() -> None:
-    """As many open files as this machine lets us have: each viewer and each camera takes a few."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else max(soft, 65536), hard))
 
 
 if __name__ == "__main__":

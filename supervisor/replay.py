@@ -13,13 +13,28 @@ from pathlib import Path
 import click
 import trio
 
-from .cli.words import At, fail
-from .config import ConfigError, parse
+from .cli.opening import JOURNAL
+from .cli.words import At, Moment, fail
+from .config import DEFAULT_LISTEN, ConfigError, parse
 from .domain.errors import Rejected
 from .gateway import JournalReader
 from .journal.errors import JournalError
 from .journal.reader import Reader
-from .past import Moment, PastGateway, look_back
+from .past import Moment as Instant
+from .past import PastGateway, look_back
+
+
+@click.command()
+@JOURNAL
+@click.option("--at", type=Moment(), metavar="TIME|SEQ", help="Begin there [default: at the end].")
+@click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="ADDRESS:PORT")
+@click.option("--browser/--no-browser", default=False, help="Open the page as well.")
+def replay(journal: Path, at: At | None, listen: str, browser: bool) -> None:
+    """Show the dashboard as it was, over JOURNAL: a journal's folder, or one of its files. Nothing can be changed.
+
+    It may lie on another machine than its cameras, and a daemon may write to it meanwhile. Ctrl+C ends it.
+    """
+    show(journal, at, listen, browser)
 
 
 def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
@@ -37,7 +52,7 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
     with listener:
         url = address(listener)
 
-        def ready(moment: Moment) -> None:
+        def ready(moment: Instant) -> None:
             click.echo(f"banken: {moment.last.seq - moment.first.seq + 1} events of {journal} at {url}")
             sys.stdout.flush()
             if browser:
@@ -53,7 +68,7 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
             reader.close()
 
 
-def open_past(journal: Path, at: At) -> tuple[Moment, JournalReader]:
+def open_past(journal: Path, at: At) -> tuple[Instant, JournalReader]:
     """The moment to begin at. Raises `JournalError`, and `Rejected` for a journal without an event."""
     reader = Reader(journal)
     try:

@@ -20,7 +20,7 @@ from tests.supervisor.analysis.stories import STDERR, find, night_with_causes
 from tests.supervisor.test_main import banken
 
 ARGUMENTS = {"why": ["gate"], "trace": ["fault"], "bisect": ["len(cameras) == 2"], "pin": ["crash"], "unpin": ["crash"]}
-READING = [c.name or "" for c in JOURNAL_COMMANDS if c.name not in ("pin", "unpin", "pins", "verify")]
+READING = [name for name in JOURNAL_COMMANDS if name not in ("pin", "unpin", "pins", "verify")]
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_wrong_questions(journal: Path, arguments: list[str], said: str) -> None
     refuses(journal, said, *arguments)
 
 
-@pytest.mark.parametrize("command", [c.name for c in JOURNAL_COMMANDS])
+@pytest.mark.parametrize("command", list(JOURNAL_COMMANDS))
 def test_what_is_no_journal(tmp_path: Path, command: str) -> None:
     foreign = tmp_path / "segment-0000000001.sqlite"
     for content in (None, b"", b"not a database at all " * 99):
