@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 import click
 
 from .cli.check import load_or_fail, report
-from .cli.words import fail
+from .cli.words import fail, say
 from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
 from .journal.errors import JournalError
 from .names import conflicting_distributions
+from .printable import set_up_log
 
 if TYPE_CHECKING:
     import trio
@@ -95,9 +96,7 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
     others = conflicting_distributions()
     if others:
         fail(f"{', '.join(others)} owns packages of our names; uninstall it, then install banken again")
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    set_up_log(logging.DEBUG if verbose else logging.INFO)
     for chatty in ("aiortc", "aioice", "asyncio", "trio_asyncio", "libav", "hypercorn", "quart"):
         logging.getLogger(chatty).setLevel(logging.INFO if verbose else logging.ERROR)
     allow_descriptors()
@@ -113,7 +112,7 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
         url = address(listener)
 
         def ready() -> None:
-            click.echo(f"banken: {len(config.cameras)} cameras at {url}")
+            say(f"banken: {len(config.cameras)} cameras at {url}")
             sys.stdout.flush()
             if open_browser:
                 import webbrowser

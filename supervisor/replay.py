@@ -14,7 +14,7 @@ import click
 import trio
 
 from .cli.opening import JOURNAL
-from .cli.words import At, Moment, fail
+from .cli.words import At, Moment, fail, say
 from .config import DEFAULT_LISTEN, ConfigError, parse
 from .domain.errors import Rejected
 from .gateway import JournalReader
@@ -22,6 +22,7 @@ from .journal.errors import JournalError
 from .journal.reader import Reader
 from .past import Moment as Instant
 from .past import PastGateway, look_back
+from .printable import set_up_log
 
 
 @click.command()
@@ -41,7 +42,7 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
     """Serve the dashboard over `journal`, beginning at `at`, until a signal. What cannot be is one line and exit 2."""
     from web.serve import address, listen
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up_log(logging.WARNING)
     try:
         config = parse(f"web: {{listen: {where!r}}}", "--listen", {}, {})
         listener = listen(config.host, config.port)
@@ -53,7 +54,7 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
         url = address(listener)
 
         def ready(moment: Instant) -> None:
-            click.echo(f"banken: {moment.last.seq - moment.first.seq + 1} events of {journal} at {url}")
+            say(f"banken: {moment.last.seq - moment.first.seq + 1} events of {journal} at {url}")
             sys.stdout.flush()
             if browser:
                 threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -62,6 +62,16 @@ def test_no_channel_is_unbounded() -> None:
         assert not re.search(r"open_memory_channel(\[\w+\])?\((math\.)?inf|Queue\(\)", path.read_text()), path
 
 
+def test_commands_print_through_one_function() -> None:
+    """`say` and its siblings make text safe for terminals; only programs that speak to programs may print."""
+    for path, node in nodes(ast.Call):
+        assert isinstance(node, ast.Call)
+        if ast.unparse(node.func) in ("click.echo", "click.secho", "logging.basicConfig"):
+            assert path.name in ("words.py", "printable.py"), f"{path}:{node.lineno}"
+        if ast.unparse(node.func) == "print":
+            assert path.is_relative_to(ROOT / "actors"), f"{path}:{node.lineno}"
+
+
 def test_actors_catch_nothing_broadly_but_at_their_edge() -> None:
     """`except Exception` would swallow what supervision has to see; `except*` stands at the edge of a `run`."""
     for path, node in nodes(ast.Try):

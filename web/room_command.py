@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from supervisor.cli.words import clean, fail
+from supervisor.cli.words import clean, fail, say
+from supervisor.printable import printable_json
 
 if TYPE_CHECKING:
     from supervisor.domain import signaling as s
@@ -52,7 +53,7 @@ async def _show(url: str, room: str, as_json: bool) -> bool:
         await client.send(s.CreateRoom() if room == "new" else s.JoinRoom(room))
         while True:
             told = await client.receive()
-            click.echo(s.write(told) if as_json else clean(describe(told)))
+            say(printable_json(s.write(told)) if as_json else clean(describe(told)))
             if isinstance(told, s.Error):
                 return True
 

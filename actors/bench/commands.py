@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from supervisor.cli.words import say
+from supervisor.printable import json_text
+
 if TYPE_CHECKING:
     from .report import Report, Say
     from .servers import Open
@@ -123,19 +126,18 @@ def _peers(janus: Path | None, go2rtc: Path | None, mediamtx: Path | None) -> di
 
 def _report(name: str, measure: Measure, as_json: bool, folder: Path | None) -> None:
     """Run it, show what came of it, and write it down."""
-    import msgspec
     import trio
 
     from .processes import BenchError
 
     try:
-        report = trio.run(measure, lambda text: click.echo(f"· {text}", err=True))
+        report = trio.run(measure, lambda text: say(f"· {text}", err=True))
     except* BenchError as errors:
         raise click.ClickException("; ".join(map(str, _leaves(errors)))) from None
-    click.echo(msgspec.json.encode(report.values()) if as_json else report.table())
+    say(json_text(report.values()) if as_json else report.table())
     if not as_json:
         for note in report.notes:
-            click.echo(f"- {note}")
+            say(f"- {note}")
     if folder:
         report.write(folder, name)
 

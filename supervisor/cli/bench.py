@@ -1,12 +1,12 @@
 """`banken bench`: what this machine can do, as tables; the figures of a release stand in `ops/bench/`."""
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
-import msgspec
+
+from .words import say, say_json, say_progress
 
 
 class LateGroup(click.Group):
@@ -43,16 +43,14 @@ def journal(events: int, folder: Path | None, as_json: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="banken-bench-", dir=folder) as home:
         figures = measure(Path(home), events, _progress)
     if as_json:
-        click.echo(msgspec.json.encode([{"what": f.what, "asked": f.asked, "got": f.got} for f in figures]))
+        say_json([{"what": f.what, "asked": f.asked, "got": f.got} for f in figures])
         return
     rows = [("what", "asked", "got"), ("---", "---", "---"), *((f.what, f.asked, f.got) for f in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for row in rows:
-        click.echo("| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |")
+        say("| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |")
 
 
 def _progress(done: int, whole: int, text: str) -> None:
-    """A line that is written anew, on a terminal; nothing elsewhere."""
-    if sys.stderr.isatty():
-        end = "\r\033[K" if done >= whole else ""
-        click.echo(f"\r\033[K{done / whole:4.0%} {text}{end}", nl=False, err=True)
+    """A line that is replaced, and removed at the end."""
+    say_progress("" if done >= whole else f"{done / whole:4.0%} {text}")

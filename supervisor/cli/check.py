@@ -4,10 +4,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import click
-
 from ..config import Check, Config, ConfigError, load
-from .words import fail
+from .words import clean, fail, say
 
 
 def load_or_fail(path: Path, kinds: Mapping[str, Check]) -> Config:
@@ -16,12 +14,12 @@ def load_or_fail(path: Path, kinds: Mapping[str, Check]) -> Config:
         return load(path, os.environ, kinds)
     except ConfigError as error:
         for complaint in error.complaints:
-            click.echo(complaint, err=True)
+            say(clean(complaint), err=True)
         fail(f"{path} was not used: {len(error.complaints)} problem{'s' if len(error.complaints) > 1 else ''}")
 
 
 def report(config: Config) -> None:
     """Say what a good configuration holds."""
-    click.echo(f"{config.origin}: good; {len(config.cameras)} camera{'' if len(config.cameras) == 1 else 's'}")
+    say(f"{clean(config.origin)}: good; {len(config.cameras)} camera{'' if len(config.cameras) == 1 else 's'}")
     for name, source in config.cameras.items():
-        click.echo(f"  {name}: {source.summary().url}")
+        say(f"  {name}: {clean(source.summary().url)}")

@@ -6,14 +6,14 @@ from typing import Any
 
 import attrs
 import click
-import msgspec
 
 from ..domain.describe import describe
 from ..domain.events import EVENTS, Recorded
 from ..domain.values import plain
 from ..journal.reader import PAGE, Query, Reader
+from ..printable import json_text
 from .opening import JOURNAL, SALVAGE, open_reader, require_camera, seq_of
-from .words import COLOURS, At, Moment, clean, did_you_mean, fail, local
+from .words import COLOURS, At, Moment, clean, did_you_mean, fail, local, say
 
 LOOK_EVERY_S = 0.25
 
@@ -111,7 +111,7 @@ async def _follow(reader: Reader, query: Query, show: Any) -> None:
 
 def _print(page: list[Recorded], show: Any) -> None:
     for recorded in page:
-        click.echo(show(recorded))
+        say(show(recorded))
     sys.stdout.flush()
 
 
@@ -126,4 +126,4 @@ def _as_json(recorded: Recorded) -> str:
     severity, text = describe(recorded.event)
     row = plain(recorded)
     row |= {"type": recorded.type, "version": recorded.event.version, "body": row.pop("event")}
-    return msgspec.json.encode({**row, "severity": severity.value, "text": text}).decode()
+    return json_text({**row, "severity": severity.value, "text": text})

@@ -13,10 +13,9 @@ import click
 from ..incident.bundle import JOURNAL, REPORT, Damaged, NoBundle, spoken
 from ..incident.export import MAX_NOTE, Wanted, export
 from ..incident.verify import LEAST_TOLD, Proven, unpack, verify
-from ..incident.words import printable
 from ..journal.errors import JournalError
 from .opening import open_reader, require_camera, stretch_of
-from .words import At, Moment, fail
+from .words import At, Moment, clean, fail, say
 
 DAMAGED = 1
 Progress = Callable[[int, int], None]
@@ -74,8 +73,8 @@ def export_command(
     with _trouble(output), _progress("Exporting") as progress:
         done = export(journal, wanted, output, time.time_ns(), progress)
     stretch = done.stretch
-    click.echo(f"{output}: events {stretch.first} to {stretch.last} ({done.events}), {_size(done.bytes)}")
-    click.echo(f"digest: {spoken(done.digest)}")
+    say(f"{output}: events {stretch.first} to {stretch.last} ({done.events}), {_size(done.bytes)}")
+    say(f"digest: {spoken(done.digest)}")
 
 
 @incident.command("import")
@@ -91,10 +90,10 @@ def import_command(file: Path, output: Path | None, digest: str | None) -> None:
     with _trouble(file), _progress("Verifying") as progress:
         proven = unpack(file, folder, digest, progress)
     _tell(file, proven)
-    click.echo("Now look into it:")
-    click.echo(f"  {folder / REPORT}  (in a browser)")
-    click.echo(f"  banken replay {folder / JOURNAL}")
-    click.echo(f"  banken why {proven.manifest.last} {folder / JOURNAL}")
+    say("Now look into it:")
+    say(f"  {folder / REPORT}  (in a browser)")
+    say(f"  banken replay {folder / JOURNAL}")
+    say(f"  banken why {proven.manifest.last} {folder / JOURNAL}")
 
 
 @incident.command("verify")
@@ -114,19 +113,17 @@ def _require_folder(folder: Path) -> None:
 
 def _tell(file: Path, proven: Proven) -> None:
     said = proven.manifest
-    span = f"{printable(said.since)} to {printable(said.until)}"
-    click.echo(f"{file}: unaltered; {said.events} events ({said.first} to {said.last}), {span}")
-    click.echo(f"  chain: {said.batches} batches, {proven.hashes} states, {proven.seals} sealed segments met")
+    span = f"{clean(said.since)} to {clean(said.until)}"
+    say(f"{file}: unaltered; {said.events} events ({said.first} to {said.last}), {span}")
+    say(f"  chain: {said.batches} batches, {proven.hashes} states, {proven.seals} sealed segments met")
     for first, last in proven.gaps:
-        click.echo(f"  events {first} to {last} were never stored, as the journal itself says")
-    click.echo(
-        f"  made {printable(said.exported)} by banken {printable(said.banken)}, node {printable(said.node or '?')}"
-    )
+        say(f"  events {first} to {last} were never stored, as the journal itself says")
+    say(f"  made {clean(said.exported)} by banken {clean(said.banken)}, node {clean(said.node or '?')}")
     if said.camera:
-        click.echo(f"  about: {printable(said.camera)}")
+        say(f"  about: {clean(said.camera)}")
     if said.note:
-        click.echo(f"  note: {printable(said.note)}")
-    click.echo(f"digest: {spoken(proven.digest)}")
+        say(f"  note: {clean(said.note)}")
+    say(f"digest: {spoken(proven.digest)}")
 
 
 @contextmanager
@@ -135,11 +132,11 @@ def _trouble(file: Path) -> Iterator[None]:
     try:
         yield
     except Damaged as damage:
-        _damaged(f"{file}: {printable(str(damage))}")
+        _damaged(f"{file}: {clean(str(damage))}")
     except NoBundle as error:
-        fail(f"{file}: {printable(str(error))}")
+        fail(f"{file}: {clean(str(error))}")
     except JournalError as error:
-        fail(printable(str(error)))
+        fail(clean(str(error)))
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
     except KeyboardInterrupt:
@@ -147,7 +144,7 @@ def _trouble(file: Path) -> Iterator[None]:
 
 
 def _damaged(line: str) -> NoReturn:
-    click.echo(f"banken: {line}", err=True)
+    say(f"banken: {line}", err=True)
     sys.exit(DAMAGED)
 
 

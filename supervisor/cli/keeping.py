@@ -11,8 +11,8 @@ from ..journal.check import verify as check
 from ..journal.files import list_segments
 from ..journal.reader import Reader
 from ..journal.retention import Pin, read_pins, write_pins
-from .opening import JOURNAL, JSON, between, open_reader, quietly, say_json, stretch_of
-from .words import At, clean, did_you_mean, fail, local
+from .opening import JOURNAL, JSON, between, open_reader, quietly, stretch_of
+from .words import At, clean, did_you_mean, fail, local, say, say_json, say_progress
 
 DAMAGED = 1
 
@@ -25,21 +25,20 @@ def verify(journal: Path, as_json: bool) -> None:
     with quietly():
 
         def progress(seq: int) -> None:
-            if sys.stderr.isatty():
-                click.echo(f"\rverified up to event {seq}\x1b[K\r", nl=False, err=True)
+            say_progress(f"verified up to event {seq}")
 
         found = check(journal, progress)
         if as_json:
             say_json(attrs.asdict(found))
         else:
             for first, last in found.gaps:
-                click.echo(f"gap: events {first} to {last} were never stored, as the journal itself says")
+                say(f"gap: events {first} to {last} were never stored, as the journal itself says")
             for damage in found.damages:
-                click.echo(f"damaged: {clean(str(damage))}")
+                say(f"damaged: {clean(str(damage))}")
             if found.damages:
-                click.echo(f"{_readable(journal)} events can still be read: --salvage leaves out the rest")
+                say(f"{_readable(journal)} events can still be read: --salvage leaves out the rest")
             else:
-                click.echo(f"whole: {found.events} events in {found.segments} segments, {found.hashes} states compared")
+                say(f"whole: {found.events} events in {found.segments} segments, {found.hashes} states compared")
     if found.damages:
         sys.exit(DAMAGED)
 
@@ -66,7 +65,7 @@ def pin(name: str, journal: Path, since: At | None, until: At | None, note: str)
         if name in pins:
             fail(f"there is a pin {name!r} already, of events {pins[name].first} to {pins[name].last}; unpin it first")
         write_pins(journal, {**pins, name: Pin(part.first, part.last, note, time.time_ns())})
-        click.echo(f"{name}: events {part.first} to {part.last} are kept")
+        say(f"{name}: events {part.first} to {part.last} are kept")
 
 
 @click.command()
@@ -80,7 +79,7 @@ def unpin(name: str, journal: Path) -> None:
         if name not in pins:
             fail(f"there is no pin {name!r}{did_you_mean(name, pins)}; pins: {', '.join(pins) or 'none'}")
         write_pins(journal, {other: pinned for other, pinned in pins.items() if other != name})
-        click.echo(f"{name}: no longer kept")
+        say(f"{name}: no longer kept")
 
 
 @click.command()
@@ -96,7 +95,7 @@ def pins(journal: Path, as_json: bool) -> None:
             return
         for name, pinned in found.items():
             line = f"{name}: events {pinned.first} to {pinned.last}, pinned {local(pinned.made_ns)}"
-            click.echo(f"{line}  {clean(pinned.note)}".rstrip())
+            say(f"{line}  {clean(pinned.note)}".rstrip())
 
 
 def _require_folder(journal: Path) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 
 import attrs
 import click
-import msgspec
 
 from ..analysis.replay import event, state_at
 from ..domain.ids import CameraId
 from ..journal.errors import JournalError
 from ..journal.reader import Damage, Query, Reader
-from .words import At, Moment, clean, did_you_mean, fail, local
+from .words import At, Moment, clean, did_you_mean, fail, local, say
 
 INTERRUPTED = 130
 
@@ -54,7 +53,7 @@ def open_reader(journal: Path, salvage: bool = False) -> Iterator[Reader]:
     """A reader for the length of the block. What is damaged is said on stderr, or ends the command."""
 
     def tell(damage: Damage) -> None:
-        click.echo(f"banken: damaged, left out: {clean(str(damage))}", err=True)
+        say(f"banken: damaged, left out: {clean(str(damage))}", err=True)
 
     with quietly():
         reader = Reader(journal, tell if salvage else None)
@@ -148,7 +147,3 @@ def require_camera(reader: Reader, camera: str) -> CameraId:
         named = ", ".join(sorted(known)[:30]) or "none"
         fail(f"the journal knows no camera {camera!r}{did_you_mean(camera, known)}; cameras known: {named}")
     return name
-
-
-def say_json(value: object) -> None:
-    click.echo(msgspec.json.encode(value).decode())

@@ -10,8 +10,8 @@ import msgspec
 from ..analysis.bisect import ExpressionError, first_holding, parse
 from ..analysis.diff import Change, as_plain, changes
 from ..analysis.replay import state_at
-from .opening import JOURNAL, JSON, SALVAGE, between, open_reader, say_json, seq_of, stretch_of
-from .words import COLOURS, At, Moment, clean, fail, local
+from .opening import JOURNAL, JSON, SALVAGE, between, open_reader, seq_of, stretch_of
+from .words import COLOURS, At, Moment, clean, fail, local, say, say_json, say_progress
 
 NEVER_HELD = 1
 
@@ -46,7 +46,7 @@ def diff(journal: Path, since: At | None, until: At | None, as_json: bool, salva
             say_json({"from": begin, "to": part.last, "changes": found})
             return
         if not found:
-            click.echo(f"nothing changed between #{begin} and #{part.last}")
+            say(f"nothing changed between #{begin} and #{part.last}")
         for change in found:
             _change(change, "")
 
@@ -68,19 +68,18 @@ def bisect(expression: str, journal: Path, since: At | None, until: At | None, a
             part = stretch_of(reader, since, until)
 
             def progress(seq: int) -> None:
-                if sys.stderr.isatty():
-                    click.echo(f"\r{seq} of {part.last}\x1b[K\r", nl=False, err=True)
+                say_progress(f"{seq} of {part.last}")
 
             found = first_holding(reader, expression, part.first, part.last, progress)
             if as_json:
                 say_json(found)
             elif found is None:
-                click.echo(f"it holds nowhere from #{part.first} to #{part.last}")
+                say(f"it holds nowhere from #{part.first} to #{part.last}")
             elif found.step is None:
-                click.echo(f"it holds already before #{part.first}")
+                say(f"it holds already before #{part.first}")
             else:
                 kind = click.style(found.step.type, fg=COLOURS.get(found.step.severity))
-                click.echo(f"#{found.seq}  {local(found.step.wall_ns)}  {kind} {clean(found.step.text)}")
+                say(f"#{found.seq}  {local(found.step.wall_ns)}  {kind} {clean(found.step.text)}")
     except ExpressionError as error:
         fail(str(error))
     if found is None:
@@ -100,10 +99,10 @@ def _label(name: str) -> str:
 def _tree(held: dict[str, Any], indent: str) -> None:
     for name, value in held.items():
         if isinstance(value, dict) and value:
-            click.echo(f"{indent}{_label(name)}:")
+            say(f"{indent}{_label(name)}:")
             _tree(value, indent + "  ")
         else:
-            click.echo(f"{indent}{_label(name)}: {_shown(name, value)}")
+            say(f"{indent}{_label(name)}: {_shown(name, value)}")
 
 
 def _change(change: Change, indent: str) -> None:
@@ -111,13 +110,13 @@ def _change(change: Change, indent: str) -> None:
     head = f"{indent}{click.style(mark, fg=colour)} {_label(change.name)}"
     value = change.after if change.how == "added" else change.before
     if change.inside:
-        click.echo(head)
+        say(head)
         for inside in change.inside:
             _change(inside, indent + "  ")
     elif change.how == "changed":
-        click.echo(f"{head}: {_shown(change.name, change.before)} → {_shown(change.name, change.after)}")
+        say(f"{head}: {_shown(change.name, change.before)} → {_shown(change.name, change.after)}")
     elif isinstance(value, dict):
-        click.echo(head)
+        say(head)
         _tree({name: held for name, held in value.items() if held not in (None, [], {}, "")}, indent + "    ")
     else:
-        click.echo(f"{head}: {_shown(change.name, value)}")
+        say(f"{head}: {_shown(change.name, value)}")

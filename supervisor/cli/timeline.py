@@ -12,8 +12,8 @@ from ..analysis.timeline import timeline as draw
 from ..domain.describe import seconds
 from ..domain.ids import CameraId
 from ..journal.reader import Reader
-from .opening import JOURNAL, JSON, SALVAGE, between, open_reader, require_camera, say_json, stretch_of
-from .words import COLOURS, At, clean, local
+from .opening import JOURNAL, JSON, SALVAGE, between, open_reader, require_camera, stretch_of
+from .words import COLOURS, At, clean, local, say, say_json
 
 _CAMERAS = click.option("--camera", "cameras", metavar="NAME", multiple=True, help="Only this camera; may be repeated.")
 SIGNS = {
@@ -65,18 +65,16 @@ def stats(
         if as_json:
             say_json(found)
             return
-        click.echo(f"{local(found.since_ns)} to {local(found.until_ns)}; a daemon ran for {seconds(found.ran_s)}")
+        say(f"{local(found.since_ns)} to {local(found.until_ns)}; a daemon ran for {seconds(found.ran_s)}")
         width = max([6, *(len(clean(one.camera)) for one in found.cameras)])
-        click.echo(
-            f"{'camera':<{width}}  {'live':>8}  {'restarts':>8}  {'per hour':>8}  {'back in':>8}  {'at most':>10}"
-        )
+        say(f"{'camera':<{width}}  {'live':>8}  {'restarts':>8}  {'per hour':>8}  {'back in':>8}  {'at most':>10}")
         for one in found.cameras:
             share = "-" if one.availability is None else f"{one.availability:.2%}"
             hourly = "-" if one.restarts_per_hour is None else f"{one.restarts_per_hour:.1f}"
             back, most = ("-" if s is None else seconds(s) for s in (one.recover_median_s, one.recover_max_s))
             errors = ", ".join(f"{clean(code)} {count}" for code, count in one.errors.items())
             line = f"{clean(one.camera):<{width}}  {share:>8}  {one.restarts:>8}  {hourly:>8}  {back:>8}  {most:>10}"
-            click.echo(f"{line}  {errors}".rstrip())
+            say(f"{line}  {errors}".rstrip())
 
 
 def _chosen(reader: Reader, cameras: tuple[str, ...]) -> list[CameraId] | None:
@@ -92,25 +90,25 @@ def _draw(found: Timeline, everything: bool) -> None:
     margin = max([6, *(len(name) for name in names.values())]) + 1
     width = max(columns, NARROWEST) - margin
     day = local(found.since_ns)[:10] != local(found.until_ns)[:10]
-    click.echo(f"{'':<{margin}}{_axis(found, width, day)}")
+    say(f"{'':<{margin}}{_axis(found, width, day)}")
     for lane in lanes:
-        click.echo(f"{names[id(lane)]:<{margin}}{_row(found, lane, width)}")
-    click.echo(f"{'':<{margin}}{_marks(found, width)}".rstrip())
+        say(f"{names[id(lane)]:<{margin}}{_row(found, lane, width)}")
+    say(f"{'':<{margin}}{_marks(found, width)}".rstrip())
     used = {span.state for lane in lanes for span in lane.spans}
     legend = [f"{click.style(sign, fg=colour)} {state}" for state, (sign, colour) in SIGNS.items() if state in used]
-    click.echo(
+    say(
         "  ".join(
             [*legend, *([f"{GAP} nobody looked"] if found.gaps else []), *(["▾ see below"] if found.marks else [])]
         )
     )
     for gap in found.gaps:
-        click.echo(f"{GAP} {local(gap.begin_ns)} to {local(gap.end_ns)}: {clean(gap.text)}")
+        say(f"{GAP} {local(gap.begin_ns)} to {local(gap.end_ns)}: {clean(gap.text)}")
     shown = found.marks if everything else found.marks[-MARKS_SHOWN:]
     if len(shown) < len(found.marks):
-        click.echo(f"… {len(found.marks) - len(shown)} marks before; --all shows them")
+        say(f"… {len(found.marks) - len(shown)} marks before; --all shows them")
     for mark in shown:
         kind = click.style(f"{mark.kind:<13}", fg=COLOURS.get(mark.severity))
-        click.echo(f"▾ {local(mark.wall_ns)}  {kind} {clean(mark.text)}  {click.style(f'#{mark.seq}', dim=True)}")
+        say(f"▾ {local(mark.wall_ns)}  {kind} {clean(mark.text)}  {click.style(f'#{mark.seq}', dim=True)}")
 
 
 def _axis(found: Timeline, width: int, day: bool) -> str:

@@ -11,8 +11,8 @@ from ..analysis.replay import state_at
 from ..domain.describe import seconds
 from ..domain.ids import CameraId
 from ..journal.reader import Query, Reader
-from .opening import JOURNAL, JSON, SALVAGE, open_reader, require_camera, say_json, seq_of, spans
-from .words import COLOURS, At, Moment, clean, fail, local
+from .opening import JOURNAL, JSON, SALVAGE, open_reader, require_camera, seq_of, spans
+from .words import COLOURS, At, Moment, clean, fail, local, say, say_json
 
 SHOWN = 12
 """Steps that are printed of a long chain, without --all; and what it led to."""
@@ -54,42 +54,40 @@ def why(what: str, journal: Path, at: At | None, everything: bool, as_json: bool
 
 def _say(reader: Reader, found: Why, led_to: tuple[Step, ...], camera: CameraId | None, everything: bool) -> None:
     if found.cut is not None:
-        click.echo(f"(event {found.cut}, which came before, is not in the journal any more)")
+        say(f"(event {found.cut}, which came before, is not in the journal any more)")
     numbered = list(enumerate(found.steps, 1))
     if len(numbered) > SHOWN and not everything:
         _step(*numbered[0])
-        click.echo(click.style(f"     … {len(numbered) - SHOWN} steps between; --all shows them …", dim=True))
+        say(click.style(f"     … {len(numbered) - SHOWN} steps between; --all shows them …", dim=True))
         numbered = numbered[1 - SHOWN :]
     for number, step in numbered:
         _step(number, step)
     if found.device is not None and found.taken_by:
-        click.echo(f"\nThe connections to {clean(found.device)} are taken by:")
+        say(f"\nThe connections to {clean(found.device)} are taken by:")
         for holder in found.taken_by:
-            click.echo(f"  {clean(holder.camera)} ({holder.use}) since {local(holder.since_ns)}")
+            say(f"  {clean(holder.camera)} ({holder.use}) since {local(holder.since_ns)}")
             if holder.by is not None:
                 place = click.style(f"#{holder.by.seq}", dim=True)
-                click.echo(f"    {local(holder.by.wall_ns)}  {_text(holder.by)}  {place}")
+                say(f"    {local(holder.by.wall_ns)}  {_text(holder.by)}  {place}")
     if led_to:
-        click.echo("\nIt led to:")
+        say("\nIt led to:")
         begin_ns = found.steps[-1].wall_ns
         for step in led_to[:SHOWN]:
-            click.echo(f"  {local(step.wall_ns)}  {_later(step.wall_ns - begin_ns):>9}  {_text(step)}")
+            say(f"  {local(step.wall_ns)}  {_later(step.wall_ns - begin_ns):>9}  {_text(step)}")
         if len(led_to) > SHOWN:
-            click.echo(f"  … and more: banken trace {found.steps[-1].correlation}")
+            say(f"  … and more: banken trace {found.steps[-1].correlation}")
     named = camera or found.steps[-1].camera
     if named is not None:
-        click.echo(f"\n{_now(reader, found.seq, named, asked=camera is not None)}")
+        say(f"\n{_now(reader, found.seq, named, asked=camera is not None)}")
 
 
 def _step(number: int, step: Step) -> None:
     waited = "" if number == 1 else _later(int(step.after_s * 1e9))
-    click.echo(
-        f"{number:>3}. {local(step.wall_ns)}  {waited:>9}  {_text(step)}  {click.style(f'#{step.seq}', dim=True)}"
-    )
+    say(f"{number:>3}. {local(step.wall_ns)}  {waited:>9}  {_text(step)}  {click.style(f'#{step.seq}', dim=True)}")
     if number == 1 and step.principal != "system":
-        click.echo(f"{'':>40}asked by {clean(step.principal)}")
+        say(f"{'':>40}asked by {clean(step.principal)}")
     for line in step.stderr:
-        click.echo(f"{'':>40}| {clean(line)}")
+        say(f"{'':>40}| {clean(line)}")
 
 
 def _text(step: Step) -> str:
@@ -149,5 +147,5 @@ def trace(correlation: str, journal: Path, as_json: bool, salvage: bool) -> None
             from_outside = f" (from {step.cause})" if step.cause is not None and step.cause not in depth else ""
             mark = "└ " if depth[step.seq] else ""
             number = click.style(f"#{step.seq}{from_outside}", dim=True)
-            click.echo(f"{begin}{'  ' * max(0, depth[step.seq] - 1)}{mark}{_text(step)}  {number}")
+            say(f"{begin}{'  ' * max(0, depth[step.seq] - 1)}{mark}{_text(step)}  {number}")
             line += below.get(step.seq, [])[::-1]

@@ -12,6 +12,7 @@ import attrs
 import click
 
 from ..domain.describe import Severity
+from ..printable import json_text, printable, printable_styled
 
 BAD_INPUT = 2
 LARGEST = 2**62
@@ -20,19 +21,31 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
 _TODAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _NUMBER = re.compile(r"#?(\d{1,18})")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+clean = printable
+"""For words of children, names and notes, which may be anything, before they are coloured or put into a line."""
 
 
 def fail(lines: str | Iterable[str]) -> NoReturn:
     """Say what is wrong on stderr, and exit with 2."""
     for line in [lines] if isinstance(lines, str) else lines:
-        click.echo(f"banken: {clean(line)}", err=True)
+        say(f"banken: {clean(line)}", err=True)
     sys.exit(BAD_INPUT)
 
 
-def clean(text: str) -> str:
-    """`text` as one line that does nothing to a terminal: words of children and names may be anything."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line, or several: the one way in which a command prints. Colours pass, other controls do not."""
+    click.echo(printable_styled(text), err=err)
+
+
+def say_json(value: object) -> None:
+    """Print one line of JSON."""
+    click.echo(json_text(value))
+
+
+def say_progress(text: str) -> None:
+    """A line that replaces the one before it, on a terminal; nothing elsewhere. Empty text removes it."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{printable(text)}\r", nl=False, err=True)
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:

@@ -1,7 +1,9 @@
-"""Times and text as the report, the files of a bundle and the terminal show them."""
+"""Times and text as the report and the files of a bundle show them."""
 
 import html
 from datetime import UTC, datetime
+
+from ..printable import printable_lines
 
 
 def moment(wall_ns: int) -> str:
@@ -10,21 +12,11 @@ def moment(wall_ns: int) -> str:
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1_000_000:03}Z"
 
 
-def printable(text: str) -> str:
-    """`text` without what a terminal would take for a command."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
 def clock(wall_ns: int) -> str:
     """The time of day of a time, in UTC, to the millisecond."""
     return moment(wall_ns)[11:-1]
 
 
 def escaped(text: object) -> str:
-    """`text` as a page or a drawing may hold it, whoever wrote it."""
-    return html.escape("".join(map(_harmless, str(text))))
-
-
-def _harmless(character: str) -> str:
-    """Without controls, which HTML forbids, and without what turns the direction of the words around it."""
-    return character if character.isprintable() or character in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+    """`text` as a page or a drawing may hold it, whoever wrote it: no markup, and nothing that turns a line around."""
+    return html.escape(printable_lines(str(text).replace("\t", " ")))

@@ -1,0 +1,68 @@
+"""Text for a terminal or a log: whatever somebody else wrote into it moves no cursor and turns no line around.
+
+Unsafe are the controls (C0, DEL, C1), the marks, overrides and isolates of bidirectional text, the separators of lines
+and paragraphs, and characters without width (Unicode's categories Cc, Cf, Cs, Zl and Zp, and its invisible letters).
+"""
+
+import logging
+import re
+
+import msgspec
+
+INDENT = "    "
+"""In front of each further line of a log record, so that none can be taken for a record of its own."""
+
+_RANGES = (
+    "\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_UNSAFE = re.compile(f"[{_RANGES}]")
+_UNSAFE_LINES = re.compile(f"(?!\n)[{_RANGES}]")
+_COLOUR = r"\x1b\[[0-9;]*m"
+_UNSAFE_STYLED = re.compile(f"({_COLOUR})|(?!\n)[{_RANGES}]")
+
+
+def printable(text: str) -> str:
+    """`text` as one line, with U+FFFD for each unsafe character."""
+    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def printable_lines(text: str) -> str:
+    """The same, where line feeds are meant."""
+    return _UNSAFE_LINES.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def printable_styled(text: str) -> str:
+    """The same, for text with colours of ours in it; what others wrote of it went through `printable` before."""
+    return _UNSAFE_STYLED.sub(lambda match: match[1] or "\N{REPLACEMENT CHARACTER}", text)
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON in one line; an unsafe character stands there as `\\uXXXX`, which means the same."""
+    return printable_json(msgspec.json.encode(value).decode())
+
+
+def printable_json(text: str) -> str:
+    """JSON in one line, escaped in that way."""
+    return _UNSAFE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    """In JSON such characters stand within strings only, where an escape is allowed."""
+    units = match[0].encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+class LogFormatter(logging.Formatter):
+    """Log records as the terminal may have them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record)).replace("\n", f"\n{INDENT}")
+
+
+def set_up_log(level: int) -> None:
+    """Log to stderr from `level` on, each record with its time, and safe to look at."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])

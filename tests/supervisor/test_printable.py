@@ -1,0 +1,85 @@
+"""Printed text is safe for terminals: in every command, with `--json`, and in the log."""
+
+import json
+import logging
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from supervisor.__main__ import main
+from supervisor.domain import commands as c
+from supervisor.domain.values import Fault, Reason
+from supervisor.printable import LogFormatter, json_text, printable, printable_lines, printable_styled
+from tests.kit.domain import GATE, live
+from tests.kit.journals import write_journal
+
+UNSAFE = [
+    chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+]
+HOSTILE = "\x1b[31m\x9b2J\x7f\u202egpj.exe\u2066\u2028\u200b\r\n\x07\U000e0041\u061c"
+
+
+def unsafe_in(text: str, allowed: str = "") -> set[str]:
+    return {character for character in text if character in UNSAFE and character not in allowed}
+
+
+def test_every_control_and_invisible_character_is_replaced() -> None:
+    """Each character of the categories Cc, Cf, Cs, Zl and Zp, and the invisible letters; nothing that is a letter."""
+    assert set(printable("".join(UNSAFE))) == {"\N{REPLACEMENT CHARACTER}"}
+    assert set(printable("\u3164\u115f\u034f")) == {"\N{REPLACEMENT CHARACTER}"}
+    for text in ("camera 番犬\u3000ok", "Straße — é́ — ещё", "👍\ufe0f ░█▄", "a b"):
+        assert printable(text) == text
+
+
+def test_line_feeds_stay_only_where_they_are_meant() -> None:
+    """And colours only in text that was styled here."""
+    assert printable("a\nb") == "a\N{REPLACEMENT CHARACTER}b"
+    assert printable_lines("a\nb\rc") == "a\nb\N{REPLACEMENT CHARACTER}c"
+    assert printable_styled("\x1b[31ma\x1b[0m\x1b[2J") == "\x1b[31ma\x1b[0m\N{REPLACEMENT CHARACTER}[2J"
+
+
+def test_json_escapes_unsafe_characters_and_stays_the_same_json() -> None:
+    """A parser reads what was meant; a terminal sees only what can be printed."""
+    value = {"name": "".join(each for each in UNSAFE if not 0xD800 <= ord(each) <= 0xDFFF), "ok": "番犬"}
+    text = json_text(value)
+    assert not unsafe_in(text)
+    assert json.loads(text) == value
+    assert "番犬" in text
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Path:
+    """A journal in which everything that somebody else may name holds controls."""
+    reason = Reason("bad", f"reason {HOSTILE}", Fault.TEMPORARY)
+    story = live().after(1).given(c.ReportLoss(GATE, reason, 0.3), c.RaiseAlert(f"alert{HOSTILE}", HOSTILE))
+    return write_journal(tmp_path / "journal", story.recorded)
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["events", "J"], ["why", "gate", "J"], ["why", "1", "J"], ["trace", "#1", "J"], ["timeline", "J"],
+        ["stats", "J"], ["state", "J"], ["diff", "J"], ["verify", "J"], ["pins", "J"], ["bisect", "len(alerts)>0", "J"],
+        ["why", HOSTILE, "J"], ["trace", HOSTILE, "J"], ["events", "J", "--camera", HOSTILE],
+        ["events", "J", "--type", HOSTILE], ["stats", "J", "--camera", HOSTILE], ["bisect", HOSTILE, "J"],
+    ],
+    ids=lambda arguments: "-".join(word[:6] for word in arguments if word.isprintable()),
+)  # fmt: skip
+def test_no_command_prints_controls_of_others(hostile: Path, arguments: list[str], as_json: bool) -> None:
+    """Neither on stdout nor on stderr, whether it succeeds or refuses."""
+    named = [str(hostile) if word == "J" else word for word in arguments] + ["--json"] * as_json
+    done = CliRunner().invoke(main, named)
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    assert not unsafe_in(done.output, "\n"), done.output
+
+
+def test_a_log_record_is_safe_and_cannot_pose_as_another() -> None:
+    """Its further lines are indented: a record begins in the first column."""
+    record = logging.LogRecord("x", logging.ERROR, "", 1, f"said {HOSTILE}\n2026-01-05 ERROR all is well", (), None)
+    text = LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s").format(record)
+    assert not unsafe_in(text, "\n")
+    assert all(line.startswith("    ") for line in text.splitlines()[1:])
