@@ -17,6 +17,7 @@ from .motion import run_motion
 from .patrol import run_patrol
 from .peer import Peer
 from .pictures import Pictures
+from .rtc.late import VIEWERS
 from .rtc.offer import Offer, parse_offer
 from .sweep import Sweep
 from .tools import Tools
@@ -39,6 +40,7 @@ class Registry:
         self._sweep = Sweep(tools, self._cameras.keys)
         self.find_survivors = self._sweep.find_survivors
         self.run_sweep = self._sweep.run
+        self.load = VIEWERS.load
 
     async def run_camera(self, settings: CameraSettings) -> None:
         """Run one camera with its viewers.

@@ -23,8 +23,8 @@ from .eyes import Eyes
 from .hub import Still
 from .process import OpenProcess
 from .process_table import ProcessTable
-from .rtc.connection import Witness, run_connection
 from .rtc.fanout import Fanout
+from .rtc.late import Witness, run_connection
 from .rtc.offer import Candidate, Offer
 
 

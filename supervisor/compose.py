@@ -19,6 +19,7 @@ import click
 
 from .cli.check import load_or_fail, report
 from .cli.words import fail, say
+from .collector import starting
 from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
 from .journal.errors import JournalError
 from .names import conflicting_distributions
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from .kernel import Kernel
     from .vault import Vault
 
+HEAVY = (
+    "aiortc", "aioice", "dns", "cryptography", "OpenSSL", "pylibsrtp", "trio_asyncio", "supervisor.incident",
+    "supervisor.replay", "actors.bench", "web.room_client", "webbrowser",
+)  # fmt: skip
+"""Modules that nobody needs before the web answers: a test sees that none of them is imported by then."""
 DEMO_PICTURE = "test:960x540@25"
 DEMO_NAMES = ("north", "east", "south", "west")
 
@@ -52,8 +58,9 @@ def check(config: Path) -> None:
 @_VERBOSE
 def run(config: Path, verbose: bool) -> None:
     """Run the daemon with the configuration file CONFIG, until SIGTERM. SIGHUP reads the file anew."""
-    kinds = _kinds()
-    _serve(load_or_fail(config, kinds), partial(load, config, os.environ, kinds), verbose)
+    with starting():
+        kinds = _kinds()
+        _serve(load_or_fail(config, kinds), partial(load, config, os.environ, kinds), verbose)
 
 
 @click.command()
@@ -68,11 +75,12 @@ def demo(cameras: int, listen: str, journal: Path | None, browser: bool, verbose
     folder = journal or _state_home() / "demo" / "journal"
     lines = [f"web: {{listen: {listen!r}}}", f"journal: {{path: {str(folder)!r}}}", "cameras:"]
     lines += [f"  {name}: {DEMO_PICTURE}" for name in names]
-    try:
-        config = parse("\n".join(lines), "the demo", {}, _kinds())
-    except ConfigError as error:
-        fail(error.complaints)
-    _serve(config, None, verbose, open_browser=browser)
+    with starting():
+        try:
+            config = parse("\n".join(lines), "the demo", {}, _kinds())
+        except ConfigError as error:
+            fail(error.complaints)
+        _serve(config, None, verbose, open_browser=browser)
 
 
 def _kinds() -> Mapping[str, Check]:

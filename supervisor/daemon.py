@@ -16,7 +16,7 @@ from typing import Protocol
 import attrs
 import trio
 
-from . import __version__, memory, systemd
+from . import __version__, collector, memory, systemd
 from .clock import SystemClock
 from .config import Config, ConfigError
 from .domain import commands as c
@@ -40,7 +40,7 @@ from .reconcile import Crew, run_reconcile, wait_after_crash_of
 from .rooms import run_idle_rooms
 from .shield import bounded_shield
 from .supervision import run_supervised
-from .threads import run_in_thread
+from .threads import ThreadRefused, run_in_thread
 from .vault import Vault
 
 logger = logging.getLogger("banken")
@@ -65,6 +65,10 @@ class Actors(Crew, Hands, Protocol):
 
     async def run_sweep(self) -> None:
         """End what nobody looks after, now and every minute, until it is cancelled."""
+        ...
+
+    async def load(self) -> None:
+        """Import what only viewers need. Raises `ThreadRefused`; then the first viewer has it done."""
         ...
 
 
@@ -172,9 +176,10 @@ async def _run(
                 stop = trio.Event()
                 await work.start(parts.run_web, gateway, stop, name="web")
                 work.start_soon(run_reconcile, kernel, actors, random.random, name="reconcile")
-                memory.settle()
+                collector.settle()
                 systemd.notify("READY=1")
                 ready()
+                work.start_soon(_load, actors, name="load")
                 why = await _wait_for_stop(signals, work, partial(_reload, kernel, vault, config, parts.reload))
                 logger.info("stopping: %s", why.text)
                 systemd.notify("STOPPING=1")
@@ -192,6 +197,15 @@ async def _run(
         # A sync that failed or hangs leaves open whether they are found at the next start; they were never promised.
         first, last = journal.committed + 1, kernel.state.seq
         logger.critical("%d events (%d to %d) were never stored for certain: %s", last - first + 1, first, last, fault)
+
+
+async def _load(actors: Actors) -> None:
+    try:
+        await actors.load()
+    except ThreadRefused as refused:
+        logger.warning("the first viewer will wait a little longer: %s", refused)
+    except ImportError as error:
+        logger.error("no viewer can be connected over WebRTC: %s", error)
 
 
 async def _wait_for_stop(

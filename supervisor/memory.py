@@ -1,21 +1,10 @@
-"""The daemon's memory: what never goes is not looked at again, and what came free is given back."""
+"""The daemon's memory: what came free is given back to the system. The collector of cycles: `collector.py`."""
 
 import ctypes
-import gc
 
 import trio
 
 TRIM_EVERY_S = 15.0
-
-
-def settle() -> None:
-    """Take what has been made so far out of the collector's sight. Called once, when everything has started.
-
-    A full collection then looks at what comes and goes, not at the 80,000 objects of imports and routes: it is short
-    enough to pass between two pictures.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 async def run_trimming() -> None:

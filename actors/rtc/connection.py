@@ -13,7 +13,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import trio
 import trio_asyncio
@@ -37,6 +36,7 @@ from .answer import Local, Sources, is_server, write_answer
 from .endpoint import Endpoints
 from .fanout import Fanout, Viewer
 from .inside import Wire, has_lost_path, include_loopback, take_roles
+from .late import Witness
 from .offer import Candidate, Offer
 from .sender import Sender
 
@@ -50,22 +50,6 @@ SILENT_AFTER_S = 6.0
 LOOP_ENDED = Reason("crashed", "the connection's event loop ended", Fault.CRASH)
 
 include_loopback()
-
-
-class Witness(Protocol):
-    """Told what becomes of a connection."""
-
-    def answered(self, answer: str) -> None:
-        """`answer` is the SDP for the viewer."""
-        ...
-
-    def connected(self, viewer: Viewer) -> None:
-        """`viewer` is being sent the camera's pictures from now on."""
-        ...
-
-    def silent(self, seconds: float) -> None: ...
-
-    def heard(self, seconds: float) -> None: ...
 
 
 async def run_connection(

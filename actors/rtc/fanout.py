@@ -12,7 +12,7 @@ Rules of this file:
 from collections import deque
 from collections.abc import Callable, Iterator
 from time import perf_counter
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import trio
@@ -25,8 +25,10 @@ from supervisor.tape import Tape
 
 from ..hub import Hub, Subscription
 from ..media import AccessUnit, AudioFrame
-from .runs import Run, make_runs
-from .sender import Sender
+
+if TYPE_CHECKING:  # both need aiortc, which is imported after the start
+    from .runs import Run
+    from .sender import Sender
 
 SLICE_S = 0.003
 TICK_S = 0.005
@@ -39,7 +41,7 @@ THIN_LEAST = 30_000
 """Bytes a second that any path is tried with."""
 REPORT_EVERY_S = 1.0
 
-Shapes = dict[tuple[int, int], tuple[Run, ...]]
+Shapes = dict[tuple[int, int], "tuple[Run, ...]"]
 """The packets of one access unit, for each shape that some viewer needs."""
 
 Arguments = ParamSpec("Arguments")
@@ -49,7 +51,7 @@ Result = TypeVar("Result")
 class Viewer:
     """One viewer's place in the fan-out."""
 
-    def __init__(self, sender: Sender, place: Subscription) -> None:
+    def __init__(self, sender: "Sender", place: Subscription) -> None:
         self.sender, self.place = sender, place
         self.live = True
         self.hungry = True
@@ -104,7 +106,7 @@ class Fanout:
         self._served: Viewer
         """The one who is being sent to."""
 
-    def add(self, sender: Sender) -> Viewer:
+    def add(self, sender: "Sender") -> Viewer:
         """A viewer that is connected. It starts at the cached key frame, or at the next one."""
         viewer = Viewer(sender, self.hub.subscribe())
         self._viewers[viewer] = None
@@ -311,11 +313,13 @@ class Fanout:
             self._slice = perf_counter()
 
 
-def _runs_for(viewer: Viewer, unit: AccessUnit, shapes: Shapes) -> tuple[Run, ...]:
+def _runs_for(viewer: Viewer, unit: AccessUnit, shapes: Shapes) -> "tuple[Run, ...]":
     """Made when the first viewer of such a shape needs them, and shared by all others."""
     shape = viewer.sender.shape
     runs = shapes.get(shape)
     if runs is None:
+        from .runs import make_runs  # there is a viewer, so it is imported
+
         runs = shapes[shape] = make_runs(unit, *shape)
     return runs
 

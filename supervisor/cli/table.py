@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from ..collector import starting
+
 
 class Entry(NamedTuple):
     """A command that is not imported yet."""
@@ -23,7 +25,8 @@ def at(place: str, help: str) -> Entry:  # noqa: A002 - click's word for it
     module, _, name = place.partition(":")
 
     def load() -> click.Command:
-        found = getattr(import_module(module), name)
+        with starting():
+            found = getattr(import_module(module), name)
         assert isinstance(found, click.Command)
         return found
 

@@ -19,7 +19,7 @@ import trio
 from actors.hub import Hub
 from actors.media import CLOCK_RATE
 from actors.process import Process, RealProcess
-from supervisor import memory
+from supervisor import collector
 from supervisor.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId
@@ -146,7 +146,7 @@ async def run_isolation(
     healthy = [Behaviour(size=(320, 240), fps=FPS, key_every=FPS, stamps=True)] * len(HEALTHY)
     scripted = {each.name: at_once for group in groups for each in group if (at_once := each.at_once()) is not None}
     stand_in = str(write_stand_in(folder))
-    memory.settle()  # as the daemon does
+    collector.settle()  # as the daemon does
 
     def open_process(
         arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool

@@ -33,5 +33,11 @@ def test_help_and_version_import_no_command(option: str) -> None:
     asked += "from supervisor.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
     ours = {module for module in done.stderr.split() if module.partition(".")[0] in ("supervisor", "actors", "web")}
-    assert ours == {"supervisor", "supervisor.__main__", "supervisor.cli", "supervisor.cli.table"}
+    assert ours == {
+        "supervisor",
+        "supervisor.__main__",
+        "supervisor.cli",
+        "supervisor.cli.table",
+        "supervisor.collector",
+    }
     assert not {"attr", "trio", "yaml", "apsw", "msgspec"} & set(done.stderr.split())

@@ -35,6 +35,8 @@ class FakeActors(FakeHands):
     async def run_sweep(self) -> None:
         await trio.sleep_forever()
 
+    async def load(self) -> None: ...
+
     async def run_camera(self, settings: CameraSettings) -> None:
         self.steps.append("camera")
         self.opened.set()

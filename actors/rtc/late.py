@@ -1,0 +1,60 @@
+"""The way to a viewer's connection, whose modules are imported after the start: aiortc, and with it FFmpeg and OpenSSL.
+
+Nothing that the daemon imports before it answers may import `connection`, `sender`, `runs` or `inside` but through here
+or for their types.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from supervisor.domain.values import Fault, Reason
+from supervisor.late import Late
+from supervisor.threads import ThreadRefused
+
+from .offer import Candidate, Offer
+
+if TYPE_CHECKING:
+    from .fanout import Fanout, Viewer
+
+VIEWERS = Late(["actors.rtc.connection"], packages=["av", "cryptography", "pylibsrtp"])
+
+
+class Witness(Protocol):
+    """Told what becomes of a connection."""
+
+    def answered(self, answer: str) -> None:
+        """`answer` is the SDP for the viewer."""
+        ...
+
+    def connected(self, viewer: "Viewer") -> None:
+        """`viewer` is being sent the camera's pictures from now on."""
+        ...
+
+    def silent(self, seconds: float) -> None: ...
+
+    def heard(self, seconds: float) -> None: ...
+
+
+async def run_connection(
+    offer: Offer,
+    fanout: "Fanout",
+    candidates: trio.MemoryReceiveChannel[Candidate],
+    witness: Witness,
+    *,
+    ice_servers: tuple[str, ...],
+    disconnected_after_s: float,
+) -> Reason:
+    """As `connection.run_connection`, for which the first viewers wait until it is imported.
+
+    Cancellation: as there. Cleanup: as there.
+    """
+    try:
+        await VIEWERS.load()
+    except ThreadRefused as refused:
+        return Reason("no-thread", str(refused), Fault.TEMPORARY)
+    from .connection import run_connection as run
+
+    return await run(
+        offer, fanout, candidates, witness, ice_servers=ice_servers, disconnected_after_s=disconnected_after_s
+    )

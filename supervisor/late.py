@@ -1,0 +1,83 @@
+"""Modules that are imported after the web answers, by a thread, while the loop goes on.
+
+Rules of this file:
+- Whoever needs such a module awaits `load` first. An `import` alone could wait for the thread's import, in the loop.
+- Meanwhile threads take turns every `TURN_S`, and the cyclic collector, whose run would hold all of them, rests.
+- Shared libraries are opened by the C library itself, without the interpreter's lock: opening those of FFmpeg and
+  OpenSSL takes up to 30 ms each time that `import` does it.
+"""
+
+import ctypes
+import gc
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import trio
+
+from .threads import run_in_thread
+
+TURN_S = 0.0005
+"""How long one thread may run while another waits; CPython's own value is ten times as much."""
+
+
+class Late:
+    """`modules`, and what they import; `packages` have shared libraries that are worth opening first."""
+
+    def __init__(self, modules: Sequence[str], packages: Sequence[str] = ()) -> None:
+        self._modules, self._packages = modules, packages
+        self._lock, self._limiter = trio.Lock(), trio.CapacityLimiter(1)
+        self.is_loaded = False
+
+    async def load(self) -> None:
+        """Returns when all are imported. Raises `ThreadRefused`, and `ImportError` for what is not there.
+
+        Cancellation: returns at once, and the thread goes on alone. Cleanup: the collector and the turns are as before.
+        """
+        if self.is_loaded:
+            return
+        async with self._lock:
+            if not self.is_loaded:
+                with _gently():
+                    await run_in_thread(self._import, limiter=self._limiter, abandon_on_cancel=True)
+                self.is_loaded = True
+
+    def _import(self) -> None:
+        for package in self._packages:
+            open_libraries(package)
+        for module in self._modules:
+            import_module(module)
+
+
+@contextmanager
+def _gently() -> Iterator[None]:
+    """While a thread imports. What it has made by the end, which stays, is out of the collector's sight."""
+    turn, collects = sys.getswitchinterval(), gc.isenabled()
+    sys.setswitchinterval(TURN_S)
+    gc.disable()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(turn)
+        if collects:
+            gc.freeze()
+            gc.enable()
+
+
+def open_libraries(package: str) -> int:
+    """Open the extension modules of a top-level package, and what they link to. Returns how many that were.
+
+    One that cannot be opened is left to `import`, which says why.
+    """
+    spec = find_spec(package)
+    folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else ()
+    dlopen = getattr(ctypes.CDLL(None), "dlopen", None)
+    if dlopen is None:
+        return 0
+    dlopen.argtypes, dlopen.restype = (ctypes.c_char_p, ctypes.c_int), ctypes.c_void_p
+    paths = [path for folder in folders for path in sorted(Path(folder).rglob("*.so"))]
+    return sum(dlopen(os.fsencode(path), os.RTLD_NOW) is not None for path in paths)

@@ -1,0 +1,96 @@
+"""Modules that are imported after the start: once, by a thread, and nothing of the interpreter is left changed."""
+
+import gc
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import trio
+
+from supervisor.late import Late, open_libraries
+from tests.kit.daemon import ROOT, open_daemon
+from tests.kit.processes import wait_until
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module that notes the thread that imports it, and how often."""
+    name = "late_for_this_test"
+    (tmp_path / f"{name}.py").write_text(
+        "import gc, threading\nTHREAD = threading.current_thread()\nGC = gc.isenabled()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    return name
+
+
+async def test_module_is_imported_once_by_a_thread_for_all_who_wait(module: str) -> None:
+    """Ten who need it at the same time wait for one import, which is not done in the loop."""
+    late = Late([module])
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(late.load)
+    assert late.is_loaded
+    assert sys.modules[module].THREAD is not threading.main_thread()
+
+
+async def test_collector_and_turns_of_threads_are_as_before_an_import(module: str) -> None:
+    """The collector rests while the thread imports; afterwards it works, and threads take turns as before."""
+    before = sys.getswitchinterval()
+    await Late([module]).load()
+    assert not sys.modules[module].GC
+    assert (gc.isenabled(), sys.getswitchinterval()) == (True, before)
+
+
+async def test_missing_module_is_an_import_error_and_is_tried_again(module: str) -> None:
+    """Who needs what is not there is told so, and the collector goes on."""
+    late = Late([module, "no_such_module_anywhere"])
+    for _ in range(2):
+        with pytest.raises(ImportError):
+            await late.load()
+    assert not late.is_loaded
+    assert gc.isenabled()
+
+
+def test_shared_libraries_of_a_package_are_opened() -> None:
+    """Those of FFmpeg's package are many; a package without any has none."""
+    assert open_libraries("av") > 10
+    assert open_libraries("click") == 0
+    assert open_libraries("no_such_package_anywhere") == 0
+
+
+BEFORE_LISTENING = """
+import os, signal, sys
+
+from supervisor.__main__ import main
+
+def settle():
+    print("imported:", *sys.modules)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+from supervisor import collector
+collector.settle = settle
+sys.argv = ["banken", "run", sys.argv[1]]
+main()
+"""
+
+
+def test_heavy_modules_are_not_imported_before_the_web_answers(tmp_path: Path) -> None:
+    """`banken run` listens before it has imported what its table of heavy modules names."""
+    from supervisor.compose import HEAVY
+
+    (tmp_path / "banken.yaml").write_text('web: {listen: "127.0.0.1:0"}\ncameras: {a: "rtsp://127.0.0.1:9/x"}\n')
+    program = [sys.executable, "-c", BEFORE_LISTENING, tmp_path / "banken.yaml"]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
+    imported = next(line for line in done.stdout.splitlines() if line.startswith("imported:")).split()
+    assert [module for module in HEAVY if module in imported] == []
+    assert "web.app" in imported
+
+
+async def test_modules_for_viewers_are_imported_soon_after_the_web_answers(tmp_path: Path) -> None:
+    """Nobody has to watch for it: the daemon maps OpenSSL's library into its memory by itself."""
+    async with open_daemon(tmp_path, {}) as daemon:
+        maps = Path(f"/proc/{daemon.pid}/maps")
+        await wait_until(lambda: "pylibsrtp" in maps.read_text(), 30, what="the library of SRTP")
