@@ -30,6 +30,8 @@ WAITING = 64
 """Callers who may wait for a picture at the same time."""
 FRESH_S = 10.0
 """A picture of a camera that rests is good for so long."""
+LEASE_LOOK_S = 1.0
+"""A stream of pictures is over this soon after its lease, whether its camera sends or not."""
 PURPOSE = "pictures in a row"
 LOST = (CameraPhase.WAITING, CameraPhase.FAILED, CameraPhase.QUARANTINED)
 LOSSES = e.CameraWaiting | e.CameraFailed | e.CameraCrashed | e.CameraQuarantined | e.CameraRemoved
@@ -97,11 +99,19 @@ class Pictures:
             if still is None or camera.hub.newest_key() is None:
                 still = await self._next_key(camera, patience_s)
             yield await self._develop(camera, still)
-            while await camera.hub.wait_key(still.number):
+            while await self._next_while_lent(camera, lease, still.number):
                 still = camera.hub.still or still
                 with suppress(Rejected):  # a picture that cannot be decoded is no reason to end
                     yield await self._develop(camera, still)
                 await trio.sleep(interval_s)
+
+    async def _next_while_lent(self, camera: Camera, lease: LeaseId, seen: int) -> bool:
+        """Wait for a key frame after number `seen`. False when the camera is gone, or the lease has been ended."""
+        came = None
+        while came is None and lease in self._tools.kernel.state.leases:
+            with trio.move_on_after(LEASE_LOOK_S):
+                came = await camera.hub.wait_key(seen)
+        return bool(came) and lease in self._tools.kernel.state.leases
 
     @asynccontextmanager
     async def _use(self, camera: Camera, kind: UseKind, client: str) -> AsyncIterator[None]:

@@ -292,12 +292,19 @@ class _Reading:
 
     def limits(self, node: yaml.Node | None, cameras: int) -> Limits:
         """One page shows every camera: a client may have as many viewers as two pages take, unless the file says."""
-        counts = ("peers", "peers_per_camera", "peers_per_client", "leases", "leases_per_client")
-        entries = self.mapping(node, "limits", (*counts, "disconnected_after", "linger", "idle"))
+        counts = ("peers", "peers_per_camera", "peers_per_client", "leases", "leases_per_client", "journaled_burst")
+        entries = self.mapping(node, "limits", (*counts, "journaled_rate", "disconnected_after", "linger", "idle"))
         chosen = {key: self.count(entries[key], f"limits.{key}") for key in counts if key in entries}
         least = Limits()
-        limits = replace(least, peers_per_client=max(least.peers_per_client, 2 * cameras))
+        both = 2 * cameras
+        limits = replace(
+            least,
+            peers_per_client=max(least.peers_per_client, both),
+            journaled_burst=max(least.journaled_burst, both),
+        )
         limits = replace(limits, **chosen)
+        if "journaled_rate" in entries:
+            limits = replace(limits, journaled_rate=self.rate(entries["journaled_rate"], "limits.journaled_rate"))
         if "disconnected_after" in entries:
             after_s = self.duration(entries["disconnected_after"], "limits.disconnected_after", 15.0, 30.0)
             limits = replace(limits, disconnected_after_s=after_s)
@@ -384,6 +391,14 @@ class _Reading:
         if value not in ("true", "on", "yes", "false", "off", "no"):
             self.complain(node, f"{what} must be on or off, not {_kind(node)}")
         return value in ("true", "on", "yes")
+
+    def rate(self, node: yaml.Node, what: str) -> float:
+        """Times a second."""
+        value = node.value if isinstance(node, yaml.ScalarNode) else ""
+        if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", value) or not 0.1 <= float(value) <= 1000:
+            self.complain(node, f"{what} must be a number a second from 0.1 to 1000, like 2, not {_kind(node)}")
+            return 1.0
+        return float(value)
 
     def count(self, node: yaml.Node, what: str) -> int:
         value = node.value if isinstance(node, yaml.ScalarNode) else ""

@@ -37,6 +37,7 @@ from .kernel import Kernel, new_id
 from .lag import run_lag
 from .monitors import make_monitors, run_monitors
 from .reconcile import Crew, run_reconcile, wait_after_crash_of
+from .refusals import run_refusals
 from .rooms import run_idle_rooms
 from .shield import bounded_shield
 from .supervision import run_supervised
@@ -158,6 +159,7 @@ async def _run(
             "sweep": actors.run_sweep,
             "leases": gateway.leases.run,
             "rooms": partial(run_idle_rooms, kernel),
+            "refusals": partial(run_refusals, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
         }
         bookkeeping.start_soon(journal.run, name="journal")

@@ -36,6 +36,7 @@ from .threads import run_in_thread
 
 Answer = TypeVar("Answer")
 
+REVOKED = Reason("kicked", "an operator ended this lease", Fault.NONE)
 LEASE_ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -254,6 +255,8 @@ class Gates(Protocol):
 
     async def release(self, key: Key, client: str) -> None: ...
 
+    async def revoke(self, lease: LeaseId, client: str) -> None: ...
+
     async def detect(self, seen: c.ReportDetection, jpeg: bytes) -> Judged: ...
 
     def thumbnail(self, detection: DetectionId) -> bytes | None: ...
@@ -412,6 +415,12 @@ class Gateway:
             raise await self._why_over(key.lease)
         released = Reason("released", "its holder gave it back", Fault.NONE)
         await self.submit(c.EndLease(key.lease, released, hash_secret(key.secret)), Origin(f"client:{client}"))
+
+    async def revoke(self, lease: LeaseId, client: str) -> None:
+        """End anybody's lease, as an operator: whoever watches under it is told. Raises `LeaseOver` and `Rejected`."""
+        if lease not in self._kernel.state.leases:
+            raise await self._why_over(lease)
+        await self.submit(c.EndLease(lease, REVOKED), Origin(f"client:{client}"))
 
     def _lent(self, lease: Lease) -> Lent:
         peers = tuple(peer.peer for peer in self._kernel.state.peers_of(lease.lease))

@@ -16,7 +16,10 @@ import trio
 
 from .clock import Clock
 from .domain import commands as c
+from .domain.allowance import Allowance, is_charged
+from .domain.clients import client_in
 from .domain.decide import decide
+from .domain.errors import Refusal, Rejected
 from .domain.events import (
     ChildEvent,
     Event,
@@ -102,6 +105,8 @@ class Kernel:
         self._journal = journal
         self.new_id = ids
         """Makes an id that no other event of this journal has."""
+        self.allowance = Allowance()
+        """What each client may still ask for; and which clients were refused."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}
         self._changes = trio.lowlevel.ParkingLot()
 
@@ -148,8 +153,13 @@ class Kernel:
         `after` is the event that led to this command: the cause of the first event, which is that of the others.
         Raises `Rejected`; then nothing has changed.
         """
+        client = client_in(origin.principal) if origin is not None and is_charged(command) else None
+        if client is not None:
+            self._require_allowance(client)
         now_ns = self.clock.wall_ns()
         events = decide(self.state, command, now_ns)
+        if client is not None and events:
+            self.allowance.charge(client, self.state.limits, self.clock.mono_ns() / 1e9)
         correlation = (origin and origin.correlation) or (after.correlation if after else self.new_id())
         principal = origin.principal if origin else after.principal if after else "system"
         cause = after.seq if after else None
@@ -158,6 +168,15 @@ class Kernel:
             recorded.append(self._record(event, now_ns, cause, correlation, principal))
             cause = recorded[0].seq
         return Receipt(tuple(recorded), durable=False)
+
+    def _require_allowance(self, client: str) -> None:
+        """Raises `Rejected` when a client has asked too often."""
+        now, limits = self.clock.mono_ns() / 1e9, self.state.limits
+        wait_s = self.allowance.wait_s(client, limits, now)
+        if wait_s > 0:
+            self.allowance.refuse(client, now)
+            text = f"{client} asks too often; it may ask again in {wait_s:.1f} s (limits.journaled_rate)"
+            raise Rejected(Refusal.RATE_LIMITED, text, wait_s)
 
     async def submit(
         self, command: c.Command, *, after: Recorded | None = None, origin: Origin | None = None

@@ -141,7 +141,7 @@ class Leases:
 
     def _say_refused(self, command: c.GrantLease | c.OpenPeer, why: Rejected) -> None:
         """Somebody was not lent a camera that there is: journaled, once in `REFUSALS_EVERY_S`, and counted."""
-        if why.refusal is Refusal.UNKNOWN or command.camera not in self._kernel.state.cameras:
+        if why.refusal in (Refusal.UNKNOWN, Refusal.RATE_LIMITED) or command.camera not in self._kernel.state.cameras:
             return
         if trio.current_time() - self._said_at < REFUSALS_EVERY_S:
             self._unsaid += 1

@@ -132,6 +132,9 @@ class PastGateway:
     async def release(self, key: Key, client: str) -> None:
         _refuse()
 
+    async def revoke(self, lease: LeaseId, client: str) -> None:
+        _refuse()
+
     async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None:
         _refuse()
 

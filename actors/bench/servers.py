@@ -54,7 +54,10 @@ async def open_daemon(cameras: Mapping[str, object]) -> AsyncIterator[Server]:
     """`banken run` with these cameras (name: source), all of them live. Raises `BenchError`."""
     config = {
         "web": {"listen": "127.0.0.1:0"},
-        "limits": {"peers": LIMIT, "peers_per_camera": LIMIT, "peers_per_client": LIMIT},
+        "limits": {
+            **dict.fromkeys(("peers", "peers_per_camera", "peers_per_client", "journaled_burst"), LIMIT),
+            "journaled_rate": 1000,
+        },
         "cameras": dict(cameras),
     }
     with _folder({"banken.yaml": json.dumps(config)}) as folder:

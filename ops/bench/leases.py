@@ -58,7 +58,7 @@ def main() -> None:
 
 
 async def measure(count: int) -> str:
-    limits = Limits(leases=count + 1, leases_per_client=count)
+    limits = Limits(leases=count + 1, leases_per_client=count, journaled_burst=count + 1)
     async with open_core(configuration=c.Configure("bench", (settings(GATE),), limits)) as core:
         clock = Shifted()
         core.kernel.clock = clock

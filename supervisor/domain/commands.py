@@ -3,7 +3,18 @@
 import attrs
 
 from .ids import CameraId, ChildId, DetectionId, LeaseId, NodeId, ParticipantId, PeerId, RoomId, RunId, UseId
-from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Policy, Reason, UseKind
+from .values import (
+    CameraSettings,
+    DeviceSettings,
+    LeaseKind,
+    Limits,
+    Patrol,
+    Picture,
+    Policy,
+    Reason,
+    RefusedClient,
+    UseKind,
+)
 
 
 @attrs.frozen
@@ -66,6 +77,16 @@ class RaiseAlert(Command):
 @attrs.frozen
 class ClearAlert(Command):
     alert: str
+
+
+@attrs.frozen
+class ReportRequestsRefused(Command):
+    """Requests of clients were refused within `over_s` seconds, because they asked too often."""
+
+    clients: tuple[RefusedClient, ...]
+    others: int
+    """Requests of clients that are not named."""
+    over_s: float
 
 
 # ── cameras ─────────────────────────────────────────────────────────────────────────────────────────────────────

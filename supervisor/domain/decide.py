@@ -26,6 +26,7 @@ _DECISIONS: dict[type[c.Command], Callable[[State, Any, int], Events]] = {
     c.ReportGap: run.report_gap,
     c.RaiseAlert: run.raise_alert,
     c.ClearAlert: run.clear_alert,
+    c.ReportRequestsRefused: run.report_requests_refused,
     c.ConnectCamera: camera.connect_camera,
     c.ReportLive: camera.report_live,
     c.ReportStall: camera.report_stall,

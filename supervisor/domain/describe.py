@@ -45,6 +45,12 @@ def _child_end(event: e.ChildEnded) -> str:
     return f"child {event.child} of {event.camera} {how} after {seconds(event.ran_s)}: {event.reason.text}"
 
 
+def _requests_refused(event: e.RequestsRefused) -> str:
+    named = [f"{each.requests} of {each.client}" for each in event.clients]
+    named += [f"{event.others} of others"] if event.others else []
+    return f"requests refused within {seconds(event.over_s)}, over limits.journaled_rate: {', '.join(named)}"
+
+
 _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
     e.RunStarted: (Severity.NOTICE, lambda v: f"banken {v.release} started, pid {v.pid}"),
     e.RunAbandoned: (Severity.WARNING, lambda v: f"the run before was cut off: {v.reason.text}"),
@@ -60,6 +66,7 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
     ),
     e.AlertRaised: (Severity.ERROR, lambda v: f"look at this: {v.text}"),
     e.AlertCleared: (Severity.INFO, lambda v: f"{v.alert} is as it should be again"),
+    e.RequestsRefused: (Severity.NOTICE, _requests_refused),
     e.CameraAdded: (Severity.INFO, lambda v: f"{v.camera} added: {v.settings.source.url}"),
     e.CameraChanged: (Severity.INFO, lambda v: f"{v.camera} has new settings: {v.settings.source.url}"),
     e.CameraRemoved: (Severity.INFO, lambda v: f"{v.camera} removed"),

@@ -13,6 +13,7 @@ class Refusal(StrEnum):
     FORBIDDEN = "forbidden"
     INVALID = "invalid"
     CAP_REACHED = "cap-reached"
+    RATE_LIMITED = "rate-limited"
     UNAVAILABLE = "unavailable"
 
 
@@ -22,6 +23,7 @@ STATUS: dict[Refusal, int] = {
     Refusal.FORBIDDEN: 403,
     Refusal.INVALID: 422,
     Refusal.CAP_REACHED: 429,
+    Refusal.RATE_LIMITED: 429,
     Refusal.UNAVAILABLE: 503,
 }
 

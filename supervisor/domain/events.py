@@ -11,6 +11,7 @@ Rules of this file:
 from typing import ClassVar
 
 from .ids import (
+    LIMITS,
     SYSTEM,
     CameraId,
     ChildId,
@@ -34,7 +35,19 @@ from .ids import (
     room_stream,
     use_stream,
 )
-from .values import CameraSettings, DeviceSettings, LeaseKind, Limits, Patrol, Picture, Policy, Reason, UseKind, Value
+from .values import (
+    CameraSettings,
+    DeviceSettings,
+    LeaseKind,
+    Limits,
+    Patrol,
+    Picture,
+    Policy,
+    Reason,
+    RefusedClient,
+    UseKind,
+    Value,
+)
 
 
 class Event(Value, frozen=True):
@@ -181,6 +194,21 @@ class AlertRaised(AlertEvent, frozen=True):
 
 class AlertCleared(AlertEvent, frozen=True):
     pass
+
+
+class RequestsRefused(Event, frozen=True):
+    """Clients asked more often than `limits.journaled_rate` allows. At most one event a minute says so, of them all."""
+
+    clients: tuple[RefusedClient, ...]
+    """Those that were refused most, the most first."""
+    others: int = 0
+    """Requests of clients that are not named."""
+    over_s: float = 0.0
+    """From the first of these refusals to this report."""
+
+    @property
+    def stream(self) -> str:
+        return LIMITS
 
 
 # ── cameras ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -549,6 +577,7 @@ EVENTS: tuple[type[Event], ...] = (
     EventsLost,
     AlertRaised,
     AlertCleared,
+    RequestsRefused,
     CameraAdded,
     CameraChanged,
     CameraRemoved,

@@ -247,6 +247,7 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     e.EventsLost: lambda s, v, at: {},
     e.AlertRaised: lambda s, v, at: {"alerts": s.alerts.insert(v.alert, Alert(v.text, at.wall_ns))},
     e.AlertCleared: lambda s, v, at: {"alerts": s.alerts.remove(v.alert)},
+    e.RequestsRefused: lambda s, v, at: {},
     e.CameraAdded: _camera_added,
     e.CameraChanged: lambda s, v, at: _camera(s, v, at, settings=v.settings, attempts=0, crashes_ns=(), quarantines=0),
     e.CameraRemoved: _camera,

@@ -21,6 +21,8 @@ RunId = NewType("RunId", str)
 """One life of the daemon, from start to end."""
 
 SYSTEM = "system"
+LIMITS = "limits"
+"""The stream of what clients were refused because they asked too often."""
 
 
 def camera_stream(camera: CameraId) -> str:

@@ -164,7 +164,11 @@ def write(message: Message) -> str:
 
 def refused(rejected: Rejected) -> Refused:
     """What the domain said no with, in the words of the protocol, which has five codes for it."""
-    codes = {Refusal.CAP_REACHED: Code.ROOM_FULL, Refusal.UNAVAILABLE: Code.INTERNAL}
+    codes = {
+        Refusal.CAP_REACHED: Code.ROOM_FULL,
+        Refusal.RATE_LIMITED: Code.RATE_LIMITED,
+        Refusal.UNAVAILABLE: Code.INTERNAL,
+    }
     return Refused(codes.get(rejected.refusal, Code.INVALID_PAYLOAD), rejected.reason)
 
 

@@ -153,6 +153,18 @@ class Limits(Value, frozen=True):
     """How long a modal lease may last, however often it is renewed."""
     idle_s: float = 300.0
     """A modal lease at whose page nobody has touched anything for so long is ended."""
+    journaled_burst: int = 40
+    """Requests of one client that the journal keeps something of: so many at once,"""
+    journaled_rate: float = 2.0
+    """and so many a second after that."""
+
+
+class RefusedClient(Value, frozen=True):
+    """How many requests of one client were refused."""
+
+    client: str
+    """An address; for IPv6 its /64."""
+    requests: int
 
 
 def name_of(codec: str) -> str:

@@ -160,8 +160,8 @@ async def test_the_picture_that_there_is_opens_nothing_and_asks_nobody(autojump_
 async def test_many_callers_share_one_connection_and_one_decoding(autojump_clock: MockClock) -> None:
     async with on_demand(streams) as world:
         async with trio.open_nursery() as nursery:
-            for _ in range(50):
-                nursery.start_soon(world.registry.take_picture, GATE, ME, None)
+            for number in range(50):
+                nursery.start_soon(world.registry.take_picture, GATE, f"192.0.2.{number}", None)
         assert (len(world.starts), world.developed) == (1, 1)
 
 
@@ -395,3 +395,16 @@ async def test_silence_is_shown_before_it_ends_the_connection(autojump_clock: Mo
         await trio.sleep(3)
         assert (world.camera(), len(world.processes)) == ("live", 1)
         assert world.core.types("camera/").count("CameraStalled") == 1
+
+
+async def test_stream_of_pictures_ends_with_its_lease(autojump_clock: MockClock) -> None:
+    """An operator who ends the lease of a stream of pictures ends the stream, whether its camera sends or hangs."""
+    for script in (streams, streams_for(1.0, hangs)):
+        async with on_demand(script) as world:
+            row = world.registry.watch_pictures(GATE, ME)
+            await anext(row)
+            (lease,) = world.core.kernel.state.leases
+            world.core.kernel.emit(c.EndLease(lease, ASKED))
+            with trio.fail_after(3):
+                assert [jpeg async for jpeg in row] == []
+            assert not world.core.kernel.state.leases

@@ -21,6 +21,8 @@ from .journals import read_all
 from .processes import ProcessInfo, descendants, wait_until
 
 ROOT = Path(__file__).parents[2]
+MANY_REQUESTS = "journaled_burst: 100000, journaled_rate: 1000"
+"""For tests in which one client asks more often than people do; `limits: {}` has the defaults."""
 
 
 @attrs.define
@@ -97,6 +99,7 @@ async def open_daemon(folder: Path, cameras: Mapping[str, Any], more: str = "") 
 
 
 def write_config(folder: Path, cameras: Mapping[str, Any], more: str = "") -> None:
+    more = more if "limits:" in more else f"{more}\nlimits: {{{MANY_REQUESTS}}}"
     lines = ['web: {listen: "127.0.0.1:0"}', "journal: {path: journal}", more, "cameras:"]
     lines += [f"  {name}: {json.dumps(source)}" for name, source in cameras.items()]
     (folder / "banken.yaml").write_text("\n".join(lines) + "\n")

@@ -33,7 +33,7 @@ from supervisor.journal.errors import JournalError
 from supervisor.journal.files import segment_path
 
 from .audit import Promised, find_faults
-from .daemon import Daemon, launch_daemon, write_config
+from .daemon import MANY_REQUESTS, Daemon, launch_daemon, write_config
 from .http import request
 from .journals import read_all
 from .process_group import open_background
@@ -54,7 +54,7 @@ MARK = "BANKEN_LANE"
 CAMERAS = ("steady", "again", "brief", "mute")
 ENCODER = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1")
 PICTURE = ("-f", "lavfi", "-re", "-i", "testsrc=size=64x64:rate=5")
-MORE = "limits: {peers: 256, peers_per_camera: 256, peers_per_client: 256}"
+MORE = f"limits: {{peers: 256, peers_per_camera: 256, peers_per_client: 256, {MANY_REQUESTS}}}"
 OFFER = "\n".join(
     line for line in (Path(__file__).with_name("chromium.sdp")).read_text().splitlines() if ".local" not in line
 )

@@ -13,7 +13,7 @@ from random import Random
 import attrs
 import trio
 
-from .daemon import Daemon, open_daemon
+from .daemon import MANY_REQUESTS, Daemon, open_daemon
 from .http import request
 from .kills import ENCODER, PICTURE
 from .processes import descendants, descriptors, thread_names, wait_until
@@ -32,7 +32,7 @@ LOOK_S = 0.25
 """How often a quiet moment is looked for."""
 STOP_S = 6.0
 """Kept of the time for the graceful end."""
-LIMITS = "limits: {peers: 256, peers_per_client: 256}"
+LIMITS = f"limits: {{peers: 256, peers_per_client: 256, {MANY_REQUESTS}}}"
 
 
 @attrs.frozen

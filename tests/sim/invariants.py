@@ -25,7 +25,7 @@ FOLD_EVERY = 1000
 FROM_OUTSIDE = (
     e.RunStarted, e.RunStopping, e.ConfigurationApplied, e.EventsLost, e.PatrolEnded, e.UseBegan, e.PeerOpened,
     e.PeerClosing, e.ChildFound, e.LeaseGranted, e.LeaseRefused, e.LeaseEnded,
-    e.DetectionMade,
+    e.DetectionMade, e.RequestsRefused,
 )  # fmt: skip
 """Inputs and timers: they may follow from nothing."""
 LOSSES = (e.CameraWaiting, e.CameraFailed, e.CameraCrashed, e.CameraQuarantined)
@@ -67,6 +67,7 @@ CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
     e.DetectionMade: (),
     e.SuggestionMade: (e.DetectionMade,),
     e.LeaseRefused: (),
+    e.RequestsRefused: (),
     e.LeaseEnded: (
         e.LeaseGranted, e.SuggestionMade, e.DetectionMade, e.LeaseEnded, e.PeerClosed, e.CameraRemoved,
         e.ConfigurationApplied, e.RunStopping, *LOSSES,

@@ -78,7 +78,7 @@ async def test_what_a_connection_holds_is_not_swept(autojump_clock: MockClock) -
 
 
 async def test_the_table_forgets_what_has_ended(autojump_clock: MockClock) -> None:
-    async with open_core() as core:
+    async with open_core(limits=Limits(journaled_burst=100)) as core:
         keeper = keep(core)
         for number in range(100):
             keeper.lend(lease(f"lease-{number}"))

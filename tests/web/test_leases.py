@@ -112,12 +112,46 @@ async def test_what_is_held_exclusively_is_409() -> None:
 async def test_a_lease_is_its_holders_alone() -> None:
     async with open_site() as site:
         lease = await granted(site)
+        nothing = await ask(site, "PUT", path(lease), {})
+        assert (nothing.status, nothing.headers["Www-Authenticate"]) == (401, "Bearer")
         for method in ("PUT", "DELETE"):
-            nothing = await ask(site, method, path(lease), {})
-            assert (nothing.status, nothing.headers["Www-Authenticate"]) == (401, "Bearer")
             assert (await ask(site, method, path(lease), {}, "another's")).status == 403
         assert lease["lease"] in site.core.kernel.state.leases
         assert (await ask(site, "PUT", path(lease), {"idle": 1}, lease["secret"])).status == 400
+
+
+async def test_operator_ends_an_exclusive_lease_of_another_client() -> None:
+    """DELETE without a secret ends any lease, and what watches under it; the journal says who did it."""
+    async with open_site() as site:
+        lease = await granted(site, exclusive=True)
+        opened = await site.offer(**{"Banken-Lease": f"{lease['lease']}.{lease['secret']}"})
+        assert opened.status == 201
+        assert (await request(site.port, "DELETE", path(lease))).status == 204
+        ended, closing = (await site.core.stored())[-2:]
+        assert (ended.type, ended.principal, closing.type) == ("LeaseEnded", "client:127.0.0.1", "PeerClosing")
+        assert (ended.event.reason.code, closing.event.reason.code) == ("kicked", "kicked")  # type: ignore[attr-defined]
+        over = await ask(site, "PUT", path(lease), {}, lease["secret"])
+        assert (over.status, over.json["reason"]["text"]) == (404, "an operator ended this lease")
+        assert (await ask(site, "POST", body=BODY)).status == 201
+        assert (await request(site.port, "DELETE", path(lease))).status == 404
+
+
+async def test_client_over_its_rate_gets_429_and_may_still_renew_and_release() -> None:
+    """Grants, offers and an operator's acts are refused with a time; what ends one's own is always possible."""
+    async with open_site(limits=Limits(journaled_burst=3, journaled_rate=0.1, leases_per_client=9)) as site:
+        first, second = await granted(site), await granted(site)
+        assert (await site.offer()).status == 201
+        for refused in (
+            await ask(site, "POST", body=BODY),
+            await site.offer(),
+            await request(site.port, "DELETE", path(first)),
+        ):
+            assert (refused.status, refused.json["type"]) == (429, "urn:banken:problem:rate-limited")
+            assert 8 <= int(refused.headers["Retry-After"]) <= 10
+        assert (await ask(site, "PUT", path(first), {}, first["secret"])).status == 200
+        assert (await ask(site, "DELETE", path(first), None, first["secret"])).status == 204
+        assert (await ask(site, "DELETE", path(second), None, second["secret"])).status == 204
+        assert not [row for row in await site.core.stored() if row.type == "LeaseRefused"], "they are counted"
 
 
 async def test_a_lease_that_is_over_says_how_it_ended() -> None:

@@ -15,6 +15,7 @@ import trio
 from supervisor.domain import commands as c
 from supervisor.domain import rate
 from supervisor.domain import signaling as s
+from supervisor.domain.values import Limits
 from supervisor.gateway import SocketStatistics
 from supervisor.past import PastGateway
 from tests.kit.daemon import ROOT
@@ -288,3 +289,15 @@ def test_an_address_says_whether_it_is_over_tls(url: str, parts: tuple[str, int,
 def test_what_is_no_address_is_refused_in_words(url: str) -> None:
     with pytest.raises(ValueError, match="is no address of a banken"):
         room_client._parts(url)
+
+
+async def test_client_that_makes_rooms_too_fast_is_told_rate_limited_and_may_leave() -> None:
+    """A room costs, whoever makes or joins it; leaving is free, and the refusal has the protocol's own code."""
+    limits = Limits(journaled_burst=2, journaled_rate=0.1)
+    async with open_site(limits=limits) as site, open_room_client(site.url) as alice:
+        for _ in range(2):
+            await alice.create()
+            await alice.leave()
+        assert await refusal(alice, s.CreateRoom()) == s.Code.RATE_LIMITED
+        assert site.gateway.snapshot().rooms.errors["RateLimited"] == 1
+        assert [row.type for row in await site.core.stored()][-4:] == ["RoomOpened", "RoomLeft"] * 2

@@ -9,6 +9,7 @@ Rules of this file:
 
 from .. import commands as c
 from .. import events as e
+from ..clients import network_of
 from ..errors import Refusal, Rejected
 from ..ids import CameraId, LeaseId
 from ..lifecycle import PeerPhase
@@ -59,7 +60,12 @@ def require_place(state: State, camera: CameraId, client: str) -> None:
     caps = (
         ("in all", len(watching), limits.peers, "peers"),
         (f"of {camera}", sum(of == camera for of, _ in watching), limits.peers_per_camera, "peers_per_camera"),
-        (f"from {client}", sum(by == client for _, by in watching), limits.peers_per_client, "peers_per_client"),
+        (
+            f"from {client}",
+            sum(network_of(by) == network_of(client) for _, by in watching),
+            limits.peers_per_client,
+            "peers_per_client",
+        ),
     )
     for whose, taken, cap, name in caps:
         if taken >= cap:
@@ -69,10 +75,10 @@ def require_place(state: State, camera: CameraId, client: str) -> None:
 
 def _require_lease_left(state: State, client: str) -> None:
     """Raises `Rejected`. What a connection holds is not among them: it has its place among the viewers."""
-    limits, renewed = state.limits, [lease.client for lease in state.leases.values() if lease.ttl_s]
+    limits, renewed = state.limits, [network_of(lease.client) for lease in state.leases.values() if lease.ttl_s]
     for whose, taken, cap in (
         ("in all", len(renewed), limits.leases),
-        (f"of {client}", renewed.count(client), limits.leases_per_client),
+        (f"of {client}", renewed.count(network_of(client)), limits.leases_per_client),
     ):
         if taken >= cap:
             raise Rejected(Refusal.CAP_REACHED, f"{taken} leases {whose} are live, {cap} may be", RETRY_WHEN_FULL_S)

@@ -2,6 +2,7 @@
 
 from .. import commands as c
 from .. import events as e
+from ..clients import network_of
 from ..errors import Refusal, Rejected
 from ..state import Room, State
 from ..values import Fault, Reason
@@ -29,7 +30,7 @@ def open_room(state: State, command: c.OpenRoom, now_ns: int) -> Events:
 def _make_place(state: State, client: str, now_ns: int) -> Events:
     """Who leaves many rooms empty loses the oldest; where there are as many as may be, the oldest of all ends."""
     empty = [room for room in state.rooms.values() if not room.participants]
-    own = [room for room in empty if room.client == client]
+    own = [room for room in empty if network_of(room.client) == network_of(client)]
     if len(own) < LEFT_EMPTY and len(state.rooms) < ROOMS:
         return ()
     empty = own if len(own) >= LEFT_EMPTY else empty

@@ -98,3 +98,7 @@ def raise_alert(state: State, command: c.RaiseAlert, now_ns: int) -> Events:
 
 def clear_alert(state: State, command: c.ClearAlert, now_ns: int) -> Events:
     return (e.AlertCleared(command.alert),) if command.alert in state.alerts else ()
+
+
+def report_requests_refused(state: State, command: c.ReportRequestsRefused, now_ns: int) -> Events:
+    return (e.RequestsRefused(command.clients, command.others, command.over_s),)

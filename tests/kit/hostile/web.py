@@ -217,7 +217,10 @@ async def _send(stream: trio.SocketStream, data: bytes) -> None:
 @asynccontextmanager
 async def _open_site() -> AsyncIterator[tuple[Site, _Exchange]]:
     """A site that lingers less, and an exchange with it; at the end it still answers, and no connection is open."""
-    limits, stock = Limits(1000, 1000, 1000, leases=1000, leases_per_client=1000), serve.LINGER_S
+    limits, stock = (
+        Limits(1000, 1000, 1000, leases=1000, leases_per_client=1000, journaled_burst=100_000),
+        serve.LINGER_S,
+    )
     async with open_site(GATE, limits=limits, settings=WebSettings(detector_token=TOKEN.decode())) as site:
         serve.LINGER_S = 0.01
         yield site, _Exchange(site)

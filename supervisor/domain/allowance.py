@@ -1,0 +1,128 @@
+"""How many journaled requests each client may make: a token bucket for each, in a table of bounded size.
+
+Rules of this file:
+- A request that begins something is charged when its events are decided. A refused request costs nothing.
+- To end one's own is never charged: a release, a renewal, a DELETE and leaving a room are always possible.
+- A bucket leaves the table only when it is full again, so nobody gets a new one by waiting for the table to overflow.
+- Clients that find the table full share buckets, by a hash that nobody outside knows.
+- Refusals are counted by client, in a table of bounded size.
+"""
+
+import attrs
+
+from . import commands as c
+from .clients import network_of
+from .values import Limits, RefusedClient
+
+MOST_BUCKETS = 4096
+SHARED_BUCKETS = 64
+MOST_COUNTED = 256
+MOST_NAMED = 20
+"""Clients that one report of refusals names; the others are a number."""
+SLOWED_RATE = 0.1
+"""Requests a second of a client that fills the journal: one in ten seconds."""
+
+CHARGED = (c.GrantLease, c.OpenPeer, c.BeginUse, c.OpenRoom, c.JoinRoom, c.ReportDetection)
+"""Commands of a client that begin something."""
+CHARGED_UNOWNED = (c.ClosePeer, c.EndLease)
+"""Commands that are an operator's act, and charged, when they name no owner; an owner ends his own for nothing."""
+
+
+def is_charged(command: c.Command) -> bool:
+    """Whether a client pays for this command."""
+    if isinstance(command, CHARGED_UNOWNED):
+        return command.owner is None
+    return isinstance(command, CHARGED)
+
+
+@attrs.define
+class Bucket:
+    """`left` tokens at the time `at`, in seconds of one clock."""
+
+    left: float
+    at: float
+
+    def refill(self, rate: float, burst: float, now: float) -> float:
+        """How many tokens there are at `now`."""
+        self.left, self.at = min(burst, self.left + max(0.0, now - self.at) * rate), now
+        return self.left
+
+
+class Allowance:
+    """The buckets of all clients, and the count of what was refused. All times are seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, Bucket] = {}
+        """The client that was charged last comes last."""
+        self._shared: dict[int, Bucket] = {}
+        self._refused: dict[str, int] = {}
+        self._others = 0
+        self._since: float | None = None
+        self.slowed: frozenset[str] = frozenset()
+        """Clients, as `network_of` names them, that fill the journal."""
+        self.refused_in_all = 0
+
+    def wait_s(self, client: str, limits: Limits, now: float) -> float:
+        """How long until this client may make a journaled request; 0 when it may now."""
+        name = network_of(client)
+        rate, burst = self._terms(name, limits)
+        left = self._bucket(name, burst, now).refill(rate, burst, now)
+        return max(0.0, (1.0 - left) / rate)
+
+    def charge(self, client: str, limits: Limits, now: float) -> None:
+        """A journaled request was made."""
+        name = network_of(client)
+        rate, burst = self._terms(name, limits)
+        bucket = self._bucket(name, burst, now)
+        bucket.refill(rate, burst, now)
+        bucket.left -= 1.0
+        if self._buckets.pop(name, None) is not None or self._make_room(limits, now):
+            self._buckets[name] = bucket
+        else:
+            self._shared[hash(name) % SHARED_BUCKETS] = bucket
+
+    def refuse(self, client: str, now: float) -> None:
+        """A request was refused."""
+        name = network_of(client)
+        self.refused_in_all += 1
+        if self._since is None:
+            self._since = now
+        if name in self._refused or len(self._refused) < MOST_COUNTED:
+            self._refused[name] = self._refused.get(name, 0) + 1
+        else:
+            self._others += 1
+
+    def take_refused(self, now: float) -> c.ReportRequestsRefused | None:
+        """What was refused since this was last asked; none when nothing was."""
+        if self._since is None:
+            return None
+        counts = sorted(self._refused.items(), key=lambda row: (-row[1], row[0]))
+        named = tuple(RefusedClient(client, requests) for client, requests in counts[:MOST_NAMED])
+        others = self._others + sum(requests for _, requests in counts[MOST_NAMED:])
+        report = c.ReportRequestsRefused(named, others, round(now - self._since, 3))
+        self._refused, self._others, self._since = {}, 0, None
+        return report
+
+    def _terms(self, name: str, limits: Limits) -> tuple[float, float]:
+        """Rate and burst."""
+        if name in self.slowed:
+            return min(SLOWED_RATE, limits.journaled_rate), 1.0
+        return limits.journaled_rate, float(limits.journaled_burst)
+
+    def _bucket(self, name: str, burst: float, now: float) -> Bucket:
+        """Its own, or the one it shares while there is no room; whoever gets room takes over how that stands."""
+        found = self._buckets.get(name)
+        shared = self._shared.get(hash(name) % SHARED_BUCKETS)
+        if found is not None or shared is None:
+            return found or Bucket(burst, now)
+        return shared if len(self._buckets) >= MOST_BUCKETS else Bucket(shared.left, shared.at)
+
+    def _make_room(self, limits: Limits, now: float) -> bool:
+        """Forget buckets that are full again, from those charged longest ago. Whether there is room for one more."""
+        while len(self._buckets) >= MOST_BUCKETS:
+            name = next(iter(self._buckets))
+            rate, burst = self._terms(name, limits)
+            if self._buckets[name].refill(rate, burst, now) < burst:
+                return False
+            del self._buckets[name]
+        return True

@@ -1,0 +1,30 @@
+"""How clients are counted: an IPv4 client is one address, an IPv6 client has a whole /64 to itself."""
+
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address, ip_network
+
+OWN_PREFIX = 64
+"""The smallest network that an IPv6 customer is given (RFC 6177); all addresses in it are one client."""
+PREFIX = "client:"
+"""What a principal begins with that is a client."""
+
+
+@lru_cache(maxsize=4096)
+def network_of(client: str) -> str:
+    """Under which name a client is counted: its /64 for an IPv6 address, else its own name.
+
+    Args:
+        client: an address as `web/client.py` makes it, or any other name.
+    """
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    if not isinstance(address, IPv6Address) or address.is_loopback:
+        return client
+    return str(ip_network((int(address), OWN_PREFIX), strict=False))
+
+
+def client_in(principal: str) -> str | None:
+    """The client whose request it is; none for what no client asked for."""
+    return principal.removeprefix(PREFIX) if principal.startswith(PREFIX) else None
