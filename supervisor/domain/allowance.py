@@ -77,7 +77,7 @@ class Allowance:
         bucket.refill(rate, burst, now)
         bucket.left -= 1.0
         if self._buckets.pop(name, None) is not None or self._make_room(limits, now):
-            self._buckets[name] = bucket
+            self._buckets[name] = Bucket(bucket.left, bucket.at)
         else:
             self._shared[hash(name) % SHARED_BUCKETS] = bucket
 
@@ -110,12 +110,9 @@ class Allowance:
         return limits.journaled_rate, float(limits.journaled_burst)
 
     def _bucket(self, name: str, burst: float, now: float) -> Bucket:
-        """Its own, or the one it shares while there is no room; whoever gets room takes over how that stands."""
-        found = self._buckets.get(name)
+        """Its own, or the one that it shares, or has shared, while there was no room; else a new one."""
         shared = self._shared.get(hash(name) % SHARED_BUCKETS)
-        if found is not None or shared is None:
-            return found or Bucket(burst, now)
-        return shared if len(self._buckets) >= MOST_BUCKETS else Bucket(shared.left, shared.at)
+        return self._buckets.get(name) or shared or Bucket(burst, now)
 
     def _make_room(self, limits: Limits, now: float) -> bool:
         """Forget buckets that are full again, from those charged longest ago. Whether there is room for one more."""
