@@ -23,6 +23,7 @@ from supervisor.domain.values import (
     Picture,
     Policy,
     Reason,
+    RefusedClient,
     SourceSummary,
 )
 
@@ -31,7 +32,7 @@ PACKAGES = ("supervisor", "actors", "web")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 DOCUMENTS = [path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts)]
 CATALOGUE = ROOT / "ops" / "docs" / "events.md"
-VALUES = (Reason, CameraSettings, SourceSummary, DeviceSettings, Limits, Patrol, Policy, Picture)
+VALUES = (Reason, CameraSettings, SourceSummary, DeviceSettings, Limits, RefusedClient, Patrol, Policy, Picture)
 
 
 def nodes(kind: type[ast.AST]) -> Iterator[tuple[Path, ast.AST]]:
