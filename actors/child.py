@@ -8,10 +8,10 @@ Rules of this file:
 - A child's words are kept, bounded and without secrets: the last lines of its stderr.
 """
 
-import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import attrs
 import trio
@@ -25,7 +25,7 @@ from supervisor.redact import redact
 from supervisor.shield import bounded_shield
 from supervisor.supervision import describe_crash
 
-from .process import MARK, Process, fault_of
+from .process import Process, environment_of, fault_of
 from .stderr_tail import FLOOD, StderrTail
 from .tools import Tools
 
@@ -40,7 +40,7 @@ LAST_WORDS_S = 1.0
 class ChildSpec:
     """What to start. `secrets` must not be seen; `stdin` is all the child will read.
 
-    What `may_fork` is guarded, so that nothing it starts gets away.
+    What `may_fork` is guarded, so that nothing it starts gets away. `env` is what its source adds to its environment.
     """
 
     camera: CameraId
@@ -49,6 +49,7 @@ class ChildSpec:
     secrets: tuple[str, ...] = ()
     stdin: bytes = b""
     may_fork: bool = False
+    env: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
 
 
 @attrs.frozen
@@ -98,7 +99,7 @@ async def run_child(
     try:
         await kernel.promise(intent)
         stdin = None if feed else spec.stdin
-        process = tools.open_process(spec.arguments, {**os.environ, MARK: mark}, stdin, spec.may_fork)
+        process = tools.open_process(spec.arguments, environment_of(mark, spec.env), stdin, spec.may_fork)
     except OSError as error:
         reason = Reason("not-started", f"{shown[0]} cannot be started: {error.strerror}", fault_of(error))
         kernel.emit(c.ReportChildEnded(child, None, None, reason), after=intent.last)

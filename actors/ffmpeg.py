@@ -147,7 +147,7 @@ async def run_ffmpeg(
     Cancellation and cleanup: those of `run_child`.
     """
     command = (tools.ffmpeg, *QUIET, *arguments, *OUTPUT)
-    spec = ChildSpec(camera, "source", command, source.secrets, may_fork=is_script(tools.ffmpeg))
+    spec = ChildSpec(camera, "source", command, source.secrets, may_fork=is_script(tools.ffmpeg), env=source.env)
     return await run_child(spec, partial(publish_flv, hub=hub), explain, tools, after)
 
 

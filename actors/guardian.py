@@ -1,7 +1,8 @@
 """Runs one program that may fork, and answers for all that it starts: nothing of it outlives this process.
 
-Run as `python -I -S guardian.py LIFELINE program argument...`. LIFELINE is the number of an inherited descriptor, the
-reading end of a pipe of which only the daemon holds the other end. Ends as the program ended, by code or by signal.
+Run as `python -I -S guardian.py LIFELINE SETPRIV program argument...`. LIFELINE is the number of an inherited
+descriptor, the reading end of a pipe of which only the daemon holds the other end; SETPRIV is the path of setpriv(1).
+Ends as the program ended, by code or by signal.
 
 Rules of this file:
 - Standard library only, and little of it: this is started with every child.
@@ -24,12 +25,12 @@ PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
-def main(lifeline: int, command: list[str]) -> None:
+def main(lifeline: int, setpriv: str, command: list[str]) -> None:
     bell = _hang_bell(signal.SIGCHLD, signal.SIGTERM, signal.SIGALRM)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     os.set_inheritable(lifeline, False)
-    program = os.posix_spawnp(
-        "setpriv",
+    program = os.posix_spawn(
+        setpriv,
         ["setpriv", "--pdeathsig", "KILL", "--", *command],
         os.environ,
         setsid=True,
@@ -146,4 +147,4 @@ def _end_as(status: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])

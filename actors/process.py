@@ -3,6 +3,8 @@
 Rules of this file:
 - Argument lists, never a command line: the one line for `sh` is constant, and only runs what it is handed. Nothing
   is inherited but the three standard streams.
+- A child's environment is `environment_of`: what it needs and what its source lists, never the daemon's own, which
+  holds the passwords of all cameras.
 - Started from the main thread: a parent-death signal follows the thread that forked, and trio's own
   `open_process` forks in a worker thread that ends when it is idle; the child would die with it.
 - Its own session, so that a signal to the group reaches whatever it started and nobody else.
@@ -28,7 +30,9 @@ from supervisor.domain.values import Fault
 MARK = "BANKEN_CHILD"
 """In the environment of every child, and of whatever it starts: `node/run/camera/child`."""
 
-BOUND = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+HANDED_ON = ("PATH", "HOME", "LANG", "TZ")
+"""What a child is given of the daemon's environment. LD_*, PYTHON*, proxies come only from `env:` of its source."""
+BOUND = ("setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 """Runs what follows under a parent-death signal; not at all if that parent, whose pid follows, has died before."""
 
 PIPE_ROOM = 4096
@@ -82,9 +86,7 @@ class RealProcess:
     ) -> None:
         if stdin is not None and len(stdin) > PIPE_ROOM:
             raise ValueError(f"{len(stdin)} bytes of standard input; {PIPE_ROOM} fit")
-        program = shutil.which(arguments[0])
-        if program is None:
-            raise FileNotFoundError(2, "no such program", arguments[0])
+        program, setpriv = _find(arguments[0]), _find(BOUND[0])
         self._guarded, self._lifeline = guarded, -1
         with ExitStack() as opened:
             with ExitStack() as handed_over:
@@ -96,11 +98,11 @@ class RealProcess:
                     opened.callback(self._feed.close)
                 else:
                     os.write(feed_end, stdin)
-                keeper: Sequence[str] = (*BOUND, str(os.getpid()))
+                keeper: Sequence[str] = (setpriv, *BOUND[1:], str(os.getpid()))
                 kept: tuple[int, ...] = ()
                 if guarded:
                     watched_end, self._lifeline = _pipe(handed_over, opened)
-                    keeper = (sys.executable, "-I", "-S", str(GUARDIAN), str(watched_end))
+                    keeper = (sys.executable, "-I", "-S", str(GUARDIAN), str(watched_end), setpriv)
                     kept = (watched_end,)
                 self._popen = subprocess.Popen(
                     [*keeper, program, *arguments[1:]],
@@ -165,6 +167,19 @@ class RealProcess:
         for stream in (self._output, self._errors, self._feed):
             if stream is not None:
                 stream.close()
+
+
+def _find(program: str) -> str:
+    """Its path, by the daemon's own PATH. Raises `FileNotFoundError`."""
+    found = shutil.which(program)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, "no such program", program)
+    return found
+
+
+def environment_of(mark: str, own: Mapping[str, str], given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """All that a child has in its environment: `HANDED_ON` of `given`, what its source lists (`own`), and the mark."""
+    return {name: given[name] for name in HANDED_ON if name in given} | dict(own) | {MARK: mark}
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from functools import partial
 
 import trio
 
+from supervisor.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Rejected
 from supervisor.domain.events import ChildEnded, PeerClosed, PeerOpened, Recorded
@@ -101,7 +102,8 @@ async def _run_once(camera: CameraId, work: "Transcoding", tools: Tools) -> Reas
     after = came or kernel.latest(camera_stream(camera), SYSTEM)
     assert after is not None, "a camera with a listener has been added"
     command = (tools.ffmpeg, *QUIET, *ARGUMENTS)
-    spec = ChildSpec(camera, SOUND, command, may_fork=is_script(tools.ffmpeg))
+    source = tools.sources.find(camera) or Source("", "")
+    spec = ChildSpec(camera, SOUND, command, source.secrets, may_fork=is_script(tools.ffmpeg), env=source.env)
     try:
         return await run_child(spec, work.consume, explain, tools, after, work.feed)
     except Rejected as refused:  # banken is stopping, or a child of an earlier life still lives

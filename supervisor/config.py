@@ -58,6 +58,8 @@ class Source:
     """What must not be seen of it."""
     via: str = ""
     """The API of the go2rtc that is to open it; may hold a password, too."""
+    env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """What its children have in their environment beside what all have. May hold secrets."""
     transport: str = "tcp"
     """How RTP comes from an RTSP camera: one of `TRANSPORTS`."""
     device: DeviceId | None = None
@@ -147,6 +149,12 @@ class _Loader(yaml.SafeLoader):
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _CAMERA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_SECRET_NAME = re.compile(r"pass|pwd|token|secret|auth|key|credential", re.IGNORECASE)
+"""Names in an environment whose values are hidden even where they stand in the file."""
+OWN_ENVIRONMENT = "BANKEN_"
+MOST_ENVIRONMENT, MOST_ENVIRONMENT_TEXT = 64, 16 * 1024
+"""Names, and characters of all values, in the `env` of one camera."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY_S, None: 1.0}
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(MiB|GiB|TiB)")
@@ -452,7 +460,7 @@ class _Reading:
         entries = self.mapping(
             node,
             f"camera {name!r}",
-            ("source", *LISTS, "via", "transport", "device", "mode", "group", "substream"),
+            ("source", *LISTS, "via", "transport", "device", "mode", "group", "substream", "env"),
         )
         sources = [key for key in ("source", *LISTS) if key in entries]
         if len(sources) != 1:
@@ -472,6 +480,7 @@ class _Reading:
         device = self.text(entries.get("device"), f"device of camera {name!r}", source.device or "")
         group = self.text(entries.get("group"), f"group of camera {name!r}", source.group)
         mode = self.mode(entries.get("mode"), name)
+        source = self.environment(entries.get("env"), name, source)
         return attrs.evolve(
             source,
             device=DeviceId(device) if device else None,
@@ -540,6 +549,25 @@ class _Reading:
                 node, f"via of camera {name!r} must be a go2rtc's API like http://127.0.0.1:1984, not {shown!r}"
             )
         return attrs.evolve(source, kind="go2rtc", via=url, secrets=tuple(dict.fromkeys(hidden)))
+
+    def environment(self, node: yaml.Node | None, name: str, source: Source) -> Source:
+        """The source with what `env` lists for its children. What comes from `${NAME}` is hidden in all they say."""
+        before, env = len(self.found), dict[str, str]()
+        for key, value in self.mapping(node, f"env of camera {name!r}", None).items():
+            shown = redact(repr(key[:40]), self.found)
+            if not _ENVIRONMENT_NAME.fullmatch(key):
+                self.complain(value, f"{shown} in env of camera {name!r} must be of A-Z, a-z, 0-9 and _, at most 100")
+            elif key.startswith(OWN_ENVIRONMENT):
+                self.complain(value, f"{shown} in env of camera {name!r}: {OWN_ENVIRONMENT}… are our own names")
+            else:
+                env[key] = self.text(value, f"env {key} of camera {name!r}")
+                if _SECRET_NAME.search(key):
+                    self.found.append(env[key])
+        if len(env) > MOST_ENVIRONMENT or sum(map(len, env.values())) > MOST_ENVIRONMENT_TEXT:
+            most = f"{MOST_ENVIRONMENT} names and {MOST_ENVIRONMENT_TEXT} characters"
+            self.complain(node, f"env of camera {name!r} has more than {most}")
+        secrets = dict.fromkeys((*source.secrets, *self.found[before:]))
+        return attrs.evolve(source, env=env, secrets=tuple(secrets))
 
     def mode(self, node: yaml.Node | None, name: str) -> Mode:
         value = self.text(node, f"mode of camera {name!r}", Mode.ALWAYS)

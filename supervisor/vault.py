@@ -17,6 +17,10 @@ class Vault:
     def __getitem__(self, camera: CameraId) -> Source:
         return self._sources[camera]
 
+    def find(self, camera: CameraId) -> Source | None:
+        """Its source; none for a camera that has been removed."""
+        return self._sources.get(camera)
+
     def settings_of(self, sources: Mapping[CameraId, Source]) -> tuple[CameraSettings, ...]:
         """What may be journaled of `sources`.
 
@@ -49,4 +53,4 @@ class Vault:
 
 def _hidden(source: Source) -> tuple[object, ...]:
     """What a summary shows only in part."""
-    return source.address, source.arguments, source.via, source.transport
+    return source.address, source.arguments, source.via, source.transport, dict(source.env)

@@ -23,7 +23,7 @@ import h11
 import trio
 import trio_websocket
 
-from actors.child import MARK as CHILD_MARK
+from actors.process import MARK as CHILD_MARK
 from supervisor.daemon import open_journal
 from supervisor.domain import events as e
 from supervisor.domain.evolve import fold
@@ -49,8 +49,8 @@ BIRTH_S = (0.0, 0.08)
 """After the first write to the journal, when the kill is for one that starts its first children."""
 BIRTHS = 2
 """One kill in so many is at birth."""
-MARK = "BANKEN_LANE"
-"""In the environment of a daemon, and so of all it starts."""
+MARK = "HOME"
+"""In the environment of a daemon, and so of all it starts: one of the few names that it hands on to its children."""
 CAMERAS = ("steady", "again", "brief", "mute")
 ENCODER = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1")
 PICTURE = ("-f", "lavfi", "-re", "-i", "testsrc=size=64x64:rate=5")

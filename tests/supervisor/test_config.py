@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 
 from actors.sources import KINDS
@@ -324,3 +325,58 @@ def test_how_much_of_the_journal_is_kept() -> None:
     config = parse("journal: {keep: 30d, max_size: 1.5GiB}\ncameras: {bars: 'test:64x64@5'}", "here", {}, CHECKS)
     assert config.retention == Retention(30 * DAY_S, 1_610_612_736)
     assert parse("cameras: {bars: 'test:64x64@5'}", "here", {}, CHECKS).retention == Retention()
+
+
+def test_env_of_a_source_is_read_and_its_secrets_are_hidden() -> None:
+    """A value from the environment is a secret, and so is one whose name says so; neither is in what is journaled."""
+    config = read(
+        """
+        cameras:
+          a:
+            ffmpeg: ["-i", "http://h/video"]
+            env: {AUTH_TOKEN: geheim-1, LICENCE: "${LICENCE}", LD_LIBRARY_PATH: /opt/x}
+          b: {source: "test:64x64", env: {TZ: Asia/Tokyo}}
+        """,
+        LICENCE="geheim-2",
+    )
+    a, b = config.cameras.values()
+    assert a.env == {"AUTH_TOKEN": "geheim-1", "LICENCE": "geheim-2", "LD_LIBRARY_PATH": "/opt/x"}
+    assert set(a.secrets) == {"geheim-1", "geheim-2"}
+    assert (b.env, b.secrets) == ({"TZ": "Asia/Tokyo"}, ())
+    assert "geheim" not in f"{a.summary()} {Vault().take(config.cameras)}"
+    assert "geheim" not in repr(attrs.evolve(a, secrets=()))
+
+
+@pytest.mark.parametrize(
+    ("env", "complaint"),
+    [
+        ("hello", "1: env of camera 'a' must be a mapping of keys to values, not 'hello'"),
+        ("{A-B: x}", "1: 'A-B' in env of camera 'a' must be of A-Z, a-z, 0-9 and _"),
+        ("{1A: x}", "1: '1A' in env of camera 'a' must be of A-Z"),
+        ('{"A=B": x}', "1: 'A=B' in env of camera 'a' must be of A-Z"),
+        ('{"A\\0": x}', "1: 'A\\x00' in env of camera 'a' must be of A-Z"),
+        ('{A: "x\\0y"}', "1: env A of camera 'a' has characters that cannot be printed"),
+        ('{A: "x\\ny"}', "1: env A of camera 'a' has characters that cannot be printed"),
+        ("{A: }", "1: env A of camera 'a' must be text, not nothing"),
+        ("{A: [x]}", "1: env A of camera 'a' must be text, not a list"),
+        ("{A: x, A: y}", "1: key 'A' stands here a second time"),
+        ("{A: '${NONE}'}", "1: the environment has no variable 'NONE'"),
+        ("{BANKEN_CHILD: x}", "1: 'BANKEN_CHILD' in env of camera 'a': BANKEN_… are our own names"),
+        ("{A: " + "x" * 17_000 + "}", "1: env of camera 'a' has more than 64 names and 16384 characters"),
+        ("{" + ", ".join(f"A{n}: x" for n in range(65)) + "}", "1: env of camera 'a' has more than 64 names"),
+    ],
+)
+def test_wrong_env_of_a_source_is_refused_with_its_line(env: str, complaint: str) -> None:
+    """Names are those of POSIX, values one printable line; banken's own names and sizes without bound are refused."""
+    (said,) = complaints(f"cameras: {{a: {{source: 'test:64x64', env: {env}}}}}")
+    assert said.startswith(f"banken.yaml:{complaint}")
+
+
+def test_env_that_changes_is_a_change_of_the_camera() -> None:
+    """It is not journaled, so the revision of the source says that it is another."""
+    vault = Vault()
+    first, again, other = (
+        vault.take(read(f"cameras: {{a: {{source: 'test:64x64', env: {{A: {value}}}}}}}").cameras)[0].source.revision
+        for value in ("one", "one", "two")
+    )
+    assert (first, again, other) == (0, 0, 1)
