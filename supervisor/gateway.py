@@ -107,6 +107,7 @@ class Snapshot:
     state: State
     cameras: Mapping[CameraId, CameraStatistics]
     peers: Mapping[PeerId, PeerStatistics]
+    """Empty where nobody asked for it."""
     journal: JournalStatistics
     health: Health
     readings: Mapping[str, Reading] = MappingProxyType({})
@@ -233,7 +234,9 @@ class Gates(Protocol):
     @property
     def last_seq(self) -> int: ...
 
-    def snapshot(self) -> Snapshot: ...
+    def snapshot(self, *, peers: bool = False) -> Snapshot:
+        """One instant; with `peers`, what each viewer has been sent, which takes a while where there are many."""
+        ...
 
     async def read(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]: ...
 
@@ -366,13 +369,13 @@ class Gateway:
         if self._journal.fault is not None:
             raise Rejected(Refusal.UNAVAILABLE, f"the journal cannot write: {self._journal.fault}", 5.0)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, peers: bool = False) -> Snapshot:
         state = self._kernel.state
         return Snapshot(
             now_ns=self._kernel.clock.wall_ns(),
             state=state,
             cameras=self._hands.statistics(),
-            peers=self._hands.peer_statistics(),
+            peers=self._hands.peer_statistics() if peers else {},
             journal=self._journal.statistics(),
             health=health(state, self._journal.fault, self._readings),
             readings=dict(self._readings),

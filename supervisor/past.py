@@ -97,7 +97,8 @@ class PastGateway:
     def last_seq(self) -> int:
         return self._last.seq
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, *, peers: bool = False) -> Snapshot:
+        """What viewers were sent is in no journal."""
         return self._moment.snapshot
 
     async def next_events(self, after: int) -> Sequence[Recorded]:

@@ -44,7 +44,7 @@ def routes(gateway: Gates) -> Blueprint:
     @api.get("/api/peers")
     async def list_peers() -> Response:
         """`uses` are those who have a camera open without WebRTC, MJPEG viewers among them."""
-        snapshot = gateway.snapshot()
+        snapshot = gateway.snapshot(peers=True)
         return json.respond({"peers": json.peers(snapshot), "uses": json.uses(snapshot.state)})
 
     @api.delete("/api/peers/<peer>")
@@ -99,7 +99,7 @@ def routes(gateway: Gates) -> Blueprint:
 
     @api.get("/metrics")
     async def expose_metrics() -> Response:
-        asked = (gateway.snapshot(), metrics.measure_process())
+        asked = (gateway.snapshot(peers=True), metrics.measure_process())
         text = await run_in_thread(partial(metrics.expose, *asked), limiter=rendering)
         return Response(text, content_type=metrics.CONTENT_TYPE)
 

@@ -1,27 +1,30 @@
-"""Metrics for Prometheus, made from one snapshot when they are asked for. The configuration bounds the labels."""
+"""Metrics for Prometheus, made from one snapshot when they are asked for. The configuration bounds the labels.
+
+Each viewer and each camera is visited once: the cost grows with their sum.
+"""
 
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from typing import get_args
 
 import attrs
 import trio
-from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from supervisor.domain.health import Verdict
+from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.signaling import Code, Request
 from supervisor.domain.values import LeaseKind
-from supervisor.gateway import Snapshot
+from supervisor.gateway import CameraStatistics, Snapshot
 from supervisor.lag import LoopLag, loop_lag
 
+from .exposition import CONTENT_TYPE, Exposition, label
+
 __all__ = ["CONTENT_TYPE", "Process", "expose", "measure_process"]
+
+_PHASES = tuple(each for each in CameraPhase if each is not CameraPhase.REMOVED)
+_VERDICTS = {verdict: level for level, verdict in enumerate(Verdict)}
 
 
 @attrs.frozen
@@ -43,158 +46,147 @@ def measure_process() -> Process:
 
 def expose(snapshot: Snapshot, process: Process) -> bytes:
     """All metrics in Prometheus's text format."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(snapshot, process))
-    return generate_latest(registry)
+    to = Exposition()
+    _write_cameras(to, snapshot)
+    _write_sources(to, snapshot)
+    _write_viewers(to, snapshot)
+    _write_daemon(to, snapshot, process)
+    _write_monitors(to, snapshot)
+    return to.encode()
 
 
-class _Collector(Collector):
-    def __init__(self, snapshot: Snapshot, process: Process) -> None:
-        self._snapshot = snapshot
-        self._process = process
+def _write_cameras(to: Exposition, snapshot: Snapshot) -> None:
+    state = snapshot.state
+    up = to.gauge("banken_camera_live", "1 while the camera sends pictures")
+    phase = to.gauge("banken_camera_state", "1 for the state the camera is in")
+    since = to.gauge("banken_camera_state_seconds", "Time in this state")
+    attempts = to.gauge("banken_camera_attempts", "Failed attempts in a row")
+    viewers = to.gauge("banken_camera_viewers", "Viewers' connections")
+    lent = to.gauge("banken_camera_leases", "Live leases of the camera: its use count")
+    suggested = to.gauge("banken_camera_suggested", "1 while all pages show the camera")
+    children = to.gauge("banken_camera_children", "Child processes")
+    watching, leases = Counter(peer.camera for peer in state.peers.values()), state.lent()
+    working = Counter(child.camera for child in state.children.values())
+    for name, camera in sorted(state.cameras.items()):
+        labels = label(camera=name)
+        up.add(camera.phase is CameraPhase.LIVE, labels)
+        for each in _PHASES:
+            phase.add(camera.phase is each, label(camera=name, state=each.value))
+        since.add((snapshot.now_ns - camera.since_ns) / 1e9, labels)
+        attempts.add(camera.attempts, labels)
+        viewers.add(watching[name], labels)
+        lent.add(leases[name], labels)
+        suggested.add(state.suggestion is not None and state.suggestion.camera == name, labels)
+        children.add(working[name], labels)
 
-    def collect(self) -> Iterator[Metric]:
-        yield from self._cameras()
-        yield from self._daemon()
-        yield from self._monitors()
 
-    def _cameras(self) -> Iterator[Metric]:
-        snapshot, state = self._snapshot, self._snapshot.state
-        up = GaugeMetricFamily("banken_camera_live", "1 while the camera sends pictures", labels=["camera"])
-        phase = GaugeMetricFamily("banken_camera_state", "1 for the state the camera is in", labels=["camera", "state"])
-        since = GaugeMetricFamily("banken_camera_state_seconds", "Time in this state", labels=["camera"])
-        attempts = GaugeMetricFamily("banken_camera_attempts", "Failed attempts in a row", labels=["camera"])
-        viewers = GaugeMetricFamily("banken_camera_viewers", "Viewers' connections", labels=["camera"])
-        lent = GaugeMetricFamily("banken_camera_leases", "Live leases of the camera: its use count", labels=["camera"])
-        suggested = GaugeMetricFamily("banken_camera_suggested", "1 while all pages show the camera", labels=["camera"])
-        children = GaugeMetricFamily("banken_camera_children", "Child processes", labels=["camera"])
-        watching, leases = Counter(peer.camera for peer in state.peers.values()), state.lent()
-        working = Counter(child.camera for child in state.children.values())
-        for name, camera in sorted(state.cameras.items()):
-            up.add_metric([name], camera.phase is CameraPhase.LIVE)
-            for each in CameraPhase:
-                if each is not CameraPhase.REMOVED:
-                    phase.add_metric([name, each.value], camera.phase is each)
-            since.add_metric([name], (snapshot.now_ns - camera.since_ns) / 1e9)
-            attempts.add_metric([name], camera.attempts)
-            viewers.add_metric([name], watching[name])
-            lent.add_metric([name], leases[name])
-            suggested.add_metric([name], state.suggestion is not None and state.suggestion.camera == name)
-            children.add_metric([name], working[name])
-        yield from (up, phase, since, attempts, viewers, lent, suggested, children)
+_SOURCES = (
+    ("gauge", "banken_camera_frames_per_second", "Pictures a second", "fps"),
+    ("gauge", "banken_camera_bits_per_second", "Bit rate", "bitrate"),
+    ("counter", "banken_camera_frames", "Pictures received", "frames"),
+    ("counter", "banken_camera_bytes", "Bytes received", "bytes"),
+    ("counter", "banken_camera_skipped_frames", "Pictures viewers missed", "skipped"),
+    ("counter", "banken_camera_cut_groups", "Groups of pictures that were too long to be kept whole", "cut_groups"),
+    ("counter", "banken_source_lost_packets", "RTP packets that never came from the camera", "lost_packets"),
+    (
+        "counter",
+        "banken_source_broken_pictures",
+        "Pictures not shown, for something of them was lost",
+        "broken_pictures",
+    ),
+)
+"""Kind, metric, help and field of what a camera's hub has measured."""
 
-        fps = GaugeMetricFamily("banken_camera_frames_per_second", "Pictures a second", labels=["camera"])
-        bitrate = GaugeMetricFamily("banken_camera_bits_per_second", "Bit rate", labels=["camera"])
-        age = GaugeMetricFamily("banken_camera_frame_age_seconds", "Age of the last picture", labels=["camera"])
-        frames = CounterMetricFamily("banken_camera_frames", "Pictures received", labels=["camera"])
-        size = CounterMetricFamily("banken_camera_bytes", "Bytes received", labels=["camera"])
-        skipped = CounterMetricFamily("banken_camera_skipped_frames", "Pictures viewers missed", labels=["camera"])
-        cut = CounterMetricFamily(
-            "banken_camera_cut_groups", "Groups of pictures that were too long to be kept whole", labels=["camera"]
-        )
-        lost = CounterMetricFamily(
-            "banken_source_lost_packets", "RTP packets that never came from the camera", labels=["camera"]
-        )
-        broken = CounterMetricFamily(
-            "banken_source_broken_pictures", "Pictures not shown, for something of them was lost", labels=["camera"]
-        )
-        odd = CounterMetricFamily(
-            "banken_source_odd_packets", "RTP packets that came late, in disorder or damaged", labels=["camera", "kind"]
-        )
-        for name, statistics in sorted(snapshot.cameras.items()):
-            cut.add_metric([name], statistics.cut_groups)
-            lost.add_metric([name], statistics.lost_packets)
-            broken.add_metric([name], statistics.broken_pictures)
-            odd.add_metric([name, "late"], statistics.late_packets)
-            odd.add_metric([name, "reordered"], statistics.reordered_packets)
-            odd.add_metric([name, "malformed"], statistics.malformed_packets)
-            fps.add_metric([name], statistics.fps)
-            bitrate.add_metric([name], statistics.bitrate)
-            frames.add_metric([name], statistics.frames)
-            size.add_metric([name], statistics.bytes)
-            skipped.add_metric([name], statistics.skipped)
-            if statistics.last_frame_age_s is not None:
-                age.add_metric([name], statistics.last_frame_age_s)
-        yield from (fps, bitrate, age, frames, size, skipped, cut, lost, broken, odd)
 
-        thin = GaugeMetricFamily(
-            "banken_camera_viewers_thin", "Viewers whose path carries key frames only", labels=["camera"]
-        )
-        loss = GaugeMetricFamily("banken_camera_viewer_loss", "The worst viewer's share of loss", labels=["camera"])
-        for name in sorted(state.cameras):
-            sent = [
-                snapshot.peers[peer]
-                for peer, known in state.peers.items()
-                if known.camera == name and peer in snapshot.peers
-            ]
-            thin.add_metric([name], sum(each.thin for each in sent))
-            loss.add_metric([name], max((each.loss for each in sent), default=0.0))
-        yield from (thin, loss)
+def _write_sources(to: Exposition, snapshot: Snapshot) -> None:
+    measured = [(label(camera=name), statistics) for name, statistics in sorted(snapshot.cameras.items())]
+    for kind, metric, help_text, field in _SOURCES:
+        family = to.gauge(metric, help_text) if kind == "gauge" else to.counter(metric, help_text)
+        for labels, statistics in measured:
+            family.add(getattr(statistics, field), labels)
+    age = to.gauge("banken_camera_frame_age_seconds", "Age of the last picture")
+    odd = to.counter("banken_source_odd_packets", "RTP packets that came late, in disorder or damaged")
+    for name, statistics in sorted(snapshot.cameras.items()):
+        if statistics.last_frame_age_s is not None:
+            age.add(statistics.last_frame_age_s, label(camera=name))
+        for kind, count in _odd(statistics):
+            odd.add(count, label(camera=name, kind=kind))
 
-    def _daemon(self) -> Iterator[Metric]:
-        snapshot = self._snapshot
-        peers = GaugeMetricFamily("banken_peers", "Viewers' connections by state", labels=["state"])
-        phases = [peer.phase for peer in snapshot.state.peers.values()]
-        for each in PeerPhase:
-            if each is not PeerPhase.CLOSED:
-                peers.add_metric([each.value], phases.count(each))
-        yield peers
-        leases = GaugeMetricFamily("banken_leases", "Live leases by kind", labels=["kind"])
-        kinds = Counter(lease.kind for lease in snapshot.state.leases.values())
-        for kind in LeaseKind:
-            leases.add_metric([kind.value], kinds[kind])
-        yield leases
-        yield from self._rooms()
-        verdicts = list(Verdict)
-        yield GaugeMetricFamily(
-            "banken_health", "0 ok, 1 degraded, 2 critical", verdicts.index(snapshot.health.verdict)
-        )
-        journal = snapshot.journal
-        yield CounterMetricFamily("banken_journal_events", "Events stored in the journal", journal.committed)
-        yield CounterMetricFamily("banken_journal_commits", "Commits since the start", journal.commits)
-        yield GaugeMetricFamily("banken_journal_pending_events", "Events that wait for the disk", journal.pending)
-        yield GaugeMetricFamily(
-            "banken_journal_lag_seconds", "How long the oldest of them has waited", journal.waited_s
-        )
-        yield GaugeMetricFamily("banken_journal_fault", "1 while the journal cannot write", journal.fault is not None)
-        process = self._process
-        yield GaugeMetricFamily("banken_tasks", "Tasks of the daemon's loop", process.tasks)
-        yield GaugeMetricFamily("banken_threads", "Threads of the daemon, idle ones included", process.threads)
-        yield GaugeMetricFamily("banken_descriptors", "Open file descriptors of the daemon", process.descriptors)
-        if process.lag is not None:
-            lag = GaugeMetricFamily("banken_loop_lag_seconds", "How late tasks get their turn", labels=["quantile"])
-            lag.add_metric(["0.5"], process.lag.p50_s)
-            lag.add_metric(["0.99"], process.lag.p99_s)
-            yield lag
 
-    def _monitors(self) -> Iterator[Metric]:
-        verdicts = list(Verdict)
-        level = GaugeMetricFamily(
-            "banken_monitor_level", "What the monitor compares with its thresholds", labels=["monitor"]
-        )
-        verdict = GaugeMetricFamily("banken_monitor_verdict", "0 ok, 1 degraded, 2 critical", labels=["monitor"])
-        for part in self._snapshot.health.parts:
-            kind, _, name = part.part.partition("/")
-            if kind == "monitor":
-                verdict.add_metric([name], verdicts.index(part.verdict))
-        for name, reading in self._snapshot.readings.items():
-            if reading.level is not None:
-                level.add_metric([name], reading.level)
-            for figure in reading.figures:
-                yield GaugeMetricFamily(figure.metric, figure.help, figure.value)
-        yield from (level, verdict)
+def _odd(statistics: CameraStatistics) -> tuple[tuple[str, int], ...]:
+    return (
+        ("late", statistics.late_packets),
+        ("reordered", statistics.reordered_packets),
+        ("malformed", statistics.malformed_packets),
+    )
 
-    def _rooms(self) -> Iterator[Metric]:
-        state, measured = self._snapshot.state, self._snapshot.rooms
-        yield GaugeMetricFamily("banken_rooms", "Rooms that are open", len(state.rooms))
-        yield GaugeMetricFamily("banken_room_participants", "Participants in all rooms", len(state.participants))
-        yield GaugeMetricFamily("banken_signaling_sessions", "WebSockets for rooms that are open", measured.sessions)
-        obeyed = CounterMetricFamily("banken_signaling_messages", "Messages of clients, obeyed", labels=["type"])
-        for request in get_args(Request):
-            obeyed.add_metric([request.__name__], measured.requests.get(request.__name__, 0))
-        refused = CounterMetricFamily("banken_signaling_errors", "Errors that clients were told", labels=["code"])
-        for code in Code:
-            refused.add_metric([code.value], measured.errors.get(code.value, 0))
-        unread = CounterMetricFamily("banken_signaling_unread", "Clients ended, since they did not read")
-        unread.add_metric([], measured.unread)
-        yield from (obeyed, refused, unread)
+
+def _write_viewers(to: Exposition, snapshot: Snapshot) -> None:
+    thin = to.gauge("banken_camera_viewers_thin", "Viewers whose path carries key frames only")
+    loss = to.gauge("banken_camera_viewer_loss", "The worst viewer's share of loss")
+    narrow: Counter[CameraId] = Counter()
+    worst: dict[CameraId, float] = {}
+    for name, sent in snapshot.peers.items():
+        known = snapshot.state.peers.get(name)
+        if known is not None:
+            narrow[known.camera] += sent.thin
+            worst[known.camera] = max(sent.loss, worst.get(known.camera, 0.0))
+    for camera in sorted(snapshot.state.cameras):
+        thin.add(narrow[camera], label(camera=camera))
+        loss.add(worst.get(camera, 0.0), label(camera=camera))
+
+
+def _write_daemon(to: Exposition, snapshot: Snapshot, process: Process) -> None:
+    peers = to.gauge("banken_peers", "Viewers' connections by state")
+    phases = Counter(peer.phase for peer in snapshot.state.peers.values())
+    for each in PeerPhase:
+        if each is not PeerPhase.CLOSED:
+            peers.add(phases[each], label(state=each.value))
+    leases = to.gauge("banken_leases", "Live leases by kind")
+    kinds = Counter(lease.kind for lease in snapshot.state.leases.values())
+    for kind in LeaseKind:
+        leases.add(kinds[kind], label(kind=kind.value))
+    _write_rooms(to, snapshot)
+    to.gauge("banken_health", "0 ok, 1 degraded, 2 critical", _VERDICTS[snapshot.health.verdict])
+    journal = snapshot.journal
+    to.counter("banken_journal_events", "Events stored in the journal", journal.committed)
+    to.counter("banken_journal_commits", "Commits since the start", journal.commits)
+    to.gauge("banken_journal_pending_events", "Events that wait for the disk", journal.pending)
+    to.gauge("banken_journal_lag_seconds", "How long the oldest of them has waited", journal.waited_s)
+    to.gauge("banken_journal_fault", "1 while the journal cannot write", journal.fault is not None)
+    to.gauge("banken_tasks", "Tasks of the daemon's loop", process.tasks)
+    to.gauge("banken_threads", "Threads of the daemon, idle ones included", process.threads)
+    to.gauge("banken_descriptors", "Open file descriptors of the daemon", process.descriptors)
+    if process.lag is not None:
+        lag = to.gauge("banken_loop_lag_seconds", "How late tasks get their turn")
+        lag.add(process.lag.p50_s, label(quantile="0.5"))
+        lag.add(process.lag.p99_s, label(quantile="0.99"))
+
+
+def _write_rooms(to: Exposition, snapshot: Snapshot) -> None:
+    state, measured = snapshot.state, snapshot.rooms
+    to.gauge("banken_rooms", "Rooms that are open", len(state.rooms))
+    to.gauge("banken_room_participants", "Participants in all rooms", len(state.participants))
+    to.gauge("banken_signaling_sessions", "WebSockets for rooms that are open", measured.sessions)
+    obeyed = to.counter("banken_signaling_messages", "Messages of clients, obeyed")
+    for request in get_args(Request):
+        obeyed.add(measured.requests.get(request.__name__, 0), label(type=request.__name__))
+    refused = to.counter("banken_signaling_errors", "Errors that clients were told")
+    for code in Code:
+        refused.add(measured.errors.get(code.value, 0), label(code=code.value))
+    to.counter("banken_signaling_unread", "Clients ended, since they did not read", measured.unread)
+
+
+def _write_monitors(to: Exposition, snapshot: Snapshot) -> None:
+    for reading in snapshot.readings.values():
+        for figure in reading.figures:
+            to.gauge(figure.metric, figure.help, figure.value)
+    level = to.gauge("banken_monitor_level", "What the monitor compares with its thresholds")
+    for name, reading in snapshot.readings.items():
+        if reading.level is not None:
+            level.add(reading.level, label(monitor=name))
+    verdict = to.gauge("banken_monitor_verdict", "0 ok, 1 degraded, 2 critical")
+    for part in snapshot.health.parts:
+        kind, _, name = part.part.partition("/")
+        if kind == "monitor":
+            verdict.add(_VERDICTS[part.verdict], label(monitor=name))

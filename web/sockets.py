@@ -77,7 +77,7 @@ class Sockets:
 
     def _state_message(self, gateway: Gates) -> str:
         """How things stand, made once for all clients that ask at about the same time."""
-        snapshot = gateway.snapshot()
+        snapshot = gateway.snapshot(peers=True)
         seq = snapshot.state.seq
         if self._state is None or self._state[0] != seq or trio.current_time() >= self._state[1]:
             text = json.encode(json.standing(snapshot, gateway.expiries())).decode()

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -148,10 +148,13 @@ async def message(socket: WebSocketConnection) -> Any:
 
 @asynccontextmanager
 async def open_site(
-    *cameras: CameraId, limits: Limits | None = None, settings: WebSettings | None = None
+    *cameras: CameraId,
+    limits: Limits | None = None,
+    settings: WebSettings | None = None,
+    make_hands: Callable[[Kernel], FakeHands] = FakeHands,
 ) -> AsyncIterator[Site]:
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
-        hands, sockets, stop, stopped = FakeHands(core.kernel), Sockets(), trio.Event(), trio.Event()
+        hands, sockets, stop, stopped = make_hands(core.kernel), Sockets(), trio.Event(), trio.Event()
         reader, readings = MemoryReader(core.disk), dict[str, Reading]()
         gateway = Gateway(core.kernel, core.journal, core.feed, reader, hands, readings=readings)  # type: ignore[arg-type]
         app = create_app(gateway, settings or WebSettings(), sockets)

@@ -1,0 +1,106 @@
+"""Metrics: as Prometheus's own parser reads them, at a cost that grows with cameras and viewers, not their product."""
+
+from collections.abc import Iterator, Mapping
+
+import attrs
+import pytest
+from msgspec.structs import replace
+from prometheus_client.parser import text_string_to_metric_families
+
+from supervisor.domain.ids import PeerId
+from tests.kit.crowd import open_crowd
+from web import metrics
+from web.exposition import Exposition, label, number
+
+
+def samples(text: str) -> dict[tuple[str, str], float]:
+    """Each sample by its name and its camera, as Prometheus's client library reads them."""
+    found = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {(sample.name, sample.labels.get("camera", "")): sample.value for sample in found}
+
+
+async def test_metrics_of_viewers_are_those_of_their_camera() -> None:
+    """The worst loss and the number of narrow paths are counted for each camera, and each viewer once."""
+    async with open_crowd(cameras=3, viewers=12) as site:
+        snapshot = site.gateway.snapshot(peers=True)
+        got = samples(metrics.expose(snapshot, metrics.measure_process()).decode())
+    state = snapshot.state
+    for camera in state.cameras:
+        sent = [snapshot.peers[name] for name, known in state.peers.items() if known.camera == camera]
+        assert len(sent) == 4
+        assert got["banken_camera_viewers", camera] == 4
+        assert got["banken_camera_viewer_loss", camera] == max(each.loss for each in sent)
+        assert got["banken_camera_viewers_thin", camera] == sum(each.thin for each in sent)
+        assert got["banken_camera_live", camera] == 1
+        assert got["banken_camera_bits_per_second", camera] == snapshot.cameras[camera].bitrate
+
+
+async def test_metrics_keep_their_types() -> None:
+    """Counters are counters, with `_total`, and gauges are gauges; each has a help."""
+    async with open_crowd(cameras=1, viewers=1) as site:
+        text = metrics.expose(site.gateway.snapshot(peers=True), metrics.measure_process()).decode()
+    kinds = {family.name: family.type for family in text_string_to_metric_families(text) if family.documentation}
+    assert kinds["banken_camera_frames"] == kinds["banken_journal_events"] == "counter"
+    assert kinds["banken_camera_live"] == kinds["banken_health"] == "gauge"
+    assert len(kinds) > 35
+
+
+@attrs.define
+class Counted(Mapping[PeerId, object]):
+    """A mapping that counts how often one of its values is looked at."""
+
+    inside: Mapping[PeerId, object]
+    looks: int = 0
+
+    def __getitem__(self, name: PeerId) -> object:
+        self.looks += 1
+        return self.inside[name]
+
+    def __iter__(self) -> Iterator[PeerId]:
+        return iter(self.inside)
+
+    def __len__(self) -> int:
+        return len(self.inside)
+
+
+async def looks(cameras: int, viewers: int) -> int:
+    """How often a viewer is looked at for one answer."""
+    async with open_crowd(cameras, viewers) as site:
+        snapshot = site.gateway.snapshot(peers=True)
+        peers, sent = Counted(snapshot.state.peers), Counted(snapshot.peers)
+        state = replace(snapshot.state, peers=peers)
+        metrics.expose(attrs.evolve(snapshot, state=state, peers=sent), metrics.measure_process())
+        return peers.looks + sent.looks
+
+
+async def test_cost_of_metrics_does_not_grow_with_cameras_times_viewers() -> None:
+    """Ten times as many cameras with as many viewers are as many looks at a viewer."""
+    few, many = await looks(3, 30), await looks(30, 30)
+    assert few == many
+    assert await looks(3, 60) == 2 * few
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "1.0"),
+        (0, "0.0"),
+        (1e21, "1e+21"),
+        (float("inf"), "+Inf"),
+        (float("-inf"), "-Inf"),
+        (float("nan"), "NaN"),
+    ],
+)
+def test_number_is_written_as_prometheus_reads_it(value: float, text: str) -> None:
+    """Infinity and what is no number have words of their own."""
+    assert number(value) == text
+
+
+def test_text_of_a_label_cannot_leave_it() -> None:
+    """Quotes, backslashes and line ends in a value are escaped, and read back as they were."""
+    to = Exposition()
+    nasty = 'a"b\\c\nd} 1\n'
+    to.gauge("banken_test", 'help with "quotes" \\ and\nlines').add(1, label(camera=nasty))
+    (family,) = text_string_to_metric_families(to.encode().decode())
+    assert family.samples[0].labels == {"camera": nasty}
+    assert family.documentation == 'help with "quotes" \\ and\nlines'
