@@ -17,6 +17,8 @@ from ..journal.reader import Damage, Query, Reader
 from .words import At, Moment, clean, did_you_mean, fail, local, say
 
 INTERRUPTED = 130
+FOREIGN = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError)
+"""What rows of a foreign journal can lead to, well formed as they are: numbers, names and types that mean nothing."""
 
 JOURNAL = click.argument("journal", type=click.Path(path_type=Path), envvar="BANKEN_JOURNAL", default="journal")
 SALVAGE = click.option("--salvage", is_flag=True, help="Leave out what is damaged, and say so, rather than stop there.")
@@ -46,6 +48,8 @@ def quietly() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, UnicodeError) as error:
         fail(f"cannot go on: {error}")
+    except FOREIGN as error:
+        fail(f"the journal holds what no banken writes: {type(error).__name__}: {str(error)[:200]}")
 
 
 @contextmanager

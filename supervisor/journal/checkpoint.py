@@ -30,6 +30,8 @@ from .errors import JournalError
 
 LEVEL = 1
 """Of the compression: a state of a large site is 50 kB, and every few thousand events there is one."""
+MAX_STATE = 16 * 1024**2
+"""Bytes of a state before it is packed."""
 
 _FIELDS: dict[str, Any] = {
     "seq": int,
@@ -67,10 +69,14 @@ def pack(state: State) -> bytes:
 
 
 def unpack(data: bytes) -> State:
-    """The state that `pack` was given. Raises `JournalError` for bytes that it did not make."""
+    """The state that `pack` was given. Raises `JournalError` for bytes that it did not make, or that unpack to more."""
+    unpacker = zlib.decompressobj()
     try:
-        stored = msgspec.structs.asdict(_decoder.decode(zlib.decompress(data)))
-    except (zlib.error, msgspec.MsgspecError) as error:
+        plain = unpacker.decompress(data, MAX_STATE)
+        if not unpacker.eof:
+            raise JournalError("a checkpoint of the state is larger than any state, or was cut off")
+        stored = msgspec.structs.asdict(_decoder.decode(plain))
+    except (zlib.error, msgspec.MsgspecError, TypeError, RecursionError) as error:
         raise JournalError(f"a checkpoint of the state cannot be read: {error}") from None
     known = {name: value for name, value in stored.items() if value is not msgspec.UNSET}
     fields: dict[str, Any] = {n: HashTrieMap(value) if isinstance(value, dict) else value for n, value in known.items()}

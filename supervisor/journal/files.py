@@ -5,6 +5,7 @@ segment but the last is sealed: complete, listed in the manifest, and never writ
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ FORMAT = 1
 SAFE_SQLITE = (3, 51, 3)
 """Older releases can corrupt a database when the WAL is reset."""
 _HEX = frozenset("0123456789abcdef")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 PREFIX, SUFFIX, DRAFT = "segment-", ".sqlite", ".new"
 
 INSIDERS = ("system", "actor")
@@ -90,7 +92,7 @@ def list_segments(folder: Path) -> list[Segment]:
     except OSError as error:
         raise JournalError(f"{folder}: the journal cannot be read: {error.strerror}") from None
     numbers = {name: name.removeprefix(PREFIX).removesuffix(SUFFIX) for name in names}
-    return sorted(Segment(int(number), folder / name) for name, number in numbers.items() if number.isdecimal())
+    return sorted(Segment(int(number), folder / name) for name, number in numbers.items() if _NUMBER.fullmatch(number))
 
 
 def refuse_unsafe_sqlite() -> None:

@@ -12,10 +12,13 @@ import msgspec
 
 from .errors import JournalError
 from .files import sync_folder
+from .guard import read_bounded
 
 NAME = "manifest.jsonl"
 GENESIS = "0" * 64
 """What the first line follows."""
+MAX_BYTES = 64 * 1024**2
+"""Of a manifest: a line has some 500, and there is one a day, or one for each 256 MiB."""
 
 
 class Sealed(msgspec.Struct, frozen=True):
@@ -52,7 +55,7 @@ def read(folder: Path) -> list[Sealed]:
     """
     path = folder / NAME
     try:
-        *lines, _torn = path.read_bytes().split(b"\n")
+        *lines, _torn = read_bounded(path, MAX_BYTES).split(b"\n")
     except FileNotFoundError:
         return []
     except OSError as error:

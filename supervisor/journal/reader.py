@@ -8,6 +8,7 @@ Rules of this file:
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,10 @@ from .files import (
     lengthen,
     list_segments,
     naming,
-    refuse_foreign,
     refuse_unsafe_sqlite,
     shorten,
 )
+from .guard import MAX_PAGE, MAX_ROWS, open_segment, time_limit
 
 PAGE = 500
 """Rows that are read in one step."""
@@ -43,6 +44,10 @@ NEVER = 2**62
 _COLUMNS = (
     "seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc"
 )
+_TEXTS = (5, 12)
+"""The stream and the body: the only ones of those columns that may be long."""
+AT_ONCE = 64
+"""Rows between two looks at how much there is."""
 
 
 @attrs.frozen
@@ -75,6 +80,8 @@ class Damage:
 
     def __str__(self) -> str:
         which = f"event {self.first}" if self.first == self.last else f"events {self.first} to {self.last}"
+        if self.last >= NEVER - 1:
+            which = f"event {self.first} and all after it"
         return f"{self.segment}: {which}: {self.text}"
 
 
@@ -86,36 +93,50 @@ class Part:
         self._sealed = sealed
         self._words: dict[int, str] = {}
         self._db: apsw.Connection | None = None
-        self.first, self.after, self.previous = self.rows("SELECT first, after, previous FROM segment")[0]
+        self.first, self.after, self.previous = self._head()
 
     def _opened(self) -> apsw.Connection:
         if self._db is None:
-            try:
-                db = self._connect()
-                db.set_busy_timeout(1000)
-                refuse_foreign(db, self.path)
-            except apsw.Error as error:
-                raise JournalError(f"{self.path}: the journal cannot be opened: {error}") from None
-            self._db = db
+            self._db = open_segment(self.path, immutable=self._is_immutable())
         return self._db
 
-    def _connect(self) -> apsw.Connection:
-        """Read-only. A file without a WAL beside it, in a folder that is not ours to write to, is read as it is."""
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        plain = self.path.absolute().as_uri()
+    def _is_immutable(self) -> bool:
+        """A file without a WAL beside it, in a folder that is not ours to write to, is read as it is."""
         wal = self.path.with_name(f"{self.path.name}-wal")
-        if self._sealed or not (os.access(self.path.parent, os.W_OK) or wal.exists()):
-            return apsw.Connection(f"{plain}?immutable=1", flags=flags)
-        return apsw.Connection(plain, flags=flags)
+        return self._sealed or not (os.access(self.path.parent, os.W_OK) or wal.exists())
+
+    def _head(self) -> tuple[int, int, bytes]:
+        """The first event that may be in here, the last one before it, and the digest that the chain goes on from."""
+        found = self.rows("SELECT first, after, previous FROM segment LIMIT 2")
+        if len(found) != 1 or list(map(type, found[0])) != [int, int, bytes]:
+            raise JournalError(f"{self.path}: the head of the segment is damaged")
+        first, after, previous = found[0]
+        return first, after, previous
 
     def bounds(self) -> tuple[int, int]:
         """First and last sequence number; (first, first - 1) when it holds none."""
         first, last = self.rows("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)")[0]
         return (first, last) if first is not None else (self.first, self.first - 1)
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with naming(self.path):
-            return list(self._opened().execute(sql, tuple(values)))
+    def rows(self, sql: str, values: Sequence[Any] = (), sized: Sequence[int] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement. `sized` are the columns of texts and blobs whose bytes together are bounded.
+
+        Raises `JournalError` for what cannot be read, takes too long, or is more than any journal holds.
+        """
+        db = self._opened()
+        found: list[tuple[Any, ...]] = []
+        size = 0
+        try:
+            with naming(self.path), time_limit(db, self.path):
+                cursor = db.execute(sql, tuple(values))
+                while chunk := list(islice(cursor, AT_ONCE)):
+                    size += sum(sum([len(row[column]) for row in chunk]) for column in sized)
+                    if size > MAX_PAGE or len(found) > MAX_ROWS:
+                        raise JournalError(f"{self.path}: it holds more than any journal does")
+                    found += chunk
+        except (UnicodeDecodeError, TypeError) as error:
+            raise JournalError(f"{self.path}: the journal cannot be read: {error}") from None
+        return found
 
     def select(self, query: Query, limit: int, newest: bool) -> list[codec.Row]:
         """Up to `limit` rows in order; with `newest` the last ones, backwards."""
@@ -139,7 +160,7 @@ class Part:
             values += (query.since_ns, query.until_ns)
         order = "DESC" if newest else "ASC"
         sql = f"SELECT {_COLUMNS} FROM event WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
-        return [self._row(row) for row in self.rows(sql, (*values, limit))]
+        return [self._row(row) for row in self.rows(sql, (*values, limit), _TEXTS)]
 
     def _row(self, stored: tuple[Any, ...]) -> codec.Row:
         """The row with its recurring texts in their places."""
@@ -154,16 +175,19 @@ class Part:
     def _word(self, number: int) -> str:
         text = self._words.get(number)
         if text is None:
-            self._words = dict(self.rows("SELECT id, text FROM word"))
+            self._words = dict(self.rows("SELECT id, text FROM word", sized=(1,)))
             text = self._words.get(number, f"word {number}, which is missing")
         return text
 
     def checkpoint(self, seq: int) -> State:
         """The newest state that is stored, of an instant not after `seq`. Raises `JournalError` if there is none."""
-        found = self.rows("SELECT state FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,))
+        found = self.rows("SELECT seq, state FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,))
         if not found:
             raise JournalError(f"{self.path}: the state at the head of the segment is missing")
-        return checkpoint.unpack(found[0][0])
+        try:
+            return checkpoint.unpack(found[0][1])
+        except JournalError as error:
+            raise JournalError(f"{self.path}: the state of event {found[0][0]}: {error}") from None
 
     def close(self) -> None:
         if self._db is not None:

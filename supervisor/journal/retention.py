@@ -10,10 +10,13 @@ import msgspec
 
 from .errors import JournalError
 from .files import sync_folder
+from .guard import read_bounded
 from .manifest import Sealed
 
 PINS = "pins.json"
 MAX_PINS = 1000
+MAX_BYTES = 4 * 1024**2
+"""Of all pins."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}")
 DAY_S = 86_400.0
 
@@ -58,7 +61,7 @@ def read_pins(folder: Path) -> dict[str, Pin]:
     """The pins of a journal, by name. Raises `JournalError`."""
     path = folder / PINS
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Pin])
+        return msgspec.json.decode(read_bounded(path, MAX_BYTES), type=dict[str, Pin])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.MsgspecError) as error:

@@ -59,7 +59,7 @@ def test_a_reopened_journal_goes_on_where_it_was(folder: Path) -> None:
         ("UPDATE word SET text = 'Peer' || text WHERE text LIKE 'Camera%'", "event 3 is damaged"),
         ("DELETE FROM event WHERE seq = 30", "events 30 to 30 are missing"),
         ("DELETE FROM event WHERE seq < 4", "events 1 to 3 are missing"),
-        ("DROP VIEW events; DROP TABLE event", "the journal cannot be read: no such table"),
+        ("DROP VIEW events; DROP TABLE event", "it has other tables than a segment"),
     ],
 )
 def test_damage_is_named_with_its_place(folder: Path, statement: str, complaint: str) -> None:

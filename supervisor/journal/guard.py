@@ -1,0 +1,140 @@
+"""Opens a segment that may come from anybody: nothing in it may run, fill the memory, or keep a reader for long.
+
+Rules of this file:
+- A segment is a regular file, and so is all that SQLite would read beside it: a pipe would keep its reader for ever.
+- Its tables and views are exactly ours, its indexes are some of ours, and it has no triggers.
+- A value has at most `MAX_VALUE` bytes, and a statement at most `STATEMENT_S` seconds.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+
+import apsw
+
+from .errors import JournalError
+from .files import SCHEMA, naming, refuse_foreign
+
+MAX_VALUE = 16 * 1024**2
+"""Bytes of one text or blob; the longest that is written, a state, has some 50 kB for each thirty cameras."""
+MAX_PAGE = 64 * 1024**2
+"""Bytes of the texts and blobs that one statement may return."""
+MAX_ROWS = 2_000_000
+"""Rows that one statement may return: the batches of a full segment are fewer."""
+STATEMENT_S = 30.0
+LOOK_EVERY = 100_000
+"""Instructions of SQLite's machine between two looks at the clock: some milliseconds."""
+_MAX_OBJECTS = 64
+_BESIDE = ("", "-wal", "-shm", "-journal")
+_SCHEMA_OF = "SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT ?"
+
+Object = tuple[str, str, str, str | None]
+"""Type, name, table and SQL of a table, view, index or trigger."""
+
+
+def require_regular(path: Path) -> None:
+    """Raise `JournalError` where a segment, or a file that SQLite keeps beside it, is no regular file."""
+    for suffix in _BESIDE:
+        beside = path.with_name(path.name + suffix)
+        try:
+            mode = os.stat(beside).st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise JournalError(f"{beside}: the journal cannot be opened: {error.strerror}") from None
+        if not stat.S_ISREG(mode):
+            raise JournalError(f"{beside}: this is no file of a journal, but {_kind(mode)}")
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """A small file of a journal's folder. Raises `OSError`, and `JournalError` if it is too large or no plain file."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise JournalError(f"{path}: this is no file of a journal, but {_kind(found.st_mode)}")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise JournalError(f"{path}: it has more than {most // 1024**2} MB, the most that is read")
+    return data
+
+
+def open_segment(path: Path, *, immutable: bool) -> apsw.Connection:
+    """A read-only connection to a segment that was looked at. Raises `JournalError`."""
+    require_regular(path)
+    uri = path.absolute().as_uri() + ("?immutable=1" if immutable else "")
+    try:
+        db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    except apsw.Error as error:
+        raise JournalError(f"{path}: the journal cannot be opened: {error}") from None
+    try:
+        db.set_busy_timeout(1000)
+        _harden(db)
+        with naming(path), time_limit(db, path):
+            refuse_foreign(db, path)
+            refuse_foreign_schema(db, path)
+    except BaseException:
+        db.close(force=True)
+        raise
+    return db
+
+
+def _harden(db: apsw.Connection) -> None:
+    """Before the first look at its content: what its schema says is not trusted, and sizes are bounded."""
+    for option, value in (
+        (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+        (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
+        (apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0),
+        (apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0),
+    ):
+        db.config(option, value)
+    db.limit(apsw.SQLITE_LIMIT_LENGTH, MAX_VALUE)
+    db.limit(apsw.SQLITE_LIMIT_ATTACHED, 0)
+
+
+def refuse_foreign_schema(db: apsw.Connection, path: Path) -> None:
+    """Raise `JournalError` for tables, views or triggers that are not those of a segment; an index may be missing."""
+    found = set(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
+    known = _objects(SCHEMA)
+    if found - known or {each for each in known - found if each[0] != "index"}:
+        raise JournalError(f"{path}: it has other tables than a segment of a journal")
+
+
+def missing_indexes(db: apsw.Connection) -> list[str]:
+    """The names of indexes that a segment of this format was made with, and does not have."""
+    found = set(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
+    return sorted(name for kind, name, _, _ in _objects(SCHEMA) - found if kind == "index")
+
+
+@cache
+def _objects(schema: str) -> frozenset[Object]:
+    db = apsw.Connection(":memory:")
+    try:
+        db.execute(schema)
+        return frozenset(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
+    finally:
+        db.close()
+
+
+@contextmanager
+def time_limit(db: apsw.Connection, path: Path) -> Iterator[None]:
+    """Statements of the block end after `STATEMENT_S` together, with a `JournalError`."""
+    db.set_progress_handler(partial(_is_late, time.monotonic() + STATEMENT_S), LOOK_EVERY)
+    try:
+        yield
+    except apsw.InterruptError:
+        raise JournalError(f"{path}: the journal gave no answer within {STATEMENT_S:g} s; it may be damaged") from None
+    finally:
+        db.set_progress_handler(None)
+
+
+def _is_late(deadline: float) -> bool:
+    return time.monotonic() > deadline
