@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+import attrs
 import trio
 
 from supervisor.domain import commands as c
@@ -15,6 +16,7 @@ from supervisor.supervision import describe_crash
 
 from .rtc.fanout import Fanout, Viewer
 from .rtc.offer import Candidate, Offer, parse_fragment
+from .rtc.reach import reachable
 from .tools import Tools
 
 logger = logging.getLogger(__name__)
@@ -29,8 +31,10 @@ class Peer:
 
     def __init__(self, peer: PeerId, offer: Offer, tools: Tools) -> None:
         self.peer = peer
-        self._offer = offer
         self._tools = tools
+        opened = tools.kernel.state.peers.get(peer)
+        self._client = opened.client if opened else ""
+        self._offer = attrs.evolve(offer, candidates=reachable(offer.candidates, self._client))
         self._scope = trio.CancelScope()
         self._candidates, self._incoming = trio.open_memory_channel[Candidate](MAX_TRICKLED)
         self._trickled = 0
@@ -51,7 +55,7 @@ class Peer:
         self._trickled += len(candidates)
         if self._trickled > MAX_TRICKLED:
             raise Rejected(Refusal.CAP_REACHED, f"more than {MAX_TRICKLED} candidates are not taken", 60.0)
-        for candidate in candidates:
+        for candidate in reachable(candidates, self._client):
             self._candidates.send_nowait(candidate)
 
     async def run(self, fanout: Fanout, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:

@@ -10,22 +10,13 @@ Rules of this file:
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 
 import trio
 import trio_asyncio
-from aiortc import (
-    RTCCertificate,
-    RTCDtlsFingerprint,
-    RTCDtlsParameters,
-    RTCDtlsTransport,
-    RTCIceGatherer,
-    RTCIceParameters,
-    RTCIceServer,
-    RTCIceTransport,
-)
+from aiortc import RTCDtlsFingerprint, RTCDtlsParameters, RTCIceGatherer, RTCIceParameters, RTCIceTransport
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 from trio_asyncio import aio_as_trio
 
@@ -33,23 +24,29 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
 
 from .answer import Local, Sources, is_server, write_answer
+from .dtls import Dtls, certificate
 from .endpoint import Endpoints
 from .fanout import Fanout, Viewer
 from .inside import Wire, has_lost_path, include_loopback, take_roles
 from .late import Witness
 from .offer import Candidate, Offer
+from .pacing import Pacer
+from .path import Path
+from .reflexive import gather_reflexive
 from .sender import Sender
 
 logger = logging.getLogger(__name__)
 
 CONNECT_S = 10.0
 CLOSE_S = 2.0
-SILENT_AFTER_S = 6.0
-"""Viewers report about once a second; this many missed reports are worth a word."""
+SILENT_AFTER_S = 8.0
+"""Viewers report about once a second, and are checked every 4 to 6 s: by now at least one answer is missing."""
 
 LOOP_ENDED = Reason("crashed", "the connection's event loop ended", Fault.CRASH)
 
 include_loopback()
+_pacer = Pacer(time.monotonic)
+"""One for all viewers: they could all name the same stranger."""
 
 
 async def run_connection(
@@ -95,10 +92,12 @@ class _Connection:
     """Transport and sender of one viewer, on the loop that is open around it."""
 
     def __init__(self, offer: Offer, ice_servers: tuple[str, ...], endpoints: Endpoints) -> None:
-        self._offer, self._endpoints = offer, endpoints
-        self._gatherer = RTCIceGatherer([RTCIceServer(urls=url) for url in ice_servers])
+        self._offer, self._endpoints, self._ice_servers = offer, endpoints, ice_servers
+        self._gatherer = RTCIceGatherer([])
         self._ice = RTCIceTransport(self._gatherer)
-        self._dtls = RTCDtlsTransport(self._ice, [_certificate()])
+        self._dtls = Dtls(self._ice, certificate())
+        self._path = endpoints.path = Path(self._ice, self._hear_check, _pacer)
+        self._path.released = endpoints.release
         self._changed = trio.Event()
         self._heard_at = 0.0
         self._wire: Wire | None = None
@@ -109,6 +108,7 @@ class _Connection:
 
     async def answer(self) -> str:
         await aio_as_trio(self._gatherer.gather)()
+        await gather_reflexive(self._ice, self._path, self._ice_servers)
         ours = self._gatherer.getLocalParameters()
         fingerprint = next(f for f in self._dtls.getLocalParameters().fingerprints if f.algorithm == "sha-256")
         candidates = tuple(map(candidate_to_sdp, self._gatherer.getLocalCandidates()))
@@ -119,7 +119,7 @@ class _Connection:
 
     async def connect(self) -> Reason | None:
         """None once connected; otherwise why it never came to that."""
-        offer = self._offer
+        offer, waited_for = self._offer, "the viewer did not connect"
         with trio.move_on_after(CONNECT_S):
             for candidate in offer.candidates:
                 await self._add(candidate)
@@ -127,16 +127,17 @@ class _Connection:
             await aio_as_trio(self._ice.start)(theirs)
             if self._ice.state != "completed":
                 return Reason("ice-failed", "no path to the viewer was found")
+            waited_for = "a path to the viewer was found, but DTLS did not complete"
             prints = [RTCDtlsFingerprint(algorithm, value) for algorithm, value in offer.fingerprints]
             await aio_as_trio(self._dtls.start)(RTCDtlsParameters(fingerprints=prints))
             if self._dtls.state != "connected":
-                return Reason("dtls-failed", "the viewer's certificate did not match its offer, or it spoke no DTLS")
+                return Reason("dtls-failed", self._dtls.failure)
             self._heard_at = trio.current_time()
             self._wire = Wire(self._dtls)
             self.sender.open(self._wire)
             self._endpoints.take_rtcp(self._hear)
             return None
-        return Reason("never-connected", f"the viewer did not connect within {CONNECT_S:g} s")
+        return Reason("never-connected", f"{waited_for} within {CONNECT_S:g} s")
 
     async def wait_end(self, viewer: Viewer, witness: Witness, disconnected_after_s: float) -> Reason:
         """Wait until the viewer closes, is lost, has been silent for too long, or can be sent nothing any more."""
@@ -162,9 +163,10 @@ class _Connection:
                 silent, since = True, self._heard_at
                 witness.silent(round(silence_s, 1))
             elif silent and silence_s < SILENT_AFTER_S:
-                silent, since = False, 0.0
+                silent = False
                 witness.heard(round(self._heard_at - since, 1))
-            with trio.move_on_after((disconnected_after_s if silent else SILENT_AFTER_S) - silence_s):
+            look_s = disconnected_after_s if silent else min(SILENT_AFTER_S, disconnected_after_s)
+            with trio.move_on_after(look_s - silence_s):
                 await self._wait_change()
         if has_lost_path(self._ice):
             return Reason("lost", "the viewer answered no more connectivity checks")
@@ -185,11 +187,15 @@ class _Connection:
         data = self._wire.unprotect_rtcp(packet) if self._wire else None
         if data is None:
             return
+        self._hear_check()
+        self.sender.receive_rtcp(data)
+
+    def _hear_check(self) -> None:
+        """The viewer lives: it has reported, answered a check of ours, or sent one."""
         was_silent = trio.current_time() - self._heard_at >= SILENT_AFTER_S
         self._heard_at = trio.current_time()
         if was_silent:
             self._wake()
-        self.sender.receive_rtcp(data)
 
     def _wake(self) -> None:
         self._changed.set()
@@ -212,13 +218,3 @@ async def _open_connection(offer: Offer, ice_servers: tuple[str, ...]) -> AsyncI
                     await connection.close()
             finally:
                 endpoints.close()
-
-
-_made: list[RTCCertificate] = []
-
-
-def _certificate() -> RTCCertificate:
-    """One for all viewers: it proves to each that it talks to the one who answered. Renewed before it expires."""
-    if not _made or _made[0].expires - datetime.now(UTC) < timedelta(days=1):
-        _made[:] = [RTCCertificate.generateCertificate()]
-    return _made[0]

@@ -3,23 +3,34 @@
 Rules of this file:
 - aioice believes that it has asyncio's transports. They are ours from the first packet to the last, so that whoever
   opened them, and however that ended, `close` finds them all.
-- Once `take_rtcp` was called, reports go to their reader by one call, and media, of which we take none, is dropped.
-  Everything else is ICE and DTLS, and goes to aioice.
+- STUN goes to aioice, which checks the password. DTLS goes to it from validated addresses alone. From an address that
+  the viewer named or checked from, the newest `MAX_HELD` datagrams are held until it is validated; others are dropped.
+- Once `take_rtcp` was called, RTCP from known addresses goes to its reader by one call. Media, of which we take none,
+  is dropped.
 - Reading gives the loop back after `AT_ONCE` datagrams, however many there are.
 
-Source: RFC 5761, section 4 and RFC 7983 (what kind of packet it is).
+Source: RFC 7983 and RFC 5761, section 4 (what kind of packet it is); RFC 8489, section 5 (the cookie of STUN).
 """
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import trio
 
+from .path import Path
+
 AT_ONCE = 16
+MAX_HELD = 8
+"""Datagrams of DTLS that may come before their address is validated: about one flight of a handshake."""
 ROOM = 4096
 """Bytes of a datagram that are read; the longest that ICE, DTLS and reports need are those of an Ethernet's frame."""
+MIN_PACKET = 8
+"""Bytes: the shortest RTCP packet. STUN and DTLS have longer heads."""
+_COOKIE, _CHECK = b"\x21\x12\xa4\x42", b"\x00\x01"
+"""Of each STUN message, and the type of those that ask (RFC 8489, section 5)."""
 
 
 class Endpoints:
@@ -28,6 +39,9 @@ class Endpoints:
     def __init__(self, loop: asyncio.AbstractEventLoop, nursery: trio.Nursery) -> None:
         self._loop, self._nursery = loop, nursery
         self.opened: list[Endpoint] = []
+        self.path: Path | None = None
+        """What ICE knows of the viewer's addresses; it is set before the first socket is opened."""
+        self.held: deque[tuple[Endpoint, bytes, tuple[str, int]]] = deque(maxlen=MAX_HELD)
         loop.create_datagram_endpoint = self._create  # type: ignore[method-assign, assignment]
 
     async def _create(
@@ -42,7 +56,9 @@ class Endpoints:
         except OSError:
             out.close()
             raise
-        endpoint = Endpoint(out, self._loop, make_protocol())
+        endpoint = Endpoint(out, self, self._loop, make_protocol())
+        if self.path is not None:
+            self.path.watch(endpoint.protocol)
         self.opened.append(endpoint)
         self._nursery.start_soon(endpoint.run)
         return endpoint, endpoint.protocol
@@ -52,7 +68,15 @@ class Endpoints:
         for endpoint in self.opened:
             endpoint.receive_rtcp = receive
 
+    def release(self) -> None:
+        """Pass on what was held of addresses that are validated now."""
+        held = list(self.held)
+        self.held.clear()
+        for endpoint, data, source in held:
+            endpoint.take(data, source)
+
     def close(self) -> None:
+        self.held.clear()
         for endpoint in self.opened:
             endpoint.close()
 
@@ -60,9 +84,15 @@ class Endpoints:
 class Endpoint(asyncio.DatagramTransport):
     """One socket. Nobody waits to send: what does not fit into its buffer is lost, as it would be on the line."""
 
-    def __init__(self, out: socket.socket, loop: asyncio.AbstractEventLoop, protocol: asyncio.DatagramProtocol) -> None:
+    def __init__(
+        self,
+        out: socket.socket,
+        owner: Endpoints,
+        loop: asyncio.AbstractEventLoop,
+        protocol: asyncio.DatagramProtocol,
+    ) -> None:
         super().__init__({"socket": out, "sockname": out.getsockname()})
-        self.socket, self.protocol, self.loop = out, protocol, loop
+        self.socket, self.protocol, self.loop, self._owner = out, protocol, loop, owner
         self.receive_rtcp: Callable[[bytes], None] | None = None
         protocol.connection_made(self)
 
@@ -86,14 +116,28 @@ class Endpoint(asyncio.DatagramTransport):
             except OSError as error:  # what was sent before did not arrive
                 self.protocol.error_received(error)
                 continue
-            if len(data) < 2:  # is nothing at all, and aiortc's own reader would fall over it
-                continue
-            if self.receive_rtcp is None or data[0] >> 6 != 2:
+            self.take(data, source[:2])
+
+    def take(self, data: bytes, source: tuple[str, int]) -> None:
+        """One datagram, by the kind of packet that its first byte names. Other kinds, and stumps, are dropped."""
+        if len(data) < MIN_PACKET:
+            return
+        path, kind = self._owner.path, data[0]
+        if kind < 4:
+            if data[4:8] == _COOKIE:
                 self.protocol.datagram_received(data, source)
-            elif 192 <= data[1] < 224:
+        elif 20 <= kind < 64:
+            if path is None or path.is_validated(self.protocol, source):
+                self.protocol.datagram_received(data, source)
+            elif path.is_known(self.protocol, source):
+                self._owner.held.append((self, data, source))
+        elif kind >> 6 == 2 and 192 <= data[1] < 224 and self.receive_rtcp is not None:
+            if path is None or path.is_known(self.protocol, source):
                 self.receive_rtcp(data)
 
     def sendto(self, data: Any, addr: Any = None) -> None:
+        if self._owner.path is not None and data[:2] == _CHECK and not self._owner.path.may_check(self.protocol, addr):
+            return
         try:
             self.socket.sendto(data, addr)
         except BlockingIOError:

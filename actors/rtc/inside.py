@@ -1,4 +1,4 @@
-"""What is taken from the inside of aiortc, aioice and pylibsrtp. Nothing else touches a private name of theirs.
+"""Private names of aiortc, aioice and pylibsrtp that we use. More are in `dtls.py`, `path.py` and `reflexive.py`.
 
 `tests/actors/rtc/test_inside.py` fails loudly when a release changes any of it. Written against aiortc 1.16.
 """

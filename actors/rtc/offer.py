@@ -40,7 +40,7 @@ _DIGEST_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 _SECTION = re.compile(r"m=([a-z]{1,16}) ([0-9]{1,5})(?:/[0-9]+)? ([A-Z/]{1,32}) ([!-~ ]{1,1024})")
 _RTPMAP = re.compile(r"[0-9]{1,3} [A-Za-z0-9\-]{1,32}/[0-9]{4,6}(?:/[0-9])?")
 _CANDIDATE = re.compile(
-    r"(?:candidate:)?([A-Za-z0-9+/\-]{1,32}) ([0-9]{1,3}) ([A-Za-z]{1,8}) ([0-9]{1,10}) ([0-9A-Za-z.:\-]{1,255}) "
+    r"(?:candidate:)?([A-Za-z0-9+/\-]{1,32}) ([0-9]{1,3}) ([A-Za-z]{1,8}) ([0-9]{1,10}) ([0-9A-Za-z.:\-%]{1,255}) "
     r"([0-9]{1,5}) typ (host|srflx|relay|prflx)(?: .*)?"
 )
 
@@ -312,7 +312,7 @@ def _usable(values: list[str]) -> Iterable[Candidate]:
     """The candidates that can be used: UDP, RTP, an address.
 
     Names are left out, those of mDNS too: to look them up would be to do a stranger's errand, and the viewer's own
-    checks reveal its address in any case.
+    checks reveal its address in any case. Addresses with a zone are left out for the same reason.
     """
     for value in values:
         match = _CANDIDATE.fullmatch(value)
@@ -322,6 +322,8 @@ def _usable(values: list[str]) -> Iterable[Candidate]:
         try:
             ip = ipaddress.ip_address(host)
         except ValueError:
+            continue
+        if "%" in host:  # names an interface of the viewer's
             continue
         reachable = not (ip.is_multicast or ip.is_unspecified) and 0 < int(port) <= 65535
         if component == "1" and transport.lower() == "udp" and kind != "prflx" and reachable:

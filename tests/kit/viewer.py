@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import trio
 import trio_asyncio
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 from trio_asyncio import aio_as_trio
@@ -51,10 +51,13 @@ class Viewer:
 
 
 @asynccontextmanager
-async def open_viewer(*, sound: bool = False) -> AsyncIterator[Viewer]:
+async def open_viewer(*, sound: bool = False, certificate: RTCCertificate | None = None) -> AsyncIterator[Viewer]:
+    """`certificate` replaces the one that aiortc makes."""
     async with trio_asyncio.open_loop() as loop:
         endpoints = _remember_endpoints(loop)
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        if certificate is not None:
+            pc._RTCPeerConnection__certificates = [certificate]
         try:
             async with trio.open_nursery() as nursery:
                 pc.addTransceiver("video", direction="recvonly")

@@ -5,6 +5,7 @@ import gc
 import os
 import random
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -24,6 +25,7 @@ from supervisor.clock import SystemClock
 from supervisor.domain.values import Reason
 from tests.kit.media import FPS, access_units
 from tests.kit.processes import descriptors, thread_names, wait_until
+from tests.kit.viewer import Viewer as ViewerKit
 from tests.kit.viewer import open_viewer
 
 
@@ -33,6 +35,7 @@ class Notes:
 
     answer: str = ""
     heard_of: list[str] = attrs.field(factory=list)
+    silences: list[float] = attrs.field(factory=list)
     on_answer: Callable[[], None] = lambda: None
 
     def answered(self, answer: str) -> None:
@@ -47,6 +50,7 @@ class Notes:
 
     def heard(self, seconds: float) -> None:
         self.heard_of.append("heard")
+        self.silences.append(seconds)
 
 
 @attrs.define
@@ -66,6 +70,18 @@ class Server:
             self.hub.publish(access_units()[index % 40], index * CLOCK_RATE // FPS)
             index += 1
             await trio.sleep(1 / FPS / 4)
+
+
+def mute(viewer: ViewerKit, muted: bool) -> None:
+    """Let nothing that the viewer sends go out: as if its process were stopped, or its network gone."""
+    for protocol in ice_of(viewer)._protocols:
+        transport = protocol.transport
+        transport.sendto = (lambda *_: None) if muted else type(transport).sendto.__get__(transport)
+
+
+def ice_of(viewer: ViewerKit) -> ice.Connection:
+    connection: ice.Connection = viewer.pc.getReceivers()[0].transport.transport._connection
+    return connection
 
 
 async def serve(nursery: trio.Nursery, offer: str, disconnected_after_s: float = 20.0) -> Server:
@@ -113,29 +129,25 @@ async def test_pictures_arrive_and_the_source_may_be_replaced() -> None:
 
 
 async def test_a_viewer_that_falls_silent_is_noticed_and_then_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It sends no report any more: said after a while, ended after `disconnected_after`; heard again in between."""
+    """It sends no report and answers no check any more: reported after a while, ended after `disconnected_after`."""
     monkeypatch.setattr(connection, "SILENT_AFTER_S", 2.0)
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.5)
     async with trio.open_nursery() as nursery, open_viewer() as viewer:
         server = await serve(nursery, viewer.offer, disconnected_after_s=4.0)
         await viewer.accept(server.notes.answer)
         nursery.start_soon(server.play)
         await viewer.wait_frames(5)
-        receiver = viewer.pc.getReceivers()[0]
-        stock = receiver.transport._send_rtp
-
-        async def mute(data: bytes) -> None:
-            return
-
-        receiver.transport._send_rtp = mute
+        mute(viewer, True)
         await wait_until(lambda: "silent" in server.notes.heard_of, 10)
-        receiver.transport._send_rtp = stock
+        mute(viewer, False)
         await wait_until(lambda: "heard" in server.notes.heard_of, 10)
-        receiver.transport._send_rtp = mute
+        mute(viewer, True)
         with trio.fail_after(15):
             await server.done.wait()
         assert server.reason is not None
         assert server.reason.code == "lost"
         assert server.notes.heard_of == ["connected", "silent", "heard", "silent"]
+        assert all(2 <= seconds < 10 for seconds in server.notes.silences), "as long as it lasted, by any clock"
         nursery.cancel_scope.cancel()
 
 
@@ -155,6 +167,36 @@ async def test_a_viewer_that_answers_no_checks_any_more_is_lost_though_its_repor
             await server.done.wait()
         assert server.reason == Reason("lost", "the viewer answered no more connectivity checks")
         assert server.notes.heard_of == ["connected"]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("playing", [True, False], ids=["while pictures flow", "while the camera is down"])
+async def test_viewer_that_answers_checks_and_sends_no_rtcp_is_kept(
+    playing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Liveness is consent or RTCP: many stacks report nothing about streams that they do not receive."""
+    monkeypatch.setattr(ice, "CONSENT_INTERVAL", 0.4)
+    async with trio.open_nursery() as nursery, open_viewer() as viewer:
+        server = await serve(nursery, viewer.offer, disconnected_after_s=3.0)
+        await viewer.accept(server.notes.answer)
+        await wait_until(lambda: server.notes.heard_of == ["connected"], what="the connection")
+
+        async def no_rtcp(data: bytes) -> None:
+            return
+
+        viewer.pc.getReceivers()[0].transport._send_rtp = no_rtcp
+        if playing:
+            nursery.start_soon(server.play)
+        answered, stock = 0, ice_of(viewer).request_received
+
+        def count(*args: Any) -> None:
+            nonlocal answered
+            answered += 1
+            stock(*args)
+
+        ice_of(viewer).request_received = count  # type: ignore[method-assign]
+        await wait_until(lambda: answered >= 15 or server.done.is_set(), 20, what="checks for over 4 s")
+        assert not server.done.is_set(), server.reason
         nursery.cancel_scope.cancel()
 
 

@@ -13,10 +13,31 @@ import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
 
-from actors.rtc.endpoint import AT_ONCE, Endpoints
+from actors.rtc.endpoint import AT_ONCE, MAX_HELD, Endpoints
 from tests.kit.processes import descriptors, wait_until
 
-REPORT, MEDIA, CHECK, HELLO = b"\x81\xc9report", b"\x80\x60media", b"\x00\x01check", b"\x16\xfehello"
+REPORT, MEDIA, HELLO = b"\x81\xc9report", b"\x80\x60a medium", b"\x16\xfehello, you"
+CHECK = b"\x00\x01\x00\x00\x21\x12\xa4\x42check"
+
+
+@attrs.define
+class Addresses:
+    """Plays what ICE knows of the addresses of one viewer."""
+
+    known: bool = False
+    validated: bool = False
+    paced: bool = False
+
+    def watch(self, protocol: Any) -> None: ...
+
+    def is_known(self, protocol: Any, address: Any) -> bool:
+        return self.known
+
+    def is_validated(self, protocol: Any, address: Any) -> bool:
+        return self.validated
+
+    def may_check(self, protocol: Any, address: Any) -> bool:
+        return not self.paced
 
 
 class Protocol(asyncio.DatagramProtocol):
@@ -61,11 +82,53 @@ async def open_line() -> AsyncIterator[Line]:
         endpoints.close()
 
 
-async def test_until_it_is_connected_all_is_for_ice_and_dtls() -> None:
+async def test_before_it_is_connected_ice_and_dtls_are_taken_and_nothing_else() -> None:
+    """Nothing that waits in a queue comes from a packet that nobody can read yet."""
     async with open_line() as line:
-        for data in (CHECK, HELLO, REPORT):
+        for data in (REPORT, MEDIA, CHECK, HELLO):
             line.far.send(data)
-        await wait_until(lambda: line.protocol.received == [CHECK, HELLO, REPORT], what="all of it")
+        await wait_until(lambda: HELLO in line.protocol.received, what="the last of them")
+        assert line.protocol.received == [CHECK, HELLO]
+
+
+async def test_dtls_of_a_stranger_is_dropped() -> None:
+    """From an address that ICE does not know, DTLS and RTCP reach nobody; STUN proves itself."""
+    async with open_line() as line:
+        line.endpoints.path = Addresses()  # type: ignore[assignment]
+        reports: list[bytes] = []
+        line.endpoints.take_rtcp(reports.append)
+        for data in (HELLO, REPORT, CHECK):
+            line.far.send(data)
+        await wait_until(lambda: CHECK in line.protocol.received, what="the last of them")
+        assert (line.protocol.received, reports, list(line.endpoints.held)) == ([CHECK], [], [])
+
+
+async def test_dtls_before_validation_is_held_and_released_in_order() -> None:
+    """The newest `MAX_HELD` datagrams of a known address wait; then they are passed on once."""
+    async with open_line() as line:
+        line.endpoints.path = addresses = Addresses(known=True)  # type: ignore[assignment]
+        hellos = [HELLO + bytes([number]) for number in range(MAX_HELD + 3)]
+        for data in (*hellos, CHECK):
+            line.far.send(data)
+        await wait_until(lambda: CHECK in line.protocol.received, what="the last of them")
+        line.endpoints.release()
+        assert line.protocol.received == [CHECK], "nothing is validated yet"
+        addresses.validated = True
+        line.endpoints.release()
+        line.endpoints.release()
+        assert line.protocol.received == [CHECK, *hellos[3:]]
+
+
+async def test_a_check_that_is_paced_is_not_sent() -> None:
+    """Answers and DTLS are never held back."""
+    async with open_line() as line:
+        line.endpoints.path = addresses = Addresses(paced=True)  # type: ignore[assignment]
+        line.transport.sendto(CHECK, line.far.getsockname())
+        line.transport.sendto(HELLO, line.far.getsockname())
+        assert line.far.recv(100) == HELLO
+        addresses.paced = False
+        line.transport.sendto(CHECK, line.far.getsockname())
+        assert line.far.recv(100) == CHECK
 
 
 async def test_then_reports_are_for_their_reader_and_media_for_nobody() -> None:
@@ -78,10 +141,10 @@ async def test_then_reports_are_for_their_reader_and_media_for_nobody() -> None:
         assert reports == [REPORT]
 
 
-async def test_what_is_shorter_than_any_packet_is_nothing() -> None:
-    """aiortc looks at the first byte of a datagram that has none."""
+async def test_a_datagram_that_is_shorter_than_any_packet_or_of_no_kind_is_dropped() -> None:
+    """aiortc looks at the first byte of a datagram that has none, and aioice queues all that is not STUN."""
     async with open_line() as line:
-        for data in (b"", b"\x80", CHECK):
+        for data in (b"", b"\x80", b"\x16\xfe", CHECK[:6], b"\x00\x01 no cookie", b"\x40 a channel", b"\x14", CHECK):
             line.far.send(data)
         await wait_until(lambda: line.protocol.received == [CHECK], what="the one that is something")
 

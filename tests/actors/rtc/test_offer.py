@@ -100,6 +100,16 @@ def test_repeats_sound_h265_and_the_mid_are_understood_where_they_are_offered() 
     assert "a=group:BUNDLE v s\r\n" in answer
 
 
+@pytest.mark.parametrize(
+    "host", ["fe80::1%eth0", "fe80::1%12", "2001:db8::7%en0", "%", "1.2.3", "999.1.1.1", "a.local"]
+)
+def test_candidate_whose_address_cannot_be_used_is_left_out_and_the_offer_is_read(host: str) -> None:
+    """The draft of WHEP: candidates that a server cannot use are discarded silently, in offers and in fragments."""
+    line = f"a=candidate:9 1 udp 1 {host} 5000 typ host\n"
+    assert [candidate.ip for candidate in parse_offer(PLAIN + line).candidates] == ["192.0.2.7"]
+    assert tuple(parse_fragment(line, "abcd")) == ()
+
+
 def test_an_answer_has_one_codec_and_no_line_of_the_viewers() -> None:
     answer = answer_to(parse_offer(PLAIN))
     assert "VP8" not in answer

@@ -1,0 +1,109 @@
+"""DTLS of one viewer: which certificates are accepted, and why a handshake failed.
+
+Rules of this file:
+- Certificates with ECDSA and with RSA keys are accepted in both roles. Ours is ECDSA.
+- Each failed handshake leaves its cause in `failure`. The text holds no byte that the viewer chose: alerts are numbers,
+  and their names are ours; all other words are OpenSSL's.
+
+Private names of aiortc that this file uses are checked by `tests/actors/rtc/test_dtls.py`.
+Source: RFC 5246, section 7.2 (alerts), RFC 8827, section 6.5 (cipher suites), RFC 8422 and RFC 5289 (the suites).
+"""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiortc import RTCCertificate, RTCDtlsParameters, RTCDtlsTransport, RTCIceTransport
+from aiortc.rtcdtlstransport import State
+from OpenSSL import SSL
+
+_FAMILIES = ("AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES128-SHA", "AES256-SHA")
+CIPHERS = ":".join(f"ECDHE-{key}-{family}" for key in ("ECDSA", "RSA") for family in _FAMILIES).encode()
+
+_ALERT, _READ = 0x4000, 0x04
+"""Bits of `where` in OpenSSL's information callback."""
+ALERTS = {
+    10: "unexpected_message", 20: "bad_record_mac", 22: "record_overflow",
+    40: "handshake_failure (no common security parameters)",
+    42: "bad_certificate", 43: "unsupported_certificate", 44: "certificate_revoked", 45: "certificate_expired",
+    46: "certificate_unknown", 47: "illegal_parameter", 48: "unknown_ca", 49: "access_denied", 50: "decode_error",
+    51: "decrypt_error", 70: "protocol_version", 71: "insufficient_security", 80: "internal_error",
+    86: "inappropriate_fallback", 109: "missing_extension", 110: "unsupported_extension", 116: "certificate_required",
+}  # fmt: skip
+_CLOSE_NOTIFY = 0
+
+
+class Certificate(RTCCertificate):
+    """A certificate whose connections accept RSA, and note their alerts in `alerts` as `(from_viewer, number)`."""
+
+    alerts: list[tuple[bool, int]]
+
+    def for_viewer(self) -> "Certificate":
+        """The same certificate and key, with a list of alerts of its own."""
+        copy = type(self)(self._key, self._cert)
+        copy.alerts = []
+        return copy
+
+    def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(CIPHERS)
+        context.set_info_callback(self._note)
+        return context
+
+    def _note(self, _: SSL.Connection, where: int, code: int) -> None:
+        number = code & 0xFF
+        if where & _ALERT and number != _CLOSE_NOTIFY and len(self.alerts) < 8:
+            self.alerts.append((bool(where & _READ), number))
+
+
+class Dtls(RTCDtlsTransport):
+    """A DTLS transport that says why its handshake failed: `failure` is empty until then."""
+
+    def __init__(self, ice: RTCIceTransport, certificate: Certificate) -> None:
+        own = certificate.for_viewer()
+        self.failure = ""
+        self._alerts = own.alerts
+        super().__init__(ice, [own])
+
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803 - aiortc's name
+        super()._validate_peer_identity(remoteParameters)
+        if self._state is State.FAILED:
+            self.failure = "the viewer's certificate does not match the fingerprint in its offer"
+
+    def _setup_srtp(self) -> None:
+        super()._setup_srtp()
+        if self._state is State.FAILED:
+            self.failure = "the viewer shares no SRTP protection profile with banken"
+
+    def _set_state(self, state: State) -> None:
+        if state is State.FAILED:
+            self.failure = self._explain(sys.exc_info()[1])
+        super()._set_state(state)
+
+    def _explain(self, error: BaseException | None) -> str:
+        """Why the handshake failed. `error` is the exception that aiortc is handling, if any."""
+        if isinstance(error, ConnectionError):
+            return "the path to the viewer was lost during the DTLS handshake"
+        if self._alerts:
+            from_viewer, number = self._alerts[0]
+            name = ALERTS.get(number, f"number {number}")
+            return f"the DTLS handshake failed: {'the viewer' if from_viewer else 'banken'} sent the alert {name}"
+        return f"the DTLS handshake failed: {_reason(error) or 'the viewer ended it'}"
+
+
+def _reason(error: BaseException | None) -> str:
+    """OpenSSL's own words for an error; empty if there are none."""
+    entries = error.args[0] if error is not None and error.args else None
+    if isinstance(entries, list) and entries and isinstance(entries[-1], tuple):
+        return str(entries[-1][-1])
+    return ""
+
+
+_made: list[Certificate] = []
+
+
+def certificate() -> Certificate:
+    """One for all viewers: it proves to each that it talks to the one who answered. Renewed a day before it expires."""
+    if not _made or _made[0].expires - datetime.now(UTC) < timedelta(days=1):
+        _made[:] = [Certificate.generateCertificate()]
+    return _made[0]

@@ -1,0 +1,157 @@
+"""DTLS with viewers of all kinds: RSA as well as ECDSA, in both roles; and each failure names its own cause.
+
+These tests fail loudly when a new release of aiortc changes what `actors/rtc/dtls.py` uses of it.
+"""
+
+import socket
+from typing import Any
+
+import pytest
+import trio
+from aiortc import RTCCertificate
+from aiortc.rtcdtlstransport import generate_certificate
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from OpenSSL import SSL
+
+from actors.rtc.endpoint import Endpoints
+from tests.actors.rtc.test_connection import Server, serve
+from tests.kit.processes import wait_until
+from tests.kit.viewer import Viewer, open_viewer
+
+RSA = b"ECDHE-RSA-AES128-GCM-SHA256"
+
+
+class Picky(RTCCertificate):
+    """A viewer's certificate, and the cipher suites that its stack has."""
+
+    suites = RSA
+    profiles: bytes | None = None
+
+    def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(self.suites)
+        return context
+
+
+def rsa_certificate(suites: bytes = RSA) -> Picky:
+    key: Any = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    certificate = Picky(key, generate_certificate(key))
+    certificate.suites = suites
+    return certificate
+
+
+async def connect(nursery: trio.Nursery, viewer: Viewer, offer: str) -> Server:
+    server = await serve(nursery, offer)
+    await viewer.accept(server.notes.answer)
+    await wait_until(lambda: server.notes.heard_of or server.done.is_set(), 15, what="an end of the handshake")
+    return server
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active", "passive"])
+async def test_viewer_with_an_rsa_certificate_is_served_in_either_role(setup: str) -> None:
+    """GStreamer and others make RSA certificates; `active` makes us the DTLS server, all else its client."""
+    certificate = rsa_certificate(b"ECDHE-ECDSA-AES128-GCM-SHA256:" + RSA)
+    async with trio.open_nursery() as nursery, open_viewer(certificate=certificate) as viewer:
+        server = await connect(nursery, viewer, viewer.offer.replace("a=setup:actpass", f"a=setup:{setup}"))
+        assert server.reason is None
+        nursery.start_soon(server.play)
+        await viewer.wait_frames(3)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("suite", ["AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES128-SHA", "AES256-SHA"])
+async def test_each_suite_of_rsa_is_accepted(suite: str) -> None:
+    """A viewer that has a single suite of each family connects as the DTLS server."""
+    async with (
+        trio.open_nursery() as nursery,
+        open_viewer(certificate=rsa_certificate(f"ECDHE-RSA-{suite}".encode())) as viewer,
+    ):
+        assert (await connect(nursery, viewer, viewer.offer)).notes.heard_of == ["connected"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_reason_names_the_fingerprint_when_the_certificate_is_another() -> None:
+    """The certificate is of a kind that we take, but not the one that the offer announced."""
+    async with trio.open_nursery() as nursery, open_viewer() as viewer:
+        line = next(line for line in viewer.offer.splitlines() if line.startswith("a=fingerprint:sha-256"))
+        name, _, digest = line.partition(" ")
+        other = f"{name} {':'.join(reversed(digest.split(':')))}"
+        server = await connect(nursery, viewer, viewer.offer.replace(line, other))
+        assert server.reason is not None
+        assert (server.reason.code, server.reason.text) == (
+            "dtls-failed",
+            "the viewer's certificate does not match the fingerprint in its offer",
+        )
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("setup", "sender"), [("actpass", "the viewer"), ("active", "banken")])
+async def test_reason_names_the_alert_when_no_cipher_suite_is_shared(setup: str, sender: str) -> None:
+    """The certificate is not blamed: the DTLS server says that there is none, and that is the viewer or banken."""
+    text = f"the DTLS handshake failed: {sender} sent the alert handshake_failure (no common security parameters)"
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = Picky(key, generate_certificate(key))
+    certificate.suites = b"ECDHE-ECDSA-AES256-GCM-SHA384"
+    async with trio.open_nursery() as nursery, open_viewer(certificate=certificate) as viewer:
+        server = await connect(nursery, viewer, viewer.offer.replace("a=setup:actpass", f"a=setup:{setup}"))
+        assert server.reason is not None
+        assert (server.reason.code, server.reason.text) == ("dtls-failed", text)
+        nursery.cancel_scope.cancel()
+
+
+def client_hello() -> bytes:
+    """A ClientHello of a stranger."""
+    stranger = SSL.Connection(SSL.Context(SSL.DTLS_METHOD))
+    stranger.set_connect_state()
+    with pytest.raises(SSL.WantReadError):
+        stranger.do_handshake()
+    return stranger.bio_read(4096)
+
+
+ALERT = bytes([21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40])
+"""A fatal handshake_failure in plain text."""
+CLOSE = bytes([21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0])
+
+
+@pytest.mark.parametrize("setup", ["actpass", "active"])
+@pytest.mark.parametrize("kind", ["hello", "alert", "close", "noise", "srtp"])
+async def test_stranger_disturbs_no_handshake_and_no_session(
+    kind: str, setup: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Datagrams of a stranger reach our ports before the checks, during the handshake, and while pictures flow."""
+    data = {
+        "hello": client_hello(), "alert": ALERT, "close": CLOSE, "noise": bytes([30]) * 200, "srtp": b"\x81\xc9" * 100
+    }[kind]  # fmt: skip
+    made: list[Endpoints] = []
+    stock = Endpoints.__init__
+
+    def note(self: Endpoints, *args: Any) -> None:
+        stock(self, *args)
+        made.append(self)
+
+    monkeypatch.setattr(Endpoints, "__init__", note)
+    async with trio.open_nursery() as nursery, open_viewer() as viewer:
+        server = await serve(nursery, viewer.offer.replace("a=setup:actpass", f"a=setup:{setup}"))
+        ours = [endpoint.get_extra_info("sockname") for endpoint in made[0].opened]
+
+        async def spray() -> None:
+            families = {len(address): socket.AF_INET6 if len(address) == 4 else socket.AF_INET for address in ours}
+            strangers = {size: socket.socket(family, socket.SOCK_DGRAM) for size, family in families.items()}
+            try:
+                while True:
+                    for address in ours:
+                        strangers[len(address)].sendto(data, address)
+                    await trio.sleep(0.002)
+            finally:
+                for stranger in strangers.values():
+                    stranger.close()
+
+        nursery.start_soon(spray)
+        await viewer.accept(server.notes.answer)
+        await wait_until(lambda: server.notes.heard_of or server.done.is_set(), 15, what="an end of the handshake")
+        assert server.reason is None
+        nursery.start_soon(server.play)
+        await viewer.wait_frames(10)
+        assert not server.done.is_set()
+        assert not made[0].held
+        nursery.cancel_scope.cancel()

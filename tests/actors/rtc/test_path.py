@@ -1,0 +1,197 @@
+"""The addresses of a viewer: each has to prove itself before it counts, and all that a viewer can grow is bounded.
+
+These tests fail loudly when a new release of aioice changes what `actors/rtc/path.py` uses of it.
+"""
+
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+import trio_asyncio
+from aioice import Candidate, stun
+from aiortc import RTCIceGatherer, RTCIceParameters, RTCIceTransport
+from aiortc.sdp import candidate_from_sdp
+from trio_asyncio import aio_as_trio
+
+from actors.rtc.endpoint import Endpoints
+from actors.rtc.pacing import HOST, Pacer
+from actors.rtc.path import MAX_ADDRESSES, MAX_WAITING, Path
+from tests.kit.processes import wait_until
+
+PWD = "0123456789abcdef012345"
+
+
+@attrs.define
+class Agent:
+    """Our end of one viewer's ICE, and how often the viewer was heard."""
+
+    ice: RTCIceTransport
+    path: Path
+    endpoints: Endpoints
+    heard: int = 0
+
+    @property
+    def address(self) -> tuple[str, int]:
+        address: tuple[str, int] = self.endpoints.opened[0].get_extra_info("sockname")
+        return address[:2]
+
+    def check(self, far: socket.socket, pwd: str | None = None, *, nominate: bool = False) -> None:
+        """Send a viewer's check from `far`."""
+        connection = self.ice._connection
+        message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+        message.attributes["USERNAME"] = f"{connection.local_username}:them"
+        message.attributes["PRIORITY"] = 1
+        message.attributes["ICE-CONTROLLING"] = 1
+        if nominate:
+            message.attributes["USE-CANDIDATE"] = None
+        message.add_message_integrity((pwd or connection.local_password).encode())
+        far.sendto(bytes(message), self.address)
+
+
+@asynccontextmanager
+async def open_agent(*candidates: str) -> AsyncIterator[Agent]:
+    """ICE that is started, on one address of this machine, with a viewer that named these candidates."""
+    async with trio_asyncio.open_loop() as loop, trio.open_nursery() as nursery:
+        endpoints = Endpoints(loop, nursery)
+        ice = RTCIceTransport(RTCIceGatherer([]))
+        ice._connection._use_ipv6 = False
+        agent: Agent
+
+        def hear() -> None:
+            agent.heard += 1
+
+        endpoints.path = path = Path(ice, hear, Pacer(trio.current_time))
+        path.released = endpoints.release
+        agent = Agent(ice, path, endpoints)
+        await aio_as_trio(ice.iceGatherer.gather)()
+        for line in candidates:
+            await aio_as_trio(ice.addRemoteCandidate)(candidate_from_sdp(line))
+        nursery.start_soon(aio_as_trio(ice.start), RTCIceParameters("them", PWD))
+        await wait_until(lambda: ice._connection._early_checks_done, what="ICE to begin")
+        yield agent
+        await aio_as_trio(ice.stop)()
+        endpoints.close()
+        nursery.cancel_scope.cancel()
+
+
+async def answer_checks(far: socket.socket, until: Callable[[], bool]) -> None:
+    """Play a viewer that answers each check that arrives at `far`."""
+    far.setblocking(False)
+    while not until():
+        with trio.move_on_after(0.05):
+            await trio.lowlevel.wait_readable(far)
+        try:
+            data, source = far.recvfrom(2000)
+        except BlockingIOError:
+            continue
+        message = stun.parse_message(data)
+        if message.message_class == stun.Class.REQUEST:
+            answer = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, transaction_id=message.transaction_id)
+            answer.attributes["XOR-MAPPED-ADDRESS"] = source
+            answer.add_message_integrity(PWD.encode())
+            far.sendto(bytes(answer), source)
+
+
+def open_far(agent: Agent) -> socket.socket:
+    far = socket.socket(type=socket.SOCK_DGRAM)
+    far.bind((agent.address[0], 0))
+    return far
+
+
+async def test_a_check_with_a_wrong_password_proves_nothing() -> None:
+    """It is answered with an error, and its address stays unknown."""
+    async with open_agent() as agent:
+        with open_far(agent) as stranger:
+            agent.check(stranger, "wrong" * 5)
+            await trio.lowlevel.wait_readable(stranger)
+            assert stun.parse_message(stranger.recv(2000)).message_class == stun.Class.ERROR
+            assert not agent.path.is_known(agent.endpoints.opened[0].protocol, stranger.getsockname())
+            assert (agent.heard, agent.ice._connection.remote_candidates) == (0, [])
+
+
+async def test_an_address_is_validated_by_its_answer_and_not_by_its_check() -> None:
+    """A check can be sent with a forged source; an answer to a check of ours cannot."""
+    async with open_agent() as agent:
+        with open_far(agent) as far:
+            protocol, address = agent.endpoints.opened[0].protocol, far.getsockname()
+            agent.check(far, nominate=True)
+            await wait_until(lambda: agent.heard == 1, what="the check")
+            assert agent.path.is_known(protocol, address)
+            assert not agent.path.is_validated(protocol, address)
+            await answer_checks(far, lambda: agent.path.is_validated(protocol, address))
+            assert agent.heard == 2
+
+
+async def test_a_viewer_whose_address_changes_is_followed_after_a_valid_check() -> None:
+    """Also to an address that it had named before, and whose first check was cut short when another was nominated."""
+    with socket.socket(type=socket.SOCK_DGRAM) as first, socket.socket(type=socket.SOCK_DGRAM) as second:
+        async with open_agent() as agent:
+            protocol = agent.endpoints.opened[0].protocol
+            for far in (first, second):
+                far.bind((agent.address[0], 0))
+            host, port = second.getsockname()
+            named = candidate_from_sdp(f"2 1 udp 1 {host} {port} typ host")
+            await aio_as_trio(agent.ice.addRemoteCandidate)(named)
+            await wait_until(lambda: len(agent.ice._connection._check_list) == 1, what="the pair")
+            await wait_until(lambda: agent.ice._connection._check_list[0].task is not None, what="its check")
+            for far in (first, second):
+                agent.check(far, nominate=True)
+                address = far.getsockname()
+
+                def is_nominated(address: tuple[str, int] = address) -> bool:
+                    pair = agent.ice._connection._nominated.get(1)
+                    return pair is not None and pair.remote_addr == address
+
+                await answer_checks(far, is_nominated)
+                assert agent.path.is_validated(protocol, address)
+
+
+async def test_a_viewer_can_be_at_64_addresses_and_no_more() -> None:
+    """Each makes a pair, and checks of ours."""
+    async with open_agent() as agent:
+        for number in range(MAX_ADDRESSES + 20):
+            with open_far(agent) as far:
+                agent.check(far)
+            await wait_until(lambda number=number: agent.heard == number + 1, what="the check")  # type: ignore[misc]
+        assert len(agent.ice._connection.remote_candidates) == MAX_ADDRESSES
+        assert len(agent.path._authenticated) == MAX_ADDRESSES
+
+
+async def test_datagrams_that_wait_for_dtls_are_bounded_and_malformed_stun_is_dropped() -> None:
+    """aioice's own queue has no bound, and takes malformed STUN for data."""
+    async with open_agent() as agent:
+        connection = agent.ice._connection
+        for _ in range(3 * MAX_WAITING):
+            connection.data_received(b"\x16\xfe\xfd", 1)
+        assert connection._queue.qsize() == MAX_WAITING
+        for endpoint in agent.endpoints.opened:
+            endpoint.take(b"\x00\x01\xff\xff\x21\x12\xa4\x42 too short", ("192.0.2.1", 9))
+        while connection._queue.qsize():
+            assert connection._queue.get_nowait() == (b"\x16\xfe\xfd", 1)
+
+
+async def test_checks_to_a_host_that_proves_nothing_are_few() -> None:
+    """However many ports of it a viewer names, and however often they are repeated."""
+    async with open_agent() as agent:
+        with open_far(agent) as far:
+            host, sent = far.getsockname()[0], 0
+            protocol = agent.endpoints.opened[0].protocol
+            began = trio.current_time()
+            for port in range(1, 500):
+                sent += agent.path.may_check(protocol, (host, port))
+            assert sent <= HOST[0] + HOST[1] * (trio.current_time() - began) + 1
+            agent.check(far)
+            await wait_until(lambda: agent.heard == 1, what="the check")
+            assert agent.path.may_check(protocol, far.getsockname()), "a viewer that checks is answered at once"
+
+
+async def test_candidates_of_the_viewer_are_known_and_not_validated() -> None:
+    """So that DTLS that overtakes a check can be held."""
+    async with open_agent("1 1 udp 1 192.0.2.7 5000 typ host") as agent:
+        protocol = agent.endpoints.opened[0].protocol
+        assert isinstance(agent.ice._connection.remote_candidates[0], Candidate)
+        assert agent.path.is_known(protocol, ("192.0.2.7", 5000))
+        assert not agent.path.is_validated(protocol, ("192.0.2.7", 5000))
+        assert not agent.path.is_known(protocol, ("192.0.2.7", 5001))
