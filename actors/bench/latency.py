@@ -12,6 +12,7 @@ from .stream import DESCRIPTION, sample_file
 FOR_EVER_S = 600.0
 COLUMNS = ("server", "what", "other viewers", "of", "p50 ms", "p95 ms", "p99 ms", "most ms")
 FIRST, DELAY = "from the offer to a whole key frame", "from the camera to the viewer's socket"
+KEY_FIRST, KEY_LAST = "the same, first slice of a key frame", "the same, last packet of a key frame"
 
 Row = tuple[str | float | None, ...]
 
@@ -29,13 +30,18 @@ async def measure(servers: Mapping[str, Open], viewers: int, joins: int, seconds
             say(f"{name}: {joins} viewers, one after the other")
             alone = await receive(Plan(server.urls, server.pid, joins=joins))
             rows.append(_row(name, FIRST, 0, alone.joins_ms))
+            say(f"{name}: one viewer, {seconds:g} s")
+            one = await receive(Plan(server.urls, server.pid, viewers=1, seconds=seconds, stamps=True))
+            rows.append(_row(name, DELAY, 0, one.delays_ms))
+            rows.append(_row(name, KEY_FIRST, 0, one.key_first_ms))
+            rows.append(_row(name, KEY_LAST, 0, one.key_last_ms))
             say(f"{name}: {viewers} viewers, {seconds:g} s")
             watched = await receive(Plan(server.urls, server.pid, viewers=viewers, seconds=seconds, stamps=True))
             say(f"{name}: {joins} viewers, one after the other, beside {viewers}")
             beside = await _join_beside(server, viewers, joins)
             rows.append(_row(name, FIRST, viewers, beside.joins_ms))
             rows.append(_row(name, DELAY, viewers - 1, watched.delays_ms))
-            refusals = {result.refusal for result in (alone, watched, beside) if result.refusal}
+            refusals = {result.refusal for result in (alone, one, watched, beside) if result.refusal}
             notes += [f"{name}: {refusal}" for refusal in sorted(refusals)]
     return Report("How long a viewer waits", COLUMNS, rows, notes)
 

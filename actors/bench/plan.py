@@ -52,6 +52,9 @@ class Result:
     viewers: tuple[Seen, ...] = ()
     delays_ms: tuple[float, ...] = ()
     """From the camera to the viewer's socket, of each stamped picture of each viewer, in order of size."""
+    key_first_ms: tuple[float, ...] = ()
+    key_last_ms: tuple[float, ...] = ()
+    """The same, of each stamped key frame: to the first packet with a slice, and to the last packet."""
     joins_ms: tuple[float, ...] = ()
     """From the offer to the first whole key frame."""
 

@@ -25,12 +25,15 @@ from supervisor.tape import Tape
 
 from ..hub import Hub, Subscription
 from ..media import AccessUnit, AudioFrame
+from .bursts import make_bursts
 
 if TYPE_CHECKING:  # both need aiortc, which is imported after the start
     from .runs import Run
     from .sender import Sender
 
 SLICE_S = 0.003
+LIVE_PACE = 16_000_000
+"""Bytes a second of a large picture to those who are live: at least so many, and all of it in half a picture's time."""
 TICK_S = 0.005
 """Between two bursts to one that is behind."""
 CATCH_UP = (5_000_000, 8)
@@ -165,18 +168,20 @@ class Fanout:
                     position += 1
 
     async def _send_live(self, unit: AccessUnit, position: int) -> None:
-        """One access unit to all who are live: run by run, so that a large one leaves as several bursts."""
+        """One access unit to all who are live. A large one leaves as several bursts, paced by their bytes."""
         wanting = (viewer for viewer in self._viewers if viewer.live and self._wants(viewer, unit, position))
         ready = {viewer: viewer.begun for viewer in wanting}
         if not ready:
             return
         began, shapes = trio.current_time(), self._shapes(unit)
-        count = len(_runs_for(next(iter(ready)), unit, shapes))  # as many for all: shapes differ in headers alone
-        for number in range(count):
-            if number:
-                await trio.sleep_until(began + number * self.hub.gap_s() / 2 / count)
+        runs = _runs_for(next(iter(ready)), unit, shapes)  # as many for all: shapes differ in headers alone
+        size = sum(len(run.template) for run in runs)
+        pace = max(LIVE_PACE, 2 * size / max(self.hub.gap_s(), 0.001))
+        for burst in make_bursts(runs):
+            if burst.before:
+                await trio.sleep_until(began + burst.before / pace)
             queue = iter([viewer for viewer, begun in ready.items() if viewer.begun == begun])
-            while self._send_run(queue, unit, shapes, number):
+            while self._send_runs(queue, unit, shapes, burst.numbers):
                 await trio.lowlevel.checkpoint()
 
     def _wants(self, viewer: Viewer, unit: AccessUnit, position: int) -> bool:
@@ -211,22 +216,24 @@ class Fanout:
             viewer.end(Reason("unsupported-codec", text, Fault.FATAL))
         return takes
 
-    def _send_run(self, queue: Iterator[Viewer], unit: AccessUnit, shapes: Shapes, number: int) -> bool:
-        """Send one run to the next viewers of the queue, for `SLICE_S`; whether there may be more of them.
+    def _send_runs(self, queue: Iterator[Viewer], unit: AccessUnit, shapes: Shapes, numbers: range) -> bool:
+        """Send some runs to the next viewers of the queue, for `SLICE_S`; whether there may be more of them.
 
         A bug that shows is the end of the viewer who was being served, and nobody else's.
         """
-        more, crash = attempt(self._serve, queue, unit, shapes, number)
+        more, crash = attempt(self._serve, queue, unit, shapes, numbers)
         if crash is not None:
             self._served.crash(crash)
         return more is not False
 
-    def _serve(self, queue: Iterator[Viewer], unit: AccessUnit, shapes: Shapes, number: int) -> bool:
+    def _serve(self, queue: Iterator[Viewer], unit: AccessUnit, shapes: Shapes, numbers: range) -> bool:
         until = perf_counter() + SLICE_S
         for viewer in queue:
             if viewer.live:
                 self._served = viewer
-                viewer.sender.send(unit, _runs_for(viewer, unit, shapes)[number], viewer.pts)
+                runs = _runs_for(viewer, unit, shapes)
+                for number in numbers:
+                    viewer.sender.send(unit, runs[number], viewer.pts)
                 if perf_counter() > until:
                     return True
         return False

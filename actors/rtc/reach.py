@@ -20,7 +20,7 @@ _TRANSLATED = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "64:ff9b::/96", 
 
 
 def is_ours(ip: str) -> bool:
-    """Whether `ip` is an address of this machine: a socket can be bound to no other."""
+    """Whether `ip`, written in numbers, is an address of this machine: a socket can be bound to no other."""
     try:
         with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind((ip, 0))
@@ -39,13 +39,14 @@ def reachable(
         is_own: whether an address is one of this machine's.
     """
     try:
-        viewer = ipaddress.ip_address(client)
+        viewer = _plain(ipaddress.ip_address(client))
     except ValueError:
-        viewer = IPv4Address(0)
-    viewer = _plain(viewer)
-    if viewer.is_loopback or is_own(str(viewer)):
-        return tuple(candidates)
-    return tuple(c for c in candidates if _is_elsewhere(ipaddress.ip_address(c.ip), is_own, viewer.is_link_local))
+        link_local = False
+    else:
+        link_local = viewer.is_link_local
+        if viewer.is_loopback or (not viewer.is_unspecified and is_own(str(viewer))):
+            return tuple(candidates)
+    return tuple(c for c in candidates if _is_elsewhere(ipaddress.ip_address(c.ip), is_own, link_local))
 
 
 def _is_elsewhere(ip: IPv4Address | IPv6Address, is_own: Callable[[str], bool], link_local: bool) -> bool:

@@ -344,23 +344,52 @@ class FirstPicture:
         self.complete = self.complete or bool(marked & 0x80 and self._key and self._whole)
 
 
+class Ages:
+    """How old stamped pictures are when they arrive (ms); of key frames by the first slice and by the last packet."""
+
+    def __init__(self) -> None:
+        self.all = list[float]()
+        self.key_first = list[float]()
+        self.key_last = list[float]()
+
+    def clear(self) -> None:
+        for ages in (self.all, self.key_first, self.key_last):
+            ages.clear()
+
+    def inspector(self) -> Callable[[bytes, int], None]:
+        """What one viewer calls with each packet."""
+        sent_ns: int | None = None
+        key = False
+
+        def inspect(packet: bytes, arrived_ns: int) -> None:
+            nonlocal sent_ns, key
+            stamped_ns = stamped_at(packet)
+            if stamped_ns is not None:
+                sent_ns, key = stamped_ns, False
+                self.all.append((arrived_ns - stamped_ns) / 1e6)
+            if sent_ns is None:
+                return
+            if not key and _has_key_slice(_payload(packet)):
+                key = True
+                self.key_first.append((arrived_ns - sent_ns) / 1e6)
+            if packet[1] & 0x80:
+                self.key_last += [(arrived_ns - sent_ns) / 1e6] if key else []
+                sent_ns = None
+
+        return inspect
+
+
 def watch(plan: Plan) -> Result:
     """All viewers at once, for `plan.seconds` after they have settled."""
     before_mb = pss_mb(plan.server)
-    crowd, delays = Crowd(plan), list[float]()
-
-    def inspect(packet: bytes, arrived_ns: int) -> None:
-        sent_ns = stamped_at(packet)
-        if sent_ns is not None:
-            delays.append((arrived_ns - sent_ns) / 1e6)
-
+    crowd, ages = Crowd(plan), Ages()
     crowd.join_all([plan.urls[number % len(plan.urls)] for number in range(plan.viewers)])
     if plan.stamps:
         for viewer in crowd.viewers.values():
-            viewer.inspect = inspect
+            viewer.inspect = ages.inspector()
     print(len(crowd.viewers), "joined", flush=True)
     crowd.run(SETTLE_S, pause_s=PAUSE_S)
-    delays.clear()
+    ages.clear()
     seen, server_s, own_s, began = crowd.seen(), cpu_s(plan.server), cpu_s(os.getpid()), time.monotonic()
     crowd.run(plan.seconds, pause_s=PAUSE_S)
     seconds = time.monotonic() - began
@@ -372,8 +401,14 @@ def watch(plan: Plan) -> Result:
         pss_before_mb=before_mb,
         pss_mb=pss_mb(plan.server),
         viewers=tuple(now.since(before) for now, before in zip(crowd.seen(), seen, strict=True)),
-        delays_ms=tuple(round(delay, 3) for delay in sorted(delays)),
+        delays_ms=_sorted(ages.all),
+        key_first_ms=_sorted(ages.key_first),
+        key_last_ms=_sorted(ages.key_last),
     )
+
+
+def _sorted(ages: list[float]) -> tuple[float, ...]:
+    return tuple(round(age, 3) for age in sorted(ages))
 
 
 def join_again(plan: Plan) -> Result:

@@ -166,17 +166,48 @@ async def test_a_large_picture_leaves_in_more_than_one_burst(autojump_clock: Moc
         assert 0 < moments[-1] - began <= 0.5 / FPS
 
 
+async def test_key_frame_leaves_at_once_and_its_last_packet_within_4_ms(autojump_clock: MockClock) -> None:
+    """Parameter sets do not delay the first slice: bursts are paced by their bytes. As 720p at 2.5 Mbit/s has it."""
+    async with open_house() as house:
+        sink = Sink()
+        house.add(sink)
+        await house.play(0, 10)
+        sink.bursts.clear()
+        began = trio.current_time()
+        house.hub.publish([*access_units()[0][:2], b"\x65" + bytes(60_000)], 10 * CLOCK_RATE // FPS)
+        await trio.sleep(1 / FPS)
+        (sets, at_sets), (slices, at_slices), (_, at_last) = [(size, at - began) for at, size in sink.bursts]
+        assert sets < 100 < slices
+        assert (at_sets, at_slices) == (0, 0)
+        assert 0 < at_last <= 0.004
+
+
+async def test_many_short_slices_leave_together(autojump_clock: MockClock) -> None:
+    """Each slice is a run of its own, as its last packet is shorter; together they are one burst."""
+    async with open_house() as house:
+        sink = Sink()
+        house.add(sink)
+        await house.play(0, 10)
+        sink.bursts.clear()
+        house.hub.publish(
+            [*access_units()[0][:2], *[b"\x65" + bytes(2000 + 300 * n) for n in range(8)]], 10 * CLOCK_RATE // FPS
+        )
+        await trio.sleep(1 / FPS)
+        assert len(sink.bursts) >= 8
+        assert len({at for at, _ in sink.bursts}) == 1
+
+
 async def test_who_starts_anew_during_a_picture_gets_no_more_of_it(autojump_clock: MockClock) -> None:
-    """Pictures that come slowly leave slowly: it has got the newest one anew before the rest of it is due."""
+    """A large picture leaves in bursts: the viewer has got the newest one anew before the rest of it is due."""
     async with open_house() as house:
         sink = Sink()
         house.add(sink)
         for index in range(20):
             house.hub.publish([*access_units()[0][:2], b"\x65" + bytes(150_000)], index * CLOCK_RATE // 5)
-            await trio.sleep(0.005)
+            await trio.sleep(0.004)
             if index == 19:
                 sink.restart()
-            await trio.sleep(0.195)
+            await trio.sleep(0.196)
         assert len(sink.pictures) > 15
         assert sink.stamps == sorted(sink.stamps), "nothing of the old one comes after the new one"
 

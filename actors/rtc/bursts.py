@@ -1,0 +1,38 @@
+"""Which runs of an access unit leave at once. Pure.
+
+Rules of this file:
+- Runs that fit into `BURST` bytes together leave together: parameter sets and short slices are runs, and no bursts.
+- Bursts are paced by their bytes, so that the first slice never waits for its turn.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from .runs import Run
+
+BURST = 40_000
+"""Bytes of one burst: a run of full packets and the parameter sets before it."""
+
+
+@attrs.frozen
+class Burst:
+    """Runs that leave at once."""
+
+    numbers: range
+    """Which of the unit's runs."""
+    before: int
+    """Bytes of the unit that have left before it."""
+
+
+def make_bursts(runs: Sequence["Run"]) -> list[Burst]:
+    """The bursts of a unit, of `BURST` bytes at the most."""
+    bursts, first, size, before = [], 0, 0, 0
+    for number, run in enumerate(runs):
+        if number > first and size + len(run.template) > BURST:
+            bursts.append(Burst(range(first, number), before))
+            first, size, before = number, 0, before + size
+        size += len(run.template)
+    return [*bursts, Burst(range(first, len(runs)), before)]
