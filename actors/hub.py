@@ -112,11 +112,12 @@ class Hub:
         """
         if codec is not self._codec:
             self._codec, self._sets = codec, {}
-        found: dict[int, tuple[bytes, ...]] = {}
+        gathered: dict[int, list[bytes]] = {}
         for unit in sets:
             kind = codec.nal_type(unit)
             if kind in codec.set_types:
-                found[kind] = (*found.get(kind, ()), unit)
+                gathered.setdefault(kind, []).append(unit)
+        found = {kind: tuple(units) for kind, units in gathered.items()}
         sps = found.get(codec.sps_type)
         if sps is not None and sps != self._sets.get(codec.sps_type):
             self._size = codec.picture_size(sps[0])

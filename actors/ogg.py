@@ -20,7 +20,9 @@ class OggOpus:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._partial = b""
+        self._wanted = _HEADER
+        """So many bytes are needed before it is worth looking again."""
+        self._partial = bytearray()
         self._seen = 0
         self._skip = 0
         """Samples that the encoder puts in front."""
@@ -31,13 +33,15 @@ class OggOpus:
         Raises `BitstreamError` for what is not Opus in Ogg.
         """
         self._buffer += data
-        while len(self._buffer) >= _HEADER:
+        while len(self._buffer) >= self._wanted:
             if self._buffer[:5] != b"OggS\0":
                 raise BitstreamError("not Ogg")
             body = _HEADER + self._buffer[26]
             whole = body + sum(self._buffer[_HEADER:body])
             if len(self._buffer) < body or len(self._buffer) < whole:
+                self._wanted = body if len(self._buffer) < body else whole
                 return
+            self._wanted = _HEADER
             page = bytes(self._buffer[:whole])
             del self._buffer[:whole]
             yield from self._timed(int.from_bytes(page[6:14], "little", signed=True), self._packets(page))
@@ -45,7 +49,7 @@ class OggOpus:
     def _packets(self, page: bytes) -> list[bytes]:
         """The packets that end on this page."""
         if not page[5] & _CONTINUED:
-            self._partial = b""
+            self._partial = bytearray()
         at = _HEADER + page[26]
         found = []
         for lace in page[_HEADER:at]:
@@ -54,8 +58,8 @@ class OggOpus:
             if len(self._partial) > MAX_PACKET:
                 raise BitstreamError(f"a packet of more than {MAX_PACKET} bytes")
             if lace < 255:
-                found.append(self._partial)
-                self._partial = b""
+                found.append(bytes(self._partial))
+                self._partial = bytearray()
         return found
 
     def _timed(self, end: int, packets: list[bytes]) -> Iterator[tuple[int, bytes]]:

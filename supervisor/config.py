@@ -7,7 +7,8 @@ Rules of this file:
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,7 @@ import yaml
 from msgspec.structs import replace
 
 from .domain.ids import CameraId, DeviceId
+from .domain.substreams import circles
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary
 from .journal.retention import DAY_S, Retention
 from .redact import redact
@@ -27,6 +29,16 @@ MAX_BYTES = 256 * 1024
 """A thousand cameras take less; PyYAML may take ten seconds for each megabyte."""
 MAX_BRACKETS = 50
 """Brackets within brackets; PyYAML takes seconds for a thousand."""
+MAX_TEXT = 8 * 1024
+"""Characters of one value. An alias may repeat a value for each camera, so what one costs is bounded."""
+MAX_LIST = 1024
+"""Entries of one list, for the same reason."""
+MAX_KEYS = 64
+"""Of a section whose keys are known; an alias may repeat it, too."""
+SHOWN = 1024
+"""Characters of a wrong value that are shown."""
+NAMED = 10
+"""Names that a complaint lists."""
 TRANSPORTS = ("tcp", "udp")
 FORWARDED = ("x-forwarded", "forwarded")
 """The families of headers in which a proxy may say who asks."""
@@ -147,7 +159,6 @@ class _Loader(yaml.SafeLoader):
         super().fetch_flow_collection_start(token)
 
 
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _CAMERA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _SECRET_NAME = re.compile(r"pass|pwd|token|secret|auth|key|credential", re.IGNORECASE)
@@ -214,9 +225,12 @@ class _Reading:
             self.complain(node, f"{what} must be a mapping of keys to values, not {_kind(node)}")
             return {}
         entries: dict[str, yaml.Node] = {}
+        if known is not None and len(node.value) > MAX_KEYS:
+            self.complain(node, f"{what} has {len(node.value)} keys; known: {', '.join(known)}")
+            return entries
         for key, value in node.value:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
-            if not name:
+            if not name or len(name) > SHOWN:
                 self.complain(key, f"a key of {what} must be text, not {_kind(key)}")
             elif known is not None and name not in known:
                 self.complain(key, f"unknown key {name!r} in {what}; known: {', '.join(known)}")
@@ -236,18 +250,30 @@ class _Reading:
         if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null" or node.value == "":
             self.complain(node, f"{what} must be text, not {_kind(node)}")
             return default
-        value = _VARIABLE.sub(lambda match: self.variable(node, match[1]), node.value)
+        if len(node.value) > MAX_TEXT:
+            self.complain(node, f"{what} has {len(node.value)} characters; {MAX_TEXT} are the most")
+            return default
+        value = self.expanded(node)
         if not value.isprintable():
             self.complain(node, f"{what} has characters that cannot be printed")
             return default
         return value
+
+    def expanded(self, node: yaml.ScalarNode) -> str:
+        """The text with its variables; what is opened and not closed stands for itself, and is not looked at again."""
+        text, at, parts = node.value, 0, []
+        while (begin := text.find("${", at)) >= 0 and (end := text.find("}", begin)) >= 0:
+            parts += [text[at:begin], self.variable(node, text[begin + 2 : end])]
+            at = end + 1
+        return "".join((*parts, text[at:]))
 
     def variable(self, node: yaml.Node, name: str) -> str:
         value = self.environ.get(name)
         if value is None:
             self.complain(node, f"the environment has no variable {name!r}; set it, or write the value itself")
             return ""
-        self.found.append(value)
+        if value not in self.found:
+            self.found.append(value)
         return value
 
     def texts(self, node: yaml.Node | None, what: str) -> Iterator[str]:
@@ -255,6 +281,9 @@ class _Reading:
             return
         if not isinstance(node, yaml.SequenceNode):
             self.complain(node, f"{what} must be a list, not {_kind(node)}")
+            return
+        if len(node.value) > MAX_LIST:
+            self.complain(node, f"{what} has {len(node.value)} entries; {MAX_LIST} are the most")
             return
         for entry in node.value:
             yield self.text(entry, f"an entry of {what}")
@@ -332,20 +361,23 @@ class _Reading:
         return limits
 
     def devices(self, node: yaml.Node | None, cameras: Mapping[CameraId, Source]) -> Iterator[DeviceSettings]:
+        grouped: dict[str | None, list[CameraId]] = {}
+        for camera, source in cameras.items():
+            grouped.setdefault(source.device, []).append(camera)
         for name, value in self.mapping(node, "devices", None).items():
             entries = self.mapping(value, f"device {name!r}", ("max_connections",))
             if "max_connections" not in entries:
                 self.complain(value, f"device {name!r} needs max_connections, a whole number from 1")
                 continue
             most = self.count(entries["max_connections"], f"max_connections of device {name!r}")
-            of_it = {camera: source for camera, source in cameras.items() if source.device == name}
-            always = sorted(camera for camera, source in of_it.items() if source.mode is Mode.ALWAYS)
+            of_it = grouped.get(name, [])
+            always = sorted(camera for camera in of_it if cameras[camera].mode is Mode.ALWAYS)
             if not of_it:
                 self.complain(value, f"no camera has the device {name!r}; name it as `device:` of one, or by its host")
             elif len(always) > most:
                 self.complain(
                     entries["max_connections"],
-                    f"device {name!r} serves {most}, but {len(always)} cameras are always open: {', '.join(always)}; "
+                    f"device {name!r} serves {most}, but {len(always)} cameras are always open: {_listed(always)}; "
                     "give some of them `mode: on_demand`",
                 )
             yield DeviceSettings(DeviceId(name), most)
@@ -367,7 +399,7 @@ class _Reading:
         )
         labels = tuple(self.texts(entries.get("labels"), "detections.labels"))
         policy = replace(policy, labels=labels)
-        for twice in sorted({label for label in labels if labels.count(label) > 1}):
+        for twice in sorted(label for label, times in Counter(labels).items() if times > 1):
             self.complain(
                 entries["labels"], f"detections.labels names {twice!r} twice; the first is the most important"
             )
@@ -499,19 +531,20 @@ class _Reading:
 
     def check_substreams(self) -> None:
         """Each has to be another camera, and from none may they lead back to where they began."""
+        named, leads = set(self.named), {name: other for name, (other, _) in self.substreams.items()}
         for name, (other, node) in self.substreams.items():
             if other == name:
                 self.complain(node, f"substream of camera {name!r} must be another camera, not itself")
-            elif other not in self.named:
-                others = ", ".join(each for each in self.named if each != name) or "there is none"
+            elif other not in named:
+                others = _listed([each for each in self.named[: NAMED + 2] if each != name], len(named) - 1)
                 self.complain(node, f"substream of camera {name!r} must name another camera: {others}")
-            else:
-                path = [name]
-                while path[-1] in self.substreams and (following := self.substreams[path[-1]][0]) not in path:
-                    path.append(following)
-                if path[-1] in self.substreams and following == name and name == min(path):
-                    circle = " → ".join([*path, name])
-                    self.complain(node, f"substreams go round in a circle: {circle}; leave out one of them")
+        for circle in circles(leads):
+            first = circle.index(min(circle))
+            path = [*circle[first:], *circle[:first]]
+            drawn = " → ".join([*path, path[0]]) if len(path) <= NAMED else f"{' → '.join(path[:NAMED])} → …"
+            self.complain(
+                self.substreams[path[0]][1], f"substreams go round in a circle: {drawn}; leave out one of them"
+            )
 
     def over(self, node: yaml.Node | None, name: str, source: Source) -> Source:
         """The source by the transport that was asked for."""
@@ -607,6 +640,12 @@ class _Reading:
         return source
 
 
+def _listed(names: Sequence[str], count: int | None = None) -> str:
+    """The first `NAMED` of `count` names: what a file gets wrong in every line must not be answered by all of it."""
+    more = (len(names) if count is None else count) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "") or "there is none"
+
+
 def _subnet(host: str) -> str:
     """Cameras of one /24 (IPv4) or /64 (IPv6) are patrolled together; hosts that are known by name, too."""
     try:
@@ -621,4 +660,6 @@ def _kind(node: yaml.Node) -> str:
         return "a mapping"
     if isinstance(node, yaml.SequenceNode):
         return "a list"
+    if len(node.value) > SHOWN:
+        return f"a text of {len(node.value)} characters"
     return "nothing" if not node.value else redact(repr(node.value))

@@ -233,12 +233,15 @@ def _fingerprints(values: list[str]) -> tuple[tuple[str, str], ...]:
 
 def _video(index: int, section: Section, lines: list[str]) -> Stream:
     formats, rtpmaps, fmtps = _formats(section, lines)
-    wanted = [value.partition(" ") for value in _all(lines, "rtcp-fb")]
+    wanted: dict[str, set[str]] = {}
+    for number, _, text in (value.partition(" ") for value in _all(lines, "rtcp-fb")):
+        if text in FEEDBACK:
+            wanted.setdefault(number, set()).add(text)
     repeats = [pt for pt in formats if rtpmaps.get(pt) == "RTX/90000"]
     apts = {fmtps.get(pt, "").partition(";")[0]: int(pt) for pt in repeats}
 
     def payload(pt: str, rtpmap: str, fmtp: str) -> Payload:
-        feedback = {text for number, _, text in wanted if number in (pt, "*")}
+        feedback = wanted.get(pt, set()) | wanted.get("*", set())
         return Payload(int(pt), rtpmap, fmtp, tuple(f for f in FEEDBACK if f in feedback), apts.get(f"apt={pt}"))
 
     h264: dict[str, Payload] = {}
@@ -282,7 +285,8 @@ def _audio(sections: tuple[Section, ...], media: list[list[str]], group: list[st
 
 def _formats(section: Section, lines: list[str]) -> tuple[list[str], dict[str, str], dict[str, str]]:
     """The payload types of a section, their rtpmaps in capitals, and their parameters."""
-    formats = [pt for pt in section.formats.split() if re.fullmatch("[0-9]{1,3}", pt) and int(pt) <= 127]
+    named = dict.fromkeys(section.formats.split())  # each is read once, however often it is named
+    formats = [pt for pt in named if re.fullmatch("[0-9]{1,3}", pt) and int(pt) <= 127]
     rtpmaps = {pt: _STATIC[pt] for pt in formats if pt in _STATIC}
     rtpmaps |= {pt: name.upper() for pt, _, name in (value.partition(" ") for value in _all(lines, "rtpmap"))}
     fmtps = {pt: text.strip() for pt, _, text in (value.partition(" ") for value in _all(lines, "fmtp"))}

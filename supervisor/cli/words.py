@@ -17,7 +17,7 @@ from ..printable import json_text, printable, printable_styled
 BAD_INPUT = 2
 LARGEST = 2**62
 COLOURS = {Severity.NOTICE: "green", Severity.WARNING: "yellow", Severity.ERROR: "red"}
-_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)")
+_AGO = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(s|m|h|d)")
 _TODAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _NUMBER = re.compile(r"#?(\d{1,18})")
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}

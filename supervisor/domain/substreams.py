@@ -1,6 +1,6 @@
 """Which camera's stream a viewer is given, by the codecs that it takes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 
 from .ids import CameraId
 from .state import State
@@ -23,3 +23,18 @@ def takes(state: State, camera: CameraId, codecs: Collection[str]) -> bool:
     """
     picture = state.cameras[camera].picture
     return picture is None or picture.codec in codecs
+
+
+def circles(leads: Mapping[str, str]) -> Iterator[list[str]]:
+    """The circles of two or more in which names lead back to themselves; each name is visited once."""
+    seen: dict[str, int] = {}
+    """The walk in which a name was visited."""
+    for walk, start in enumerate(leads):
+        path: list[str] = []
+        name = start
+        while name in leads and name not in seen:
+            seen[name] = walk
+            path.append(name)
+            name = leads[name]
+        if seen.get(name) == walk and len(circle := path[path.index(name) :]) > 1:
+            yield circle

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from actors.sources import KINDS
-from supervisor.config import MAX_BRACKETS, MAX_BYTES, Config, ConfigError, load, parse
+from supervisor.config import MAX_BRACKETS, MAX_BYTES, MAX_KEYS, MAX_LIST, MAX_TEXT, Config, ConfigError, load, parse
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, Patrol, Policy
 from supervisor.journal.retention import DAY_S, Retention
@@ -380,3 +380,47 @@ def test_env_that_changes_is_a_change_of_the_camera() -> None:
         for value in ("one", "one", "two")
     )
     assert (first, again, other) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (f"cameras: {{a: 'test:{'x' * MAX_TEXT}'}}", "camera 'a' has 8197 characters; 8192 are the most"),
+        (
+            f"cameras: {{a: {{ffmpeg: [{'x, ' * MAX_LIST} x]}}}}",
+            "ffmpeg of camera 'a' has 1025 entries; 1024 are the most",
+        ),
+        (
+            f"patrol: {{{', '.join(f'k{n}: 1' for n in range(MAX_KEYS + 1))}}}",
+            "patrol has 65 keys; known: every, patience",
+        ),
+        (
+            f"leases: {{ttl: {'1' * 2000}}}",
+            "leases.ttl must be a duration from 10s to 120s, like 20s, not a text of 2000",
+        ),
+    ],
+)
+def test_value_that_an_alias_could_repeat_beyond_its_bound_is_a_complaint(text: str, complaint: str) -> None:
+    """Each part of a file is bounded, so that a reference to it costs a bounded time."""
+    assert complaint in complaints(text)[0]
+
+
+def test_substream_that_is_no_camera_names_ten_cameras_at_most() -> None:
+    """A complaint for each of a thousand cameras must not name a thousand cameras."""
+    names = "".join(f"  c{number:02}: test:64x64@5\n" for number in range(30))
+    text = f"cameras:\n{names}  x: {{source: 'test:64x64@5', substream: y}}"
+    assert complaints(text)[0].endswith("another camera: " + ", ".join(f"c{n:02}" for n in range(10)) + " and 20 more")
+
+
+def test_variable_without_an_end_stands_for_itself() -> None:
+    """As does what stands behind it."""
+    config = read("cameras: {a: 'rtsp://192.0.2.1/${A}/${B'}", A="srv")
+    assert config.cameras[CameraId("a")].address == "rtsp://192.0.2.1/srv/${B"
+
+
+def test_long_circle_of_substreams_is_named_once() -> None:
+    """And not drawn out."""
+    names = "".join(f"  c{n:03}: {{source: 'test:64x64', substream: c{(n + 1) % 100:03}}}\n" for n in range(100))
+    found = complaints(f"cameras:\n{names}")
+    assert len(found) == 1
+    assert "c000 → c001" in found[0] and "c009 → …" in found[0]

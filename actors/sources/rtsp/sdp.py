@@ -91,7 +91,7 @@ def _add_media(description: Description, value: str) -> None:
     if len(description.media) >= MAX_MEDIA:
         raise DescriptionError(f"a description of more than {MAX_MEDIA} media")
     kind, _, protocol, *numbers = (*value.split(), "", "", "")
-    known = [_number(number) for number in numbers[:MAX_FORMATS] if number]
+    known = dict.fromkeys(_number(number) for number in numbers[:MAX_FORMATS] if number)  # each is read once
     description.media.append(Media(kind.lower(), protocol.upper(), tuple(n for n in known if 0 <= n < 128)))
 
 

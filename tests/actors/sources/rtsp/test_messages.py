@@ -8,8 +8,8 @@ from actors.sources.rtsp import messages
 from actors.sources.rtsp.messages import (
     AT_ONCE,
     MAX_BODY,
-    MAX_HEADER,
     MAX_HEADERS,
+    MAX_LINE,
     MAX_NOISE,
     Parser,
     ProtocolError,
@@ -86,7 +86,8 @@ def test_a_header_that_comes_twice_has_both_its_values() -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"RTSP/1.0 200 OK\r\nServer: " + bytes(MAX_HEADER), "a header of more than 64 KiB"),
+        (b"RTSP/1.0 200 OK\r\nServer: " + bytes(MAX_LINE), "a header line of more than 8 KiB"),
+        (b"RTSP/1.0 200 OK\r\n" + (b"a: " + bytes(1000) + b"\r\n") * 66, "a header of more than 64 KiB"),
         (b"RTSP/1.0 200 OK\r\n" + b"a: b\r\n" * (MAX_HEADERS + 1) + b"\r\n", "more than 128 headers"),
         (b"RTSP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY + 1), "a body of"),
         (b"RTSP/1.0 200 OK\r\nContent-Length: -1\r\n\r\n", "a body of"),
