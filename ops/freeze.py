@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from supervisor.domain.state import state_hash  # noqa: E402
+from supervisor.domain.state import RULE, state_hash  # noqa: E402
 from supervisor.journal.files import FORMAT  # noqa: E402
 from supervisor.journal.store import Rotation  # noqa: E402
 from tests.kit.journals import states, write_journal  # noqa: E402
@@ -29,7 +29,7 @@ def main() -> int:
     rows = simulate(1, hours=0.5, cameras=4, keep=True).rows
     write_journal(FOLDER, rows, batch=40, rotation=Rotation(max_bytes=200_000))
     (FOLDER / "lock").unlink()
-    last = {"seq": rows[-1].seq, "hash": state_hash(states(rows)[-1])}
+    last = {"seq": rows[-1].seq, "rule": RULE, "hash": state_hash(states(rows)[-1])}
     (FOLDER / "expected.json").write_text(json.dumps(last) + "\n")
     for left in [*FOLDER.glob("*-wal"), *FOLDER.glob("*-shm")]:
         left.unlink()

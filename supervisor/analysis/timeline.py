@@ -77,6 +77,7 @@ MARKS: Mapping[type[e.Event], Callable[[Any], str | None]] = {
     e.RunStopping: lambda v: "stop",
     e.ConfigurationApplied: lambda v: "configuration",
     e.EventsLost: lambda v: "lost",
+    e.ChainBegan: lambda v: "chain",
     e.AlertRaised: lambda v: "alert",
     e.CameraConnecting: lambda v: "restart" if v.attempt > 1 else None,
     e.CameraStalled: lambda v: "stall",

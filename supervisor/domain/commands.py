@@ -67,6 +67,44 @@ class ReportGap(Command):
 
 
 @attrs.frozen
+class ReportChain(Command):
+    """A new chain begins; the old one ended with event `last` and `digest` (hex)."""
+
+    last: int
+    digest: str
+    why: str
+
+
+@attrs.frozen
+class ReportSetAside(Command):
+    """A file of the journal was renamed, because it is damaged or not ours."""
+
+    file: str
+    aside: str
+    why: str
+
+
+@attrs.frozen
+class ReportRemoval(Command):
+    """These segments are about to be removed by retention."""
+
+    segments: tuple[str, ...]
+    first: int
+    last: int
+    bytes: int
+    why: str
+
+
+@attrs.frozen
+class ReportJournalFault(Command):
+    """The journal could not write from `began_ns` (wall time) on, for `lasted_s` seconds."""
+
+    why: str
+    began_ns: int
+    lasted_s: float
+
+
+@attrs.frozen
 class RaiseAlert(Command):
     """Say that something should be looked at. Once is enough: it stands until it is cleared."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import commands as c
-from .decisions import camera, child, detection, device, lease, room, run, viewer
+from .decisions import camera, child, detection, device, journal, lease, room, run, viewer
 from .decisions.common import Events
 from .state import State
 
@@ -23,7 +23,11 @@ _DECISIONS: dict[type[c.Command], Callable[[State, Any, int], Events]] = {
     c.StopRun: run.stop_run,
     c.EndRun: run.end_run,
     c.Configure: run.configure,
-    c.ReportGap: run.report_gap,
+    c.ReportGap: journal.report_gap,
+    c.ReportChain: journal.report_chain,
+    c.ReportSetAside: journal.report_set_aside,
+    c.ReportRemoval: journal.report_removal,
+    c.ReportJournalFault: journal.report_fault,
     c.RaiseAlert: run.raise_alert,
     c.ClearAlert: run.clear_alert,
     c.ReportRequestsRefused: run.report_requests_refused,

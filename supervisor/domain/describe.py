@@ -51,6 +51,10 @@ def _requests_refused(event: e.RequestsRefused) -> str:
     return f"requests refused within {seconds(event.over_s)}, over limits.journaled_rate: {', '.join(named)}"
 
 
+def _old_end(event: e.ChainBegan) -> str:
+    return f"ended with event {event.last}, digest {event.digest[:16]}" if event.digest else "could not be read"
+
+
 _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
     e.RunStarted: (Severity.NOTICE, lambda v: f"banken {v.release} started, pid {v.pid}"),
     e.RunAbandoned: (Severity.WARNING, lambda v: f"the run before was cut off: {v.reason.text}"),
@@ -64,6 +68,16 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
         Severity.ERROR,
         lambda v: f"{v.count} event{'' if v.count == 1 else 's'} ({v.first} to {v.last}) could not be stored",
     ),
+    e.ChainBegan: (Severity.ERROR, lambda v: f"new journal chain; the old one {_old_end(v)}: {v.why}"),
+    e.JournalFileSetAside: (Severity.ERROR, lambda v: f"journal file {v.file} set aside as {v.aside}: {v.why}"),
+    e.SegmentsRemoved: (
+        Severity.NOTICE,
+        lambda v: (
+            f"retention removes {len(v.segments)} segment{'' if len(v.segments) == 1 else 's'}, "
+            f"events {v.first} to {v.last}, {v.bytes / 1024**2:.1f} MiB: {v.why}"
+        ),
+    ),
+    e.JournalFailed: (Severity.ERROR, lambda v: f"the journal could not write for {seconds(v.lasted_s)}: {v.why}"),
     e.AlertRaised: (Severity.ERROR, lambda v: f"look at this: {v.text}"),
     e.AlertCleared: (Severity.INFO, lambda v: f"{v.alert} is as it should be again"),
     e.RequestsRefused: (Severity.NOTICE, _requests_refused),

@@ -11,6 +11,7 @@ Rules of this file:
 from typing import ClassVar
 
 from .ids import (
+    JOURNAL,
     LIMITS,
     SYSTEM,
     CameraId,
@@ -113,6 +114,14 @@ class RoomEvent(Event, frozen=True):
         return room_stream(self.room)
 
 
+class JournalEvent(Event, frozen=True):
+    """Of the journal's own files."""
+
+    @property
+    def stream(self) -> str:
+        return JOURNAL
+
+
 class SlotEvent(Event, frozen=True):
     """Of a place among the connections that a device serves."""
 
@@ -175,6 +184,44 @@ class EventsLost(Event, frozen=True):
     first: int
     last: int
     count: int
+
+
+class ChainBegan(JournalEvent, frozen=True):
+    """A new chain of digests begins with this event, because the files of the old one are not to be trusted.
+
+    `last` and `digest` name the end of the old chain as this daemon knows it: its last event and the hex SHA-256 of
+    its last batch. 0 and an empty digest: the old chain could not be read.
+    """
+
+    last: int
+    digest: str
+    why: str
+
+
+class JournalFileSetAside(JournalEvent, frozen=True):
+    """A damaged or foreign file was in the way, and was renamed."""
+
+    file: str
+    aside: str
+    why: str
+
+
+class SegmentsRemoved(JournalEvent, frozen=True):
+    """Retention removes the oldest segments, which hold events `first` to `last`; durable before they go."""
+
+    segments: tuple[str, ...]
+    first: int
+    last: int
+    bytes: int
+    why: str
+
+
+class JournalFailed(JournalEvent, frozen=True):
+    """The journal could not write for a while; it does again."""
+
+    why: str
+    began_ns: int
+    lasted_s: float
 
 
 class AlertEvent(Event, frozen=True):
@@ -575,6 +622,10 @@ EVENTS: tuple[type[Event], ...] = (
     RunEnded,
     ConfigurationApplied,
     EventsLost,
+    ChainBegan,
+    JournalFileSetAside,
+    SegmentsRemoved,
+    JournalFailed,
     AlertRaised,
     AlertCleared,
     RequestsRefused,

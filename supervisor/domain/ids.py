@@ -23,6 +23,8 @@ RunId = NewType("RunId", str)
 SYSTEM = "system"
 LIMITS = "limits"
 """The stream of what clients were refused because they asked too often."""
+JOURNAL = "journal"
+"""The stream of what happened to the journal itself. Nothing else follows from it."""
 
 
 def camera_stream(camera: CameraId) -> str:

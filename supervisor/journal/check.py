@@ -8,7 +8,7 @@ import attrs
 
 from ..domain.errors import IllegalTransition
 from ..domain.evolve import evolve
-from ..domain.state import State, state_hash
+from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec, manifest
 from .errors import JournalError
 from .reader import NEVER, PAGE, Damage, Part, Query, Reader
@@ -54,9 +54,9 @@ class _Verification:
         for part in self._reader.parts():
             segments += 1
             self._file(part, sealed.get(part.path.name))
-            if digest is not None and (part.previous, part.after) != (digest, last):
-                self._wrong(part, part.first, part.first, "it does not follow from the segment before it")
-            if part.first != part.after + 1:
+            if digest is not None and not part.follows(last or 0, digest):
+                self._wrong(part, part.first, part.first, _broken(part, last or 0))
+            if part.first != part.after + 1 and part.start is None:
                 self._gaps.append((part.after + 1, part.first - 1))
             digest, last = self._chain(part)
             self._fold(part)
@@ -108,7 +108,7 @@ class _Verification:
         """Fold a segment from the state at its head, and compare with every hash and state that was written."""
         seq = part.first - 1
         try:
-            hashes = dict(part.rows("SELECT seq, hash FROM state_hash"))
+            hashes = {seq: (rule, digest) for seq, rule, digest in part.hashes()}
             states = {seq for (seq,) in part.rows("SELECT seq FROM checkpoint")}
             state = part.checkpoint(seq)
             self._compare(part, state, hashes, states)
@@ -123,12 +123,24 @@ class _Verification:
         except (KeyError, IllegalTransition) as error:
             self._wrong(part, seq + 1, seq + 1, f"it cannot follow from what was before: {error}")
 
-    def _compare(self, part: Part, state: State, hashes: dict[int, str], states: set[int]) -> None:
+    def _compare(self, part: Part, state: State, hashes: dict[int, tuple[int, str]], states: set[int]) -> None:
         if state.seq in hashes:
             self._hashes += 1
-            if state_hash(state) != hashes[state.seq]:
+            rule, digest = hashes[state.seq]
+            if rule > RULE:
+                self._wrong(part, state.seq, state.seq, f"its state hash is by rule {rule}, of a newer banken")
+            elif state_hash(state, rule) != digest:
                 self._wrong(part, state.seq, state.seq, "replayed, it leads to another state than the one that ran")
         if state.seq in states:
             self._hashes += 1
             if checkpoint.unpack(checkpoint.pack(part.checkpoint(state.seq))) != state:
                 self._wrong(part, state.seq, state.seq, "the state stored here is not what the events lead to")
+
+
+def _broken(part: Part, last: int) -> str:
+    """Why a segment does not go on from the one before it, which ends with event `last`."""
+    if part.start is None:
+        return "it does not follow from the segment before it"
+    if part.start.last > last:
+        return f"a new chain begins; of the old one, which ended with event {part.start.last}, only {last} is here"
+    return f"a new chain begins; the old one ended with event {part.start.last}, and {last} here is not its end"

@@ -13,11 +13,12 @@ from typing import Any
 import apsw
 import attrs
 
+from ..domain.state import State, state_hash
 from . import codec, manifest
 from .errors import JournalError
 from .files import naming
 from .reader import PAGE, Part, Query, Reader
-from .segment import Rows, make_segment
+from .segment import Rows, make_indexes, make_segment
 
 Batch = tuple[int, int, bytes]
 """First, last, digest."""
@@ -96,13 +97,14 @@ class _Copying:
         self._db: apsw.Connection | None = None
         self._path = folder
         self._last = 0
+        self._head = State()
         self.events = self.batches = 0
         self.previous = self.digest = b""
 
     def take(self, part: Part, batches: Sequence[Batch]) -> None:
         """Copy these batches of a segment."""
         first, last = batches[0][0], batches[-1][1]
-        lost = first == part.first and part.after != first - 1
+        lost = first == part.first and (part.after != first - 1 or part.start is not None)
         if self._db is None or lost:
             self._begin(part, first, part.after if lost else first - 1)
         elif first != self._last + 1:
@@ -122,9 +124,12 @@ class _Copying:
         (created_ns,) = part.rows("SELECT created_ns FROM segment")[0]
         if self._path == self._folder:
             self.previous = self.digest = digest
-        head = self._reader.state_at(first - 1)
+        else:
+            self.digest = digest
+        self._head = head = self._reader.state_at(first - 1)
+        start = part.start if first == part.first else None
         try:
-            self._path = make_segment(self._folder, head, after, digest, created_ns)
+            self._path = make_segment(self._folder, head, after, digest, created_ns, start)
         except apsw.Error as error:
             raise JournalError(f"{self._folder}: the journal cannot be copied: {error}") from None
         with naming(self._path):
@@ -152,16 +157,18 @@ class _Copying:
     def _copy_states(self, db: apsw.Connection, part: Part, first: int, last: int) -> None:
         """The states and hashes that the daemon wrote, of which the first may be there already."""
         between = (first, last)
-        head = dict(db.execute("SELECT seq, hash FROM state_hash WHERE seq = ?", (first,)))
-        hashes = part.rows("SELECT seq, hash FROM state_hash WHERE seq BETWEEN ? AND ?", between)
-        for seq, digest in hashes:
-            if head.get(seq, digest) != digest:
+        hashes = [row for row in part.hashes() if first <= row[0] <= last]
+        for seq, rule, digest in hashes:
+            if seq == self._head.seq and state_hash(self._head, rule) != digest:
                 raise JournalError(f"{part.path}: the state of event {seq} is not the one that ran")
         states = part.rows("SELECT seq, state FROM checkpoint WHERE seq BETWEEN ? AND ?", between)
-        db.executemany("INSERT OR IGNORE INTO state_hash VALUES (?, ?)", hashes)
+        db.executemany("INSERT OR IGNORE INTO state_hash VALUES (?, ?, ?)", hashes)
         db.executemany("INSERT OR IGNORE INTO checkpoint VALUES (?, ?)", states)
 
     def close(self) -> None:
+        """Finish the segment that is written, with its indexes."""
         if self._db is not None:
+            with naming(self._path):
+                make_indexes(self._db)
             self._db.close(force=True)
             self._db = None

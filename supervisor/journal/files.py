@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
+import msgspec
 
 from .errors import JournalError
 
 APPLICATION_ID = 0x62616E6B
 """"bank", in the header of the file."""
-FORMAT = 1
-"""Layout of the file. A newer one is refused, an older one is read."""
+FORMAT = 2
+"""Layout of a file that is begun. A newer one is refused; an older one is read, and written to until it is full."""
 SAFE_SQLITE = (3, 51, 3)
 """Older releases can corrupt a database when the WAL is reset."""
+MODE = 0o600
+"""Of every file of a journal: who watched when is nobody else's business. Its folder, when we make it, is 0700."""
 _HEX = frozenset("0123456789abcdef")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 PREFIX, SUFFIX, DRAFT = "segment-", ".sqlite", ".new"
@@ -28,10 +31,16 @@ PREFIX, SUFFIX, DRAFT = "segment-", ".sqlite", ".new"
 INSIDERS = ("system", "actor")
 """Principals of most events, which nobody looks for: the first words, so that the index can leave them out."""
 
-SCHEMA = f"""
-CREATE TABLE segment (
-    first INTEGER NOT NULL, after INTEGER NOT NULL, previous BLOB NOT NULL, created_ns INTEGER NOT NULL
-) STRICT;
+INDEXES = (
+    "CREATE INDEX event_stream ON event (stream)",
+    "CREATE INDEX event_type ON event (type)",
+    "CREATE INDEX event_camera ON event (body ->> 'camera')",
+    "CREATE INDEX event_correlation ON event (correlation)",
+    f"CREATE INDEX event_principal ON event (principal) WHERE principal > {len(INSIDERS)}",
+)
+"""Since format 2 they are made when a segment is sealed: in the live one they would cost half of each commit."""
+
+_TABLES = """
 CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE event (
     seq INTEGER PRIMARY KEY, wall_ns INTEGER NOT NULL, mono_ns INTEGER NOT NULL, node INTEGER NOT NULL,
@@ -39,26 +48,54 @@ CREATE TABLE event (
     version INTEGER NOT NULL, cause INTEGER, correlation ANY NOT NULL, principal INTEGER NOT NULL,
     body TEXT NOT NULL, crc INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX event_stream ON event (stream);
-CREATE INDEX event_type ON event (type);
-CREATE INDEX event_camera ON event (body ->> 'camera');
-CREATE INDEX event_correlation ON event (correlation);
-CREATE INDEX event_principal ON event (principal) WHERE principal > {len(INSIDERS)};
 CREATE TABLE batch (first INTEGER PRIMARY KEY, last INTEGER NOT NULL, digest BLOB NOT NULL) STRICT;
-CREATE TABLE state_hash (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
 CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, state BLOB NOT NULL) STRICT;
 CREATE VIEW events AS
     SELECT seq, datetime(wall_ns / 1000000000, 'unixepoch') AS time, t.text AS type, stream, cause,
         iif(typeof(correlation) = 'integer', printf('%016x', correlation), correlation) AS correlation,
         p.text AS principal, body
     FROM event JOIN word t ON t.id = event.type JOIN word p ON p.id = event.principal;
-INSERT INTO word (text) VALUES {", ".join(f"('{text}')" for text in INSIDERS)};
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {FORMAT};
 """
 """`word` holds the texts that recur (node, run, type, principal); `segment` has one row: the first event that may be
 in here, the last one before it, and the digest that the chain goes on from. A correlation of 64 bits in hex is stored
 as the number that it is. `events` is for people."""
+
+SCHEMA_1 = f"""
+CREATE TABLE segment (
+    first INTEGER NOT NULL, after INTEGER NOT NULL, previous BLOB NOT NULL, created_ns INTEGER NOT NULL
+) STRICT;
+CREATE TABLE state_hash (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
+{_TABLES}{";".join(INDEXES)};
+"""
+"""Of format 1: the indexes are there from the beginning, and every state hash is by rule 1."""
+
+SCHEMA = f"""
+CREATE TABLE segment (
+    first INTEGER NOT NULL, after INTEGER NOT NULL, previous BLOB NOT NULL, created_ns INTEGER NOT NULL,
+    start TEXT
+) STRICT;
+CREATE TABLE state_hash (seq INTEGER PRIMARY KEY, rule INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
+{_TABLES}
+INSERT INTO word (text) VALUES {", ".join(f"('{insider}')" for insider in INSIDERS)};
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+"""
+"""Of format 2: `start` is a `ChainStart` as JSON where a new chain begins with the segment, and null elsewhere."""
+
+
+SCHEMA_SEALED = SCHEMA + ";".join(INDEXES)
+"""Of a segment of format 2 that is sealed."""
+
+
+class ChainStart(msgspec.Struct, frozen=True):
+    """Where a new chain follows an old one: the end of the old one as its writer knew it, and why it was left.
+
+    `last` is 0 and `digest` empty where the old chain could not be read.
+    """
+
+    last: int
+    digest: str
+    why: str
 
 
 def shorten(correlation: str) -> int | str:

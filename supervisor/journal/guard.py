@@ -17,7 +17,7 @@ from pathlib import Path
 import apsw
 
 from .errors import JournalError
-from .files import SCHEMA, naming, refuse_foreign
+from .files import SCHEMA_1, SCHEMA_SEALED, naming, refuse_foreign
 
 MAX_VALUE = 16 * 1024**2
 """Bytes of one text or blob; the longest that is written, a state, has some 50 kB for each thirty cameras."""
@@ -103,7 +103,7 @@ def _harden(db: apsw.Connection) -> None:
 def refuse_foreign_schema(db: apsw.Connection, path: Path) -> None:
     """Raise `JournalError` for tables, views or triggers that are not those of a segment; an index may be missing."""
     found = set(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
-    known = _objects(SCHEMA)
+    known = _objects(_schema(db))
     if found - known or {each for each in known - found if each[0] != "index"}:
         raise JournalError(f"{path}: it has other tables than a segment of a journal")
 
@@ -111,7 +111,12 @@ def refuse_foreign_schema(db: apsw.Connection, path: Path) -> None:
 def missing_indexes(db: apsw.Connection) -> list[str]:
     """The names of indexes that a segment of this format was made with, and does not have."""
     found = set(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
-    return sorted(name for kind, name, _, _ in _objects(SCHEMA) - found if kind == "index")
+    return sorted(name for kind, name, _, _ in _objects(_schema(db)) - found if kind == "index")
+
+
+def _schema(db: apsw.Connection) -> str:
+    """Everything that a segment of this format may have in the end."""
+    return SCHEMA_1 if db.pragma("user_version") == 1 else SCHEMA_SEALED
 
 
 @cache

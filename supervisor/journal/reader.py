@@ -14,6 +14,7 @@ from typing import Any
 
 import apsw
 import attrs
+import msgspec
 
 from ..domain.events import Recorded
 from ..domain.evolve import fold
@@ -25,6 +26,7 @@ from .files import (
     INSIDERS,
     PREFIX,
     SUFFIX,
+    ChainStart,
     Segment,
     lengthen,
     list_segments,
@@ -93,7 +95,30 @@ class Part:
         self._sealed = sealed
         self._words: dict[int, str] = {}
         self._db: apsw.Connection | None = None
+        self.format: int = self.rows("PRAGMA user_version")[0][0]
         self.first, self.after, self.previous = self._head()
+        self.start = self._start()
+        """Where a new chain begins with this segment."""
+
+    def _start(self) -> ChainStart | None:
+        if self.format == 1:
+            return None
+        try:
+            (stored,) = self.rows("SELECT start FROM segment")[0]
+            return None if stored is None else msgspec.json.decode(stored, type=ChainStart)
+        except msgspec.MsgspecError as error:
+            raise JournalError(f"{self.path}: the start of its chain cannot be read: {error}") from None
+
+    def hashes(self) -> list[tuple[int, int, str]]:
+        """The hashes of the live state that the daemon wrote: sequence number, rule, hash."""
+        rule = "1" if self.format == 1 else "rule"
+        return [(seq, by, digest) for seq, by, digest in self.rows(f"SELECT seq, {rule}, hash FROM state_hash")]
+
+    def follows(self, last: int, digest: bytes) -> bool:
+        """Whether this segment goes on from a chain that ends with event `last` and `digest`, or names that end."""
+        if self.start is not None:
+            return (self.start.last, self.start.digest) == (last, digest.hex())
+        return (self.after, self.previous) == (last, digest)
 
     def _opened(self) -> apsw.Connection:
         if self._db is None:
@@ -402,9 +427,9 @@ class Reader:
         state = self._part(at_or_before[-1]).checkpoint(seq)
         return fold(self.events(state.seq + 1, seq), state)
 
-    def state_hashes(self) -> dict[int, str]:
-        """The hashes of the live state that the daemon wrote, by sequence number."""
-        return {seq: digest for part in self.parts() for seq, digest in part.rows("SELECT seq, hash FROM state_hash")}
+    def state_hashes(self) -> dict[int, tuple[int, str]]:
+        """The hashes of the live state that the daemon wrote, by sequence number: rule and hash."""
+        return {seq: (rule, digest) for part in self.parts() for seq, rule, digest in part.hashes()}
 
     def close(self) -> None:
         for part in self._open.values():

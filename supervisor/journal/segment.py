@@ -12,12 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import apsw
+import msgspec
 
 from ..domain.events import Recorded
-from ..domain.state import State, state_hash
+from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec
 from .errors import JournalError
-from .files import DRAFT, SCHEMA, naming, refuse_foreign, segment_path, shorten, sync_folder
+from .files import DRAFT, INDEXES, MODE, SCHEMA, ChainStart, naming, refuse_foreign, segment_path, shorten, sync_folder
 from .manifest import Sealed
 
 HASH_EVERY = 1000
@@ -29,23 +30,27 @@ SYNCHRONOUS = "full"
 CHUNK = 1024 * 1024
 
 
-def make_segment(folder: Path, head: State, after: int, digest: bytes, now_ns: int) -> Path:
-    """Make the segment that goes on after `head`, durably: there is all of it, or none.
+def make_segment(
+    folder: Path, head: State, after: int, digest: bytes, now_ns: int, start: ChainStart | None = None
+) -> Path:
+    """Make the segment that goes on after `head`, durably: there is all of it, or none. Its mode is 0600.
 
     `after` is the last event that is stored before it: other than `head.seq` only if some were lost.
-    Raises `apsw.Error` and `OSError`.
+    With `start` a new chain begins with it, and `digest` is `GENESIS`. Raises `apsw.Error` and `OSError`.
     """
     path = segment_path(folder, head.seq + 1)
     draft = path.with_name(path.name + DRAFT)
     for left in folder.glob(f"{draft.name}*"):  # of an attempt that failed
         left.unlink()
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE))
     db = apsw.Connection(str(draft))
     try:
         with db:
             db.execute(SCHEMA)
-            db.execute("INSERT INTO segment VALUES (?, ?, ?, ?)", (head.seq + 1, after, digest, now_ns))
+            values = (head.seq + 1, after, digest, now_ns, start and msgspec.json.encode(start).decode())
+            db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", values)
             db.execute("INSERT INTO checkpoint VALUES (?, ?)", (head.seq, checkpoint.pack(head)))
-            db.execute("INSERT INTO state_hash VALUES (?, ?)", (head.seq, state_hash(head)))
+            db.execute("INSERT INTO state_hash VALUES (?, ?, ?)", (head.seq, RULE, state_hash(head)))
     finally:
         db.close(force=True)
     draft.replace(path)
@@ -106,6 +111,7 @@ class SegmentWriter:
             refuse_foreign(self._db, self.path)
             self._db.pragma("journal_mode", "wal")
             self._db.pragma("synchronous", SYNCHRONOUS)
+            self.format: int = self._db.pragma("user_version")
             first, previous, created_ns = self._db.execute("SELECT first, previous, created_ns FROM segment").get
             last = self._db.execute("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1").fetchone()
             stored = self._db.execute("SELECT max(seq) FROM event").get
@@ -135,12 +141,18 @@ class SegmentWriter:
             self._rows.insert(rows)
             self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (batch[0].seq, last_seq, digest))
             if last_seq - self._hashed >= HASH_EVERY:
-                self._db.execute("INSERT INTO state_hash VALUES (?, ?)", (last_seq, state_hash(state)))
+                self._insert_hash(last_seq, state)
                 self._hashed = last_seq
             if last_seq - self._checkpointed >= CHECKPOINT_EVERY:
                 self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (last_seq, checkpoint.pack(state)))
                 self._checkpointed = last_seq
         self.last_seq, self.digest = last_seq, digest
+
+    def _insert_hash(self, seq: int, state: State) -> None:
+        if self.format == 1:
+            self._db.execute("INSERT INTO state_hash VALUES (?, ?)", (seq, state_hash(state, 1)))
+        else:
+            self._db.execute("INSERT INTO state_hash VALUES (?, ?, ?)", (seq, RULE, state_hash(state)))
 
     def sync_again(self) -> None:
         """Copy what is in the WAL to the main file. A sync that failed may have lost it, though it still reads well.
@@ -167,6 +179,7 @@ def seal(path: Path, previous: str) -> Sealed | None:
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             refuse_foreign(db, path)
+            make_indexes(db)
             busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1,)
             if busy:
                 return None
@@ -188,6 +201,15 @@ def seal(path: Path, previous: str) -> Sealed | None:
         digest=(last[1] if last else digest).hex(),
         previous=previous,
     )
+
+
+def make_indexes(db: apsw.Connection) -> None:
+    """Those that are missing: all of a segment of format 2 that is not sealed yet."""
+    found = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
+    with db:
+        for statement in INDEXES:
+            if statement.split()[2] not in found:
+                db.execute(statement)
 
 
 def file_digest(path: Path) -> str:

@@ -23,8 +23,8 @@ from supervisor.leases import SWEEP_S
 
 FOLD_EVERY = 1000
 FROM_OUTSIDE = (
-    e.RunStarted, e.RunStopping, e.ConfigurationApplied, e.EventsLost, e.PatrolEnded, e.UseBegan, e.PeerOpened,
-    e.PeerClosing, e.ChildFound, e.LeaseGranted, e.LeaseRefused, e.LeaseEnded,
+    e.RunStarted, e.RunStopping, e.ConfigurationApplied, e.EventsLost, e.SegmentsRemoved, e.PatrolEnded, e.UseBegan,
+    e.PeerOpened, e.PeerClosing, e.ChildFound, e.LeaseGranted, e.LeaseRefused, e.LeaseEnded,
     e.DetectionMade, e.RequestsRefused,
 )  # fmt: skip
 """Inputs and timers: they may follow from nothing."""

@@ -86,7 +86,7 @@ async def test_a_life_leads_back_to_its_start_and_to_its_signal(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("PRAGMA user_version = 2", "has format 2, written by a newer banken"),
+        ("PRAGMA user_version = 3", "has format 3, written by a newer banken"),
         ("UPDATE event SET stream = 'nobody', crc = 0 WHERE seq = 9", "event 9 is damaged"),
         ("DELETE FROM event WHERE seq = 9", "events 9 to 9 are missing"),
     ],

@@ -88,10 +88,6 @@ def configure(state: State, command: c.Configure, now_ns: int) -> Events:
     )
 
 
-def report_gap(state: State, command: c.ReportGap, now_ns: int) -> Events:
-    return (e.EventsLost(first=command.first, last=command.last, count=command.last - command.first + 1),)
-
-
 def raise_alert(state: State, command: c.RaiseAlert, now_ns: int) -> Events:
     return () if command.alert in state.alerts else (e.AlertRaised(command.alert, command.text),)
 

@@ -12,7 +12,7 @@ import pytest
 from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, ChildId
-from supervisor.domain.state import State, state_hash
+from supervisor.domain.state import RULE, State, state_hash
 from supervisor.domain.values import Fault, Reason
 from supervisor.incident import bundle
 from supervisor.incident.bundle import Damaged, NoBundle
@@ -336,7 +336,7 @@ def test_the_head_is_proven_by_the_hashes_of_the_daemon(folder: Path, tmp_path: 
     excerpt.copy(reader, stretch, tmp_path / "copy")
     reader.close()
     copied = Reader(tmp_path / "copy")
-    assert copied.state_hashes()[stretch.first - 1] == state_hash(states(rows)[stretch.first - 1])
+    assert copied.state_hashes()[stretch.first - 1] == (RULE, state_hash(states(rows)[stretch.first - 1]))
     assert copied.state_at(stretch.first - 1) != State()
     copied.close()
     assert not check.verify(tmp_path / "copy").damages
