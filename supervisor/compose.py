@@ -166,7 +166,7 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
         proxies = Proxies(config.trusted_proxies, config.forwarded)
         settings = WebSettings(config.allow_origins, config.ice_servers, config.detector_token, proxies)
         app = create_app(gateway, settings, sockets)
-        await run_web(app, sockets, listener, stop, task_status)
+        await run_web(app, sockets, listener, stop, task_status, is_proxy=proxies.trusts)
 
     return Parts(make_actors, serve, reload, sockets.statistics)
 

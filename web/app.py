@@ -1,4 +1,7 @@
-"""The web application: routes, errors, and what every answer carries. One for each daemon."""
+"""The web application: routes, errors, and who may ask. One for each daemon.
+
+The headers that every answer carries are added below the application (`web/security_headers.py`).
+"""
 
 from contextlib import AsyncExitStack
 from typing import cast
@@ -14,6 +17,7 @@ from supervisor.gateway import Gates
 
 from . import api, dashboard, detections, leases, past, pictures, problems, signaling, whep
 from .client import SCOPE, Proxies, client, identify
+from .cross_site import require_own_site
 from .hosts import require_ours
 from .pictures import OPENED
 from .sockets import Sockets
@@ -25,14 +29,6 @@ BODY_TIMEOUT_S = 10
 BAD_HOST = "the Host of the request is not a name that a host can have"
 HASTY = "nothing may be sent to a WebSocket before it is open"
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' ws: wss:; "
-        "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
-    ),
-}
 CORS = {
     "Vary": "Origin",
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
@@ -68,20 +64,13 @@ class _App(QuartTrio):
         try:
             return cast(Response, await super().handle_request(request))
         except BadHost:
-            return _bad_host()
+            return problems.problem(400, BAD_HOST)
 
     async def handle_websocket(self, websocket: Websocket) -> Response | None:
         try:
             return cast(Response | None, await super().handle_websocket(websocket))
         except BadHost:
-            return _bad_host()
-
-
-def _bad_host() -> Response:
-    """No request, so `after_request` does not come to it."""
-    response = problems.problem(400, BAD_HOST)
-    response.headers.update(HEADERS)
-    return response
+            return problems.problem(400, BAD_HOST)
 
 
 def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> QuartTrio:
@@ -96,7 +85,7 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
         api.routes(gateway),
         past.routes(gateway),
         whep.routes(gateway, settings.ice_servers),
-        pictures.routes(gateway),
+        pictures.routes(gateway, settings.allow_origins),
         leases.routes(gateway),
         detections.routes(gateway, settings.detector_token),
         sockets.routes(gateway, settings.allow_origins),
@@ -109,16 +98,16 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
     async def answer_to_own_names() -> None:
         client()
         require_ours(request.host, settings.allow_origins)
+        require_own_site(request, settings.allow_origins)
 
     @app.before_websocket
     async def connect_by_own_names() -> None:
         client()
         require_ours(websocket.host, settings.allow_origins)
+        require_own_site(websocket, settings.allow_origins)
 
     @app.after_request
-    async def add_headers(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
+    async def allow_listed_origins(response: Response) -> Response:
         origin = request.headers.get("Origin")
         if origin in settings.allow_origins:
             response.headers["Access-Control-Allow-Origin"] = origin

@@ -6,6 +6,8 @@ from pathlib import Path
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
+from .cross_site import takes_visits
+
 FOLDER = Path(__file__).parent / "dashboard"
 
 
@@ -14,6 +16,7 @@ def routes() -> Blueprint:
     known = {str(path.relative_to(FOLDER)): path.read_bytes() for path in FOLDER.rglob("*") if path.is_file()}
 
     @files.get("/")
+    @takes_visits
     async def index() -> Response:
         return await send("index.html")
 

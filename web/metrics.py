@@ -6,6 +6,7 @@ Each viewer and each camera is visited once: the cost grows with their sum.
 import os
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from typing import get_args
 
 import attrs
@@ -19,6 +20,7 @@ from supervisor.domain.values import LeaseKind
 from supervisor.gateway import CameraStatistics, Snapshot
 from supervisor.lag import LoopLag, loop_lag
 
+from . import refusals
 from .exposition import CONTENT_TYPE, Exposition, label
 
 __all__ = ["CONTENT_TYPE", "Process", "expose", "measure_process"]
@@ -35,13 +37,15 @@ class Process:
     threads: int
     descriptors: int
     lag: LoopLag | None
+    refused: Mapping[refusals.Refusal, int]
+    """Connections that were refused or ended for their conduct, by reason."""
 
 
 def measure_process() -> Process:
     """To be called in the loop."""
     tasks = trio.lowlevel.current_statistics().tasks_living
     descriptors = len(os.listdir("/proc/self/fd")) - 1  # one is the listing's own
-    return Process(tasks, threading.active_count(), descriptors, loop_lag())
+    return Process(tasks, threading.active_count(), descriptors, loop_lag(), refusals.totals())
 
 
 def expose(snapshot: Snapshot, process: Process) -> bytes:
@@ -157,6 +161,9 @@ def _write_daemon(to: Exposition, snapshot: Snapshot, process: Process) -> None:
     to.gauge("banken_tasks", "Tasks of the daemon's loop", process.tasks)
     to.gauge("banken_threads", "Threads of the daemon, idle ones included", process.threads)
     to.gauge("banken_descriptors", "Open file descriptors of the daemon", process.descriptors)
+    refused = to.counter("banken_connections_refused", "Connections refused, or ended for their conduct")
+    for reason in refusals.Refusal:
+        refused.add(process.refused.get(reason, 0), label(reason=reason.value))
     if process.lag is not None:
         lag = to.gauge("banken_loop_lag_seconds", "How late tasks get their turn")
         lag.add(process.lag.p50_s, label(quantile="0.5"))

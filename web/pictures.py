@@ -1,6 +1,6 @@
 """Pictures for clients without WebRTC: one JPEG, or an endless row of them. Made from what the camera sends anyway."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
@@ -9,6 +9,7 @@ from supervisor.domain.ids import CameraId
 from supervisor.gateway import Gates, Jpeg
 
 from .client import client
+from .cross_site import opens_no_camera, takes_visits
 from .json import iso
 
 BOUNDARY = "banken-picture"
@@ -17,28 +18,31 @@ OPENED = "banken.opened"
 """In a request's scope: the exit stack of what lives as long as the request, whether its answer is begun or not."""
 
 
-def routes(gateway: Gates) -> Blueprint:
+def routes(gateway: Gates, allow_origins: Collection[str]) -> Blueprint:
     pictures = Blueprint("pictures", __name__)
 
     @pictures.get("/cameras/<camera>/snapshot.jpg")
+    @takes_visits
     async def show_picture(camera: str) -> Response:
         """`max_age`: seconds; an older picture is not good enough, and the camera is asked for a new one.
 
         `cached`: no camera is asked or opened; without a picture that is good enough the answer is 404.
+        A link on another site, or a prefetch, gets the picture that there is, however old.
         """
+        if opens_no_camera(allow_origins):
+            return await show_cached(camera)
         open_it = "cached" not in request.args
-        jpeg = await gateway.take_picture(CameraId(camera), client(), _max_age(), open_it=open_it)
-        headers = {
-            "Cache-Control": "no-store",
-            "Age": str(int(jpeg.age_s)),
-            "X-Picture-Age": f"{jpeg.age_s:.3f}",
-            "X-Picture-Time": iso(jpeg.taken_ns),
-        }
-        return Response(jpeg.data, content_type="image/jpeg", headers=headers)
+        return _single(await gateway.take_picture(CameraId(camera), client(), _max_age(), open_it=open_it))
 
     @pictures.get("/cameras/<camera>/stream.mjpeg")
+    @takes_visits
     async def stream_pictures(camera: str) -> Response:
-        """Each key frame as it comes, twice a second at the most. The viewer counts as one, under the same caps."""
+        """Each key frame as it comes, twice a second at the most. The viewer counts as one, under the same caps.
+
+        A link on another site, or a prefetch, gets one picture that there is.
+        """
+        if opens_no_camera(allow_origins):
+            return await show_cached(camera)
         row = gateway.watch_pictures(CameraId(camera), client())
         request.scope[OPENED].push_async_callback(row.aclose)  # type: ignore[literal-required]
         first = await anext(row)  # what keeps the camera from being watched is said with a status, before any byte
@@ -47,7 +51,20 @@ def routes(gateway: Gates) -> Blueprint:
         response.timeout = None
         return response
 
+    async def show_cached(camera: str) -> Response:
+        return _single(await gateway.take_picture(CameraId(camera), client(), None, open_it=False))
+
     return pictures
+
+
+def _single(jpeg: Jpeg) -> Response:
+    headers = {
+        "Cache-Control": "no-store",
+        "Age": str(int(jpeg.age_s)),
+        "X-Picture-Age": f"{jpeg.age_s:.3f}",
+        "X-Picture-Time": iso(jpeg.taken_ns),
+    }
+    return Response(jpeg.data, content_type="image/jpeg", headers=headers)
 
 
 async def _parts(first: Jpeg, rest: AsyncGenerator[Jpeg, None]) -> AsyncGenerator[bytes, None]:

@@ -1,31 +1,30 @@
-"""The HTTP server: Hypercorn's protocol on connections of our own, stopped in our order.
+"""The HTTP server: connections of our own under Hypercorn's HTTP/1.1, stopped in our order.
 
 Rules of this file:
 - What goes wrong in one connection ends that connection. Hypercorn's own `serve` would end the server with it.
-- A connection that either side has ended is gone soon, whatever Hypercorn still waits for in it. So is a WebSocket
-  whose client answers no ping: behind a proxy, or after a phone has gone to sleep, nobody else tells.
-- The number of connections is bounded, in all and for each client.
+- The number of connections is bounded, in all and for each TCP peer; a trusted proxy may hold more, for many people
+  come through it. When all are taken, a new one replaces an idle one of the peer that holds most of these: requests
+  that are never finished keep nobody out.
+- A refusal costs neither a line of the log nor a traceback: it is counted, and reported once a minute.
 - Stopping takes as long as we say. Hypercorn shields its sends, so a client that does not read would hold the server
   for ever: at the end what is still open is reset.
 """
 
+import errno
 import logging
 import socket
-import struct
-import sys
 from collections import Counter
-from functools import partial
+from collections.abc import Callable
 
 import trio
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import Closed, Event
-from hypercorn.protocol.ws_stream import WSStream
-from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
+from . import refusals
+from .connection import Connection, reset
+from .refusals import Refusal
 from .sockets import Sockets
 
 logger = logging.getLogger("banken.web")
@@ -33,14 +32,12 @@ logger = logging.getLogger("banken.web")
 UNREAD_MS = 10_000
 """A client that acknowledges nothing for this long is gone."""
 BACKLOG = 128
-MAX_CONNECTIONS, MAX_PER_CLIENT = 512, 128
+MAX_CONNECTIONS, MAX_PER_CLIENT, MAX_PER_PROXY = 512, 128, 448
+ACCEPT_PAUSE_S = 0.1
+"""Before the next attempt when the system has no descriptor or no memory for a connection."""
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 DRAIN_S = 1.0
-LOOK_EVERY_S = 1.0
 PING_EVERY_S = 20
-SILENT_MS = 30_000
-"""A WebSocket from which nothing came for so long has missed a ping by ten seconds."""
-LINGER_S = 0.5
-"""What the rest of a connection has once either side has ended it."""
 GRACE_S = 0.5
 """What an open request still has after the drain."""
 
@@ -73,19 +70,22 @@ async def run_web(
     listener: socket.socket,
     stop: trio.Event,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    *,
+    is_proxy: Callable[[str], bool] = lambda peer: False,
 ) -> None:
     """Serve until `stop` is set: then WebSockets are closed with 1001, open requests get `GRACE_S`, and it returns.
 
+    `is_proxy` says of a TCP peer's address whether it is a trusted proxy.
     Cancellation: ends the server at once. Cleanup: every connection and the listening socket are closed in any case.
     """
-    connections = Connections(app)
+    connections = Connections(app, is_proxy)
     listener.setblocking(False)
     async with trio.open_nursery() as handlers:
+        handlers.start_soon(refusals.run_log)
         try:
             async with trio.open_nursery() as accepting:
                 serving = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
-                accept = partial(trio.serve_listeners, connections.serve, [serving], handler_nursery=handlers)
-                accepting.start_soon(accept, name="accept")
+                accepting.start_soon(connections.accept, serving, handlers)
                 task_status.started()
                 await stop.wait()
                 accepting.cancel_scope.cancel(reason="stopping")
@@ -95,19 +95,36 @@ async def run_web(
                 await connections.terminate()
         finally:
             connections.reset()
+            refusals.log_now()
             handlers.cancel_scope.cancel(reason="stopping")
 
 
 class Connections:
-    """The open connections."""
+    """The open connections, each with the address of its TCP peer."""
 
-    def __init__(self, app: QuartTrio) -> None:
+    def __init__(self, app: QuartTrio, is_proxy: Callable[[str], bool]) -> None:
         self._config = _configuration()
         self._app = wrap_app(app, self._config.wsgi_max_body_size, None)
         self._context = WorkerContext(None)
-        self._open: dict[trio.SocketStream, str] = {}
+        self._is_proxy = is_proxy
+        self._open: dict[Connection, str] = {}
         self._clients: Counter[str] = Counter()
         self._closed = trio.lowlevel.ParkingLot()
+
+    async def accept(self, listener: trio.abc.Listener[trio.SocketStream], handlers: trio.Nursery) -> None:
+        """Accept for ever, each connection with a task of its own in `handlers`. Cleanup: `listener` is closed."""
+        async with listener:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:
+                    if error.errno not in EXHAUSTED:
+                        raise
+                    refusals.count(Refusal.NO_RESOURCES, "")
+                    self._make_room()
+                    await trio.sleep(ACCEPT_PAUSE_S)
+                else:
+                    handlers.start_soon(self.serve, stream)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end, or refuse it when there are too many."""
@@ -116,23 +133,52 @@ class Connections:
         except OSError:
             await trio.aclose_forcefully(stream)
             return
-        if len(self._open) >= MAX_CONNECTIONS or self._clients[client] >= MAX_PER_CLIENT:
-            logger.warning("refused a connection from %s: %d are open", client, len(self._open))
+        if (reason := self._why_not(client)) is not None:
+            refusals.count(reason, client)
             await trio.aclose_forcefully(stream)
             return
-        self._open[stream] = client
+        connection = Connection(self._app, self._config, self._context, stream)
+        self._open[connection] = client
         self._clients[client] += 1
         try:
-            await _Connection(self._app, self._config, self._context, ConnectionState({}), stream)  # type: ignore[arg-type]
+            await connection
         except* Exception as errors:  # what damaged HTTP does to Hypercorn: no stranger fills the log with tracebacks
-            looked_for = logger.isEnabledFor(logging.DEBUG)
-            logger.warning("a connection from %s crashed: %r", client, _first(errors), exc_info=looked_for)
+            refusals.count(Refusal.CRASHED, client)
+            logger.debug("a connection from %s crashed: %r", client, _first(errors), exc_info=True)
         finally:
-            del self._open[stream]
-            self._clients[client] -= 1
-            if not self._clients[client]:
-                del self._clients[client]
-            self._closed.unpark_all()
+            self._forget(connection)
+
+    def _why_not(self, client: str) -> Refusal | None:
+        """Why `client` gets no connection now; None when there is room, perhaps since an idle one was ended."""
+        if self._clients[client] >= (MAX_PER_PROXY if self._is_proxy(client) else MAX_PER_CLIENT):
+            return Refusal.PEER_HAS_ITS_SHARE
+        if len(self._open) >= MAX_CONNECTIONS and not self._make_room():
+            return Refusal.ALL_ARE_TAKEN
+        return None
+
+    def _make_room(self) -> bool:
+        """End the oldest idle connection of the peer that has most of these; false when none is idle."""
+        idle = {each: client for each, client in self._open.items() if each.idle_since is not None}
+        if not idle:
+            return False
+        count = Counter(idle.values())
+        most = max(count.values())
+        victim = min(
+            (each for each, client in idle.items() if count[client] == most), key=lambda each: each.idle_since or 0.0
+        )
+        refusals.count(Refusal.REPLACED, idle[victim])
+        self._forget(victim)
+        reset(victim.stream)  # type: ignore[arg-type]
+        return True
+
+    def _forget(self, connection: Connection) -> None:
+        client = self._open.pop(connection, None)
+        if client is None:
+            return
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
+        self._closed.unpark_all()
 
     async def terminate(self) -> None:
         """Tell every connection to end after the request it is at, and wait until they have."""
@@ -142,64 +188,8 @@ class Connections:
 
     def reset(self) -> None:
         """End what is still open, now; a shielded send in it fails at once."""
-        for stream in list(self._open):
-            if stream.socket.fileno() >= 0:
-                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                stream.socket.close()
-
-
-class _Connection(TCPServer):
-    """Hypercorn's connection, ended soon after either side has ended it.
-
-    Hypercorn by itself would keep it: for its timers, for a reader that waits until an earlier request is answered, and
-    when closing is cancelled together with the request that asked for it. Its nursery lets `Cancelled` out, so it is
-    ended through one of ours around it.
-    """
-
-    _scope: trio.CancelScope
-
-    async def run(self) -> None:
-        async with trio.open_nursery() as nursery:
-            self._scope = nursery.cancel_scope
-            nursery.start_soon(self._watch)
-            await super().run()
-            nursery.cancel_scope.cancel(reason="the connection has ended")
-
-    async def protocol_send(self, event: Event) -> None:
-        if isinstance(event, Closed):
-            self._end_soon()
-        try:
-            await super().protocol_send(event)
-        except trio.BusyResourceError:  # it is being closed at this very moment, which Hypercorn does without its lock
-            await self.protocol.handle(Closed())
-
-    async def _read_data(self) -> None:
-        await super()._read_data()
-        self._end_soon()
-
-    async def _watch(self) -> None:
-        """Hypercorn may not be reading just now: ask the kernel whether the client is there, and when it spoke."""
-        while (silence_ms := _silence_ms(self.stream.socket)) is not None:  # nothing tells us
-            if silence_ms > SILENT_MS and isinstance(getattr(self.protocol.protocol, "stream", None), WSStream):
-                logger.info("a WebSocket has answered no ping for %d s and is ended", silence_ms // 1000)
-                break
-            await trio.sleep(LOOK_EVERY_S)
-        self._end_soon()
-
-    def _end_soon(self) -> None:
-        self._scope.deadline = min(self._scope.deadline, trio.current_time() + LINGER_S)
-
-
-def _silence_ms(connected: trio.socket.SocketType) -> int | None:
-    """How long ago the client sent something; none when either side has ended the connection.
-
-    From TCP_INFO (linux/tcp.h): the state, of which 1 is ESTABLISHED, comes first, `tcpi_last_data_recv` at 52.
-    """
-    try:
-        info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 56)
-    except OSError:
-        return None
-    return int.from_bytes(info[52:56], sys.byteorder) if info[0] == 1 else None
+        for connection in self._open:
+            reset(connection.stream)  # type: ignore[arg-type]
 
 
 def _first(error: BaseException) -> BaseException:

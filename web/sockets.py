@@ -3,7 +3,8 @@
 Rules of this file:
 - A client of the events is a position in the journal. One that does not read makes nobody wait and takes no memory.
 - What it asks is answered before the next thing that it asks is read.
-- The number of clients is bounded. Stopping closes every one with 1001 before the server ends.
+- The number of clients is bounded for each path, and the number of WebSockets for each client. Stopping closes every
+  one with 1001 before the server ends.
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import trio
 from quart import Blueprint, websocket
-from werkzeug.exceptions import Forbidden, ServiceUnavailable
+from werkzeug.exceptions import Forbidden, ServiceUnavailable, TooManyRequests
 
 from supervisor import __version__
 from supervisor.domain.events import Recorded
@@ -23,6 +24,9 @@ from .api import number
 from .client import client
 
 MAX_SOCKETS = 256
+"""Of each path."""
+MAX_PER_CLIENT = 32
+"""WebSockets of one client, of all paths together."""
 RECENT = 200
 """Events that a client without a position is given first."""
 STATE_EVERY_S = 1.0
@@ -35,15 +39,15 @@ class Sockets:
     """The open WebSockets."""
 
     def __init__(self) -> None:
-        self._open: dict[trio.CancelScope, str] = {}
-        """Each with its path: those of one path take no place from the others."""
+        self._open: dict[trio.CancelScope, tuple[str, str]] = {}
+        """Each with its path and its client: those of one path take no place from the others."""
         self._closed = trio.lowlevel.ParkingLot()
         self._draining = False
         self._state: tuple[int, float, str] | None = None
         """The last state message: of which event, until when it is fresh, its text."""
 
     def statistics(self) -> SocketStatistics:
-        return SocketStatistics(max(Counter(self._open.values()).values(), default=0), MAX_SOCKETS)
+        return SocketStatistics(max(Counter(path for path, _ in self._open.values()).values(), default=0), MAX_SOCKETS)
 
     async def drain(self) -> None:
         """Close every WebSocket with 1001 and wait until they are; new ones are refused."""
@@ -55,15 +59,20 @@ class Sockets:
 
     @asynccontextmanager
     async def open(self, protocol: str | None = None) -> AsyncIterator[trio.Nursery]:
-        """A place for the WebSocket that asks, which is accepted. Raises `ServiceUnavailable` when there is none.
+        """A place for the WebSocket that asks, which is accepted.
+
+        Raises `ServiceUnavailable` when there is none, and `TooManyRequests` when its client has its share.
 
         Draining cancels the nursery, and then closes the WebSocket with 1001.
         """
-        taken = sum(path == websocket.path for path in self._open.values())
+        name = client()
+        taken = sum(path == websocket.path for path, _ in self._open.values())
         if self._draining or taken >= MAX_SOCKETS:
             raise ServiceUnavailable(f"{taken} pages are connected, no more may be")
+        if sum(other == name for _, other in self._open.values()) >= MAX_PER_CLIENT:
+            raise TooManyRequests(f"{name} has {MAX_PER_CLIENT} WebSockets, no more may be; close a page first")
         scope = trio.CancelScope()
-        self._open[scope] = websocket.path
+        self._open[scope] = websocket.path, name
         try:
             with scope:
                 await websocket.accept(subprotocol=protocol)

@@ -37,7 +37,7 @@ from supervisor.journal.writer import Journal, ThreadedStore  # noqa: E402
 from supervisor.kernel import Kernel, Receipt  # noqa: E402
 from supervisor.rooms import Rooms, Session, run_idle_rooms  # noqa: E402
 from tests.kit.site import open_site  # noqa: E402
-from web import serve  # noqa: E402
+from web import serve, sockets  # noqa: E402
 from web.room_client import RoomClient, open_room_client  # noqa: E402
 
 PEOPLE = 8
@@ -186,7 +186,7 @@ async def say_all(hops: Hops, options: argparse.Namespace, talkers: list[Callabl
 
 async def over_sockets(options: argparse.Namespace) -> str:
     """Clients and server share the processor and the loop: what a hop takes is the cost of both."""
-    serve.MAX_PER_CLIENT = serve.MAX_CONNECTIONS
+    serve.MAX_PER_CLIENT = sockets.MAX_PER_CLIENT = serve.MAX_CONNECTIONS
     hops = Hops()
     async with open_site() as site, AsyncExitStack() as stack:
         meetings = [await gather(stack, site.url) for _ in range(options.socket_rooms)]

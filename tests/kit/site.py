@@ -50,6 +50,8 @@ class FakeHands:
     """So many has the camera for each who watches; then it is still."""
     pictured: bool = True
     """Whether there is a picture already."""
+    taken: list[bool] = attrs.field(factory=list)
+    """For each picture that was asked for, whether its camera might be opened."""
     candidates: list[tuple[PeerId, str]] = attrs.field(factory=list)
     leases: Leases = attrs.field(default=attrs.Factory(lambda hands: Leases(hands.kernel), takes_self=True))
     detections: Detections = attrs.field(default=attrs.Factory(lambda hands: Detections(hands.kernel), takes_self=True))
@@ -72,6 +74,7 @@ class FakeHands:
         self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True
     ) -> Jpeg:
         await trio.lowlevel.checkpoint()
+        self.taken.append(open_it)
         if camera != GATE:
             raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
         if not self.answers:
@@ -152,6 +155,7 @@ async def open_site(
     limits: Limits | None = None,
     settings: WebSettings | None = None,
     make_hands: Callable[[Kernel], FakeHands] = FakeHands,
+    is_proxy: Callable[[str], bool] = lambda peer: False,
 ) -> AsyncIterator[Site]:
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
         hands, sockets, stop, stopped = make_hands(core.kernel), Sockets(), trio.Event(), trio.Event()
@@ -161,7 +165,7 @@ async def open_site(
         listener = listen("127.0.0.1", 0)
 
         async def serve(task_status: trio.TaskStatus[None]) -> None:
-            await run_web(app, sockets, listener, stop, task_status)
+            await run_web(app, sockets, listener, stop, task_status, is_proxy=is_proxy)
             stopped.set()
 
         await nursery.start(partial(serve))

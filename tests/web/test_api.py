@@ -10,7 +10,7 @@ from supervisor.domain.monitors import Figure, Reading
 from supervisor.domain.values import DeviceSettings, Limits
 from tests.kit.domain import ASKED, GATE, PICTURE, YARD, child, lease, peer, settings
 from tests.kit.site import open_site
-from web.app import HEADERS
+from web.security_headers import HEADERS
 
 
 async def test_cameras() -> None:

@@ -15,7 +15,7 @@ from tests.kit.domain import GATE
 from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
-from web import serve
+from web import connection, serve
 from web.app import WebSettings, create_app
 from web.sockets import Sockets
 
@@ -127,7 +127,7 @@ async def test_who_only_asks_for_the_head_watches_nothing() -> None:
 @pytest.mark.parametrize("more", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "asks for more"])
 async def test_who_goes_while_the_camera_is_still_is_forgotten(more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent that could fail, and behind a second request Hypercorn does not read that the client has gone."""
-    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(connection, "LOOK_EVERY_S", 0.05)
     async with open_site() as site:
         site.hands.pictures = 1
         async with watch(site, more) as stream:

@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from supervisor.domain import commands as c
 from tests.kit.domain import GATE, PICTURE
@@ -83,6 +83,33 @@ async def test_too_many_are_refused_and_a_place_comes_free(monkeypatch: pytest.M
         with trio.fail_after(5):
             while (await site.knock()).status == 503:
                 await trio.lowlevel.checkpoint()
+
+
+async def test_websockets_are_bounded_for_each_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its share a client gets 429, on every path; another client gets its place."""
+    monkeypatch.setattr(sockets, "MAX_PER_CLIENT", 2)
+    async with open_site() as site:
+        async with site.socket() as first, site.socket() as second:
+            await message(first)
+            await message(second)
+            for path in ("/ws/events", "/ws/signaling"):
+                refused = await site.knock(path=path)
+                assert (refused.status, "127.0.0.1 has 2 WebSockets" in refused.json["detail"]) == (429, True)
+            other = trio.socket.socket()
+            await other.bind(("127.0.0.2", 0))
+            await other.connect(("127.0.0.1", site.port))
+            async with trio.SocketStream(other) as stream, trio.open_nursery() as nursery:
+                third = await wrap_client_stream(nursery, stream, "localhost", "/ws/events")
+                assert (await message(third))["type"] == "hello"
+                nursery.cancel_scope.cancel()
+        with trio.fail_after(5):
+            while (await site.knock()).status == 429:
+                await trio.lowlevel.checkpoint()
+
+
+def test_a_client_may_have_32_websockets_by_default() -> None:
+    """The share is an eighth of the places of the events."""
+    assert (sockets.MAX_PER_CLIENT, sockets.MAX_SOCKETS) == (32, 256)
 
 
 async def test_stopping_says_goodbye_with_1001() -> None:

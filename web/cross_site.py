@@ -1,0 +1,78 @@
+"""Requests that pages of other sites cause in the browser of somebody who may see the cameras.
+
+A browser says in `Sec-Fetch-*` (W3C Fetch Metadata) which page a request comes from. Pages cannot change these headers.
+They are sent to secure origins and to loopback; requests without them (scripts, other programs, plain HTTP to
+another host) are served.
+
+Rules of this file:
+- A request is our own when each `Sec-Fetch-Site` is `same-origin`, or `none` (a typed or bookmarked address).
+  `same-site` is foreign: another port of this host is another program.
+- A foreign request is refused with 403, with two exceptions: a listed `Origin`; and a GET navigation, for which the
+  route decides: a page is shown, a picture comes from the cache, all else is refused.
+- A navigation in a frame, an embedding or a prefetch is not a visit: nobody sees an address of ours, so it is refused.
+- Whatever is fetched before anybody asked for it (`Sec-Purpose`) opens no camera, wherever it comes from.
+"""
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from quart import Request, Websocket, current_app, request
+from werkzeug.exceptions import Forbidden
+
+OURS = {"same-origin", "none"}
+SPECULATIVE = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+"""What browsers call a prefetch, a prerender or a preview."""
+
+Route = TypeVar("Route", bound=Callable[..., object])
+_MARK = "banken_takes_visits"
+
+
+def takes_visits(route: Route) -> Route:
+    """Marks a route that a link on another site may lead to. It must open no camera for `is_foreign` requests."""
+    setattr(route, _MARK, True)
+    return route
+
+
+def is_foreign(asked: Request | Websocket) -> bool:
+    """Whether a page of another site, or of another origin of this host, has caused this request."""
+    return any(site.strip().lower() not in OURS for site in asked.headers.getlist("Sec-Fetch-Site"))
+
+
+def is_speculative(asked: Request | Websocket) -> bool:
+    """Whether a browser fetches it before anybody has asked for it."""
+    return any(name in asked.headers for name in SPECULATIVE)
+
+
+def opens_no_camera(allow_origins: Collection[str]) -> bool:
+    """Whether the current request may be answered from the cache only: a visit from another site, or a prefetch."""
+    return is_speculative(request) or (is_foreign(request) and not is_listed(request, allow_origins))
+
+
+def is_listed(asked: Request | Websocket, allow_origins: Collection[str]) -> bool:
+    """Whether it names one origin or more, and all of these are listed."""
+    origins = asked.headers.getlist("Origin")
+    return bool(origins) and all(origin in allow_origins for origin in origins)
+
+
+def require_own_site(asked: Request | Websocket, allow_origins: Collection[str]) -> None:
+    """Raises `Forbidden` (403) for a foreign request that is neither from a listed origin nor a visit."""
+    if not is_foreign(asked) or is_listed(asked, allow_origins):
+        return
+    if isinstance(asked, Request) and _is_visit(asked):
+        return
+    raise Forbidden("pages of other sites may not do this; web.allow_origins can list an origin that may")
+
+
+def _is_visit(asked: Request) -> bool:
+    """Somebody follows a link of another site, in a window of its own, to a route that takes visits."""
+    return (
+        asked.method in ("GET", "HEAD")
+        and asked.headers.get("Sec-Fetch-Mode", "").lower() == "navigate"
+        and asked.headers.get("Sec-Fetch-Dest", "document").lower() == "document"
+        and not is_speculative(asked)
+        and _takes_visits(asked)
+    )
+
+
+def _takes_visits(asked: Request) -> bool:
+    return getattr(current_app.view_functions.get(asked.endpoint or ""), _MARK, False)

@@ -1,0 +1,161 @@
+"""HTTP/1.1 and nothing else: h11 and Hypercorn's protocol, with limits and without other protocols.
+
+Rules of this file:
+- No connection becomes HTTP/2. The preface `PRI *` is refused; `Upgrade` names a WebSocket or is removed.
+- No WebSocket extension is negotiated: `Sec-WebSocket-Extensions` is removed before anybody reads it.
+- The size of a head is checked before it is parsed: h11 needs 10 µs for each header line.
+- Every answer carries the security headers, also those that no route makes.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import h11
+import trio
+from hypercorn.events import Event, RawData
+from hypercorn.protocol.events import Request as StreamRequest
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.typing import H11SendableEvent
+
+from .security_headers import with_security
+from .websocket_stream import WebSocketStream
+
+MAX_LINE = 8 * 1024
+"""Bytes of the request line or of one header line."""
+MAX_HEAD = 64 * 1024
+"""Bytes of all of them."""
+MAX_LINES = 128
+"""Browsers send about 20, proxies add about 10."""
+MAX_TRAILERS = 8 * 1024
+"""Bytes behind a chunked body, or of one chunk's head."""
+SLICE = 4096
+"""Bytes that are parsed before other tasks get their turn."""
+
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+
+
+class Http1(h11.Connection):
+    """The server's side of h11, bounded. Its requests ask for no protocol but HTTP/1.1 and WebSocket."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+
+    def next_event(self) -> Any:
+        """As h11. Raises `h11.RemoteProtocolError` with the status that says what is wrong with the head."""
+        reads_head, reads_body = self.their_state is h11.IDLE, self.their_state is h11.SEND_BODY
+        if reads_head:
+            _require_small(self.trailing_data[0])
+        event = super().next_event()
+        if reads_body and event is h11.NEED_DATA and len(self.trailing_data[0]) > MAX_TRAILERS:
+            raise h11.RemoteProtocolError("the trailers are too large", error_status_hint=431)
+        return _without_switches(event) if isinstance(event, h11.Request) else event
+
+
+def _require_small(data: bytes) -> None:
+    """`data` begins with a head, perhaps not all of it."""
+    end = _END_OF_HEAD.search(data)
+    head = data if end is None else data[: end.end()]
+    if len(head) > MAX_HEAD or head.count(b"\n") > MAX_LINES + 1:
+        raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+    first, *others = head.split(b"\n")
+    if len(first) > MAX_LINE:
+        raise h11.RemoteProtocolError("the request line is too long", error_status_hint=414)
+    if any(len(line) > MAX_LINE for line in others):
+        raise h11.RemoteProtocolError("a header line is too long", error_status_hint=431)
+
+
+def _without_switches(request: h11.Request) -> h11.Request:
+    """The request without what could lead to another protocol, or to an extension of the WebSocket protocol."""
+    if request.method == b"PRI":
+        raise h11.RemoteProtocolError("HTTP/2 is not spoken here", error_status_hint=400)
+    if not request.http_version.startswith(b"1."):
+        raise h11.RemoteProtocolError("only HTTP/1 is spoken here", error_status_hint=505)
+    headers: list[tuple[bytes, bytes]] = []
+    for name, value in request.headers:
+        match name:
+            case b"http2-settings" | b"sec-websocket-extensions":
+                continue
+            case b"upgrade" if not _names_websocket(value):
+                continue
+            case b"upgrade":
+                headers.append((name, b"websocket"))
+            case _:
+                headers.append((name, value))
+    return h11.Request(method=request.method, target=request.target, headers=headers, http_version=request.http_version)
+
+
+def _names_websocket(value: bytes) -> bool:
+    return any(protocol.strip().lower() == b"websocket" for protocol in value.split(b","))
+
+
+class Http1Protocol(H11Protocol):
+    """Hypercorn's HTTP/1.1 over `Http1`. `end_soon` ends the connection, whatever waits in it."""
+
+    def __init__(self, *arguments: Any, end_soon: Callable[[], None]) -> None:
+        super().__init__(*arguments)
+        self.connection = Http1()
+        self._end_soon = end_soon
+
+    async def handle(self, event: Event) -> None:
+        """Much data is handed on in slices, so that nobody's data keeps the loop for long."""
+        if not isinstance(event, RawData) or len(event.data) <= SLICE:
+            await super().handle(event)
+            return
+        for at in range(0, len(event.data), SLICE):
+            await super().handle(RawData(event.data[at : at + SLICE]))
+            await trio.lowlevel.checkpoint()
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        common = (
+            self.app, self.config, self.context, self.task_group, self.ssl, self.client, self.server,
+            self.stream_send, STREAM_ID,
+        )  # fmt: skip
+        if _asks_for_websocket(request):
+            assert isinstance(self.connection, h11.Connection)
+            self.stream = WebSocketStream(*common, end_soon=self._end_soon)
+            self.connection = H11WSConnection(self.connection)
+        else:
+            self.stream = HTTPStream(*common)
+        asked = StreamRequest(
+            stream_id=STREAM_ID,
+            headers=list(request.headers),
+            http_version=request.http_version.decode(),
+            method=request.method.decode("ascii").upper(),
+            raw_path=request.target,
+            state=self.connection_state,
+        )
+        await self.stream.handle(asked)
+        self.keep_alive_requests += 1
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        if isinstance(event, h11.Response):
+            event = h11.Response(status_code=event.status_code, headers=with_security(list(event.headers)))
+        await super()._send_h11_event(event)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """A problem document (RFC 9457), for what h11 or `Http1` refuse."""
+        body = json.dumps({"type": "about:blank", "title": HTTPStatus(status_code).phrase, "status": status_code})
+        headers = [
+            (b"content-type", b"application/problem+json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            *self.config.response_headers("h11"),
+        ]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body.encode()))
+        await self._send_h11_event(h11.EndOfMessage())
+
+
+def _asks_for_websocket(request: h11.Request) -> bool:
+    upgrade = connection = b""
+    for name, value in request.headers:
+        if name == b"upgrade":
+            upgrade = value
+        elif name == b"connection":
+            connection += b"," + value
+    tokens = {token.strip().lower() for token in connection.split(b",")}
+    return upgrade == b"websocket" and b"upgrade" in tokens and request.method == b"GET"
