@@ -16,6 +16,7 @@ from quart import Blueprint, websocket
 from werkzeug.exceptions import Forbidden, ServiceUnavailable, TooManyRequests
 
 from supervisor import __version__
+from supervisor.domain.clients import network_of
 from supervisor.domain.events import Recorded
 from supervisor.gateway import Gates, SocketStatistics
 
@@ -65,7 +66,7 @@ class Sockets:
 
         Draining cancels the nursery, and then closes the WebSocket with 1001.
         """
-        name = client()
+        name = network_of(client())
         taken = sum(path == websocket.path for path, _ in self._open.values())
         if self._draining or taken >= MAX_SOCKETS:
             raise ServiceUnavailable(f"{taken} pages are connected, no more may be")

@@ -1,5 +1,7 @@
 """The WebSocket: everything once and in order, resumed where it was left; strangers and too many are refused."""
 
+from ipaddress import ip_network
+
 import pytest
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
@@ -9,6 +11,8 @@ from tests.kit.domain import GATE, PICTURE
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, message, open_site
 from web import sockets
+from web.app import WebSettings
+from web.client import Proxies
 
 
 async def read_events(site: Site, query: str, last: int) -> list[int]:
@@ -105,6 +109,20 @@ async def test_websockets_are_bounded_for_each_client(monkeypatch: pytest.Monkey
         with trio.fail_after(5):
             while (await site.knock()).status == 429:
                 await trio.lowlevel.checkpoint()
+
+
+async def test_websockets_are_counted_for_people_and_not_for_their_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two people behind a trusted proxy have a share each; an IPv6 client has one for its whole /64."""
+    monkeypatch.setattr(sockets, "MAX_PER_CLIENT", 1)
+    settings = WebSettings(proxies=Proxies((ip_network("127.0.0.1"),)))
+    async with open_site(settings=settings) as site:
+        async with site.socket(**{"X-Forwarded-For": "192.0.2.1"}) as first:
+            await message(first)
+            assert (await site.knock(**{"X-Forwarded-For": "192.0.2.1"})).status == 429
+            async with site.socket(**{"X-Forwarded-For": "2001:db8::1"}) as second:
+                await message(second)
+                assert (await site.knock(**{"X-Forwarded-For": "2001:db8::2"})).status == 429
+                assert (await site.knock(**{"X-Forwarded-For": "2001:db8:0:1::1"})).status == 101
 
 
 def test_a_client_may_have_32_websockets_by_default() -> None:
