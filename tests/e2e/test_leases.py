@@ -61,7 +61,7 @@ async def test_an_operator_ends_the_connection_of_a_large_view_and_it_says_so(tm
         await other.wait_for(f"{row} && ({row}.querySelector('.kick').id = 'kick')")
         await other.click("#kick")
         await other.click(part("kick-confirm"))
-        await page.wait_for(f"{text_of('dialog.large .overlay')}.includes('An operator ended this connection')")
+        await page.wait_for(f"{text_of('dialog.large .overlay')}.includes('An operator ended this lease')")
         await wait_modals(page, "")
         await page.click(part("large-reconnect"))
         await page.wait_for(LIVE, 20)

@@ -1,5 +1,6 @@
 """What the page shows beside the pictures, and what can be done there, in a real browser over a real daemon."""
 
+import json
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -16,6 +17,7 @@ from supervisor.domain.monitors import Reading
 from tests.kit.cameras import open_camera
 from tests.kit.chromium import Page, open_chromium
 from tests.kit.daemon import Daemon, open_daemon, write_config
+from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import open_site
 
@@ -155,7 +157,7 @@ async def test_an_operator_ends_a_connection_and_its_page_says_so_and_stays_away
         assert len((await daemon.get("/api/peers"))["peers"]) == 1, "changing one's mind ends nothing"
         await page.click("#view-viewers .kick")
         await page.click("[data-part=kick-confirm]")
-        await page.wait_for(f"{text_of(tile('front'))}.includes('An operator ended this connection')")
+        await page.wait_for(f"{text_of(tile('front'))}.includes('An operator ended this lease')")
         await wait_until(lambda: "PeerClosed" in types(daemon), 10)
         await page.reload()
         await page.wait_for(f"{text_of(tile('front'))}.includes('Paused')")
@@ -165,6 +167,27 @@ async def test_an_operator_ends_a_connection_and_its_page_says_so_and_stays_away
         assert types(daemon).count("PeerOpened") == 1
         await page.click(tile("front", "[data-part=play]"))
         await page.wait_for(f"{state} === 'live'", 30)
+
+
+async def test_operator_ends_an_exclusive_lease_on_the_page(tmp_path: Path) -> None:
+    """A lease without a connection has its button, too, in both themes; another client may then have the camera."""
+    body = json.dumps({"kind": "modal", "camera": "front", "exclusive": True})
+    async with page_over(tmp_path, {"front": TEST}) as (daemon, page):
+        kind = {"Content-Type": "application/json"}
+        for theme in ("light", "dark"):
+            assert (await request(daemon.port, "POST", "/api/leases", body, kind)).status == 201
+            assert (await request(daemon.port, "POST", "/api/leases", body, kind)).status == 409
+            await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+            await page.evaluate("location.hash = '#viewers'")
+            rows = "[...document.querySelectorAll('#view-viewers tbody tr')]"
+            row = f"{rows}.find((tr) => tr.innerText.includes('the large view'))"
+            await page.wait_for(f"{row} && ({row}.querySelector('.kick').id = 'kick')")
+            await page.click("#kick")
+            await page.click("[data-part=kick-confirm]")
+            await page.wait_for(f"!{row}")
+        ended = [row for row in daemon.journal() if row.type == "LeaseEnded"]
+        assert [row.event.reason.code for row in ended] == ["kicked", "kicked"]  # type: ignore[attr-defined]
+        assert {row.principal for row in ended} == {"client:127.0.0.1"}
 
 
 async def test_a_picture_is_saved_under_the_name_of_its_camera(tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ test("who is sent still pictures is a viewer, who takes a picture is none", () =
 test("a lease and its connections are one who watches; a lease without one is still somebody", () => {
   const lease = (id, kind, peers) => ({ lease: id, kind, camera: "front", client: "c", purpose: null, since: "2026-11-22T06:00:00Z", expires: "2026-11-22T06:00:30Z", peers });
   const message = { leases: [lease("L", "modal", ["p"]), lease("M", "suggest", [])], peers: [{ id: "p", state: "connected" }, { id: "q", state: "opening" }] };
-  const shown = viewingOf(message).map(({ id, kind, state, peers }) => [id, kind, state, peers]);
-  assert.deepEqual(shown, [["lease/L", "modal", "connected", ["p"]], ["lease/M", "suggest", "no connection", []], ["q", null, "opening", ["q"]]]);
+  const shown = viewingOf(message).map(({ id, lease, kind, state, peers }) => [id, lease, kind, state, peers]);
+  assert.deepEqual(shown, [["lease/L", "L", "modal", "connected", ["p"]], ["lease/M", "M", "suggest", "no connection", []], ["q", null, null, "opening", ["q"]]]);
 });
 
 test("only a suggestion that is in force, now, not put away and of a camera that there is, is shown", () => {

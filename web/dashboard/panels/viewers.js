@@ -1,4 +1,5 @@
-// The view of viewers and of the leases they watch under, and the operator's way to end the connection of one.
+// The view of viewers and of the leases they watch under, and the operator's way to end one: the lease with
+// all that watches under it, or a connection without a lease.
 import { ask, Refusal } from "../ask.js";
 import { $, on, say, set } from "../dom.js";
 import { ago, inSeconds } from "../format.js";
@@ -26,7 +27,7 @@ export function createViewers({ base, clock, own }) {
     return node;
   }
 
-  function fill(node, { camera, client, purpose, kind, state, opened, until, peers }) {
+  function fill(node, { camera, client, purpose, kind, state, opened, until, peers, lease }) {
     const now = clock.now();
     const why = [kind && t(KINDS[kind] ?? kind), purpose].filter(Boolean).join(": ");
     const left = until === null ? "" : t("{time} left", { time: inSeconds(Date.parse(until) - now) });
@@ -37,7 +38,7 @@ export function createViewers({ base, clock, own }) {
     set(node.cells[4], "title", t("opened {time}", { time: opened }));
     const button = node.cells[7].firstElementChild;
     set(button, "aria-label", t("End the connection of {client} to {camera}", { client, camera }));
-    button.hidden = peers.length === 0;
+    button.hidden = !lease && peers.length === 0;
     button.disabled = past || state === "closing";
     set(button, "title", past ? t(REFUSAL) : null);
   }
@@ -60,7 +61,8 @@ export function createViewers({ base, clock, own }) {
 
   async function kick() {
     if (!asked) return;
-    const said = await Promise.all(asked.peers.map(end)).catch((error) => error);
+    const paths = asked.lease ? [`api/leases/${asked.lease}`] : asked.peers.map((peer) => `api/peers/${encodeURIComponent(peer)}`);
+    const said = await Promise.all(paths.map(end)).catch((error) => error);
     if (said instanceof Refusal) return say(problem, said.reason);
     if (said instanceof Error) return say(problem, t("The server did not answer."));
     dialog.close();
@@ -69,8 +71,8 @@ export function createViewers({ base, clock, own }) {
   }
 
   // One that has left meanwhile is as good as ended.
-  const end = (peer) =>
-    ask(new URL(`api/peers/${encodeURIComponent(peer)}`, base), { method: "DELETE" }).catch((error) => {
+  const end = (path) =>
+    ask(new URL(path, base), { method: "DELETE" }).catch((error) => {
       if (error.status !== 404) throw error;
     });
 

@@ -5,7 +5,7 @@ import { n } from "../i18n.js";
 // What a lease of each kind is called.
 export const KINDS = { viewer: n("a tile"), modal: n("the large view"), suggest: n("the suggestion") };
 
-// → [{id, camera, client, purpose, kind, state, opened, until, peers: [ids that can be ended], page: [ids]}]
+// → [{id, lease (its id, or null), camera, client, purpose, kind, state, opened, until, peers: [ids that can be ended], page: [ids]}]
 export function viewingOf({ leases = [], peers = [], uses = [] }) {
   const known = new Map(peers.map((peer) => [peer.id, peer]));
   const leased = leases.map((lease) => ofLease(lease, lease.peers.map((id) => known.get(id)).filter(Boolean)));
@@ -15,11 +15,11 @@ export function viewingOf({ leases = [], peers = [], uses = [] }) {
 }
 
 const ofLease = ({ lease, kind, camera, client, purpose, since, expires }, peers) => ({
-  id: `lease/${lease}`, camera, client, purpose: purpose ?? "", kind, opened: since, until: expires,
+  id: `lease/${lease}`, lease, camera, client, purpose: purpose ?? "", kind, opened: since, until: expires,
   state: peers[0]?.state ?? (kind === "viewer" ? n("still pictures") : n("no connection")), peers: peers.map(({ id }) => id),
 });
 
-const ofPeer = ({ id, camera, client, state, opened }) => ({ id, camera, client, purpose: "", kind: null, opened, until: null, state, peers: [id] });
+const ofPeer = ({ id, camera, client, state, opened }) => ({ id, lease: null, camera, client, purpose: "", kind: null, opened, until: null, state, peers: [id] });
 
 // Who is sent still pictures holds no connection that could be ended for good: he is shown, and left alone.
-const ofUse = ({ id, camera, client, since }) => ({ id, camera, client, purpose: "", kind: null, opened: since, until: null, state: n("still pictures"), peers: [] });
+const ofUse = ({ id, camera, client, since }) => ({ id, lease: null, camera, client, purpose: "", kind: null, opened: since, until: null, state: n("still pictures"), peers: [] });
