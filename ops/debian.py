@@ -14,6 +14,9 @@ TEST_PACKAGES = {
     "systemd": "systemd-analyze",
     "ffmpeg": "ffmpeg",
     "nodejs": "node",
+    "nginx-light": "nginx",
+    "caddy": "caddy",
+    "openssl": "openssl",
     "gir1.2-gst-rtsp-server-1.0": None,  # the tests' RTSP server, run by /usr/bin/python3
     "python3-gst-1.0": None,
     "gstreamer1.0-plugins-base": None,

@@ -77,6 +77,7 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
     """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
     app = _App("banken", static_folder=None)
     app.proxies = settings.proxies
+    app.url_map.merge_slashes = False  # no redirect: it would name the root of the host, and not a proxy's prefix
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
     for kind, answer in problems.KINDS:
         app.register_error_handler(kind, answer)

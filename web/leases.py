@@ -64,20 +64,36 @@ def routes(gateway: Gates) -> Blueprint:
 
     @leases.put("/api/leases/<lease>")
     async def renew_lease(lease: str) -> Response:
-        key = Key(LeaseId(lease), bearer())
+        key = _key(lease) or Key(LeaseId(lease), bearer())
         renewal = await read(Renewal) if request.mimetype or request.content_length else Renewal()
         return json.respond(json.lent(await gateway.renew(key, renewal.idle_s, client())))
 
     @leases.delete("/api/leases/<lease>")
     async def release_lease(lease: str) -> Response:
         """With its secret, its holder gives it back. Without one, an operator ends it, as a viewer."""
-        if "Authorization" in request.headers:
-            await gateway.release(Key(LeaseId(lease), bearer()), client())
+        key = _key(lease)
+        if key is not None:
+            await gateway.release(key, client())
         else:
             await gateway.revoke(LeaseId(lease), client())
         return Response(b"", status=204)
 
     return leases
+
+
+def _key(lease: str) -> Key | None:
+    """What shows that the lease is one's own: `Banken-Lease: ID.SECRET`, or `Authorization: Bearer SECRET`.
+
+    The first leaves `Authorization` to a proxy that asks for a password. None without either; what has another scheme
+    is such a proxy's. Raises `BadRequest` for the key of another lease.
+    """
+    name, dot, secret = request.headers.get("Banken-Lease", "").strip().partition(".")
+    if dot:
+        if name != lease:
+            raise BadRequest("Banken-Lease names another lease than the path")
+        return Key(LeaseId(lease), secret)
+    scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+    return Key(LeaseId(lease), bearer()) if scheme == "bearer" else None
 
 
 async def grant(gateway: Gates, wish: Grant, by: str) -> json.Json:

@@ -42,7 +42,7 @@ def from_offer_error(error: OfferError) -> Response:
 
 def from_codec(error: NoCommonCodec) -> Response:
     """With a link to the same pictures one by one, which every browser shows."""
-    stills = f"/cameras/{error.camera}/stream.mjpeg"
+    stills = f"../cameras/{error.camera}/stream.mjpeg"  # relative to `/whep/CAMERA`: below any prefix of a proxy
     kind = "urn:banken:problem:unsupported-codec"
     response = problem(406, f"{error.reason}; see {stills}", kind=kind, codec=error.codec, alternate=stills)
     response.headers["Link"] = f'<{stills}>; rel="alternate"; type="multipart/x-mixed-replace"'

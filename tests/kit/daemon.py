@@ -90,17 +90,18 @@ class Daemon:
 
 
 @asynccontextmanager
-async def open_daemon(folder: Path, cameras: Mapping[str, Any], more: str = "") -> AsyncIterator[Daemon]:
+async def open_daemon(folder: Path, cameras: Mapping[str, Any], more: str = "", web: str = "") -> AsyncIterator[Daemon]:
     """Start `banken run` with these cameras (name: source) and wait until it is ready."""
-    write_config(folder, cameras, more)
+    write_config(folder, cameras, more, web)
     async with launch_daemon(folder) as daemon:
         await daemon.wait_ready()
         yield daemon
 
 
-def write_config(folder: Path, cameras: Mapping[str, Any], more: str = "") -> None:
+def write_config(folder: Path, cameras: Mapping[str, Any], more: str = "", web: str = "") -> None:
+    """`web`: more of its section, in braces' form."""
     more = more if "limits:" in more else f"{more}\nlimits: {{{MANY_REQUESTS}}}"
-    lines = ['web: {listen: "127.0.0.1:0"}', "journal: {path: journal}", more, "cameras:"]
+    lines = [f'web: {{listen: "127.0.0.1:0"{web and ", " + web}}}', "journal: {path: journal}", more, "cameras:"]
     lines += [f"  {name}: {json.dumps(source)}" for name, source in cameras.items()]
     (folder / "banken.yaml").write_text("\n".join(lines) + "\n")
 

@@ -1,6 +1,7 @@
 """A small HTTP/1.1 client for tests, on trio: one request, one answer."""
 
 import json
+import ssl
 from typing import Any
 from urllib.parse import urljoin
 
@@ -38,13 +39,16 @@ async def request(
     body: bytes | str = b"",
     headers: dict[str, str] | None = None,
     within: float = 15,
+    secure: bool = False,
+    source: str | None = None,
 ) -> Answer:
-    """Send one request to 127.0.0.1 and read its answer."""
+    """Send one request to 127.0.0.1 and read its answer; over TLS if `secure`, from the address `source`."""
     data = body.encode() if isinstance(body, str) else body
     fields = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(data)), "Connection": "close", **(headers or {})}
     connection = h11.Connection(h11.CLIENT)
     with trio.fail_after(within):
-        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        plain = await trio.open_tcp_stream("127.0.0.1", port, local_address=source)
+        stream = over_tls(plain) if secure else plain
         async with stream:
             await stream.send_all(
                 connection.send(h11.Request(method=method, target=path, headers=list(fields.items())))
@@ -58,7 +62,14 @@ async def request(
             return await _read(connection, stream, path)
 
 
-async def _read(connection: h11.Connection, stream: trio.SocketStream, path: str) -> Answer:
+def over_tls(stream: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
+    """TLS to a server whose certificate is its own."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return trio.SSLStream(stream, context, server_hostname="localhost", https_compatible=True)
+
+
+async def _read(connection: h11.Connection, stream: trio.abc.Stream, path: str) -> Answer:
     response, body = None, b""
     while True:
         match connection.next_event():

@@ -136,6 +136,24 @@ async def test_operator_ends_an_exclusive_lease_of_another_client() -> None:
         assert (await request(site.port, "DELETE", path(lease))).status == 404
 
 
+async def test_lease_is_renewed_and_released_behind_a_proxy_that_asks_for_a_password() -> None:
+    """`Banken-Lease` shows the secret, and the proxy's `Authorization` is nobody's."""
+    password = {"Authorization": "Basic d2F0Y2g6c2VjcmV0"}
+    async with open_site() as site:
+        lease = await granted(site)
+        mine = {**password, "Banken-Lease": f"{lease['lease']}.{lease['secret']}"}
+        other = {**password, "Banken-Lease": f"0000000000000000.{lease['secret']}"}
+        wrong = {**password, "Banken-Lease": f"{lease['lease']}.wrong"}
+        found = [(await request(site.port, "PUT", path(lease), headers=each)).status for each in (mine, other, wrong)]
+        assert found == [200, 400, 403]
+        assert (await request(site.port, "PUT", path(lease), headers=password)).status == 401
+        found = [
+            (await request(site.port, "DELETE", path(lease), headers=each)).status for each in (other, wrong, mine)
+        ]
+        assert found == [400, 403, 204]
+        assert (await site.core.stored())[-1].event.reason.code == "released"  # type: ignore[attr-defined]
+
+
 async def test_client_over_its_rate_gets_429_and_may_still_renew_and_release() -> None:
     """Grants, offers and an operator's acts are refused with a time; what ends one's own is always possible."""
     async with open_site(limits=Limits(journaled_burst=3, journaled_rate=0.1, leases_per_client=9)) as site:

@@ -172,7 +172,7 @@ async def test_without_a_stream_that_suits_the_refusal_says_what_else_there_is()
     async with open_site(GATE, YARD) as site:
         sends(site, GATE, "h265")
         refused = await site.offer(GATE)
-        stills = f"/cameras/{GATE}/stream.mjpeg"
+        stills = f"../cameras/{GATE}/stream.mjpeg"
         assert refused.json == {
             "type": "urn:banken:problem:unsupported-codec",
             "title": "Not Acceptable",

@@ -33,10 +33,10 @@ test("a lease is taken once, shown with each offer, renewed with how long nobody
   assert.deepEqual(server.asked[0].body, { kind: "modal", camera: "front" });
   await clock.pass(35_000);
   assert.equal(server.methods(), "POST PUT PUT PUT");
-  assert.deepEqual([server.asked[1].body, server.asked[1].headers.Authorization], [{ idle_s: 12 }, "Bearer s3"]);
+  assert.deepEqual([server.asked[1].body, server.asked[1].headers["Banken-Lease"]], [{ idle_s: 12 }, "L1.s3"]);
   lease.release();
   const { method, url, keepalive, headers } = server.asked.at(-1);
-  assert.deepEqual([method, url, keepalive, headers.Authorization], ["DELETE", "http://127.0.0.1/api/leases/L1", true, "Bearer s3"]);
+  assert.deepEqual([method, url, keepalive, headers["Banken-Lease"]], ["DELETE", "http://127.0.0.1/api/leases/L1", true, "L1.s3"]);
   await clock.pass(60_000);
   assert.equal(server.asked.length, 5, "nothing follows a release");
 });

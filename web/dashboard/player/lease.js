@@ -9,7 +9,7 @@ const HEARTBEAT_S = 10;
 
 // `idle()` → seconds since somebody touched the page. `onEnd(reason)`: the server has ended it; {code, text}.
 export function createLease({ url, kind = "modal", idle, onEnd }) {
-  let held = null; // {id, address, secret, headers}; without an address: a daemon without leases
+  let held = null; // {id, address, headers}; without an address: a daemon without leases
   let asking = null;
   let timer = null;
   let round = 0;
@@ -39,7 +39,7 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
     if (response.status === 201) {
       const { lease, secret, heartbeat_s: heartbeat = HEARTBEAT_S } = await response.json();
       const address = new URL(response.headers.get("Location") ?? `${url}/${lease}`, response.url || url).href;
-      return { id: lease, address, secret, heartbeat, headers: { "Banken-Lease": `${lease}.${secret}` } };
+      return { id: lease, address, heartbeat, headers: { "Banken-Lease": `${lease}.${secret}` } };
     }
     const refusal = await refusalOf(response);
     if (isAbsent(refusal)) return { address: null, headers: {} };
@@ -48,7 +48,7 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
 
   async function renew() {
     const mine = round;
-    const response = await send(held.address, "PUT", { idle_s: Math.round(idle()) }, held.secret).catch(() => null);
+    const response = await send(held.address, "PUT", { idle_s: Math.round(idle()) }, held.headers).catch(() => null);
     if (mine !== round) return;
     if (response?.status !== 404) return later(held.heartbeat); // also after no answer: its time is three heartbeats long
     const { reason, problem } = await refusalOf(response);
@@ -81,14 +81,15 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
   };
 }
 
-const send = (url, method, body, secret = null) =>
+// The secret stands in `Banken-Lease`: `Authorization` is a proxy's, which may ask for a password.
+const send = (url, method, body, headers = {}) =>
   fetch(url, {
     method,
-    headers: { "Content-Type": "application/json", ...(secret && { Authorization: `Bearer ${secret}` }) },
+    headers: { "Content-Type": "application/json", ...headers },
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
 
-function giveBack({ address, secret }) {
-  if (address) fetch(address, { method: "DELETE", keepalive: true, headers: { Authorization: `Bearer ${secret}` } }).catch(() => {});
+function giveBack({ address, headers }) {
+  if (address) fetch(address, { method: "DELETE", keepalive: true, headers }).catch(() => {});
 }

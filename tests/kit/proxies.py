@@ -1,0 +1,168 @@
+"""Real nginx and Caddy with the configurations of `ops/docs/proxy.md`, on free ports, in a folder of their own."""
+
+import base64
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import attrs
+import trio
+import yaml
+
+from .http import over_tls
+from .process_group import open_process_group
+
+PAGE = Path(__file__).parents[2] / "ops" / "docs" / "proxy.md"
+USER, PASSWORD = "watch", "correct horse"
+PREFIX = "cams/"
+HOST = "localhost"
+"""Under which name the proxies are asked."""
+TIDY_S = 20.0
+
+
+@attrs.frozen
+class Proxy:
+    """A proxy that runs."""
+
+    name: str
+    port: int
+    prefix: str = ""
+
+    @property
+    def url(self) -> str:
+        return f"https://{HOST}:{self.port}/{self.prefix}"
+
+
+OpenProxy = Callable[..., AbstractAsyncContextManager[Proxy]]
+
+
+def blocks(language: str) -> list[str]:
+    """The blocks of code in the document, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def missing_reason(*programs: str) -> str | None:
+    """Which of the programs is not here, in words."""
+    missing = [name for name in (*programs, "openssl") if shutil.which(name) is None]
+    return f"no {', '.join(missing)} on PATH (apt install {' '.join(missing)})" if missing else None
+
+
+def settings(*ports: int) -> str:
+    """The section `web` of the document for proxies at these ports, without `listen`, in braces' form."""
+    (text,) = blocks("yaml")
+    section = yaml.safe_load(text)["web"]
+    del section["listen"]
+    section["allow_origins"] = [f"https://{HOST}:{port}" for port in ports]
+    return json.dumps(section)[1:-1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def password() -> dict[str, str]:
+    """The header that a browser sends once it knows the password."""
+    return {"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """`text` with every `old` replaced. Raises AssertionError when the document has it no more."""
+    assert old in text, f"{PAGE} has no {old!r}"
+    return text.replace(old, new)
+
+
+def write_certificate(folder: Path) -> None:
+    """A key and a certificate of its own for `HOST`."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", f"/CN={HOST}"]
+    command += ["-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+@asynccontextmanager
+async def open_nginx(folder: Path, port: int, upstream: int, *, below: bool = False) -> AsyncIterator[Proxy]:
+    """nginx with the document's configuration, at `port`, before a banken at `upstream`; `below` the prefix or not."""
+    write_certificate(folder)
+    whole, prefixed = blocks("nginx")
+    if below:
+        whole = replaced(whole, "    location / { proxy_pass http://banken; }\n", prefixed)
+    whole = replaced(whole, "listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    whole = replaced(whole, "127.0.0.1:8620", f"127.0.0.1:{upstream}")
+    whole = replaced(whole, "/etc/nginx/tls/cams.example.pem", f"{folder}/cert.pem")
+    whole = replaced(whole, "/etc/nginx/tls/cams.example.key", f"{folder}/key.pem")
+    whole = replaced(whole, "/etc/nginx/banken.htpasswd", f"{folder}/htpasswd")
+    (folder / "htpasswd").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
+    kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    places = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    (folder / "nginx.conf").write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors; events {{}}\n"
+        f"http {{ access_log off; {places}\n{whole}\n}}\n"
+    )
+    argv = ["nginx", "-p", str(folder), "-e", f"{folder}/errors", "-c", f"{folder}/nginx.conf"]
+    async with _open("nginx", argv, folder, port, PREFIX if below else "") as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def open_caddy(folder: Path, port: int, upstream: int, *, below: bool = False) -> AsyncIterator[Proxy]:
+    """Caddy, as `open_nginx`."""
+    write_certificate(folder)
+    whole, prefixed = blocks("caddyfile")
+    if below:
+        inner = whole[whole.index("\treverse_proxy") : whole.rindex("}")]
+        whole = replaced(whole, inner, replaced(prefixed, "\t\tREVERSE_PROXY\n", inner))
+    argv = ["caddy", "hash-password", "--plaintext", PASSWORD]
+    hashed = (await trio.run_process(argv, capture_stdout=True)).stdout.decode().strip()
+    whole = replaced(whole, "$2a$14$REPLACE_THIS_BY_YOUR_HASH", hashed)
+    whole = replaced(whole, "cams.example {\n", f"https://{HOST}:{port} {{\n\ttls {folder}/cert.pem {folder}/key.pem\n")
+    whole = replaced(whole, "127.0.0.1:8620", f"127.0.0.1:{upstream}")
+    options = f"{{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n\tstorage file_system {folder}/store\n}}\n"
+    (folder / "Caddyfile").write_text(options + whole)
+    argv = ["caddy", "run", "--config", f"{folder}/Caddyfile", "--adapter", "caddyfile"]
+    async with _open("caddy", argv, folder, port, PREFIX if below else "") as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def _open(name: str, argv: list[str], folder: Path, port: int, prefix: str) -> AsyncIterator[Proxy]:
+    async with open_process_group(argv) as group:
+
+        async def answers() -> None:
+            while True:
+                try:
+                    stream = await trio.open_tcp_stream("127.0.0.1", port)
+                except OSError:
+                    assert group.running, f"{name} ended: {' '.join(group.stderr_tail)}"
+                    await trio.sleep(0.02)
+                else:
+                    return await stream.aclose()
+
+        with trio.fail_after(TIDY_S):
+            await answers()
+        yield Proxy(name, port, prefix)
+
+
+PROXIES: dict[str, OpenProxy] = {"nginx": open_nginx, "caddy": open_caddy}
+
+
+async def read_pictures(proxy: Proxy, path: str, count: int) -> list[float]:
+    """Read so many parts of an MJPEG stream; the seconds between them."""
+    fields = {"Host": f"{HOST}:{proxy.port}", **password()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    came, data, began = list[float](), b"", trio.current_time()
+    with trio.fail_after(60):
+        async with over_tls(await trio.open_tcp_stream("127.0.0.1", proxy.port)) as stream:
+            await stream.send_all(f"GET /{proxy.prefix}{path} HTTP/1.1\r\n{head}\r\n".encode())
+            while len(came) < count:
+                data += await stream.receive_some()
+                for _ in range(data.count(b"--banken-picture") - len(came)):
+                    came.append(trio.current_time() - began)
+    return [later - before for before, later in pairwise(came)]
