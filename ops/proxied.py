@@ -1,7 +1,8 @@
 """Watch through nginx and Caddy as documented: `.venv/bin/python ops/proxied.py [--minutes M] [--viewers 8]`.
 
 Both run with the configurations of `ops/docs/proxy.md`, one below a prefix. Half of the viewers watch through each,
-with leases that they renew and the page's WebSocket. Prints a table; exit 1 when anything ended, was refused or stood still.
+with leases that they renew and the page's WebSocket. Prints a table; exit 1 when anything ended, was refused or stood
+still.
 """
 
 import argparse
