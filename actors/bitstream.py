@@ -5,6 +5,8 @@ Source: ITU-T H.264 (08/2021), sections 7.4.1, 9.1 and Annex B, which ITU-T H.26
 
 from collections.abc import Iterable, Iterator
 
+MAX_SIDE = 16384
+"""Pixels: the most that any level of either standard allows on one side."""
 START_CODE = b"\x00\x00\x00\x01"
 
 
@@ -44,6 +46,13 @@ def join_annexb(units: Iterable[bytes]) -> bytes:
 def unescape(payload: bytes) -> bytes:
     """The payload of a NAL unit without its emulation prevention bytes."""
     return payload.replace(b"\x00\x00\x03", b"\x00\x00")
+
+
+def possible(width: int, height: int) -> tuple[int, int]:
+    """A size in pixels that a picture can have. Raises `BitstreamError` for any other."""
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise BitstreamError(f"a picture of {width}x{height}")
+    return width, height
 
 
 class Bits:

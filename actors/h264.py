@@ -3,7 +3,7 @@
 Source: ITU-T H.264 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `avcC`.
 """
 
-from .bitstream import Bits, BitstreamError, unescape
+from .bitstream import Bits, BitstreamError, possible, unescape
 from .media import VideoCodec
 
 IDR, SPS, PPS = 5, 7, 8
@@ -42,6 +42,17 @@ def parse_avcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
 
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels that an SPS promises, cropping applied. Raises `BitstreamError`."""
+    width, height, across, down = _sizes(sps)
+    return possible(width - across, height - down)
+
+
+def coded_size(sps: bytes) -> tuple[int, int]:
+    """Width and height in pixels before cropping. Raises `BitstreamError`."""
+    return possible(*_sizes(sps)[:2])
+
+
+def _sizes(sps: bytes) -> tuple[int, int, int, int]:
+    """Coded width and height, and what cropping takes from each."""
     if len(sps) < 4:
         raise BitstreamError("a sequence parameter set that ends early")
     bits = Bits(unescape(sps[4:MAX_SPS]))
@@ -77,15 +88,12 @@ def picture_size(sps: bytes) -> tuple[int, int]:
     if not frames_only:
         bits.u(1)
     bits.u(1)
+    across = down = 0
     if bits.u(1):
         left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
-        unit_x = 2 if chroma in (1, 2) else 1
-        unit_y = (2 if chroma == 1 else 1) * (2 - frames_only)
-        width -= (left + right) * unit_x
-        height -= (top + bottom) * unit_y
-    if not (0 < width <= 16384 and 0 < height <= 16384):
-        raise BitstreamError(f"a picture of {width}x{height}")
-    return width, height
+        across = (left + right) * (2 if chroma in (1, 2) else 1)
+        down = (top + bottom) * (2 if chroma == 1 else 1) * (2 - frames_only)
+    return width, height, across, down
 
 
 def _skip_scaling_list(bits: Bits, size: int) -> None:
@@ -96,4 +104,4 @@ def _skip_scaling_list(bits: Bits, size: int) -> None:
         last = following or last
 
 
-H264 = VideoCodec("h264", 1, nal_type, frozenset({IDR}), (SPS, PPS), SPS, picture_size)
+H264 = VideoCodec("h264", 1, nal_type, frozenset({IDR}), (SPS, PPS), SPS, picture_size, coded_size)

@@ -3,7 +3,7 @@
 Source: ITU-T H.265 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `hvcC`.
 """
 
-from .bitstream import Bits, BitstreamError, unescape
+from .bitstream import Bits, BitstreamError, possible, unescape
 from .media import VideoCodec
 
 VPS, SPS, PPS = 32, 33, 34
@@ -38,6 +38,17 @@ def parse_hvcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
 
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels that an SPS promises, cropping applied. Raises `BitstreamError`."""
+    width, height, across, down = _sizes(sps)
+    return possible(width - across, height - down)
+
+
+def coded_size(sps: bytes) -> tuple[int, int]:
+    """Width and height in pixels before cropping. Raises `BitstreamError`."""
+    return possible(*_sizes(sps)[:2])
+
+
+def _sizes(sps: bytes) -> tuple[int, int, int, int]:
+    """Coded width and height, and what cropping takes from each."""
     bits = Bits(unescape(sps[2:MAX_SPS]))
     bits.u(4)  # sps_video_parameter_set_id
     layers = bits.u(3)
@@ -48,13 +59,12 @@ def picture_size(sps: bytes) -> tuple[int, int]:
     if chroma == 3:
         bits.u(1)
     width, height = bits.ue(), bits.ue()
+    across = down = 0
     if bits.u(1):
         left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
-        width -= (left + right) * (2 if chroma in (1, 2) else 1)
-        height -= (top + bottom) * (2 if chroma == 1 else 1)
-    if not (0 < width <= 16384 and 0 < height <= 16384):
-        raise BitstreamError(f"a picture of {width}x{height}")
-    return width, height
+        across = (left + right) * (2 if chroma in (1, 2) else 1)
+        down = (top + bottom) * (2 if chroma == 1 else 1)
+    return width, height, across, down
 
 
 def _skip_profile_tier_level(bits: Bits, layers: int) -> None:
@@ -67,4 +77,4 @@ def _skip_profile_tier_level(bits: Bits, layers: int) -> None:
         bits.u(88 * profile + 8 * level)
 
 
-H265 = VideoCodec("h265", 2, nal_type, frozenset(range(16, 22)), (VPS, SPS, PPS), SPS, picture_size)
+H265 = VideoCodec("h265", 2, nal_type, frozenset(range(16, 22)), (VPS, SPS, PPS), SPS, picture_size, coded_size)

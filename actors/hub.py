@@ -37,14 +37,19 @@ RATE_WINDOW_NS = 2_000_000_000
 
 @attrs.frozen
 class Still:
-    """A key frame with its parameter sets, as Annex B bytes, and when it came."""
+    """A key frame with its parameter sets, and when it came."""
 
     codec: VideoCodec
-    data: bytes
+    units: tuple[bytes, ...]
     wall_ns: int
     mono_ns: int
     number: int
     """Among all the key frames of this hub, from 1."""
+
+    @property
+    def data(self) -> bytes:
+        """As Annex B bytes."""
+        return join_annexb(self.units)
 
 
 class Hub:
@@ -160,7 +165,7 @@ class Hub:
         self.last_unit_ns = now_ns
         if key:
             self.keys += 1
-            self.still = Still(codec, join_annexb(units), self._clock.wall_ns(), now_ns, self.keys)
+            self.still = Still(codec, unit.units, self._clock.wall_ns(), now_ns, self.keys)
         self._keep(unit)
         self._frames += 1
         self._bytes += unit.size

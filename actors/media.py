@@ -24,7 +24,9 @@ class VideoCodec:
     """NAL unit types of the parameter sets, in the order in which they stand in front of a key frame."""
     sps_type: int
     picture_size: Callable[[bytes], tuple[int, int]]
-    """Width and height in pixels that an SPS promises. Raises `BitstreamError`."""
+    """Width and height in pixels that an SPS promises, cropping applied. Raises `BitstreamError`."""
+    coded_size: Callable[[bytes], tuple[int, int]]
+    """The same before cropping: what a decoder takes memory for."""
 
 
 @attrs.frozen(eq=False)

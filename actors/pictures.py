@@ -22,8 +22,8 @@ from supervisor.gateway import Jpeg
 from supervisor.kernel import Origin, why_cancelled
 
 from .camera import Camera
+from .decoder.queue import Undecodable
 from .hub import Still
-from .jpeg import Undecodable
 from .tools import Tools
 
 WAITING = 64
@@ -198,9 +198,9 @@ class Pictures:
         async with camera.developing:
             if camera.developed is None or camera.developed[0] is not still:
                 try:
-                    data = await self._tools.develop(still)
+                    data = await self._tools.decoder.jpeg(camera.name, still)
                 except Undecodable as error:
-                    raise Rejected(Refusal.UNAVAILABLE, f"{camera.name}: {error}", 1.0) from None
+                    raise Rejected(Refusal.UNAVAILABLE, f"{camera.name}: {error}", max(1.0, error.retry_s)) from None
                 camera.developed = (still, data)
             data = camera.developed[1]
         return Jpeg(data, still.wall_ns, round(self._age_s(still), 3))

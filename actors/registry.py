@@ -13,6 +13,8 @@ from supervisor.reconcile import wait_after_crash_of
 from supervisor.supervision import run_supervised
 
 from .camera import Camera
+from .decoder.actor import run_decoder
+from .decoder.client import Decoder
 from .motion import run_motion
 from .patrol import run_patrol
 from .peer import Peer
@@ -78,6 +80,12 @@ class Registry:
     def want(self, camera: CameraId, use: str | None) -> None:
         if camera in self._cameras:
             self._cameras[camera].want(use)
+
+    async def run_decoder(self) -> None:
+        """Decode what is wanted as a picture, in a child, until cancelled."""
+        decoder = self._tools.decoder
+        assert isinstance(decoder, Decoder)
+        await run_decoder(decoder, self._tools)
 
     async def run_patrol(self, group: str) -> None:
         await run_patrol(group, self._cameras, self._pictures, self._tools)

@@ -154,7 +154,7 @@ class Sweep:
         commands: list[c.RaiseAlert | c.ClearAlert] = [c.RaiseAlert(alert, text) for alert, text in wrong.items()]
         for alert in sorted(kernel.state.alerts):
             kind, _, camera = alert.partition("/")
-            gone = kind == "go2rtc" and camera not in kernel.state.cameras
+            gone = kind in ("go2rtc", "decoder") and camera not in kernel.state.cameras
             if gone or (kind == "children" and alert not in wrong):
                 commands.append(c.ClearAlert(alert))
         for command in commands:

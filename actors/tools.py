@@ -19,8 +19,7 @@ from supervisor.leases import Leases
 from supervisor.threads import run_in_thread
 from supervisor.vault import Vault
 
-from .eyes import Eyes
-from .hub import Still
+from .decoder.client import Decoder, Decodes
 from .process import OpenProcess
 from .process_table import ProcessTable
 from .rtc.fanout import Fanout
@@ -78,8 +77,6 @@ class Tools:
     ffmpeg: str
     """Path of the ffmpeg program."""
     knock: Knock
-    develop: Callable[[Still], Awaitable[bytes]]
-    """A key frame → JPEG. Raises `Undecodable`."""
     ice_servers: tuple[str, ...]
     """`stun:` URLs; none on a LAN."""
     jitter: Callable[[], float]
@@ -88,8 +85,8 @@ class Tools:
     """Outlives every actor: for children that do not die when they are told to."""
     leases: Leases = attrs.field(default=attrs.Factory(lambda tools: Leases(tools.kernel), takes_self=True))
     detections: Detections = attrs.field(default=attrs.Factory(lambda tools: Detections(tools.kernel), takes_self=True))
-    eyes: Eyes = attrs.field(factory=Eyes)
-    """Look at key frames for motion."""
+    decoder: Decodes = attrs.field(factory=Decoder)
+    """Makes pictures of key frames, and looks for motion in them."""
     starts: StartGate = attrs.field(factory=StartGate)
     connect: Connect = run_connection
     open_tcp: OpenTcp = attrs.field(factory=lambda: open_tcp)

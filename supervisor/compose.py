@@ -132,7 +132,6 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
 
 def _parts(config: Config, listener: socket.socket, reload: partial[Config] | None) -> "Parts":
     from actors.ffmpeg import find_ffmpeg
-    from actors.jpeg import JpegWorker
     from actors.process import RealProcess
     from actors.process_table import RealProcessTable
     from actors.registry import Registry
@@ -155,7 +154,6 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
                 processes=RealProcessTable(),
                 ffmpeg=find_ffmpeg(),
                 knock=knock,
-                develop=JpegWorker(),
                 ice_servers=config.ice_servers,
                 jitter=random.random,
                 keep=keep,

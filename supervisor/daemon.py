@@ -64,6 +64,10 @@ class Actors(Crew, Hands, Protocol):
         """The children of earlier runs that are still alive."""
         ...
 
+    async def run_decoder(self) -> None:
+        """Decode what is wanted as a picture, until it is cancelled."""
+        ...
+
     async def run_sweep(self) -> None:
         """End what nobody looks after, now and every minute, until it is cancelled."""
         ...
@@ -157,6 +161,7 @@ async def _run(
         monitors = make_monitors(kernel, journal, recovered.store.folder, parts.sockets)
         watches: Watches = {
             "sweep": actors.run_sweep,
+            "decoder": actors.run_decoder,
             "leases": gateway.leases.run,
             "rooms": partial(run_idle_rooms, kernel),
             "refusals": partial(run_refusals, kernel),

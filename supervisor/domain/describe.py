@@ -33,6 +33,10 @@ def seconds(value: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def _whose(event: e.ChildEvent) -> str:
+    return event.camera or "all cameras"
+
+
 def _child_end(event: e.ChildEnded) -> str:
     if event.reason.fault is Fault.NONE:
         how = "ended as asked"
@@ -42,7 +46,7 @@ def _child_end(event: e.ChildEnded) -> str:
         how = "did not start"
     else:
         how = f"exited with {event.exit_code}"
-    return f"child {event.child} of {event.camera} {how} after {seconds(event.ran_s)}: {event.reason.text}"
+    return f"child {event.child} of {_whose(event)} {how} after {seconds(event.ran_s)}: {event.reason.text}"
 
 
 def _requests_refused(event: e.RequestsRefused) -> str:
@@ -135,16 +139,16 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
             + (f", {v.skipped} rounds skipped" if v.skipped else "")
         ),
     ),
-    e.ChildStarting: (Severity.INFO, lambda v: f"starting a child for {v.camera} ({v.purpose})"),
-    e.ChildStarted: (Severity.INFO, lambda v: f"child {v.child} of {v.camera} runs as pid {v.pid}"),
-    e.ChildStopping: (Severity.INFO, lambda v: f"sent {v.signal} to child {v.child} of {v.camera}: {v.reason.text}"),
+    e.ChildStarting: (Severity.INFO, lambda v: f"starting a child for {_whose(v)} ({v.purpose})"),
+    e.ChildStarted: (Severity.INFO, lambda v: f"child {v.child} of {_whose(v)} runs as pid {v.pid}"),
+    e.ChildStopping: (Severity.INFO, lambda v: f"sent {v.signal} to child {v.child} of {_whose(v)}: {v.reason.text}"),
     e.ChildUnkillable: (
         Severity.ERROR,
-        lambda v: f"child {v.child} of {v.camera}, pid {v.pid}, does not die of SIGKILL",
+        lambda v: f"child {v.child} of {_whose(v)}, pid {v.pid}, does not die of SIGKILL",
     ),
     e.ChildEnded: (Severity.INFO, _child_end),
-    e.ChildFound: (Severity.ERROR, lambda v: f"found pid {v.pid} of {v.camera}, which nobody of ours looks after"),
-    e.ChildAbandoned: (Severity.WARNING, lambda v: f"child {v.child} of {v.camera} {v.reason.text}"),
+    e.ChildFound: (Severity.ERROR, lambda v: f"found pid {v.pid} of {_whose(v)}, which nobody of ours looks after"),
+    e.ChildAbandoned: (Severity.WARNING, lambda v: f"child {v.child} of {_whose(v)} {v.reason.text}"),
     e.LeaseGranted: (
         Severity.INFO,
         lambda v: f"{v.camera} is lent to {v.client} ({v.kind.value})" + (f": {v.purpose}" if v.purpose else ""),

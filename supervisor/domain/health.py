@@ -41,7 +41,11 @@ def health(state: State, journal_fault: str | None, readings: Mapping[str, Readi
     ]
     parts += [_camera(name, camera) for name, camera in sorted(state.cameras.items())]
     parts += [
-        PartHealth(f"child/{name}", Verdict.CRITICAL, f"pid {child.pid} of {child.camera} does not die of SIGKILL")
+        PartHealth(
+            f"child/{name}",
+            Verdict.CRITICAL,
+            f"pid {child.pid} of {child.camera or 'all cameras'} does not die of SIGKILL",
+        )
         for name, child in sorted(state.children.items())
         if child.phase is ChildPhase.UNKILLABLE
     ]

@@ -20,6 +20,9 @@ NodeId = NewType("NodeId", str)
 RunId = NewType("RunId", str)
 """One life of the daemon, from start to end."""
 
+NO_CAMERA = CameraId("")
+"""In the place of a camera, for a child that works for all of them."""
+
 SYSTEM = "system"
 LIMITS = "limits"
 """The stream of what clients were refused because they asked too often."""

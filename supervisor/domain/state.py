@@ -48,6 +48,8 @@ USES = ("live", *(kind.value for kind in UseKind))
 
 STRAY = "stray"
 """The purpose of a child that nobody of ours started, or looks after any more."""
+DECODER = "decoder"
+"""The purpose of the child that decodes, for all cameras."""
 SOUND = "audio"
 """The purpose of a child that works on sound we have: it has no connection to the camera, whose source has its own."""
 

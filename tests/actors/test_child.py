@@ -12,7 +12,6 @@ import pytest
 import trio
 
 from actors.child import ChildSpec, Ending, run_child
-from actors.jpeg import JpegWorker
 from actors.process import OpenProcess, RealProcess, start_ticks
 from actors.process_table import RealProcessTable
 from actors.tools import Tools
@@ -36,7 +35,6 @@ def tools(core: Core, open_process: OpenProcess = RealProcess) -> Tools:
         RealProcessTable(),
         "ffmpeg",
         never,
-        JpegWorker(),
         (),
         lambda: 0.5,
         core.nursery,

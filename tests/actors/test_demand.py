@@ -162,7 +162,7 @@ async def test_many_callers_share_one_connection_and_one_decoding(autojump_clock
         async with trio.open_nursery() as nursery:
             for number in range(50):
                 nursery.start_soon(world.registry.take_picture, GATE, f"192.0.2.{number}", None)
-        assert (len(world.starts), world.developed) == (1, 1)
+        assert (len(world.starts), world.decoder.made) == (1, 1)
 
 
 async def test_a_caller_who_leaves_takes_his_wish_with_him(autojump_clock: MockClock) -> None:

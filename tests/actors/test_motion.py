@@ -6,23 +6,23 @@ from itertools import count
 from typing import cast
 
 import attrs
-import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.eyes import DIFFERENT, SIZE, THUMBNAIL, Eyes, Look, changed, look, score
+from actors.decoder.codec import DIFFERENT, changed
+from actors.decoder.wire import SIZE, Looked
 from actors.hub import Hub, Still
-from actors.jpeg import Undecodable, decode
 from actors.media import CLOCK_RATE
-from actors.motion import run_motion
+from actors.motion import run_motion, score
 from actors.tools import Tools
-from supervisor.clock import TrioClock
 from supervisor.detections import Detections
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
+from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, Policy
 from supervisor.kernel import Kernel
 from tests.kit.core import Core, open_core
+from tests.kit.decoding import FakeDecoder
 from tests.kit.domain import GATE, settings
 from tests.kit.media import access_units
 
@@ -50,32 +50,18 @@ def test_noise_is_no_motion_and_neither_is_a_switched_light() -> None:
     assert (share, score(share)) == (1.0, 0.0)
 
 
-async def test_a_key_frame_becomes_few_pixels_and_a_thumbnail() -> None:
-    hub = Hub(TrioClock())
-    hub.begin()
-    hub.publish(access_units()[0], 0)
-    assert hub.still is not None
-    eyes = Eyes()
-    seen = await eyes.look(hub.still)
-    thumbnail = await eyes.draw(seen)
-    assert len(seen.grey) == WIDTH * HEIGHT
-    assert thumbnail.startswith(b"\xff\xd8\xff")
-    assert decode("mjpeg", thumbnail).width == THUMBNAIL[0]
-    with pytest.raises(Undecodable):
-        look("h264", b"no picture")
-
-
-class FakeEyes(Eyes):
+class FakeEyes(FakeDecoder):
     """Looks at key frames without decoding them: something has moved in every fifth."""
 
     looks = 0
 
-    async def look(self, still: Still) -> Look:
+    async def look(self, camera: CameraId, still: Still, before: bytes) -> Looked:
         await trio.lowlevel.checkpoint()
         self.looks += 1
-        return Look(grey(16, 9, 8, 18) if self.looks % 5 == 0 else grey())
+        seen = grey(16, 9, 8, 18) if self.looks % 5 == 0 else grey()
+        return Looked(*changed(before or seen, seen), seen)
 
-    async def draw(self, seen: Look) -> bytes:
+    async def thumbnail(self, camera: CameraId, still: Still) -> bytes:
         await trio.lowlevel.checkpoint()
         return b"a thumbnail"
 
@@ -84,7 +70,7 @@ class FakeEyes(Eyes):
 class FewTools:
     kernel: Kernel
     detections: Detections
-    eyes: FakeEyes
+    decoder: FakeEyes
 
 
 @asynccontextmanager
@@ -113,7 +99,7 @@ async def test_motion_is_a_detection_with_a_picture_and_a_suggestion(
         while core.kernel.state.suggestion is None:
             await core.kernel.wait_change(core.kernel.state.seq)
         shown = core.kernel.state.suggestion
-        assert (shown.camera, shown.label, tools.eyes.looks) == (GATE, "motion", 5)
+        assert (shown.camera, shown.label, tools.decoder.looks) == (GATE, "motion", 5)
         made = next(row for row in await core.stored() if isinstance(row.event, e.DetectionMade))
         assert (made.event.by, made.principal) == ("motion", "actor")  # type: ignore[attr-defined]
         assert tools.detections.thumbnails.find(shown.detection) == b"a thumbnail"
@@ -124,12 +110,12 @@ async def test_nothing_is_looked_at_unless_it_is_wanted_and_that_can_change(
 ) -> None:
     async with looking(Policy()) as (core, tools):
         await trio.sleep(60)
-        assert tools.eyes.looks == 0
+        assert tools.decoder.looks == 0
         core.kernel.emit(c.Configure("test", (settings(GATE),), Limits(), policy=Policy(motion=True)))
         while core.kernel.state.suggestion is None:
             await core.kernel.wait_change(core.kernel.state.seq)
         core.kernel.emit(c.Configure("test", (settings(GATE),), Limits(), policy=Policy()))
         await trio.sleep(30)
-        looks = tools.eyes.looks
+        looks = tools.decoder.looks
         await trio.sleep(60)
-        assert tools.eyes.looks == looks
+        assert tools.decoder.looks == looks

@@ -11,7 +11,6 @@ import trio
 from trio.testing import MockClock
 
 from actors.child import PATIENCE_S
-from actors.jpeg import JpegWorker
 from actors.process import MARK, RealProcess
 from actors.process_table import Marked, RealProcessTable, marked_processes
 from actors.sweep import BLIND, Sweep
@@ -65,7 +64,6 @@ def make_sweep(core: Core, table: FakeTable | RealProcessTable) -> Sweep:
         processes=table,
         ffmpeg="ffmpeg",
         knock=never,
-        develop=JpegWorker(),
         ice_servers=(),
         jitter=lambda: 0.5,
         keep=core.nursery,

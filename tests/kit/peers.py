@@ -17,7 +17,6 @@ import trio
 import trio_asyncio
 
 from actors.hub import Hub
-from actors.jpeg import Undecodable
 from actors.media import CLOCK_RATE
 from actors.peer import Peer
 from actors.process_table import RealProcessTable
@@ -33,6 +32,7 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.vault import Vault
 
 from .core import Core, open_core
+from .decoding import FakeDecoder
 from .domain import ASKED, GATE
 from .media import FPS, access_units
 from .processes import descriptors, thread_names
@@ -172,7 +172,7 @@ async def open_house() -> AsyncIterator[House]:
         async with open_core() as core, trio.open_nursery() as keep:
             tools = Tools(
                 kernel=core.kernel, sources=Vault(), open_process=FakeProcess, processes=RealProcessTable(),
-                ffmpeg="ffmpeg", knock=knock, develop=_no_pictures, ice_servers=(), jitter=lambda: 0.5, keep=keep,
+                ffmpeg="ffmpeg", knock=knock, decoder=FakeDecoder(), ice_servers=(), jitter=lambda: 0.5, keep=keep,
             )  # fmt: skip
             hub = Hub(SystemClock())
             hub.begin()
@@ -184,10 +184,6 @@ async def open_house() -> AsyncIterator[House]:
             keep.cancel_scope.cancel()
     finally:
         connection.CONNECT_S = stock
-
-
-async def _no_pictures(key: bytes) -> bytes:
-    raise Undecodable("nobody asks for pictures here")
 
 
 async def run_cycles(house: House, indices: range, at_once: int = 6) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import attrs
 import trio
 
-from actors.jpeg import JpegWorker
 from actors.process import Process, RealProcess
 from actors.process_table import RealProcessTable
 from actors.registry import Registry
@@ -100,7 +99,6 @@ async def open_stage(folder: Path, *names: CameraId) -> AsyncIterator[Stage]:
                 processes=RealProcessTable(),
                 ffmpeg=str(write_stand_in(folder)),
                 knock=knock,
-                develop=JpegWorker(),
                 ice_servers=(),
                 jitter=lambda: JITTER,
                 keep=core.nursery,

@@ -11,7 +11,6 @@ import attrs
 import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_one_way_pair
 
-from actors.hub import Still
 from actors.process import MARK
 from actors.process_table import Marked
 from actors.registry import Registry
@@ -24,6 +23,7 @@ from supervisor.reconcile import run_reconcile
 from supervisor.vault import Vault
 
 from .core import Core, open_core
+from .decoding import FakeDecoder
 from .domain import GATE, settings
 from .media import flv
 
@@ -132,7 +132,7 @@ class World:
     answers: bool = False
     """Whether hosts answer a knock."""
     knocks: int = 0
-    developed: int = 0
+    decoder: FakeDecoder = attrs.field(factory=FakeDecoder)
 
     def open_process(
         self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
@@ -164,12 +164,6 @@ class World:
         await trio.sleep(0.01)
         self.knocks += 1
         return self.answers
-
-    async def develop(self, still: Still) -> bytes:
-        """No thread: the autojump clock would not wait for it."""
-        await trio.sleep(0.05)
-        self.developed += 1
-        return b"JPEG of %d bytes" % len(still.data)
 
     async def until(self, holds: Callable[[], bool], within_s: float = 3600) -> None:
         """Let virtual time pass until a condition holds; looked at with every event, and ten times a second."""
@@ -211,7 +205,7 @@ async def open_world(
             processes=world,
             ffmpeg="ffmpeg",
             knock=world.knock,
-            develop=world.develop,
+            decoder=world.decoder,
             ice_servers=(),
             jitter=lambda: jitter,
             keep=nursery,

@@ -11,7 +11,6 @@ import trio
 
 from actors.ffmpeg import find_ffmpeg
 from actors.hub import Hub
-from actors.jpeg import JpegWorker
 from actors.process import OpenProcess, RealProcess
 from actors.process_table import RealProcessTable
 from actors.registry import Registry
@@ -75,7 +74,6 @@ async def open_yard(
             processes=RealProcessTable(),
             ffmpeg=find_ffmpeg(),
             knock=knock,
-            develop=JpegWorker(),
             ice_servers=(),
             jitter=lambda: jitter,
             keep=core.nursery,

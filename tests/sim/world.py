@@ -12,7 +12,6 @@ from functools import partial
 import attrs
 import trio
 
-from actors.hub import Still
 from actors.process import MARK
 from actors.process_table import Marked
 from actors.registry import Registry
@@ -29,6 +28,7 @@ from supervisor.journal import codec
 from supervisor.reconcile import run_reconcile
 from supervisor.vault import Vault
 from tests.kit.core import Core, MemoryReader, open_core
+from tests.kit.decoding import FakeDecoder
 from tests.kit.domain import ASKED, settings
 from tests.kit.processes import wait_until
 
@@ -142,10 +142,6 @@ class World:
 
     def knocked_at(self, camera: CameraId) -> float:
         return self._knocked.get(camera, -1.0)
-
-    async def develop(self, still: Still) -> bytes:
-        await trio.sleep(0.05)
-        return b"JPEG of %d bytes" % len(still.data)
 
     # ── what stories look at ────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,7 +288,7 @@ def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: C
         processes=world,
         ffmpeg="ffmpeg",
         knock=world.knock,
-        develop=world.develop,
+        decoder=FakeDecoder(),
         ice_servers=(),
         jitter=world.chance.stream("jitter").random,
         keep=keep,

@@ -32,6 +32,9 @@ class FakeActors(FakeHands):
         self.steps.append("survivors")
         return frozenset()
 
+    async def run_decoder(self) -> None:
+        await trio.sleep_forever()
+
     async def run_sweep(self) -> None:
         await trio.sleep_forever()
 

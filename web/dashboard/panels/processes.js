@@ -95,7 +95,7 @@ function fill(node, { camera, purpose, state, pid, parent, started, arguments: w
 
 const chip = () => document.createElement("li");
 
-const fillChip = (node, [camera, count]) => say(node, `${camera} ${count}`);
+const fillChip = (node, [camera, count]) => say(node, `${camera || "banken"} ${count}`);
 
 function endedRow({ words }) {
   const node = document.createElement("li");

@@ -1,0 +1,120 @@
+"""The frames between the daemon and its decoder: what goes in comes out, and nothing else does."""
+
+import random
+from time import process_time
+
+import pytest
+
+from actors.decoder.wire import (
+    DONE,
+    GREY,
+    HELLO,
+    JPEG,
+    LOOK,
+    MOST_ANSWER,
+    MOST_REQUEST,
+    MOST_TEXT,
+    UNDECODABLE,
+    Answer,
+    AnswerReader,
+    Looked,
+    Request,
+    RequestReader,
+    WireError,
+    decode_looked,
+    encode_answer,
+    encode_looked,
+    encode_request,
+)
+
+REQUESTS = [
+    Request(1, JPEG, "h264", b"key"),
+    Request(65535, JPEG, "h265", b"", 320, 180),
+    Request(0, LOOK, "h264", bytes(70_000), before=bytes(range(256)) * 9),
+]
+ANSWERS = [
+    Answer(0, HELLO, b"seccomp: no"),
+    Answer(65535, DONE, bytes(70_000), 2**40, 4096, 2048),
+    Answer(7, UNDECODABLE, b"why"),
+]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 1 << 20])
+def test_frames_survive_any_cut_of_the_stream(size: int) -> None:
+    """Requests and answers come out as they went in, whatever the chunks."""
+    stream = b"".join(map(encode_request, REQUESTS))
+    reader, seen = RequestReader(), list[Request]()
+    for at in range(0, len(stream), size):
+        seen += reader.feed(stream[at : at + size])
+    assert seen == REQUESTS
+    answers = AnswerReader()
+    for answer in ANSWERS:
+        data = encode_answer(answer)
+        found = [answers.feed(data[at : at + size]) for at in range(0, len(data), size)]
+        assert [each for each in found if each is not None] == [answer]
+
+
+def test_frames_above_their_limit_are_refused_by_the_header_alone() -> None:
+    """Before anything is kept for them, on both sides; and they are not written either."""
+    largest = encode_answer(Answer(1, DONE, b"x" * 10))[:-10]
+    for status, size in ((DONE, MOST_ANSWER + 1), (UNDECODABLE, MOST_TEXT + 1), (HELLO, MOST_TEXT + 1), (9, 0)):
+        head = bytes([status]) + largest[1:-4] + size.to_bytes(4)
+        with pytest.raises(WireError):
+            AnswerReader().feed(head)
+    head = encode_request(REQUESTS[0])[:-3]
+    for broken in (head[:-4] + (MOST_REQUEST + 1).to_bytes(4), b"\x09" + head[1:], head[:1] + b"\x07" + head[2:]):
+        with pytest.raises(WireError):
+            RequestReader().feed(broken)
+    with pytest.raises(WireError):
+        encode_request(Request(1, JPEG, "h264", bytes(MOST_REQUEST + 1)))
+    with pytest.raises(WireError):
+        encode_request(Request(1, JPEG, "av1", b""))
+    with pytest.raises(WireError):
+        encode_request(Request(1, LOOK, "h264", b"", before=bytes(GREY - 1)))
+    with pytest.raises(WireError):
+        encode_answer(Answer(1, DONE, bytes(MOST_ANSWER + 1)))
+
+
+def test_more_than_one_answer_at_once_is_refused() -> None:
+    """One request is on its way at a time; what follows its answer was not asked for."""
+    data = encode_answer(ANSWERS[2])
+    for more in (data, b"x"):
+        with pytest.raises(WireError):
+            AnswerReader().feed(data + more)
+
+
+def test_look_survives_and_one_outside_of_the_picture_is_refused() -> None:
+    """Shares are from 0 to 1, and there are as many grey pixels as agreed."""
+    looked = Looked(0.5, (0.25, 0.0, 0.5, 1.0), bytes(GREY))
+    assert decode_looked(encode_looked(looked)) == looked
+    for share in (-0.1, 1.5, float("nan"), float("inf")):
+        with pytest.raises(WireError):
+            decode_looked(encode_looked(looked._replace(share=share)))
+    with pytest.raises(WireError):
+        decode_looked(encode_looked(looked)[:-1])
+
+
+def test_random_bytes_are_refused_or_wait_for_more() -> None:
+    """No other error, and never more kept than one frame."""
+    chance = random.Random(7)
+    for _ in range(2000):
+        for reader in (RequestReader(), AnswerReader()):
+            try:
+                for _ in range(4):
+                    reader.feed(chance.randbytes(chance.randrange(1, 60)))
+            except WireError:
+                pass
+
+
+def test_reading_takes_time_that_is_linear_in_the_bytes() -> None:
+    """Twice the small chunks take about twice the time."""
+
+    def seconds(size: int) -> float:
+        data, reader, began = encode_answer(Answer(1, DONE, bytes(size))), AnswerReader(), process_time()
+        for at in range(0, len(data), 512):
+            reader.feed(data[at : at + 512])
+        return process_time() - began
+
+    seconds(1 << 20)
+    best = [min(seconds(size) for _ in range(3)) for size in (1 << 22, 1 << 23, 1 << 24)]
+    assert best[2] < 8 * best[0] + 0.02, best
