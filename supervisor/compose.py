@@ -108,6 +108,8 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
     for chatty in ("aiortc", "aioice", "asyncio", "trio_asyncio", "libav", "hypercorn", "quart"):
         logging.getLogger(chatty).setLevel(logging.INFO if verbose else logging.ERROR)
     allow_descriptors()
+    if config.exposure:
+        logging.getLogger("banken").warning("%s", config.exposure)
     try:
         listener = listen(config.host, config.port)
     except (OSError, TypeError, ValueError) as error:
@@ -162,7 +164,7 @@ def _parts(config: Config, listener: socket.socket, reload: partial[Config] | No
 
     async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:
         proxies = Proxies(config.trusted_proxies, config.forwarded)
-        settings = WebSettings(config.allow_origins, config.ice_servers, config.detector_token, proxies)
+        settings = WebSettings(config.allow_origins, config.ice_servers, config.detector_token, proxies, config.exposed)
         app = create_app(gateway, settings, sockets)
         await run_web(app, sockets, listener, stop, task_status, is_proxy=proxies.trusts)
 

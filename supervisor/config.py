@@ -42,6 +42,10 @@ NAMED = 10
 TRANSPORTS = ("tcp", "udp")
 FORWARDED = ("x-forwarded", "forwarded")
 """The families of headers in which a proxy may say who asks."""
+EXPOSED = (
+    "is beyond this machine, and banken asks nobody who they are: whoever reaches it can watch and control; "
+    "listen on 127.0.0.1 and put a proxy with a password in front (ops/docs/proxy.md)"
+)
 MAPPED = IPv6Network("::ffff:0:0/96")
 LEAST_TOKEN = 16
 """Characters of a token that is hard to guess."""
@@ -108,6 +112,23 @@ class Config:
     """Where the proxies are whose word counts for who asks."""
     forwarded: str = FORWARDED[0]
     """The family of headers that they write: one of `FORWARDED`."""
+
+    @property
+    def exposed(self) -> str:
+        """The address that others than this machine may reach; empty for loopback. A name counts as reachable."""
+        if self.host.lower() == "localhost":
+            return ""
+        try:
+            loopback = ip_address(self.host).is_loopback
+        except ValueError:
+            loopback = False
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return "" if loopback else f"{shown}:{self.port}"
+
+    @property
+    def exposure(self) -> str:
+        """What to warn of in one line; empty when there is nothing."""
+        return self.exposed and f"web.listen: {self.exposed} {EXPOSED}"
 
 
 Check = Callable[[Source], str | None]

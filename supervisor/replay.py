@@ -50,6 +50,8 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
         fail(error.complaints)
     except (OSError, TypeError, ValueError) as error:
         fail(f"cannot listen on {where}: {error}; --listen can name another address")
+    if config.exposure:
+        logging.getLogger("banken").warning("%s", config.exposure)
     with listener:
         url = address(listener)
 
@@ -64,7 +66,7 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
         except (JournalError, Rejected) as error:
             fail(str(error) if str(journal) in str(error) else f"{journal}: {error}")
         try:
-            trio.run(run_replay, PastGateway(reader, moment), listener, partial(ready, moment))
+            trio.run(run_replay, PastGateway(reader, moment), listener, partial(ready, moment), config.exposed)
         finally:
             reader.close()
 
@@ -78,7 +80,9 @@ def open_past(journal: Path, at: At) -> tuple[Instant, JournalReader]:
         reader.close()
 
 
-async def run_replay(gateway: PastGateway, listener: socket.socket, ready: Callable[[], None]) -> None:
+async def run_replay(
+    gateway: PastGateway, listener: socket.socket, ready: Callable[[], None], exposed: str = ""
+) -> None:
     """Serve until SIGTERM or SIGINT, then stop in good order; a second one does not wait for what is open.
 
     Cancellation: as a second signal. Cleanup: no socket and no thread is left.
@@ -88,7 +92,7 @@ async def run_replay(gateway: PastGateway, listener: socket.socket, ready: Calla
     from web.sockets import Sockets
 
     stop, sockets = trio.Event(), Sockets()
-    app = create_app(gateway, WebSettings(), sockets)
+    app = create_app(gateway, WebSettings(exposed=exposed), sockets)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
 

@@ -47,6 +47,8 @@ class WebSettings:
     """What detectors must show; empty: none may report."""
     proxies: Proxies = attrs.field(factory=Proxies)
     """Whose word counts for who asks."""
+    exposed: str = ""
+    """The address at which others than this machine may reach us; every page warns of it. Empty for loopback."""
 
 
 class _App(QuartTrio):
@@ -76,7 +78,7 @@ class _App(QuartTrio):
 def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> QuartTrio:
     """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
     app = _App("banken", static_folder=None)
-    app.proxies = settings.proxies
+    app.proxies, sockets.exposed = settings.proxies, settings.exposed
     app.url_map.merge_slashes = False  # no redirect: it would name the root of the host, and not a proxy's prefix
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
     for kind, answer in problems.KINDS:

@@ -44,6 +44,8 @@ class Sockets:
         """Each with its path and its client: those of one path take no place from the others."""
         self._closed = trio.lowlevel.ParkingLot()
         self._draining = False
+        self.exposed = ""
+        """What each page is to warn of: the address at which anybody may reach us."""
         self._state: tuple[int, float, str] | None = None
         """The last state message: of which event, until when it is fresh, its text."""
 
@@ -104,7 +106,7 @@ class Sockets:
             async with self.open() as nursery:
                 line = Line()
                 nursery.start_soon(answer_messages, gateway, line, client())
-                await send_events(gateway, line, after, self._state_message)
+                await send_events(gateway, line, after, self._state_message, self.exposed)
 
         return sockets
 
@@ -136,7 +138,9 @@ async def answer_messages(gateway: Gates, line: Line, client: str) -> None:
         await line.say(**await leases.answer(gateway, await websocket.receive(), client))
 
 
-async def send_events(gateway: Gates, line: Line, after: int | None, state_message: Callable[[Gates], str]) -> None:
+async def send_events(
+    gateway: Gates, line: Line, after: int | None, state_message: Callable[[Gates], str], exposed: str = ""
+) -> None:
     """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand."""
     snapshot, first = gateway.snapshot(), await gateway.first()
     await line.say(
@@ -148,6 +152,7 @@ async def send_events(gateway: Gates, line: Line, after: int | None, state_messa
         first=first.seq if first else 1,
         began=json.iso(first.wall_ns) if first else None,
         last=gateway.last_seq,
+        exposed=exposed or None,
         replay=None if gateway.replay is None else json.iso(gateway.replay),
     )
     position = min(after, gateway.last_seq) if after is not None else max(0, gateway.last_seq - RECENT)

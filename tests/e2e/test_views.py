@@ -20,6 +20,7 @@ from tests.kit.daemon import Daemon, open_daemon, write_config
 from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import open_site
+from web.app import WebSettings
 
 pytestmark = pytest.mark.usefixtures("chromium_here")
 
@@ -167,6 +168,25 @@ async def test_an_operator_ends_a_connection_and_its_page_says_so_and_stays_away
         assert types(daemon).count("PeerOpened") == 1
         await page.click(tile("front", "[data-part=play]"))
         await page.wait_for(f"{state} === 'live'", 30)
+
+
+async def test_page_warns_of_an_address_that_anybody_reaches(tmp_path: Path) -> None:
+    """The warning stays visible in every view and after a reload, at all widths; on loopback there is none."""
+    for exposed in ("0.0.0.0:8620", ""):
+        async with open_site(settings=WebSettings(exposed=exposed)) as site, open_chromium() as browser:
+            async with browser.open_page(site.url) as page:
+                await page.wait_for("document.querySelector('.link').dataset.link === 'live'")
+                for width in SIZES:
+                    await page.set_viewport(width, 800)
+                    for view in ("", "#viewers", "#timeline"):
+                        await page.evaluate(f"location.hash = '{view}'")
+                        seen = "document.querySelector('.exposed').checkVisibility()"
+                        await page.wait_for(f"{seen} === {'true' if exposed else 'false'}")
+                        assert exposed in await page.evaluate(text_of(".exposed"))
+                    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                await page.reload()
+                if exposed:
+                    await page.wait_for(f"{text_of('.exposed')}.includes('{exposed}')")
 
 
 async def test_operator_ends_an_exclusive_lease_on_the_page(tmp_path: Path) -> None:

@@ -60,6 +60,20 @@ def test_trusted_proxies_are_addresses_and_networks() -> None:
     assert (config.forwarded, read("").forwarded, read("").trusted_proxies) == ("forwarded", "x-forwarded", ())
 
 
+@pytest.mark.parametrize(
+    ("listen", "exposed"),
+    [
+        *(("127.0.0.1:8620", ""), ("127.9.9.9:1", ""), ("[::1]:8620", ""), ("localhost:8620", "")),
+        *(("0.0.0.0:8620", "0.0.0.0:8620"), ("192.0.2.7:80", "192.0.2.7:80"), ("[::]:8620", "[::]:8620")),
+        *(("cams.lan:8620", "cams.lan:8620"), ("0:8620", "0:8620")),
+    ],
+)
+def test_address_beyond_loopback_is_exposed(listen: str, exposed: str) -> None:
+    """Whatever another machine may reach is warned of."""
+    config = read(f"web: {{listen: '{listen}'}}")
+    assert (config.exposed, bool(config.exposure)) == (exposed, bool(exposed))
+
+
 def test_one_client_may_see_every_camera_in_two_pages() -> None:
     def limit(cameras: int, more: str = "") -> int:
         names = "".join(f"  c{number}: test:64x64@5\n" for number in range(cameras))

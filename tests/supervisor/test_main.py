@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.domain.describe import describe
+from tests.conftest import require
 from tests.kit.daemon import ROOT, open_daemon
 from tests.kit.journals import change, lively, write_journal
 from tests.kit.processes import wait_until
@@ -47,6 +48,33 @@ def config(tmp_path: Path) -> Path:
 def test_check_says_what_a_good_file_holds(config: Path) -> None:
     done = banken("check", config)
     assert (done.returncode, done.stdout) == (0, f"{config}: good; 1 camera\n  bars: test:64x64@5\n")
+
+
+def test_check_warns_of_an_address_beyond_this_machine(config: Path) -> None:
+    """The file is good, exit 0; the warning says what to do."""
+    config.write_text('web: {listen: "0.0.0.0:8620"}\ncameras: {bars: "test:64x64@5"}\n')
+    done = banken("check", config)
+    assert done.returncode == 0
+    assert "warning: web.listen: 0.0.0.0:8620 is beyond this machine" in done.stderr
+    assert "put a proxy with a password in front" in done.stderr
+
+
+@pytest.mark.parametrize(("listen", "warned"), [("0.0.0.0:8620", True), ("127.0.0.1:8620", False)])
+def test_start_warns_of_an_address_beyond_this_machine(config: Path, listen: str, warned: bool) -> None:
+    """In the log, before anything else; in a network of its own, so that nobody reaches it."""
+    alone = ["unshare", "--map-root-user", "--net", "--", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    if subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        require("no network namespaces (unshare --map-root-user --net)")
+    config.write_text(f'web: {{listen: "{listen}"}}\ncameras: {{bars: "test:64x64@5"}}\n')
+    run = [*alone, sys.executable, "-m", "supervisor", "run", str(config)]
+    with subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stdout is not None
+        try:
+            assert "1 cameras at" in daemon.stdout.readline()
+        finally:
+            daemon.terminate()
+            said = daemon.communicate(timeout=30)[1]
+    assert (f"WARNING banken: web.listen: {listen} is beyond this machine" in said) == warned, said
 
 
 def test_check_names_every_problem_with_its_line(config: Path) -> None:

@@ -24,6 +24,13 @@ async def read_events(site: Site, query: str, last: int) -> list[int]:
     return seen
 
 
+async def test_hello_warns_of_an_address_that_anybody_reaches() -> None:
+    """Every page is told until the address is one of this machine."""
+    for exposed, said in (("0.0.0.0:8620", "0.0.0.0:8620"), ("", None)):
+        async with open_site(settings=WebSettings(exposed=exposed)) as site, site.socket() as socket:
+            assert (await message(socket))["exposed"] == said
+
+
 async def test_hello_then_events_then_state() -> None:
     async with open_site() as site, site.socket() as socket:
         hello, first, state = [await message(socket) for _ in range(3)]

@@ -52,6 +52,8 @@ export function createHeader({ clock }) {
     },
     hello(message) {
       replay = Boolean(message.replay);
+      parts.exposed.hidden = !message.exposed;
+      if (message.exposed) say(parts["exposed-text"], t("Whoever reaches {address} can watch and control: banken asks nobody for a password.", { address: message.exposed }));
       lastWord = clock.live();
       showLink();
     },
