@@ -1,6 +1,5 @@
 """`banken incident`: a stretch of the journal in one file, for whoever can help; and back, with proof."""
 
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,27 +9,15 @@ from typing import NoReturn
 
 import click
 
-from ..incident.bundle import JOURNAL, REPORT, Damaged, NoBundle, spoken
+from ..incident.bundle import JOURNAL, REPORT, Damaged, NoBundle
 from ..incident.export import MAX_NOTE, Wanted, export
-from ..incident.verify import LEAST_TOLD, Proven, unpack, verify
+from ..incident.verify import Proven, unpack, verify
 from ..journal.errors import JournalError
 from .opening import open_reader, require_camera, stretch_of
-from .words import At, Moment, clean, fail, say
+from .words import At, Digest, Moment, clean, fail, say, spoken
 
 DAMAGED = 1
 Progress = Callable[[int, int], None]
-
-
-class Digest(click.ParamType[str]):
-    """A digest as it is read out: hex digits, in groups or not; its beginning is enough."""
-
-    name = "digest"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        digits = re.sub(r"[\s:.-]", "", str(value)).lower()
-        if not re.fullmatch(rf"[0-9a-f]{{{LEAST_TOLD},64}}", digits):
-            self.fail(f"a digest has {LEAST_TOLD} to 64 hex digits; groups of them may stand apart", param, ctx)
-        return digits
 
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))

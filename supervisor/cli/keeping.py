@@ -7,27 +7,45 @@ from pathlib import Path
 import attrs
 import click
 
+from ..journal.anchor import read_anchors
 from ..journal.check import verify as check
+from ..journal.expect import Expectations
 from ..journal.files import list_segments
 from ..journal.reader import Reader
 from ..journal.retention import Pin, read_pins, write_pins
 from .opening import JOURNAL, JSON, between, open_reader, quietly, stretch_of
-from .words import At, clean, did_you_mean, fail, local, say, say_json, say_progress
+from .words import At, Digest, clean, did_you_mean, fail, local, say, say_json, say_progress, spoken
 
 DAMAGED = 1
 
 
 @click.command()
 @JOURNAL
+@click.option(
+    "--expect", "digests", type=Digest(), multiple=True, metavar="DIGEST",
+    help="A digest of the chain that was noted elsewhere; 16 hex digits are enough. May be repeated.",
+)  # fmt: skip
+@click.option(
+    "--anchors", type=click.Path(path_type=Path), metavar="FILE",
+    help="A file of anchors (`journal.anchor`), each of which is compared.",
+)  # fmt: skip
 @JSON
-def verify(journal: Path, as_json: bool) -> None:
-    """Read everything, and compare it with all that was written to prove it. Exit 1: something is damaged."""
+def verify(journal: Path, digests: tuple[str, ...], anchors: Path | None, as_json: bool) -> None:
+    """Read everything, and compare it with all that was written to prove it. Exit 1: something is damaged.
+
+    Alone it finds rot, lost or exchanged segments, and each event that was changed, dropped or inserted while the
+    digests stayed. It cannot find that the end was cut off together with its digests, that an older copy was put back,
+    or that all of it was made again with a chain of its own: whoever can write the folder can do that. --expect and
+    --anchors find it, for all that happened before the digest was noted: keep the digest, or the file, elsewhere.
+    """
     with quietly():
+        expected = Expectations(digests, None if anchors is None else read_anchors(anchors))
 
         def progress(seq: int) -> None:
             say_progress(f"verified up to event {seq}")
 
-        found = check(journal, progress)
+        found = check(journal, progress, expected)
+        say_progress("")
         if as_json:
             say_json(attrs.asdict(found))
         else:
@@ -39,6 +57,10 @@ def verify(journal: Path, as_json: bool) -> None:
                 say(f"{_readable(journal)} events can still be read: --salvage leaves out the rest")
             else:
                 say(f"whole: {found.events} events in {found.segments} segments, {found.hashes} states compared")
+            for text in found.met:
+                say(f"outside: {clean(text)}")
+            if found.digest:
+                say(f"end of the chain: event {found.last}, digest {spoken(found.digest)}")
     if found.damages:
         sys.exit(DAMAGED)
 

@@ -15,6 +15,8 @@ from ..domain.describe import Severity
 from ..printable import json_text, printable, printable_styled
 
 BAD_INPUT = 2
+LEAST_TOLD = 16
+"""Hex digits of a digest that are enough to compare it."""
 LARGEST = 2**62
 COLOURS = {Severity.NOTICE: "green", Severity.WARNING: "yellow", Severity.ERROR: "red"}
 _AGO = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(s|m|h|d)")
@@ -100,3 +102,20 @@ class Moment(click.ParamType[At]):
         except ValueError:
             forms = "2026-01-31T03:10, 03:10 for today, 10m for ten minutes ago, or #123 for an event"
             self.fail(f"{text[:40]!r} is no time; write {forms}", param, ctx)
+
+
+def spoken(digest: str) -> str:
+    """A digest in groups of four, as it can be read out."""
+    return " ".join(digest[at : at + 4] for at in range(0, len(digest), 4))
+
+
+class Digest(click.ParamType[str]):
+    """A digest as it is read out: hex digits, in groups or not; its beginning is enough."""
+
+    name = "digest"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        digits = re.sub(r"[\s:.-]", "", str(value)).lower()
+        if not re.fullmatch(rf"[0-9a-f]{{{LEAST_TOLD},64}}", digits):
+            self.fail(f"a digest has {LEAST_TOLD} to 64 hex digits; groups of them may stand apart", param, ctx)
+        return digits

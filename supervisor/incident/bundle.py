@@ -135,11 +135,6 @@ def fingerprint(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()
 
 
-def spoken(digest: str) -> str:
-    """A digest in groups of four, as it can be read out."""
-    return " ".join(digest[at : at + 4] for at in range(0, len(digest), 4))
-
-
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

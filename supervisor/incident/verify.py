@@ -21,9 +21,6 @@ from ..journal.guard import read_bounded
 from ..journal.reader import Reader
 from .bundle import JOURNAL, SEALED, Bundle, Damaged, Manifest
 
-LEAST_TOLD = 16
-"""Digits of a digest that are enough to compare it."""
-
 
 @attrs.frozen
 class Proven:

@@ -1,6 +1,10 @@
-"""Verifies a whole journal: files, manifest, chain, checksums, and that what is replayed is what ran."""
+"""Verifies a whole journal: files, manifest, chain, checksums, and that what is replayed is what ran.
 
-from collections.abc import Callable
+Without anything from outside it finds damage and clumsy changes. Whoever can write the folder can also cut off the end,
+put an older copy back, or make all of it again: only a digest or an anchor that lies elsewhere shows that.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +14,15 @@ from ..domain.errors import IllegalTransition
 from ..domain.evolve import evolve
 from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec, manifest
+from .beside import compare_line, damage_of_pins, trailing_bytes, unsealed
 from .errors import JournalError
+from .expect import Expectations
+from .files import Segment
 from .reader import NEVER, PAGE, Damage, Part, Query, Reader
+from .retention import PINS
 from .segment import file_digest
+
+OTHER_FILE = "the file is not the one that was sealed"
 
 
 @attrs.frozen
@@ -26,11 +36,24 @@ class Verified:
     gaps: tuple[tuple[int, int], ...]
     """First and last of events that were never stored, as the journal itself says."""
     damages: tuple[Damage, ...]
+    journal: str | None = None
+    """The node that the journal belongs to; none without an event."""
+    last: int = 0
+    """The last event of the chain."""
+    digest: str = ""
+    """The end of the chain, in hex; empty where it cannot be read."""
+    met: tuple[str, ...] = ()
+    """What the comparison with digests and anchors from outside showed, as far as it is no damage."""
 
 
-def verify(path: Path, progress: Callable[[int], None] = lambda seq: None) -> Verified:
-    """Read everything there is of the journal at `path`. Raises `JournalError` only for what is no journal at all."""
-    verification = _Verification(path, progress)
+def verify(
+    path: Path, progress: Callable[[int], None] = lambda seq: None, expected: Expectations | None = None
+) -> Verified:
+    """Read everything there is of the journal at `path`, and compare its chain with what is `expected` of it.
+
+    Raises `JournalError` only for what is no journal at all.
+    """
+    verification = _Verification(path, progress, expected or Expectations())
     try:
         return verification.run()
     finally:
@@ -38,13 +61,14 @@ def verify(path: Path, progress: Callable[[int], None] = lambda seq: None) -> Ve
 
 
 class _Verification:
-    def __init__(self, path: Path, progress: Callable[[int], None]) -> None:
-        self._progress = progress
+    def __init__(self, path: Path, progress: Callable[[int], None], expected: Expectations) -> None:
+        self._progress, self._expected = progress, expected
         self._damages: list[Damage] = []
         self._reader = Reader(path, salvage=self._damages.append)
         self.close = self._reader.close
         self._gaps: list[tuple[int, int]] = []
         self._events = self._hashes = 0
+        self._journal: str | None = None
 
     def run(self) -> Verified:
         sealed = self._manifest()
@@ -53,18 +77,60 @@ class _Verification:
         segments = 0
         for part in self._reader.parts():
             segments += 1
-            self._file(part, sealed.get(part.path.name))
+            line = sealed.get(part.path.name)
+            size = self._file(part, line)
+            if segments == 1 and part.previous != codec.GENESIS:
+                self._expected.show(part.after, part.previous)
             if digest is not None and not part.follows(last or 0, digest):
                 self._wrong(part, part.first, part.first, _broken(part, last or 0))
             if part.first != part.after + 1 and part.start is None:
                 self._gaps.append((part.after + 1, part.first - 1))
             digest, last = self._chain(part)
             self._fold(part)
+            self._beside(part, line, size, last, digest)
         left = self._reader.segments()
         for line in sealed.values():
             if line.first >= left[0].first and line.segment not in {segment.path.name for segment in left}:
                 self._damages.append(Damage(line.segment, line.first, line.last, "it was sealed, and is missing"))
-        return Verified(self._events, segments, self._hashes, tuple(self._gaps), tuple(self._damages))
+        self._folder(left, sealed)
+        met = self._outside(left, last or 0)
+        ends = (last or 0, digest.hex() if digest is not None else "")
+        return Verified(
+            self._events, segments, self._hashes, tuple(self._gaps), tuple(self._damages), self._journal, *ends, met
+        )
+
+    def _outside(self, left: Sequence[Segment], last: int) -> tuple[str, ...]:
+        """Compare with what was noted elsewhere. Returns what holds; what does not is damage."""
+        found = self._expected.conclude(self._journal, left[0].first, last)
+        for each in found:
+            if each.wrong:
+                self._damages.append(Damage(left[-1].path.name, each.first, each.last, each.text))
+        return tuple(each.text for each in found if not each.wrong)
+
+    def _beside(self, part: Part, line: manifest.Sealed | None, size: int, last: int, digest: bytes | None) -> None:
+        """What the chain does not cover of a segment: its line in the manifest, its indexes, and its file's end."""
+        try:
+            if line is not None:
+                text = compare_line(part, line, size, last, digest)
+                if text is not None and Damage(part.path.name, line.first, line.last, OTHER_FILE) not in self._damages:
+                    self._wrong(part, line.first, line.last, text)
+                return
+            if trailing_bytes(part, size):
+                self._wrong(part, last, last, "there is something behind the end of the file")
+            if part.format == 1 and part.missing_indexes():
+                self._wrong(part, part.first, last, f"it has lost indexes: {', '.join(part.missing_indexes())}")
+        except JournalError as error:
+            self._wrong(part, part.first, last, str(error))
+
+    def _folder(self, left: Sequence[Segment], sealed: Mapping[str, manifest.Sealed]) -> None:
+        """What the folder holds beside its segments."""
+        if self._reader.path.is_file():
+            return
+        for segment, text in unsealed(left, sealed):
+            self._damages.append(Damage(segment.path.name, segment.first, segment.first, text))
+        of_pins = damage_of_pins(self._reader.path)
+        if of_pins is not None:
+            self._damages.append(Damage(PINS, 0, 0, of_pins))
 
     def _wrong(self, part: Part, first: int, last: int, text: str) -> None:
         self._damages.append(Damage(part.path.name, first, last, text))
@@ -78,9 +144,12 @@ class _Verification:
             self._damages.append(Damage(manifest.NAME, 0, 0, str(error)))
             return {}
 
-    def _file(self, part: Part, sealed: manifest.Sealed | None) -> None:
+    def _file(self, part: Part, sealed: manifest.Sealed | None) -> int:
+        """Look at the file as a whole. Returns its size in bytes."""
+        size = part.path.stat().st_size
         if sealed is not None and file_digest(part.path) != sealed.sha256:
-            self._wrong(part, sealed.first, sealed.last, "the file is not the one that was sealed")
+            self._wrong(part, sealed.first, sealed.last, OTHER_FILE)
+        return size
 
     def _chain(self, part: Part) -> tuple[bytes | None, int]:
         """Follow the chain through a segment. Returns its end, or none where it breaks, and the last event."""
@@ -93,6 +162,8 @@ class _Verification:
                 if first != expected or len(rows) != last - first + 1 or digest != stored:
                     self._wrong(part, first, last, "not what was written: the chain breaks here")
                     digest = stored
+                else:
+                    self._expected.show(last, digest)
                 expected = last + 1
                 self._progress(last)
             unpromised = "SELECT min(seq), max(seq) FROM event WHERE seq > (SELECT coalesce(max(last), 0) FROM batch)"
@@ -114,7 +185,7 @@ class _Verification:
             self._compare(part, state, hashes, states)
             while rows := part.select(Query(after=seq, before=NEVER), PAGE, False):
                 for row in rows:
-                    state, seq = evolve(state, codec.decode(row)), row[0]
+                    state, seq, self._journal = evolve(state, codec.decode(row)), row[0], row[3]
                     self._events += 1
                     self._compare(part, state, hashes, states)
                 self._progress(seq)

@@ -1,7 +1,10 @@
 """Events to rows and back. The row, its checksum and the chain are final; a stored byte is never rewritten.
 
 A row's checksum is the CRC-32 of its canonical form: it finds rot and says where. A batch's digest is the SHA-256 of
-the digest before it and of its rows' canonical forms: nobody can change, drop or insert a row unnoticed.
+the digest before it and of its rows' canonical forms: a row that is changed, dropped or inserted breaks the chain.
+
+The chain has no key. Whoever can write the folder can cut off its end, put an older copy back, or compute all of it
+again; only a digest that was noted elsewhere shows that (`anchor.py`, `expect.py`).
 """
 
 import hashlib

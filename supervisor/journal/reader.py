@@ -34,7 +34,7 @@ from .files import (
     refuse_unsafe_sqlite,
     shorten,
 )
-from .guard import MAX_PAGE, MAX_ROWS, open_segment, time_limit
+from .guard import MAX_PAGE, MAX_ROWS, missing_indexes, open_segment, time_limit
 
 PAGE = 500
 """Rows that are read in one step."""
@@ -213,6 +213,10 @@ class Part:
             return checkpoint.unpack(found[0][1])
         except JournalError as error:
             raise JournalError(f"{self.path}: the state of event {found[0][0]}: {error}") from None
+
+    def missing_indexes(self) -> list[str]:
+        """Indexes that the segment was made with, and has lost."""
+        return missing_indexes(self._opened())
 
     def close(self) -> None:
         if self._db is not None:

@@ -1,0 +1,92 @@
+"""Anchors: the end of a journal's chain, noted in a place that the journal's owner does not write to later. Blocking.
+
+A chain alone cannot show that its end was cut off, that an older copy was put back, or that all of it was made again:
+whoever can write the folder can compute every digest. An anchor that lies elsewhere can.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from .errors import JournalError
+from .guard import read_bounded
+from .reader import Reader
+
+MAX_BYTES = 64 * 1024**2
+"""Of a file of anchors: with one each minute, some months."""
+MODE = 0o600
+_HEAD = (
+    "SELECT b.last, b.digest, w.text FROM batch b JOIN event e ON e.seq = b.last JOIN word w ON w.id = e.node "
+    "ORDER BY b.first DESC LIMIT 1"
+)
+
+
+class Anchor(msgspec.Struct, frozen=True):
+    """The chain of `journal` ended with event `seq` and `digest` (hex) at the time `at` (ISO 8601, UTC).
+
+    `journal` is the node that the journal belongs to: it is drawn when a journal begins, and is in each of its events.
+    """
+
+    journal: str
+    seq: int
+    digest: str
+    at: str
+
+
+def find_head(folder: Path, at: str) -> Anchor | None:
+    """The durable end of the journal in `folder`; none while it holds no event. Raises `JournalError`."""
+    reader = Reader(folder)
+    try:
+        for part in reversed(list(reader.parts())):
+            for seq, digest, node in part.rows(_HEAD):
+                return Anchor(str(node), seq, digest.hex(), at)
+    finally:
+        reader.close()
+    return None
+
+
+def append_anchor(path: Path, anchor: Anchor) -> None:
+    """Add a line, durably. What a crash had left of an unfinished one ends there. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, MODE)
+    try:
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        line = msgspec.json.encode(anchor) + b"\n"
+        _write_all(descriptor, b"\n" + line if torn else line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def read_anchors(path: Path) -> Sequence[Anchor]:
+    """All anchors of a file, as they were written. Raises `JournalError` for a line that is none.
+
+    A line that a crash cut off is left out: it has no end, or is followed by an empty rest of a JSON object.
+    """
+    try:
+        lines = read_bounded(path, MAX_BYTES).split(b"\n")
+    except OSError as error:
+        raise JournalError(f"{path}: the anchors cannot be read: {error.strerror}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or (number == len(lines)):
+            continue
+        try:
+            found.append(msgspec.json.decode(line, type=Anchor))
+        except msgspec.MsgspecError as error:
+            if _is_torn(line):
+                continue
+            raise JournalError(f"{path}:{number}: this is no anchor: {error}") from None
+    return found
+
+
+def _is_torn(line: bytes) -> bool:
+    """The beginning of an anchor, whose end a crash has cut off."""
+    return line.startswith(b'{"') and not line.endswith(b"}")

@@ -1,0 +1,59 @@
+"""Checks of the files of a journal that no digest of the chain covers: cheap, and each with its own words.
+
+Not covered by any: `created_ns` of the last segment, which only says when the next one is due, and what stands in the
+folder beside the journal's own files.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from . import manifest
+from .errors import JournalError
+from .files import Segment
+from .reader import Part
+from .retention import read_pins
+
+MOST_UNSEALED = 2
+"""Segments without a line in the manifest: the last one, and the one before it, for a minute."""
+
+
+def compare_line(part: Part, sealed: manifest.Sealed, size: int, last: int, digest: bytes | None) -> str | None:
+    """What a line of the manifest says otherwise than its segment, which ends with `last` and `digest`."""
+    begin, end = part.rows("SELECT min(wall_ns), max(wall_ns) FROM event")[0]
+    found: dict[str, object] = {
+        "first": part.first,
+        "last": last,
+        "after": part.after,
+        "bytes": size,
+        "digest": sealed.digest if digest is None else digest.hex(),
+    }
+    if begin is not None:
+        found |= {"began_ns": begin, "ended_ns": end}
+    other = [name for name, value in found.items() if getattr(sealed, name) != value]
+    return f"its line in the manifest has another {' and another '.join(other)}" if other else None
+
+
+def trailing_bytes(part: Part, size: int) -> int:
+    """Bytes behind the last page of a segment whose file had `size` bytes a moment ago."""
+    pages, page_size = part.rows("PRAGMA page_count")[0][0], part.rows("PRAGMA page_size")[0][0]
+    return max(0, size - int(pages) * int(page_size))
+
+
+def unsealed(segments: Sequence[Segment], sealed: Mapping[str, manifest.Sealed]) -> Iterator[tuple[Segment, str]]:
+    """Segments that should have a line in the manifest, and have none."""
+    names = [segment.path.name for segment in segments]
+    known = [index for index, name in enumerate(names) if name in sealed]
+    without = [index for index, name in enumerate(names) if name not in sealed]
+    for index in without:
+        if known and index < known[-1]:
+            yield segments[index], "a later segment is in the manifest, and this one is not"
+        elif len(without) > MOST_UNSEALED and index < len(names) - MOST_UNSEALED:
+            yield segments[index], "it is complete for long, and the manifest does not name it"
+
+
+def damage_of_pins(folder: Path) -> str | None:
+    try:
+        read_pins(folder)
+    except JournalError as error:
+        return str(error)
+    return None

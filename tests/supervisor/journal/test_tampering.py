@@ -1,0 +1,272 @@
+"""What `banken verify` finds of changes that somebody makes to a journal, alone and with knowledge from outside.
+
+Each row of the table is a change that once went unnoticed. `ALONE` names those that verify finds by itself; the others
+are limits of every chain without a key, which a digest or an anchor from outside makes up for.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from supervisor.__main__ import main
+from supervisor.domain.events import Recorded
+from supervisor.journal import check
+from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anchors
+from supervisor.journal.errors import JournalError
+from supervisor.journal.expect import Expectations
+from supervisor.journal.files import list_segments
+from supervisor.journal.store import Rotation, Store
+from tests.kit.journals import TINY, append_all, lively, states
+
+BATCH = 7
+AT = "2027-01-15T08:00:00Z"
+
+
+@pytest.fixture
+def rows() -> list[Recorded]:
+    return lively(35)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rows: Sequence[Recorded]) -> Path:
+    return write_segments(tmp_path / "journal", rows)
+
+
+def write_segments(folder: Path, rows: Sequence[Recorded]) -> Path:
+    """A closed journal of four segments, of which three are sealed."""
+    store, after = Store(folder), states(rows)
+    for begin in range(0, len(rows), BATCH):
+        store.rotation = TINY if begin // BATCH in (8, 16, 24) else Rotation()
+        store.append(rows[begin : begin + BATCH], after[min(begin + BATCH, len(rows))])
+    store.keep(rows[-1].wall_ns)
+    store.close()
+    return folder
+
+
+def run(folder: Path, *options: str) -> Result:
+    done = CliRunner().invoke(main, ["verify", str(folder), *options])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def statements(folder: Path, sql: str, index: int = -1) -> None:
+    db = apsw.Connection(str(list_segments(folder)[index].path))
+    db.execute(sql)
+    db.close()
+
+
+def cut_off_the_last_batches(folder: Path) -> None:
+    for _ in range(2):
+        statements(
+            folder,
+            "DELETE FROM event WHERE seq >= (SELECT max(first) FROM batch);"
+            "DELETE FROM batch WHERE first = (SELECT max(first) FROM batch);"
+            "DELETE FROM state_hash WHERE seq > (SELECT max(seq) FROM event);"
+            "DELETE FROM checkpoint WHERE seq > (SELECT max(seq) FROM event)",
+        )
+
+
+def remove_the_newest(folder: Path) -> None:
+    list_segments(folder)[-1].path.unlink()
+
+
+def remove_the_newest_two_and_their_line(folder: Path) -> None:
+    names = [segment.path.name for segment in list_segments(folder)[-2:]]
+    for name in names:
+        (folder / name).unlink()
+    lines = (folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "manifest.jsonl").write_bytes(b"".join(line for line in lines if names[0].encode() not in line))
+
+
+def put_an_older_copy_back(folder: Path) -> None:
+    shutil.rmtree(folder)
+    write_segments(folder, lively(35)[:150])
+
+
+def make_history_again(folder: Path) -> None:
+    """Another client in every event, and a chain that fits."""
+    shutil.rmtree(folder)
+    rows = []
+    for row in lively(35):
+        data = msgspec.json.encode(row.event).replace(b"192.0.2.9", b"192.0.2.8")
+        rows.append(msgspec.structs.replace(row, event=msgspec.json.decode(data, type=type(row.event))))
+    assert rows != lively(35)
+    write_segments(folder, rows)
+
+
+def edit_the_last_line(folder: Path) -> None:
+    lines = (folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace(b'"bytes":', b'"bytes":1')
+    (folder / "manifest.jsonl").write_bytes(b"".join(lines))
+
+
+def edit_the_times_of_the_last_line(folder: Path) -> None:
+    lines = (folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    lines[-1] = lines[-1].replace(b'"ended_ns":1', b'"ended_ns":2')
+    (folder / "manifest.jsonl").write_bytes(b"".join(lines))
+
+
+def append_garbage(folder: Path) -> None:
+    with open(list_segments(folder)[-1].path, "ab") as file:
+        file.write(b"x" * 8192)
+
+
+ALONE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "extra table": (lambda folder: statements(folder, "CREATE TABLE more (x)"), "other tables"),
+    "extra view": (lambda folder: statements(folder, "CREATE VIEW more AS SELECT 1"), "other tables"),
+    "garbage behind the last file": (append_garbage, "something behind the end of the file"),
+    "broken pins": (lambda folder: (folder / "pins.json").write_text("{") and None, "the pins cannot be read"),
+    "last line of the manifest": (edit_the_last_line, "its line in the manifest has another bytes"),
+    "times in the manifest": (edit_the_times_of_the_last_line, "its line in the manifest has another ended_ns"),
+    "no manifest": (lambda folder: (folder / "manifest.jsonl").unlink(), "the manifest does not name it"),
+}
+OUTSIDE: dict[str, Callable[[Path], None]] = {
+    "last batches cut off": cut_off_the_last_batches,
+    "newest segment removed": remove_the_newest,
+    "newest two removed with their line": remove_the_newest_two_and_their_line,
+    "older copy put back": put_an_older_copy_back,
+    "history made again": make_history_again,
+}
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_change_beside_the_chain_is_found_by_verify_alone(folder: Path, kind: str) -> None:
+    """It is damage, with its place, and exit 1."""
+    assert run(folder).exit_code == 0
+    change, said = ALONE[kind]
+    change(folder)
+    done = run(folder)
+    assert (done.exit_code, said in done.stdout) == (1, True), done.output
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_a_limit_of_the_chain_is_found_with_a_digest_from_outside(folder: Path, kind: str) -> None:
+    """Alone it counts as whole, which the documents say; the digest that was noted before is not met."""
+    before = check.verify(folder)
+    OUTSIDE[kind](folder)
+    assert run(folder).exit_code == 0
+    done = run(folder, "--expect", before.digest)
+    assert (done.exit_code, "digest that was expected" in done.stdout) == (1, True), done.output
+
+
+@pytest.mark.parametrize("kind", OUTSIDE)
+def test_a_limit_of_the_chain_is_found_with_anchors(folder: Path, tmp_path: Path, kind: str) -> None:
+    """Also when only one of many anchors is of the part that was changed."""
+    anchors = tmp_path / "anchors.jsonl"
+    write_anchors(folder, anchors)
+    assert run(folder, "--anchors", str(anchors)).exit_code == 0
+    OUTSIDE[kind](folder)
+    done = run(folder, "--anchors", str(anchors))
+    wanted = "history up to there was" if kind == "history made again" else "events were cut off"
+    assert (done.exit_code, wanted in done.stdout) == (1, True), done.output
+
+
+def write_anchors(folder: Path, path: Path) -> None:
+    head = find_head(folder, AT)
+    assert head is not None
+    for segment in list_segments(folder):
+        db = apsw.Connection(str(segment.path), flags=apsw.SQLITE_OPEN_READONLY)
+        for seq, digest in list(db.execute("SELECT last, digest FROM batch ORDER BY first"))[::9]:
+            append_anchor(path, Anchor(head.journal, seq, digest.hex(), AT))
+        db.close()
+    append_anchor(path, head)
+
+
+def test_a_digest_of_the_end_and_one_within_are_told_apart(folder: Path, rows: Sequence[Recorded]) -> None:
+    """Groups of four and a beginning of 16 digits are taken, as a digest is read out."""
+    before = check.verify(folder)
+    done = run(folder, "--expect", f"{before.digest[:8]} {before.digest[8:16].upper()}")
+    assert f"that of the end of the chain, event {len(rows)}" in done.stdout
+    db = apsw.Connection(str(list_segments(folder)[0].path), flags=apsw.SQLITE_OPEN_READONLY)
+    (digest,) = (db.execute("SELECT digest FROM batch WHERE last = ?", (BATCH,)).get,)
+    db.close()
+    done = run(folder, "--expect", digest.hex(), "--expect", before.digest)
+    assert f"within the chain, at event {BATCH}; {len(rows) - BATCH} events follow" in done.stdout
+    assert done.exit_code == 0
+    assert run(folder, "--expect", "00" * 32).exit_code == 1
+    assert run(folder, "--expect", "0011").exit_code == 2
+
+
+def test_anchors_of_what_retention_removed_are_not_compared(folder: Path, tmp_path: Path) -> None:
+    """They are counted, and the end of what was removed is compared with what the first segment follows."""
+    anchors = tmp_path / "anchors.jsonl"
+    write_anchors(folder, anchors)
+    list_segments(folder)[0].path.unlink()
+    done = run(folder, "--anchors", str(anchors))
+    assert done.exit_code == 0, done.output
+    assert "which are not there any more: not compared" in done.stdout
+
+
+def test_anchors_of_another_journal_prove_nothing(folder: Path, tmp_path: Path) -> None:
+    """None of this journal is a failure; some of others beside ours are counted."""
+    anchors = tmp_path / "anchors.jsonl"
+    append_anchor(anchors, Anchor("another", 3, "00" * 32, AT))
+    done = run(folder, "--anchors", str(anchors))
+    assert (done.exit_code, "is of this journal" in done.stdout) == (1, True)
+    write_anchors(folder, anchors)
+    done = run(folder, "--anchors", str(anchors))
+    assert (done.exit_code, "1 anchors are of other journals" in done.stdout) == (0, True), done.output
+
+
+def test_a_file_of_anchors_is_for_its_owner_and_survives_a_torn_line(tmp_path: Path) -> None:
+    """A crash may cut off the last line; the next one begins on a line of its own."""
+    path = tmp_path / "anchors.jsonl"
+    one, other = Anchor("node", 1, "aa", AT), Anchor("node", 2, "bb", AT)
+    append_anchor(path, one)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with open(path, "ab") as file:
+        file.write(msgspec.json.encode(other)[:20])
+    assert list(read_anchors(path)) == [one]
+    append_anchor(path, other)
+    assert list(read_anchors(path)) == [one, other]
+
+
+@pytest.mark.parametrize("content", [b"hello\n", b'{"journal": "x"}\n', b"[1]\n"])
+def test_a_file_that_holds_other_things_is_refused_with_its_line(tmp_path: Path, folder: Path, content: bytes) -> None:
+    """Exit 2 and `FILE:LINE`; a pipe is not waited for, and a missing file is named."""
+    path = tmp_path / "anchors.jsonl"
+    path.write_bytes(b"\n" + content)
+    with pytest.raises(JournalError, match=r"anchors\.jsonl:2: this is no anchor"):
+        read_anchors(path)
+    assert run(folder, "--anchors", str(path)).exit_code == 2
+    path.unlink()
+    assert run(folder, "--anchors", str(path)).exit_code == 2
+    os.mkfifo(path)
+    assert run(folder, "--anchors", str(path)).exit_code == 2
+
+
+def test_an_index_that_was_dropped_is_found(folder: Path, tmp_path: Path) -> None:
+    """In a sealed segment, and in the last one of format 1, which was made with its indexes."""
+    statements(folder, "DROP INDEX event_stream", 0)
+    assert run(folder).exit_code == 1
+    old = Path(shutil.copytree(Path(__file__).parents[2] / "journals" / "v1", tmp_path / "old"))
+    assert run(old).exit_code == 0
+    statements(old, "DROP INDEX event_stream")
+    assert "it has lost indexes: event_stream" in run(old).stdout
+
+
+def test_the_time_at_which_the_last_segment_was_made_proves_nothing(folder: Path) -> None:
+    """A limit: it says when the next segment is due, and no digest covers it until the segment is sealed."""
+    statements(folder, "UPDATE segment SET created_ns = 5")
+    assert run(folder).exit_code == 0
+    statements(folder, "UPDATE segment SET created_ns = 5", 0)
+    assert run(folder).exit_code == 1
+
+
+def test_the_end_of_a_journal_without_an_event_is_none(tmp_path: Path) -> None:
+    """And one whose last segment is still empty ends in the segment before."""
+    Store(tmp_path / "empty").close()
+    assert find_head(tmp_path / "empty", AT) is None
+    rows = lively(1)
+    store = Store(tmp_path / "journal")
+    append_all(store, rows, BATCH)
+    head = find_head(tmp_path / "journal", AT)
+    store.close()
+    found = check.verify(tmp_path / "journal", expected=Expectations([head.digest if head else ""]))
+    assert head == Anchor(found.journal or "", len(rows), found.digest, AT)
