@@ -4,7 +4,7 @@ import http.client
 import json
 import secrets
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
@@ -45,16 +45,16 @@ class Signalling(Protocol):
 
 
 class Whep:
-    """A viewer of the address `url`."""
+    """A viewer of the address `url`, whose requests come from the local address that stands behind its `#`, if any."""
 
     controlling = True
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url, _, self._source = url.partition("#")
         self._session = ""
 
     def join(self, local: Local) -> Remote:
-        status, body, location = _request("POST", self._url, _offer(local).encode(), "application/sdp")
+        status, body, location = _request("POST", self._url, _offer(local).encode(), "application/sdp", self._source)
         if status != 201:
             raise OSError(f"{self._url}: {status} {body[:200]!r}")
         self._session = location
@@ -62,9 +62,7 @@ class Whep:
 
     def leave(self) -> None:
         if self._session:
-            base = urlsplit(self._url)
-            url = self._session if "://" in self._session else f"http://{base.netloc}{self._session}"
-            _request("DELETE", url)
+            _request("DELETE", urljoin(self._url, self._session), source=self._source)
 
 
 class Janus:
@@ -121,10 +119,12 @@ def fetch(url: str) -> str:
     return body.decode()
 
 
-def _request(method: str, url: str, body: bytes = b"", kind: str = "") -> tuple[int, bytes, str]:
-    """Status, body and `Location`."""
+def _request(method: str, url: str, body: bytes = b"", kind: str = "", source: str = "") -> tuple[int, bytes, str]:
+    """Status, body and `Location`. `source` is the local address that the request comes from."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection(
+        parts.hostname or "", parts.port, TIMEOUT_S, (source, 0) if source else None
+    )
     try:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
         connection.request(method, path, body or None, {"Content-Type": kind} if kind else {})

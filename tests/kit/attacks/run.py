@@ -1,0 +1,394 @@
+"""All attacks at once against a real daemon with honest viewers and holders of leases, beside a quiet control.
+
+Rules of this file:
+1. Quiet, loud and quiet phases follow each other in one run; the loud one is compared with the quiet ones.
+2. The daemon, the cameras, the honest viewers and the hostile clients are four processes.
+3. A grant, or a release, that was answered with success is looked for in the journal when the daemon has ended.
+"""
+
+import json
+import random
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+import trio
+
+from supervisor.domain import events as e
+
+from ..daemon import ROOT, Daemon, launch_daemon, write_config
+from ..habits import Behaviour
+from ..http import request
+from ..processes import descendants, descriptors, read_process, thread_names
+from ..senders import open_senders
+from . import ATTACKS, host_of
+
+FPS, STEADY = 25, 3
+VIEWERS, HOLDERS = 8, 4
+FIRST_VIEWER, FIRST_HOLDER = 10, 30
+"""Last parts of their loopback addresses."""
+SETTLE_S, GONE_S, STOP_S = 5.0, 60.0, 30.0
+ROW_BYTES = 250
+"""Of a row in the journal beside its body, about."""
+Report = Callable[[float, str], None]
+
+
+@attrs.define
+class Holder:
+    """One honest client that takes a lease, keeps it for a while and gives it back."""
+
+    port: int
+    host: str
+    granted: list[str] = attrs.field(factory=list)
+    released: list[str] = attrs.field(factory=list)
+    refused: Counter[int] = attrs.field(factory=Counter)
+
+    async def run(self, cameras: Sequence[str], chance: random.Random) -> None:
+        while True:
+            wish = json.dumps({"kind": "viewer", "camera": chance.choice(cameras)})
+            answer = await self._ask("POST", "/api/leases", wish, {"Content-Type": "application/json"})
+            if answer is not None and answer.status == 201:
+                self.granted.append(answer.json["lease"])
+                await trio.sleep(1)
+                bearer = {"Authorization": f"Bearer {answer.json['secret']}"}
+                ended = await self._ask("DELETE", f"/api/leases/{self.granted[-1]}", "", bearer)
+                if ended is not None and ended.status < 300:
+                    self.released.append(self.granted[-1])
+            await trio.sleep(1)
+
+    async def _ask(self, method: str, path: str, body: str, headers: dict[str, str]) -> Any:
+        try:
+            answer = await request(self.port, method, path, body, headers, source=self.host)
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError):
+            self.refused[0] += 1
+            return None
+        if answer.status >= 400:
+            self.refused[answer.status] += 1
+        return answer
+
+
+@attrs.define
+class Phase:
+    """Times in milliseconds; of all viewers together."""
+
+    name: str
+    seconds: float
+    viewers: list[dict[str, Any]] = attrs.field(factory=list)
+    healthz: list[float] = attrs.field(factory=list)
+    lag: list[float] = attrs.field(factory=list)
+    """The p99 of the loop's lag, as the daemon reports it each second."""
+
+    def values(self, name: str) -> list[float]:
+        return sorted(value for viewer in self.viewers for value in viewer[name])
+
+    @property
+    def missed(self) -> int:
+        return sum(viewer["missed"] for viewer in self.viewers)
+
+
+@attrs.frozen
+class Counts:
+    """Of the daemon itself, without its children."""
+
+    descriptors: int
+    threads: int
+    tasks: int
+    children: int
+    resident_mb: float
+    peak_mb: float
+
+
+@attrs.define
+class Result:
+    phases: list[Phase]
+    before: Counts
+    after: Counts
+    tallies: dict[str, dict[str, int]]
+    granted: int
+    lost: list[str]
+    """Acknowledged, and not in the journal."""
+    honest_refusals: Counter[int]
+    growth: dict[str, float]
+    """MB of journal in a minute of the loud phase, for each client."""
+    left: list[str]
+    """Processes that outlived the daemon."""
+    code: int | None
+    """The exit code of the daemon; None when it did not end within `STOP_S` of SIGTERM."""
+    output: str
+
+    def phase(self, name: str) -> Phase:
+        return next(phase for phase in self.phases if phase.name == name)
+
+
+async def run_attack(
+    folder: Path, seed: int, quiet_s: float, loud_s: float, names: Sequence[str], report: Report
+) -> Result:
+    """One run. `report` is given the seconds that have passed and the phase, now and then."""
+    behaviours = [Behaviour(size=(320, 240), fps=FPS, key_every=FPS, stamps=True)] * STEADY
+    big = folder / "big.mp4"
+    await trio.to_thread.run_sync(write_big, big)
+    async with open_senders(behaviours) as urls, _open_hostile(seed, names) as hostile:
+        traps = {f"trap-{n}": {"source": url, "mode": "on_demand"} for n, url in enumerate(hostile.urls)}
+        resting = {f"rest-{n}": {"source": "test:320x180@10", "mode": "on_demand"} for n in range(3)}
+        steady = {f"steady-{n}": url for n, url in enumerate(urls)}
+        cameras = {**steady, "test": "test:160x90@10", **resting, **traps}
+        write_config(folder, {**cameras, "big": {"source": f"file://{big}", "mode": "on_demand"}})
+        async with launch_daemon(folder) as daemon:
+            await daemon.wait_ready(60)
+            for name in steady:
+                await daemon.wait_camera(name, "live")
+            run = _Run(daemon, hostile, report, tuple(resting), tuple(traps))
+            with trio.fail_after(2 * quiet_s + loud_s + GONE_S + 120):
+                return await run.play(seed, quiet_s, loud_s)
+
+
+@attrs.define
+class _Hostile:
+    process: subprocess.Popen[str]
+    urls: list[str]
+
+    async def begin(self, **given: object) -> None:
+        self._write(json.dumps(given))
+
+    async def end(self) -> dict[str, dict[str, int]]:
+        """End all attacks; what they did."""
+        self._write("")
+        assert self.process.stdout is not None
+        line = await trio.to_thread.run_sync(self.process.stdout.readline)
+        tallies: dict[str, dict[str, int]] = json.loads(line or "{}")
+        return tallies
+
+    def _write(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+
+@asynccontextmanager
+async def _open_process(*arguments: str) -> AsyncIterator[subprocess.Popen[str]]:
+    """A module of ours in a process of its own, which ends with the block."""
+    process = subprocess.Popen(  # noqa: ASYNC220 - a test may block for the millisecond it takes
+        [sys.executable, "-m", *arguments], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+@asynccontextmanager
+async def _open_hostile(seed: int, names: Sequence[str]) -> AsyncIterator[_Hostile]:
+    async with _open_process("tests.kit.attacks", str(seed), *names) as process:
+        assert process.stdout is not None
+        yield _Hostile(process, json.loads(await trio.to_thread.run_sync(process.stdout.readline)))
+
+
+@attrs.define
+class _Run:
+    daemon: Daemon
+    hostile: _Hostile
+    report: Report
+    resting: tuple[str, ...]
+    traps: tuple[str, ...]
+    holders: list[Holder] = attrs.field(factory=list)
+    phases: list[Phase] = attrs.field(factory=list)
+    _began: float = attrs.field(factory=trio.current_time)
+
+    async def play(self, seed: int, quiet_s: float, loud_s: float) -> Result:
+        daemon, port = self.daemon, self.daemon.port
+        urls = [f"http://127.0.0.1:{port}/whep/steady-{n % STEADY}#127.0.0.{FIRST_VIEWER + n}" for n in range(VIEWERS)]
+        self.holders = [Holder(port, f"127.0.0.{FIRST_HOLDER + n}") for n in range(HOLDERS)]
+        async with (
+            _open_process("tests.kit.attacks.viewers", str(FPS), *urls) as viewers,
+            trio.open_nursery() as nursery,
+        ):
+            joined = json.loads(await _line(viewers))
+            assert joined["joined"] == VIEWERS, joined
+            for number, holder in enumerate(self.holders):
+                nursery.start_soon(holder.run, (*self.resting, "steady-0"), random.Random(seed + number))
+            await trio.sleep(SETTLE_S)
+            await _ask_viewers(viewers)  # joining is not measured
+            before = await self.count()
+            await self.measure("quiet", quiet_s, viewers)
+            sizes, first = [_journal_bytes(daemon.folder)], len(daemon.journal())
+            await self.hostile.begin(port=port, pid=daemon.pid, cameras=self.resting, big="big", traps=self.traps)
+            await self.measure("loud", loud_s, viewers)
+            tallies = await self.hostile.end()
+            sizes.append(_journal_bytes(daemon.folder))
+            rows = daemon.journal()[first:]
+            after = await self.wait_counts(before)
+            await self.measure("quiet again", quiet_s, viewers)
+            nursery.cancel_scope.cancel()
+        children = [child.pid for child in descendants(daemon.pid)]
+        try:
+            code = await daemon.end(within=STOP_S)
+        except TimeoutError:
+            code = None
+        left = [str(pid) for pid in children if read_process(pid) is not None]
+        return Result(
+            self.phases, before, after, tallies, sum(len(h.granted) for h in self.holders), self.find_lost(),
+            sum((h.refused for h in self.holders), Counter()), growth(rows, sizes[1] - sizes[0], loud_s), left, code,
+            daemon.output,
+        )  # fmt: skip
+
+    async def measure(self, name: str, seconds: float, viewers: subprocess.Popen[str]) -> None:
+        """One phase: the daemon is asked how it is, and the viewers for what they got."""
+        phase = Phase(name, seconds)
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._poll_health, phase)
+                nursery.start_soon(self._poll_lag, phase)
+        phase.viewers = await _ask_viewers(viewers)
+        self.phases.append(phase)
+
+    async def _poll_health(self, phase: Phase) -> None:
+        while True:
+            began = trio.current_time()
+            try:
+                status = (await request(self.daemon.port, "GET", "/healthz")).status
+            except (OSError, trio.BrokenResourceError, trio.TooSlowError, AssertionError):
+                status = 0
+            phase.healthz.append((trio.current_time() - began) * 1e3 if status == 200 else float("inf"))
+            self.report(trio.current_time() - self._began, phase.name)
+            await trio.sleep(0.25)
+
+    async def _poll_lag(self, phase: Phase) -> None:
+        while True:
+            await trio.sleep(1)
+            lag = (await self.metrics()).get('banken_loop_lag_seconds{quantile="0.99"}')
+            if lag is not None:
+                phase.lag.append(lag * 1e3)
+
+    async def metrics(self) -> dict[str, float]:
+        """Empty when they cannot be had."""
+        try:
+            text = (await request(self.daemon.port, "GET", "/metrics")).text
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError):
+            return {}
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    async def count(self) -> Counts:
+        pid, metrics = self.daemon.pid, await self.metrics()
+        tasks = round(metrics.get("banken_tasks", 0))
+        children = len(descendants(pid))
+        return Counts(len(descriptors(pid)), len(thread_names(pid)), tasks, children, *_memory_mb(pid))
+
+    async def wait_counts(self, before: Counts) -> Counts:
+        """Wait until what the attacks opened is closed again, `GONE_S` at the most."""
+        with trio.move_on_after(GONE_S):
+            while True:
+                after = await self.count()
+                if _is_back(before, after):
+                    return after
+                await trio.sleep(1)
+        return await self.count()
+
+    def find_lost(self) -> list[str]:
+        """Grants and releases that were answered with success, and are not in the journal."""
+        granted, ended = set(), set()
+        for row in self.daemon.journal():
+            match row.event:
+                case e.LeaseGranted(lease=lease):
+                    granted.add(lease)
+                case e.LeaseEnded(lease=lease):
+                    ended.add(lease)
+        lost = [f"grant {lease}" for holder in self.holders for lease in holder.granted if lease not in granted]
+        return lost + [f"release {lease}" for holder in self.holders for lease in holder.released if lease not in ended]
+
+
+MAX_GROWTH = 1.0
+"""MB of journal a minute that one client may cause."""
+MAX_FREEZE_MS = 5000.0
+"""No viewer waits longer for a picture, on any machine that these run on."""
+FORBIDDEN = {"h2c": "switched", "preface": "switched", "deflate": "negotiated", "cross-site": "opened"}
+"""What must not happen once, whatever the machine."""
+
+
+def find_faults(result: Result) -> list[str]:
+    """What is wrong on any machine, however slow: nothing of it is a matter of speed."""
+    faults = [f"acknowledged and lost: {lost}" for lost in result.lost]
+    faults += [f"{p.name}: {p.missed} pictures were missed" for p in result.phases if p.missed]
+    for phase in result.phases:
+        longest = quantile(phase.values("corrected"), 1.0)
+        faults += [f"{phase.name}: a viewer waited {longest:.0f} ms for a picture"] if longest > MAX_FREEZE_MS else []
+        faults += (
+            [f"{phase.name}: not every viewer got pictures"] if not all(v["pictures"] for v in phase.viewers) else []
+        )
+        faults += (
+            [f"{phase.name}: /healthz was never answered"]
+            if min(phase.healthz, default=float("inf")) == float("inf")
+            else []
+        )
+    faults += [f"{who} wrote {mb:.2f} MB a minute" for who, mb in result.growth.items() if mb > MAX_GROWTH]
+    for name, what in FORBIDDEN.items():
+        times = result.tallies.get(name, {}).get(what, 0)
+        faults += [f"{name}: {what} × {times}"] if times else []
+    before, after = result.before, result.after
+    faults += [f"descriptors: {before.descriptors}, then {after.descriptors}"] if not _is_back(before, after) else []
+    faults += [f"tasks: {before.tasks}, then {after.tasks}"] if not _is_back(before, after) else []
+    faults += [f"processes were left: {', '.join(result.left)}"] if result.left else []
+    return faults + ([f"the daemon ended with {result.code} after SIGTERM"] if result.code != 0 else [])
+
+
+def _is_back(before: Counts, after: Counts) -> bool:
+    """Whether what the attacks opened is closed again."""
+    return after.descriptors <= before.descriptors + 8 and after.tasks <= before.tasks + 8
+
+
+def growth(rows: Sequence[e.Recorded], grown: int, seconds: float) -> dict[str, float]:
+    """MB a minute for each client: the share of its events, and of what follows from them, in the files' growth."""
+    owners = {row.correlation: row.principal for row in rows if row.principal.startswith("client:")}
+    shares: dict[str, float] = defaultdict(float)
+    for row in rows:
+        shares[owners.get(row.correlation, row.principal)] += len(msgspec.json.encode(row.event)) + ROW_BYTES
+    whole = sum(shares.values()) or 1.0
+    names = {f"client:{host_of(name)}": name for name in ATTACKS}
+    scale = grown / whole * 60 / seconds / 1e6
+    return {names.get(owner, owner): round(share * scale, 4) for owner, share in shares.items()}
+
+
+def write_big(path: Path) -> None:
+    """A short H.264 file of grey pictures of 8192 × 8192."""
+    source = ["-f", "lavfi", "-i", "color=gray:size=8192x8192:rate=1", "-frames:v", "2"]
+    coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-threads", "1", "-pix_fmt", "yuv420p"]
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *coding, str(path)], check=True, timeout=120)
+
+
+def _memory_mb(pid: int) -> tuple[float, float]:
+    """Resident now, and at the most so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    return int(status["VmRSS"].split()[0]) / 1024, int(status["VmHWM"].split()[0]) / 1024
+
+
+def _journal_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in (folder / "journal").iterdir() if file.is_file())
+
+
+async def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return await trio.to_thread.run_sync(process.stdout.readline)
+
+
+async def _ask_viewers(viewers: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    assert viewers.stdin is not None
+    viewers.stdin.write("\n")
+    viewers.stdin.flush()
+    answer: list[dict[str, Any]] = json.loads(await _line(viewers))
+    return answer
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Of sorted values; not a number without any."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
