@@ -35,7 +35,7 @@ FIRST_VIEWER, FIRST_HOLDER = 10, 30
 """Last parts of their loopback addresses."""
 SETTLE_S, GONE_S, STOP_S = 5.0, 60.0, 30.0
 ROW_BYTES = 250
-"""Of a row in the journal beside its body, about."""
+"""Of a row in the journal beside its body, about: other columns, checksum, and its share of indexes and pages."""
 Report = Callable[[float, str], None]
 
 
@@ -220,11 +220,10 @@ class _Run:
             await _ask_viewers(viewers)  # joining is not measured
             before = await self.count()
             await self.measure("quiet", quiet_s, viewers)
-            sizes, first = [_journal_bytes(daemon.folder)], len(daemon.journal())
+            first = len(daemon.journal())
             await self.hostile.begin(port=port, pid=daemon.pid, cameras=self.resting, big="big", traps=self.traps)
             await self.measure("loud", loud_s, viewers)
             tallies = await self.hostile.end()
-            sizes.append(_journal_bytes(daemon.folder))
             rows = daemon.journal()[first:]
             after = await self.wait_counts(before)
             await self.measure("quiet again", quiet_s, viewers)
@@ -237,7 +236,7 @@ class _Run:
         left = [str(pid) for pid in children if read_process(pid) is not None]
         return Result(
             self.phases, before, after, tallies, sum(len(h.granted) for h in self.holders), self.find_lost(),
-            sum((h.refused for h in self.holders), Counter()), growth(rows, sizes[1] - sizes[0], loud_s), left, code,
+            sum((h.refused for h in self.holders), Counter()), growth(rows, loud_s), left, code,
             daemon.output,
         )  # fmt: skip
 
@@ -346,16 +345,15 @@ def _is_back(before: Counts, after: Counts) -> bool:
     return after.descriptors <= before.descriptors + 8 and after.tasks <= before.tasks + 8
 
 
-def growth(rows: Sequence[e.Recorded], grown: int, seconds: float) -> dict[str, float]:
-    """MB a minute for each client: the share of its events, and of what follows from them, in the files' growth."""
+def growth(rows: Sequence[e.Recorded], seconds: float) -> dict[str, float]:
+    """MB a minute for each client: its events, and all that follows from them. Less than a minute counts as one."""
     owners = {row.correlation: row.principal for row in rows if row.principal.startswith("client:")}
     shares: dict[str, float] = defaultdict(float)
     for row in rows:
         shares[owners.get(row.correlation, row.principal)] += len(msgspec.json.encode(row.event)) + ROW_BYTES
-    whole = sum(shares.values()) or 1.0
     names = {f"client:{host_of(name)}": name for name in ATTACKS}
-    scale = grown / whole * 60 / seconds / 1e6
-    return {names.get(owner, owner): round(share * scale, 4) for owner, share in shares.items()}
+    minutes = max(1.0, seconds / 60)
+    return {names.get(owner, owner): round(share / minutes / 1e6, 4) for owner, share in shares.items()}
 
 
 def write_big(path: Path) -> None:
@@ -370,10 +368,6 @@ def _memory_mb(pid: int) -> tuple[float, float]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     return int(status["VmRSS"].split()[0]) / 1024, int(status["VmHWM"].split()[0]) / 1024
-
-
-def _journal_bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in (folder / "journal").iterdir() if file.is_file())
 
 
 async def _line(process: subprocess.Popen[str]) -> str:
