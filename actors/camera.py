@@ -14,9 +14,9 @@ from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
 from supervisor.domain.events import CameraFailed, CameraWaiting, Recorded
 from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream, device_stream
-from supervisor.domain.lifecycle import CameraPhase
-from supervisor.domain.state import State
-from supervisor.domain.values import CameraSettings, Fault, Mode, Reason
+from supervisor.domain.lifecycle import LOST, CameraPhase
+from supervisor.domain.state import USES, State
+from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, UseKind
 from supervisor.kernel import Origin, why_cancelled
 from supervisor.reconcile import wait_after_crash
 
@@ -25,6 +25,7 @@ from .hub import Hub, Still
 from .rtc.fanout import Fanout
 from .sources import KINDS
 from .sources.rtsp import host_and_port
+from .start_gate import Rank
 from .tools import Tools
 
 logger = logging.getLogger(__name__)
@@ -167,7 +168,8 @@ class Camera:
         delay_s: float | None = None
         try:
             after = await self._take_slot(self._why_now())
-            await tools.starts.wait_turn()
+            forks = KINDS[tools.sources[self.name].kind].forks
+            await tools.starts.wait_turn(self._rank, again=self._is_repeated(), forks=forks)
             connecting = kernel.emit(c.ConnectCamera(self.name), after=after).last
             assert connecting is not None
             self.hub.begin()
@@ -186,6 +188,19 @@ class Camera:
             raise
         kernel.emit(c.FreeSlot(self.name, ended), after=told)
         return None if delay_s is None else (ended, delay_s)
+
+    def _rank(self) -> Rank:
+        """Why it starts now: a camera that is always open, or watched, before one that is wanted for a moment."""
+        if self._settings.mode is Mode.ALWAYS:
+            return Rank.ALWAYS
+        if self._use == USES[0]:
+            return Rank.WATCHED
+        return Rank.PATROL if self._use == UseKind.PATROL.value else Rank.DEMAND
+
+    def _is_repeated(self) -> bool:
+        """Whether the attempt before this one failed, and nothing has changed since."""
+        known = self._tools.kernel.state.cameras.get(self.name)
+        return known is not None and (known.attempts > 0 or known.phase in LOST)
 
     def _why_now(self) -> Recorded | None:
         """What an attempt follows from: who wants it, for a camera that rested; else what was said of it last."""

@@ -16,7 +16,7 @@ from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import SYSTEM, LeaseId, UseId, camera_stream
-from supervisor.domain.lifecycle import STREAMING, CameraPhase
+from supervisor.domain.lifecycle import LOST, STREAMING
 from supervisor.domain.values import Fault, LeaseKind, Mode, Reason, UseKind
 from supervisor.gateway import Jpeg
 from supervisor.kernel import Origin, why_cancelled
@@ -33,7 +33,6 @@ FRESH_S = 10.0
 LEASE_LOOK_S = 1.0
 """A stream of pictures is over this soon after its lease, whether its camera sends or not."""
 PURPOSE = "pictures in a row"
-LOST = (CameraPhase.WAITING, CameraPhase.FAILED, CameraPhase.QUARANTINED)
 LOSSES = e.CameraWaiting | e.CameraFailed | e.CameraCrashed | e.CameraQuarantined | e.CameraRemoved
 
 DONE = Reason("done", "done with it", Fault.NONE)

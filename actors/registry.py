@@ -140,6 +140,10 @@ class Registry:
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:
         return {name: camera.hub.statistics() for name, camera in self._cameras.items()}
 
+    def starts_waiting(self) -> tuple[int, float]:
+        """How many cameras wait for their turn to start, and for how many seconds the first of them has."""
+        return self._tools.starts.waiting(trio.current_time())
+
     def peer_statistics(self) -> Mapping[PeerId, PeerStatistics]:
         found = ((peer, actor.statistics()) for peer, actor in self._peers.items())
         return {peer: statistics for peer, statistics in found if statistics is not None}

@@ -3,7 +3,6 @@
 import errno
 import socket
 import ssl
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
@@ -12,7 +11,6 @@ import attrs
 import trio
 
 from supervisor.detections import Detections
-from supervisor.domain.restart import STARTS_PER_S
 from supervisor.domain.values import Reason
 from supervisor.kernel import Kernel
 from supervisor.leases import Leases
@@ -25,20 +23,7 @@ from .process_table import ProcessTable
 from .rtc.fanout import Fanout
 from .rtc.late import Witness, run_connection
 from .rtc.offer import Candidate, Offer
-
-
-class StartGate:
-    """One gate for all cameras: `STARTS_PER_S` may start in a second, the first few at once, in the order they came."""
-
-    def __init__(self, per_second: int = STARTS_PER_S) -> None:
-        self._turns: deque[float] = deque([-1.0] * per_second, maxlen=per_second)
-
-    async def wait_turn(self) -> None:
-        """Returns when it is this caller's turn. A turn that is cancelled while waiting is not given to another."""
-        turn = max(trio.current_time(), self._turns[0] + 1.0)
-        self._turns.append(turn)
-        await trio.sleep_until(turn)
-
+from .start_gate import StartGate
 
 _resolvers = trio.CapacityLimiter(4)
 MAX_ADDRESSES = 4

@@ -72,6 +72,10 @@ class Actors(Crew, Hands, Protocol):
         """End what nobody looks after, now and every minute, until it is cancelled."""
         ...
 
+    def starts_waiting(self) -> tuple[int, float]:
+        """How many cameras wait for their turn to start, and for how many seconds the first of them has."""
+        ...
+
     async def load(self) -> None:
         """Import what only viewers need. Raises `ThreadRefused`; then the first viewer has it done."""
         ...
@@ -158,7 +162,7 @@ async def _run(
         actors = parts.make_actors(kernel, vault, bookkeeping)
         readings: dict[str, Reading] = {}
         gateway = Gateway(kernel, journal, feed, reader, actors, readings=readings)
-        monitors = make_monitors(kernel, journal, recovered.store.folder, parts.sockets)
+        monitors = make_monitors(kernel, journal, recovered.store.folder, parts.sockets, actors.starts_waiting)
         watches: Watches = {
             "sweep": actors.run_sweep,
             "decoder": actors.run_decoder,

@@ -39,9 +39,14 @@ class Monitor:
 
 
 def make_monitors(
-    kernel: Kernel, journal: Journal, folder: Path, sockets: Callable[[], SocketStatistics]
+    kernel: Kernel,
+    journal: Journal,
+    folder: Path,
+    sockets: Callable[[], SocketStatistics],
+    starts: Callable[[], tuple[int, float]],
 ) -> Mapping[str, Monitor]:
-    """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected."""
+    """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
+    how many cameras wait for their turn to start, and for how many seconds the first of them has."""
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
     return {
         "memory": Monitor(in_thread(read_memory), 60, share),
@@ -54,6 +59,7 @@ def make_monitors(
         "journal": Monitor(
             at_once(lambda: read_journal(journal)), 10, Thresholds(Threshold(1.0, 0.5), Threshold(10.0, 1.0))
         ),
+        "starts": Monitor(at_once(lambda: read_starts(*starts())), 5, Thresholds(Threshold(3.0, 1.0))),
     }
 
 
@@ -166,3 +172,10 @@ def read_journal(journal: Journal) -> Reading:
     if not found.pending:
         return Reading(0.0, "nothing waits for the disk")
     return Reading(found.waited_s, f"{found.pending} events wait for the disk, the oldest for {found.waited_s:.1f} s")
+
+
+def read_starts(waiting: int, oldest_s: float) -> Reading:
+    """The seconds that the first of the waiting cameras has waited for its turn to start."""
+    text = f"{waiting} starts wait for their turn, the first for {oldest_s:.1f} s" if waiting else "no start waits"
+    figure = Figure("banken_starts_waiting", "Cameras that wait for their turn to start", waiting)
+    return Reading(oldest_s, text, (figure,))

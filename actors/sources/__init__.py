@@ -26,12 +26,14 @@ class Kind:
 
     check: Check
     run: Run
+    forks: bool = True
+    """Whether it starts a child process."""
 
 
 KINDS: dict[str, Kind] = {
-    "rtsp": Kind(rtsp.check, rtsp.run),
+    "rtsp": Kind(rtsp.check, rtsp.run, forks=False),
     "ffmpeg": Kind(ffmpeg.check, ffmpeg.run),
     "file": Kind(file.check, file.run),
-    "go2rtc": Kind(go2rtc.check, go2rtc.run),
+    "go2rtc": Kind(go2rtc.check, go2rtc.run, forks=False),
     "test": Kind(test.check, test.run),
 }

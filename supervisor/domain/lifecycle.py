@@ -29,6 +29,8 @@ class CameraPhase(StrEnum):
 
 STREAMING = frozenset({CameraPhase.CONNECTING, CameraPhase.LIVE, CameraPhase.STALLED})
 """In these a camera's source runs."""
+LOST = frozenset({CameraPhase.WAITING, CameraPhase.FAILED, CameraPhase.QUARANTINED})
+"""In these it waits before the next attempt."""
 
 
 class ChildPhase(StrEnum):

@@ -4,6 +4,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import count
 
 import attrs
 import pytest
@@ -129,6 +130,21 @@ async def test_nobody_who_comes_and_goes_can_hurry_a_camera_that_fails(autojump_
             await trio.sleep(6)
         assert len(world.starts) < 20
         assert not world.core.kernel.state.uses
+
+
+async def test_abandoned_requests_for_pictures_delay_no_other_camera(autojump_clock: MockClock) -> None:
+    """165 requests for pictures of resting cameras, each given up after 30 ms; then a camera is lost and comes back."""
+    cameras = [settings(GATE), settings(YARD, mode=Mode.ON_DEMAND)]
+    async with open_world({GATE: [streams_for(10, refused), streams], YARD: [hangs]}, cameras=cameras) as world:
+        await world.until(lambda: world.camera() == "live")
+        clients = (f"192.0.2.{number}" for number in count(10))
+        while world.camera() == "live":
+            with trio.move_on_after(0.03):
+                await world.registry.take_picture(YARD, next(clients), None)
+        lost = trio.current_time()
+        await world.until(lambda: world.camera() == "live")
+        assert trio.current_time() - lost < 1.5
+        assert world.registry.starts_waiting() == (0, 0.0)
 
 
 async def test_a_picture_opens_a_camera_that_rests_and_closes_it_again(autojump_clock: MockClock) -> None:

@@ -241,9 +241,10 @@ class Watch:
         self.require(living == 0, f"{event.camera} gives its place back while {living} process of it lives")
 
     def connects(self, event: e.CameraConnecting, now_s: float) -> None:
-        self.starts.append(now_s)
-        crowd = len(self.starts) == self.starts.maxlen and now_s - self.starts[0] < 1 - SLACK_S
-        self.require(not crowd, f"{event.camera} is start {STARTS_PER_S + 1} in one second")
+        if event.attempt > 1:  # first attempts are not limited with them: they are no herd after a power cut
+            self.starts.append(now_s)
+            crowd = len(self.starts) == self.starts.maxlen and now_s - self.starts[0] < 1 - SLACK_S
+            self.require(not crowd, f"{event.camera} is start {STARTS_PER_S + 1} after a failure in one second")
         known = self.cameras[event.camera]
         knocked = known.may_be_knocked and known.lost_at < self.world.knocked_at(event.camera)
         placed = known.device is None or event.camera in self.holders

@@ -40,6 +40,9 @@ class FakeActors(FakeHands):
 
     async def load(self) -> None: ...
 
+    def starts_waiting(self) -> tuple[int, float]:
+        return 0, 0.0
+
     async def run_camera(self, settings: CameraSettings) -> None:
         self.steps.append("camera")
         self.opened.set()

@@ -14,6 +14,7 @@ from supervisor import monitors as module
 from supervisor.domain import commands as c
 from supervisor.domain.monitors import Reading, Threshold, Thresholds
 from supervisor.domain.values import LeaseKind, Limits
+from supervisor.domain.verdict import Verdict
 from supervisor.gateway import SocketStatistics
 from supervisor.monitors import (
     Monitor,
@@ -165,9 +166,20 @@ async def test_a_loop_that_has_only_just_begun_is_given_time() -> None:
 async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
     """Every one of them can be read here and now, and says what it found in one line."""
     async with open_core() as core:
-        table = make_monitors(core.kernel, core.journal, tmp_path, lambda: SocketStatistics(0, 10))
+        table = make_monitors(core.kernel, core.journal, tmp_path, lambda: SocketStatistics(0, 10), lambda: (3, 7.5))
         every = {name: monitor.every_s for name, monitor in table.items()}
-        assert every == {"memory": 60, "disk": 60, "processes": 30, "connections": 30, "loop": 10, "journal": 10}
+        starts = await table["starts"].read()
+        assert (starts.level, starts.text) == (7.5, "3 starts wait for their turn, the first for 7.5 s")
+        assert table["starts"].thresholds.grade(7.5, Verdict.OK) is Verdict.DEGRADED
+        assert every == {
+            "memory": 60,
+            "disk": 60,
+            "processes": 30,
+            "connections": 30,
+            "loop": 10,
+            "journal": 10,
+            "starts": 5,
+        }
         assert table["memory"].thresholds == Thresholds(Threshold(0.8, 0.75), Threshold(0.9, 0.85))
         for name, monitor in table.items():
             reading = await monitor.read()

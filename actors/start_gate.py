@@ -1,0 +1,153 @@
+"""The one gate through which all cameras start, so that a herd of them costs nobody a picture.
+
+Rules of this file:
+- Only a start that happens costs a token; who is cancelled leaves the queue, and nobody waits for it.
+- Cameras that are always open and cameras that are watched start in turn; then those on demand, then those of a patrol.
+  So a camera that is always open waits for one watched start at the most, however many viewers ask.
+- Within one rank the first to come is the first to go. Each camera waits once, so the queue is as long as the cameras
+  are many.
+- Attempts after a failure are `STARTS_PER_S`; first attempts are bounded by what they cost the loop alone.
+"""
+
+import math
+from collections.abc import Callable
+from enum import IntEnum
+
+import attrs
+import trio
+
+from supervisor.domain.restart import CONNECTIONS_PER_S, FORKS_PER_S, STARTS_PER_S
+
+FIRST_AT_ONCE = 4
+"""First attempts that need no token of their own, when nothing has started for a while."""
+
+
+class Rank(IntEnum):
+    """Why a camera starts, the most important first. The first two take turns."""
+
+    ALWAYS = 0
+    WATCHED = 1
+    DEMAND = 2
+    PATROL = 3
+
+
+@attrs.define
+class _Bucket:
+    """`per_second` tokens a second, `most` at once; times are those of trio's clock."""
+
+    per_second: float
+    most: float
+    _tokens: float = attrs.field(default=attrs.Factory(lambda self: self.most, takes_self=True))
+    _at: float = 0.0
+
+    def ready_at(self, now: float) -> float:
+        """When there is a token."""
+        self._tokens = min(self.most, self._tokens + (now - self._at) * self.per_second)
+        self._at = now
+        return now if self._tokens >= 1 - 1e-6 else now + (1 - self._tokens) / self.per_second
+
+    def take(self) -> None:
+        """Only when `ready_at` was just now."""
+        self._tokens -= 1
+
+    def give_back(self) -> None:
+        self._tokens += 1
+
+
+@attrs.define(eq=False)
+class _Waiter:
+    rank: Callable[[], Rank]
+    buckets: tuple[_Bucket, ...]
+    since: float
+    granted: bool = False
+    awake: trio.Event = attrs.field(factory=trio.Event)
+
+    def ready_at(self, now: float) -> float:
+        return max(bucket.ready_at(now) for bucket in self.buckets)
+
+
+class StartGate:
+    """Not a task: whoever waits first keeps the time for all."""
+
+    def __init__(
+        self, per_second: float = STARTS_PER_S, forks: float = FORKS_PER_S, connections: float = CONNECTIONS_PER_S
+    ) -> None:
+        self._again = _Bucket(per_second, 1)
+        self._first = {
+            True: _Bucket(forks, FIRST_AT_ONCE),
+            False: _Bucket(connections, FIRST_AT_ONCE),
+        }
+        self._waiting: list[_Waiter] = []
+        self._keeper: _Waiter | None = None
+        """Who keeps the time."""
+        self._last = Rank.WATCHED
+        """Which of the first two ranks went last."""
+
+    def waiting(self, now: float) -> tuple[int, float]:
+        """How many starts wait, and for how many seconds the oldest of them has waited."""
+        return len(self._waiting), max((now - waiter.since for waiter in self._waiting), default=0.0)
+
+    async def wait_turn(self, rank: Callable[[], Rank], *, again: bool = False, forks: bool = True) -> None:
+        """Returns when it is this caller's turn; it then starts without waiting for anything else.
+
+        `rank` is asked whenever a turn is given. `again` says that the attempt before failed, `forks` that a child
+        process starts.
+
+        Cancellation: at any time; the caller leaves the queue. Cleanup: the next in the queue keeps the time.
+        """
+        await trio.lowlevel.checkpoint()
+        buckets = (self._first[forks], self._again) if again else (self._first[forks],)
+        waiter = _Waiter(rank, buckets, trio.current_time())
+        self._waiting.append(waiter)
+        try:
+            self._grant()
+            if not waiter.granted and self._keeper is not None:
+                self._keeper.awake.set()  # this one may be ready before the others
+            while not waiter.granted:
+                await self._wait(waiter)
+        except BaseException:
+            if waiter.granted:  # it was cancelled just before its turn came
+                for bucket in buckets:
+                    bucket.give_back()
+            else:
+                self._waiting.remove(waiter)
+            self._grant()
+            raise
+        finally:
+            if self._keeper is None and self._waiting:
+                self._waiting[0].awake.set()
+
+    async def _wait(self, waiter: _Waiter) -> None:
+        """Until a turn may have been given to `waiter`, or it has to keep the time."""
+        if self._keeper is not None:
+            await waiter.awake.wait()
+        else:
+            self._keeper = waiter
+            try:
+                now = trio.current_time()
+                with trio.move_on_at(min((other.ready_at(now) for other in self._waiting), default=math.inf)):
+                    await waiter.awake.wait()
+            finally:
+                self._keeper = None
+            self._grant()
+        if not waiter.granted:
+            waiter.awake = trio.Event()
+
+    def _grant(self) -> None:
+        """Give every turn that there is a token for."""
+        now = trio.current_time()
+        while ready := [waiter for waiter in self._waiting if waiter.ready_at(now) <= now]:
+            ranks = [(self._order(waiter.rank()), number) for number, waiter in enumerate(ready)]
+            chosen = ready[min(ranks)[1]]
+            rank = chosen.rank()
+            if rank <= Rank.WATCHED:
+                self._last = rank
+            for bucket in chosen.buckets:
+                bucket.take()
+            self._waiting.remove(chosen)
+            chosen.granted = True
+            chosen.awake.set()
+
+    def _order(self, rank: Rank) -> int:
+        """Of the first two ranks the one that did not go last comes first."""
+        return int(rank) if rank > Rank.WATCHED else int(rank is self._last)

@@ -1,0 +1,163 @@
+"""The start gate: who starts when, under the autojump clock."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+from trio.testing import MockClock
+
+from actors.start_gate import FIRST_AT_ONCE, Rank, StartGate
+from supervisor.domain.restart import CONNECTIONS_PER_S, FORKS_PER_S, STARTS_PER_S
+
+
+@attrs.define
+class Queue:
+    """Callers of one gate; `went` says who went, and when."""
+
+    gate: StartGate
+    nursery: trio.Nursery
+    went: list[tuple[str, float]] = attrs.field(factory=list)
+    began: float = attrs.field(factory=trio.current_time)
+
+    def ask(self, name: str, rank: Rank | Callable[[], Rank], *, again: bool = False, forks: bool = True) -> None:
+        self.nursery.start_soon(self._ask, name, rank if callable(rank) else lambda: rank, again, forks)
+
+    async def _ask(self, name: str, rank: Callable[[], Rank], again: bool, forks: bool) -> None:
+        await self.gate.wait_turn(rank, again=again, forks=forks)
+        self.went.append((name, round(trio.current_time() - self.began, 3)))
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.went]
+
+
+@asynccontextmanager
+async def open_queue() -> AsyncIterator[Queue]:
+    async with trio.open_nursery() as nursery:
+        yield Queue(StartGate(), nursery)
+        nursery.cancel_scope.cancel(reason="the test is over")
+
+
+async def test_start_that_was_cancelled_costs_no_other_a_moment(autojump_clock: MockClock) -> None:
+    """A thousand abandoned requests, and the next camera starts as if there had been none."""
+    async with open_queue() as queue:
+        for number in range(FIRST_AT_ONCE):
+            queue.ask(f"first {number}", Rank.WATCHED)
+        await trio.sleep(0.001)
+        for _ in range(1000):
+            with trio.move_on_after(0):
+                await queue.gate.wait_turn(lambda: Rank.DEMAND)
+        assert queue.gate.waiting(trio.current_time())[0] == 0
+        queue.ask("always", Rank.ALWAYS)
+        await trio.sleep(1)
+        assert queue.went[-1] == ("always", 1 / FORKS_PER_S)
+
+
+async def test_start_that_is_cancelled_as_its_turn_comes_gives_it_back(autojump_clock: MockClock) -> None:
+    """The one behind has it in the same moment."""
+    async with open_queue() as queue:
+        for number in range(FIRST_AT_ONCE):
+            queue.ask(f"first {number}", Rank.WATCHED)
+        await trio.sleep(0.001)
+        with trio.CancelScope() as scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(queue._ask, "cancelled", lambda: Rank.ALWAYS, False, True)
+                await trio.testing.wait_all_tasks_blocked()
+                queue.ask("behind", Rank.DEMAND)
+                await trio.testing.wait_all_tasks_blocked()
+                queue.gate._grant()
+                scope.deadline = queue.began + 1 / FORKS_PER_S
+                await trio.sleep_forever()
+        await trio.sleep(0.2)
+        assert queue.went[FIRST_AT_ONCE:] in (
+            [("behind", 1 / FORKS_PER_S)],
+            [("cancelled", 1 / FORKS_PER_S), ("behind", 2 / FORKS_PER_S)],
+        )
+
+
+async def test_always_camera_waits_for_one_watched_start_at_most(autojump_clock: MockClock) -> None:
+    """However many viewers, and cameras on demand, ask before it."""
+    async with open_queue() as queue:
+        for number in range(100):
+            queue.ask(f"watched {number}", Rank.WATCHED, again=True)
+            queue.ask(f"demand {number}", Rank.DEMAND, again=True)
+        await trio.sleep(2.01)
+        before = len(queue.went)
+        queue.ask("always", Rank.ALWAYS, again=True)
+        await trio.sleep(2)
+        assert queue.names().index("always") - before <= 1
+
+
+async def test_always_and_watched_cameras_start_in_turn(autojump_clock: MockClock) -> None:
+    """Neither kind waits until the other has gone."""
+    async with open_queue() as queue:
+        for number in range(4):
+            queue.ask(f"watched {number}", Rank.WATCHED, again=True)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(4):
+            queue.ask(f"always {number}", Rank.ALWAYS, again=True)
+        await trio.sleep(3)
+        kinds = [name.split()[0] for name in queue.names()]
+        assert kinds == ["watched", "always"] * 4
+
+
+async def test_starts_on_demand_come_behind_and_those_of_a_patrol_last(autojump_clock: MockClock) -> None:
+    """In the order in which they came, within a rank."""
+    async with open_queue() as queue:
+        queue.ask("first", Rank.ALWAYS, again=True)
+        await trio.testing.wait_all_tasks_blocked()
+        for name, rank in (("p", Rank.PATROL), ("d1", Rank.DEMAND), ("d2", Rank.DEMAND), ("w", Rank.WATCHED)):
+            queue.ask(name, rank, again=True)
+            await trio.testing.wait_all_tasks_blocked()
+        await trio.sleep(3)
+        assert queue.names() == ["first", "w", "d1", "d2", "p"]
+
+
+async def test_camera_that_is_watched_while_it_waits_moves_up(autojump_clock: MockClock) -> None:
+    """Its rank is that of the moment in which the turn is given."""
+    async with open_queue() as queue:
+        now = Rank.PATROL
+        queue.ask("first", Rank.ALWAYS, again=True)
+        await trio.testing.wait_all_tasks_blocked()
+        queue.ask("patrol", lambda: now, again=True)
+        queue.ask("demand", Rank.DEMAND, again=True)
+        now = Rank.WATCHED
+        await trio.sleep(1)
+        assert queue.names() == ["first", "patrol", "demand"]
+
+
+async def test_first_starts_are_not_held_up_by_starts_after_failures(autojump_clock: MockClock) -> None:
+    """Forty cameras that failed wait for ten seconds; thirty that never did are through in two."""
+    async with open_queue() as queue:
+        for number in range(40):
+            queue.ask(f"again {number}", Rank.ALWAYS, again=True)
+        await trio.testing.wait_all_tasks_blocked()
+        for number in range(30):
+            queue.ask(f"first {number}", Rank.WATCHED)
+        await trio.sleep(20)
+        firsts = [at for name, at in queue.went if name.startswith("first")]
+        agains = [at for name, at in queue.went if name.startswith("again")]
+        assert (len(firsts), len(agains)) == (30, 40)
+        assert firsts[-1] <= 2.0
+        assert 39 / STARTS_PER_S <= agains[-1] <= 39 / STARTS_PER_S + 0.5
+
+
+async def test_hundred_connections_start_within_2_s(autojump_clock: MockClock) -> None:
+    """Those that fork no child."""
+    async with open_queue() as queue:
+        for number in range(100):
+            queue.ask(str(number), Rank.ALWAYS, forks=False)
+        await trio.sleep(5)
+        assert len(queue.went) == 100
+        assert queue.went[-1][1] <= (100 - FIRST_AT_ONCE) / CONNECTIONS_PER_S + 0.01
+
+
+async def test_waiting_counts_the_queue_and_its_oldest(autojump_clock: MockClock) -> None:
+    """And nothing is left when all have gone or given up."""
+    async with open_queue() as queue:
+        for number in range(9):
+            queue.ask(str(number), Rank.ALWAYS, again=True)
+        await trio.sleep(1.01)
+        assert queue.gate.waiting(trio.current_time()) == (4, 1.01)
+        await trio.sleep(2)
+        assert queue.gate.waiting(trio.current_time()) == (0, 0.0)
