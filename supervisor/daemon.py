@@ -22,6 +22,7 @@ from .config import Config, ConfigError
 from .domain import commands as c
 from .domain.describe import Severity, describe
 from .domain.errors import IllegalTransition
+from .domain.growth import Keeping
 from .domain.ids import SYSTEM, ChildId, NodeId, RunId
 from .domain.monitors import Reading
 from .domain.state import State
@@ -162,7 +163,9 @@ async def _run(
         actors = parts.make_actors(kernel, vault, bookkeeping)
         readings: dict[str, Reading] = {}
         gateway = Gateway(kernel, journal, feed, reader, actors, readings=readings)
-        monitors = make_monitors(kernel, journal, recovered.store.folder, parts.sockets, actors.starts_waiting)
+        keeping = Keeping(config.retention.keep_s, config.retention.max_bytes)
+        folder = recovered.store.folder
+        monitors = make_monitors(kernel, journal, folder, parts.sockets, actors.starts_waiting, keeping)
         watches: Watches = {
             "sweep": actors.run_sweep,
             "decoder": actors.run_decoder,

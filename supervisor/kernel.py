@@ -34,6 +34,7 @@ from .domain.events import (
 from .domain.evolve import evolve
 from .domain.ids import NodeId, RunId, camera_stream, demand_stream, device_stream, sound_stream
 from .domain.state import SOUND, State
+from .domain.tally import Tally
 from .domain.values import Reason
 from .journal.writer import Journal
 
@@ -107,6 +108,8 @@ class Kernel:
         """Makes an id that no other event of this journal has."""
         self.allowance = Allowance()
         """What each client may still ask for; and which clients were refused."""
+        self.tally = Tally()
+        """Which clients' requests events follow from."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}
         self._changes = trio.lowlevel.ParkingLot()
 
@@ -219,6 +222,7 @@ class Kernel:
             self._remember(device_stream(event.device), recorded)
         if isinstance(event, LeaseEvent | PeerOpened | PeerClosed | UseEvent):
             self._remember(demand_stream(event.camera), recorded)
+        self.tally.count(principal, correlation)
         self._journal.append_nowait(recorded, self.state)
         self._changes.unpark_all()
         return recorded

@@ -16,17 +16,22 @@ import attrs
 import trio
 
 from .domain.events import AlertRaised
+from .domain.growth import Keeping
 from .domain.monitors import GRAVE, Figure, Reading, Threshold, Thresholds, alert_of, standing, words
 from .domain.state import State
 from .domain.values import LeaseKind
 from .gateway import SocketStatistics
 from .gauges import descendants, read_disk, read_memory
+from .growth import EVERY_S, THRESHOLDS, GrowthMonitor, measure_events
+from .journal.retention import Retention
 from .journal.writer import Journal
 from .kernel import ACTOR, Kernel
 from .lag import KEPT, loop_lag
 from .threads import run_in_thread
 
 PATIENCE_S = 5.0
+KEEPING = Keeping(Retention().keep_s, Retention().max_bytes)
+"""Of a configuration that says nothing."""
 
 Read = Callable[[], Awaitable[Reading]]
 
@@ -44,9 +49,11 @@ def make_monitors(
     folder: Path,
     sockets: Callable[[], SocketStatistics],
     starts: Callable[[], tuple[int, float]],
+    keeping: Keeping = KEEPING,
 ) -> Mapping[str, Monitor]:
     """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
     how many cameras wait for their turn to start, and for how many seconds the first of them has."""
+    growth = GrowthMonitor(kernel, keeping, measure_events(folder))
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
     return {
         "memory": Monitor(in_thread(read_memory), 60, share),
@@ -56,6 +63,7 @@ def make_monitors(
             at_once(lambda: read_connections(kernel.state, sockets())), 30, Thresholds(Threshold(0.9, 0.8))
         ),
         "loop": Monitor(at_once(read_loop), 10, Thresholds(Threshold(0.1, 0.05), Threshold(1.0, 0.5))),
+        "growth": Monitor(growth.read, EVERY_S, THRESHOLDS),
         "journal": Monitor(
             at_once(lambda: read_journal(journal)), 10, Thresholds(Threshold(1.0, 0.5), Threshold(10.0, 1.0))
         ),

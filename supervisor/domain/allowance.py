@@ -8,6 +8,8 @@ Rules of this file:
 - Refusals are counted by client, in a table of bounded size.
 """
 
+from collections import Counter
+
 import attrs
 
 from . import commands as c
@@ -58,6 +60,7 @@ class Allowance:
         self._refused: dict[str, int] = {}
         self._others = 0
         self._since: float | None = None
+        self._asked: Counter[str] = Counter()
         self.slowed: frozenset[str] = frozenset()
         """Clients, as `network_of` names them, that fill the journal."""
         self.refused_in_all = 0
@@ -72,6 +75,7 @@ class Allowance:
     def charge(self, client: str, limits: Limits, now: float) -> None:
         """A journaled request was made."""
         name = network_of(client)
+        self._count(name)
         rate, burst = self._terms(name, limits)
         bucket = self._bucket(name, burst, now)
         bucket.refill(rate, burst, now)
@@ -84,6 +88,7 @@ class Allowance:
     def refuse(self, client: str, now: float) -> None:
         """A request was refused."""
         name = network_of(client)
+        self._count(name)
         self.refused_in_all += 1
         if self._since is None:
             self._since = now
@@ -102,6 +107,15 @@ class Allowance:
         report = c.ReportRequestsRefused(named, others, round(now - self._since, 3))
         self._refused, self._others, self._since = {}, 0, None
         return report
+
+    def take_asked(self) -> Counter[str]:
+        """How often each client asked since this was last called, refused or not."""
+        asked, self._asked = self._asked, Counter()
+        return asked
+
+    def _count(self, name: str) -> None:
+        if name in self._asked or len(self._asked) < MOST_BUCKETS:
+            self._asked[name] += 1
 
     def _terms(self, name: str, limits: Limits) -> tuple[float, float]:
         """Rate and burst."""

@@ -177,6 +177,7 @@ async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
             "processes": 30,
             "connections": 30,
             "loop": 10,
+            "growth": 10,
             "journal": 10,
             "starts": 5,
         }
@@ -192,7 +193,7 @@ async def test_a_daemon_reads_them_all_as_soon_as_it_runs(tmp_path: Path) -> Non
     async with open_daemon(tmp_path, {}) as daemon:
         found: set[str] = set()
         with trio.fail_after(20):
-            while len(found) < 6:
+            while len(found) < 8:
                 parts = (await daemon.get("/api/health"))["parts"]
                 found = {part["part"] for part in parts if part["part"].startswith("monitor/")}
         text = (await request(daemon.port, "GET", "/metrics")).text
