@@ -5,6 +5,7 @@ Source: Prometheus, exposition formats.
 """
 
 import math
+from functools import lru_cache
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
@@ -54,6 +55,7 @@ class Exposition:
         return "".join(family.text() for family in self._families).encode()
 
 
+@lru_cache(maxsize=4096)
 def label(**values: str) -> str:
     """Labels as a sample carries them: `{camera="front"}`. Made once for all samples that share them."""
     return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in values.items()) + "}"
@@ -61,7 +63,8 @@ def label(**values: str) -> str:
 
 def number(value: float) -> str:
     """A sample's value, as Prometheus parses it."""
-    exact = float(value)
-    if math.isfinite(exact):
-        return repr(exact)
-    return "NaN" if math.isnan(exact) else "+Inf" if exact > 0 else "-Inf"
+    if isinstance(value, int):
+        return f"{int(value)}.0"
+    if math.isfinite(value):
+        return repr(value)
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -32,6 +33,7 @@ def respond(body: object, status: int = 200) -> Response:
     return Response(encode(body), status=status, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
+@lru_cache(maxsize=8192)
 def iso(wall_ns: int, timespec: str = "milliseconds") -> str:
     """Nanoseconds since the epoch as ISO 8601 in UTC."""
     seconds, ns = divmod(wall_ns, 1_000_000_000)

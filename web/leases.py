@@ -3,6 +3,7 @@
 The secret of a lease is in the answer to its grant and nowhere else; whoever has it may go on from any address.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -39,6 +40,10 @@ class Renewal(Strict, frozen=True):
 class RenewalOf(Renewal, frozen=True, kw_only=True):
     lease: Name
     secret: Text
+
+
+class Show(Strict, frozen=True):
+    views: Annotated[tuple[Name, ...], msgspec.Meta(max_length=16)]
 
 
 class Release(Strict, frozen=True):
@@ -111,7 +116,7 @@ async def grant(gateway: Gates, wish: Grant, by: str) -> json.Json:
     return json.lent(await gateway.grant(asked))
 
 
-async def answer(gateway: Gates, data: bytes | str, by: str) -> json.Json:
+async def answer(gateway: Gates, data: bytes | str, by: str, show: Callable[[Sequence[str]], None]) -> json.Json:
     """What a page is told that sent `data` over its WebSocket: the status and the body that REST would give it."""
     number: object = None
     try:
@@ -122,15 +127,20 @@ async def answer(gateway: Gates, data: bytes | str, by: str) -> json.Json:
         if type(number) is not int:
             number = None
             raise BadRequest("a message needs an id, a whole number that its reply will bear - at `$.id`")
-        status, body = await _act(gateway, kind, message, by)
+        status, body = await _act(gateway, kind, message, by, show)
     except FAULTS as error:
         problem = document(error)
         status, body = problem.status_code, parse(await problem.get_data(as_text=False))
     return {"type": "reply", "id": number, "status": status, "body": body}
 
 
-async def _act(gateway: Gates, kind: object, message: object, by: str) -> tuple[int, object]:
+async def _act(
+    gateway: Gates, kind: object, message: object, by: str, show: Callable[[Sequence[str]], None]
+) -> tuple[int, object]:
     match kind:
+        case "state.show":
+            show(understand(message, Show).views)
+            return 204, None
         case "lease.grant":
             return 201, await grant(gateway, understand(message, Grant), by)
         case "lease.renew":
@@ -142,4 +152,4 @@ async def _act(gateway: Gates, kind: object, message: object, by: str) -> tuple[
             await gateway.release(Key(LeaseId(release.lease), release.secret), by)
             return 204, None
         case _:
-            raise BadRequest("type must be lease.grant, lease.renew or lease.release - at `$.type`")
+            raise BadRequest("type must be lease.grant, lease.renew, lease.release or state.show - at `$.type`")

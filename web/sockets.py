@@ -8,12 +8,13 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import trio
 from quart import Blueprint, websocket
-from werkzeug.exceptions import Forbidden, ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import BadRequest, Forbidden, ServiceUnavailable, TooManyRequests
 
 from supervisor import __version__
 from supervisor.domain.clients import network_of
@@ -22,6 +23,7 @@ from supervisor.gateway import Gates, SocketStatistics
 
 from . import json, leases
 from .api import number
+from .board import VIEWS, Board
 from .client import client
 
 MAX_SOCKETS = 256
@@ -35,6 +37,9 @@ SETTLE_S = 0.2
 """After an event the state is sent this soon, so that a burst of events is one state."""
 GOING_AWAY = 1001
 
+Show = Callable[[Sequence[str]], None]
+"""A client shows other views. Raises `BadRequest`."""
+
 
 class Sockets:
     """The open WebSockets."""
@@ -44,6 +49,7 @@ class Sockets:
         """Each with its path and its client: those of one path take no place from the others."""
         self._closed = trio.lowlevel.ParkingLot()
         self._draining = False
+        self._board = Board()
         self.exposed = ""
         """What each page is to warn of: the address at which anybody may reach us."""
         self._state: tuple[int, float, str] | None = None
@@ -87,7 +93,7 @@ class Sockets:
             del self._open[scope]
             self._closed.unpark_all()
 
-    def _state_message(self, gateway: Gates) -> str:
+    def _whole_state(self, gateway: Gates) -> str:
         """How things stand, made once for all clients that ask at about the same time."""
         snapshot = gateway.snapshot(peers=True)
         seq = snapshot.state.seq
@@ -96,6 +102,15 @@ class Sockets:
             self._state = (seq, trio.current_time() + STATE_EVERY_S / 2, text)
         return self._state[2]
 
+    def _view(self, gateway: Gates) -> "Whole | Following":
+        """How the client that asks wants to be told how things stand. Raises `BadRequest`."""
+        wanted = websocket.args.get("state")
+        if wanted is None:
+            return Whole(partial(self._whole_state, gateway))
+        if wanted != "changes":
+            raise BadRequest("state may be: changes")
+        return Following(self._board, gateway, views_of(websocket.args.get("views", "").split(",")))
+
     def routes(self, gateway: Gates, allow_origins: tuple[str, ...]) -> Blueprint:
         sockets = Blueprint("sockets", __name__)
 
@@ -103,10 +118,11 @@ class Sockets:
         async def follow() -> None:
             refuse_strangers(allow_origins)
             after = number(websocket.args, "after", None, 0, 2**62)
+            beat, view = Beat(), self._view(gateway)
             async with self.open() as nursery:
                 line = Line()
-                nursery.start_soon(answer_messages, gateway, line, client())
-                await send_events(gateway, line, after, self._state_message, self.exposed)
+                nursery.start_soon(answer_messages, gateway, line, client(), partial(change_view, view, beat))
+                await send_events(gateway, line, after, beat, view.messages, self.exposed)
 
         return sockets
 
@@ -116,6 +132,74 @@ def refuse_strangers(allow_origins: tuple[str, ...]) -> None:
     origin = websocket.headers.get("Origin")
     if origin is not None and origin not in allow_origins and origin.partition("://")[2] != websocket.host:
         raise Forbidden(f"pages of {origin[:100]} may not connect; web.allow_origins can list them")
+
+
+class Whole:
+    """A client that is told everything each time, as those are that do not ask for less."""
+
+    def __init__(self, text: Callable[[], str]) -> None:
+        self._text = text
+
+    def messages(self) -> Iterable[str]:
+        return [self._text()]
+
+
+class Following:
+    """A client that is told everything once, and then what has changed; lists only of the `views` that it shows."""
+
+    def __init__(self, board: Board, gateway: Gates, views: frozenset[str]) -> None:
+        self._board, self._gateway, self.views = board, gateway, views
+        self._position: dict[str, int] = {}
+
+    def messages(self) -> Iterable[str]:
+        return self._board.news(self._gateway, self._position, self.views)
+
+    def show(self, views: frozenset[str]) -> None:
+        """Other views; one that is shown again is told in full, also when nothing was told in between."""
+        for gone in self.views - views:
+            self._position.pop(gone, None)
+        self.views = views
+
+
+def views_of(names: Iterable[str]) -> frozenset[str]:
+    """Raises `BadRequest` for a view that has no list."""
+    wanted = frozenset(names) - {""}
+    if not wanted <= set(VIEWS):
+        raise BadRequest(f"views may be: {', '.join(VIEWS)}")
+    return wanted
+
+
+class Beat:
+    """When a client is next told how things stand."""
+
+    def __init__(self) -> None:
+        self.due = trio.current_time()
+        self._waiting = trio.CancelScope()
+
+    def hurry(self, at: float) -> None:
+        """At this time at the latest."""
+        self.due = self._waiting.deadline = min(self.due, at)
+
+    def is_due(self) -> bool:
+        return trio.current_time() >= self.due
+
+    @contextmanager
+    def wait(self) -> Iterator[None]:
+        """Around what is awaited meanwhile; it is cancelled when the time has come."""
+        self._waiting = trio.CancelScope(deadline=self.due)
+        with self._waiting:
+            yield
+
+    def passed(self) -> None:
+        self.due = trio.current_time() + STATE_EVERY_S
+
+
+def change_view(view: Whole | Following, beat: Beat, names: Sequence[str]) -> None:
+    """The client shows other views, and is told at once what they show. Raises `BadRequest`."""
+    if isinstance(view, Whole):
+        raise BadRequest("this WebSocket is told everything: ask for it with ?state=changes")
+    view.show(views_of(names))
+    beat.hurry(trio.current_time())
 
 
 class Line:
@@ -132,14 +216,19 @@ class Line:
         await self.send(json.encode(message).decode())
 
 
-async def answer_messages(gateway: Gates, line: Line, client: str) -> None:
+async def answer_messages(gateway: Gates, line: Line, client: str, show: Show) -> None:
     """Answer what the client asks; and notice its end."""
     while True:
-        await line.say(**await leases.answer(gateway, await websocket.receive(), client))
+        await line.say(**await leases.answer(gateway, await websocket.receive(), client, show))
 
 
 async def send_events(
-    gateway: Gates, line: Line, after: int | None, state_message: Callable[[Gates], str], exposed: str = ""
+    gateway: Gates,
+    line: Line,
+    after: int | None,
+    beat: Beat,
+    messages: Callable[[], Iterable[str]],
+    exposed: str = "",
 ) -> None:
     """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand."""
     snapshot, first = gateway.snapshot(), await gateway.first()
@@ -156,15 +245,15 @@ async def send_events(
         replay=None if gateway.replay is None else json.iso(gateway.replay),
     )
     position = min(after, gateway.last_seq) if after is not None else max(0, gateway.last_seq - RECENT)
-    state_at = trio.current_time()
     while True:
         batch: Sequence[Recorded] = ()
-        with trio.move_on_at(state_at):
+        with beat.wait():
             batch = await gateway.next_events(position)
         if batch:
             position = batch[-1].seq
             await line.say(type="events", events=json.events(batch))
-            state_at = min(state_at, trio.current_time() + SETTLE_S)
-        if trio.current_time() >= state_at:
-            await line.send(state_message(gateway))
-            state_at = trio.current_time() + STATE_EVERY_S
+            beat.hurry(trio.current_time() + SETTLE_S)
+        if beat.is_due():
+            beat.passed()
+            for text in messages():
+                await line.send(text)

@@ -299,7 +299,7 @@ class State(Value, frozen=True):
     def rows(self) -> list[Lease]:
         """Those of them under which no peer lives: of who watches pictures in a row."""
         of_peers = {peer.lease for peer in self.peers.values()}
-        return [lease for lease in self.streams() if lease.lease not in of_peers]
+        return [lease for lease in self.leases.values() if lease.lease not in of_peers and lease.is_held]
 
     def peers_of(self, lease: LeaseId) -> list[Peer]:
         """Those who live under `lease`, oldest first; those that are closing among them."""

@@ -56,11 +56,19 @@
 
   function told(data) {
     const message = JSON.parse(data);
-    if (message.type !== "state") return data;
+    if (message.type !== "state" && message.type !== "changes") return data;
     pretend.states += 1;
     const inForce = pretend.suggestion && Date.parse(pretend.suggestion.until) > Date.now();
+    const suggestion = inForce ? pretend.suggestion : null;
+    if (message.type === "changes" || message.summary) message.summary = { daemon: { ...message.summary?.daemon, suggestion } };
+    if (message.type === "changes" || message.leases) message.leases = leases(message.type === "state");
+    return JSON.stringify(message);
+  }
+
+  // All of them, or as changes: those that are over are null.
+  function leases(whole) {
     const expires = new Date(Date.now() + 30_000).toISOString();
-    const leases = [...pretend.leases.values()].map((lease) => ({ ...lease, expires }));
-    return JSON.stringify({ ...message, suggestion: inForce ? pretend.suggestion : null, leases });
+    const gone = whole ? [] : Array.from({ length: number }, (_, index) => [`L${index + 1}`, null]);
+    return Object.fromEntries([...gone, ...[...pretend.leases].map(([id, lease]) => [id, { ...lease, expires }])]);
   }
 })();

@@ -2,8 +2,10 @@
 // 1. It resumes after the last event it handed on, so nothing is shown twice and nothing is lost.
 // 2. Silence is loss: the server speaks at least once a second.
 // 3. stop() leaves no socket and no timer.
+// 4. Lists come for the views that are shown, and for no others.
 import { backoff } from "./backoff.js";
 import { on } from "./dom.js";
+import { createModel } from "./model.js";
 
 const HEARTBEAT_MS = 10_000;
 
@@ -15,13 +17,23 @@ export function createFeed({ url, handlers, chance = Math.random }) {
   let attempt = 0;
   let last = null;
   let run = null;
+  let asked = 0;
+  let live = false; // whether it has said hello
+  let told = ""; // the views that the server knows of
+  const views = new Set();
+  const model = createModel();
   let teardown = () => {};
 
   function connect() {
     clearTimeout(timer);
     const address = new URL(url);
+    address.searchParams.set("state", "changes");
+    told = shown();
+    if (told) address.searchParams.set("views", told);
     if (last !== null) address.searchParams.set("after", last);
+    model.clear();
     handlers.link({ status: "connecting" });
+    live = false;
     const mine = (socket = new WebSocket(address));
     mine.onmessage = ({ data }) => receive(JSON.parse(data));
     mine.onclose = () => socket === mine && lose();
@@ -45,6 +57,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
       const restarted = run !== null && run !== message.run;
       run = message.run;
       handlers.link({ status: "live" });
+      tellViews();
       handlers.hello(message, { restarted });
     },
     events({ events }) {
@@ -53,8 +66,38 @@ export function createFeed({ url, handlers, chance = Math.random }) {
       last = fresh.at(-1).seq;
       handlers.events(fresh);
     },
-    state: (message) => handlers.state(message),
+    state(message) {
+      model.state(message);
+      say(message.now);
+    },
+    changes(message) {
+      model.changes(message);
+      say(message.now);
+    },
   };
+
+  function say(now) {
+    model.forget(views);
+    const message = model.message(now);
+    if (message) handlers.state(message);
+  }
+
+  // A view that needs a list is shown, or is not any more.
+  function show(view, is) {
+    if (is === views.has(view)) return;
+    if (is) views.add(view);
+    else views.delete(view);
+    if (live) tellViews();
+  }
+
+  const shown = () => [...views].join();
+
+  function tellViews() {
+    live = true;
+    if (told === shown()) return;
+    told = shown();
+    socket.send(JSON.stringify({ type: "state.show", id: (asked += 1), views: [...views] }));
+  }
 
   // The journal begins below what we have seen: it was replaced, and our position means nothing in it.
   function startOver() {
@@ -74,6 +117,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
 
   function drop() {
     clearTimeout(timer);
+    live = false;
     const leaving = socket;
     socket = null;
     if (leaving) leaving.onmessage = leaving.onclose = null;
@@ -86,6 +130,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
   }
 
   return {
+    show,
     start() {
       if (socket) return;
       const undo = [on(window, "online", hurry), on(document, "visibilitychange", hurry)];

@@ -113,7 +113,7 @@ const show = {
 const past = createPast({ base, clock, show, onChange: bar.draw });
 bar.attach(past);
 const timeline = createTimeline({ base, clock, moment: past.moment, bounds: past.bounds, reveal: journal.reveal });
-const drawer = createDrawer({ processes, devices, viewers, detections, timeline, rooms });
+const drawer = createDrawer({ processes, devices, viewers: listed("viewers", viewers), detections, timeline, rooms: listed("rooms", rooms) });
 
 const feed = createFeed({
   url: socketUrl,
@@ -140,6 +140,20 @@ const feed = createFeed({
     },
   },
 });
+
+// A view whose list the server sends while it is shown, and for as long as it is needed afterwards.
+function listed(name, view) {
+  return {
+    enter() {
+      feed.show(name, true);
+      view.enter();
+    },
+    leave() {
+      view.leave();
+      feed.show(name, Boolean(view.needed?.()));
+    },
+  };
+}
 
 function arrange(now) {
   splitters.draw(now);

@@ -44,12 +44,16 @@ class Connection extends EventTarget {
 
 class Socket {
   static all = [];
+  sent = [];
   constructor(url) {
     this.url = new URL(url);
     Socket.all.push(this);
   }
   say(message) {
     this.onmessage?.({ data: JSON.stringify(message) });
+  }
+  send(text) {
+    this.sent.push(text);
   }
   close() {
     this.closed = true;
@@ -186,4 +190,36 @@ test("the feed resumes after the last event, tells each once, and takes silence 
   window.dispatchEvent(new Event("online"));
   await clock.pass(600_000, 1000);
   assert.equal(Socket.all.length, opened, "nothing follows a stop");
+});
+
+test("the feed asks for changes, puts them together, and asks for the list of each view that is shown", async () => {
+  const seen = [];
+  const handlers = { hello() {}, events() {}, link() {}, reset() {}, state: (message) => seen.push(message) };
+  const feed = createFeed({ url: "ws://127.0.0.1/ws/events", handlers, chance: () => 1 });
+  const before = Socket.all.length;
+  feed.start();
+  const first = Socket.all[before];
+  assert.deepEqual([first.url.searchParams.get("state"), first.url.searchParams.get("views")], ["changes", null]);
+  feed.show("viewers", true);
+  assert.deepEqual(first.sent, [], "not before the server has said hello");
+  first.say({ type: "hello", run: "r1", last: 7 });
+  feed.show("viewers", true);
+  assert.deepEqual(first.sent.map(JSON.parse), [{ type: "state.show", id: 1, views: ["viewers"] }]);
+  first.say({ type: "changes", now: "x" });
+  assert.equal(seen.length, 0, "changes of nothing");
+  first.say({ type: "state", now: "x", summary: { daemon: { viewers: 1 } }, cameras: { a: { id: "a", fps: 1 } }, health: {} });
+  first.say({ type: "changes", now: "y", cameras: { a: { fps: 2 } } });
+  assert.deepEqual(seen.at(-1).cameras, [{ id: "a", fps: 2 }]);
+  first.onclose();
+  await clock.pass(1500);
+  const second = Socket.all[before + 1];
+  assert.equal(second.url.searchParams.get("views"), "viewers");
+  second.say({ type: "hello", run: "r1", last: 8 });
+  second.say({ type: "changes", now: "z", cameras: { a: { fps: 3 } } });
+  assert.equal(seen.at(-1).now, "y", "of another connection nothing is known");
+  assert.deepEqual(second.sent, [], "its address has said it");
+  feed.show("viewers", false);
+  assert.deepEqual(JSON.parse(second.sent[0]).views, []);
+  feed.stop();
+  feed.show("viewers", true);
 });

@@ -172,7 +172,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
       const changed = now.state !== camera.state;
       if (changed && now.state === "idle") dated = true;
       camera = now;
-      heardAt = camera.last_frame_age_ms === null ? null : clock.now() - camera.last_frame_age_ms;
+      heardAt = heardOf(camera, clock.now());
       if (changed) player.cameraChanged();
       settle();
     },
@@ -204,3 +204,6 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
     },
   };
 }
+
+// When the last picture came. A moment of the past says how long ago; now it is a time.
+const heardOf = ({ heard, last_frame_age_ms: age = null }, now) => (heard !== undefined ? heard : age === null ? null : now - age);

@@ -38,6 +38,7 @@ export function createRooms({ base, clock }) {
   let rooms = [];
   let call = null;
   let stream = null;
+  let count = 0;
   let entering = 0;
   let past = false;
 
@@ -105,8 +106,8 @@ export function createRooms({ base, clock }) {
     const seat = call?.seat();
     const here = Boolean(seat?.room);
     drawRooms(rooms);
-    say($("room-count"), here ? t("here") : String(rooms.length));
-    say($("room-note"), rooms.length ? "" : past ? t("No room was open.") : t("No room is open. Make one, and whoever opens this page can join it."));
+    say($("room-count"), here ? t("here") : String(count));
+    say($("room-note"), count ? "" : past ? t("No room was open.") : t("No room is open. Make one, and whoever opens this page can join it."));
     for (const part of ["room-create", "room-join"]) {
       $(part).disabled = past || call !== null;
       set($(part), "title", past ? t(REFUSAL) : null);
@@ -190,6 +191,7 @@ export function createRooms({ base, clock }) {
   return {
     state(message) {
       rooms = message.rooms ?? [];
+      count = message.counts?.rooms ?? rooms.length;
       draw();
     },
     past(is) {
@@ -198,6 +200,8 @@ export function createRooms({ base, clock }) {
     },
     enter: draw,
     leave() {},
+    // The names of those in a call are in the list.
+    needed: () => call !== null,
     // The page is left: nothing of a call may run on.
     stop: leave,
     links: () => call?.links ?? new Map(),

@@ -14,6 +14,8 @@ export function createViewers({ base, clock, own }) {
   const problem = $("kick-problem");
   const draw = createRows($("viewer-rows"), { key: ({ id }) => id, create: row, fill });
   let viewers = [];
+  let count = 0;
+  let listed = false; // whether the list is there yet
   let asked = null;
   let entered = false;
   let past = false;
@@ -44,8 +46,8 @@ export function createViewers({ base, clock, own }) {
   }
 
   function show() {
-    say($("viewer-total"), String(viewers.length));
-    if (!entered) return;
+    say($("viewer-total"), String(count));
+    if (!entered || !listed) return;
     draw(viewers);
     $("viewer-table").hidden = viewers.length === 0;
     say($("viewer-note"), viewers.length ? "" : past ? t("Nobody watched.") : t("Nobody watches."));
@@ -82,7 +84,9 @@ export function createViewers({ base, clock, own }) {
 
   return {
     state(message) {
-      viewers = viewingOf(message);
+      listed = Boolean(message.leases && message.peers);
+      viewers = listed ? viewingOf(message) : [];
+      count = message.counts?.viewers ?? viewers.length;
       show();
     },
     past: (is) => (past = is),

@@ -1,0 +1,208 @@
+"""`/ws/events?state=changes`: counts for all pages, lists for those that show them, and little of either."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from trio_websocket import WebSocketConnection
+
+from supervisor.domain import commands as c
+from supervisor.domain.ids import PeerId
+from supervisor.domain.values import Fault, Reason
+from tests.kit.crowd import open_crowd
+from tests.kit.domain import GATE, lease
+from tests.kit.site import Site, message, open_site
+from tests.web.test_changes import apply
+from web import board as boards
+from web.sockets import Following
+
+CHANGES = "?state=changes"
+
+
+@attrs.define
+class Follower:
+    """A page that applies what it is told."""
+
+    socket: WebSocketConnection
+    known: dict[str, Any] = attrs.field(factory=dict)
+    types: list[str] = attrs.field(factory=list)
+    sizes: list[int] = attrs.field(factory=list)
+
+    async def hear(self) -> str:
+        """Take the next message about how things stand; its type."""
+        while True:
+            text = await self.socket.get_message()
+            kind = str(json.loads(text)["type"])
+            if kind in ("state", "changes"):
+                apply(self.known, text)
+                self.types.append(kind)
+                self.sizes.append(len(text))
+                return kind
+
+    async def hear_of(self, part: str, count: int) -> None:
+        """Until so many are known in a part."""
+        with trio.fail_after(10):
+            while len(self.known.get(part, {"": None})) != count:
+                await self.hear()
+
+    async def show(self, *views: str) -> None:
+        await self.socket.send_message(json.dumps({"type": "state.show", "id": 1, "views": views}))
+
+
+@asynccontextmanager
+async def follow(site: Site, query: str = CHANGES) -> AsyncIterator[Follower]:
+    async with site.socket(query) as socket:
+        yield Follower(socket)
+
+
+async def test_state_is_told_once_and_then_changes() -> None:
+    """The first message is everything; then cameras say only what changed, with at most a second of silence."""
+    async with open_crowd(cameras=4, viewers=8) as site, follow(site) as page:
+        assert await page.hear() == "state"
+        whole = page.known["cameras"]["camera-00"]
+        assert (whole["state"], whole["viewers"]) == ("live", 2)
+        assert page.known["summary"]["daemon"]["viewers"] == 8
+        assert await page.hear() == await page.hear() == "changes"
+        assert {"peers", "leases", "uses", "rooms"}.isdisjoint(page.known)
+
+
+async def test_events_change_what_they_concern() -> None:
+    """A viewer that leaves changes the count of its camera, soon and without a new state."""
+    async with open_crowd(cameras=2, viewers=4) as site, follow(site) as page:
+        await page.hear()
+        gone = next(iter(site.core.kernel.state.peers))
+        camera = site.core.kernel.state.peers[gone].camera
+        site.core.kernel.emit(c.ReportPeerClosed(gone, Reason("left", "it left", Fault.NONE)))
+        with trio.fail_after(5):
+            while page.known["cameras"][camera]["viewers"] == 2:
+                assert await page.hear() == "changes"
+        assert page.known["summary"]["daemon"]["viewers"] == 3
+
+
+async def test_list_of_viewers_is_told_to_pages_that_show_it_and_to_no_other() -> None:
+    """It is asked for by message or by address, told at once, followed, and no longer told when the view is closed."""
+    async with open_crowd(cameras=2, viewers=6) as site, follow(site) as page, follow(site) as other:
+        await page.hear()
+        await page.show("viewers")
+        await page.hear_of("peers", 6)
+        assert len(page.known["leases"]) == 6
+        site.core.kernel.emit(c.OpenPeer(PeerId("more"), next(iter(site.core.kernel.state.cameras)), "192.0.2.9", "x"))
+        await page.hear_of("peers", 7)
+        assert page.types.count("state") == 2
+        await page.show()
+        site.core.kernel.emit(lease(camera=next(iter(site.core.kernel.state.cameras))))
+        await page.hear_of("peers", 7)
+        with trio.fail_after(5):
+            while page.known["summary"]["daemon"]["viewers"] != 8:
+                await page.hear()
+                await other.hear()
+        assert len(page.known["leases"]) == 7
+        assert "leases" not in other.known
+        async with follow(site, f"{CHANGES}&views=viewers,rooms") as late:
+            await late.hear_of("leases", 8)
+            await late.hear_of("rooms", 0)
+
+
+async def test_view_that_is_closed_and_shown_again_is_told_in_full() -> None:
+    """Also when that happens between two messages: the page may have forgotten the list by then."""
+    async with open_crowd(cameras=1, viewers=2) as site:
+        view = Following(boards.Board(), site.gateway, frozenset({"viewers"}))
+        assert [json.loads(text)["type"] for text in view.messages()] == ["state", "state"]
+        view.show(frozenset())
+        view.show(frozenset({"viewers"}))
+        assert [set(json.loads(text)) for text in view.messages()][-1] == {"type", "now", "leases", "peers", "uses"}
+
+
+@pytest.mark.parametrize("query", ["?state=all", f"{CHANGES}&views=secrets", f"{CHANGES}&views=viewers,x"])
+async def test_unknown_views_are_refused(query: str) -> None:
+    """Before the WebSocket is accepted."""
+    async with open_site() as site:
+        assert (await site.knock(query)).status == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "views"), [("", ["viewers"]), (CHANGES, ["x"]), (CHANGES, "viewers"), (CHANGES, None)]
+)
+async def test_wrong_views_are_answered_with_400(query: str, views: object) -> None:
+    """Also one that is told everything may not choose."""
+    async with open_site() as site, site.socket(query) as socket:
+        await socket.send_message(json.dumps({"type": "state.show", "id": 7, "views": views}))
+        while (reply := await message(socket))["type"] != "reply":
+            pass
+        assert (reply["id"], reply["status"]) == (7, 400)
+
+
+async def test_pages_share_one_look_at_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten pages that ask at the same time cost one snapshot, and the text of a change is made once."""
+    async with open_crowd(cameras=2, viewers=2) as site:
+        board, looks = boards.Board(), [0]
+        snapshot = site.gateway.snapshot
+
+        def counted() -> Any:
+            looks[0] += 1
+            return snapshot()
+
+        monkeypatch.setattr(site.gateway, "snapshot", counted)
+        positions: list[dict[str, int]] = [{} for _ in range(10)]
+        for position in positions:
+            board.news(site.gateway, position, {"viewers"})
+        assert looks == [1]
+
+
+async def test_steady_site_costs_a_page_less_than_four_kilobytes_a_second() -> None:
+    """With 30 cameras that send and 300 viewers, and nothing else; also a page that shows the list of viewers."""
+    async with open_crowd(cameras=30, viewers=300) as site:
+        async with follow(site) as page, follow(site, f"{CHANGES}&views=viewers,rooms") as curious:
+            for each in (page, curious):
+                await each.hear()
+            await curious.hear_of("peers", 300)
+            for each in (page, curious):
+                each.sizes.clear()
+            began = trio.current_time()
+            for _ in range(5):
+                await page.hear()
+                await curious.hear()
+            seconds = trio.current_time() - began
+            assert sum(page.sizes) / seconds < 4000
+            assert sum(curious.sizes) / seconds < 4000
+
+
+async def test_lease_is_told_again_only_when_it_ends_noticeably_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page renews every 10 s; each renewal must not be a change for everybody who looks."""
+    async with open_site() as site:
+        site.core.kernel.emit(lease())
+        board, position = boards.Board(), dict[str, int]()
+        monkeypatch.setattr(boards, "EVERY_S", 0.0)
+        ends = dict.fromkeys(site.core.kernel.state.leases, 1000000000000)
+        monkeypatch.setattr(site.gateway, "expiries", lambda: ends)
+        known: dict[str, Any] = {}
+        told = []
+        for later_s in (0, 4, 9.9, 10, 12):
+            ends = {name: int((1000 + later_s) * 1e9) for name in ends}
+            for text in board.news(site.gateway, position, {"viewers"}):
+                apply(known, text)
+            told.append(known["leases"]["lease-1"]["expires"])
+        assert told == ["1970-01-01T00:16:40.000Z"] * 3 + ["1970-01-01T00:16:50.000Z"] * 2
+
+
+async def test_last_picture_is_told_coarsely_while_live_and_exactly_afterwards() -> None:
+    """While pictures come their time is not news; when they stop, the page counts from the last one."""
+    async with open_site() as site:
+        board = boards.Board()
+        snapshot = site.gateway.snapshot()
+        measured = snapshot.cameras[GATE]
+
+        def heard(at_s: float, age_s: float, live: bool) -> int | None:
+            then = attrs.evolve(
+                snapshot, now_ns=int(at_s * 1e9), cameras={GATE: attrs.evolve(measured, last_frame_age_s=age_s)}
+            )
+            return board._heard_ms(GATE, then, live=live)
+
+        assert heard(100, 0.0, True) == heard(104.9, 0.02, True) == 100_000
+        assert heard(105.5, 0.0, True) == 105_500
+        assert heard(108, 1.0, False) == 107_000
+        assert heard(109, 2.01, False) == 107_000
