@@ -128,7 +128,7 @@ class _Drawing:
         previous = event(self._reader, first - 1) if first > 1 else None
         for moment in replay(self._reader, first, last) if last >= first else ():
             recorded, now_ns = moment.recorded, moment.recorded.wall_ns
-            if previous is None or recorded.run != previous.run:
+            if recorded.run != (state.run if previous is None else previous.run):
                 self._down(previous.wall_ns if previous else self._since_ns, now_ns, previous)
                 self._all(moment.before, recorded)
             if isinstance(recorded.event, e.EventsLost):

@@ -69,7 +69,11 @@ def export_command(
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="FOLDER", help="[default: FILE without .zip]")
 @_DIGEST
 def import_command(file: Path, output: Path | None, digest: str | None) -> None:
-    """Verify a bundle and unpack it into a folder of its own, to look into with the other commands."""
+    """Verify a bundle and unpack it into a folder of its own, to look into with the other commands.
+
+    Report, health, configuration and last words are made of its journal here; the bundle's own are not unpacked.
+    Without --digest nobody knows who made it: the digest has to come from somebody you trust, on another way.
+    """
     folder = output or Path(file.stem)
     if folder.exists():
         fail(f"{folder} is there already; -o names another folder")
@@ -101,15 +105,19 @@ def _require_folder(folder: Path) -> None:
 def _tell(file: Path, proven: Proven) -> None:
     said = proven.manifest
     span = f"{clean(said.since)} to {clean(said.until)}"
-    say(f"{file}: unaltered; {said.events} events ({said.first} to {said.last}), {span}")
+    say(f"{file}: unaltered since it was made, by whom: unknown; {said.events} events ({said.first} to {said.last})")
+    say(f"  from {span}")
     say(f"  chain: {said.batches} batches, {proven.hashes} states, {proven.seals} sealed segments met")
     for first, last in proven.gaps:
         say(f"  events {first} to {last} were never stored, as the journal itself says")
-    say(f"  made {clean(said.exported)} by banken {clean(said.banken)}, node {clean(said.node or '?')}")
+    by = f"made {clean(said.exported)} by banken {clean(said.banken)}, node {clean(said.node or '?')}"
+    say(f"  it says of itself: {by}")
     if said.camera:
         say(f"  about: {clean(said.camera)}")
     if said.note:
         say(f"  note: {clean(said.note)}")
+    if proven.differing:
+        say(f"  not what its journal gives here: {', '.join(proven.differing)}; import makes them of the journal")
     say(f"digest: {spoken(proven.digest)}")
 
 

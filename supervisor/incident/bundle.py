@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -195,8 +196,11 @@ class Bundle:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "rb")  # noqa: SIM115 - held until `close`
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is not waited for
+        self._file = open(descriptor, "rb")  # noqa: SIM115 - held until `close`
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise NoBundle("this is no file")
             self._entries = _entries(self._file)
             raw = b"".join(self._unpack(self._entries[-1]))
             self.fingerprint = fingerprint(raw)

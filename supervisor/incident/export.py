@@ -1,31 +1,27 @@
-"""Makes a bundle of a stretch of a journal. Blocking."""
+"""Makes a bundle of a stretch of a journal. Blocking.
+
+Rules of this file:
+- A bundle stands complete under its name, or not at all.
+- What `import` would refuse is not exported: the finished draft is verified as a stranger would.
+"""
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import attrs
-import msgspec
 
 from .. import __version__
-from ..analysis.causes import chain
-from ..analysis.replay import Moment, replay
-from ..analysis.timeline import timeline
-from ..domain.events import ChildEnded, Recorded
 from ..domain.ids import CameraId
 from ..journal import excerpt, manifest
 from ..journal.errors import JournalError
-from ..journal.reader import PAGE, Query, Reader
+from ..journal.reader import Query, Reader
 from . import bundle
-from .facts import Facts, configuration, gather, verdicts
-from .report import Header, render
+from .render import About, describe
+from .verify import verify
 from .words import moment
 
-MAX_CHAINS = 5
-LOOKED_AT = 50
-"""Grave events whose causes are looked for."""
 MAX_NOTE = 2000
 
 
@@ -92,16 +88,20 @@ def _write(
     count = stretch.last - stretch.first + 1
     folder = draft / bundle.JOURNAL
     folder.mkdir()
-    copied = excerpt.copy(reader, stretch, folder, lambda events: progress(events, 2 * count))
+    copied = excerpt.copy(reader, stretch, folder, lambda events: progress(events, 3 * count))
     segments = sorted(folder.iterdir())
     if sum(segment.stat().st_size for segment in segments) > bundle.MAX_BYTES * 0.9:
         raise JournalError(f"{count} events are more than a bundle holds; take a shorter time")
-    contents: dict[str, bytes | Path] = {f"{bundle.JOURNAL}/{segment.name}": segment for segment in segments}
     until_ns = max(wanted.since_ns, min(wanted.until_ns, now_ns))
-    facts = _describe(
-        reader, folder, wanted, stretch, until_ns, contents, lambda seen: progress(count + seen, 2 * count)
-    )
+    about = About(wanted.since_ns, until_ns, stretch.first, stretch.last, wanted.camera, wanted.note)
+    copy = Reader(folder)
+    try:
+        rendered = describe(reader, copy, about, lambda events: progress(count + events, 3 * count))
+    finally:
+        copy.close()
     sealed = excerpt.sealed_lines(reader.path, stretch)
+    contents: dict[str, bytes | Path] = {f"{bundle.JOURNAL}/{segment.name}": segment for segment in segments}
+    contents |= rendered.files
     contents[bundle.SEALED] = b"".join(manifest.line_of(line) + b"\n" for line in sealed)
 
     def make(body: str, files: tuple[bundle.Held, ...]) -> bundle.Manifest:
@@ -109,7 +109,7 @@ def _write(
             format=bundle.FORMAT,
             banken=__version__,
             exported=moment(now_ns),
-            node=facts.last.node,
+            node=rendered.node,
             since=moment(wanted.since_ns),
             until=moment(wanted.until_ns),
             first=stretch.first,
@@ -126,77 +126,16 @@ def _write(
 
     path = draft / "bundle"
     digest = bundle.write(path, contents, make)
+    _refuse_what_import_refuses(path, reader.path, lambda done, of: progress(2 * count + done * count // of, 3 * count))
     return Exported(stretch, copied.events, path.stat().st_size, digest)
 
 
-def _describe(
-    reader: Reader,
-    folder: Path,
-    wanted: Wanted,
-    stretch: excerpt.Stretch,
-    until_ns: int,
-    contents: dict[str, bytes | Path],
-    progress: Callable[[int], None],
-) -> Facts:
-    """Everything in the bundle that is made of the journal: of the copy; causes and begins may lie before it."""
-    cameras = {wanted.camera} if wanted.camera else None
-    drawn = timeline(reader, wanted.since_ns, until_ns, cameras)
-    copy = Reader(folder)
+def _refuse_what_import_refuses(path: Path, journal: Path, progress: Callable[[int, int], None]) -> None:
+    """Verify the draft; whoever gets it could not import it otherwise, and would blame the way."""
     try:
-        moments = _told(replay(copy, stretch.first, stretch.last), progress)
-        facts = gather(copy.state_at(stretch.first - 1), moments, drawn, wanted.camera)
-    finally:
-        copy.close()
-    header = Header(
-        facts.last.node,
-        __version__,
-        wanted.since_ns,
-        until_ns,
-        stretch.first,
-        stretch.last,
-        wanted.camera,
-        wanted.note,
-    )
-    contents[bundle.CONFIGURATION] = _json(configuration(facts))
-    contents[bundle.HEALTH] = _json(verdicts(facts))
-    contents[bundle.STDERR] = _last_words(facts.tails)
-    contents[bundle.REPORT] = render(header, facts, drawn, _chains(reader, facts.gravest)).encode()
-    return facts
-
-
-def _told(moments: Iterable[Moment], progress: Callable[[int], None]) -> Iterator[Moment]:
-    for number, each in enumerate(moments, 1):
-        yield each
-        if number % PAGE == 0:
-            progress(number)
-
-
-def _json(value: Any) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-def _last_words(tails: list[Recorded]) -> bytes:
-    """What each child that ended said last."""
-    lines = []
-    for recorded in tails:
-        assert isinstance(recorded.event, ChildEnded)
-        event = recorded.event
-        lines.append(
-            f"== {moment(recorded.wall_ns)} #{recorded.seq} {event.camera}, child {event.child}: {event.reason.text}"
-        )
-        lines += [f"   {line}" for line in event.stderr_tail]
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _chains(reader: Reader, gravest: list[Recorded]) -> list[list[Recorded]]:
-    """How the gravest events came about; one that stands in the story of a later one is told there."""
-    told: list[list[Recorded]] = []
-    for recorded in gravest[:LOOKED_AT]:
-        story = chain(reader, recorded.seq)
-        if story and not any(recorded in other for other in told):
-            told = [other for other in told if other[-1] not in story]
-            told.append(story)
-    return told[:MAX_CHAINS]
+        verify(path, progress=progress)
+    except (bundle.Damaged, bundle.NoBundle) as error:
+        raise JournalError(f"{journal}: this stretch is not exported, since import would refuse it: {error}") from None
 
 
 def _sync(folder: Path) -> None:

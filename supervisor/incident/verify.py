@@ -4,22 +4,32 @@ Rules of this file:
 - A bundle may come from anybody. Its files are opened only after all of the zip was found to be as we write it; its
   journal is read as that of a stranger is (`journal/guard.py`).
 - What is unpacked stands complete under its name, or not at all.
+- Report, health, configuration and last words are made anew of the journal that was proven: a bundle's own may say
+  anything, and hold scripts.
 """
 
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import apsw
 import attrs
 import msgspec
 
+from ..domain.ids import CameraId
 from ..journal import check, manifest
 from ..journal.errors import JournalError
 from ..journal.guard import read_bounded
 from ..journal.reader import Reader
-from .bundle import JOURNAL, SEALED, Bundle, Damaged, Manifest
+from .bundle import JOURNAL, MANIFEST, SEALED, Bundle, Damaged, Manifest
+from .render import About, describe
+
+FOREIGN = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+"""What events that are well formed, and mean nothing, can lead to."""
+LONGEST_QUIET_NS = 31 * 86_400 * 1_000_000_000
+"""How far before the first event, and after the last one, the times of a report may lie."""
 
 
 @attrs.frozen
@@ -35,6 +45,9 @@ class Proven:
     seals: int
     """Sealed segments whose ends the chain met."""
     gaps: tuple[tuple[int, int], ...]
+    differing: tuple[str, ...] = ()
+    """Files of the bundle that are not, byte for byte, those that its journal gives here: made by another release, with
+    knowledge of what came before, or by a forger."""
 
 
 def verify(path: Path, told: str | None = None, progress: Callable[[int, int], None] = lambda done, of: None) -> Proven:
@@ -43,7 +56,7 @@ def verify(path: Path, told: str | None = None, progress: Callable[[int, int], N
     Raises `Damaged` with the place, `NoBundle`, and `OSError`.
     """
     with tempfile.TemporaryDirectory(prefix="banken-") as folder, _opened(path) as opened:
-        return _prove(opened, Path(folder), told, progress)
+        return _render(Path(folder), _prove(opened, Path(folder), told, progress))
 
 
 def unpack(
@@ -57,7 +70,7 @@ def unpack(
     ):
         inside = Path(draft) / "unpacked"
         inside.mkdir()
-        proven = _prove(it, inside, told, progress)
+        proven = _render(inside, _prove(it, inside, told, progress))
         if folder.exists():
             raise FileExistsError(17, "it is there already", str(folder))
         inside.rename(folder)
@@ -93,6 +106,43 @@ def _prove(opened: Bundle, folder: Path, told: str | None, progress: Callable[[i
     except Exception as error:  # somebody made it so: there is no end to what can be wrong with it
         raise Damaged(f"{JOURNAL}: it cannot be read: {type(error).__name__}: {error}") from None
     return Proven(described, opened.fingerprint, file_digest, verified.hashes, seals, verified.gaps)
+
+
+def _render(folder: Path, proven: Proven) -> Proven:
+    """Put what the journal gives in the place of the bundle's own files, and say which of those were different."""
+    described = proven.manifest
+    try:
+        with _reader(folder / JOURNAL) as reader:
+            rendered = describe(reader, reader, _about(described, reader))
+    except (JournalError, *FOREIGN) as error:
+        raise Damaged(f"{JOURNAL}: its report cannot be made: {error}".replace(f"{folder}/", "")) from None
+    differing = []
+    for name, data in rendered.files.items():
+        if _other(folder / name, data):
+            differing.append(name)
+        (folder / name).write_bytes(data)
+    return attrs.evolve(proven, differing=tuple(differing))
+
+
+def _other(path: Path, data: bytes) -> bool:
+    """Whether a file, which may be large, holds other bytes than these."""
+    return path.stat().st_size != len(data) or path.read_bytes() != data
+
+
+def _about(described: Manifest, reader: Reader) -> About:
+    """What the manifest says the bundle is about, as far as it can be: its times may be anything, too."""
+    first, last = (reader.page(limit=1, newest=newest)[0].wall_ns for newest in (False, True))
+    try:
+        since_ns, until_ns, exported_ns = (
+            int(datetime.fromisoformat(text).timestamp() * 1000) * 1_000_000
+            for text in (described.since, described.until, described.exported)
+        )
+    except (ValueError, OverflowError):
+        raise Damaged(f"{MANIFEST}: its times cannot be read") from None
+    since_ns = min(max(since_ns, first - LONGEST_QUIET_NS), last)
+    until_ns = max(since_ns, min(until_ns, exported_ns, last + LONGEST_QUIET_NS))
+    camera = CameraId(described.camera) if described.camera else None
+    return About(since_ns, until_ns, described.first, described.last, camera, described.note)
 
 
 def _compare(folder: Path, described: Manifest, events: int) -> int:

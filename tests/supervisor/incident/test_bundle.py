@@ -1,7 +1,10 @@
 """Bundles of incidents: a true stretch of the journal, of which not one byte can change unnoticed."""
 
+import os
 import random
+import struct
 import zipfile
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -342,3 +345,123 @@ def test_the_head_is_proven_by_the_hashes_of_the_daemon(folder: Path, tmp_path: 
     assert not check.verify(tmp_path / "copy").damages
     with apsw.Connection(str(next((tmp_path / "copy").iterdir()))) as db:
         assert db.pragma("journal_mode") == "delete"
+
+
+def test_import_makes_the_report_of_the_journal_and_not_of_the_bundle(made: Path, tmp_path: Path) -> None:
+    """Whatever report, health, configuration and last words a bundle holds: scripts of a stranger reach no folder."""
+    evil = b"<script>alert(1)</script>"
+    changed: dict[str, bytes | Path] = {
+        "report_html": evil, "health_json": b"{}", "configuration_json": evil, "stderr_txt": b"\x1b[2J"
+    }  # fmt: skip
+    proven = unpack(forge(made, tmp_path / "evil.zip", **changed), tmp_path / "there")
+    assert set(proven.differing) == {"report.html", "health.json", "configuration.json", "stderr.txt"}
+    unpack(made, tmp_path / "fair")
+    for name in proven.differing:
+        found = (tmp_path / "there" / name).read_bytes()
+        assert evil not in found
+        assert found == (tmp_path / "fair" / name).read_bytes()
+    assert verify(forge(made, tmp_path / "evil.zip", **changed)).differing == proven.differing
+
+
+def test_what_the_journal_gives_is_what_export_wrote(made: Path) -> None:
+    """Byte for byte, where nothing before the stretch plays a part: a difference then means something."""
+    assert set(verify(made).differing) <= {"report.html"}
+
+
+def test_a_manifest_with_times_of_a_forger_is_refused_or_bounded(made: Path, tmp_path: Path) -> None:
+    """Times that are none are refused; times of other centuries make no drawing of other centuries."""
+    opened = bundle.Bundle(made)
+    manifest = opened.manifest
+    (tmp_path / "files").mkdir()
+    opened.unpack_to(tmp_path / "files")
+    opened.close()
+    contents: dict[str, bytes | Path] = {held.name: tmp_path / "files" / held.name for held in manifest.files}
+
+    def make(**times: str) -> Path:
+        bundle.write(
+            tmp_path / "it.zip", contents,
+            lambda body, files: msgspec.structs.replace(manifest, body=body, files=files, **times),
+        )  # fmt: skip
+        return tmp_path / "it.zip"
+
+    with pytest.raises(Damaged, match="its times cannot be read"):
+        verify(make(since="tomorrow"))
+    unpack(make(since="0002-01-01T00:00:00Z", until="9998-01-01T00:00:00Z", exported="9998-01-01"), tmp_path / "there")
+    assert (tmp_path / "there" / "report.html").stat().st_size < 1024**2
+
+
+def test_export_refuses_what_import_would_refuse(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A draft is verified before it gets its name; nothing is left of one that is refused."""
+    rows = lively()
+    monkeypatch.setattr("supervisor.journal.segment.HASH_EVERY", BATCH)
+    wrong = write_journal(tmp_path / "wrong", rows, batch=BATCH)
+    change(wrong, "UPDATE state_hash SET hash = 'another' WHERE seq = 30")
+    with pytest.raises(JournalError, match=r"import would refuse it: .*event 30: replayed, it leads to another state"):
+        take(wrong, tmp_path / "it.zip", rows[24], rows[54])
+    for name, least in (("MAX_BYTES", 9000), ("MAX_MANIFEST", 200), ("MAX_FILES", 3)):
+        with monkeypatch.context() as patched:
+            patched.setattr(bundle, name, least)
+            with pytest.raises(JournalError):
+                take(folder, tmp_path / "it.zip", rows[24], rows[54])
+    assert {path.name for path in tmp_path.iterdir()} == {"journal", "wrong"}
+
+
+def rewritten(made: Path, path: Path, change: Callable[[bytearray, int, int], None]) -> Path:
+    """The bundle with its bytes changed; `change` gets them, and where directory and end record begin."""
+    data = bytearray(made.read_bytes())
+    end = data.rindex(b"PK\5\6")
+    change(data, data.index(b"PK\1\2"), end)
+    path.write_bytes(data)
+    return path
+
+
+def overlap(data: bytearray, directory: int, end: int) -> None:
+    """The second file begins where the first one does."""
+    second = data.index(b"PK\1\2", directory + 4)
+    data[second + 42 : second + 46] = data[directory + 42 : directory + 46]
+
+
+def use_a_data_descriptor(data: bytearray, directory: int, end: int) -> None:
+    """Bit 3: sizes stand behind the content."""
+    data[6] |= 8
+    data[directory + 8] |= 8
+
+
+def name_one_twice(data: bytearray, directory: int, end: int) -> None:
+    """Two entries of the directory with one name, as its count says."""
+    size = data.index(b"PK\1\2", directory + 4) - directory
+    data[end:end] = data[directory : directory + size]
+    count, length = struct.unpack_from("<HL", data, end + size + 10)
+    struct.pack_into("<HHL", data, end + size + 8, count + 1, count + 1, length + size)
+
+
+def lie_in_zip64(data: bytearray, directory: int, end: int) -> None:
+    """Sizes that stand in a record of zip64 instead."""
+    data[directory + 20 : directory + 28] = b"\xff" * 8
+
+
+def claim_a_comment(data: bytearray, directory: int, end: int) -> None:
+    """A comment of the whole, in which another zip may hide."""
+    data[end + 20] = 4
+    data += b"more"
+
+
+def encrypt(data: bytearray, directory: int, end: int) -> None:
+    """The bit that says that a file is encrypted."""
+    data[directory + 8] |= 1
+
+
+@pytest.mark.parametrize(
+    "trick", [overlap, use_a_data_descriptor, name_one_twice, lie_in_zip64, claim_a_comment, encrypt]
+)
+def test_a_trick_of_zip_is_refused(made: Path, tmp_path: Path, trick: Callable[[bytearray, int, int], None]) -> None:
+    """Whatever else a zip may be: a bundle is laid out in one way only."""
+    with pytest.raises(Damaged):
+        verify(rewritten(made, tmp_path / "it.zip", trick))
+
+
+def test_a_pipe_is_no_bundle(tmp_path: Path) -> None:
+    """And is not waited for."""
+    os.mkfifo(tmp_path / "it.zip")
+    with pytest.raises(NoBundle):
+        verify(tmp_path / "it.zip")
