@@ -104,7 +104,7 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
     others = conflicting_distributions()
     if others:
         fail(f"{', '.join(others)} owns packages of our names; uninstall it, then install banken again")
-    set_up_log(logging.DEBUG if verbose else logging.INFO)
+    set_up_log(logging.DEBUG if verbose else logging.INFO, config.secret)
     for chatty in ("aiortc", "aioice", "asyncio", "trio_asyncio", "libav", "hypercorn", "quart"):
         logging.getLogger(chatty).setLevel(logging.INFO if verbose else logging.ERROR)
     allow_descriptors()

@@ -20,8 +20,9 @@ from msgspec.structs import replace
 from .domain.ids import CameraId, DeviceId
 from .domain.substreams import circles
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary
+from .journal.anchor import EVERY_S, AnchorSettings, is_url
 from .journal.retention import DAY_S, Retention
-from .redact import redact
+from .redact import hide, redact
 
 DEFAULT_LISTEN = "127.0.0.1:8620"
 DEFAULT_JOURNAL = "journal"
@@ -49,6 +50,9 @@ EXPOSED = (
 MAPPED = IPv6Network("::ffff:0:0/96")
 LEAST_TOKEN = 16
 """Characters of a token that is hard to guess."""
+LEAST_SECRET = 4
+"""Characters of an entry of `secret`: a shorter one would blank half of the log."""
+MOST_SECRETS = 100
 LISTS = ("ffmpeg",)
 """Kinds of sources that take a list of arguments instead of an address."""
 
@@ -112,6 +116,10 @@ class Config:
     """Where the proxies are whose word counts for who asks."""
     forwarded: str = FORWARDED[0]
     """The family of headers that they write: one of `FORWARDED`."""
+    anchor: AnchorSettings | None = None
+    """Where the end of the journal's chain is noted; none: nowhere."""
+    secret: tuple[str, ...] = attrs.field(default=(), repr=False)
+    """Values, and names in front of values, that the operator wants hidden in every source's words and in the log."""
 
     @property
     def exposed(self) -> str:
@@ -202,6 +210,8 @@ class _Reading:
         self.complaints: list[str] = []
         self.found: list[str] = []
         """Values taken from the environment since the last camera began."""
+        self.hidden: tuple[str, ...] = ()
+        """What the operator lists as secret."""
         self.named: tuple[str, ...] = ()
         """All cameras, whatever is wrong with them."""
         self.substreams: dict[str, tuple[str, yaml.Node]] = {}
@@ -209,16 +219,17 @@ class _Reading:
 
     def complain(self, node: yaml.Node | None, problem: str) -> None:
         where = f"{self.origin}:{node.start_mark.line + 1}" if node is not None else self.origin
-        self.complaints.append(f"{where}: {problem}")
+        self.complaints.append(f"{where}: {hide(problem, self.hidden)}")
 
     def config(self, root: yaml.Node | None) -> Config:
-        known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "detections", "cameras")
+        known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "detections", "secret", "cameras")
         top = self.mapping(root, "the configuration", known)
         web = self.mapping(top.get("web"), "web", ("listen", "allow_origins", "trusted_proxies", "forwarded"))
-        journal = self.mapping(top.get("journal"), "journal", ("path", "keep", "max_size"))
+        journal = self.mapping(top.get("journal"), "journal", ("path", "keep", "max_size", "anchor"))
         webrtc = self.mapping(top.get("webrtc"), "webrtc", ("ice_servers",))
         host, port = self.listen(web.get("listen"))
         policy, token = self.detections(top.get("detections"))
+        secret = self.hidden = self.secrets(top.get("secret"))
         cameras = dict(self.cameras(top.get("cameras")))
         self.check_substreams()
         return Config(
@@ -229,12 +240,14 @@ class _Reading:
             ice_servers=tuple(self.ice_servers(webrtc.get("ice_servers"))),
             journal=self.base / Path(self.text(journal.get("path"), "journal.path", DEFAULT_JOURNAL)).expanduser(),
             retention=self.retention(journal),
+            anchor=self.anchor(journal.get("anchor")),
             limits=self.leases(top.get("leases"), self.limits(top.get("limits"), len(cameras))),
             devices=tuple(self.devices(top.get("devices"), cameras)),
             patrol=self.patrol(top.get("patrol")),
             policy=policy,
             detector_token=token,
             cameras=cameras,
+            secret=secret,
             trusted_proxies=tuple(self.networks(web.get("trusted_proxies"), "web.trusted_proxies")),
             forwarded=self.one_of(web.get("forwarded"), "web.forwarded", FORWARDED),
         )
@@ -484,6 +497,44 @@ class _Reading:
             default.max_bytes if size is None else self.size(size, "journal.max_size", *_JOURNAL_SIZES),
         )
 
+    def anchor(self, node: yaml.Node | None) -> AnchorSettings | None:
+        """At least one of a file and a URL; the URL may hold a secret, and is never shown whole."""
+        if node is None:
+            return None
+        entries = self.mapping(node, "journal.anchor", ("file", "url", "every"))
+        file, url = entries.get("file"), self.text(entries.get("url"), "journal.anchor.url")
+        every = entries.get("every")
+        every_s = EVERY_S if every is None else self.duration(every, "journal.anchor.every", 10.0, DAY_S)
+        if isinstance(node, yaml.MappingNode) and file is None and "url" not in entries:
+            self.complain(node, "journal.anchor needs a file or a url to note the end of the journal's chain in")
+        if url and not is_url(url):
+            self.complain(entries["url"], "journal.anchor.url must be like https://HOST/PATH or http://HOST:PORT/PATH")
+        path = self.text(file, "journal.anchor.file")
+        return AnchorSettings(self.base / Path(path).expanduser() if path else None, url, every_s)
+
+    def secrets(self, node: yaml.Node | None) -> tuple[str, ...]:
+        """What else must be hidden: values, and names in front of values, which end in `=` or `:`."""
+        found = []
+        for entry in self.entries(node, "secret"):
+            value = self.text(entry, "an entry of secret")
+            if value and len(value) < LEAST_SECRET:
+                self.complain(
+                    entry,
+                    f"an entry of secret must have {LEAST_SECRET} characters or more, so that it blanks nothing else",
+                )
+            elif value and value.strip() != value:
+                self.complain(entry, "an entry of secret must not begin or end with a space")
+            found.append(value)
+        if len(found) > MOST_SECRETS:
+            self.complain(node, f"secret has {len(found)} entries; {MOST_SECRETS} are the most")
+        return tuple(filter(None, found[:MOST_SECRETS]))
+
+    def entries(self, node: yaml.Node | None, what: str) -> list[yaml.Node]:
+        if node is None or isinstance(node, yaml.SequenceNode):
+            return [] if node is None else list(node.value)
+        self.complain(node, f"{what} must be a list, not {_kind(node)}")
+        return []
+
     def size(self, node: yaml.Node, what: str, least: int, most: int) -> int:
         match = _SIZE.fullmatch(node.value) if isinstance(node, yaml.ScalarNode) else None
         value = int(float(match[1]) * 1024 ** _POWERS.index(match[2])) if match else -1
@@ -504,7 +555,8 @@ class _Reading:
             self.found = []
             source = self.source(name, value)
             if source is not None:
-                yield CameraId(name), source
+                hidden = tuple(dict.fromkeys((*source.secrets, *self.hidden)))
+                yield CameraId(name), attrs.evolve(source, secrets=hidden)
 
     def source(self, name: str, node: yaml.Node) -> Source | None:
         """A camera is its source's URL, or a mapping with `source`, or with a kind that takes a list, like `ffmpeg`."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 import trio
@@ -44,6 +44,9 @@ from .shield import bounded_shield
 from .supervision import run_supervised
 from .threads import ThreadRefused, run_in_thread
 from .vault import Vault
+
+if TYPE_CHECKING:
+    from .anchors import Anchoring
 
 logger = logging.getLogger("banken")
 
@@ -164,8 +167,16 @@ async def _run(
         readings: dict[str, Reading] = {}
         gateway = Gateway(kernel, journal, feed, reader, actors, readings=readings)
         keeping = Keeping(config.retention.keep_s, config.retention.max_bytes)
-        folder = recovered.store.folder
-        monitors = make_monitors(kernel, journal, folder, parts.sockets, actors.starts_waiting, keeping)
+        folder, anchoring = recovered.store.folder, _anchoring(config)
+        monitors = make_monitors(
+            kernel,
+            journal,
+            folder,
+            parts.sockets,
+            actors.starts_waiting,
+            keeping,
+            anchoring.reading if anchoring is not None else None,
+        )
         watches: Watches = {
             "sweep": actors.run_sweep,
             "decoder": actors.run_decoder,
@@ -173,6 +184,7 @@ async def _run(
             "rooms": partial(run_idle_rooms, kernel),
             "refusals": partial(run_refusals, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
+            **({"anchor": anchoring.run} if anchoring else {}),
         }
         bookkeeping.start_soon(journal.run, name="journal")
         bookkeeping.start_soon(_log_troubles, feed, name="log")
@@ -220,6 +232,15 @@ async def _load(actors: Actors) -> None:
         logger.warning("the first viewer will wait a little longer: %s", refused)
     except ImportError as error:
         logger.error("no viewer can be connected over WebRTC: %s", error)
+
+
+def _anchoring(config: Config) -> "Anchoring | None":
+    """What notes the end of the journal's chain elsewhere, if the configuration wants it."""
+    if config.anchor is None:
+        return None
+    from .anchors import Anchoring
+
+    return Anchoring(config.anchor, config.journal)
 
 
 async def _wait_for_stop(

@@ -50,12 +50,14 @@ def make_monitors(
     sockets: Callable[[], SocketStatistics],
     starts: Callable[[], tuple[int, float]],
     keeping: Keeping = KEEPING,
+    anchor: Callable[[], Reading] | None = None,
 ) -> Mapping[str, Monitor]:
     """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
-    how many cameras wait for their turn to start, and for how many seconds the first of them has."""
+    how many cameras wait for their turn to start, and for how many seconds the first of them has; `anchor` says how
+    noting the end of the chain goes, where it is wanted."""
     growth = GrowthMonitor(kernel, keeping, measure_events(folder))
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
-    return {
+    monitors = {
         "memory": Monitor(in_thread(read_memory), 60, share),
         "disk": Monitor(in_thread(partial(read_disk, folder)), 60, share),
         "processes": Monitor(in_thread(Processes().read), 30, Thresholds(Threshold(1, 0.5))),
@@ -69,6 +71,10 @@ def make_monitors(
         ),
         "starts": Monitor(at_once(lambda: read_starts(*starts())), 5, Thresholds(Threshold(3.0, 1.0))),
     }
+    if anchor is not None or standing(kernel.state.alerts, "anchor") in GRAVE:  # an alert of an earlier run is cleared
+        read = anchor or (lambda: Reading(0.0, "the end of the chain is noted nowhere"))
+        monitors["anchor"] = Monitor(at_once(read), 10, Thresholds(Threshold(1.0, 0.5)))
+    return monitors
 
 
 async def run_monitors(monitors: Mapping[str, Monitor], readings: MutableMapping[str, Reading], kernel: Kernel) -> None:

@@ -6,8 +6,11 @@ and paragraphs, and characters without width (Unicode's categories Cc, Cf, Cs, Z
 
 import logging
 import re
+from collections.abc import Sequence
 
 import msgspec
+
+from .redact import hide
 
 INDENT = "    "
 """In front of each further line of a log record, so that none can be taken for a record of its own."""
@@ -55,14 +58,19 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class LogFormatter(logging.Formatter):
-    """Log records as the terminal may have them."""
+    """Log records as the terminal may have them, without the `secrets` of the operator's list."""
+
+    def __init__(self, form: str, secrets: Sequence[str] = ()) -> None:
+        super().__init__(form)
+        self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable_lines(super().format(record)).replace("\n", f"\n{INDENT}")
+        text = hide(super().format(record), self._secrets)
+        return printable_lines(text).replace("\n", f"\n{INDENT}")
 
 
-def set_up_log(level: int) -> None:
-    """Log to stderr from `level` on, each record with its time, and safe to look at."""
+def set_up_log(level: int, secrets: Sequence[str] = ()) -> None:
+    """Log to stderr from `level` on, each record with its time, safe to look at, and without `secrets`."""
     handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", secrets))
     logging.basicConfig(level=level, handlers=[handler])

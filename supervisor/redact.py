@@ -48,14 +48,20 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     A secret of the form `name=` or `name:` also hides what follows that name. Linear in the length of `text`.
     """
+    text = hide(text, secrets)
+    for rule in _RULES:
+        text = rule(text)
+    return text
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """`text` without these `secrets`, the longest first: one may be a part of another."""
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= LEAST:
             if _OWN_NAME.fullmatch(secret):
                 text = re.sub(rf"(?<![\w.-]){re.escape(secret)}\s*[^&;\s'\"]+", f"{secret}{HIDDEN}", text)
             else:
                 text = text.replace(secret, HIDDEN)
-    for rule in _RULES:
-        text = rule(text)
     return text
 
 

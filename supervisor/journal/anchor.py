@@ -7,7 +7,9 @@ whoever can write the folder can compute every digest. An anchor that lies elsew
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import attrs
 import msgspec
 
 from .errors import JournalError
@@ -17,6 +19,8 @@ from .reader import Reader
 MAX_BYTES = 64 * 1024**2
 """Of a file of anchors: with one each minute, some months."""
 MODE = 0o600
+EVERY_S = 600.0
+"""How often the end of the chain is noted where nothing else is said."""
 _HEAD = (
     "SELECT b.last, b.digest, w.text FROM batch b JOIN event e ON e.seq = b.last JOIN word w ON w.id = e.node "
     "ORDER BY b.first DESC LIMIT 1"
@@ -90,3 +94,35 @@ def read_anchors(path: Path) -> Sequence[Anchor]:
 def _is_torn(line: bytes) -> bool:
     """The beginning of an anchor, whose end a crash has cut off."""
     return line.startswith(b'{"') and not line.endswith(b"}")
+
+
+@attrs.frozen
+class AnchorSettings:
+    """Where the end of the chain is noted, and how often. `url` may hold a secret."""
+
+    file: Path | None = None
+    url: str = attrs.field(default="", repr=False)
+    every_s: float = EVERY_S
+
+    @property
+    def shown(self) -> str:
+        """Where, without secrets: of a URL its scheme, host and UDP or TCP port only."""
+        return " and ".join([*([str(self.file)] if self.file else []), *([shown(self.url)] if self.url else [])])
+
+
+def is_url(url: str) -> bool:
+    """Whether an anchor can be posted to it: http or https, with a host, and nothing that ends a line of the head."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.fragment
+    except ValueError:
+        return False
+    return known and url.isascii() and not any(character.isspace() for character in url)
+
+
+def shown(url: str) -> str:
+    """The part of an address that is no secret: a path or a query may be a token."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"

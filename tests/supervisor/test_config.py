@@ -10,6 +10,7 @@ from actors.sources import KINDS
 from supervisor.config import MAX_BRACKETS, MAX_BYTES, MAX_KEYS, MAX_LIST, MAX_TEXT, Config, ConfigError, load, parse
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, Patrol, Policy
+from supervisor.journal.anchor import AnchorSettings
 from supervisor.journal.retention import DAY_S, Retention
 from supervisor.vault import Vault
 
@@ -441,3 +442,58 @@ def test_long_circle_of_substreams_is_named_once() -> None:
     found = complaints(f"cameras:\n{names}")
     assert len(found) == 1
     assert "c000 → c001" in found[0] and "c009 → …" in found[0]
+
+
+def test_the_chain_is_noted_where_the_file_says(tmp_path: Path) -> None:
+    """In a file beside the configuration, or at a URL whose secret is not shown, or both; 10 minutes by default."""
+    text = "journal: {anchor: {file: anchors.jsonl, url: 'https://me:${WORD}@h/x', every: 1m}}"
+    config = parse(text, "banken.yaml", {"WORD": "geheim"}, CHECKS, base=tmp_path)
+    assert config.anchor == AnchorSettings(tmp_path / "anchors.jsonl", "https://me:geheim@h/x", 60.0)
+    assert "geheim" not in f"{config.anchor} {config.anchor.shown}"
+    assert read("journal: {anchor: {file: x}}").anchor == AnchorSettings(Path("x"))
+    assert AnchorSettings(Path("x")).every_s == 600.0
+    assert read("").anchor is None
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("journal: {anchor: {}}", "1: journal.anchor needs a file or a url"),
+        ("journal: {anchor: {every: 5m}}", "1: journal.anchor needs a file or a url"),
+        ("journal: {anchor: x}", "1: journal.anchor must be a mapping"),
+        ("journal: {anchor: {file: x, every: 1s}}", "1: journal.anchor.every must be a duration from 10s"),
+        ("journal: {anchor: {url: 'ftp://geheim/'}}", "1: journal.anchor.url must be like https://HOST/PATH"),
+        ("journal: {anchor: {url: 'http://h/a b'}}", "1: journal.anchor.url must be like"),
+        ("journal: {anchor: {url: 'http://h:99999/'}}", "1: journal.anchor.url must be like"),
+        ("journal: {anchor: {files: x}}", "1: unknown key 'files' in journal.anchor; known: file, url, every"),
+        ("secret: a", "1: secret must be a list, not 'a'"),
+        ("secret: [abc]", "1: an entry of secret must have 4 characters or more"),
+        ("secret:\n- abcd\n- [x]", "3: an entry of secret must be text, not a list"),
+        ("secret: ['abcd ']", "1: an entry of secret must not begin or end with a space"),
+        (f"secret: [{', '.join(f'abcd{n}' for n in range(101))}]", "1: secret has 101 entries; 100 are the most"),
+    ],
+)
+def test_wrong_anchors_and_secrets_are_refused_with_their_line(text: str, complaint: str) -> None:
+    """And the words of a secret are not repeated."""
+    found = complaints(text)
+    assert any(f"banken.yaml:{complaint}" in line for line in found), found
+    assert not any("geheim" in line for line in found)
+
+
+def test_secrets_of_the_operator_are_hidden_in_every_source() -> None:
+    """Values and names: in what is journaled, in what children say, and in complaints; and none is refused for it."""
+    text = """
+        secret: [streamkey1, "uid=", "${WORD}"]
+        cameras:
+          a: {ffmpeg: ["-i", "rtmp://h/live/streamkey1?uid=77", "-metadata", "title=geheim"]}
+          b: http-of-nothing://h/geheim
+          c: rtsp://h/streamkey1
+        """
+    found = complaints(text, WORD="geheim")
+    assert len(found) == 1
+    assert "geheim" not in found[0]
+    config = read(text.replace("          b: http-of-nothing://h/geheim\n", ""), WORD="geheim")
+    a, c = config.cameras.values()
+    assert a.summary().url == "-i rtmp://h/live/***?uid=*** -metadata title=***"
+    assert c.summary().url == "rtsp://h/***"
+    assert set(a.secrets) == {"streamkey1", "uid=", "geheim"}

@@ -83,3 +83,9 @@ def test_a_log_record_is_safe_and_cannot_pose_as_another() -> None:
     text = LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s").format(record)
     assert not unsafe_in(text, "\n")
     assert all(line.startswith("    ") for line in text.splitlines()[1:])
+
+
+def test_a_log_record_holds_no_secret_of_the_operators_list() -> None:
+    """Wherever it comes from."""
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "opened rtmp://h/live/%s", ("streamkey1",), None)
+    assert LogFormatter("%(message)s", ["streamkey1"]).format(record) == "opened rtmp://h/live/***"

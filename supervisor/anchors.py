@@ -1,0 +1,166 @@
+"""Notes the end of the journal's chain outside of the journal, now and then: in a file, or by POST to an address.
+
+Rules of this file:
+- Nobody waits for it: it reads what is durable already, in a thread, and no acknowledgement depends on it.
+- What it asks of a server is bounded in time and size, and a redirect is not followed.
+- That it fails is an alert; the address is shown without what may be secret of it.
+"""
+
+import base64
+import ssl
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import h11
+import msgspec
+import trio
+
+from . import __version__
+from .domain.monitors import Figure, Reading
+from .journal.anchor import Anchor, AnchorSettings, append_anchor, find_head
+from .journal.errors import JournalError
+from .threads import refusing_threads, run_in_thread
+
+PATIENCE_S = 10.0
+"""For one attempt, from the look-up of the name to the status of the answer."""
+RETRY_S = (2.0, 10.0)
+"""Between the attempts of one round; then the next round is waited for."""
+
+
+class AnchorError(Exception):
+    """The anchor was not taken; for people."""
+
+
+def now_iso() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"
+
+
+class Anchoring:
+    """Anchors the journal in `folder`. `reading` says how it goes, for the monitors."""
+
+    def __init__(self, settings: AnchorSettings, folder: Path) -> None:
+        self._settings, self._folder = settings, folder
+        self._limiter = trio.CapacityLimiter(1)
+        self._taken: dict[str, Anchor] = {}
+        self._since: float | None = None
+        """When an anchor was last taken everywhere, on trio's clock."""
+        self._failed = 0
+        """Rounds that failed, one after the other."""
+        self._why = ""
+
+    async def run(self) -> None:
+        """Note the end of the chain now and every `every_s`, where it is another than before.
+
+        Cancellation: at once. Cleanup: a connection is closed; a thread that hangs on a disk is abandoned, and the next
+        round waits for it.
+        """
+        while True:
+            await self.note()
+            await trio.sleep(self._settings.every_s)
+
+    async def note(self) -> None:
+        """One round: up to three attempts for each place that does not have the present end of the chain."""
+        for delay_s in (*RETRY_S, None):
+            try:
+                await self._attempt()
+            except AnchorError as error:
+                self._why = str(error)
+                if delay_s is not None:
+                    await trio.sleep(delay_s)
+            else:
+                self._failed, self._why, self._since = 0, "", trio.current_time()
+                return
+        self._failed += 1
+
+    async def _attempt(self) -> None:
+        try:
+            anchor = await run_in_thread(
+                partial(find_head, self._folder, now_iso()), abandon_on_cancel=True, limiter=self._limiter
+            )
+            if anchor is None:
+                return
+            if self._settings.file is not None and not self._has("file", anchor):
+                append = partial(append_anchor, self._settings.file, anchor)
+                await run_in_thread(append, abandon_on_cancel=True, limiter=self._limiter)
+                self._taken["file"] = anchor
+        except JournalError as error:
+            raise AnchorError(f"the journal cannot be read: {error}") from None
+        except OSError as error:
+            raise AnchorError(f"{self._settings.file} cannot be written: {error.strerror or error}") from None
+        if self._settings.url and not self._has("url", anchor):
+            await post(self._settings.url, msgspec.json.encode(anchor))
+            self._taken["url"] = anchor
+
+    def _has(self, place: str, anchor: Anchor) -> bool:
+        known = self._taken.get(place)
+        return known is not None and (known.journal, known.seq, known.digest) == (
+            anchor.journal,
+            anchor.seq,
+            anchor.digest,
+        )
+
+    def reading(self) -> Reading:
+        """The rounds that failed one after the other, and why."""
+        age_s = 0.0 if self._since is None else trio.current_time() - self._since
+        text = f"the chain's end is noted in {self._settings.shown}"
+        if self._failed:
+            text = f"{self._settings.shown} does not take the chain's end: {self._why}"
+        figures = (
+            Figure("banken_anchor_age_seconds", "Seconds since the end of the journal's chain was noted", age_s),
+            Figure("banken_anchor_failures", "Rounds in a row in which it could not be noted", self._failed),
+        )
+        return Reading(float(self._failed), text, figures)
+
+
+async def post(url: str, body: bytes) -> None:
+    """POST `body` as JSON. Raises `AnchorError` unless it is taken, with a status from 200 to 299, in time."""
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    headers = [
+        ("Host", parts.netloc.rpartition("@")[2]), ("User-Agent", f"banken/{__version__}"), ("Connection", "close"),
+        ("Content-Type", "application/json"), ("Content-Length", str(len(body))),
+    ]  # fmt: skip
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers.append(("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}"))
+    connection = h11.Connection(h11.CLIENT)
+    asked = [h11.Request(method="POST", target=target, headers=headers), h11.Data(data=body), h11.EndOfMessage()]
+    question = b"".join(connection.send(event) or b"" for event in asked)
+    with trio.move_on_after(PATIENCE_S):
+        try:
+            status = await _ask(host, port, secure, question, connection)
+        except (OSError, UnicodeError, ssl.SSLError) as error:
+            raise AnchorError(f"it cannot be reached: {error}") from None
+        except (trio.BrokenResourceError, h11.ProtocolError) as error:
+            raise AnchorError(f"it does not answer as it should: {error.__cause__ or error}") from None
+        if 300 <= status < 400:
+            raise AnchorError(f"it answers with status {status}, a redirect, which is not followed")
+        if not 200 <= status < 300:
+            raise AnchorError(f"it refuses with status {status}")
+        return
+    raise AnchorError(f"it did not answer within {PATIENCE_S:g} s")
+
+
+async def _ask(host: str, port: int, secure: bool, question: bytes, connection: h11.Connection) -> int:
+    """The status of the answer; its head is bounded by h11, and its body is not read."""
+    with refusing_threads():
+        stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
+    if secure:
+        context = ssl.create_default_context()
+        stream = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+    try:
+        await stream.send_all(question)
+        while True:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(bytes(await stream.receive_some(4096)))
+            elif isinstance(event, h11.Response):
+                return event.status_code
+            elif isinstance(event, h11.ConnectionClosed):
+                raise AnchorError("it closed the connection without an answer")
+    finally:
+        await trio.aclose_forcefully(stream)

@@ -1,0 +1,46 @@
+"""Files of earlier releases: a configuration and a bundle of each stay usable."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from supervisor.__main__ import main
+from supervisor.incident.verify import unpack, verify
+from supervisor.journal import check
+
+TESTS = Path(__file__).parents[1]
+CONFIGURATIONS = sorted((TESTS / "configurations").glob("*/*.yaml"))
+BUNDLES = sorted((TESTS / "bundles").glob("*/*.zip"))
+RELEASES = ["0.1.0"]
+
+
+def test_each_release_has_a_configuration_and_a_bundle() -> None:
+    """Made with the code of that release."""
+    assert sorted({path.parent.name for path in CONFIGURATIONS}) == RELEASES
+    assert sorted({path.parent.name for path in BUNDLES}) == RELEASES
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_configuration_of_an_earlier_release_is_taken(path: Path, tmp_path: Path) -> None:
+    """`banken check` finds nothing wrong with it; what later releases hide is hidden, and not refused."""
+    clip = tmp_path / "clip.mp4"
+    clip.touch()
+    environ = {"FRONT_PASSWORD": "geheim-1", "DETECTOR_TOKEN": "geheim-0123456789", "CLIP": str(clip)}
+    done = CliRunner().invoke(main, ["check", str(path)], env=environ)
+    assert done.exit_code == 0, done.output
+    assert "geheim" not in done.output
+    assert "word" not in done.output
+
+
+@pytest.mark.parametrize("path", BUNDLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_bundle_of_an_earlier_release_is_imported(path: Path, tmp_path: Path) -> None:
+    """It verifies, and the journal in it is whole and answers."""
+    proven = verify(path)
+    assert proven.manifest.banken == path.parent.name
+    assert unpack(path, tmp_path / "there").digest == proven.digest
+    assert not check.verify(tmp_path / "there" / "journal").damages
+    done = CliRunner().invoke(main, ["events", str(tmp_path / "there" / "journal")])
+    assert done.exit_code == 0
+    assert len(done.stdout.splitlines()) == proven.manifest.events
+    assert {"health.json", "stderr.txt"}.isdisjoint(proven.differing)
