@@ -57,6 +57,10 @@ JOURNAL_COMMANDS = {
     "verify": at(
         "supervisor.cli.keeping:verify", "Read everything, and compare it with all that was written to prove it."
     ),
+    "repair": at(
+        "supervisor.cli.repair:repair",
+        "Show what of JOURNAL is damaged or not ours; with --yes, set it aside and begin a new chain.",
+    ),
     "pin": at(
         "supervisor.cli.keeping:pin",
         "Keep a stretch of the journal, and what is younger, from being removed as old.",

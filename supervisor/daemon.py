@@ -10,7 +10,6 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -21,19 +20,16 @@ from .clock import SystemClock
 from .config import Config, ConfigError
 from .domain import commands as c
 from .domain.describe import Severity, describe
-from .domain.errors import IllegalTransition
 from .domain.growth import Keeping
 from .domain.ids import SYSTEM, ChildId, NodeId, RunId
 from .domain.monitors import Reading
-from .domain.state import State
 from .domain.values import Fault, Reason
 from .feed import Feed
 from .gateway import Gateway, Hands, JournalReader, SocketStatistics
 from .journal.errors import JournalError
-from .journal.reader import Reader
-from .journal.retention import Retention
-from .journal.store import Store
+from .journal.recovery import Recovered, recover
 from .journal.writer import Journal, ThreadedStore
+from .journal_reports import report_journal
 from .kernel import Kernel, new_id
 from .lag import run_lag
 from .monitors import make_monitors, run_monitors
@@ -103,28 +99,8 @@ class Parts:
     """How many WebSockets are open."""
 
 
-@attrs.frozen
-class Recovered:
-    """A journal that is ours now, and what its events add up to."""
-
-    store: Store
-    state: State
-
-
-def open_journal(folder: Path, retention: Retention = Retention()) -> Recovered:  # noqa: B008
-    """Lock the journal and fold it. Raises `JournalError`, and then holds nothing."""
-    store = Store(folder, retention=retention)
-    try:
-        reader = Reader(folder)
-        try:
-            return Recovered(store, reader.state_at(store.last_seq))
-        except (KeyError, IllegalTransition) as error:
-            raise JournalError(f"{folder}: the journal's events do not follow from each other: {error}") from None
-        finally:
-            reader.close()
-    except BaseException:
-        store.close()
-        raise
+open_journal = recover
+"""Take the journal's folder and fold what is in it. Raises `JournalInUse`; other trouble is a fault, and retried."""
 
 
 async def run_daemon(config: Config, recovered: Recovered, parts: Parts, ready: Callable[[], None]) -> None:
@@ -136,10 +112,12 @@ async def run_daemon(config: Config, recovered: Recovered, parts: Parts, ready: 
     """
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         reader = JournalReader(recovered.store.folder)
+        segments = ThreadedStore(recovered.store)
         try:
-            await _run(config, recovered, parts, ready, reader, signals)
+            await _run(config, recovered, parts, ready, reader, segments, signals)
         finally:
             reader.close()
+            segments.close()
             recovered.store.close()
 
 
@@ -149,10 +127,11 @@ async def _run(
     parts: Parts,
     ready: Callable[[], None],
     reader: JournalReader,
+    segments: ThreadedStore,
     signals: AsyncIterator[int],
 ) -> None:
     feed = Feed(recovered.state.seq, reader.page)
-    journal = Journal(ThreadedStore(recovered.store), feed.publish)
+    journal = Journal(segments, feed.publish, state=recovered.state, fault=recovered.fault, chain=recovered.chain)
     kernel = Kernel(
         state=recovered.state,
         journal=journal,
@@ -160,7 +139,7 @@ async def _run(
         node=recovered.state.node or NodeId(new_id()),
         run=RunId(new_id()),
     )
-    journal.on_gap = lambda first, last: kernel.emit(c.ReportGap(first, last))
+    report_journal(kernel, journal, segments, reader, recovered)
     vault = Vault()
     async with trio.open_nursery() as bookkeeping:
         actors = parts.make_actors(kernel, vault, bookkeeping)

@@ -284,14 +284,19 @@ class JournalReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._reader, self._limiter = Reader(path), trio.CapacityLimiter(1)
+        self._path = path
+        self._reader: Reader | None = None
+        self._limiter = trio.CapacityLimiter(1)
         self._past: Reader | None = None
         self._asking = trio.CapacityLimiter(1)
 
     async def page(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
-        """As `Reader.page`. Raises `JournalError` for damage."""
-        read = partial(self._reader.page, query, limit, newest=newest)
-        return await run_in_thread(read, limiter=self._limiter)
+        """As `Reader.page`. Raises `JournalError` for damage, and where there is no journal yet."""
+        return await run_in_thread(partial(self._page, query, limit, newest), limiter=self._limiter)
+
+    def _page(self, query: Query, limit: int, newest: bool) -> list[Recorded]:
+        reader = self._reader = self._reader or Reader(self._path)
+        return reader.page(query, limit, newest=newest)
 
     async def first(self) -> Recorded | None:
         """The oldest event that is kept."""
@@ -303,14 +308,17 @@ class JournalReader:
         return await run_in_thread(partial(self._answer, question), limiter=self._asking)
 
     def _answer(self, question: Callable[[Reader], Answer]) -> Answer:
-        if self._past is None:
-            self._past = Reader(self._reader.path)
-        return question(self._past)
+        past = self._past = self._past or Reader(self._path)
+        return question(past)
+
+    def reset(self) -> None:
+        """Other files are the journal now: open them at the next question."""
+        self._reader = self._past = None
 
     def close(self) -> None:
-        self._reader.close()
-        if self._past is not None:
-            self._past.close()
+        for reader in (self._reader, self._past):
+            if reader is not None:
+                reader.close()
 
 
 def new_secret() -> str:

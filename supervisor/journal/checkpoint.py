@@ -26,7 +26,7 @@ from ..domain.state import (
     Use,
 )
 from ..domain.values import DeviceSettings, Limits, Patrol, Policy
-from .errors import JournalError
+from .errors import JournalDamaged
 
 LEVEL = 1
 """Of the compression: a state of a large site is 50 kB, and every few thousand events there is one."""
@@ -69,15 +69,15 @@ def pack(state: State) -> bytes:
 
 
 def unpack(data: bytes) -> State:
-    """The state that `pack` was given. Raises `JournalError` for bytes that it did not make, or that unpack to more."""
+    """The state that `pack` was given. Raises `JournalDamaged` for bytes that it did not make, or too many."""
     unpacker = zlib.decompressobj()
     try:
         plain = unpacker.decompress(data, MAX_STATE)
         if not unpacker.eof:
-            raise JournalError("a checkpoint of the state is larger than any state, or was cut off")
+            raise JournalDamaged("a checkpoint of the state is larger than any state, or was cut off")
         stored = msgspec.structs.asdict(_decoder.decode(plain))
     except (zlib.error, msgspec.MsgspecError, TypeError, RecursionError) as error:
-        raise JournalError(f"a checkpoint of the state cannot be read: {error}") from None
+        raise JournalDamaged(f"a checkpoint of the state cannot be read: {error}") from None
     known = {name: value for name, value in stored.items() if value is not msgspec.UNSET}
     fields: dict[str, Any] = {n: HashTrieMap(value) if isinstance(value, dict) else value for n, value in known.items()}
     return State(**fields)

@@ -15,7 +15,7 @@ import msgspec
 
 from ..domain.events import EVENTS, Event, Recorded
 from ..domain.ids import NodeId, RunId
-from .errors import JournalError
+from .errors import JournalDamaged, JournalError
 from .upcast import UPCASTS, upcast
 
 Row = tuple[int, int, int, NodeId, RunId, str, int, str, int, int | None, str, str, str, int]
@@ -70,7 +70,7 @@ def decode(row: Row) -> Recorded:
         crc,
     ) = row
     if zlib.crc32(_canonical(row[:-1])) != crc:
-        raise JournalError(f"event {seq} is damaged: its checksum does not fit")
+        raise JournalDamaged(f"event {seq} is damaged: its checksum does not fit")
     known, read = _READERS.get(name, (0, None))
     try:
         if read is not None and version == known:
@@ -80,7 +80,7 @@ def decode(row: Row) -> Recorded:
         else:
             raise JournalError(f"event {seq} is a {name} of version {version}, written by a newer banken")
     except msgspec.MsgspecError as error:
-        raise JournalError(f"event {seq}, a {name}, cannot be read: {error}") from None
+        raise JournalDamaged(f"event {seq}, a {name}, cannot be read: {error}") from None
     return Recorded(seq, wall_ns, mono_ns, node, run, stream, stream_version, event, cause, correlation, principal)
 
 

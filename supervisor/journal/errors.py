@@ -1,5 +1,17 @@
-"""What can be wrong with a journal, in words for the operator."""
+"""Errors of a journal, in words for the operator. Each message says which file, where, and what would be right."""
 
 
 class JournalError(Exception):
-    """A journal that cannot be used; the message says which, where, and what would be right."""
+    """A journal that cannot be used."""
+
+
+class JournalDamaged(JournalError):
+    """A file that is not what was written, or not ours. It will not mend by itself, so it may be set aside."""
+
+
+class JournalInUse(JournalError):
+    """Another daemon holds the folder."""
+
+
+class JournalReplaced(JournalError):
+    """The files are not those that were written to: removed, replaced, truncated, rolled back, or on another disk."""

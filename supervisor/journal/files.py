@@ -4,17 +4,20 @@ A journal is a folder of segments. A segment is one SQLite file, named after the
 segment but the last is sealed: complete, listed in the manifest, and never written again.
 """
 
+import errno
 import os
 import re
+import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import apsw
 import msgspec
 
-from .errors import JournalError
+from .errors import JournalDamaged, JournalError
 
 APPLICATION_ID = 0x62616E6B
 """"bank", in the header of the file."""
@@ -26,7 +29,7 @@ MODE = 0o600
 """Of every file of a journal: who watched when is nobody else's business. Its folder, when we make it, is 0700."""
 _HEX = frozenset("0123456789abcdef")
 _NUMBER = re.compile(r"[0-9]{1,18}")
-PREFIX, SUFFIX, DRAFT = "segment-", ".sqlite", ".new"
+PREFIX, SUFFIX, DRAFT, ASIDE = "segment-", ".sqlite", ".new", "damaged-"
 
 INSIDERS = ("system", "actor")
 """Principals of most events, which nobody looks for: the first words, so that the index can leave them out."""
@@ -96,6 +99,8 @@ class ChainStart(msgspec.Struct, frozen=True):
     last: int
     digest: str
     why: str
+    asides: tuple[tuple[str, str, str], ...] = ()
+    """Files that were set aside for it: name, new name, why."""
 
 
 def shorten(correlation: str) -> int | str:
@@ -143,7 +148,7 @@ def refuse_unsafe_sqlite() -> None:
 def refuse_foreign(db: apsw.Connection, path: Path) -> None:
     """Raise `JournalError` for a file that is not ours, or that a newer release wrote."""
     if db.pragma("application_id") != APPLICATION_ID:
-        raise JournalError(f"{path}: this SQLite file is not a banken journal")
+        raise JournalDamaged(f"{path}: this SQLite file is not a banken journal")
     version = db.pragma("user_version")
     if version > FORMAT:
         raise JournalError(
@@ -157,7 +162,50 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except apsw.Error as error:
-        raise JournalError(f"{path}: the journal cannot be read: {error}") from None
+        raise kind_of(error)(f"{path}: the journal cannot be read: {error}") from None
+
+
+def kind_of(error: apsw.Error) -> type[JournalError]:
+    """Whether what SQLite says is damage of the file, or may pass."""
+    is_damage = isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.SQLError | apsw.MismatchError)
+    return JournalDamaged if is_damage else JournalError
+
+
+def set_aside(folder: Path, name: str) -> str:
+    """Rename a file that cannot be used, and what SQLite has beside it; returns its new name. Raises `OSError`.
+
+    The new name is in the same folder, and no reader takes it for a segment; `Reader` can still be given the file.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    numbered = (f"{ASIDE}{stamp}{f'-{number}' if number else ''}-{name}" for number in range(1000))
+    aside = next((new for new in numbered if not os.path.lexists(folder / new)), None)
+    if aside is None:
+        raise FileExistsError(errno.EEXIST, "too many files were set aside", str(folder))
+    for suffix in ("-wal", "-shm", ""):
+        if os.path.lexists(folder / f"{name}{suffix}"):
+            os.rename(folder / f"{name}{suffix}", folder / f"{aside}{suffix}")
+    sync_folder(folder)
+    return aside
+
+
+def make_private(folder: Path) -> None:
+    """Give the journal's files the mode 0600: releases up to 0.1.0 left that to the umask. Not those of others."""
+    for name in os.listdir(folder):
+        if name.startswith((PREFIX, ASIDE)) or name in ("manifest.jsonl", "pins.json"):
+            with suppress(PermissionError, FileNotFoundError):
+                if stat.S_ISREG((path := folder / name).lstat().st_mode) and path.lstat().st_mode & 0o077:
+                    path.chmod(MODE)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[IO[bytes]]:
+    """A new file of mode 0600 that is written, and is on the disk when the block ends. Raises `OSError`."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE), "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import apsw
 
-from .errors import JournalError
-from .files import SCHEMA_1, SCHEMA_SEALED, naming, refuse_foreign
+from .errors import JournalDamaged, JournalError
+from .files import SCHEMA_1, SCHEMA_SEALED, kind_of, naming, refuse_foreign
 
 MAX_VALUE = 16 * 1024**2
 """Bytes of one text or blob; the longest that is written, a state, has some 50 kB for each thirty cameras."""
@@ -47,7 +47,7 @@ def require_regular(path: Path) -> None:
         except OSError as error:
             raise JournalError(f"{beside}: the journal cannot be opened: {error.strerror}") from None
         if not stat.S_ISREG(mode):
-            raise JournalError(f"{beside}: this is no file of a journal, but {_kind(mode)}")
+            raise JournalDamaged(f"{beside}: this is no file of a journal, but {_kind(mode)}")
 
 
 def _kind(mode: int) -> str:
@@ -60,10 +60,10 @@ def read_bounded(path: Path, most: int) -> bytes:
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise JournalError(f"{path}: this is no file of a journal, but {_kind(found.st_mode)}")
+            raise JournalDamaged(f"{path}: this is no file of a journal, but {_kind(found.st_mode)}")
         data = file.read(most + 1)
     if len(data) > most:
-        raise JournalError(f"{path}: it has more than {most // 1024**2} MB, the most that is read")
+        raise JournalDamaged(f"{path}: it has more than {most // 1024**2} MB, the most that is read")
     return data
 
 
@@ -74,7 +74,7 @@ def open_segment(path: Path, *, immutable: bool) -> apsw.Connection:
     try:
         db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     except apsw.Error as error:
-        raise JournalError(f"{path}: the journal cannot be opened: {error}") from None
+        raise kind_of(error)(f"{path}: the journal cannot be opened: {error}") from None
     try:
         db.set_busy_timeout(1000)
         _harden(db)
@@ -105,7 +105,7 @@ def refuse_foreign_schema(db: apsw.Connection, path: Path) -> None:
     found = set(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
     known = _objects(_schema(db))
     if found - known or {each for each in known - found if each[0] != "index"}:
-        raise JournalError(f"{path}: it has other tables than a segment of a journal")
+        raise JournalDamaged(f"{path}: it has other tables than a segment of a journal")
 
 
 def missing_indexes(db: apsw.Connection) -> list[str]:

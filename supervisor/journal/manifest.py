@@ -4,14 +4,13 @@ A line stays when its segment is removed by retention: it proves what had been t
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from .errors import JournalError
-from .files import sync_folder
+from .errors import JournalDamaged, JournalError
+from .files import private_file, sync_folder
 from .guard import read_bounded
 
 NAME = "manifest.jsonl"
@@ -58,6 +57,8 @@ def read(folder: Path) -> list[Sealed]:
         *lines, _torn = read_bounded(path, MAX_BYTES).split(b"\n")
     except FileNotFoundError:
         return []
+    except IsADirectoryError:
+        raise JournalDamaged(f"{path}: the manifest is a folder") from None
     except OSError as error:
         raise JournalError(f"{path}: the manifest cannot be read: {error.strerror}") from None
     found: list[Sealed] = []
@@ -65,9 +66,9 @@ def read(folder: Path) -> list[Sealed]:
         try:
             sealed = msgspec.json.decode(line, type=Sealed)
         except msgspec.MsgspecError as error:
-            raise JournalError(f"{path}:{number}: the manifest is damaged: {error}") from None
+            raise JournalDamaged(f"{path}:{number}: the manifest is damaged: {error}") from None
         if sealed.previous != digest_of(found[-1] if found else None):
-            raise JournalError(f"{path}:{number}: the manifest was changed: this line does not follow the one before")
+            raise JournalDamaged(f"{path}:{number}: the manifest was changed: this line does not follow the one before")
         found.append(sealed)
     return found
 
@@ -75,9 +76,7 @@ def read(folder: Path) -> list[Sealed]:
 def append(folder: Path, known: Sequence[Sealed], sealed: Sealed) -> None:
     """Add a line after those in `known`, durably; what a crash had left of an unfinished one is overwritten."""
     draft = folder / f"{NAME}.new"
-    with open(draft, "wb") as file:
+    with private_file(draft) as file:
         file.writelines(line_of(each) + b"\n" for each in (*known, sealed))
-        file.flush()
-        os.fsync(file.fileno())
     draft.replace(folder / NAME)
     sync_folder(folder)

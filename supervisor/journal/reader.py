@@ -8,6 +8,7 @@ Rules of this file:
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from ..domain.evolve import fold
 from ..domain.ids import CameraId, NodeId, RunId
 from ..domain.state import State
 from . import checkpoint, codec, manifest
-from .errors import JournalError
+from .errors import JournalDamaged, JournalError
 from .files import (
     INSIDERS,
     PREFIX,
@@ -107,7 +108,7 @@ class Part:
             (stored,) = self.rows("SELECT start FROM segment")[0]
             return None if stored is None else msgspec.json.decode(stored, type=ChainStart)
         except msgspec.MsgspecError as error:
-            raise JournalError(f"{self.path}: the start of its chain cannot be read: {error}") from None
+            raise JournalDamaged(f"{self.path}: the start of its chain cannot be read: {error}") from None
 
     def hashes(self) -> list[tuple[int, int, str]]:
         """The hashes of the live state that the daemon wrote: sequence number, rule, hash."""
@@ -134,7 +135,7 @@ class Part:
         """The first event that may be in here, the last one before it, and the digest that the chain goes on from."""
         found = self.rows("SELECT first, after, previous FROM segment LIMIT 2")
         if len(found) != 1 or list(map(type, found[0])) != [int, int, bytes]:
-            raise JournalError(f"{self.path}: the head of the segment is damaged")
+            raise JournalDamaged(f"{self.path}: the head of the segment is damaged")
         first, after, previous = found[0]
         return first, after, previous
 
@@ -157,10 +158,10 @@ class Part:
                 while chunk := list(islice(cursor, AT_ONCE)):
                     size += sum(sum([len(row[column]) for row in chunk]) for column in sized)
                     if size > MAX_PAGE or len(found) > MAX_ROWS:
-                        raise JournalError(f"{self.path}: it holds more than any journal does")
+                        raise JournalDamaged(f"{self.path}: it holds more than any journal does")
                     found += chunk
         except (UnicodeDecodeError, TypeError) as error:
-            raise JournalError(f"{self.path}: the journal cannot be read: {error}") from None
+            raise JournalDamaged(f"{self.path}: the journal cannot be read: {error}") from None
         return found
 
     def select(self, query: Query, limit: int, newest: bool) -> list[codec.Row]:
@@ -208,11 +209,11 @@ class Part:
         """The newest state that is stored, of an instant not after `seq`. Raises `JournalError` if there is none."""
         found = self.rows("SELECT seq, state FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,))
         if not found:
-            raise JournalError(f"{self.path}: the state at the head of the segment is missing")
+            raise JournalDamaged(f"{self.path}: the state at the head of the segment is missing")
         try:
             return checkpoint.unpack(found[0][1])
         except JournalError as error:
-            raise JournalError(f"{self.path}: the state of event {found[0][0]}: {error}") from None
+            raise type(error)(f"{self.path}: the state of event {found[0][0]}: {error}") from None
 
     def missing_indexes(self) -> list[str]:
         """Indexes that the segment was made with, and has lost."""
@@ -220,7 +221,8 @@ class Part:
 
     def close(self) -> None:
         if self._db is not None:
-            self._db.close(force=True)
+            with suppress(apsw.Error):  # a disk that fails; nothing was written
+                self._db.close(force=True)
             self._db = None
 
 
@@ -375,7 +377,7 @@ class Reader:
             return codec.decode(row)
         except JournalError as error:
             if self._salvage is None:
-                raise JournalError(f"{part.path.name}: {error}") from None
+                raise type(error)(f"{part.path.name}: {error}") from None
             self._tell(Damage(part.path.name, row[0], row[0], str(error)))
             return None
 
@@ -405,7 +407,7 @@ class Reader:
     def _complain(self, part: Part, first: int, last: int, what: str) -> None:
         damage = Damage(part.path.name, first, last, what)
         if self._salvage is None:
-            raise JournalError(f"{part.path}: events {first} to {last} {what}")
+            raise JournalDamaged(f"{part.path}: events {first} to {last} {what}")
         self._tell(damage)
 
     def seq_at(self, wall_ns: int) -> int:

@@ -1,6 +1,5 @@
 """Which sealed segments may go, and which are kept because somebody pinned what is in them."""
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ import attrs
 import msgspec
 
 from .errors import JournalError
-from .files import sync_folder
+from .files import private_file, sync_folder
 from .guard import read_bounded
 from .manifest import Sealed
 
@@ -27,6 +26,29 @@ class Retention:
 
     keep_s: float = 90 * DAY_S
     max_bytes: int = 4 * 1024**3
+
+
+@attrs.frozen
+class Removal:
+    """Segments that retention removes, oldest first, with what is in them and the limit that they exceed."""
+
+    segments: tuple[str, ...]
+    first: int
+    last: int
+    bytes: int
+    why: str
+
+
+def removal_of(gone: Sequence[Sealed], retention: Retention, now_ns: int) -> Removal | None:
+    """What `expendable` found, as a fact to be told; none if it is nothing."""
+    if not gone:
+        return None
+    old = sum(now_ns - segment.ended_ns > retention.keep_s * 1e9 for segment in gone)
+    days, size = f"{retention.keep_s / DAY_S:.3g} days", f"{retention.max_bytes / 1024**3:.3g} GiB"
+    reasons = [f"{old} older than {days}"] * bool(old) + [f"{len(gone) - old} beyond {size}"] * bool(len(gone) - old)
+    names = tuple(segment.segment for segment in gone)
+    size_of = sum(segment.bytes for segment in gone)
+    return Removal(names, gone[0].first, gone[-1].last, size_of, ", ".join(reasons))
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -77,10 +99,8 @@ def write_pins(folder: Path, pins: dict[str, Pin]) -> None:
         raise JournalError(f"{folder} has {MAX_PINS} pins already; unpin some")
     draft = folder / f"{PINS}.new"
     try:
-        with open(draft, "wb") as file:
+        with private_file(draft) as file:
             file.write(msgspec.json.format(msgspec.json.encode(pins)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
         draft.replace(folder / PINS)
         sync_folder(folder)
     except OSError as error:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import apsw
 import msgspec
@@ -17,8 +18,21 @@ import msgspec
 from ..domain.events import Recorded
 from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec
-from .errors import JournalError
-from .files import DRAFT, INDEXES, MODE, SCHEMA, ChainStart, naming, refuse_foreign, segment_path, shorten, sync_folder
+from .errors import JournalDamaged, JournalError, JournalReplaced
+from .files import (
+    DRAFT,
+    INDEXES,
+    MODE,
+    SCHEMA,
+    ChainStart,
+    kind_of,
+    naming,
+    refuse_foreign,
+    segment_path,
+    shorten,
+    sync_folder,
+)
+from .guard import refuse_foreign_schema, require_regular
 from .manifest import Sealed
 
 HASH_EVERY = 1000
@@ -28,6 +42,9 @@ CHECKPOINT_EVERY = 5000
 SYNCHRONOUS = "full"
 """A commit is on the disk when it returns; `normal` would leave that to the operating system."""
 CHUNK = 1024 * 1024
+SHM_BYTES = 32 * 1024
+"""Of the index of a WAL, at the least."""
+_LAST = "SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1"
 
 
 def make_segment(
@@ -94,11 +111,12 @@ class SegmentWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        require_regular(path)
         try:
             self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
             self._db.set_busy_timeout(1000)
         except apsw.Error as error:
-            raise JournalError(f"{path}: the journal cannot be opened: {error}") from None
+            raise kind_of(error)(f"{path}: the journal cannot be opened: {error}") from None
         try:
             self._read()
         except BaseException:
@@ -109,24 +127,37 @@ class SegmentWriter:
         """What is stored already."""
         try:
             refuse_foreign(self._db, self.path)
+            refuse_foreign_schema(self._db, self.path)
             self._db.pragma("journal_mode", "wal")
             self._db.pragma("synchronous", SYNCHRONOUS)
             self.format: int = self._db.pragma("user_version")
-            first, previous, created_ns = self._db.execute("SELECT first, previous, created_ns FROM segment").get
-            last = self._db.execute("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1").fetchone()
+            found = self._db.execute("SELECT first, previous, created_ns FROM segment").fetchall()
+            last = self._db.execute(_LAST).fetchone()
             stored = self._db.execute("SELECT max(seq) FROM event").get
-            self.created_ns: int = created_ns
             self._rows = Rows(self._db)
-            self._hashed: int = self._db.execute("SELECT max(seq) FROM state_hash").get
-            self._checkpointed: int = self._db.execute("SELECT max(seq) FROM checkpoint").get
+            self._hashed: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM state_hash").get
+            self._checkpointed: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM checkpoint").get
             self._page_size = self._db.pragma("page_size")
         except apsw.Error as error:
-            raise JournalError(f"{self.path}: the journal cannot be opened: {error}") from None
-        promised = last[0] if last else None
+            raise kind_of(error)(f"{self.path}: the journal cannot be opened: {error}") from None
+        if len(found) != 1:
+            raise JournalDamaged(f"{self.path}: it does not say where it begins")
+        first, previous, created_ns = cast(tuple[int, bytes, int], found[0])
+        promised, end = cast(tuple[int, bytes], last) if last else (None, previous)
+        self.created_ns = created_ns
         if stored != promised:
-            raise JournalError(f"{self.path}: the last event is {stored}, but {promised} were promised")
+            raise JournalDamaged(f"{self.path}: the last event is {stored}, but {promised} were promised")
+        self._last = last
         self.last_seq: int = promised or first - 1
-        self.digest: bytes = last[1] if last else previous
+        self.digest: bytes = end
+
+    def digest_at(self, seq: int) -> bytes | None:
+        """The end of the chain after event `seq`; none where no batch ends there."""
+        if seq == self.last_seq:
+            return self.digest
+        found = self._db.execute("SELECT digest FROM batch WHERE last = ?", (seq,)).fetchone()
+        before = self._db.execute("SELECT previous FROM segment WHERE first = ?", (seq + 1,)).fetchone()
+        return cast(bytes | None, (found or before or (None,))[0])
 
     @property
     def size(self) -> int:
@@ -138,6 +169,8 @@ class SegmentWriter:
         rows = [codec.encode(recorded) for recorded in batch]
         last_seq, digest = batch[-1].seq, codec.chain(self.digest, rows)
         with self._db:
+            if self._db.execute(_LAST).fetchone() != self._last:
+                raise JournalReplaced(f"{self.path}: the last batch is not the one that was written; rolled back?")
             self._rows.insert(rows)
             self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (batch[0].seq, last_seq, digest))
             if last_seq - self._hashed >= HASH_EVERY:
@@ -147,6 +180,7 @@ class SegmentWriter:
                 self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (last_seq, checkpoint.pack(state)))
                 self._checkpointed = last_seq
         self.last_seq, self.digest = last_seq, digest
+        self._last = (last_seq, digest)
 
     def _insert_hash(self, seq: int, state: State) -> None:
         if self.format == 1:
@@ -163,6 +197,19 @@ class SegmentWriter:
         busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1,)
         if busy:
             raise JournalError(f"{self.path}: a reader is in the way of what a failed sync has left behind")
+
+    def abandon(self) -> None:
+        """Close without a word to the files, which are not ours any more.
+
+        A `-shm` that somebody has shortened is mapped; it gets its length back, or touching it would end the process.
+        """
+        shm = self.path.with_name(f"{self.path.name}-shm")
+        with suppress(OSError):
+            if shm.stat().st_size < SHM_BYTES:
+                os.truncate(shm, SHM_BYTES)
+        with suppress(apsw.Error):
+            self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self.close()
 
     def close(self) -> None:
         """Also while a hung disk still holds a commit: then the file is left to the end of the process."""

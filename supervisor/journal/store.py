@@ -1,15 +1,18 @@
 """A journal folder that is written: locked, appended to, its full segments sealed and its old ones let go. Blocking.
 
 Rules of this file:
-- One store owns the folder; a lock beside the files keeps other daemons out.
-- `append`, `skip` and `reconnect` are called by one thread at a time, `keep` by another if need be.
+- One store owns the folder: see `lock.py`.
+- Before each commit, and after it, the files are looked at: see `watch.py`. What was replaced is not written to again:
+  a new chain begins instead (`begin_chain`).
+- `append`, `skip`, `reconnect` and `begin_chain` are called by one thread at a time, `keep` and `remove` by another if
+  need be.
 - A segment that is full is left at the next append; sealing it can wait, and never makes an append wait.
 """
 
-import fcntl
-import os
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -19,30 +22,75 @@ from ..domain.events import Recorded
 from ..domain.state import State
 from . import manifest
 from .codec import GENESIS
-from .errors import JournalError
-from .files import DRAFT, PREFIX, list_segments, refuse_unsafe_sqlite, segment_path, sync_folder
-from .retention import DAY_S, Retention, expendable, read_pins
+from .errors import JournalDamaged, JournalError, JournalInUse, JournalReplaced
+from .files import (
+    DRAFT,
+    PREFIX,
+    ChainStart,
+    Segment,
+    list_segments,
+    make_private,
+    refuse_unsafe_sqlite,
+    segment_path,
+    set_aside,
+    sync_folder,
+)
+from .lock import FolderLock
+from .reader import Part
+from .retention import DAY_S, Removal, Retention, expendable, read_pins, removal_of
 from .segment import SegmentWriter, make_segment, seal
+from .watch import Watch
 
 
 @attrs.frozen
 class Rotation:
-    """When a segment is full."""
+    """When a segment is full. Until it is sealed it has no indexes, and questions read all of it: so it is small."""
 
-    max_bytes: int = 256 * 1024**2
+    max_bytes: int = 64 * 1024**2
     max_age_s: float = DAY_S
 
 
 @attrs.frozen
+class Aside:
+    """A file that was renamed because it cannot be used."""
+
+    file: str
+    aside: str
+    why: str
+
+
+@attrs.frozen
 class Kept:
-    """What `keep` has done."""
+    """What `keep` has done, and what retention would remove now."""
 
     sealed: tuple[str, ...]
-    removed: tuple[str, ...]
+    asides: tuple[Aside, ...] = ()
+    expendable: Removal | None = None
+
+
+@attrs.frozen
+class End:
+    """The end of a chain: the last event and the digest of the last batch."""
+
+    seq: int
+    digest: bytes
+
+
+@attrs.frozen
+class Chain:
+    """A new chain that is to begin: the state it begins from, and the end of the old one as far as it is known."""
+
+    head: State
+    old: End | None
+    why: str
+    damaged: tuple[Aside, ...] = ()
+    """Files that must be set aside first; they have no new name yet."""
 
 
 class Store:
     """The read-write side of a journal folder. `rotation` and `retention` may be changed at any time.
+
+    It is opened at once, unless it is told what to `expect` in the folder: then by `reconnect` or `begin_chain`.
 
     Raises `JournalError` when the folder cannot be used: locked by another daemon, written by a newer version, not
     ours, damaged at its end, not writable, or when this machine's SQLite is unsafe.
@@ -53,133 +101,314 @@ class Store:
         folder: Path,
         rotation: Rotation = Rotation(),
         retention: Retention = Retention(),  # noqa: B008
+        expect: End | None = None,
     ) -> None:
-        refuse_unsafe_sqlite()
         self.folder = folder
         self.rotation = rotation
         self.retention = retention
+        self.end = expect or End(0, GENESIS)
+        """What was promised: it is durable."""
+        self.asides: list[Aside] = []
+        """Files that were set aside and not told yet."""
         self._state: State | None = None
         """After the last append; none before the first."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except (OSError, ValueError) as error:
-            raise JournalError(f"{str(folder)!r}: the journal folder cannot be used: {error}") from None
-        try:
-            self._take_lock()
-            self._open_last(create=True)
-        except BaseException:
-            os.close(self._lock)
-            raise
+        self._writer: SegmentWriter | None = None
+        self._lock: FolderLock | None = None
+        self._watch: Watch | None = None
+        self._broken = False
+        """Whether an attempt to write has failed since the files were opened."""
+        self._looking = threading.Lock()
+        """Held while files that are watched change, and while they are looked at."""
+        if expect is None:
+            try:
+                self._hold(make=True)
+                self._open_last(create=True)
+            except BaseException:
+                self._release()
+                raise
 
     @property
     def last_seq(self) -> int:
         """The last event that is stored."""
-        return self._writer.last_seq
+        return self.end.seq
 
-    def _take_lock(self) -> None:
+    # ── the folder and its last segment ─────────────────────────────────────────────────────────────────────────
+
+    def _hold(self, *, make: bool) -> None:
+        refuse_unsafe_sqlite()
+        if self._lock is None:
+            self._lock = FolderLock(self.folder, make=make)
+            self._watch = Watch(self._lock)
+            if self._lock.aside is not None:
+                self.asides.append(Aside("lock", self._lock.aside, "it is not a file"))
+
+    def hold_if_possible(self) -> None:
+        """Take the lock. Raises `JournalInUse`; any other trouble is left to the next attempt."""
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip() or "unknown"
-            raise JournalError(
-                f"{self.folder}: the journal is in use by another daemon (pid {holder}); "
-                "stop that one, or give this one a journal of its own"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+            self._hold(make=True)
+        except JournalInUse:
+            raise
+        except JournalError:
+            return
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        if self._lock is not None:
+            self._lock.close()
+        self._writer = self._lock = self._watch = None
 
     def _open_last(self, *, create: bool) -> None:
         """Open the last segment, and sync what it holds: an earlier life may have failed to, though it reads well."""
         try:
             for draft in self.folder.glob(f"{PREFIX}*{DRAFT}*"):  # of a segment that was never finished
                 draft.unlink()
+            make_private(self.folder)
             found = list_segments(self.folder)
             if not found and not create:
-                raise JournalError(f"{self.folder}: the journal's files are gone")
+                raise JournalReplaced(f"{self.folder}: the journal's files are gone")
             path = found[-1].path if found else make_segment(self.folder, State(), 0, GENESIS, time.time_ns())
             sync_folder(self.folder)
         except (OSError, apsw.Error) as error:
             raise JournalError(f"{self.folder}: the journal folder cannot be used: {error}") from None
-        writer = SegmentWriter(path)
+        self._take(SegmentWriter(path), found[:-1])
+
+    def _take(self, writer: SegmentWriter, sealed: Sequence[Segment]) -> None:
+        """Write to this segment from now on."""
         try:
             writer.sync_again()
+            self._watch_files(writer, sealed)
         except BaseException:
             writer.close()
             raise
-        self._writer = writer
+        self._writer, self._broken, self.end = writer, False, End(writer.last_seq, writer.digest)
+
+    def _watch_files(self, writer: SegmentWriter, older: Sequence[Segment]) -> None:
+        assert self._lock is not None
+        with self._looking:
+            watch = self._watch = Watch(self._lock)
+            watch.take(manifest.NAME, *(segment.path.name for segment in older), *_names(writer))
+            watch.take_shared(f"{writer.path.name}-shm")
+
+    def look(self) -> None:
+        """Raise `JournalReplaced` if the files are not as we left them. Nothing is looked at before they are open."""
+        with self._looking:
+            if self._watch is not None and self._writer is not None and not self._broken:
+                self._watch.look()
+
+    # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def append(self, batch: Sequence[Recorded], state: State) -> None:
         """Store `batch`, which follows `last_seq` without a gap, and sync it; `state` is the one after it.
 
-        Raises `apsw.Error` and `OSError`; then nothing of it counts as stored, and `reconnect` comes next.
+        Raises `apsw.Error`, `OSError`, `MemoryError` and `JournalError`; then nothing of it counts as stored, and
+        `reconnect` comes next, or after `JournalReplaced` `begin_chain`.
         """
+        with self._breaking():
+            self._append(batch, state)
+
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """What fails in the block leaves files that are not as they were taken: they are not written to again."""
+        try:
+            yield
+        except BaseException:
+            self._broken = True
+            raise
+
+    def _append(self, batch: Sequence[Recorded], state: State) -> None:
+        writer = self._opened()
+        self.look()
         state_is_known = self._state is not None and self._state.seq == self.last_seq  # not after a fault
-        if self._state is not None and state_is_known and self._is_full():
-            self._begin_segment(self._state)
-        self._writer.append(batch, state)
-        self._state = state
+        if self._state is not None and state_is_known and self._is_full(writer):
+            writer = self._begin_segment(self._state)
+        with self._looking:
+            writer.append(batch, state)
+            assert self._watch is not None
+            self._watch.look_at_names(*_names(writer))
+            self._watch.take(*_names(writer))
+        self._state, self.end = state, End(writer.last_seq, writer.digest)
+
+    def _opened(self) -> SegmentWriter:
+        if self._writer is None or self._broken:
+            raise JournalError(f"{self.folder}: the journal is not open")
+        return self._writer
 
     def skip(self, state: State) -> None:
         """Go on after `state`; the events between `last_seq` and it were lost. Raises what `append` raises."""
-        self._begin_segment(state)
+        with self._breaking():
+            self._opened()
+            self.look()
+            self._begin_segment(state)
 
-    def _is_full(self) -> bool:
-        if self._writer.path == segment_path(self.folder, self.last_seq + 1):
+    def _is_full(self, writer: SegmentWriter) -> bool:
+        if writer.path == segment_path(self.folder, self.last_seq + 1):
             return False  # nothing is in it
-        age_s = abs(time.time_ns() - self._writer.created_ns) / 1e9
-        return self._writer.size >= self.rotation.max_bytes or age_s >= self.rotation.max_age_s
+        age_s = abs(time.time_ns() - writer.created_ns) / 1e9
+        return writer.size >= self.rotation.max_bytes or age_s >= self.rotation.max_age_s
 
-    def _begin_segment(self, head: State) -> None:
-        before = self._writer
+    def _begin_segment(self, head: State) -> SegmentWriter:
+        before = self._opened()
         path = make_segment(self.folder, head, before.last_seq, before.digest, time.time_ns())
-        self._writer, self._state = SegmentWriter(path), head
+        writer = SegmentWriter(path)
         before.close()
+        self._watch_files(writer, list_segments(self.folder)[:-1])
+        self._writer, self._state, self.end = writer, head, End(head.seq, writer.digest)
+        return writer
 
     def reconnect(self) -> None:
-        """Open the file anew after an error; `last_seq` then says what had been stored, and synced.
+        """Open the files anew after an error, or for the first time; `last_seq` then says what is stored, and synced.
 
-        Raises `JournalError`, and `apsw.Error`; then it must be called again.
+        Raises `JournalReplaced` where less is there than was promised, or something else; then `begin_chain` comes
+        next. Raises `JournalError`, `OSError` and `apsw.Error`; then it must be called again.
         """
-        promised = self._writer
-        promised.close()
-        self._open_last(create=False)
-        if self._writer.last_seq < promised.last_seq:
-            found, self._writer = self._writer, promised
-            found.close()
-            there = f"events up to {promised.last_seq} were promised, and {found.last_seq} are there"
-            raise JournalError(f"{found.path}: {there}")
+        promised = self.end
+        self._leave()
+        self._hold(make=promised.seq == 0)
+        assert self._watch is not None
+        self._watch.look_at_folder()
+        self._open_last(create=promised.seq == 0)
+        writer = self._opened()
+        if self.end.seq < promised.seq or writer.digest_at(promised.seq) not in (promised.digest, None):
+            self.end, there = promised, self.end.seq
+            self._leave()
+            raise JournalReplaced(
+                f"{writer.path}: events up to {promised.seq} were promised, and what is there ends with {there}"
+            )
+
+    def _leave(self) -> None:
+        if self._writer is not None:
+            self._writer.abandon()
+            self._writer = None
+
+    # ── a new chain ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin_chain(self, chain: Chain) -> ChainStart:
+        """Begin a new chain in the folder as it is now; returns what it says of the old one.
+
+        Files in the way are set aside: see `asides`. Raises as `reconnect`; then it must be called again.
+        """
+        self._leave()
+        if self._lock is not None:
+            try:
+                Watch(self._lock).look_at_folder()
+            except JournalReplaced:
+                self._release()
+        had_folder = chain.old is not None and chain.old.seq > 0
+        self._hold(make=not had_folder)
+        try:
+            make_private(self.folder)
+            for damaged in chain.damaged:
+                if (self.folder / damaged.file).exists():
+                    self.put_aside(damaged.file, damaged.why)
+            older = self._usable(chain.head.seq)
+            old = chain.old or (End(*read_end(older[-1].path)) if older else None)
+            asides = tuple((each.file, each.aside, each.why) for each in self.asides)
+            start = ChainStart(old.seq if old else 0, old.digest.hex() if old else "", chain.why, asides)
+            after = old.seq if old else chain.head.seq
+            path = make_segment(self.folder, chain.head, after, GENESIS, time.time_ns(), start)
+        except apsw.Error as error:
+            raise JournalError(f"{self.folder}: the journal folder cannot be used: {error}") from None
+        self._take(SegmentWriter(path), older)
+        self._state = chain.head
+        return start
+
+    def _usable(self, last: int) -> list[Segment]:
+        """The segments of older chains, which end at `last` or before. What does not fit is set aside."""
+        found = list_segments(self.folder)
+        while found:
+            segment = found[-1]
+            try:
+                if segment.first > last:
+                    raise JournalDamaged(
+                        f"{segment.path.name}: it begins with event {segment.first}, which is not ours"
+                    )
+                seq, _ = read_end(segment.path)
+                if seq <= last:
+                    return found
+                raise JournalDamaged(f"{segment.path.name}: it ends with event {seq}, which is not ours")
+            except JournalDamaged as error:
+                self.put_aside(segment.path.name, str(error))
+                found.pop()
+        return []
+
+    def put_aside(self, name: str, why: str) -> None:
+        """Rename a file of the folder. Raises `OSError`."""
+        self.asides.append(Aside(name, set_aside(self.folder, name), why))
+
+    # ── sealing and retention ───────────────────────────────────────────────────────────────────────────────────
 
     def keep(self, now_ns: int) -> Kept:
-        """Seal what is complete and let go what retention no longer asks for. Raises `JournalError` and `OSError`."""
-        known = manifest.read(self.folder)
+        """Seal what is complete, and say what retention no longer asks for. Raises `JournalError` and `OSError`."""
+        self.look()
+        known = self._manifest()
         named = {sealed.segment for sealed in known}
         found = list_segments(self.folder)
-        removed = self._let_go(known, {segment.path.name for segment in found}, now_ns)
         done = []
         for segment in found[:-1]:
-            if segment.path.name in named or segment.path.name in removed:
+            if segment.path.name in named:
                 continue
             sealed = seal(segment.path, manifest.digest_of(known[-1] if known else None))
             if sealed is None:
                 break
-            manifest.append(self.folder, known, sealed)
+            with self._looking:
+                manifest.append(self.folder, known, sealed)
+                if self._watch is not None:
+                    self._watch.take(manifest.NAME, segment.path.name)
             known.append(sealed)
             done.append(sealed.segment)
-        return Kept(tuple(done), tuple(removed))
-
-    def _let_go(self, known: Sequence[manifest.Sealed], there: set[str], now_ns: int) -> list[str]:
-        """The oldest first, so that what is left has no holes whatever happens on the way."""
+        there = {segment.path.name for segment in found}
         left = [sealed for sealed in known if sealed.segment in there]
         gone = expendable(left, list(read_pins(self.folder).values()), self.retention, now_ns)
-        for sealed in gone:
-            for path in self.folder.glob(f"{sealed.segment}*"):
-                path.unlink()
-        if gone:
-            sync_folder(self.folder)
-        return [sealed.segment for sealed in gone]
+        asides, self.asides[:] = tuple(self.asides), []
+        return Kept(tuple(done), asides, removal_of(gone, self.retention, now_ns))
+
+    def _manifest(self) -> list[manifest.Sealed]:
+        """Every line; a manifest that is damaged is set aside, and a new one is made from the segments."""
+        try:
+            return manifest.read(self.folder)
+        except JournalDamaged as error:
+            with self._looking:
+                self.put_aside(manifest.NAME, str(error))
+                if self._watch is not None:
+                    self._watch.take(manifest.NAME)
+            return []
+
+    def remove(self, removal: Removal) -> tuple[str, ...]:
+        """Delete these segments, the oldest first, so that what is left has no holes whatever happens on the way."""
+        for name in removal.segments:
+            with self._looking:
+                if self._watch is not None:
+                    self._watch.forget(name)
+                for path in self.folder.glob(f"{name}*"):
+                    path.unlink()
+        sync_folder(self.folder)
+        return removal.segments
 
     def close(self) -> None:
         """Let the folder go. Also while a hung disk still holds a commit."""
-        self._writer.close()
-        os.close(self._lock)
+        self._release()
+
+
+def _names(writer: SegmentWriter) -> tuple[str, str]:
+    """The files of a segment that nobody but its writer changes."""
+    return writer.path.name, f"{writer.path.name}-wal"
+
+
+def read_end(path: Path) -> tuple[int, bytes]:
+    """The last event of a segment and the end of its chain. Raises `JournalDamaged` and `JournalError`."""
+    part = Part(Segment(1, path), sealed=False)
+    try:
+        return end_of(part)
+    finally:
+        part.close()
+
+
+def end_of(part: Part) -> tuple[int, bytes]:
+    """The same, of a segment that is read already."""
+    last = part.rows("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1")
+    ((stored,),) = part.rows("SELECT max(seq) FROM event")
+    promised = last[0][0] if last else None
+    if stored != promised:
+        raise JournalDamaged(f"{part.path}: the last event is {stored}, but {promised} were promised")
+    return (last[0][0], last[0][1]) if last else (part.first - 1, part.previous)

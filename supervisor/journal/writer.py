@@ -5,24 +5,33 @@ Rules of this file:
 - `committed` only ever names events that are synced; what was promised is at or below it.
 - What waits is bounded. Beyond the bound events are lost, but not silently: as soon as the disk writes again, the state
   that they led to is stored, and an event that says how many they were.
+- When the files were replaced, a new chain begins. Its first event names the end of the old one. What waited before
+  that event was never acknowledged; it is lost in the same way.
+- Whatever the disk or the system refuses is a fault: it is tried again, and ends nothing.
 """
 
+import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
-from itertools import islice, takewhile
-from typing import Protocol
+from itertools import count, takewhile
+from typing import Any, Protocol
 
 import apsw
 import attrs
 import trio
+from msgspec.structs import replace
 
 from ..clock import SystemClock
-from ..domain.events import Recorded
+from ..domain.events import ChainBegan, Recorded
 from ..domain.state import State
-from .errors import JournalError
-from .store import Kept, Store
+from .errors import JournalError, JournalReplaced
+from .files import ChainStart
+from .retention import Removal
+from .store import Aside, Chain, End, Kept, Store
+from .worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -30,57 +39,124 @@ BATCH = 512
 """Events in one transaction at the most."""
 PENDING = 4096
 """Events that may wait for a disk that does not write: hours of ordinary life."""
-RETRY_S = 1.0
+RETRY_S = 0.5
 STALLED_S = 1.0
 """A disk that has not answered for so long counts as one that cannot write, until it does: nobody waits for ever."""
 KEEP_EVERY_S = 60.0
 """How often full segments are sealed and old ones let go."""
+LOOK_EVERY_S = 0.4
+"""How often the files are looked at while nothing is written."""
+TOLD_EVERY_S = 60.0
+"""A fault that comes and goes is one event in this time at the most: each event is another write."""
+FAULTS = (apsw.Error, JournalError, OSError, MemoryError)
+"""What a disk or a system may refuse; among the `OSError` is `ThreadRefused`."""
+
+Batch = tuple[list[Recorded], State]
+"""Events that follow each other, and the state after the last one."""
+Take = Callable[[], Batch | None]
+"""The next events to store; none when nothing waits. It may be called in a thread."""
 
 
 class Segments(Protocol):
     """Where the writer writes: `ThreadedStore` over a real store, or one in memory for simulated time."""
 
+    on_replaced: Callable[[JournalReplaced], object]
+    """Called in the loop when the files were found to be replaced while nothing was written."""
+
     @property
     def last_seq(self) -> int: ...
 
-    async def append(self, batch: Sequence[Recorded], state: State) -> None: ...
+    @property
+    def end(self) -> End: ...
+
+    async def drain(self, take: Take, stored: Callable[[Sequence[Recorded]], None]) -> None:
+        """Store what `take` gives, a batch at a time, until it gives nothing; `stored` hears of each batch."""
+        ...
 
     async def skip(self, state: State) -> None: ...
 
     async def reconnect(self) -> None: ...
 
+    async def begin_chain(self, chain: Chain) -> ChainStart: ...
+
     async def keep(self) -> Kept: ...
+
+    async def remove(self, removal: Removal) -> Sequence[str]: ...
 
 
 class ThreadedStore:
-    """A `Store` whose calls run in threads: appends one at a time, and beside them what can wait.
+    """A `Store` in a thread of its own, which is started once; sealing and retention have another one.
 
+    The thread takes the next batch itself as soon as the one before is stored: the loop acknowledges meanwhile.
     A cancellation abandons a call: the disk may hang.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._appending, self._keeping = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
+        self._writing = Worker("journal", self._look, LOOK_EVERY_S)
+        self._keeping = Worker("journal-keeping")
+        self._token: trio.lowlevel.TrioToken | None = None
+        self.on_replaced: Callable[[JournalReplaced], object] = lambda error: None
 
     @property
     def last_seq(self) -> int:
         return self._store.last_seq
 
-    async def append(self, batch: Sequence[Recorded], state: State) -> None:
-        await self._run(partial(self._store.append, batch, state))
+    @property
+    def end(self) -> End:
+        return self._store.end
+
+    def asides(self) -> list[Aside]:
+        """Files that were set aside since the last call."""
+        found, self._store.asides[:] = list(self._store.asides), []
+        return found
+
+    async def drain(self, take: Take, stored: Callable[[Sequence[Recorded]], None]) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        await self._writing.run(partial(self._drain, take), stored)
+
+    def _drain(self, take: Take, post: Callable[[Sequence[Recorded]], None]) -> None:
+        while (batch := take()) is not None:
+            self._store.append(*batch)
+            post(batch[0])
 
     async def skip(self, state: State) -> None:
-        await self._run(partial(self._store.skip, state))
+        await self._writing.run(lambda post: self._store.skip(state))
 
     async def reconnect(self) -> None:
-        await self._run(self._store.reconnect)
+        await self._writing.run(lambda post: self._store.reconnect())
+
+    async def begin_chain(self, chain: Chain) -> ChainStart:
+        found: list[ChainStart] = []
+        await self._writing.run(lambda post: post(self._store.begin_chain(chain)), found.append)
+        return found[0]
 
     async def keep(self) -> Kept:
-        keep = partial(self._store.keep, SystemClock().wall_ns())
-        return await trio.to_thread.run_sync(keep, abandon_on_cancel=True, limiter=self._keeping)
+        found: list[Kept] = []
+        now_ns = SystemClock().wall_ns()
+        await self._keeping.run(lambda post: post(self._store.keep(now_ns)), found.append)
+        return found[0]
 
-    async def _run(self, call: Callable[[], None]) -> None:
-        await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._appending)
+    async def remove(self, removal: Removal) -> Sequence[str]:
+        found: list[Sequence[str]] = []
+        await self._keeping.run(lambda post: post(self._store.remove(removal)), found.append)
+        return found[0]
+
+    def _look(self) -> None:
+        try:
+            self._store.look()
+        except JournalReplaced as error:
+            if self._token is not None:
+                with suppress(trio.RunFinishedError):
+                    self._token.run_sync_soon(partial(self._tell, error))
+
+    def _tell(self, error: JournalReplaced) -> None:
+        self.on_replaced(error)
+
+    def close(self) -> None:
+        """End both threads; what hangs is left to the end of the process. Blocking, for a second at the most."""
+        self._writing.close()
+        self._keeping.close()
 
 
 @attrs.frozen
@@ -125,29 +201,54 @@ class Waiting:
 class Journal:
     """The writing end of the journal.
 
-    `publish` is called with every batch once it is durable.
+    `publish` is called with every batch once it is durable. `state` is the one after the last event that is stored. A
+    `fault` says why the store is not open yet, and `chain` which chain must begin first.
     """
 
     def __init__(
         self,
         segments: Segments,
         publish: Callable[[Sequence[Recorded]], None],
+        *,
+        state: State | None = None,
+        fault: str | None = None,
+        chain: Chain | None = None,
     ) -> None:
         self._segments = segments
         self._publish = publish
         self.on_gap: Callable[[int, int], object] = lambda first, last: None
         """Called with the first and the last of events that were lost: what it appends is stored right after them."""
+        self.on_chain: Callable[[End, str], object] = lambda old, why: None
+        """Called with the end of the old chain, when a new one must begin: what it appends first is its first event."""
+        self.on_begun: Callable[[], object] = lambda: None
+        """Called when the new chain has begun: other files than before are the journal."""
+        self.on_aside: Callable[[Aside], object] = lambda aside: None
+        self.on_removal: Callable[[Removal], Recorded | None] = lambda removal: None
+        """Called before segments are removed. They are removed once the event that it returns is durable."""
+        self.on_recovered: Callable[[str, float], object] = lambda why, lasted_s: None
+        """Called when the journal writes again after a fault that lasted so long; seldom: see `TOLD_EVERY_S`."""
         self._line: deque[Waiting | Gap] = deque()
+        self._unsent: deque[Waiting] = deque()
+        """Those of the line that the segments have not taken yet, up to the first gap."""
         self._overflow: Gap | None = None
         self._gap: Gap | None = None
         """The last one that is stored."""
         self._work = trio.lowlevel.ParkingLot()
-        self._waiters = trio.lowlevel.ParkingLot()
+        self._begun = trio.lowlevel.ParkingLot()
+        self._waiters: list[tuple[int, int, list[trio.lowlevel.Task]]] = []
+        """A heap: the event that a task waits for, a number, and the task while it waits."""
+        self._numbers = count()
         self._commits = self._lost = 0
-        self._fault: str | None = None
+        self._fault = fault
+        self._faulty_since: float | None = None
+        self._told_at = -TOLD_EVERY_S
+        self._chain = chain
         self._asked_at: float | None = None
         """Since when the disk has been at work; none while it is not."""
-        self.committed = segments.last_seq
+        self._head = State() if state is None else state
+        """After the last event that is stored."""
+        self.committed = segments.last_seq if chain is None else chain.head.seq
+        segments.on_replaced = self._replaced
 
     @property
     def fault(self) -> str | None:
@@ -167,14 +268,29 @@ class Journal:
             self._overflow = attrs.evolve(lost, state=state)
             self._lost += 1
             return
-        self._line.append(Waiting(recorded, state, trio.current_time()))
+        waiting = Waiting(recorded, state, trio.current_time())
+        if len(self._unsent) == len(self._line) or self._is_sendable():
+            self._unsent.append(waiting)
+        self._line.append(waiting)
         self._work.unpark_all()
+
+    def _is_sendable(self) -> bool:
+        """Whether no gap is in line: what follows a gap is stored after it."""
+        return not self._line or not isinstance(self._line[0], Gap)
 
     async def wait_committed(self, seq: int) -> bool:
         """Wait until event `seq` is durable: true; or until the journal has a fault, or has lost it: false."""
         while self.committed < seq and self.fault is None:
-            await self._waiters.park()
+            place = (seq, next(self._numbers), [trio.lowlevel.current_task()])
+            heapq.heappush(self._waiters, place)
+            await trio.lowlevel.wait_task_rescheduled(partial(_leave, place[2]))
         return self.committed >= seq and not (self._gap is not None and self._gap.first <= seq <= self._gap.last)
+
+    def _wake(self, seq: float = float("inf")) -> None:
+        """Let those go on who wait for `seq` or less."""
+        while self._waiters and self._waiters[0][0] <= seq:
+            for task in heapq.heappop(self._waiters)[2]:
+                trio.lowlevel.reschedule(task)
 
     def waiting(self) -> list[Recorded]:
         """The events in line."""
@@ -192,7 +308,7 @@ class Journal:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._run_keeping)
             while True:
-                if not self._line:
+                if not self._line and self._fault is None:
                     await self._work.park()
                     continue
                 await self._commit()
@@ -200,15 +316,29 @@ class Journal:
                     await trio.sleep(RETRY_S)
 
     async def _run_keeping(self) -> None:
-        """Seal and let go, every minute; a fault is the disk's, told by the appends, and it is tried again."""
+        """Seal and let go, every minute and when a new chain has begun.
+
+        A fault is the disk's, told by the appends, and it is tried again.
+        """
         while True:
-            await trio.sleep(KEEP_EVERY_S)
+            with trio.move_on_after(KEEP_EVERY_S):
+                await self._begun.park()
             try:
-                kept = await self._segments.keep()
-            except (apsw.Error, JournalError, OSError) as error:
+                await self._keep()
+            except FAULTS as error:
                 logger.error("old segments of the journal are not looked after: %s", error)
-                continue
-            for name in kept.removed:
+
+    async def _keep(self) -> None:
+        if self._fault is not None:
+            return
+        kept = await self._segments.keep()
+        for aside in kept.asides:
+            self.on_aside(aside)
+        if kept.expendable is None:
+            return
+        told = self.on_removal(kept.expendable)
+        if told is not None and await self.wait_committed(told.seq):
+            for name in await self._segments.remove(kept.expendable):
                 logger.info("%s is older than what the journal keeps, and was removed", name)
 
     async def _commit(self) -> None:
@@ -218,48 +348,138 @@ class Journal:
                 nursery.start_soon(self._tell_of_stall)
                 await self._store()
                 nursery.cancel_scope.cancel(reason="the disk has answered")
-        except* (apsw.Error, JournalError, OSError) as group:
-            if self._fault is None:
-                logger.critical("the journal cannot write: %s", group.exceptions[0])
-            self._fault = str(group.exceptions[0])
+        except* FAULTS as group:
+            self._failed(_first(group))
         else:
-            if self.fault is not None:
-                logger.warning("the journal writes again after %.1f s", trio.current_time() - self._asked_at)
-            self._fault = None
-            self._commits += 1
+            self._writes()
         finally:
             self._asked_at = None
-        self._waiters.unpark_all()
+        if self._fault is not None:
+            self._wake()
+
+    def _failed(self, error: Exception) -> None:
+        if self._fault is None:
+            logger.critical("the journal cannot write: %s", error)
+        if self._faulty_since is None:
+            self._faulty_since = trio.current_time()
+        self._fault = str(error) or type(error).__name__
+        if isinstance(error, JournalReplaced):
+            self._replaced(error)
+
+    def _writes(self) -> None:
+        """It does: a fault is over."""
+        if self._faulty_since is None and self._fault is None:
+            return
+        now = trio.current_time()
+        since, why, self._faulty_since, self._fault = self._faulty_since, self._fault, None, None
+        lasted_s = 0.0 if since is None else now - since
+        logger.warning("the journal writes again after %.1f s", lasted_s)
+        if why is not None and now >= self._told_at + TOLD_EVERY_S:
+            self._told_at = now
+            self.on_recovered(why, lasted_s)
 
     async def _tell_of_stall(self) -> None:
-        """Let those who wait look again when the disk has not answered for too long."""
-        await trio.sleep(STALLED_S)
-        self._waiters.unpark_all()
+        """Let those who wait look again while the disk has not answered for too long."""
+        while True:
+            await trio.sleep(STALLED_S)
+            if self.fault is not None:
+                self._wake()
 
     async def _store(self) -> None:
         """Store what is first in line. After a fault the file is opened anew; what it holds is not stored twice."""
-        if self._fault is not None:
+        if self._chain is not None:
+            await self._begin_chain(self._chain)
+        elif self._fault is not None:
             await self._segments.reconnect()
-        first = self._line[0]
-        if isinstance(first, Gap):
+            self._resume()
+        if self._line and isinstance(first := self._line[0], Gap):
             if self._segments.last_seq < first.last:
                 await self._segments.skip(first.state)
             self._line.popleft()
-            self._gap, self.committed = first, first.last
-        else:
-            await self._store_batch()
+            self._gap, self.committed, self._head = first, first.last, first.state
+            self._wake(self.committed)
+            self._resume()
+        if self._unsent:
+            await self._segments.drain(self._take, self._stored)
         if not self._line and self._overflow is not None:
             gap, self._overflow = self._overflow, None
             self._line.append(gap)
             self.on_gap(gap.first, gap.last)
 
-    async def _store_batch(self) -> None:
-        batch = list(takewhile(lambda each: isinstance(each, Waiting), islice(self._line, BATCH)))
-        rows = [each.recorded for each in batch if isinstance(each, Waiting)]
-        rest = [row for row in rows if row.seq > self._segments.last_seq]
-        if rest:
-            await self._segments.append(rest, batch[-1].state)
-        for _ in batch:
-            self._line.popleft()
-        self.committed = rows[-1].seq
+    def _take(self) -> Batch | None:
+        """The next events that no segment has taken. Called in the journal's thread: a deque's ends are safe there."""
+        rows: list[Recorded] = []
+        waiting: Waiting | None = None
+        while len(rows) < BATCH and self._unsent:
+            waiting = self._unsent.popleft()
+            rows.append(waiting.recorded)
+        return (rows, waiting.state) if waiting is not None else None
+
+    def _stored(self, rows: Sequence[Recorded]) -> None:
+        """These events are durable."""
+        taken = [self._line.popleft() for _ in rows]
+        self._head, self.committed = taken[-1].state, rows[-1].seq
+        self._commits += 1
+        self._asked_at = trio.current_time()
+        self._writes()
+        self._wake(self.committed)
         self._publish(rows)
+
+    def _resume(self) -> None:
+        """After a fault: what is stored is acknowledged, and the rest is sent again, up to the first gap."""
+        line = list(takewhile(lambda each: isinstance(each, Waiting), self._line))
+        waiting = [each for each in line if isinstance(each, Waiting)]
+        found = [each.recorded for each in waiting if each.recorded.seq <= self._segments.last_seq]
+        self._unsent.clear()
+        self._unsent.extend(waiting[len(found) :])
+        if found:
+            self._stored(found)
+
+    # ── a new chain ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _replaced(self, error: JournalReplaced) -> None:
+        """The files are not ours any more: a new chain begins with the next event, and what waits is lost to it."""
+        if self._chain is not None:
+            return
+        logger.critical("the journal's files were replaced: %s", error)
+        self._fault = str(error)
+        self._faulty_since = self._faulty_since or trio.current_time()
+        last = self._overflow or (self._line[-1] if self._line else None)
+        head = self._head if last is None else last.state
+        first = self.committed + 1
+        old = self._segments.end
+        self._chain = Chain(head, old, self._fault)
+        self._line.clear()
+        self._unsent.clear()
+        self._overflow = None
+        if head.seq >= first:
+            self._lost += head.seq - first + 1
+            self._gap = Gap(first, head, trio.current_time())
+        self._told_at = trio.current_time()  # the event of the chain says it
+        self.on_chain(old, self._fault)
+        if head.seq >= first:
+            self.on_gap(first, head.seq)
+        self._wake()
+        self._work.unpark_all()
+
+    async def _begin_chain(self, chain: Chain) -> None:
+        start = await self._segments.begin_chain(chain)
+        self._chain, self._head, self.committed = None, chain.head, chain.head.seq
+        first = self._line[0] if self._line else None
+        if isinstance(first, Waiting) and isinstance(first.recorded.event, ChainBegan):
+            event = replace(first.recorded.event, last=start.last, digest=start.digest)
+            self._line[0] = attrs.evolve(first, recorded=replace(first.recorded, event=event))
+        self._resume()
+        self.on_begun()
+        self._begun.unpark_all()
+
+
+def _first(group: BaseExceptionGroup[Any]) -> Exception:
+    """The first of what was raised, however deep."""
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _leave(place: list[trio.lowlevel.Task], raise_cancel: Any) -> trio.lowlevel.Abort:
+    place.clear()
+    return trio.lowlevel.Abort.SUCCEEDED

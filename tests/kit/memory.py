@@ -1,6 +1,6 @@
 """A disk that is a list: the journal's segment without a file, with the faults a test asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import apsw
 import attrs
@@ -8,7 +8,11 @@ import trio
 
 from supervisor.domain.events import Recorded
 from supervisor.domain.state import State
-from supervisor.journal.store import Kept
+from supervisor.journal.errors import JournalError, JournalReplaced
+from supervisor.journal.files import ChainStart
+from supervisor.journal.retention import Removal
+from supervisor.journal.store import Chain, End, Kept
+from supervisor.journal.writer import Take
 
 
 @attrs.define
@@ -23,13 +27,24 @@ class MemorySegment:
     broken_after: bool = False
     """Store, and fail all the same: as when the power of the disk goes between the sync and the answer."""
     connected: bool = True
+    error: Exception | None = None
+    """What the system refuses with."""
+    replaced: bool = False
+    """Somebody else's files stand there, and none of ours can be made."""
 
     skipped: int = 0
     """The last event that was lost."""
+    expendable: Removal | None = None
+    removed: tuple[str, ...] = ()
+    on_replaced: Callable[[JournalReplaced], object] = lambda error: None
 
     @property
     def last_seq(self) -> int:
         return max(self.skipped, self.rows[-1].seq if self.rows else 0)
+
+    @property
+    def end(self) -> End:
+        return End(self.last_seq, b"")
 
     def forget(self) -> None:
         """Keep the last row only: for runs so long that what is stored would count as memory that is lost."""
@@ -38,6 +53,12 @@ class MemorySegment:
     async def append(self, batch: Sequence[Recorded], state: State) -> None:
         await trio.lowlevel.checkpoint()
         assert self.connected, "a connection is used again after an error"
+        if self.replaced:
+            self.connected = False
+            raise JournalReplaced("another file stands there")
+        if self.error is not None:
+            self.connected = False
+            raise self.error
         if self.broken:
             self.connected = False
             raise apsw.FullError("database or disk is full")
@@ -54,9 +75,28 @@ class MemorySegment:
         await trio.lowlevel.checkpoint()
         self.skipped, self.state = state.seq, state
 
+    async def drain(self, take: Take, stored: Callable[[Sequence[Recorded]], None]) -> None:
+        while (batch := take()) is not None:
+            await self.append(*batch)
+            stored(batch[0])
+
+    async def begin_chain(self, chain: Chain) -> ChainStart:
+        await trio.lowlevel.checkpoint()
+        if self.replaced:
+            raise JournalError("the folder cannot be used")
+        self.skipped, self.state, self.connected = chain.head.seq, chain.head, True
+        old = chain.old or End(0, b"")
+        return ChainStart(old.seq, old.digest.hex(), chain.why)
+
     async def keep(self) -> Kept:
         await trio.lowlevel.checkpoint()
-        return Kept((), ())
+        return Kept((), expendable=self.expendable)
+
+    async def remove(self, removal: Removal) -> Sequence[str]:
+        await trio.lowlevel.checkpoint()
+        self.expendable = None
+        self.removed += removal.segments
+        return removal.segments
 
     async def reconnect(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -1,5 +1,6 @@
 """The kernel: what was decided, in which order, from which cause; and what is promised."""
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -10,7 +11,9 @@ from supervisor.domain.evolve import fold
 from supervisor.domain.ids import ChildId, PeerId, camera_stream, sound_stream
 from supervisor.domain.state import SOUND, state_hash
 from supervisor.domain.values import Limits
-from supervisor.journal.writer import PENDING
+from supervisor.journal.errors import JournalReplaced
+from supervisor.journal.retention import Removal
+from supervisor.journal.writer import KEEP_EVERY_S, PENDING
 from supervisor.kernel import Origin
 from tests.kit.core import open_core
 from tests.kit.domain import ASKED, GATE, PICTURE, TEMPORARY, child, peer
@@ -175,3 +178,93 @@ async def test_commits_are_grouped(autojump_clock: MockClock) -> None:
             for number in range(60):
                 nursery.start_soon(core.kernel.submit, peer(f"peer-{number}", client=str(number)))
         assert len(core.disk.batches) - before <= 3
+
+
+async def test_new_chain_begins_with_an_event_that_names_the_old_one(autojump_clock: MockClock) -> None:
+    """What waited was never acknowledged and is a gap; what is decided while the fault lasts is stored."""
+    async with open_core() as core:
+        core.journal.on_chain = lambda old, why: core.kernel.emit(c.ReportChain(old.seq, old.digest.hex(), why))
+        begun: list[int] = []
+        core.journal.on_begun = lambda: begun.append(core.kernel.state.seq)
+        before = core.kernel.state.seq
+        core.disk.replaced = True
+        lost = await core.kernel.submit(peer())
+        assert not lost.durable
+        assert core.journal.fault == "another file stands there"
+        await trio.sleep(5)
+        later = core.kernel.emit(peer("peer-2")).last
+        assert later is not None
+        core.disk.replaced = False
+        await trio.sleep(2)
+        rows = [row for row in await core.stored() if row.seq > before]
+        assert core.journal.fault is None
+        assert [row.type for row in rows] == [
+            "ChainBegan",
+            "EventsLost",
+            *["LeaseGranted", "PeerOpened"][-len(rows) + 2 :],
+        ]
+        assert rows[0].event == e.ChainBegan(before, "", "another file stands there")
+        assert lost.last is not None
+        assert rows[1].event == e.EventsLost(before + 1, lost.last.seq, lost.last.seq - before)
+        assert not await core.journal.wait_committed(lost.last.seq), "what was lost is never acknowledged"
+        assert await core.journal.wait_committed(later.seq)
+        assert len(begun) == 1
+        assert core.disk.state == core.kernel.state
+
+
+async def test_files_that_are_replaced_while_nothing_is_written_begin_a_new_chain(autojump_clock: MockClock) -> None:
+    """The thread that looks tells the loop; nothing waited, so nothing is lost."""
+    async with open_core() as core:
+        core.journal.on_chain = lambda old, why: core.kernel.emit(c.ReportChain(old.seq, old.digest.hex(), why))
+        before = core.kernel.state.seq
+        core.disk.on_replaced(JournalReplaced("the lock is gone"))
+        assert core.journal.fault == "the lock is gone"
+        await trio.sleep(1)
+        assert core.journal.fault is None
+        assert [row.type for row in await core.stored() if row.seq > before] == ["ChainBegan"]
+
+
+async def test_segments_are_removed_when_the_event_that_says_so_is_durable(autojump_clock: MockClock) -> None:
+    """A disk that cannot write keeps its old segments."""
+    async with open_core() as core:
+        removal = Removal(("segment-0000000001.sqlite",), 1, 10, 4096, "1 older than 90 days")
+        core.journal.on_removal = lambda found: (
+            core.kernel.emit(c.ReportRemoval(found.segments, found.first, found.last, found.bytes, found.why)).last
+        )
+        core.disk.expendable, core.disk.broken = removal, True
+        await trio.sleep(KEEP_EVERY_S + 1)
+        assert core.disk.removed == ()
+        core.disk.broken = False
+        await trio.sleep(2 * KEEP_EVERY_S)
+        assert core.disk.removed == removal.segments
+        told = [row.event for row in core.disk.rows if isinstance(row.event, e.SegmentsRemoved)]
+        assert told[0] == e.SegmentsRemoved(removal.segments, 1, 10, 4096, "1 older than 90 days")
+
+
+async def test_fault_that_is_over_is_told_once_a_minute_at_most(autojump_clock: MockClock) -> None:
+    """Each such event is a write of its own: a disk that flaps gets few of them."""
+    async with open_core() as core:
+        told: list[tuple[str, float]] = []
+        core.journal.on_recovered = lambda why, lasted_s: told.append((why, lasted_s))
+        for _ in range(10):
+            core.disk.broken = True
+            await core.kernel.submit(c.ConnectCamera(GATE))
+            await core.kernel.submit(c.ReportLoss(GATE, TEMPORARY, 0.0))
+            core.disk.broken = False
+            await trio.sleep(1)
+        assert [why for why, _ in told] == ["database or disk is full"]
+        assert 0 < told[0][1] < 2
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(11, "the system refuses another thread")])
+async def test_refused_resource_is_a_fault_of_the_journal(autojump_clock: MockClock, error: Exception) -> None:
+    """It is tried again, and ends nothing."""
+    async with open_core() as core:
+        core.disk.error = error
+        receipt = await core.kernel.submit(peer())
+        assert not receipt.durable
+        assert core.journal.fault
+        core.disk.error = None
+        await trio.sleep(2)
+        assert core.journal.fault is None
+        assert receipt.last == (await core.stored())[-1]

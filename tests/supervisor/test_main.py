@@ -111,19 +111,6 @@ async def test_a_life_leads_back_to_its_start_and_to_its_signal(tmp_path: Path) 
     assert (causes["RunStarted"], causes["RunStopping"]) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("statement", "said"),
-    [
-        ("PRAGMA user_version = 3", "has format 3, written by a newer banken"),
-        ("UPDATE event SET stream = 'nobody', crc = 0 WHERE seq = 9", "event 9 is damaged"),
-        ("DELETE FROM event WHERE seq = 9", "events 9 to 9 are missing"),
-    ],
-)
-def test_a_journal_that_cannot_be_used(journal: Path, config: Path, statement: str, said: str) -> None:
-    change(journal, statement)
-    refuses(said, "run", config)
-
-
 def test_events_are_printed_oldest_first(journal: Path) -> None:
     done = banken("events", journal)
     lines = done.stdout.splitlines()

@@ -232,21 +232,27 @@ def test_a_fault_across_a_rotation_makes_no_second_beginning(tmp_path: Path) -> 
     assert not verify(tmp_path).damages
 
 
-def test_a_journal_that_has_less_than_was_promised_is_not_written_to(folder: Path) -> None:
-    """A disk that was unmounted shows an empty folder: nothing is begun anew in it."""
+def test_journal_that_has_less_than_was_promised_is_not_written_to(folder: Path) -> None:
+    """A disk that was unmounted shows an empty folder: the old chain does not go on in it."""
     store = Store(folder)
     away = folder.with_name("away")
     folder.rename(away)
     folder.mkdir()
-    with pytest.raises(JournalError, match="the journal's files are gone"):
+    with pytest.raises(JournalError, match="another folder stands under the journal's name"):
         store.reconnect()
     assert list(folder.iterdir()) == []
     folder.rmdir()
     away.rename(folder)
+    for path in folder.glob("segment-*"):
+        path.rename(folder.parent / path.name)
+    with pytest.raises(JournalError, match="the journal's files are gone"):
+        store.reconnect()
+    for path in folder.parent.glob("segment-*"):
+        path.rename(folder / path.name)
     newest = list_segments(folder)[-1].path
     for path in folder.glob(f"{newest.name}*"):
         path.rename(folder.parent / path.name)
-    with pytest.raises(JournalError, match="were promised, and"):
+    with pytest.raises(JournalError, match="were promised, and what is there ends with"):
         store.reconnect()
     for path in folder.parent.glob(f"{newest.name}*"):
         path.rename(folder / path.name)
@@ -306,8 +312,14 @@ def test_old_segments_go_pinned_ones_stay_and_the_rest_is_a_journal(folder: Path
     rows = lively()
     write_pins(folder, {"incident-7": Pin(25, 27, "the gate went dark", 0)})
     store = Store(folder, retention=Retention(max_bytes=0))
-    kept = store.keep(0)
-    assert kept.removed == ("segment-0000000001.sqlite", "segment-0000000011.sqlite")
+    removal = store.keep(0).expendable
+    assert removal is not None
+    assert removal.segments == ("segment-0000000001.sqlite", "segment-0000000011.sqlite")
+    assert (removal.first, removal.last) == (1, 20)
+    assert removal.bytes > 0
+    assert "2 beyond 0 GiB" in removal.why
+    assert read_all(folder) == rows, "nothing goes before it is told"
+    assert store.remove(removal) == removal.segments
     assert read_all(folder) == rows[20:]
     reader = Reader(folder)
     assert reader.bounds() == (21, len(rows))
@@ -315,7 +327,9 @@ def test_old_segments_go_pinned_ones_stay_and_the_rest_is_a_journal(folder: Path
     reader.close()
     assert not verify(folder).damages
     write_pins(folder, {})
-    store.keep(0)
+    removal = store.keep(0).expendable
+    assert removal is not None
+    store.remove(removal)
     store.close()
     assert [segment.first for segment in list_segments(folder)] == [(len(rows) - 1) // 10 * 10 + 1]
     assert not list(folder.glob("segment-0000000001*"))

@@ -1,0 +1,69 @@
+"""`banken repair`: show what of a journal is damaged, and set it aside as a start of the daemon does."""
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from ..journal import manifest
+from ..journal.errors import JournalError
+from ..journal.recovery import Found, find
+from ..journal.store import Chain, Store
+from .opening import JOURNAL, quietly
+from .words import clean, fail, say
+
+DAMAGED = 1
+
+
+@click.command()
+@JOURNAL
+@click.option("--yes", is_flag=True, help="Do it. Nothing is deleted: what is damaged gets another name.")
+def repair(journal: Path, yes: bool) -> None:
+    """Show what of JOURNAL is damaged or not ours; with --yes, set it aside and begin a new chain.
+
+    A daemon does the same when it starts. Exit 1: something is damaged, and --yes was not given.
+    """
+    with quietly():
+        if not journal.is_dir():
+            fail(f"{journal}: there is no folder here")
+        found = find(journal)
+        if found.fault is not None:
+            fail(f"this cannot be repaired by setting files aside: {found.fault}")
+        broken = _broken_manifest(journal)
+        for damaged in found.damaged:
+            say(clean(f"{damaged.file}: {damaged.why}"))
+        if broken is not None:
+            say(clean(f"{manifest.NAME}: {broken}"))
+        if not found.damaged and broken is None:
+            say("nothing to repair: the newest segment can be read and written to; banken verify looks at all of it")
+            return
+        if not yes:
+            say("--yes sets these files aside, and begins a new chain where a segment is among them")
+            sys.exit(DAMAGED)
+        _do(journal, found)
+
+
+def _broken_manifest(journal: Path) -> str | None:
+    try:
+        manifest.read(journal)
+    except JournalError as error:
+        return str(error)
+    return None
+
+
+def _do(journal: Path, found: Found) -> None:
+    """Raises `JournalError`, also when a daemon uses the journal."""
+    store = Store(journal, expect=found.end)
+    try:
+        if found.damaged:
+            why = found.damaged[0].why
+            start = store.begin_chain(Chain(found.state, found.end, why, found.damaged))
+            say(f"a new chain begins with event {found.state.seq + 1}; the old one ended with event {start.last}")
+        else:
+            store.reconnect()
+        asides = (*store.asides, *store.keep(time.time_ns()).asides)
+        for aside in dict.fromkeys(asides):
+            say(clean(f"{aside.file} is now {aside.aside}"))
+    finally:
+        store.close()

@@ -1,0 +1,133 @@
+"""What there is of a journal at a start, whatever has become of it. Blocking.
+
+Rules of this file:
+- Nothing but another daemon in the folder refuses a start. What cannot be read or written is a fault, and is retried.
+- Only what is proven to be damaged or not ours is set aside. A disk that does not answer proves nothing.
+- A number that an event may have had is not given to another one: behind a damaged segment, and where nothing could be
+  read, the numbers go on far above.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+import attrs
+from msgspec.structs import replace
+
+from ..domain.errors import IllegalTransition
+from ..domain.evolve import fold
+from ..domain.state import State
+from . import codec
+from .codec import GENESIS
+from .errors import JournalDamaged, JournalError, JournalInUse
+from .files import ChainStart, Segment, list_segments
+from .reader import PAGE, Part, Query
+from .retention import Retention
+from .store import Aside, Chain, End, Store, end_of
+
+SPAN = 2**24
+"""More events than a segment can hold."""
+
+
+@attrs.frozen
+class Found:
+    """The newest state that can be read, and the end of the chain that led to it. `damaged` are the segments after it.
+
+    `start` says of the old chain what an unfinished new one began with; `end` is none where nothing could be read.
+    """
+
+    state: State
+    end: End | None
+    damaged: tuple[Aside, ...] = ()
+    start: ChainStart | None = None
+    fault: str | None = None
+
+
+@attrs.frozen
+class Recovered:
+    """A journal that is ours now, and what its events add up to.
+
+    `fault` says why it cannot be written to yet, `chain` which chain begins first; `start` and the store's `asides`
+    are to be told.
+    """
+
+    store: Store
+    state: State
+    fault: str | None = None
+    chain: Chain | None = None
+    start: ChainStart | None = None
+
+
+def find(folder: Path) -> Found:
+    """What can be read, and what of it is damaged. Changes nothing, raises nothing."""
+    try:
+        segments = list_segments(folder)
+        if not segments:
+            return Found(State(), End(0, GENESIS))
+        return _newest(segments)
+    except (JournalError, OSError, apsw.Error, MemoryError) as error:
+        return Found(State(seq=time.time_ns() // 10**6), None, fault=str(error) or "no memory")
+
+
+def _newest(segments: Sequence[Segment]) -> Found:
+    """From the newest segment that is whole. Raises `JournalError` where it cannot be said what is whole."""
+    damaged: list[Aside] = []
+    beyond = 0
+    for segment in reversed(segments):
+        try:
+            state, end, start = _read(segment)
+        except JournalDamaged as error:
+            damaged.append(Aside(segment.path.name, "", str(error)))
+            beyond = max(beyond, segment.first + SPAN)
+        else:
+            return Found(replace(state, seq=max(state.seq, beyond)), end, tuple(damaged), start)
+    return Found(State(seq=beyond), End(0, b""), tuple(damaged))
+
+
+def _read(segment: Segment) -> tuple[State, End, ChainStart | None]:
+    """Without a WAL beside it, and nobody else to write, a file is all there is: also on a read-only disk."""
+    part = Part(segment, sealed=not segment.path.with_name(f"{segment.path.name}-wal").exists())
+    try:
+        end = End(*end_of(part))
+        return _fold(part, end.seq), end, part.start if end.seq < part.first else None
+    except (KeyError, IllegalTransition) as error:
+        raise JournalDamaged(f"{segment.path}: the journal's events do not follow from each other: {error}") from None
+    finally:
+        part.close()
+
+
+def _fold(part: Part, last: int) -> State:
+    """The state after event `last`, from the newest checkpoint of the segment."""
+    state = part.checkpoint(last)
+    while state.seq < last:
+        rows = part.select(Query(after=state.seq, before=last + 1), PAGE, False)
+        if not rows or rows[0][0] != state.seq + 1 or rows[-1][0] != state.seq + len(rows):
+            raise JournalDamaged(f"{part.path}: events after {state.seq} are missing")
+        state = fold(map(codec.decode, rows), state)
+    return state
+
+
+def recover(folder: Path, retention: Retention = Retention()) -> Recovered:  # noqa: B008
+    """Take the folder and fold what is in it. Raises `JournalInUse`, and then holds nothing.
+
+    Damage is set aside when the new chain begins; a folder that cannot be written to is tried again by `reconnect`.
+    """
+    store = Store(folder, retention=retention, expect=End(0, GENESIS))
+    try:
+        store.hold_if_possible()  # and make the folder if there is none
+        found = find(folder)
+        store.end = found.end or store.end
+        if found.damaged or found.end is None:
+            why = found.damaged[0].why if found.damaged else found.fault or "it could not be read"
+            return Recovered(store, found.state, why, Chain(found.state, found.end, why, found.damaged))
+        try:
+            store.reconnect()
+        except JournalInUse:
+            raise
+        except (JournalError, OSError, apsw.Error, MemoryError) as error:
+            return Recovered(store, found.state, str(error) or "no memory", start=found.start)
+        return Recovered(store, found.state, start=found.start)
+    except BaseException:
+        store.close()
+        raise

@@ -1,0 +1,113 @@
+"""Whether the files that a journal writes are still those under their names.
+
+Rules of this file:
+- A look changes nothing and opens nothing: it compares device, inode, size and time of change with what was there after
+  our own last write. Whatever another process does to a file, in its place or instead of it, changes one of them.
+- A reader changes none of them: the times of access are not compared, and of `-shm`, which readers write, only the
+  inode and the least size.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+import attrs
+
+from .errors import JournalReplaced
+from .lock import NAME as LOCK
+from .lock import FolderLock
+
+
+@attrs.frozen
+class Mark:
+    """A file as we left it."""
+
+    device: int
+    inode: int
+    size: int
+    changed_ns: int
+
+
+class Watch:
+    """Looks after the files of the folder that `lock` holds. Not for several threads at once, but for `manifest`."""
+
+    def __init__(self, lock: FolderLock) -> None:
+        self._lock = lock
+        self._exact: dict[str, Mark | None] = {}
+        """Files that nobody but we changes; none for one that is not there."""
+        self._shared: dict[str, Mark] = {}
+
+    def take(self, *names: str) -> None:
+        """From now on these files must stay as they are."""
+        for name in names:
+            self._exact[name] = self._mark(name)
+
+    def take_shared(self, name: str) -> None:
+        """From now on this file must stay the same one, and must not shrink."""
+        mark = self._mark(name)
+        if mark is not None:
+            self._shared[name] = mark
+
+    def forget(self, *names: str) -> None:
+        for name in names:
+            self._exact.pop(name, None)
+            self._shared.pop(name, None)
+
+    def look(self) -> None:
+        """Raise `JournalReplaced` if anything is not as we left it."""
+        self.look_at_folder()
+        for name, mark in tuple(self._exact.items()):
+            found = self._mark(name)
+            if found != mark:
+                self._complain(name, mark, found)
+        for name, mark in self._shared.items():
+            found = self._mark(name)
+            if found is None or (found.device, found.inode) != (mark.device, mark.inode) or found.size < mark.size:
+                self._complain(name, mark, found)
+
+    def look_at_names(self, *names: str) -> None:
+        """As `look`, after a write of ours: whether these names still mean the same files."""
+        self.look_at_folder()
+        for name in names:
+            mark, found = self._exact.get(name), self._mark(name)
+            if mark and (found is None or (found.device, found.inode) != (mark.device, mark.inode)):
+                self._complain(name, mark, found)
+
+    def look_at_folder(self) -> None:
+        folder = self._lock.folder
+        try:
+            there = os.stat(folder)
+        except OSError as error:
+            raise JournalReplaced(
+                f"{folder}: the journal's folder is gone ({error.strerror}); make or mount it again"
+            ) from None
+        if not os.path.samestat(there, os.fstat(self._lock.descriptor)):
+            raise JournalReplaced(f"{folder}: another folder stands under the journal's name")
+        held, found = os.fstat(self._lock.file), self._stat(LOCK)
+        if found is None or not os.path.samestat(found, held):
+            raise JournalReplaced(f"{folder / LOCK}: the journal's lock was removed or replaced")
+
+    def _complain(self, name: str, mark: Mark | None, found: Mark | None) -> None:
+        path = self._lock.folder / name
+        if found is None:
+            raise JournalReplaced(f"{path}: the file is gone")
+        if mark is None or (found.device, found.inode) != (mark.device, mark.inode):
+            raise JournalReplaced(f"{path}: another file stands under this name")
+        raise JournalReplaced(f"{path}: somebody else changed this file ({mark.size} bytes before, {found.size} now)")
+
+    def _stat(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self._lock.descriptor)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise JournalReplaced(f"{self._lock.folder / name}: the file cannot be looked at: {error}") from None
+
+    def _mark(self, name: str) -> Mark | None:
+        found = self._stat(name)
+        return None if found is None else Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a file, and nothing else, stands there. Raises `OSError`."""
+    return stat.S_ISREG(os.stat(path).st_mode)

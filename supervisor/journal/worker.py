@@ -1,0 +1,127 @@
+"""A thread of our own that runs calls for the loop, one after the other.
+
+Rules of this file:
+- The thread is started once, with the first call, and is kept: at a limit on threads it goes on working.
+- What a call raises is raised where the call was made. Nothing ends the thread but `close`.
+- The queue of calls is bounded. A call that is abandoned still runs to its end: the disk may hang.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
+
+import attrs
+import outcome
+import trio
+
+from ..threads import refusing_threads
+from .errors import JournalError
+
+Item = TypeVar("Item")
+
+CALLS = 4
+"""Calls that may wait: one more than a writer makes."""
+
+
+@attrs.define(eq=False)
+class Call(Generic[Item]):
+    """A call under way. `inbox` has the items that it has posted and nobody has taken yet."""
+
+    work: Callable[[Callable[[Item], None]], None]
+    token: trio.lowlevel.TrioToken
+    inbox: deque[Item] = attrs.field(factory=deque)
+    result: outcome.Maybe[None] | None = None
+    abandoned: bool = False
+    _caller: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    def post(self, item: Item) -> None:
+        """Hand an item to the loop. Called in the thread."""
+        self._tell(partial(self.inbox.append, item))
+
+    def run(self) -> None:
+        result = outcome.capture(self.work, self.post)
+        self._tell(partial(setattr, self, "result", result))
+
+    def _tell(self, change: Callable[[], object]) -> None:
+        try:
+            self.token.run_sync_soon(self._change, change)
+        except trio.RunFinishedError:
+            self.abandoned = True
+
+    def _change(self, change: Callable[[], object]) -> None:
+        change()
+        self._caller.unpark_all()
+
+    async def wait(self, heard: Callable[[Item], None]) -> None:
+        """Give each item to `heard`, in order, until the call is over. Raises what the call raises."""
+        try:
+            while True:
+                while self.inbox:
+                    heard(self.inbox.popleft())
+                if self.result is not None:
+                    return self.result.unwrap()
+                await self._caller.park()
+        finally:
+            self.abandoned = True
+
+
+class Worker:
+    """One thread. `idle` is called in it when nothing was asked of it for `idle_s` seconds; it must not raise."""
+
+    def __init__(
+        self,
+        name: str,
+        idle: Callable[[], None] = lambda: None,
+        idle_s: float = 3600.0,
+        start: Callable[[threading.Thread], None] = threading.Thread.start,
+    ) -> None:
+        self._name, self._idle, self._idle_s, self._start = name, idle, idle_s, start
+        self._calls: queue.Queue[Call[object] | None] = queue.Queue(CALLS)
+        self._thread: threading.Thread | None = None
+
+    async def run(
+        self, work: Callable[[Callable[[Item], None]], None], heard: Callable[[Item], None] = lambda item: None
+    ) -> None:
+        """Run `work(post)` in the thread; `heard` gets, in the loop, what it posts.
+
+        Raises what `work` raises, `ThreadRefused` (an `OSError`), and `JournalError` when too many calls wait.
+        Cancellation: abandons the call. Cleanup: the thread is kept until `close`.
+        """
+        self._start_once()
+        call = Call(work, trio.lowlevel.current_trio_token())
+        try:
+            self._calls.put_nowait(call)  # type: ignore[arg-type]
+        except queue.Full:
+            raise JournalError(f"{CALLS} calls wait for the disk already") from None
+        await call.wait(heard)
+
+    def _start_once(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        with refusing_threads():
+            self._start(thread)
+        self._thread = thread
+
+    def _run(self) -> None:
+        while True:
+            try:
+                call = self._calls.get(timeout=self._idle_s)
+            except queue.Empty:
+                self._idle()
+                continue
+            if call is None:
+                return
+            call.run()
+
+    def close(self, within_s: float = 0.5) -> None:
+        """Let the thread end. One that hangs in a call is left to the end of the process. Blocking."""
+        try:
+            self._calls.put_nowait(None)
+        except queue.Full:
+            return
+        if self._thread is not None:
+            self._thread.join(within_s)

@@ -1,0 +1,263 @@
+"""A store whose files were touched: it notices before it writes, and begins a new chain that names the old one."""
+
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from supervisor.domain.state import State
+from supervisor.journal import manifest
+from supervisor.journal.check import verify
+from supervisor.journal.codec import GENESIS
+from supervisor.journal.errors import JournalInUse, JournalReplaced
+from supervisor.journal.files import SCHEMA_1, list_segments
+from supervisor.journal.reader import Reader
+from supervisor.journal.recovery import SPAN, find, recover
+from supervisor.journal.store import Chain, End, Rotation, Store
+from tests.kit.journals import TINY, append_all, change, lively, read_all, states, write_journal
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Forty events in two segments, and open."""
+    store = Store(tmp_path / "journal", TINY)
+    append_all(store, lively()[:40], 20)
+    store.rotation = Rotation()
+    return store
+
+
+def newest(store: Store) -> Path:
+    return list_segments(store.folder)[-1].path
+
+
+def copy_over(store: Store) -> None:
+    """The same content, written in place by somebody else."""
+    data = newest(store).read_bytes()
+    newest(store).write_bytes(data)
+
+
+TOUCHES: dict[str, Callable[[Store], object]] = {
+    "content written in place": copy_over,
+    "time of change": lambda store: os.utime(newest(store), ns=(1, 1)),
+    "segment in another folder": lambda store: newest(store).rename(store.folder.parent / "elsewhere"),
+    "hard link in its place": lambda store: exchange(newest(store)),
+    "older segment": lambda store: os.truncate(list_segments(store.folder)[0].path, 100),
+    "lock": lambda store: exchange(store.folder / "lock"),
+    "folder copied": lambda store: copy_folder(store.folder),
+    "wal": lambda store: os.truncate(f"{newest(store)}-wal", 100),
+}
+
+
+def exchange(path: Path) -> None:
+    shutil.copy2(path, path.with_suffix(".copy"))
+    path.with_suffix(".copy").rename(path)
+
+
+def copy_folder(folder: Path) -> None:
+    folder.rename(folder.with_name("away"))
+    shutil.copytree(folder.with_name("away"), folder, copy_function=shutil.copy2)
+
+
+@pytest.mark.parametrize("touch", TOUCHES)
+def test_touched_file_is_noticed_before_a_commit(store: Store, touch: str) -> None:
+    """Nothing is written to files that are not as we left them."""
+    rows = lively()
+    TOUCHES[touch](store)
+    with pytest.raises(JournalReplaced):
+        store.look()
+    with pytest.raises(JournalReplaced):
+        store.append(rows[40:50], states(rows)[50])
+    assert store.last_seq == 40
+    store.close()
+
+
+def test_reading_linking_and_copying_are_no_touch(store: Store) -> None:
+    """Readers, a backup by `cp` and one by hard links disturb nothing."""
+    rows = lively()
+    assert read_all(store.folder) == rows[:40]
+    shutil.copytree(store.folder, store.folder.with_name("backup"))
+    os.link(newest(store), store.folder.with_name("link"))
+    newest(store).chmod(0o640)
+    verify(store.folder)
+    append_all(store, rows[:50], 10)
+    store.look()
+    store.close()
+    assert not verify(store.folder).damages
+
+
+def test_new_chain_names_the_old_one_and_the_journal_is_whole(store: Store) -> None:
+    """Where nothing was lost, the old chain ends where the new one says."""
+    rows, after = lively(), states(lively())
+    old = store.end
+    (store.folder / "lock").unlink()
+    with pytest.raises(JournalReplaced):
+        store.append(rows[40:50], after[50])
+    start = store.begin_chain(Chain(after[40], old, "the lock is gone"))
+    assert (start.last, start.digest, start.why) == (40, old.digest.hex(), "the lock is gone")
+    append_all(store, rows[:60], 10)
+    store.keep(0)
+    store.close()
+    assert read_all(store.folder) == rows[:60]
+    found = verify(store.folder)
+    assert (found.damages, found.gaps) == ((), ())
+    reader = Reader(store.folder)
+    assert [part.start for part in reader.parts()] == [None, None, start]
+    reader.close()
+
+
+def test_chain_that_is_not_the_named_one_is_damage(store: Store) -> None:
+    """Somebody cut the end of the old chain, or put another one there."""
+    rows, after = lively(), states(lively())
+    store.begin_chain(Chain(after[50], End(50, bytes(32)), "rolled back"))
+    store.append(rows[50:60], after[60])
+    store.close()
+    assert "of the old one, which ended with event 50, only 40 is here" in str(verify(store.folder).damages[0])
+
+
+def test_segment_beyond_the_new_chain_is_set_aside(store: Store) -> None:
+    """Another journal's files, with numbers that ours will have."""
+    rows, after = lively(), states(lively())
+    start = store.begin_chain(Chain(after[20], End(20, bytes(32)), "another journal"))
+    assert [aside.file for aside in store.asides] == ["segment-0000000021.sqlite"]
+    assert start.last == 20
+    append_all(store, rows[:30], 10)
+    store.close()
+    assert read_all(store.folder) == rows[:30]
+
+
+def test_lock_belongs_to_the_folder(store: Store) -> None:
+    """Deleting the lock file lets nobody in; a release that knows only the file is kept out by the file."""
+    with (store.folder / "lock").open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    (store.folder / "lock").unlink()
+    with pytest.raises(JournalInUse, match="in use by another daemon"):
+        Store(store.folder)
+    with pytest.raises(JournalInUse):
+        recover(store.folder)
+    store.close()
+    Store(store.folder).close()
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    """0600 and 0700, whatever the umask; files of older releases get the mode when they are opened for writing."""
+    before = os.umask(0)
+    try:
+        folder = write_journal(tmp_path / "new" / "journal", lively(), batch=20, rotation=TINY)
+        for path in folder.iterdir():
+            path.chmod(0o644)
+        store = Store(folder)
+        append_all(store, lively(25), 20)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert set(modes.values()) == {0o600}, modes
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "manifest.jsonl" in modes
+
+
+def test_damaged_manifest_is_set_aside_and_made_again(store: Store) -> None:
+    """Sealing and retention go on; the segments are sealed again."""
+    store.keep(0)
+    store.close()
+    (store.folder / "manifest.jsonl").write_text("{x\n")
+    again = Store(store.folder)
+    kept = again.keep(0)
+    again.close()
+    assert [aside.file for aside in kept.asides] == [manifest.NAME]
+    assert [line.segment for line in manifest.read(store.folder)] == ["segment-0000000001.sqlite"]
+    assert not verify(store.folder).damages
+
+
+@pytest.mark.parametrize("where", ["last", "all"])
+def test_recovery_goes_on_from_the_newest_segment_that_is_whole(store: Store, where: str) -> None:
+    """A number that an event may have had is not given again."""
+    store.close()
+    segments = list_segments(store.folder)
+    for segment in segments if where == "all" else segments[-1:]:
+        segment.path.write_bytes(b"rot" * 1000)
+    found = find(store.folder)
+    assert found.state.seq == 21 + SPAN
+    assert found.end == (End(0, b"") if where == "all" else End(20, store_digest(store, 0)))
+    assert [aside.file for aside in found.damaged] == [
+        segment.path.name for segment in reversed(segments if where == "all" else segments[-1:])
+    ]
+
+
+def store_digest(store: Store, number: int) -> bytes:
+    reader = Reader(list_segments(store.folder)[number].path)
+    (part,) = reader.parts()
+    digest = part.rows("SELECT digest FROM batch ORDER BY first DESC LIMIT 1")[0][0]
+    reader.close()
+    return bytes(digest)
+
+
+def test_unfinished_chain_is_told_at_the_next_start(store: Store) -> None:
+    """A crash, or `banken repair`, left a new chain without an event: its start is there to be told."""
+    old = store.end
+    start = store.begin_chain(Chain(states(lively())[40], old, "repaired"))
+    store.close()
+    recovered = recover(store.folder)
+    recovered.store.close()
+    assert recovered.start == start
+    assert (recovered.chain, recovered.fault, recovered.state.seq) == (None, None, 40)
+
+
+def test_segment_of_format_1_is_written_on_in_its_format(tmp_path: Path) -> None:
+    """Until it is full; the next one has the newest format. Both together are one whole journal."""
+    frozen = Path(__file__).parents[2] / "journals" / "v1"
+    folder = shutil.copytree(frozen, tmp_path / "journal")
+    rows = read_all(folder)
+    state = Reader(folder).state_at(len(rows))
+    store = Store(folder, Rotation(max_age_s=1e12))
+    more = [replace(rows[-1], seq=len(rows) + number, stream_version=9) for number in range(1, 2001)]
+    for begin in range(0, 1500, 500):
+        batch = more[begin : begin + 500]
+        store.append(batch, replace(state, seq=batch[-1].seq))
+    store.rotation = TINY
+    store.append(more[1500:], replace(state, seq=more[-1].seq))
+    store.close()
+    reader = Reader(folder)
+    assert [part.format for part in reader.parts()] == [1, 1, 1, 1, 2]
+    rules = [{rule for _, rule, _ in part.hashes()} for part in reader.parts()]
+    reader.close()
+    assert rules == [{1}, {1}, {1}, {1}, {2}]
+    assert [row.seq for row in read_all(folder)] == list(range(1, len(rows) + 2001))
+    assert [damage for damage in verify(folder).damages if "chain" in damage.text] == []
+
+
+def test_indexes_are_made_when_a_segment_is_sealed(store: Store) -> None:
+    """The live segment has none; a sealed one of format 2 has those of format 1."""
+    store.keep(0)
+    store.close()
+    reader = Reader(store.folder)
+    found = [
+        {name for (name,) in part.rows("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL")}
+        for part in reader.parts()
+    ]
+    reader.close()
+    assert found[1] == set()
+    assert found[0] == {line.split()[2] for line in SCHEMA_1.replace(";", "\n").splitlines() if "CREATE INDEX" in line}
+
+
+def test_first_start_begins_with_event_1(tmp_path: Path) -> None:
+    """A folder that is missing is made, and is empty: nothing can have been in it."""
+    recovered = recover(tmp_path / "new" / "journal")
+    recovered.store.close()
+    assert (recovered.state, recovered.store.end) == (State(), End(0, GENESIS))
+    assert (recovered.fault, recovered.chain) == (None, None)
+
+
+def test_damaged_event_before_the_last_checkpoint_stops_no_start(store: Store) -> None:
+    """It is not needed for the state; reading and verifying name it."""
+    store.close()
+    change(store.folder, "UPDATE event SET crc = 0 WHERE seq = 5", 1)
+    recovered = recover(store.folder)
+    recovered.store.close()
+    assert recovered.fault is None
+    assert verify(store.folder).damages
