@@ -297,13 +297,21 @@ class CameraWaiting(CameraEvent, frozen=True):
     reason: Reason
     attempts: int
     delay_s: float
+    times: int = 0
+    """Losses in a row of one kind that does not pass by itself, this one included; 0 for any other."""
+    live_until_ns: int = 0
+    """When the camera was last live, if this loss ended that."""
 
 
 class CameraFailed(CameraEvent, frozen=True):
-    """The source was lost in a way that will not pass by itself; a slow probe comes after `delay_s`."""
+    """The source was lost in a way that will not pass by itself; a probe comes after `delay_s`."""
 
     reason: Reason
     delay_s: float
+    times: int = 0
+    """Losses of this kind in a row, this one included; 0 in older journals."""
+    live_until_ns: int = 0
+    """When the camera was last live, if this loss ended that."""
 
 
 class CameraCrashed(CameraEvent, frozen=True):
@@ -330,6 +338,8 @@ class CameraIdle(CameraEvent, frozen=True):
     reason: Reason
     attempts: int = 0
     """Failures that still count: whoever stops watching a camera that fails does not make it well."""
+    live_until_ns: int = 0
+    """When the camera was last live, if this ended it."""
 
 
 # ── devices ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -85,11 +85,22 @@ def _camera_connecting(state: State, event: e.CameraConnecting, at: e.Recorded) 
 def _camera_live(state: State, event: e.CameraLive, at: e.Recorded) -> Changes:
     before = state.cameras[event.camera]
     live_since_ns = before.live_since_ns if before.phase in _SHOWN else at.wall_ns
-    return _camera(state, event, at, reason=None, picture=event.picture, live_since_ns=live_since_ns)
+    well = {"failed": "", "failures": 0, "probe_s": 0.0, "live_until_ns": 0}
+    return _camera(state, event, at, reason=None, picture=event.picture, live_since_ns=live_since_ns, **well)
 
 
 def _camera_lost(state: State, event: _CameraLost, at: e.Recorded, **changes: Any) -> Changes:
     return _camera(state, event, at, reason=event.reason, retry_at_ns=_later(at, event.delay_s), **changes)
+
+
+def _camera_ended(state: State, event: e.CameraWaiting | e.CameraFailed, at: e.Recorded, **changes: Any) -> Changes:
+    if event.times:
+        changes |= {"failed": event.reason.code, "failures": event.times, "probe_s": event.delay_s}
+    return _camera_lost(state, event, at, **_live_until(state, event), **changes)
+
+
+def _live_until(state: State, event: e.CameraWaiting | e.CameraFailed | e.CameraIdle) -> Changes:
+    return {"live_until_ns": event.live_until_ns or state.cameras[event.camera].live_until_ns}
 
 
 def _slot(state: State, event: e.CameraQueued | e.SlotTaken, at: e.Recorded, *, held: bool) -> Changes:
@@ -238,6 +249,11 @@ def _later(at: e.Recorded, delay_s: float) -> int:
     return at.wall_ns + int(delay_s * 1e9)
 
 
+_FORGOTTEN: Changes = {
+    "attempts": 0, "crashes_ns": (), "quarantines": 0, "failed": "", "failures": 0, "probe_s": 0.0, "live_until_ns": 0,
+}  # fmt: skip
+"""What new settings make undone: they are tried at once, and as if for the first time."""
+
 _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     e.RunStarted: lambda s, v, at: {"run": v.run, "node": v.node, "stopping": False},
     e.RunStopping: lambda s, v, at: {"stopping": True},
@@ -253,16 +269,18 @@ _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     e.AlertCleared: lambda s, v, at: {"alerts": s.alerts.remove(v.alert)},
     e.RequestsRefused: lambda s, v, at: {},
     e.CameraAdded: _camera_added,
-    e.CameraChanged: lambda s, v, at: _camera(s, v, at, settings=v.settings, attempts=0, crashes_ns=(), quarantines=0),
+    e.CameraChanged: lambda s, v, at: _camera(s, v, at, settings=v.settings, **_FORGOTTEN),
     e.CameraRemoved: _camera,
     e.CameraConnecting: _camera_connecting,
     e.CameraLive: _camera_live,
     e.CameraStalled: lambda s, v, at: _camera(s, v, at, reason=v.reason),
-    e.CameraWaiting: lambda s, v, at: _camera_lost(s, v, at, attempts=v.attempts),
-    e.CameraFailed: _camera_lost,
+    e.CameraWaiting: lambda s, v, at: _camera_ended(s, v, at, attempts=v.attempts),
+    e.CameraFailed: _camera_ended,
     e.CameraCrashed: lambda s, v, at: _camera_lost(s, v, at, crashes_ns=v.recent_ns),
     e.CameraQuarantined: lambda s, v, at: _camera_lost(s, v, at, crashes_ns=(), quarantines=v.times),
-    e.CameraIdle: lambda s, v, at: _camera(s, v, at, reason=v.reason, retry_at_ns=None, attempts=v.attempts),
+    e.CameraIdle: lambda s, v, at: _camera(
+        s, v, at, reason=v.reason, retry_at_ns=None, attempts=v.attempts, **_live_until(s, v)
+    ),
     e.CameraQueued: lambda s, v, at: _slot(s, v, at, held=False) | _camera(s, v, at, reason=v.reason, retry_at_ns=None),
     e.SlotTaken: lambda s, v, at: _slot(s, v, at, held=True),
     e.SlotFreed: lambda s, v, at: {"slots": s.slots.remove(v.camera)},

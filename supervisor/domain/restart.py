@@ -11,8 +11,15 @@ CAP_S = 60.0
 HEALTHY_AFTER_S = 60.0
 """After so long a time of health the attempts count from one again."""
 
-FATAL_PROBE_S = 300.0
-"""What will not pass by itself is looked at again this rarely, in case somebody mended the camera."""
+PROBE_BASE_S, PROBE_CAP_S = 10.0, 300.0
+"""A fault that will not pass by itself is probed after so long, then after twice as long each time, up to the cap."""
+RECENT_S = 120.0
+"""A camera that was live within this time is probably restarting, whatever it answers: relays say 404 meanwhile."""
+RECENT_BASE_S, RECENT_CAP_S = 1.0, 10.0
+PASSWORD_S = (300.0, 1800.0)
+"""After a refused password, and after each further one: cameras lock accounts that try too often."""
+PASSWORD = "unauthorized"
+"""The code of that reason."""
 
 CRASHES = 5
 CRASH_WINDOW_S = 30.0
@@ -30,6 +37,19 @@ CONNECTIONS_PER_S = 50
 def backoff_s(attempts: int, jitter: float) -> float:
     """Seconds to wait after the `attempts`-th failure in a row (from 1); `jitter` is uniform in [0, 1)."""
     return jitter * min(CAP_S, BASE_S * 2.0 ** min(attempts - 1, 16))
+
+
+def probe_s(code: str, before_s: float, since_live_s: float) -> float:
+    """Seconds until the next attempt after a loss that will not pass by itself.
+
+    `code` is the reason's; `before_s` is the wait before, 0 if the loss before was not of this kind; `since_live_s` is
+    how long ago the camera was last live, infinite if it never was.
+    """
+    if code == PASSWORD:
+        return PASSWORD_S[1] if before_s else PASSWORD_S[0]
+    recent = since_live_s <= RECENT_S
+    base, cap = (RECENT_BASE_S, RECENT_CAP_S) if recent else (PROBE_BASE_S, PROBE_CAP_S)
+    return min(cap, max(base, 2 * before_s))
 
 
 def recent_crashes(crashes_ns: Sequence[int], now_ns: int) -> tuple[int, ...]:

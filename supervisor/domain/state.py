@@ -75,6 +75,14 @@ class Camera(Value, frozen=True):
     """Of the current connection, or of the last one."""
     crashes_ns: tuple[int, ...] = ()
     quarantines: int = 0
+    failed: str = ""
+    """The code of the last reason that does not pass by itself, since the camera was last live."""
+    failures: int = 0
+    """How often in a row it was that one."""
+    probe_s: float = 0.0
+    """The wait that followed."""
+    live_until_ns: int = 0
+    """When it was last live; 0 if it is, never was, or an older journal does not say."""
     suggested_ns: int = 0
     """When it was suggested to all pages last, until the end of that."""
 

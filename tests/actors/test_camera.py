@@ -50,11 +50,23 @@ async def test_a_host_that_answers_again_is_tried_at_once(autojump_clock: MockCl
         assert trio.current_time() - began < 4
 
 
-async def test_what_will_not_pass_is_left_alone_but_probed(autojump_clock: MockClock) -> None:
-    """A missing stream is no reason for a storm: two attempts in ten minutes, and none of them a knock."""
+async def test_what_will_not_pass_is_probed_after_10_s_then_doubled(autojump_clock: MockClock) -> None:
+    """A missing stream is no reason for a storm: six attempts in ten minutes, and none of them a TCP probe."""
     async with open_world({GATE: [not_found]}) as world:
         await trio.sleep(599)
-        assert (len(world.starts), world.knocks, world.camera()) == (2, 0, "failed")
+        gaps = [later - earlier for earlier, later in zip(world.starts, world.starts[1:], strict=False)]
+        assert ([round(gap) for gap in gaps], world.knocks, world.camera()) == ([10, 20, 40, 80, 160], 0, "failed")
+
+
+async def test_camera_that_says_404_after_it_was_live_is_back_within_seconds(autojump_clock: MockClock) -> None:
+    """A relay whose publisher restarts: three times not found, and then the picture again."""
+    async with open_world({GATE: [streams_for(30, refused), *[not_found] * 3, streams]}) as world:
+        await world.until(lambda: world.camera() == "live")
+        await world.until(lambda: world.camera() != "live")
+        lost = trio.current_time()
+        await world.until(lambda: world.camera() == "live")
+        assert trio.current_time() - lost < 10
+        assert "CameraFailed" not in world.core.types()
 
 
 @pytest.mark.parametrize(

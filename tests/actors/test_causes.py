@@ -196,7 +196,7 @@ async def test_an_attempt_after_a_wait_follows_from_that_wait(
         await trio.sleep(1)
         assert world.camera() == "failed"
         world.core.kernel.emit(c.Configure("again", (settings(device=device),), Limits()))
-        await trio.sleep(310)
+        await trio.sleep(12)
         assert len(world.starts) == 2
         expected = ["CameraConnecting", "SlotTaken", "SlotFreed"] if device else ["CameraConnecting"]
         told = await chain(world.core, e.CameraFailed)

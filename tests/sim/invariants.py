@@ -15,7 +15,7 @@ import trio
 from supervisor.domain import events as e
 from supervisor.domain.evolve import fold
 from supervisor.domain.ids import CameraId, DeviceId, lease_stream
-from supervisor.domain.restart import FATAL_PROBE_S, HEALTHY_AFTER_S, STARTS_PER_S
+from supervisor.domain.restart import HEALTHY_AFTER_S, PROBE_BASE_S, STARTS_PER_S
 from supervisor.domain.state import State, state_hash
 from supervisor.domain.values import Fault, LeaseKind, Limits
 from supervisor.journal.writer import Journal, Segments
@@ -263,7 +263,7 @@ class Watch:
         known.may_be_knocked = event.reason.code == "unreachable"
         if isinstance(event, e.CameraFailed):
             self.require(event.reason.fault is Fault.FATAL, f"{event.camera} failed of what will pass")
-            self.require(event.delay_s >= FATAL_PROBE_S, f"{event.camera} failed and is tried in {event.delay_s:g} s")
+            self.require(event.delay_s >= PROBE_BASE_S, f"{event.camera} failed and is tried in {event.delay_s:g} s")
             return
         counted = 1 if healthy else known.attempts + 1
         self.require(event.attempts == counted, f"failure {counted} of {event.camera} counts as {event.attempts}")

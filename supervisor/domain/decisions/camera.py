@@ -1,11 +1,13 @@
 """Decisions about a camera's source."""
 
+import math
+
 from .. import commands as c
 from .. import events as e
 from .. import lifecycle
 from ..errors import Refusal, Rejected
 from ..lifecycle import CameraPhase
-from ..restart import CRASHES, FATAL_PROBE_S, HEALTHY_AFTER_S, backoff_s, quarantine_s, recent_crashes
+from ..restart import CRASHES, HEALTHY_AFTER_S, PASSWORD, RECENT_S, backoff_s, probe_s, quarantine_s, recent_crashes
 from ..state import Camera, State
 from ..values import Fault, Reason
 from .common import Events, require_camera, require_running
@@ -42,12 +44,28 @@ def report_loss(state: State, command: c.ReportLoss, now_ns: int) -> Events:
     camera = state.cameras.get(command.camera)
     if camera is None or not lifecycle.allows(lifecycle.CAMERA, camera.phase, e.CameraWaiting):
         return ()
-    if command.reason.fault is Fault.FATAL:
-        return (e.CameraFailed(camera=command.camera, reason=command.reason, delay_s=FATAL_PROBE_S),)
     attempts = 1 if _was_healthy(camera, now_ns) else camera.attempts + 1
+    live_until_ns = now_ns if _is_live(camera) else 0
+    if command.reason.fault is Fault.FATAL:
+        return (_fatal_loss(camera, command.reason, now_ns, attempts, live_until_ns),)
     delay_s = round(backoff_s(attempts, command.jitter), 3)
-    waiting = e.CameraWaiting(camera=command.camera, reason=command.reason, attempts=attempts, delay_s=delay_s)
+    waiting = e.CameraWaiting(command.camera, command.reason, attempts, delay_s, live_until_ns=live_until_ns)
     return (*learn_budget(state, command, now_ns), waiting)
+
+
+def _fatal_loss(
+    camera: Camera, reason: Reason, now_ns: int, attempts: int, live_until_ns: int
+) -> e.CameraWaiting | e.CameraFailed:
+    """A camera that was live a moment ago is only waited for: it, or the relay in front of it, is restarting."""
+    name, last_ns = camera.settings.camera, live_until_ns or camera.live_until_ns
+    since_live_s = (now_ns - last_ns) / 1e9 if last_ns else math.inf
+    again = camera.failed == reason.code and not live_until_ns
+    times = camera.failures + 1 if again else 1
+    delay_s = probe_s(reason.code, camera.probe_s if again else 0.0, since_live_s)
+    if since_live_s <= RECENT_S and reason.code != PASSWORD:
+        passing = Reason(reason.code, reason.text, Fault.TEMPORARY)
+        return e.CameraWaiting(name, passing, attempts, delay_s, times, live_until_ns)
+    return e.CameraFailed(name, reason, delay_s, times, live_until_ns)
 
 
 def report_crash(state: State, command: c.ReportCrash, now_ns: int) -> Events:
@@ -67,11 +85,14 @@ def rest_camera(state: State, command: c.RestCamera, now_ns: int) -> Events:
     camera = state.cameras.get(command.camera)
     if camera is None or camera.phase is CameraPhase.IDLE:
         return ()
-    attempts = 0 if camera.phase in (CameraPhase.LIVE, CameraPhase.STALLED) else camera.attempts
-    return (e.CameraIdle(camera=command.camera, reason=command.reason, attempts=attempts),)
+    attempts, live_until_ns = (0, now_ns) if _is_live(camera) else (camera.attempts, 0)
+    return (e.CameraIdle(command.camera, command.reason, attempts, live_until_ns),)
 
 
 def _was_healthy(camera: Camera, now_ns: int) -> bool:
     """Whether the camera has been live for so long that its failures count anew; short silences do not count."""
-    live = camera.phase in (CameraPhase.LIVE, CameraPhase.STALLED)
-    return live and now_ns - camera.live_since_ns >= HEALTHY_AFTER_S * 1e9
+    return _is_live(camera) and now_ns - camera.live_since_ns >= HEALTHY_AFTER_S * 1e9
+
+
+def _is_live(camera: Camera) -> bool:
+    return camera.phase in (CameraPhase.LIVE, CameraPhase.STALLED)

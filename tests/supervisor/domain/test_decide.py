@@ -9,8 +9,8 @@ from supervisor.domain.errors import Refusal
 from supervisor.domain.ids import CameraId, ChildId, PeerId, RunId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.restart import CRASHES
-from supervisor.domain.values import Limits, Reason
-from tests.kit.domain import ASKED, FATAL, GATE, NODE, PICTURE, TEMPORARY, YARD, child, live, peer, running, settings
+from supervisor.domain.values import Fault, Limits, Reason
+from tests.kit.domain import ASKED, GATE, NODE, PICTURE, TEMPORARY, YARD, Story, child, live, peer, running, settings
 
 
 def test_every_command_is_decided() -> None:
@@ -99,10 +99,86 @@ def test_the_count_starts_anew_after_a_minute_of_health(healthy_s: float, attemp
     assert waiting.attempts == attempts
 
 
-def test_a_fatal_loss_is_only_probed() -> None:
-    story = running().given(c.ConnectCamera(GATE))
-    assert story.when(c.ReportLoss(GATE, FATAL, 0.5)) == (e.CameraFailed(GATE, FATAL, 300.0),)
-    assert story.state.cameras[GATE].retry_at_ns == story.now_ns + 300 * 10**9
+def fails(story: Story, reason: Reason) -> e.CameraWaiting | e.CameraFailed:
+    """One attempt that fails, when its time has come."""
+    story.given(c.ConnectCamera(GATE))
+    (event,) = story.when(c.ReportLoss(GATE, reason, 0.5))
+    assert isinstance(event, e.CameraWaiting | e.CameraFailed)
+    story.after(event.delay_s)
+    return event
+
+
+NOT_FOUND = Reason("not-found", "the camera has no stream under this path", Fault.FATAL)
+NO_CODEC = Reason("unsupported-codec", "the stream is MPEG-4", Fault.FATAL)
+PASSWORD = Reason("unauthorized", "the camera refuses the user or password", Fault.FATAL)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "delays"),
+    [
+        ([NOT_FOUND] * 8, [10, 20, 40, 80, 160, 300, 300, 300]),
+        ([NO_CODEC, NO_CODEC, NOT_FOUND, NOT_FOUND], [10, 20, 10, 20]),
+        ([PASSWORD] * 4, [300, 1800, 1800, 1800]),
+        ([PASSWORD, NOT_FOUND, PASSWORD], [300, 10, 300]),
+        ([PASSWORD, TEMPORARY, PASSWORD], [300, 0.5, 1800]),
+        ([NOT_FOUND, TEMPORARY, NOT_FOUND], [10, 0.5, 20]),
+    ],
+)
+def test_fatal_loss_is_probed_after_10_s_then_doubled_to_5_min(reasons: list[Reason], delays: list[float]) -> None:
+    """A refused password is not: 5 min, then 30 min. What passes by itself does not begin the count again."""
+    story = running()
+    assert [fails(story, reason).delay_s for reason in reasons] == delays
+
+
+@pytest.mark.parametrize("reason", [NOT_FOUND, NO_CODEC], ids=lambda reason: reason.code)
+def test_camera_that_was_live_a_moment_ago_is_tried_after_1_2_4_s(reason: Reason) -> None:
+    """It, or the relay in front of it, restarts. After two minutes it counts as failed, and is probed."""
+    story = live().given(c.ReportLoss(GATE, TEMPORARY, 0.5))
+    events = [fails(story, reason) for _ in range(24)]
+    waits = [event for event in events if isinstance(event, e.CameraWaiting)]
+    assert [event.delay_s for event in waits[:6]] == [1, 2, 4, 8, 10, 10]
+    assert sum(event.delay_s for event in waits) == pytest.approx(120, abs=15)
+    assert [event.delay_s for event in events[len(waits) :]][:6] == [20, 40, 80, 160, 300, 300]
+    assert waits[0].reason == Reason(reason.code, reason.text, Fault.TEMPORARY)
+
+
+def test_404_in_the_middle_of_a_live_connection_is_tried_after_1_s() -> None:
+    """A redirect, or a session that is set up again, may answer so while the camera is live."""
+    story = live()
+    (event,) = story.when(c.ReportLoss(GATE, NOT_FOUND, 0.5))
+    assert isinstance(event, e.CameraWaiting)
+    assert (event.delay_s, event.times, event.live_until_ns) == (1, 1, story.now_ns)
+
+
+def test_camera_on_demand_that_was_live_before_it_rested_is_tried_after_1_s() -> None:
+    """The moment in which it was last live is not forgotten while it rests."""
+    story = live().given(c.RestCamera(GATE, ASKED)).after(30)
+    assert fails(story, NOT_FOUND).delay_s == 1
+    assert fails(live().given(c.RestCamera(GATE, ASKED)).after(130), NOT_FOUND).delay_s == 10
+
+
+def test_refused_password_of_a_camera_that_was_live_waits_5_min() -> None:
+    """The account may be locked by attempts, however well it went before."""
+    story = live().given(c.ReportLoss(GATE, TEMPORARY, 0.5))
+    assert [fails(story, PASSWORD).delay_s for _ in range(3)] == [300, 1800, 1800]
+
+
+def test_camera_that_is_live_again_begins_a_new_count() -> None:
+    """Of probes, and of refused passwords."""
+    for reason, delay_s in ((NOT_FOUND, 1), (PASSWORD, 300)):
+        story = running()
+        for _ in range(5):
+            fails(story, reason)
+        story.given(c.ConnectCamera(GATE), c.ReportLive(GATE, PICTURE), c.ReportLoss(GATE, TEMPORARY, 0.5))
+        assert fails(story, reason).delay_s == delay_s
+
+
+def test_new_settings_begin_a_new_count_of_refused_passwords() -> None:
+    """A new password is tried at once, and if it is wrong, too, again after 5 min."""
+    story = running()
+    assert [fails(story, PASSWORD).delay_s for _ in range(2)] == [300, 1800]
+    story.given(c.Configure("test", (settings(GATE, revision=1),), Limits()))
+    assert fails(story, PASSWORD).delay_s == 300
 
 
 def test_crashes_within_limits_restart_and_beyond_them_quarantine() -> None:
@@ -203,10 +279,10 @@ def test_each_cap_refuses_with_429_and_when_to_ask_again(
 
 
 def test_a_failed_camera_takes_no_viewers_and_says_why() -> None:
-    story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, FATAL, 0.5)).after(100)
+    story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, PASSWORD, 0.5)).after(100)
     refused = story.refuses(peer())
     assert (refused.status, refused.retry_after_s) == (503, 200.0)
-    assert FATAL.text in refused.reason
+    assert PASSWORD.text in refused.reason
 
 
 def test_only_the_owner_may_close_its_peer() -> None:

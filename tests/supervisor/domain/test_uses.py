@@ -65,7 +65,7 @@ def test_what_cannot_be_shown_is_not_opened() -> None:
     """A use of a camera that has failed, or of a daemon that stops, would only wait."""
     story = running(GATE).given(c.ConnectCamera(GATE), c.ReportLoss(GATE, FATAL, 0.5))
     refused = story.refuses(use("use-1"))
-    assert (refused.refusal, refused.retry_after_s) == (Refusal.UNAVAILABLE, 300)
+    assert (refused.refusal, refused.retry_after_s) == (Refusal.UNAVAILABLE, 10)
     assert at_rest().given(c.StopRun(ASKED)).refuses(use("use-1")).refusal is Refusal.UNAVAILABLE
 
 
