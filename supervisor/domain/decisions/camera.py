@@ -2,6 +2,8 @@
 
 import math
 
+from msgspec.structs import replace
+
 from .. import commands as c
 from .. import events as e
 from .. import lifecycle
@@ -63,7 +65,7 @@ def _fatal_loss(
     times = camera.failures + 1 if again else 1
     delay_s = probe_s(reason.code, camera.probe_s if again else 0.0, since_live_s)
     if since_live_s <= RECENT_S and reason.code != PASSWORD:
-        passing = Reason(reason.code, reason.text, Fault.TEMPORARY)
+        passing = replace(reason, fault=Fault.TEMPORARY)
         return e.CameraWaiting(name, passing, attempts, delay_s, times, live_until_ns)
     return e.CameraFailed(name, reason, delay_s, times, live_until_ns)
 
