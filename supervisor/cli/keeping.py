@@ -58,7 +58,7 @@ def verify(journal: Path, digests: tuple[str, ...], anchors: Path | None, as_jso
             else:
                 say(f"whole: {found.events} events in {found.segments} segments, {found.hashes} states compared")
             for text in found.met:
-                say(f"outside: {clean(text)}")
+                say(f"note: {clean(text)}")
             if found.digest:
                 say(f"end of the chain: event {found.last}, digest {spoken(found.digest)}")
     if found.damages:

@@ -44,11 +44,23 @@ def unsealed(segments: Sequence[Segment], sealed: Mapping[str, manifest.Sealed])
     names = [segment.path.name for segment in segments]
     known = [index for index, name in enumerate(names) if name in sealed]
     without = [index for index, name in enumerate(names) if name not in sealed]
+    if names and names[-1] in sealed:
+        yield segments[-1], "it is sealed, and the segment that was begun after it is missing"
     for index in without:
         if known and index < known[-1]:
             yield segments[index], "a later segment is in the manifest, and this one is not"
         elif len(without) > MOST_UNSEALED and index < len(names) - MOST_UNSEALED:
             yield segments[index], "it is complete for long, and the manifest does not name it"
+
+
+def removed(after: int, named: int) -> str | None:
+    """What is wrong where the first segment follows event `after`, and retention reported a removal up to `named`.
+
+    It reports that before it removes anything, so a journal that has such a report names all that retention removed.
+    """
+    if named and after > named:
+        return f"events up to {after} are not here, and retention reported to have removed those up to {named} only"
+    return None
 
 
 def damage_of_pins(folder: Path) -> str | None:

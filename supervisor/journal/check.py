@@ -11,10 +11,11 @@ from pathlib import Path
 import attrs
 
 from ..domain.errors import IllegalTransition
+from ..domain.events import SegmentsRemoved
 from ..domain.evolve import evolve
 from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec, manifest
-from .beside import compare_line, damage_of_pins, trailing_bytes, unsealed
+from .beside import compare_line, damage_of_pins, removed, trailing_bytes, unsealed
 from .errors import JournalError
 from .expect import Expectations
 from .files import Segment
@@ -43,7 +44,7 @@ class Verified:
     digest: str = ""
     """The end of the chain, in hex; empty where it cannot be read."""
     met: tuple[str, ...] = ()
-    """What the comparison with digests and anchors from outside showed, as far as it is no damage."""
+    """What the comparison with digests and anchors from outside showed, and what cannot be known: no damage."""
 
 
 def verify(
@@ -69,6 +70,9 @@ class _Verification:
         self._gaps: list[tuple[int, int]] = []
         self._events = self._hashes = 0
         self._journal: str | None = None
+        self._after = self._removed = 0
+        """The event that the first segment follows, and the last one that retention reported to have removed."""
+        self._notes: list[str] = []
 
     def run(self) -> Verified:
         sealed = self._manifest()
@@ -79,8 +83,10 @@ class _Verification:
             segments += 1
             line = sealed.get(part.path.name)
             size = self._file(part, line)
-            if segments == 1 and part.previous != codec.GENESIS:
-                self._expected.show(part.after, part.previous)
+            if segments == 1:
+                self._after = 0 if part.start is not None else part.after
+                if part.previous != codec.GENESIS:
+                    self._expected.show(part.after, part.previous)
             if digest is not None and not part.follows(last or 0, digest):
                 self._wrong(part, part.first, part.first, _broken(part, last or 0))
             if part.first != part.after + 1 and part.start is None:
@@ -93,6 +99,7 @@ class _Verification:
             if line.first >= left[0].first and line.segment not in {segment.path.name for segment in left}:
                 self._damages.append(Damage(line.segment, line.first, line.last, "it was sealed, and is missing"))
         self._folder(left, sealed)
+        self._oldest(left[0], is_whole=bool(sealed))
         met = self._outside(left, last or 0)
         ends = (last or 0, digest.hex() if digest is not None else "")
         return Verified(
@@ -105,7 +112,7 @@ class _Verification:
         for each in found:
             if each.wrong:
                 self._damages.append(Damage(left[-1].path.name, each.first, each.last, each.text))
-        return tuple(each.text for each in found if not each.wrong)
+        return (*self._notes, *(each.text for each in found if not each.wrong))
 
     def _beside(self, part: Part, line: manifest.Sealed | None, size: int, last: int, digest: bytes | None) -> None:
         """What the chain does not cover of a segment: its line in the manifest, its indexes, and its file's end."""
@@ -121,6 +128,15 @@ class _Verification:
                 self._wrong(part, part.first, last, f"it has lost indexes: {', '.join(part.missing_indexes())}")
         except JournalError as error:
             self._wrong(part, part.first, last, str(error))
+
+    def _oldest(self, segment: Segment, *, is_whole: bool) -> None:
+        """Whether retention has reported what is missing at the old end. A part of a journal has no manifest."""
+        text = removed(self._after, self._removed) if is_whole else None
+        if text is not None:
+            self._damages.append(Damage(segment.path.name, 1, self._after, text))
+        elif self._after and not self._removed:
+            text = f"events up to {self._after} are not here, and no event says that retention removed them"
+            self._notes.append(text)
 
     def _folder(self, left: Sequence[Segment], sealed: Mapping[str, manifest.Sealed]) -> None:
         """What the folder holds beside its segments."""
@@ -185,7 +201,10 @@ class _Verification:
             self._compare(part, state, hashes, states)
             while rows := part.select(Query(after=seq, before=NEVER), PAGE, False):
                 for row in rows:
-                    state, seq, self._journal = evolve(state, codec.decode(row)), row[0], row[3]
+                    recorded = codec.decode(row)
+                    state, seq, self._journal = evolve(state, recorded), row[0], row[3]
+                    if isinstance(recorded.event, SegmentsRemoved):
+                        self._removed = max(self._removed, recorded.event.last)
                     self._events += 1
                     self._compare(part, state, hashes, states)
                 self._progress(seq)

@@ -280,7 +280,7 @@ def test_a_sealed_segment_that_is_gone_from_the_young_end_is_missed(folder: Path
     for segment in list_segments(folder)[-2:]:
         for path in folder.glob(f"{segment.path.name}*"):
             path.unlink()
-    assert "it was sealed, and is missing" in str(verify(folder).damages[-1])
+    assert "it was sealed, and is missing" in str(verify(folder).damages)
 
 
 # -- retention -------------------------------------------------------------------------------------------------

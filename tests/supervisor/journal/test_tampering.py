@@ -15,12 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.__main__ import main
-from supervisor.domain.events import Recorded
+from supervisor.domain.events import Recorded, SegmentsRemoved
+from supervisor.domain.evolve import evolve
 from supervisor.journal import check
 from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anchors
 from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
 from supervisor.journal.files import list_segments
+from supervisor.journal.reader import Reader
 from supervisor.journal.store import Rotation, Store
 from tests.kit.journals import TINY, append_all, lively, states
 
@@ -76,12 +78,12 @@ def remove_the_newest(folder: Path) -> None:
     list_segments(folder)[-1].path.unlink()
 
 
-def remove_the_newest_two_and_their_line(folder: Path) -> None:
-    names = [segment.path.name for segment in list_segments(folder)[-2:]]
-    for name in names:
-        (folder / name).unlink()
+def remove_the_newest_two_and_their_lines(folder: Path) -> None:
+    """And the line of the one that is then the last: a last segment has none."""
+    for segment in list_segments(folder)[-2:]:
+        segment.path.unlink()
     lines = (folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
-    (folder / "manifest.jsonl").write_bytes(b"".join(line for line in lines if names[0].encode() not in line))
+    (folder / "manifest.jsonl").write_bytes(b"".join(lines[:-2]))
 
 
 def put_an_older_copy_back(folder: Path) -> None:
@@ -124,12 +126,12 @@ ALONE: dict[str, tuple[Callable[[Path], None], str]] = {
     "broken pins": (lambda folder: (folder / "pins.json").write_text("{") and None, "the pins cannot be read"),
     "last line of the manifest": (edit_the_last_line, "its line in the manifest has another bytes"),
     "times in the manifest": (edit_the_times_of_the_last_line, "its line in the manifest has another ended_ns"),
+    "newest segment removed": (remove_the_newest, "the segment that was begun after it is missing"),
     "no manifest": (lambda folder: (folder / "manifest.jsonl").unlink(), "the manifest does not name it"),
 }
 OUTSIDE: dict[str, Callable[[Path], None]] = {
     "last batches cut off": cut_off_the_last_batches,
-    "newest segment removed": remove_the_newest,
-    "newest two removed with their line": remove_the_newest_two_and_their_line,
+    "newest two removed with their lines": remove_the_newest_two_and_their_lines,
     "older copy put back": put_an_older_copy_back,
     "history made again": make_history_again,
 }
@@ -201,6 +203,33 @@ def test_anchors_of_what_retention_removed_are_not_compared(folder: Path, tmp_pa
     done = run(folder, "--anchors", str(anchors))
     assert done.exit_code == 0, done.output
     assert "which are not there any more: not compared" in done.stdout
+
+
+def test_oldest_segment_that_retention_did_not_report_is_missed(folder: Path) -> None:
+    """A journal in which retention reported something names all that retention removed; without, it is a note."""
+    first, second, third, _ = list_segments(folder)
+    first.path.unlink()
+    done = run(folder)
+    assert (done.exit_code, "no event says that retention removed them" in done.stdout) == (0, True)
+    report_removal(folder, second.first - 1)
+    assert run(folder).exit_code == 0
+    second.path.unlink()
+    done = run(folder)
+    assert (done.exit_code, "retention reported to have removed those up to" in done.stdout) == (1, True), done.output
+    report_removal(folder, third.first - 1)
+    assert run(folder).exit_code == 0
+
+
+def report_removal(folder: Path, last: int) -> None:
+    store = Store(folder)
+    reader = Reader(folder)
+    state = reader.state_at(store.last_seq)
+    before = reader.page(limit=1, newest=True)[0]
+    reader.close()
+    event = SegmentsRemoved(("segment",), 1, last, 1, "too old")
+    row = msgspec.structs.replace(before, seq=state.seq + 1, stream="journal", stream_version=1, event=event)
+    store.append([row], evolve(state, row))
+    store.close()
 
 
 def test_anchors_of_another_journal_prove_nothing(folder: Path, tmp_path: Path) -> None:
