@@ -1,10 +1,7 @@
 """What every actor is handed. The seams to the world are here and nowhere else, so that a test can be the world."""
 
-import errno
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Protocol
 
 import attrs
@@ -14,9 +11,9 @@ from supervisor.detections import Detections
 from supervisor.domain.values import Reason
 from supervisor.kernel import Kernel
 from supervisor.leases import Leases
-from supervisor.threads import run_in_thread
 from supervisor.vault import Vault
 
+from .addresses import open_stream
 from .decoder.client import Decoder, Decodes
 from .process import OpenProcess
 from .process_table import ProcessTable
@@ -24,11 +21,6 @@ from .rtc.fanout import Fanout
 from .rtc.late import Witness, run_connection
 from .rtc.offer import Candidate, Offer
 from .start_gate import StartGate
-
-_resolvers = trio.CapacityLimiter(4)
-MAX_ADDRESSES = 4
-ADDRESS_S = 5.0
-"""For each address of a name, before the next is tried."""
 
 Knock = Callable[[str, int], Awaitable[bool]]
 """`await knock(host, port)`: whether something accepts TCP connections there."""
@@ -82,7 +74,7 @@ async def knock(host: str, port: int) -> bool:
     """The real one: one TCP connection, closed at once. Bounded by 2 s."""
     with trio.move_on_after(2):
         try:
-            stream = await _open_stream(host, port)
+            stream = await open_stream(host, port)
         except (OSError, UnicodeError):
             return False
         await stream.aclose()
@@ -92,7 +84,7 @@ async def knock(host: str, port: int) -> bool:
 
 async def open_tcp(host: str, port: int, tls: bool) -> trio.abc.Stream:
     """The real one. TLS encrypts, and does not ask who the other side is: the certificates of cameras are their own."""
-    stream = await _open_stream(host, port)
+    stream = await open_stream(host, port)
     if not tls:
         return stream
     context = ssl.create_default_context()
@@ -104,27 +96,3 @@ async def open_tcp(host: str, port: int, tls: bool) -> trio.abc.Stream:
         await trio.aclose_forcefully(secured)
         raise
     return secured
-
-
-async def _open_stream(host: str, port: int) -> trio.SocketStream:
-    """A connection to the first address that takes one. Raises `OSError` and `UnicodeError`."""
-    # Names are looked up in threads of our own, few and not waited for: a dead resolver must hold nobody else.
-    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await run_in_thread(look_up, abandon_on_cancel=True, limiter=_resolvers)
-    refusal: OSError = socket.gaierror("no address")
-    for family, kind, protocol, _, address in found[:MAX_ADDRESSES]:
-        connection = trio.socket.socket(family, kind, protocol)
-        try:
-            with trio.fail_after(ADDRESS_S):
-                await connection.connect(address)
-            return trio.SocketStream(connection)
-        except OSError as error:
-            connection.close()
-            refusal = error
-        except trio.TooSlowError:
-            connection.close()
-            refusal = TimeoutError(errno.ETIMEDOUT, "no connection in time")
-        except BaseException:
-            connection.close()
-            raise
-    raise refusal

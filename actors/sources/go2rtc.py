@@ -21,6 +21,7 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
 from supervisor.threads import refusing_threads
 
+from ..addresses import open_stream
 from ..hub import Hub
 from ..tools import Tools
 from . import rtsp
@@ -106,7 +107,7 @@ class Upstream:
         with trio.move_on_after(API_S):
             try:
                 with refusing_threads():  # the name is looked up in a thread
-                    stream = await trio.open_tcp_stream(self._host, self._port)
+                    stream = await open_stream(self._host, self._port)
                 async with stream:
                     await stream.send_all(question)
                     return await self._read(connection, stream)

@@ -5,6 +5,8 @@ import socket
 
 from supervisor.domain.values import Fault, Reason
 
+from ...addresses import NameNotResolved
+
 CARRIED = "H.264 and H.265"
 """The video codecs that are passed on."""
 
@@ -66,6 +68,8 @@ def refusal(status: int, transport: str) -> Reason:
 
 def unreachable(error: OSError) -> Reason:
     """Why there is no connection."""
+    if isinstance(error, NameNotResolved):
+        return Reason("name-timeout", "the name of this host is not resolved in time", Fault.TEMPORARY)
     if isinstance(error, socket.gaierror):
         return Reason("unreachable", "the name of this host is not known", Fault.TEMPORARY)
     text = _UNREACHABLE.get(error.errno or 0, f"there is no connection: {error.strerror or 'no reason was given'}")
