@@ -21,6 +21,8 @@ from .payload import packetize
 RTP_HEADER = 12
 MAX_SEGMENTS = 32
 """Packets of one run, and so of one burst: half of what the kernel would take."""
+BEGIN_SEGMENTS = 8
+"""Packets of the first runs of a large unit: its first slice leaves before the rest is protected."""
 UDP_SEGMENT = 103
 MARKER = 1 << 23
 """The marker bit in an RTP packet's first 32 bits."""
@@ -58,7 +60,8 @@ def make_runs(unit: AccessUnit, header: int, tag: int) -> tuple[Run, ...]:
     payloads, runs, first = packetize(unit), [], 0
     while first < len(payloads):
         size, end = len(payloads[first]), first + 1
-        while end < len(payloads) and end - first < MAX_SEGMENTS and len(payloads[end - 1]) == size:
+        most = MAX_SEGMENTS if first >= BEGIN_SEGMENTS or len(payloads) <= MAX_SEGMENTS else BEGIN_SEGMENTS
+        while end < len(payloads) and end - first < most and len(payloads[end - 1]) == size:
             if len(payloads[end]) > size:
                 break
             end += 1
