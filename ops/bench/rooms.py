@@ -30,6 +30,7 @@ from supervisor.domain import commands as c  # noqa: E402
 from supervisor.domain import signaling as s  # noqa: E402
 from supervisor.domain.ids import NodeId, RunId  # noqa: E402
 from supervisor.domain.state import State  # noqa: E402
+from supervisor.domain.values import Limits  # noqa: E402
 from supervisor.feed import Feed  # noqa: E402
 from supervisor.gateway import JournalReader  # noqa: E402
 from supervisor.journal.store import Store  # noqa: E402
@@ -41,6 +42,8 @@ from web import serve, sockets  # noqa: E402
 from web.room_client import RoomClient, open_room_client  # noqa: E402
 
 PEOPLE = 8
+MANY = Limits(journaled_burst=1_000_000)
+"""One client makes all of these rooms."""
 PADDING = "x" * 1000
 """About what a candidate or a small answer takes, and half an offer."""
 
@@ -114,7 +117,7 @@ async def open_rooms() -> AsyncIterator[tuple[Rooms, Kernel]]:
         store = Store(Path(folder) / "journal")
         reader = JournalReader(store.folder)
         journal = Journal(ThreadedStore(store), Feed(0, reader.page).publish)
-        kernel = Kernel(State(), journal, SystemClock(), NodeId("node"), RunId("run"))
+        kernel = Kernel(State(limits=MANY), journal, SystemClock(), NodeId("node"), RunId("run"))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(journal.run)
             nursery.start_soon(run_idle_rooms, kernel)
@@ -188,7 +191,7 @@ async def over_sockets(options: argparse.Namespace) -> str:
     """Clients and server share the processor and the loop: what a hop takes is the cost of both."""
     serve.MAX_PER_CLIENT = sockets.MAX_PER_CLIENT = serve.MAX_CONNECTIONS
     hops = Hops()
-    async with open_site() as site, AsyncExitStack() as stack:
+    async with open_site(limits=MANY) as site, AsyncExitStack() as stack:
         meetings = [await gather(stack, site.url) for _ in range(options.socket_rooms)]
         async with trio.open_nursery() as nursery:
             for client in itertools.chain.from_iterable(meetings):
