@@ -25,6 +25,8 @@ MOST_ANSWER = 32 * 1024 * 1024
 """Bytes of one JPEG; one of 4096 x 4096 pixels of noise has 20 MB."""
 MOST_TEXT = 4096
 """Bytes of a text: why a key frame gives no picture, or what could not be limited."""
+MAY_PASS = 75
+"""How `probe.py` ends when the system was short of something (EX_TEMPFAIL of sysexits.h)."""
 SIZE = (64, 36)
 """Of the grey picture in which motion is looked for."""
 GREY = SIZE[0] * SIZE[1]

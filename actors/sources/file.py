@@ -4,34 +4,32 @@ H.264 and H.265 without B-frames pass as they are. Anything else is re-encoded: 
 of transmission is not the order of display, and WebRTC has no way to say so. Sound passes if FLV carries it.
 """
 
-from functools import partial
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import av
-import av.error
 import trio
 
 from supervisor.config import Source
 from supervisor.domain.events import ChildEnded, Recorded
 from supervisor.domain.ids import CameraId, camera_stream
 from supervisor.domain.values import Fault, Reason
-from supervisor.threads import run_in_thread
 
+from ..child import ChildSpec, Ending, run_child
+from ..decoder.wire import MAY_PASS
 from ..ffmpeg import run_ffmpeg
 from ..hub import Hub
-from ..process import fault_of
 from ..tools import Tools
 
-PROBES = 2
-"""Files looked into at the same time."""
+PROBE = (sys.executable, "-I", str(Path(__file__).parents[1] / "decoder" / "probe.py"))
+PROBE_S = 10.0
+"""For a file on a disk that may be asleep, or not answer."""
+MOST_SAID = 4096
 REENCODE = ("-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", "60")
 REENCODE_SOUND = ("-c:a", "aac", "-ac", "2")
 _AS_IT_IS = ("-c:v", "copy"), ("-c:a", "copy")
 _NEW_TO_FLV = ("unsupported-codec", "unsupported-sound")
 """How an ffmpeg ends that is too old (before 6.1, 7.1) to put H.265, or Opus, into FLV."""
-
-_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("probes of files")
 
 
 def check(source: Source) -> str | None:
@@ -45,18 +43,53 @@ def check(source: Source) -> str | None:
 
 
 async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
-    path, shown = path_of(source), source.summary().url
-    try:
-        passes = await run_in_thread(partial(passes_as_it_is, path), limiter=_probe_limiter())
-    except (av.error.FFmpegError, OSError) as error:
-        return Reason("bad-data", f"{shown} cannot be read as video: {error.strerror or error}", fault_of(error))
-    if passes is None:
-        return Reason("no-video", f"{shown} has no video", Fault.FATAL)
-    ended = await run_ffmpeg(camera, source, _arguments(path, *passes), hub, tools, after)
-    if ended.code in _NEW_TO_FLV and any(passes):
+    """As `run_ffmpeg`; before it, a child of its own looks into the file. Cancellation and cleanup: those of both."""
+    path, probe = path_of(source), Probe(source.summary().url)
+    spec = ChildSpec(camera, "probe", (*PROBE, str(path)), source.secrets, env=source.env)
+    ended = await run_child(spec, probe.consume, probe.explain, tools, after)
+    if probe.passes is None:
+        return ended
+    said = tools.kernel.latest(camera_stream(camera), of=ChildEnded) or after
+    ended = await run_ffmpeg(camera, source, _arguments(path, *probe.passes), hub, tools, said)
+    if ended.code in _NEW_TO_FLV and any(probe.passes):
         said = tools.kernel.latest(camera_stream(camera), of=ChildEnded) or after
         ended = await run_ffmpeg(camera, source, _arguments(path, False, False), hub, tools, said)
     return ended
+
+
+class Probe:
+    """What a child says of a file (`decoder/probe.py`)."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self._said = b""
+        self.passes: tuple[bool, bool] | None = None
+        """Whether its video, and its sound, need no re-encoding; none when it cannot be shown at all."""
+
+    async def consume(self, stream: trio.abc.ReceiveStream) -> Reason | None:
+        with trio.move_on_after(PROBE_S):
+            while chunk := await stream.receive_some(MOST_SAID):
+                self._said += chunk
+                if len(self._said) >= MOST_SAID:
+                    return Reason("bad-data", f"what looked into {self._shown} said too much", Fault.FATAL)
+            return None
+        return Reason("timeout", f"{self._shown} could not be looked into within {PROBE_S:g} s")
+
+    def explain(self, ending: Ending) -> Reason:
+        last = ending.stderr_tail[-1] if ending.stderr_tail else f"exit status {ending.status}"
+        if ending.status != 0:
+            passing = ending.signal is not None or ending.status == MAY_PASS
+            fault = Fault.TEMPORARY if passing else Fault.FATAL
+            return Reason("bad-data", f"{self._shown} cannot be read as video: {last}", fault)
+        try:
+            video, b_frames, sound, rate, channels = self._said.decode().split()
+            if video == "-":
+                return Reason("no-video", f"{self._shown} has no video", Fault.FATAL)
+            plain = video in ("h264", "hevc") and not int(b_frames)
+            self.passes = plain, sound != "-" and passes(sound, int(rate), int(channels))
+        except ValueError:
+            return Reason("bad-data", f"{self._shown} could not be looked into: {self._said[:80]!r}", Fault.FATAL)
+        return Reason("probed", "it was looked into", Fault.NONE)
 
 
 def _arguments(path: Path, video_passes: bool, sound_passes: bool) -> tuple[str, ...]:
@@ -70,29 +103,8 @@ def path_of(source: Source) -> Path:
     return Path(unquote(urlsplit(source.address).path))
 
 
-def passes_as_it_is(path: Path) -> tuple[bool, bool] | None:
-    """Whether a file's video, and its sound, need no re-encoding; none when it has no video.
-
-    Blocking. Raises `FFmpegError`.
-    """
-    with av.open(str(path)) as container:
-        if not container.streams.video:
-            return None
-        video = container.streams.video[0].codec_context
-        sound = container.streams.audio[0].codec_context if container.streams.audio else None
-        return video.name in ("h264", "hevc") and not video.has_b_frames, sound is not None and _passes(sound)
-
-
-def _passes(sound: av.AudioCodecContext) -> bool:
-    if sound.name in ("pcm_alaw", "pcm_mulaw"):
-        return sound.sample_rate == 8000 and sound.layout.nb_channels == 1
-    return sound.name in ("aac", "opus", "libopus")
-
-
-def _probe_limiter() -> trio.CapacityLimiter:
-    try:
-        return _limiter.get()
-    except LookupError:
-        limiter = trio.CapacityLimiter(PROBES)
-        _limiter.set(limiter)
-        return limiter
+def passes(sound: str, rate: int, channels: int) -> bool:
+    """Whether viewers can be given this sound as it is, or by way of the transcoder."""
+    if sound in ("pcm_alaw", "pcm_mulaw"):
+        return (rate, channels) == (8000, 1)
+    return sound in ("aac", "opus", "libopus")

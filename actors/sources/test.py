@@ -1,34 +1,25 @@
-"""`test:WIDTHxHEIGHT@FPS`: a moving picture with a running clock, drawn and encoded here through PyAV.
-
-Each picture is made in a thread, one at a time for each camera, and awaited: none is left behind by a cancellation.
-"""
+"""`test:WIDTHxHEIGHT@FPS`: a moving picture with a running clock, drawn and encoded by an ffmpeg child."""
 
 import re
 import zlib
-from fractions import Fraction
-from functools import partial
-
-import av
-import av.filter
-import trio
 
 from supervisor.config import Source
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Reason
-from supervisor.threads import run_in_thread
 
-from ..bitstream import split_annexb
+from ..ffmpeg import run_ffmpeg
 from ..hub import Hub
-from ..media import CLOCK_RATE
 from ..tools import Tools
 
 KEY_EVERY_S = 2
 _SPEC = re.compile(r"test:(?:(?P<width>\d{2,4})x(?P<height>\d{2,4}))?(?:@(?P<fps>\d{1,2}))?")
+_CODING = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-profile:v", "baseline", "-crf", "26")
+_ONE_THREAD = ("-threads", "1", "-filter_threads", "1")
 
 
 def parse(address: str) -> tuple[int, int, int] | None:
-    """Width, height and pictures a second of a test source; none for what is not one."""
+    """Width, height and frames a second of a test source; none for what is not one."""
     match = _SPEC.fullmatch(address)
     if match is None:
         return None
@@ -47,49 +38,14 @@ def check(source: Source) -> str | None:
 
 
 async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
-    """Runs until it is cancelled."""
+    """As `run_ffmpeg`. The hue is the camera's own, so that several can be told apart."""
     spec = parse(source.address)
     assert spec is not None, "checked when the configuration was read"
-    width, height, fps = spec
-    limiter = trio.CapacityLimiter(1)
-    make = partial(TestCard, width, height, fps, zlib.crc32(camera.encode()) % 360)
-    card = await run_in_thread(make, limiter=limiter)
-    began = trio.current_time()
-    index = 0
-    while True:
-        data = await run_in_thread(card.next, limiter=limiter)
-        hub.publish(split_annexb(data), index * CLOCK_RATE // fps)
-        # Late is late: pictures that should have been made by now are left out, never hurried.
-        index = max(index + 1, int((trio.current_time() - began) * fps))
-        await trio.sleep_until(began + index / fps)
+    return await run_ffmpeg(camera, source, arguments(*spec, hue=zlib.crc32(camera.encode()) % 360), hub, tools, after)
 
 
-class TestCard:
-    """Draws and encodes one picture after the other. Blocking; used from one thread at a time."""
-
-    __test__ = False  # not a test case, whatever its name makes pytest think
-
-    def __init__(self, width: int, height: int, fps: int, hue: int) -> None:
-        graph = av.filter.Graph()
-        graph.link_nodes(
-            graph.add("testsrc2", f"size={width}x{height}:rate={fps}"),
-            graph.add("hue", f"h={hue}:s=0.6"),
-            graph.add("format", "pix_fmts=yuv420p"),
-            graph.add("buffersink"),
-        ).configure()
-        self._graph = graph
-        encoder = av.CodecContext.create("libx264", "w")
-        assert isinstance(encoder, av.VideoCodecContext)
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-        encoder.framerate, encoder.time_base = Fraction(fps), Fraction(1, fps)
-        encoder.gop_size = KEY_EVERY_S * fps
-        encoder.thread_count = 1
-        encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline", "crf": "26"}
-        self._encoder = encoder
-
-    def next(self) -> bytes:
-        """The next picture as an Annex B access unit, parameter sets in front of every key frame."""
-        frame = self._graph.pull()
-        assert isinstance(frame, av.VideoFrame)
-        frame.pict_type = av.video.frame.PictureType.NONE
-        return b"".join(bytes(packet) for packet in self._encoder.encode(frame))
+def arguments(width: int, height: int, fps: int, hue: int) -> tuple[str, ...]:
+    """The input and coding of ffmpeg: real time, a key frame every `KEY_EVERY_S`, no sound."""
+    picture = f"testsrc2=size={width}x{height}:rate={fps},hue=h={hue}:s=0.6,format=yuv420p"
+    read = ("-nostdin", "-re", "-f", "lavfi", *_ONE_THREAD, "-i", picture)
+    return (*read, *_CODING, *_ONE_THREAD[:2], "-g", str(KEY_EVERY_S * fps), "-an")

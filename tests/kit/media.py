@@ -17,15 +17,44 @@ from actors.h265 import SPS as SPS265
 from actors.h265 import VPS
 from actors.hub import Hub, Subscription
 from actors.media import AccessUnit
-from actors.sources.test import TestCard
+from actors.sources.test import KEY_EVERY_S
 
 FPS = 10
+
+
+class Card:
+    """Draws and encodes one picture after the other, as `test:` does. Blocking."""
+
+    def __init__(self, width: int, height: int, fps: int) -> None:
+        graph = av.filter.Graph()
+        graph.link_nodes(
+            graph.add("testsrc2", f"size={width}x{height}:rate={fps}"),
+            graph.add("hue", "h=0:s=0.6"),
+            graph.add("format", "pix_fmts=yuv420p"),
+            graph.add("buffersink"),
+        ).configure()
+        self._graph = graph
+        encoder = av.CodecContext.create("libx264", "w")
+        assert isinstance(encoder, av.VideoCodecContext)
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+        encoder.framerate, encoder.time_base = Fraction(fps), Fraction(1, fps)
+        encoder.gop_size = KEY_EVERY_S * fps
+        encoder.thread_count = 1
+        encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "profile": "baseline", "crf": "26"}
+        self._encoder = encoder
+
+    def next(self) -> bytes:
+        """The next picture as an Annex B access unit, parameter sets in front of every key frame."""
+        frame = self._graph.pull()
+        assert isinstance(frame, av.VideoFrame)
+        frame.pict_type = av.video.frame.PictureType.NONE
+        return b"".join(bytes(packet) for packet in self._encoder.encode(frame))
 
 
 @cache
 def access_units(width: int = 64, height: int = 64, count: int = 41, fps: int = FPS) -> tuple[tuple[bytes, ...], ...]:
     """The NAL units of `count` pictures: a key frame, with its parameter sets, every two seconds."""
-    card = TestCard(width, height, fps, 0)
+    card = Card(width, height, fps)
     return tuple(tuple(split_annexb(card.next())) for _ in range(count))
 
 

@@ -1,5 +1,6 @@
 """Files, read by a real ffmpeg: what reaches the hub, and when."""
 
+import os
 import shutil
 from fractions import Fraction
 from itertools import pairwise
@@ -13,8 +14,10 @@ import trio
 
 from actors.hub import Hub
 from actors.media import CLOCK_RATE, AccessUnit, AudioFrame
-from actors.sources import KINDS
+from actors.sources import KINDS, file
 from supervisor.config import Source
+from supervisor.domain import events as e
+from supervisor.domain.values import Fault, Reason
 from tests.actors.test_child import tools
 from tests.kit.core import open_core
 from tests.kit.domain import GATE
@@ -54,8 +57,8 @@ def write_clip(path: Path, video: str = "libx264", sound: str = "", rate: int = 
 class Played:
     units: list[AccessUnit]
     sounds: list[AudioFrame]
-    types: list[str]
-    """What the journal says, in order."""
+    children: list[str]
+    """The purposes of the children that were started, in order."""
 
 
 async def play(path: Path, ffmpeg: str, pictures: int = 8, sounds: int = 0) -> Played:
@@ -74,15 +77,15 @@ async def play(path: Path, ffmpeg: str, pictures: int = 8, sounds: int = 0) -> P
                 while hub.sounds.end < sounds:
                     await hub.sounds.wait_beyond(hub.sounds.end)
                 nursery.cancel_scope.cancel()
-        rows = [row.type for row in await core.stored()]
-        return Played(units, hub.sounds.read_nowait(hub.sounds.start, 1000), rows)
+        children = [row.event.purpose for row in await core.stored() if isinstance(row.event, e.ChildStarting)]
+        return Played(units, hub.sounds.read_nowait(hub.sounds.start, 1000), children)
 
 
 @pytest.mark.parametrize("ffmpeg", PROGRAMS)
 async def test_a_film_with_aac(tmp_path: Path, ffmpeg: str) -> None:
     """Both as they are; sound that began with the picture stays with it, and its frames follow one another."""
     played = await play(write_clip(tmp_path / "clip.mp4", sound="aac"), ffmpeg, sounds=40)
-    assert played.types.count("ChildStarting") == 1
+    assert played.children == ["probe", "source"]
     assert {(sound.format.codec, sound.format.rate) for sound in played.sounds} == {("aac", 48_000)}
     steps = {later.pts - earlier.pts for earlier, later in pairwise(played.sounds)}
     assert steps == {1024 * CLOCK_RATE // 48_000}
@@ -109,11 +112,60 @@ async def test_a_film_in_h265(tmp_path: Path, ffmpeg: str) -> None:
     played = await play(write_clip(tmp_path / "clip.mp4", "libx265"), ffmpeg)
     can = ffmpeg == BUNDLED
     assert {unit.codec.name for unit in played.units} == {"h265" if can else "h264"}
-    assert played.types.count("ChildStarting") == (1 if can else 2)
+    assert played.children == ["probe", "source", *([] if can else ["source"])]
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 async def test_b_frames_are_re_encoded(tmp_path: Path, codec: str) -> None:
     played = await play(write_clip(tmp_path / "clip.mkv", codec, b_frames=2), BUNDLED)
     assert {unit.codec.name for unit in played.units} == {"h264"}
-    assert played.types.count("ChildStarting") == 1
+    assert played.children == ["probe", "source"]
+
+
+async def ends(path: Path) -> tuple[Reason, list[str]]:
+    """Why the source of a file ends by itself, and which events the journal has of children."""
+    async with open_core() as core:
+        hub, source = Hub(core.kernel.clock), Source("file", f"file://{path}")
+        with trio.fail_after(15):
+            ended = await KINDS["file"].run(GATE, source, hub, tools(core), core.disk.rows[-1])
+        await core.stored()
+        assert not core.kernel.state.children
+        return ended, core.types("child/")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"no video at all", "Invalid data"), (b"", "Invalid data"), (None, "No such")]
+)
+async def test_file_that_is_no_video_ends_with_the_reason(tmp_path: Path, content: bytes | None, says: str) -> None:
+    """The child that looked into it says why; no ffmpeg is started for it."""
+    path = tmp_path / "clip.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    ended, types = await ends(path)
+    assert (ended.code, ended.fault, says in ended.text) == ("bad-data", Fault.FATAL, True), ended
+    assert types == ["ChildStarting", "ChildStarted", "ChildEnded"]
+
+
+async def test_film_without_video_ends_with_the_reason(tmp_path: Path) -> None:
+    """Sound alone is shown by nothing."""
+    path = tmp_path / "sound.mka"
+    with av.open(str(path), "w") as container:
+        heard = container.add_stream("libopus", rate=48_000, layout="stereo")
+        assert isinstance(heard, av.AudioStream)
+        for chunk in tone(1):
+            container.mux(heard.encode(chunk))
+        container.mux(heard.encode(None))
+    ended, _ = await ends(path)
+    assert (ended.code, ended.fault) == ("no-video", Fault.FATAL)
+
+
+async def test_file_that_does_not_answer_is_given_up_and_its_child_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe without a writer hangs as a network drive does; the loop and other files do not wait for it."""
+    monkeypatch.setattr(file, "PROBE_S", 0.5)
+    path = tmp_path / "pipe.mp4"
+    os.mkfifo(path)
+    ended, types = await ends(path)
+    assert (ended.code, ended.fault) == ("timeout", Fault.TEMPORARY)
+    assert types[-2:] == ["ChildStopping", "ChildEnded"]

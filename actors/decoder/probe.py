@@ -1,0 +1,43 @@
+"""Looks into a video file: which codecs, and whether they can be passed on as they are. A program of its own.
+
+Run as `python -I probe.py PATH`. It prints one line, `VIDEO B_FRAMES AUDIO RATE CHANNELS` (`-` and zeros for what is
+missing), or says on its standard error why not and ends with 1, or with `MAY_PASS`.
+
+A file can be as hostile as a camera: it is opened without network, in little memory, and cannot be written.
+"""
+
+import errno
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parents[2])
+sys.path.insert(0, ROOT)  # with -I Python does not look there; the code has to be the daemon's own
+
+from actors.decoder import sandbox  # noqa: E402
+from actors.decoder.wire import MAY_PASS  # noqa: E402
+
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
+
+
+def main(path: str) -> int:
+    missing = sandbox.enter()
+    import av  # after the namespaces: they are for a process of one thread
+    import av.error
+
+    sandbox.limit(missing, files=True)
+    try:
+        with av.open(path) as container:
+            video = container.streams.video[0].codec_context if container.streams.video else None
+            sound = container.streams.audio[0].codec_context if container.streams.audio else None
+            seen = (video.name, int(video.has_b_frames)) if video else ("-", 0)
+            heard = (sound.name, sound.sample_rate, sound.layout.nb_channels) if sound else ("-", 0, 0)
+    except (av.error.FFmpegError, OSError, MemoryError) as error:
+        print(getattr(error, "strerror", None) or "not enough memory", file=sys.stderr)
+        passes = isinstance(error, MemoryError) or getattr(error, "errno", None) in _PASSING
+        return MAY_PASS if passes else 1
+    print(*seen, *heard)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
