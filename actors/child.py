@@ -100,8 +100,9 @@ async def run_child(
         await kernel.promise(intent)
         stdin = None if feed else spec.stdin
         process = tools.open_process(spec.arguments, environment_of(mark, spec.env), stdin, spec.may_fork)
-    except OSError as error:
-        reason = Reason("not-started", f"{shown[0]} cannot be started: {error.strerror}", fault_of(error))
+    except (OSError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or "not enough memory"
+        reason = Reason("not-started", f"{shown[0]} cannot be started: {why}", fault_of(error))
         kernel.emit(c.ReportChildEnded(child, None, None, reason), after=intent.last)
         return reason
     except BaseException as error:  # cancelled, or a bug: in no case may the intent stay open

@@ -26,6 +26,7 @@ from typing import Protocol
 import trio
 
 from supervisor.domain.values import Fault
+from supervisor.threads import is_refusal
 
 MARK = "BANKEN_CHILD"
 """In the environment of every child, and of whatever it starts: `node/run/camera/child`."""
@@ -172,6 +173,8 @@ class RealProcess:
 def _find(program: str) -> str:
     """Its path, by the daemon's own PATH. Raises `FileNotFoundError`."""
     found = shutil.which(program)
+    if found is None and os.path.isabs(program) and os.path.isfile(program):
+        found = program  # access(2) judges by the real user, without its capabilities; exec does not
     if found is None:
         raise FileNotFoundError(errno.ENOENT, "no such program", program)
     return found
@@ -192,8 +195,8 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
 
 def fault_of(error: BaseException) -> Fault:
     """Whether what the system refused may pass: a lack of descriptors, memory or processes does."""
-    passing = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
-    return Fault.TEMPORARY if getattr(error, "errno", None) in passing else Fault.FATAL
+    passes = is_refusal(error) or getattr(error, "errno", None) == errno.EINTR
+    return Fault.TEMPORARY if passes else Fault.FATAL
 
 
 def start_ticks(pid: int) -> int:

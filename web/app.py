@@ -3,8 +3,9 @@
 The headers that every answer carries are added below the application (`web/security_headers.py`).
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import cast
+from typing import ParamSpec, TypeVar, cast
 
 import attrs
 from h11 import LocalProtocolError
@@ -51,11 +52,24 @@ class WebSettings:
     """The address at which others than this machine may reach us; every page warns of it. Empty for loopback."""
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
 class _App(QuartTrio):
     """Quart's application, but a `Host` that no name can be is the client's fault: Quart looks at it before it has a
     request that its error handlers could answer. What a request has opened is closed with it."""
 
     proxies = Proxies()
+
+    def sync_to_async(self, func: Callable[Arguments, Result]) -> Callable[Arguments, Awaitable[Result]]:
+        """What makes an error's document is short, and is called here: Quart would start a thread for it, which the
+        system may refuse just when there is an error to report."""
+
+        async def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+            return func(*args, **kwargs)
+
+        return call
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         scope[SCOPE] = identify(scope, self.proxies)  # type: ignore[literal-required]

@@ -13,7 +13,7 @@ from supervisor.domain.values import plain
 from supervisor.gateway import NoCommonCodec, OfferError
 from supervisor.journal.errors import JournalError
 from supervisor.leases import LeaseOver
-from supervisor.threads import ThreadRefused
+from supervisor.threads import is_refusal
 
 from .json import encode
 
@@ -65,6 +65,13 @@ def from_lease_over(error: LeaseOver) -> Response:
     return problem(404, str(error), kind="urn:banken:problem:unknown", reason=plain(error.why))
 
 
+def from_os_error(error: OSError) -> Response:
+    """Raises it again when it is not that the system is short of something: then it is a bug."""
+    if not is_refusal(error):
+        raise error
+    return from_refusal(f"the system refuses it: {error.strerror}")
+
+
 def from_refusal(what: str) -> Response:
     """The system is short of something; the next request may find it again."""
     return problem(503, what, kind="urn:banken:problem:unavailable", retry_after_s=1.0)
@@ -76,7 +83,7 @@ KINDS: tuple[tuple[type[Exception], Callable[[Any], Response]], ...] = (
     (OfferError, from_offer_error),
     (NoCommonCodec, from_codec),
     (HTTPException, from_http),
-    (ThreadRefused, lambda error: from_refusal(error.strerror)),
+    (OSError, from_os_error),
     (MemoryError, lambda _: from_refusal("the system refuses more memory")),
     (JournalError, lambda error: problem(500, str(error))),
 )

@@ -13,6 +13,9 @@ from pathlib import Path
 ROOT = str(Path(__file__).resolve().parents[2])
 sys.path.insert(0, ROOT)  # with -I Python does not look there; the code has to be the daemon's own
 
+import av  # noqa: E402
+import av.error  # noqa: E402
+
 from actors.decoder import sandbox  # noqa: E402
 from actors.decoder.wire import MAY_PASS  # noqa: E402
 
@@ -20,11 +23,7 @@ _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
 
 
 def main(path: str) -> int:
-    missing = sandbox.enter()
-    import av  # after the namespaces: they are for a process of one thread
-    import av.error
-
-    sandbox.limit(missing, files=True)
+    sandbox.limit(sandbox.enter(), files=True)
     try:
         with av.open(path) as container:
             video = container.streams.video[0].codec_context if container.streams.video else None

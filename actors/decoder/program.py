@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = str(Path(__file__).resolve().parents[2])
 sys.path.insert(0, ROOT)  # with -I Python does not look there; the code has to be the daemon's own
 
-from actors.decoder import sandbox, wire  # noqa: E402
+from actors.decoder import codec, sandbox, wire  # noqa: E402
 
 CPU_S = 4
 """For one picture: a hundred times what one of 4K takes."""
@@ -26,10 +26,7 @@ ROOM = 1024 * 1024
 
 
 def main() -> None:
-    missing = sandbox.enter()
-    from actors.decoder import codec  # av, after the namespaces: they are for a process of one thread
-
-    missing = sandbox.limit(missing)
+    missing = sandbox.limit(sandbox.enter())
     sandbox.widen_pipes(ROOM)
     _send(wire.Answer(0, wire.HELLO, "\n".join(missing).encode()[: wire.MOST_TEXT]))
     reader = wire.RequestReader()
@@ -37,13 +34,13 @@ def main() -> None:
         for request in reader.feed(chunk):
             _allow_cpu()
             try:
-                answer = _answer(codec, request)
+                answer = _answer(request)
             except codec.Undecodable as error:
                 answer = wire.Answer(request.number, wire.UNDECODABLE, str(error).encode()[: wire.MOST_TEXT])
             _send(answer._replace(cpu_us=int(_used_s() * 1e6)))
 
 
-def _answer(codec, request: wire.Request) -> wire.Answer:  # type: ignore[no-untyped-def] # a module
+def _answer(request: wire.Request) -> wire.Answer:
     if request.kind == wire.LOOK:
         looked, picture = codec.look(request.codec, request.data, request.before)
         body = wire.encode_looked(looked)

@@ -2,8 +2,8 @@
 
 Rules of this file:
 - Each limit is tried by itself; one that the system does not allow is returned as text, for people, the others hold.
-- `enter` comes before anything starts a thread (user_namespaces(7)), `limit` after all modules have been imported: from
-  then on no file can be opened, no process or socket made.
+- All modules have been imported before: from then on no file can be opened, no process or socket made. In a namespace
+  of users even what has been installed may be another user's (user_namespaces(7)).
 
 Sources: prctl(2), unshare(2), seccomp(2), setrlimit(2); numbers of system calls: asm/unistd_64.h, asm-generic/unistd.h.
 """

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -108,12 +108,18 @@ def write_config(folder: Path, cameras: Mapping[str, Any], more: str = "", web: 
 
 @asynccontextmanager
 async def launch_daemon(
-    folder: Path, environment: Mapping[str, str] = MappingProxyType({}), program: str = "supervisor"
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    program: str = "supervisor",
+    before: Sequence[str] = (),
 ) -> AsyncIterator[Daemon]:
-    """Start `banken run` with the configuration that stands in the folder, and do not wait for anything."""
+    """Start `banken run` with the configuration that stands in the folder, and do not wait for anything.
+
+    `before`: a program that runs it in its own place, and its arguments.
+    """
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - a test may block for the millisecond it takes
-            [sys.executable, "-m", program, "run", folder / "banken.yaml"],
+            [*before, sys.executable, "-m", program, "run", folder / "banken.yaml"],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=output,
