@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from .vault import Vault
 
 HEAVY = (
-    "aiortc", "aioice", "dns", "cryptography", "OpenSSL", "pylibsrtp", "trio_asyncio", "supervisor.incident",
-    "supervisor.replay", "actors.bench", "web.room_client", "webbrowser",
+    "aiortc", "aioice", "dns", "cryptography", "OpenSSL", "pylibsrtp", "trio_asyncio", "webbrowser",
+    "supervisor.incident", "supervisor.analysis", "supervisor.past", "supervisor.replay", "actors.bench",
+    "web.room_client", "prometheus_client",
 )  # fmt: skip
 """Modules that nobody needs before the web answers: a test sees that none of them is imported by then."""
 DEMO_PICTURE = "test:960x540@25"

@@ -4,15 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
 from quart import Response
 
-from supervisor.analysis.causes import Why
-from supervisor.analysis.finding import Step
-from supervisor.analysis.timeline import Lane, Mark, Span, Stretch, Timeline
 from supervisor.domain.describe import describe
 from supervisor.domain.events import DetectionMade, LeaseGranted, PeerOpened, Recorded
 from supervisor.domain.health import Health
@@ -21,7 +18,12 @@ from supervisor.domain.state import Camera, Child, Lease, Peer, Slot, State, Use
 from supervisor.domain.values import Mode, Reason, UseKind, plain
 from supervisor.gateway import CameraStatistics, Lent, PeerStatistics, Snapshot
 from supervisor.leases import HEARTBEAT_S
-from supervisor.past import Moment
+
+if TYPE_CHECKING:
+    from supervisor.analysis.causes import Why
+    from supervisor.analysis.finding import Step
+    from supervisor.analysis.timeline import Lane, Mark, Span, Stretch, Timeline
+    from supervisor.past import Moment
 
 encode = msgspec.json.Encoder().encode
 
@@ -298,7 +300,7 @@ UNKNOWN = dict.fromkeys(("fps", "bitrate", "frames", "skipped", "cut_groups", "l
 """What was measured then, and is in no journal."""
 
 
-def moment(then: Moment) -> Json:
+def moment(then: "Moment") -> Json:
     """As `standing`, with all that the page else asks for, and with the bounds of the journal."""
     body, snapshot = standing(then.snapshot, {}), then.snapshot
     body["cameras"] = [{**camera, **UNKNOWN} for camera in body["cameras"]]
@@ -317,12 +319,12 @@ def bound(recorded: Recorded) -> Json:
     return {"seq": recorded.seq, "time": iso(recorded.wall_ns, "microseconds")}
 
 
-def why(found: Why) -> Json:
+def why(found: "Why") -> Json:
     """`cut`: the event that the first step follows from, where the journal has it no more."""
     return {"seq": found.seq, "cut": found.cut, "steps": [timed(step) for step in found.steps]}
 
 
-def timeline(drawn: Timeline) -> Json:
+def timeline(drawn: "Timeline") -> Json:
     """Times of spans, marks and gaps are milliseconds since the epoch: a page draws thousands of them."""
     return {
         "from": drawn.since_ns / 1e6,
@@ -333,20 +335,20 @@ def timeline(drawn: Timeline) -> Json:
     }
 
 
-def lane(drawn: Lane) -> Json:
+def lane(drawn: "Lane") -> Json:
     return {**msgspec.structs.asdict(drawn), "spans": [stretch(span) for span in drawn.spans]}
 
 
-def mark(drawn: Mark) -> Json:
+def mark(drawn: "Mark") -> Json:
     fields = msgspec.structs.asdict(drawn)
     return {**fields, "at": fields.pop("wall_ns") / 1e6}
 
 
-def timed(step: Step) -> Json:
+def timed(step: "Step") -> Json:
     return {**msgspec.structs.asdict(step), "time": iso(step.wall_ns, "microseconds")}
 
 
-def stretch(part: Span | Stretch) -> Json:
+def stretch(part: "Span | Stretch") -> Json:
     fields = msgspec.structs.asdict(part)
     return {**fields, "begin": fields.pop("begin_ns") / 1e6, "end": fields.pop("end_ns") / 1e6}
 

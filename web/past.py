@@ -1,26 +1,28 @@
 """The API of the past: how things stood at a moment, what went wrong next, and why something happened.
 
-Everything here is read, folded and made into JSON in the journal's own thread, one question at a time.
+Everything here is read, folded and made into JSON in the journal's own thread, one question at a time. That thread also
+imports what answers a question, when it is first asked: a daemon starts without it.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
 
-from supervisor.analysis.causes import why
-from supervisor.analysis.timeline import Timeline, timeline
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId
 from supervisor.gateway import Gates
 from supervisor.journal.reader import Reader
-from supervisor.past import find_trouble, look_back
 
 from . import json
 from .api import number
+
+if TYPE_CHECKING:
+    from supervisor.analysis.timeline import Timeline
 
 TOP = 2**62
 LAST_NS = 3600 * 10**9
@@ -40,7 +42,13 @@ def routes(gateway: Gates) -> Blueprint:
         seq, wall_ns = number(request.args, "seq", None, 1, TOP), moment(request.args, "at")
         if seq is not None and wall_ns is not None:
             raise BadRequest("at or seq, not both")
-        return await answer(lambda reader: json.moment(look_back(reader, seq, wall_ns)))
+
+        def show(reader: Reader) -> json.Json:
+            from supervisor.past import look_back
+
+            return json.moment(look_back(reader, seq, wall_ns))
+
+        return await answer(show)
 
     @past.get("/api/failures")
     async def find_failure() -> Response:
@@ -50,6 +58,8 @@ def routes(gateway: Gates) -> Blueprint:
             raise BadRequest("after=SEQ or before=SEQ, one of them")
 
         def find(reader: Reader) -> json.Json:
+            from supervisor.past import find_trouble
+
             found = find_trouble(reader, after, before)
             return {"event": json.event(found) if found else None}
 
@@ -60,6 +70,8 @@ def routes(gateway: Gates) -> Blueprint:
         """The chain of causes of an event, the first one first, with what children last wrote."""
 
         def explain(reader: Reader) -> json.Json:
+            from supervisor.analysis.causes import why
+
             found = why(reader, seq) if seq < TOP else None
             if found is None:
                 raise Rejected(Refusal.UNKNOWN, f"the journal holds no event {seq}")
@@ -80,8 +92,11 @@ def routes(gateway: Gates) -> Blueprint:
     return past
 
 
-def draw(reader: Reader, since_ns: int | None, until_ns: int | None, cameras: list[CameraId] | None) -> Timeline:
+def draw(reader: Reader, since_ns: int | None, until_ns: int | None, cameras: list[CameraId] | None) -> "Timeline":
     """The timeline of a stretch that is not too long to be drawn. Raises `BadRequest` for one that is."""
+    from supervisor.analysis.timeline import timeline
+    from supervisor.past import look_back
+
     end_ns = look_back(reader).event.wall_ns if until_ns is None else until_ns
     begin_ns = max(0, end_ns - LAST_NS) if since_ns is None else since_ns
     count = reader.seq_at(end_ns) - reader.seq_at(begin_ns - 1)
