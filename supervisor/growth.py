@@ -15,6 +15,7 @@ import trio
 from .domain.growth import CLEAR_AT, RAISE_AT, WINDOW_S, Growth, Keeping, Traffic, project
 from .domain.monitors import Figure, Reading, Threshold, Thresholds
 from .gauges import size
+from .journal.recovery import SPAN
 from .kernel import Kernel
 from .threads import ThreadRefused, run_in_thread
 
@@ -85,9 +86,11 @@ def measure_events(folder: Path) -> Callable[[int], Awaitable[float]]:
 def bytes_per_event(folder: Path, last_seq: int) -> float:
     """Blocking. `USUAL_BYTES` where there are too few events to tell, or the folder cannot be read."""
     try:
-        found = {path.stem: path.stat().st_size for path in folder.glob("segment-*.sqlite")}
-        first = min(int(name.partition("-")[2]) for name in found)
+        paths = folder.glob("segment-*.sqlite")
+        found = sorted((int(path.stem.partition("-")[2]), path.stat().st_size) for path in paths)
     except (OSError, ValueError):
         return USUAL_BYTES
-    events = last_seq - first + 1
-    return sum(found.values()) / events if events >= FEW_EVENTS else USUAL_BYTES
+    ends = [*(first for first, _ in found[1:]), last_seq + 1]
+    counted = [(end - first, size) for (first, size), end in zip(found, ends, strict=True) if 0 < end - first < SPAN]
+    events = sum(count for count, _ in counted)  # numbers that a new chain leaves out are no events
+    return sum(size for _, size in counted) / events if events >= FEW_EVENTS else USUAL_BYTES

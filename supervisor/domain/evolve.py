@@ -53,11 +53,57 @@ def evolve(state: State, recorded: e.Recorded) -> State:
 
 
 def fold(events: Iterable[e.Recorded], state: State | None = None) -> State:
-    """All of `events` folded in order, from the empty state or from a given one."""
-    state = State() if state is None else state
+    """All of `events` folded in order, from the empty state or from a given one.
+
+    The same arms as `evolve`, over a draft whose maps are changed in place: a persistent map costs three times as much
+    for each change, and here nobody sees the states in between.
+    """
+    draft = _draft_of(State() if state is None else state)
+    arms, last = _ARMS, _LAST
     for recorded in events:
-        state = evolve(state, recorded)
-    return state
+        kind = type(recorded.event)
+        for name, value in arms[kind](draft, recorded.event, recorded).items():
+            setattr(draft, name, value)
+        if kind in last:
+            draft.versions.discard(recorded.stream)
+        else:
+            draft.versions.insert(recorded.stream, recorded.stream_version)
+        draft.seq = recorded.seq
+    return _state_of(draft)
+
+
+class _DraftMap(dict[Any, Any]):
+    """A map with the methods of a persistent one, which change it in place and return it."""
+
+    __slots__ = ()
+
+    def insert(self, key: Any, value: Any) -> "_DraftMap":
+        self[key] = value
+        return self
+
+    def remove(self, key: Any) -> "_DraftMap":
+        del self[key]
+        return self
+
+    def discard(self, key: Any) -> "_DraftMap":
+        self.pop(key, None)
+        return self
+
+
+class _Draft(State, frozen=False):  # type: ignore[misc]
+    """A state under construction."""
+
+
+def _draft_of(state: State) -> Any:
+    fields: dict[str, Any] = {name: getattr(state, name) for name in State.__struct_fields__}
+    maps = {name: _DraftMap(one) for name, one in fields.items() if isinstance(one, HashTrieMap)}
+    return _Draft(**(fields | maps))
+
+
+def _state_of(draft: Any) -> State:
+    fields: dict[str, Any] = {name: getattr(draft, name) for name in State.__struct_fields__}
+    maps = {name: HashTrieMap(one) for name, one in fields.items() if isinstance(one, dict)}
+    return State(**(fields | maps))
 
 
 def _camera(state: State, event: e.CameraEvent, at: e.Recorded, **changes: Any) -> Changes:

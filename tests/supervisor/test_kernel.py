@@ -1,5 +1,8 @@
 """The kernel: what was decided, in which order, from which cause; and what is promised."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -14,7 +17,7 @@ from supervisor.domain.values import Limits
 from supervisor.journal.errors import JournalReplaced
 from supervisor.journal.retention import Removal
 from supervisor.journal.writer import KEEP_EVERY_S, PENDING
-from supervisor.kernel import Origin
+from supervisor.kernel import Origin, _drawn, new_id, random_bits
 from tests.kit.core import open_core
 from tests.kit.domain import ASKED, GATE, PICTURE, TEMPORARY, child, peer
 
@@ -268,3 +271,32 @@ async def test_refused_resource_is_a_fault_of_the_journal(autojump_clock: MockCl
         await trio.sleep(2)
         assert core.journal.fault is None
         assert receipt.last == (await core.stored())[-1]
+
+
+def test_ids_of_several_threads_are_all_different() -> None:
+    """They are drawn from one stock, from which each number is taken once."""
+    with ThreadPoolExecutor(4) as pool:
+        found = [one for each in pool.map(lambda _: [random_bits() for _ in range(3000)], range(4)) for one in each]
+    assert len(set(found)) > len(found) - 10, "12,000 of 32 bits: a pair in sixty such tests is chance"
+
+
+def test_child_of_a_fork_draws_its_own_ids() -> None:
+    """What the parent had in stock would come twice."""
+    random_bits()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(writer, b"%d" % len(_drawn))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert os.read(reader, 10) == b"0"
+    assert _drawn
+    os.close(reader)
+    os.close(writer)
+
+
+def test_ids_grow_with_time_and_have_16_digits() -> None:
+    """Those of one moment stand side by side in an index."""
+    first, time_bits = new_id(), 41
+    assert len(first) == 16
+    assert 0 <= (int(new_id(), 16) >> (64 - time_bits)) - (int(first, 16) >> (64 - time_bits)) < 2**20
