@@ -27,6 +27,8 @@ from .http1 import Http1Protocol
 LOOK_EVERY_S = 1.0
 LINGER_S = 0.5
 """What the rest of a connection has once either side has ended it."""
+MAX_DISCARDED = 1 << 20
+"""Bytes that are read from a client that still sends after we have ended the connection."""
 
 
 class Connection(TCPServer):
@@ -94,8 +96,11 @@ class Connection(TCPServer):
 
     async def _read_data(self) -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            while data := await self.stream.receive_some(MAX_RECV):
-                if not self._ending.is_set():
+            discarded = 0
+            while discarded < MAX_DISCARDED and (data := await self.stream.receive_some(MAX_RECV)):
+                if self._ending.is_set():
+                    discarded += len(data)
+                else:
                     await self.protocol.handle(RawData(bytes(data)))
             if not self._ending.is_set():
                 await self.protocol.handle(RawData(b""))

@@ -14,7 +14,29 @@ def test_addresses_and_names_of_ours(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "local.evil", "[::1"]
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "local.evil",
+        "[::1",
+        "a@evil.example",
+        "localhost@evil.example",
+        "evil.example/.local",
+        "evil.example#.local",
+        "evil.example?.local",
+        "evil.example\\.local",
+        "evil.example .local",
+        "evil.example%00.local",
+        "[evil.example]",
+        "[nas]",
+        "[127.0.0.1]x",
+        "[::1%eth0]",
+        "evil.example:80:80",
+        "evil.example..",
+        "\u0131.local",
+    ],
 )
 def test_names_of_others(host: str) -> None:
     assert not is_ours(host, ["https://cams.example"])
