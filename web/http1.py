@@ -3,7 +3,8 @@
 Rules of this file:
 - No connection becomes HTTP/2. The preface `PRI *` is refused; `Upgrade` names a WebSocket or is removed.
 - No WebSocket extension is negotiated: `Sec-WebSocket-Extensions` is removed before anybody reads it.
-- The size of a head is checked before it is parsed: h11 needs 10 µs for each header line.
+- The size of a head is checked before it is parsed: h11 needs 10 µs for each header line. No line takes more than
+  linear time.
 - Every answer carries the security headers, also those that no route makes.
 """
 
@@ -36,6 +37,12 @@ SLICE = 4096
 """Bytes that are parsed before other tasks get their turn."""
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
+_FIELD = re.compile(
+    rb"(?P<field_name>[!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+"
+    rb"(?P<field_value>(?:[^\x00\s]++(?:[ \t]++[^\x00\s]++)*+)?)[ \t]*+"
+)
+"""A header line (RFC 9112, 5). It accepts what h11's expression accepts, in linear time."""
+h11._readers.header_field_re = _FIELD  # h11's takes 240 ms for 8 kB of spaces and a NUL, in heads and in trailers
 
 
 class Http1(h11.Connection):

@@ -5,10 +5,13 @@ come again, and SIGTERM ends the daemon in time.
 """
 
 import json
+import os
+import re
+import resource
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -18,6 +21,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 from tests.kit.daemon import Daemon, open_daemon
 from tests.kit.http import request
 from tests.kit.processes import descriptors, wait_until
+from web import serve
 
 IDLE = 200
 STOP_S = 5.0
@@ -108,6 +112,12 @@ class Crowd:
     async def idle(self) -> None:
         for number in range(IDLE):
             await self.connect(f"127.0.2.{1 + number % 4}")
+
+    async def half_request(self, host: str) -> None:
+        """It may have been ended before it could send, to make room."""
+        client = await self.connect(host)
+        with suppress(OSError):
+            await client.send(b"GET / HTTP/1.1\r\nHost: lo")
 
     async def arrive(self) -> None:
         for come in WAYS:
@@ -231,6 +241,59 @@ async def test_one_who_asks_for_much_reads_nothing_and_goes_is_forgotten(tmp_pat
                 client.close()
         await wait_until(lambda: len(descriptors(daemon.pid)) <= before, 12, what="the end of their connections")
         assert "Traceback" not in daemon.output, daemon.output
+
+
+async def test_daemon_without_descriptors_serves_on_in_silence(tmp_path: Path) -> None:
+    """Idle connections make room; no traceback, no line for each attempt, no busy loop, and it is counted."""
+    async with open_daemon(tmp_path, {"bars": "test:64x64@5"}) as daemon:
+        await daemon.wait_camera("bars", "live")
+        await healthy(daemon)
+        few = await _settled(daemon) + 12
+        _, hard = resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (few, hard))
+        async with trio.open_nursery() as nursery:
+            crowd = Crowd(daemon.port, nursery)
+            for number in range(40):
+                await crowd.half_request(f"127.0.2.{1 + number % 4}")
+            began = cpu_s(daemon.pid)
+            answer = await request(daemon.port, "GET", "/metrics", within=15)
+            assert answer.status == 200
+            assert metric(answer.text, "no_resources") > 0
+            assert cpu_s(daemon.pid) - began < 10
+            for client in crowd.sockets:
+                client.close()
+        resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        await healthy(daemon)
+        assert daemon.process.poll() is None
+        assert ("Traceback" in daemon.output, daemon.output.count("\n") < 20) == (False, True), daemon.output
+
+
+async def test_half_requests_that_take_all_connections_keep_nobody_out(tmp_path: Path) -> None:
+    """Five addresses hold as many connections as there may be; others are served all the while."""
+    async with open_daemon(tmp_path, {"bars": "test:64x64@5"}) as daemon, trio.open_nursery() as nursery:
+        await daemon.wait_camera("bars", "live")
+        crowd = Crowd(daemon.port, nursery)
+        for number in range(serve.MAX_CONNECTIONS + serve.MAX_PER_CLIENT):
+            await crowd.half_request(f"127.0.3.{1 + number % 5}")
+        for _ in range(5):
+            await healthy(daemon)
+        text = (await request(daemon.port, "GET", "/metrics")).text
+        assert metric(text, "replaced") > 0
+        assert (metric(text, "all_are_taken"), "Traceback" in daemon.output) == (0, False)
+        for client in crowd.sockets:
+            client.close()
+
+
+def metric(text: str, reason: str) -> float:
+    found = re.search(rf'banken_connections_refused_total{{reason="{reason}"}} (\S+)', text)
+    assert found is not None
+    return float(found[1])
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used, in seconds (proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _settled(daemon: Daemon) -> int:

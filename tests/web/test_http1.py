@@ -6,6 +6,9 @@ from typing import Any
 import h11
 import pytest
 import trio
+from h11._abnf import header_field
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.kit.site import Site, open_site
 from web import http1
@@ -174,6 +177,18 @@ def test_long_request_line_is_refused() -> None:
     assert parse(head(target=b"/" + b"x" * 8000)) == 200
     assert parse(head(target=b"/" + b"x" * 8192)) == 414
     assert parse(b"x" * 8193) in (400, 414)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"X", b":", b" ", b"\t", b"x", b"\x00", b"\r", b"\x0b", b"\xff", b";", b"("]), max_size=12
+    )
+)
+def test_header_lines_are_read_as_h11_reads_them(parts: list[bytes]) -> None:
+    """The linear expression accepts the same lines, and finds the same name and value in them."""
+    line = b"".join(parts)
+    theirs, ours = re.fullmatch(header_field.encode(), line), http1._FIELD.fullmatch(line)
+    assert (theirs and theirs.groupdict()) == (ours and ours.groupdict())
 
 
 async def test_large_trailers_are_refused() -> None:
