@@ -187,7 +187,7 @@ class _Life:
                 self.job = None
                 job.finish(answer)
                 cost_s, self._cpu_us = max(0, answer.cpu_us - self._cpu_us) / 1e6, answer.cpu_us
-                if job.request.kind == LOOK:
+                if job.request.kind == LOOK or job.request.width:  # a thumbnail is motion's, too
                     self._decoder.queue.pay(began, min(cost_s, REQUEST_S))
                 _forgive(self._decoder, job.camera, self._kernel)
             if patience.cancelled_caught:

@@ -2,8 +2,8 @@
 
 Rules of this file:
 - Bounded: `MOST_WAITING` snapshots, one look for each camera.
-- A look that has cost c seconds of CPU time keeps all others back until c / `MOTION_SHARE` seconds after it began. So
-  16 cameras take no more of a core than one does; each is then looked at less often.
+- A look, or the thumbnail after it, that has cost c seconds of CPU time keeps all others back until c / `MOTION_SHARE`
+  seconds after it began. So 16 cameras take no more of a core than one does; each is then looked at less often.
 - A job that nobody waits for any more is not taken.
 """
 
@@ -18,7 +18,7 @@ from supervisor.domain.ids import CameraId
 from .wire import JPEG, LOOK, Answer, Request
 
 MOST_WAITING = 64
-MOTION_SHARE = 0.02
+MOTION_SHARE = 0.015
 """Of a core, for all cameras together. The daemon's own part of the work comes on top."""
 
 
