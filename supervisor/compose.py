@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .vault import Vault
 
 HEAVY = (
-    "aiortc", "aioice", "dns", "cryptography", "OpenSSL", "pylibsrtp", "trio_asyncio", "webbrowser",
+    "av", "aiortc", "aioice", "dns", "cryptography", "OpenSSL", "pylibsrtp", "trio_asyncio", "webbrowser",
     "supervisor.incident", "supervisor.analysis", "supervisor.past", "supervisor.replay", "actors.bench",
     "web.room_client", "prometheus_client",
 )  # fmt: skip
