@@ -17,7 +17,7 @@ from supervisor.journal.codec import GENESIS
 from supervisor.journal.errors import JournalInUse, JournalReplaced
 from supervisor.journal.files import SCHEMA_1, list_segments
 from supervisor.journal.reader import Reader
-from supervisor.journal.recovery import SPAN, find, recover
+from supervisor.journal.recovery import find, recover
 from supervisor.journal.store import Chain, End, Rotation, Store
 from tests.kit.journals import TINY, append_all, change, lively, read_all, states, write_journal
 
@@ -182,7 +182,7 @@ def test_recovery_goes_on_from_the_newest_segment_that_is_whole(store: Store, wh
     for segment in segments if where == "all" else segments[-1:]:
         segment.path.write_bytes(b"rot" * 1000)
     found = find(store.folder)
-    assert found.state.seq == 21 + SPAN
+    assert found.state.seq == 21 + 2**24
     assert found.end == (End(0, b"") if where == "all" else End(20, store_digest(store, 0)))
     assert [aside.file for aside in found.damaged] == [
         segment.path.name for segment in reversed(segments if where == "all" else segments[-1:])
