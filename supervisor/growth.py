@@ -90,7 +90,7 @@ def bytes_per_event(folder: Path, last_seq: int) -> float:
         found = sorted((int(path.stem.partition("-")[2]), path.stat().st_size) for path in paths)
     except (OSError, ValueError):
         return USUAL_BYTES
-    ends = [*(first for first, _ in found[1:]), last_seq + 1]
+    ends = [] if not found else [*(first for first, _ in found[1:]), last_seq + 1]
     counted = [(end - first, size) for (first, size), end in zip(found, ends, strict=True) if 0 < end - first < SPAN]
     events = sum(count for count, _ in counted)  # numbers that a new chain leaves out are no events
     return sum(size for _, size in counted) / events if events >= FEW_EVENTS else USUAL_BYTES

@@ -79,6 +79,7 @@ def test_bytes_of_an_event_come_from_the_folder(tmp_path: Path) -> None:
     (tmp_path / "manifest.jsonl").write_bytes(bytes(100_000))
     assert bytes_per_event(tmp_path, 1000 + FEW_EVENTS) == 900_000 / FEW_EVENTS
     assert bytes_per_event(tmp_path, 1500) == USUAL_BYTES
+    assert bytes_per_event(tmp_path / "nothing", 1500) == USUAL_BYTES
     assert bytes_per_event(tmp_path / "none", 10**6) == USUAL_BYTES
     (tmp_path / "segment-x.sqlite").touch()
     assert bytes_per_event(tmp_path, 10**6) == USUAL_BYTES
