@@ -1,10 +1,11 @@
 """The table of requirements has every line once, and names nothing that is not there."""
 
-import ast
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.kit.named import missing
 
 ROOT = Path(__file__).parents[2]
 TABLE = (ROOT / "ops" / "docs" / "requirements.md").read_text()
@@ -31,14 +32,4 @@ def test_a_line_is_shown_or_says_what_is_missing(line: str, where: str) -> None:
 
 @pytest.mark.parametrize(("line", "named"), NAMED, ids=[f"{line}-{named}" for line, named in NAMED])
 def test_what_is_named_is_there(line: str, named: str) -> None:
-    path, _, name = named.partition("::")
-    if not name:
-        assert (ROOT / path).exists() or (ROOT / "tests" / path).exists(), f"{line}: there is no {path}"
-        return
-    text = (ROOT / "tests" / path).read_text()
-    if path.endswith(".mjs"):
-        assert f'test("{name}"' in text, f"{line}: {path} has no such test"
-        return
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    found = {node.name for node in ast.parse(text).body if isinstance(node, functions)}
-    assert name in found, f"{line}: {path} has no {name}"
+    assert missing(named) is None, f"{line}: {missing(named)}"
