@@ -8,6 +8,7 @@ import click
 
 from ..journal import manifest
 from ..journal.errors import JournalError
+from ..journal.files import list_segments
 from ..journal.recovery import Found, find
 from ..journal.store import Chain, Store
 from .opening import JOURNAL, quietly
@@ -27,6 +28,8 @@ def repair(journal: Path, yes: bool) -> None:
     with quietly():
         if not journal.is_dir():
             fail(f"{journal}: there is no folder here")
+        if not list_segments(journal):
+            fail(f"{journal}: there is no journal here")
         found = find(journal)
         if found.fault is not None:
             fail(f"this cannot be repaired by setting files aside: {found.fault}")

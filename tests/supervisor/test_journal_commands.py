@@ -20,7 +20,7 @@ from tests.supervisor.analysis.stories import STDERR, find, night_with_causes
 from tests.supervisor.test_main import banken
 
 ARGUMENTS = {"why": ["gate"], "trace": ["fault"], "bisect": ["len(cameras) == 2"], "pin": ["crash"], "unpin": ["crash"]}
-READING = [name for name in JOURNAL_COMMANDS if name not in ("pin", "unpin", "pins", "verify")]
+READING = [name for name in JOURNAL_COMMANDS if name not in ("pin", "unpin", "pins", "verify", "repair")]
 
 
 @pytest.fixture
@@ -182,6 +182,8 @@ def test_what_is_no_journal(tmp_path: Path, command: str) -> None:
         if command == "verify" and content is not None:
             assert done.exit_code == 1
             assert "damaged: " in done.stdout
+        elif command == "repair" and content is not None:
+            assert (done.exit_code, foreign.name in done.stdout) == (1, True)
         elif command not in ("pins", "unpin") or content is None:
             assert (done.exit_code, len(found)) == (2, 1), found
         assert done.exception is None or isinstance(done.exception, SystemExit)
