@@ -5,14 +5,14 @@ Rules of this file:
 - The journal's own folder says how many bytes an event takes.
 """
 
-from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 import trio
 
-from .domain.growth import CLEAR_AT, RAISE_AT, WINDOW_S, Growth, Keeping, Traffic, project
+from .domain.allowance import MOST_NAMED
+from .domain.growth import CLEAR_AT, RAISE_AT, WINDOW_S, Growth, Keeping, Traffic, Window, project
 from .domain.monitors import Figure, Reading, Threshold, Thresholds
 from .gauges import size
 from .journal.recovery import SPAN
@@ -32,18 +32,14 @@ class GrowthMonitor:
 
     def __init__(self, kernel: Kernel, keeping: Keeping, measure: Callable[[int], Awaitable[float]]) -> None:
         self._kernel, self._keeping, self._measure = kernel, keeping, measure
-        self._slots: deque[tuple[int, Counter[str], Counter[str]]] = deque(maxlen=int(WINDOW_S / EVERY_S))
+        self._window = Window(int(WINDOW_S / EVERY_S))
 
     async def read(self) -> Reading:
-        """What the monitor finds; the clients that it names are slowed until it names them no more."""
+        """The growth and who causes it; the clients that it names are slowed until it names them no more."""
         kernel = self._kernel
         bytes_per_event = await self._measure(kernel.state.seq)
-        self._slots.append((*kernel.tally.take(), kernel.allowance.take_asked()))
-        by_client, asked = Counter[str](), Counter[str]()
-        for _, events_of, requests_of in self._slots:
-            by_client.update(events_of)
-            asked.update(requests_of)
-        traffic = Traffic(sum(events for events, _, _ in self._slots), by_client, asked)
+        traffic = self._window.add(*kernel.tally.take(), kernel.allowance.take_asked())
+        await trio.lowlevel.checkpoint()
         found = project(traffic, bytes_per_event, self._keeping, kernel.state.limits, kernel.allowance.slowed)
         kernel.allowance.slowed = frozenset(found.clients)
         return Reading(found.level, self._words(found, traffic), self._figures(found))
@@ -53,7 +49,9 @@ class GrowthMonitor:
         text = f"the journal grows by {size(found.bytes_per_s * 60)} a minute; max_size keeps {kept} of that"
         if not found.clients:
             return text
-        named = ", ".join(f"{client} ({traffic.asked[client]} requests)" for client in found.clients)
+        named = ", ".join(f"{client} ({traffic.asked[client]} requests)" for client in found.clients[:MOST_NAMED])
+        more = len(found.clients) - MOST_NAMED
+        named += f" and {more} more" if more > 0 else ""
         keep = f"keep is {self._keeping.keep_s / DAY_S:g} days"
         return f"{text}, {keep}; slowed to one request in 10 s: {named} in {WINDOW_S / 60:.0f} min"
 

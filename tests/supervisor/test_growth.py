@@ -9,7 +9,8 @@ from trio.testing import MockClock
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
-from supervisor.domain.growth import WINDOW_S, Keeping, Traffic, project
+from supervisor.domain.allowance import MOST_BUCKETS, MOST_NAMED
+from supervisor.domain.growth import WINDOW_S, Keeping, Traffic, Window, project
 from supervisor.domain.ids import LeaseId
 from supervisor.domain.tally import MOST_CLIENTS, MOST_CORRELATIONS, Tally
 from supervisor.domain.values import Limits
@@ -54,6 +55,45 @@ def test_slowed_client_that_goes_on_asking_stays_slowed() -> None:
     assert project(traffic(300, busy=60_000), 500.0, DEFAULT, LIMITS, slowed).clients == (BUSY,)
     assert project(traffic(300, busy=60_000), 500.0, DEFAULT, LIMITS, NOBODY).clients == ()
     assert project(traffic(300, busy=30), 500.0, DEFAULT, LIMITS, slowed).clients == ()
+
+
+def test_client_is_not_named_for_growth_that_cameras_cause() -> None:
+    """Slowing a client that is busy would not keep history: cameras write too much without it."""
+    own = Traffic(2500, {BUSY: 500}, {BUSY: 250})
+    found = project(own, 500.0, DEFAULT, LIMITS, NOBODY)
+    assert (found.ratio > 1, found.clients) == (True, ())
+    assert project(own, 500.0, DEFAULT, LIMITS, frozenset({BUSY})).clients == ()
+    helped = Traffic(1000, {BUSY: 500}, {BUSY: 250})
+    assert project(helped, 500.0, DEFAULT, LIMITS, NOBODY).clients == (BUSY,)
+
+
+def test_every_busy_client_is_slowed_whatever_number_a_report_names() -> None:
+    """The bound of a text is no bound of who is slowed."""
+    many = {f"192.0.2.{number}": 500 for number in range(3 * MOST_NAMED)}
+    found = project(Traffic(1000 * len(many), {name: 1000 for name in many}, many), 500.0, DEFAULT, LIMITS, NOBODY)
+    assert {*found.clients} == {*many}
+
+
+def test_window_sums_the_last_readings_only_and_forgets_names_without_a_count() -> None:
+    """A reading that leaves the window is subtracted, with the names that only it had."""
+    window = Window(2)
+    window.add(5, {BUSY: 3}, {BUSY: 2})
+    assert window.add(4, {BUSY: 1, CALM: 1}, {CALM: 1}) == Traffic(9, {BUSY: 4, CALM: 1}, {BUSY: 2, CALM: 1})
+    assert window.add(1, {}, {}) == Traffic(5, {BUSY: 1, CALM: 1}, {CALM: 1})
+    assert window.add(0, {}, {}) == Traffic(1, {}, {})
+
+
+def test_window_holds_a_bounded_number_of_names_in_all_readings() -> None:
+    """Each reading may bring new names; those that are in the table are counted on."""
+    window = Window(60)
+    for turn in range(120):
+        asked = {f"{turn}-{number}": 1 for number in range(MOST_BUCKETS // 2)} | {BUSY: 1}
+        found = window.add(1, asked, asked)
+        assert max(len(found.by_client), len(found.asked)) <= MOST_BUCKETS
+        assert found.asked[BUSY] == min(turn + 1, 60)
+    for _ in range(60):
+        found = window.add(0, {}, {})
+    assert found == Traffic(0, {}, {})
 
 
 def test_events_are_counted_for_the_client_whose_request_they_follow_from() -> None:
@@ -103,6 +143,23 @@ async def flood(core: Core, client: str, seconds: float, a_second: int = 10) -> 
         got += sum(ask(core, client) for _ in range(a_second))
         await trio.sleep(1)
     return got
+
+
+async def test_report_of_growth_names_some_and_slows_all() -> None:
+    """Thirty floods are thirty slowed clients; the sentence has twenty of them."""
+
+    async def usual(last_seq: int) -> float:
+        return USUAL_BYTES
+
+    async with open_core(limits=Limits(journaled_burst=10, leases=9000, leases_per_client=9000)) as core:
+        monitor = GrowthMonitor(core.kernel, Keeping(90 * DAY_S, 512 * 1024**2), usual)
+        floods = [f"198.51.100.{number}" for number in range(30)]
+        for _ in range(40):
+            for client in floods:
+                ask(core, client)
+        text = (await monitor.read()).text
+        assert core.kernel.allowance.slowed == {*floods}
+        assert (text.count("requests)"), " and 10 more in" in text) == (MOST_NAMED, True)
 
 
 async def test_client_that_fills_the_journal_is_named_slowed_and_released(autojump_clock: MockClock) -> None:
