@@ -2,14 +2,15 @@
 
 Rules of this file:
 - Nobody waits for it: it reads what is durable already, in a thread, and no acknowledgement depends on it.
-- What it asks of a server is bounded in time and size, and a redirect is not followed.
+- A request to a server is bounded in time and size, and a redirect is not followed.
+- A place that fails keeps no other place from its anchor.
 - That it fails is an alert; the address is shown without what may be secret of it.
 """
 
 import base64
 import ssl
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -75,23 +76,38 @@ class Anchoring:
         self._failed += 1
 
     async def _attempt(self) -> None:
+        """Try each place that lacks the anchor. Raises `AnchorError` with the reasons of all that fail."""
+        read = partial(find_head, self._folder, now_iso())
         try:
-            anchor = await run_in_thread(
-                partial(find_head, self._folder, now_iso()), abandon_on_cancel=True, limiter=self._limiter
-            )
-            if anchor is None:
-                return
-            if self._settings.file is not None and not self._has("file", anchor):
-                append = partial(append_anchor, self._settings.file, anchor)
-                await run_in_thread(append, abandon_on_cancel=True, limiter=self._limiter)
-                self._taken["file"] = anchor
-        except JournalError as error:
+            anchor = await run_in_thread(read, abandon_on_cancel=True, limiter=self._limiter)
+        except (JournalError, OSError) as error:
             raise AnchorError(f"the journal cannot be read: {error}") from None
+        if anchor is None:
+            return
+        reasons = []
+        for place, note in (("file", self._append), ("url", self._post)):
+            if self._has(place, anchor):
+                continue
+            try:
+                await note(anchor)
+                self._taken[place] = anchor
+            except AnchorError as error:
+                reasons.append(str(error))
+        if reasons:
+            raise AnchorError("; ".join(reasons))
+
+    async def _append(self, anchor: Anchor) -> None:
+        if (path := self._settings.file) is None:
+            return
+        try:
+            append = partial(append_anchor, path, anchor)
+            await run_in_thread(append, abandon_on_cancel=True, limiter=self._limiter)
         except OSError as error:
-            raise AnchorError(f"{self._settings.file} cannot be written: {error.strerror or error}") from None
-        if self._settings.url and not self._has("url", anchor):
-            await post(self._settings.url, msgspec.json.encode(anchor))
-            self._taken["url"] = anchor
+            raise AnchorError(f"{path} cannot be written: {error.strerror or error}") from None
+
+    async def _post(self, anchor: Anchor) -> None:
+        if url := self._settings.url:
+            await post(url, msgspec.json.encode(anchor))
 
     def _has(self, place: str, anchor: Anchor) -> bool:
         known = self._taken.get(place)
@@ -145,14 +161,22 @@ async def post(url: str, body: bytes) -> None:
     raise AnchorError(f"it did not answer within {PATIENCE_S:g} s")
 
 
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """Blocking, 30 ms: it reads all certificates that the system trusts. Made once; a failure is not kept."""
+    return ssl.create_default_context()
+
+
 async def _ask(host: str, port: int, secure: bool, question: bytes, connection: h11.Connection) -> int:
     """The status of the answer; its head is bounded by h11, and its body is not read."""
+    context = None
+    if secure:
+        context = await run_in_thread(_tls_context, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True)
     with refusing_threads():
         stream: trio.abc.Stream = await trio.open_tcp_stream(host, port)
-    if secure:
-        context = ssl.create_default_context()
-        stream = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
     try:
+        if context is not None:
+            stream = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
         await stream.send_all(question)
         while True:
             event = connection.next_event()

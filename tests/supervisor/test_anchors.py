@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -132,6 +133,52 @@ async def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) ->
             await post(f"https://127.0.0.1:{port}/secret", b"{}")
         nursery.cancel_scope.cancel()
     assert asked == []
+
+
+async def test_tls_context_is_made_once_in_a_thread_before_connecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes 30 ms; where it cannot be made no connection is opened, and the next attempt tries again."""
+    make, made_in, trouble = ssl.create_default_context, [], [OSError("no certificates")]
+
+    def make_context() -> ssl.SSLContext:
+        made_in.append(threading.current_thread())
+        if trouble:
+            raise trouble.pop()
+        return make()
+
+    connected = 0
+
+    async def serve(stream: trio.SocketStream) -> None:
+        nonlocal connected
+        async with stream:
+            connected += 1
+
+    monkeypatch.setattr(ssl, "create_default_context", make_context)
+    anchors._tls_context.cache_clear()
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        url = f"https://127.0.0.1:{listeners[0].socket.getsockname()[1]}/"
+        with pytest.raises(AnchorError, match="no certificates"):
+            await post(url, b"{}")
+        assert connected == 0
+        for _ in range(3):
+            with pytest.raises(AnchorError):
+                await post(url, b"{}")
+        nursery.cancel_scope.cancel()
+    assert len(made_in) == 2
+    assert threading.current_thread() not in made_in
+
+
+async def test_file_that_cannot_be_written_does_not_keep_the_url_from_its_anchor(folder: Path, tmp_path: Path) -> None:
+    """Both places are tried; the reasons of all that fail are shown together."""
+    async with open_server([TAKEN]) as (port, asked):
+        anchoring = Anchoring(AnchorSettings(tmp_path, f"http://127.0.0.1:{port}/"), folder)
+        await anchoring.note()
+    assert len(asked) == 1
+    assert "cannot be written" in anchoring.reading().text
+    both = Anchoring(AnchorSettings(tmp_path, f"http://127.0.0.1:{port}/"), folder)
+    await both.note()
+    assert "cannot be written" in both.reading().text
+    assert "cannot be reached" in both.reading().text
 
 
 async def test_failure_is_tried_again_then_counted_and_shown_without_secrets(folder: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from trio.testing import MockClock
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
-from supervisor.domain.errors import Rejected
 from supervisor.domain.allowance import MOST_BUCKETS, MOST_NAMED
+from supervisor.domain.errors import Rejected
 from supervisor.domain.growth import WINDOW_S, Keeping, Traffic, Window, project
 from supervisor.domain.ids import LeaseId
 from supervisor.domain.tally import MOST_CLIENTS, MOST_CORRELATIONS, Tally
@@ -70,7 +70,7 @@ def test_client_is_not_named_for_growth_that_cameras_cause() -> None:
 def test_every_busy_client_is_slowed_whatever_number_a_report_names() -> None:
     """The bound of a text is no bound of who is slowed."""
     many = {f"192.0.2.{number}": 500 for number in range(3 * MOST_NAMED)}
-    found = project(Traffic(1000 * len(many), {name: 1000 for name in many}, many), 500.0, DEFAULT, LIMITS, NOBODY)
+    found = project(Traffic(1000 * len(many), dict.fromkeys(many, 1000), many), 500.0, DEFAULT, LIMITS, NOBODY)
     assert {*found.clients} == {*many}
 
 
