@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from supervisor.domain.errors import Rejected
 from supervisor.domain.values import plain
 from supervisor.gateway import NoCommonCodec, OfferError
-from supervisor.journal.errors import JournalError
+from supervisor.journal.errors import JournalDamaged, JournalError
 from supervisor.leases import LeaseOver
 from supervisor.threads import is_refusal
 
@@ -72,6 +72,12 @@ def from_os_error(error: OSError) -> Response:
     return from_refusal(f"the system refuses it: {error.strerror}")
 
 
+def from_journal_error(error: JournalError) -> Response:
+    """The service as such is well. A journal that is only out of reach may be back soon; damage does not pass."""
+    again_s = None if isinstance(error, JournalDamaged) else 1.0
+    return problem(503, str(error), kind="urn:banken:problem:unavailable", retry_after_s=again_s)
+
+
 def from_refusal(what: str) -> Response:
     """The system is short of something; the next request may find it again."""
     return problem(503, what, kind="urn:banken:problem:unavailable", retry_after_s=1.0)
@@ -85,7 +91,7 @@ KINDS: tuple[tuple[type[Exception], Callable[[Any], Response]], ...] = (
     (HTTPException, from_http),
     (OSError, from_os_error),
     (MemoryError, lambda _: from_refusal("the system refuses more memory")),
-    (JournalError, lambda error: problem(500, str(error))),
+    (JournalError, from_journal_error),
 )
 """Whose fault it is, and what its document is; everything else is a bug."""
 

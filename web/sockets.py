@@ -20,6 +20,7 @@ from supervisor import __version__
 from supervisor.domain.clients import network_of
 from supervisor.domain.events import Recorded
 from supervisor.gateway import Gates, SocketStatistics
+from supervisor.journal.errors import JournalError
 
 from . import json, leases
 from .api import number
@@ -222,6 +223,23 @@ async def answer_messages(gateway: Gates, line: Line, client: str, show: Show) -
         await line.say(**await leases.answer(gateway, await websocket.receive(), client, show))
 
 
+async def read_first(gateway: Gates) -> Recorded | None:
+    """The oldest event that is kept; None without one, and while the journal cannot be read."""
+    try:
+        return await gateway.first()
+    except (JournalError, OSError):
+        return None
+
+
+async def read_on(gateway: Gates, after: int) -> Sequence[Recorded]:
+    """The next events after `after`. Waits for the first one, and tries again while the journal cannot be read."""
+    while True:
+        try:
+            return await gateway.next_events(after)
+        except (JournalError, OSError):
+            await trio.sleep(STATE_EVERY_S)
+
+
 async def send_events(
     gateway: Gates,
     line: Line,
@@ -230,8 +248,12 @@ async def send_events(
     messages: Callable[[], Iterable[str]],
     exposed: str = "",
 ) -> None:
-    """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand."""
-    snapshot, first = gateway.snapshot(), await gateway.first()
+    """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand.
+
+    A journal that cannot be read delays events, never the state: that is where the page shows the fault. When the
+    newest could not be read at first, it is not the whole journal that comes in their place later.
+    """
+    snapshot, first = gateway.snapshot(), await read_first(gateway)
     await line.say(
         type="hello",
         version=__version__,
@@ -244,11 +266,16 @@ async def send_events(
         exposed=exposed or None,
         replay=None if gateway.replay is None else json.iso(gateway.replay),
     )
-    position = min(after, gateway.last_seq) if after is not None else max(0, gateway.last_seq - RECENT)
+    position, unread = gateway.last_seq, after is None and first is None
+    if not unread:
+        position = min(after, position) if after is not None else max(0, position - RECENT)
     while True:
         batch: Sequence[Recorded] = ()
         with beat.wait():
-            batch = await gateway.next_events(position)
+            batch = await read_on(gateway, position)
+        if batch and unread:
+            position, unread = max(position, gateway.last_seq - RECENT), False
+            batch = [recorded for recorded in batch if recorded.seq > position]
         if batch:
             position = batch[-1].seq
             await line.say(type="events", events=json.events(batch))

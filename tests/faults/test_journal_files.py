@@ -6,9 +6,11 @@ Rules of this file:
 - Nothing that was acknowledged is missing without a word: it is in the files, or `verify` names its number.
 """
 
+import json
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import apsw
 import attrs
 import pytest
 import trio
+from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from supervisor.domain import events as e
 from supervisor.domain.events import Recorded
@@ -310,8 +313,35 @@ async def test_start_over_a_damaged_segment_sets_it_aside(tmp_path: Path, case: 
     assert not verify(journal).damages
 
 
+@asynccontextmanager
+async def open_page(daemon: Daemon) -> AsyncIterator[WebSocketConnection]:
+    """The WebSocket of a dashboard."""
+    stream = await trio.open_tcp_stream("127.0.0.1", daemon.port)
+    async with stream, trio.open_nursery() as nursery:
+        path = "/ws/events?state=changes"
+        yield await wrap_client_stream(nursery, stream, f"127.0.0.1:{daemon.port}", path)
+        nursery.cancel_scope.cancel()
+
+
+async def hear(page: WebSocketConnection, kind: str) -> dict[str, object]:
+    """The next message of this type."""
+    with trio.fail_after(BEGUN_WITHIN_S + SLACK_S):
+        while True:
+            message: dict[str, object] = json.loads(await page.get_message())
+            if message["type"] == kind:
+                return message
+
+
+async def meet_page(page: WebSocketConnection) -> None:
+    """A dashboard shows the cameras and the fault."""
+    await hear(page, "hello")
+    state = json.dumps(await hear(page, "state"))
+    assert '"critical"' in state
+    assert '"front"' in state
+
+
 async def meet_start(folder: Path, mend: Callable[[], object], program: str = "supervisor") -> Daemon:
-    """Start over a journal that cannot be used, look, mend it, and wait for an acknowledgement."""
+    """Start over a journal that cannot be used, look as people and pages do, mend it, and wait until it is used."""
     write_config(folder, CAMERAS, MORE)
     environment = {FAILING_DISK: str(folder / "fault")}
     async with launch_daemon(folder, environment, program) as daemon:
@@ -319,8 +349,11 @@ async def meet_start(folder: Path, mend: Callable[[], object], program: str = "s
         await daemon.wait_camera("front", "live")
         assert await verdict(daemon) == "critical"
         assert (await lease(daemon))[0] == 503
-        mend()
-        await until(partial(lends, daemon))
+        async with open_page(daemon) as page:
+            await meet_page(page)
+            mend()
+            await until(partial(lends, daemon))
+            assert await hear(page, "events")
         assert await verdict(daemon) == "ok"
         assert await daemon.end() == 0
     assert "Traceback" not in daemon.output
@@ -369,6 +402,9 @@ async def test_journal_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
         await daemon.wait_camera("front", "live")
         assert (await lease(daemon))[0] == 503
         assert "written by a newer banken" in (await daemon.get("/api/health"))["parts"][0]["reason"]
+        assert (await request(daemon.port, "GET", "/api/events")).status == 503
+        async with open_page(daemon) as page:
+            await meet_page(page)
         assert await daemon.end() == 0
     assert {path.name: path.read_bytes() for path in journal.iterdir() if path.suffix == ".sqlite"} == before
 

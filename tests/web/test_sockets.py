@@ -2,11 +2,17 @@
 
 from ipaddress import ip_network
 
+import attrs
 import pytest
 import trio
+from msgspec.structs import replace
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
 from supervisor.domain import commands as c
+from supervisor.domain.events import Recorded
+from supervisor.journal.errors import JournalDamaged, JournalError
+from supervisor.journal.reader import Query
+from tests.kit.core import MemoryReader
 from tests.kit.domain import GATE, PICTURE
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, message, open_site
@@ -45,6 +51,59 @@ async def test_hello_then_events_then_state() -> None:
             seen += [event["type"] for event in news.get("events", [])]
             cameras += [camera["state"] for camera in news.get("cameras", [])]
         assert seen == ["CameraConnecting", "CameraLive"]
+
+
+@attrs.define
+class Fault:
+    """Why the journal cannot be read, if it cannot."""
+
+    error: Exception | None
+
+
+@pytest.fixture(params=[JournalError("not a folder"), OSError(5, "it cannot be read")], ids=["journal", "system"])
+def fault(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fault:
+    found, page, first = Fault(request.param), MemoryReader.page, MemoryReader.first
+
+    async def read_page(reader: MemoryReader, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
+        if found.error is not None:
+            raise found.error
+        return await page(reader, query, limit, newest=newest)
+
+    async def read_first(reader: MemoryReader) -> Recorded | None:
+        if found.error is not None:
+            raise found.error
+        return await first(reader)
+
+    monkeypatch.setattr(MemoryReader, "page", read_page)
+    monkeypatch.setattr(MemoryReader, "first", read_first)
+    return found
+
+
+async def test_journal_that_cannot_be_read_is_answered_with_503(fault: Fault) -> None:
+    """The daemon is well; the client may ask again, unless the journal is damaged."""
+    async with open_site() as site:
+        for error, again in ((JournalError("not a folder"), "1"), (JournalDamaged("no journal"), None)):
+            fault.error = error
+            answer = await site.get("/api/events")
+            assert (answer.status, answer.headers.get("Retry-After")) == (503, again)
+            assert answer.json["detail"] == str(error)
+
+
+@pytest.mark.parametrize("query", ["?state=changes", "?after=3", ""])
+async def test_state_goes_on_while_the_journal_cannot_be_read(query: str, fault: Fault) -> None:
+    """Hello and state come; a position is not lost: its events come when they can be read."""
+    async with open_site() as site, site.socket(query) as socket:
+        rows = site.core.disk.rows
+        with trio.fail_after(10):
+            assert (await message(socket))["type"] == "hello"
+            site.core.feed.publish([replace(rows[0], seq=300)])  # events 1 to 299 are only on the disk
+            for _ in range(2):
+                assert (await message(socket))["type"] in ("state", "changes")
+            rows += [replace(rows[0], seq=seq) for seq in range(4, 300)]
+            fault.error = None
+            while not (events := (await message(socket)).get("events")):
+                pass
+        assert events[0]["seq"] == (4 if "after" in query else 300 - sockets.RECENT + 1)
 
 
 async def test_a_client_resumes_where_it_was() -> None:
