@@ -17,6 +17,7 @@ TEST_PACKAGES = {
     "nginx-light": "nginx",
     "caddy": "caddy",
     "openssl": "openssl",
+    "linux-libc-dev": None,  # numbers of system calls
     "gir1.2-gst-rtsp-server-1.0": None,  # the tests' RTSP server, run by /usr/bin/python3
     "python3-gst-1.0": None,
     "gstreamer1.0-plugins-base": None,

@@ -25,7 +25,7 @@ from ..child import ChildSpec, Ending, run_child
 from ..tools import Tools
 from .client import Decoder
 from .queue import Job, Undecodable
-from .wire import DONE, HELLO, LOOK, UNDECODABLE, Answer, AnswerReader, WireError, encode_request
+from .wire import DONE, HELLO, LOOK, UNDECODABLE, Answer, AnswerReader, WireError, decode_looked, encode_request
 
 IDLE_S = 60.0
 HELLO_S = 10.0
@@ -61,10 +61,10 @@ async def run_decoder(decoder: Decoder, tools: Tools, arguments: tuple[str, ...]
 
 
 async def _wait_work(decoder: Decoder, kernel: Kernel) -> None:
-    """Wait for a job; meanwhile forget cameras whose key frames did harm long ago."""
+    """Wait until a job may be taken; meanwhile forget cameras whose key frames did harm long ago."""
     while True:
         with trio.move_on_at(decoder.waits.next_forgotten()):
-            await decoder.queue.wait_any()
+            await decoder.queue.wait_ready()
             return
         for camera in decoder.waits.forgotten(trio.current_time()):
             _forgive(decoder, camera, kernel)
@@ -129,7 +129,7 @@ class _Life:
         self._cpu_us = 0
         self.greeted = False
         self.job: Job | None = None
-        """What it decodes just now."""
+        """The job in progress."""
 
     async def feed(self, stream: trio.abc.SendStream) -> None:
         """Hands the stream to `consume`, which knows when to write."""
@@ -181,14 +181,13 @@ class _Life:
             if job is None:
                 await self._leave(UNUSED)
                 return None
-            began = trio.current_time()
             with trio.move_on_after(REQUEST_S) as patience:
                 answer = await self._exchange(job, stream)
                 self.job = None
                 job.finish(answer)
                 cost_s, self._cpu_us = max(0, answer.cpu_us - self._cpu_us) / 1e6, answer.cpu_us
                 if job.request.kind == LOOK or job.request.width:  # a thumbnail is motion's, too
-                    self._decoder.queue.pay(began, min(cost_s, REQUEST_S))
+                    self._decoder.queue.charge(job.camera, min(cost_s, REQUEST_S))
                 _forgive(self._decoder, job.camera, self._kernel)
             if patience.cancelled_caught:
                 return STUCK
@@ -225,6 +224,8 @@ class _Life:
         answer = await self._receive(stream)
         if answer.number != job.request.number or answer.status not in (DONE, UNDECODABLE):
             raise WireError("an answer to another request")
+        if answer.status == DONE and job.request.kind == LOOK:
+            decode_looked(answer.body)  # whoever asked need not expect that it is none
         return answer
 
     async def _receive(self, stream: trio.abc.ReceiveStream) -> Answer:

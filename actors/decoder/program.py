@@ -26,8 +26,8 @@ ROOM = 1024 * 1024
 
 
 def main() -> None:
-    missing = sandbox.limit(sandbox.enter())
     sandbox.widen_pipes(ROOM)
+    missing = sandbox.limit(sandbox.enter())
     _send(wire.Answer(0, wire.HELLO, "\n".join(missing).encode()[: wire.MOST_TEXT]))
     reader = wire.RequestReader()
     while chunk := os.read(0, ROOM):

@@ -2,8 +2,9 @@
 
 Rules of this file:
 - Bounded: `MOST_WAITING` snapshots, one look for each camera.
-- A look, or the thumbnail after it, that has cost c seconds of CPU time keeps all others back until c / `MOTION_SHARE`
-  seconds after it began. So 16 cameras take no more of a core than one does; each is then looked at less often.
+- The CPU time of a look, and of the thumbnail after it, is a debt of its camera. `MOTION_SHARE` of a core pays the
+  debts, shared equally by the cameras that have one. A camera is looked at when it has none. So all cameras together
+  take no more of a core than one does, and a camera whose key frames cost much delays itself, not the others.
 - A job that nobody waits for any more is not taken.
 """
 
@@ -20,6 +21,9 @@ from .wire import JPEG, LOOK, Answer, Request
 MOST_WAITING = 64
 MOTION_SHARE = 0.015
 """Of a core, for all cameras together. The daemon's own part of the work comes on top."""
+
+SETTLED_S = 1e-9
+"""A debt below is a rounding error."""
 
 
 class Undecodable(Exception):
@@ -43,14 +47,52 @@ class Job:
         self.done.set()
 
 
+class Debts:
+    """CPU time that each camera's looks have cost and that is not paid yet. Pure; times are those of one clock.
+
+    In any time t all looks cost `MOTION_SHARE` * t at the most, and one look of each camera.
+    """
+
+    def __init__(self, share: float = MOTION_SHARE) -> None:
+        self._share = share
+        self._owed: dict[CameraId, float] = {}
+        """Seconds of CPU time; without those that owe nothing."""
+        self._at = -math.inf
+
+    def add(self, camera: CameraId, cpu_s: float, now: float) -> None:
+        self._settle(now)
+        if cpu_s > 0:
+            self._owed[camera] = self._owed.get(camera, 0.0) + cpu_s
+
+    def owed(self, camera: CameraId, now: float) -> float:
+        """Seconds of CPU time."""
+        self._settle(now)
+        return self._owed.get(camera, 0.0)
+
+    def paid_at(self, owed: float, now: float) -> float:
+        """When a camera that owes so much now will owe nothing, if nothing is added."""
+        self._settle(now)
+        return now + sum(min(owed, other) for other in self._owed.values()) / self._share
+
+    def _settle(self, now: float) -> None:
+        """Pay what the time until `now` allows: an equal part of each debt, and no more than it is."""
+        budget, self._at = (now - self._at) * self._share, now
+        if not self._owed or budget <= 0:
+            return
+        paid = 0.0
+        for left, owed in zip(range(len(self._owed), 0, -1), sorted(self._owed.values()), strict=True):
+            step = min(owed - paid, budget / left)
+            paid, budget = paid + step, budget - step * left
+        self._owed = {camera: owed - paid for camera, owed in self._owed.items() if owed - paid > SETTLED_S}
+
+
 class Backlog:
     """Not a task: the callers put jobs in, the one who runs the child takes them out."""
 
     def __init__(self) -> None:
         self._snapshots: OrderedDict[Job, None] = OrderedDict()
         self._looks: OrderedDict[Job, None] = OrderedDict()
-        self._look_at = -math.inf
-        """When motion has paid for its last look."""
+        self._debts = Debts()
         self._lot = trio.lowlevel.ParkingLot()
 
     def put(self, job: Job) -> None:
@@ -73,29 +115,43 @@ class Backlog:
         self._snapshots.pop(job, None)
         self._looks.pop(job, None)
 
-    def pay(self, began: float, cpu_s: float) -> None:
-        """A look that began at `began` has cost that much."""
-        self._look_at = max(self._look_at, began) + cpu_s / MOTION_SHARE
+    def charge(self, camera: CameraId, cpu_s: float) -> None:
+        """A look at `camera`, or its thumbnail, has cost that much."""
+        self._debts.add(camera, cpu_s, trio.current_time())
 
-    async def wait_any(self) -> None:
-        """Wait until there is a job, whether it may be taken now or not."""
-        while not self._snapshots and not self._looks:
-            await self._lot.park()
+    async def wait_ready(self) -> None:
+        """Wait until a job may be taken."""
+        while (ready_at := self._ready_at()) > trio.current_time():
+            with trio.move_on_at(ready_at):
+                await self._lot.park()
 
     async def take(self) -> Job:
         """The next job, as soon as it may be taken. Cancellation: none is lost."""
-        while True:
-            if self._snapshots:
-                return self._snapshots.popitem(last=False)[0]
-            wait_until = self._look_at if self._looks else math.inf
-            if wait_until <= trio.current_time():
-                return self._looks.popitem(last=False)[0]
-            with trio.move_on_at(wait_until):
-                await self._lot.park()
+        await self.wait_ready()
+        job = self._next()
+        assert job is not None, "it was waited for"
+        self.discard(job)
+        return job
 
     def first_camera(self) -> CameraId | None:
-        """The camera that has waited longest, snapshots first."""
-        return next((job.camera for job in (*self._snapshots, *self._looks)), None)
+        """That of the job which is taken next; none when none may be."""
+        job = self._next()
+        return job.camera if job else None
+
+    def _next(self) -> Job | None:
+        if self._snapshots:
+            return next(iter(self._snapshots))
+        now = trio.current_time()
+        return next((job for job in self._looks if not self._debts.owed(job.camera, now)), None)
+
+    def _ready_at(self) -> float:
+        """When `_next` gives a job, unless others come before."""
+        now = trio.current_time()
+        if self._snapshots:
+            return now
+        if not self._looks:
+            return math.inf
+        return self._debts.paid_at(min(self._debts.owed(job.camera, now) for job in self._looks), now)
 
     def fail_all(self, error: Undecodable) -> None:
         """Nothing can be decoded for now."""

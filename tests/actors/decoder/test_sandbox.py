@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from actors.decoder import sandbox
+from tests.conftest import require
 
 ROOT = Path(__file__).parents[3]
 TRIES = """
-import errno, json, os, resource, signal, socket, sys
+import ctypes, errno, fcntl, json, os, resource, signal, socket, sys
 sys.path.insert(0, ROOT)
 from actors.decoder import sandbox
-inherited = os.open("/dev/null", os.O_RDONLY)
+inherited, (reads, writes) = os.open("/dev/null", os.O_RDONLY), os.pipe()
 missing = sandbox.limit(sandbox.enter(), files=FILES)
 def attempt(act):
     try:
@@ -27,7 +28,32 @@ def attempt(act):
     except MemoryError:
         return "MemoryError"
     return "done"
+libc, parent = ctypes.CDLL(None, use_errno=True), os.getppid()
+def call(name, *arguments):
+    if libc.syscall(CALLS[name], *arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+room = ctypes.create_string_buffer(256)
+info = ctypes.create_string_buffer((-1).to_bytes(4, "little", signed=True) * 3, 128)  # SI_QUEUE
 tries = {
+    "tkill": lambda: call("tkill", parent, 0),
+    "tgkill": lambda: call("tgkill", parent, parent, 0),
+    "rt_sigqueueinfo": lambda: call("rt_sigqueueinfo", parent, 0, info),
+    "rt_tgsigqueueinfo": lambda: call("rt_tgsigqueueinfo", parent, parent, 0, info),
+    "pidfd_send_signal": lambda: call("pidfd_send_signal", inherited, 0, None, 0),
+    "process_vm_readv": lambda: call("process_vm_readv", parent, room, 0, room, 0, 0),
+    "process_vm_writev": lambda: call("process_vm_writev", parent, room, 0, room, 0, 0),
+    "ptrace": lambda: call("ptrace", 0x4206, parent, 0, 0),  # PTRACE_SEIZE
+    "prlimit64": lambda: call("prlimit64", parent, 7, None, room),
+    "setpriority": lambda: os.setpriority(os.PRIO_PROCESS, parent, os.getpriority(os.PRIO_PROCESS, 0)),
+    "ioprio_set": lambda: call("ioprio_set", 1, parent, 0),
+    "sched_setaffinity": lambda: os.sched_setaffinity(parent, os.sched_getaffinity(0)),
+    "sched_setscheduler": lambda: os.sched_setscheduler(parent, os.SCHED_OTHER, os.sched_param(0)),
+    "sched_setattr": lambda: call("sched_setattr", parent, room, 0),
+    "process_madvise": lambda: call("process_madvise", inherited, room, 0, 20, 0),
+    "kcmp": lambda: call("kcmp", parent, parent, 0, 0, 0),
+    "fchmod": lambda: os.fchmod(inherited, 0o666),
+    "owner": lambda: fcntl.fcntl(reads, fcntl.F_SETOWN, parent),
+    "limit of its own": lambda: resource.setrlimit(resource.RLIMIT_CPU, resource.getrlimit(resource.RLIMIT_CPU)),
     "socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM),
     "unix": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
     "pair": socket.socketpair,
@@ -48,13 +74,30 @@ found |= {
 os.write(1, json.dumps(found).encode())
 """
 
-REFUSED = ("socket", "unix", "pair", "exec", "fork", "kill", "unlink")
-ALL = (*REFUSED, "open", "write", "memory")
+CALLS = {
+    "x86_64": {
+        "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "pidfd_send_signal": 424,
+        "process_vm_readv": 310, "process_vm_writev": 311, "ptrace": 101, "prlimit64": 302, "ioprio_set": 251,
+        "sched_setattr": 314, "process_madvise": 440, "kcmp": 312,
+    },
+    "aarch64": {
+        "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "pidfd_send_signal": 424,
+        "process_vm_readv": 270, "process_vm_writev": 271, "ptrace": 117, "prlimit64": 261, "ioprio_set": 30,
+        "sched_setattr": 274, "process_madvise": 440, "kcmp": 272,
+    },
+}  # fmt: skip
+"""Numbers of calls that libc has no function for, or Python."""
+OF_OTHERS = (*CALLS["x86_64"], "kill", "setpriority", "sched_setaffinity", "sched_setscheduler", "owner")
+"""What reaches another process."""
+REFUSED = ("socket", "unix", "pair", "exec", "fork", "unlink", "fchmod")
+ALL = (*REFUSED, *OF_OTHERS, "limit of its own", "open", "write", "memory")
 
 
 @cache
 def tried(files: bool = False, head: str = "", names: tuple[str, ...] = ALL) -> Any:
-    code = f"ROOT, FILES, NAMES = {str(ROOT)!r}, {files}, {names}\n__file__ = {__file__!r}\n{head}\n{TRIES}"
+    calls = CALLS.get(os.uname().machine, {})
+    given = f"ROOT, FILES, NAMES, CALLS = {str(ROOT)!r}, {files}, {names}, {calls}\n__file__ = {__file__!r}"
+    code = f"{given}\n{head}\n{TRIES}"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, timeout=20)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
@@ -66,6 +109,14 @@ def test_no_network_no_process_and_no_change_of_files(files: bool) -> None:
     found = tried(files)
     assert found["missing"] == []
     assert {name: found[name] for name in REFUSED} == dict.fromkeys(REFUSED, "EPERM")
+
+
+@pytest.mark.parametrize("files", [False, True])
+def test_other_processes_cannot_be_reached(files: bool) -> None:
+    """No signal, limit, priority, memory or CPU of the parent; its own limits, as the program sets them, can be set."""
+    found = tried(files)
+    assert {name: found[name] for name in OF_OTHERS} == dict.fromkeys(OF_OTHERS, "EPERM")
+    assert found["limit of its own"] == "done"
 
 
 def test_files_can_be_opened_only_where_that_is_the_task() -> None:
@@ -110,18 +161,25 @@ def refuse(*_): raise OSError(1, "no")
     assert "RLIMIT_AS" in missing or found["memory"] == "MemoryError"
 
 
-def test_numbers_of_system_calls_are_those_of_this_machine() -> None:
-    """Compared with the kernel's own header, where it is installed."""
-    header = next((p for p in map(Path, HEADERS.get(os.uname().machine, ())) if p.exists()), None)
-    if header is None:
-        pytest.skip("no kernel headers here")
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_numbers_of_system_calls_are_those_of_the_kernel(machine: str) -> None:
+    """Compared with the kernel's own headers, which are those of this machine and the generic ones."""
+    header = next((path for path in map(Path, HEADERS[machine]) if path.exists()), None)
+    require(None if header else f"there is no kernel header of {machine} (Debian's package linux-libc-dev)")
+    assert header is not None
     known = {
-        line.split()[1].removeprefix("__NR_"): line.split()[2]
-        for line in header.read_text().splitlines()
-        if line.startswith("#define __NR_") and len(line.split()) == 3
+        name.removeprefix("__NR_").removeprefix("__NR3264_"): number
+        for _, name, number in (line.split() for line in header.read_text().splitlines() if len(line.split()) == 3)
+        if name.startswith("__NR") and number.isdecimal()
     }
-    numbers = sandbox._MACHINES[os.uname().machine][1]
-    assert {name: known.get(name) for name in numbers} == {name: str(number) for name, number in numbers.items()}
+    numbers = {**CALLS[machine], **sandbox._MACHINES[machine][1]}
+    found = {name: known.get(name.replace("newfstatat", GENERIC_FSTATAT[machine])) for name in numbers}
+    assert found == {name: str(number) for name, number in numbers.items()}
 
 
-HEADERS = {"x86_64": ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h")}
+HEADERS = {
+    "x86_64": ("/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"),
+    "aarch64": ("/usr/include/asm-generic/unistd.h",),
+}
+GENERIC_FSTATAT = {"x86_64": "newfstatat", "aarch64": "fstatat"}
+"""The generic header names it so, and defines the other name from it."""
