@@ -14,20 +14,23 @@ from quart import Request, Response, Websocket, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost
 
+from supervisor.domain.clients import network_of
 from supervisor.gateway import Gates
 
 from . import api, dashboard, detections, leases, past, pictures, problems, signaling, whep
-from .client import SCOPE, Proxies, client, identify
+from .client import SCOPE, Client, Proxies, client, identify
 from .cross_site import require_own_site
 from .hosts import require_ours
 from .pictures import OPENED
 from .sockets import Sockets
+from .turns import MOST_WAITING, meter_of, own_meter
 
 MAX_BODY = 256 * 1024
 """Bytes of a request's body; an SDP offer takes about 10 KiB."""
 BODY_TIMEOUT_S = 10
 
 BAD_HOST = "the Host of the request is not a name that a host can have"
+TOO_BUSY = "many of your requests wait already; ask fewer at a time"
 HASTY = "nothing may be sent to a WebSocket before it is open"
 
 CORS = {
@@ -72,19 +75,29 @@ class _App(QuartTrio):
         return call
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        scope[SCOPE] = identify(scope, self.proxies)  # type: ignore[literal-required]
+        scope[SCOPE] = found = identify(scope, self.proxies)  # type: ignore[literal-required]
+        if isinstance(found, Client):
+            meter_of(scope).client = network_of(found.name)
         async with AsyncExitStack() as scope[OPENED]:  # type: ignore[literal-required]
             await super().asgi_app(scope, receive, send)
 
     async def handle_request(self, request: Request) -> Response:
+        meter = own_meter(request.scope)
+        if meter.turns.waiting(meter.client) >= MOST_WAITING:
+            return problems.problem(429, TOO_BUSY, retry_after_s=1 + meter.turns.wait_s(meter.client))
+        await meter.take()
         try:
-            return cast(Response, await super().handle_request(request))
+            return cast(Response, await meter.measure(super().handle_request(request)))
         except BadHost:
             return problems.problem(400, BAD_HOST)
+        finally:
+            meter.settle()
 
     async def handle_websocket(self, websocket: Websocket) -> Response | None:
+        meter = own_meter(websocket.scope)
+        await meter.take()
         try:
-            return cast(Response | None, await super().handle_websocket(websocket))
+            return cast(Response | None, await meter.measure(super().handle_websocket(websocket)))
         except BadHost:
             return problems.problem(400, BAD_HOST)
 

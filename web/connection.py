@@ -6,9 +6,12 @@ Rules of this file:
   either side has ended it, whatever still waits in it.
 - What a client still sends to a connection that we end is read and discarded for so long: a reset would take the
   answer from it.
+- What a client has sent is read when it is its turn, and each piece is charged to it. It is not read before: what it
+  sends more stays in the kernel.
 - Hypercorn's choice among protocols is not used: there is one.
 """
 
+import random
 import socket
 import struct
 from contextlib import suppress
@@ -23,8 +26,10 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from .http1 import Http1Protocol
+from .turns import METER, Meter
 
-LOOK_EVERY_S = 1.0
+STAGGER = 0.2
+"""Of the keep-alive timeout, at the most."""
 LINGER_S = 0.5
 """What the rest of a connection has once either side has ended it."""
 MAX_DISCARDED = 1 << 20
@@ -38,9 +43,11 @@ class Connection(TCPServer):
     """
 
     def __init__(
-        self, app: AppWrapper, config: HypercornConfig, context: WorkerContext, stream: trio.SocketStream
+        self, app: AppWrapper, config: HypercornConfig, context: WorkerContext, stream: trio.SocketStream, meter: Meter
     ) -> None:
-        super().__init__(app, config, context, ConnectionState({}), stream)  # type: ignore[arg-type]
+        """`meter` charges what is read; a request from a proxy names its client."""
+        super().__init__(app, config, context, ConnectionState({METER: meter}), stream)  # type: ignore[arg-type]
+        self._meter, self._peer = meter, meter.client
         self._ending = trio.Event()
         self.idle_since: float | None = trio.current_time()
         """Since when no request is being answered; None while one is."""
@@ -56,7 +63,6 @@ class Connection(TCPServer):
 
     async def _run(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch)
             nursery.start_soon(self._end, nursery.cancel_scope)
             try:
                 await self._serve()
@@ -71,7 +77,7 @@ class Connection(TCPServer):
         async with TaskGroup() as self._task_group:
             self.protocol = Http1Protocol(  # type: ignore[assignment]
                 self.app, self.config, self.context, self._task_group, self.state, False, client, server,
-                self.protocol_send, end_soon=self.end_soon,
+                self.protocol_send, end_soon=self.end_soon, meter=self._meter,
             )  # fmt: skip
             await self.idle_task.restart(self._task_group, self._idle_timeout)
             await self._read_data()
@@ -85,6 +91,8 @@ class Connection(TCPServer):
                 await self.protocol.handle(Closed())
             case Updated():
                 self.idle_since = trio.current_time() if event.idle else None
+                if event.idle:
+                    self._meter.client = self._peer  # the next request of a proxy may be another client's
                 await super().protocol_send(event)
             case _:
                 await super().protocol_send(event)
@@ -101,17 +109,26 @@ class Connection(TCPServer):
                 if self._ending.is_set():
                     discarded += len(data)
                 else:
-                    await self.protocol.handle(RawData(bytes(data)))
+                    await self._meter.take()
+                    await self._meter.measure(self.protocol.handle(RawData(bytes(data))))
             if not self._ending.is_set():
+                await self._meter.take()
                 await self.protocol.handle(RawData(b""))
         await self.protocol.handle(Closed())
         self.end_soon()
 
-    async def _watch(self) -> None:
-        """Hypercorn may not be reading just now: ask the kernel whether the client is there."""
-        while is_open(self.stream.socket):  # noqa: ASYNC110 (nothing signals it)
-            await trio.sleep(LOOK_EVERY_S)
+    def look(self) -> bool:
+        """Ask the kernel whether the client is there: Hypercorn may not be reading just now. Whether it has gone."""
+        if is_open(self.stream.socket):
+            return False
         self.end_soon()
+        return True
+
+    async def _idle_timeout(self) -> None:
+        """As Hypercorn's, but later by chance: connections that were opened together do not end together."""
+        with trio.move_on_after(random.uniform(0, STAGGER) * self.config.keep_alive_timeout):
+            await self.context.terminated.wait()
+        await super()._idle_timeout()
 
     async def _end(self, scope: trio.CancelScope) -> None:
         """A send of Hypercorn's is shielded from cancellation; it fails when its socket is closed."""

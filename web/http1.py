@@ -23,6 +23,7 @@ from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.typing import H11SendableEvent
 
 from .security_headers import with_security
+from .turns import Meter
 from .websocket_stream import WebSocketStream
 
 MAX_LINE = 8 * 1024
@@ -102,10 +103,10 @@ def _names_websocket(value: bytes) -> bool:
 class Http1Protocol(H11Protocol):
     """Hypercorn's HTTP/1.1 over `Http1`. `end_soon` ends the connection, whatever waits in it."""
 
-    def __init__(self, *arguments: Any, end_soon: Callable[[], None]) -> None:
+    def __init__(self, *arguments: Any, end_soon: Callable[[], None], meter: Meter) -> None:
         super().__init__(*arguments)
         self.connection = Http1()
-        self._end_soon = end_soon
+        self._end_soon, self._meter = end_soon, meter
 
     async def handle(self, event: Event) -> None:
         """Much data is handed on in slices, so that nobody's data keeps the loop for long."""
@@ -115,6 +116,7 @@ class Http1Protocol(H11Protocol):
         for at in range(0, len(event.data), SLICE):
             await super().handle(RawData(event.data[at : at + SLICE]))
             await trio.lowlevel.checkpoint()
+            await self._meter.take()
 
     async def _create_stream(self, request: h11.Request) -> None:
         common = (
@@ -123,7 +125,7 @@ class Http1Protocol(H11Protocol):
         )  # fmt: skip
         if _asks_for_websocket(request):
             assert isinstance(self.connection, h11.Connection)
-            self.stream = WebSocketStream(*common, end_soon=self._end_soon)
+            self.stream = WebSocketStream(*common, end_soon=self._end_soon, meter=self._meter)
             self.connection = H11WSConnection(self.connection)
         else:
             self.stream = HTTPStream(*common)

@@ -10,6 +10,7 @@ from supervisor.rooms import Session
 from . import json
 from .client import client
 from .sockets import Sockets, refuse_strangers
+from .turns import own_meter
 
 POLICY_VIOLATION = 1008
 
@@ -47,8 +48,15 @@ def chosen(offered: list[str]) -> str | None:
 
 
 async def _listen(session: Session) -> None:
+    meter = own_meter(websocket.scope)
     while True:
-        session.take(await websocket.receive())
+        data = await websocket.receive()
+        await meter.take()
+        await meter.measure(_take(session, data))
+
+
+async def _take(session: Session, data: object) -> None:
+    session.take(data)
 
 
 async def _speak(session: Session) -> None:

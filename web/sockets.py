@@ -26,6 +26,7 @@ from . import json, leases
 from .api import number
 from .board import VIEWS, Board
 from .client import client
+from .turns import own_meter
 
 MAX_SOCKETS = 256
 """Of each path."""
@@ -218,9 +219,12 @@ class Line:
 
 
 async def answer_messages(gateway: Gates, line: Line, client: str, show: Show) -> None:
-    """Answer what the client asks; and notice its end."""
+    """Answer what the client asks, each message in its turn; and notice its end."""
+    meter = own_meter(websocket.scope)
     while True:
-        await line.say(**await leases.answer(gateway, await websocket.receive(), client, show))
+        data = await websocket.receive()
+        await meter.take()
+        await line.say(**await meter.measure(leases.answer(gateway, data, client, show)))
 
 
 async def read_first(gateway: Gates) -> Recorded | None:

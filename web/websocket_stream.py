@@ -19,20 +19,21 @@ from wsproto.events import CloseConnection, Event, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
 from . import refusals
+from .turns import Meter
 
 MAX_UNANSWERED = 2
 MAX_FRAGMENTS = 256
 """Of one message. Browsers send each message in one."""
-EVENTS_AT_ONCE = 32
+EVENTS_AT_ONCE = 16
 """Frames that are handled before other tasks get their turn; each takes about 10 µs."""
 
 
 class WebSocketStream(WSStream):
     """One WebSocket. `end_soon` ends the connection, whatever waits in it."""
 
-    def __init__(self, *arguments: Any, end_soon: Callable[[], None]) -> None:
+    def __init__(self, *arguments: Any, end_soon: Callable[[], None], meter: Meter) -> None:
         super().__init__(*arguments)
-        self._end_soon = end_soon
+        self._end_soon, self._meter = end_soon, meter
         self._unanswered = 0
         self._fragments = 0
 
@@ -52,6 +53,7 @@ class WebSocketStream(WSStream):
                 return
             if number % EVENTS_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
+                await self._meter.take()
 
     async def _take(self, event: Event) -> None:
         match event:

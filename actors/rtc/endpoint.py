@@ -3,8 +3,9 @@
 Rules of this file:
 - aioice believes that it has asyncio's transports. They are ours from the first packet to the last, so that whoever
   opened them, and however that ended, `close` finds them all.
-- STUN goes to aioice, which checks the password. DTLS goes to it from validated addresses alone. From an address that
-  the viewer named or checked from, the newest `MAX_HELD` datagrams are held until it is validated; others are dropped.
+- STUN that may be meant for this viewer goes to aioice, which checks the password. DTLS goes to it from validated
+  addresses alone. From an address that the viewer named or checked from, the newest `MAX_HELD` datagrams are held until
+  it is validated; others are dropped.
 - Once `take_rtcp` was called, RTCP from known addresses goes to its reader by one call. Media, of which we take none,
   is dropped.
 - Reading gives the loop back after `AT_ONCE` datagrams, however many there are.
@@ -124,7 +125,7 @@ class Endpoint(asyncio.DatagramTransport):
             return
         path, kind = self._owner.path, data[0]
         if kind < 4:
-            if data[4:8] == _COOKIE:
+            if data[4:8] == _COOKIE and (path is None or path.may_be_ours(self.protocol, data)):
                 self.protocol.datagram_received(data, source)
         elif 20 <= kind < 64:
             if path is None or path.is_validated(self.protocol, source):

@@ -42,6 +42,8 @@ class Path:
     def __init__(self, ice: RTCIceTransport, heard: Callable[[], None], pacer: Pacer) -> None:
         self._connection: Connection = ice._connection
         self._heard, self._pacer = heard, pacer
+        self._user = f"{self._connection.local_username}:".encode()
+        """How the user name of a check begins that is meant for us (RFC 8445, 7.2.2)."""
         self._authenticated: dict[tuple[StunProtocol, Address], None] = {}
         self._validated: set[tuple[StunProtocol, Address]] = set()
         self.released: Callable[[], None] = lambda: None
@@ -80,6 +82,19 @@ class Path:
             send_stun(message, address)
 
         protocol.request, protocol.send_stun = note_answer, note_check  # type: ignore[method-assign, assignment]
+
+    def may_be_ours(self, protocol: Any, data: bytes) -> bool:
+        """Whether a STUN message may be meant for this viewer: a check that names us, or an answer to one of ours.
+
+        To parse one takes 0.1 ms; this takes a microsecond. The password is checked later, by aioice.
+        """
+        match data[:2]:
+            case b"\x00\x01":
+                return self._user in data
+            case b"\x01\x01" | b"\x01\x11":
+                return data[8:20] in protocol.transactions
+            case _:
+                return False
 
     def is_validated(self, protocol: Any, address: Address) -> bool:
         return (protocol, address) in self._validated

@@ -15,9 +15,10 @@ from tests.kit.domain import GATE
 from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
-from web import connection, serve
+from web import serve
 from web.app import WebSettings, create_app
 from web.sockets import Sockets
+from web.turns import METER, Meter, Turns
 
 SNAPSHOT, STREAM = f"/cameras/{GATE}/snapshot.jpg", f"/cameras/{GATE}/stream.mjpeg"
 
@@ -127,7 +128,7 @@ async def test_who_only_asks_for_the_head_watches_nothing() -> None:
 @pytest.mark.parametrize("more", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "asks for more"])
 async def test_who_goes_while_the_camera_is_still_is_forgotten(more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent that could fail, and behind a second request Hypercorn does not read that the client has gone."""
-    monkeypatch.setattr(connection, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.05)
     async with open_site() as site:
         site.hands.pictures = 1
         async with watch(site, more) as stream:
@@ -179,8 +180,8 @@ async def test_a_row_whose_answer_was_never_begun_is_closed(monkeypatch: pytest.
         app = create_app(site.gateway, WebSettings(), Sockets())
         scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "path": STREAM,
                  "raw_path": STREAM.encode(), "query_string": b"", "root_path": "", "headers": [(b"host", b"x")],
-                 "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1), "extensions": {}, "state": {},
-                 "asgi": {"version": "3.0", "spec_version": "2.3"}}  # fmt: skip
+                 "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1), "extensions": {},
+                 "state": {METER: Meter(Turns(), None)}, "asgi": {"version": "3.0", "spec_version": "2.3"}}  # fmt: skip
         with trio.fail_after(10):
             await app.asgi_app(scope, receive, send)  # type: ignore[arg-type]
         assert (len(held), len(site.core.kernel.state.uses)) == (1, 0)

@@ -14,7 +14,7 @@ from quart_trio import QuartTrio
 from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
-from web import app, connection, refusals, serve
+from web import app, refusals, serve
 from web.http1 import Http1Protocol
 from web.refusals import Refusal
 from web.serve import listen
@@ -248,7 +248,7 @@ async def unread(site: Site) -> trio.SocketStream:
 async def test_who_asks_for_much_reads_nothing_and_goes_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its requests wait for their turn, and nobody reads that it has gone; the listening socket lives on."""
     monkeypatch.setattr(serve, "MAX_PER_CLIENT", 3)
-    monkeypatch.setattr(connection, "LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.2)
     async with open_site() as site:
         for _ in range(2):
             clients = [await unread(site) for _ in range(3)]

@@ -23,8 +23,9 @@ MAX_BODY = 64 * 1024
 MAX_HEADERS = 128
 MAX_NOISE = 64 * 1024
 """Bytes in a row that are no part of the protocol: some cameras let a few slip in between two frames."""
-AT_ONCE = 256
-"""Frames and messages that are read before others have their turn: less than a millisecond's work."""
+AT_ONCE, OF_MESSAGE = 256, 16
+"""Frames that are read before others have their turn, and as how many a message counts: less than a millisecond's
+work."""
 
 TakeFrame = Callable[[bytes, int, int], None]
 """`take(data, start, stop)`: the payload of one frame is `data[start:stop]`."""
@@ -90,6 +91,8 @@ class Parser:
         self.channels: dict[int, TakeFrame] = {}
         self.skipped = 0
         """Bytes of noise, in all."""
+        self.messages = 0
+        """That came, in all."""
         self._take_message = take_message
         self._parts: list[bytes] = [b""]
         self._size = 0
@@ -116,9 +119,10 @@ class Parser:
             self._size = len(self._parts[0])
         data, at, size, left, channels = self._parts[0], self._at, self._size, AT_ONCE, self.channels
         waits, self._head = False, None
-        while at < size and left and not waits:
+        while at < size and left > 0 and not waits:
             left -= 1
             if data[at] != _DOLLAR or self._lost:
+                left -= OF_MESSAGE
                 end = self._read_other(data, at)
                 waits = end == at and self._wanted > size - at
             elif at + 4 > size:
@@ -158,6 +162,7 @@ class Parser:
         if end > len(data):
             self._wanted = end - at
             return at
+        self.messages += 1
         self._take_message(_read_message(lines[0], headers, data[start:end]))
         return end
 

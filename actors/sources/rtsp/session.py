@@ -110,6 +110,11 @@ class Session:
         """
         return self._parser.parse()
 
+    @property
+    def messages(self) -> int:
+        """How many the camera has sent."""
+        return self._parser.messages
+
     def receive(self, track: int, data: bytes, now: float) -> None:
         """One datagram of RTP. Raises as `step`."""
         self._now = self._video.now = self._audio.now = now

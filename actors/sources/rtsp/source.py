@@ -21,6 +21,7 @@ from .messages import ProtocolError
 from .reasons import ENDED, NO_ANSWER, NO_TLS, NO_UDP_BY_TLS, NOWHERE, TOO_SLOW, WANDERS, Ended, Moved, unreachable
 from .sdp import DescriptionError
 from .session import Session
+from .share import Share
 from .udp import Datagrams, open_datagrams
 
 CONNECT_S = 10.0
@@ -98,7 +99,7 @@ async def _connect(target: Target, tools: Tools) -> trio.abc.Stream:
 async def _read(stream: trio.abc.Stream, session: Session, datagrams: Datagrams | None = None) -> None:
     """The conversation, and over TCP the pictures. Raises what ends it."""
     session.begin(trio.current_time())
-    receive = _receiver(stream)
+    receive, share = _receiver(stream), Share(trio.current_time())
     while True:
         if session.outgoing:
             await _send(stream, session)
@@ -111,9 +112,14 @@ async def _read(stream: trio.abc.Stream, session: Session, datagrams: Datagrams 
                 if not data:
                     raise Ended(ENDED)
                 now = trio.current_time()
+                share.begin(session.messages)
                 session.feed(data, now)
                 while session.step():
+                    share.pause(session.messages, now)
                     await trio.lowlevel.checkpoint()
+                    share.begin(session.messages)
+                if (wait_s := share.pause(session.messages, now)) > 0:
+                    await trio.sleep(wait_s)
                 if now >= due:  # pictures that never pause must not keep the rest from its turn
                     break
         now = trio.current_time()

@@ -28,7 +28,12 @@ class Addresses:
     validated: bool = False
     paced: bool = False
 
+    ours: bool = True
+
     def watch(self, protocol: Any) -> None: ...
+
+    def may_be_ours(self, protocol: Any, data: bytes) -> bool:
+        return self.ours
 
     def is_known(self, protocol: Any, address: Any) -> bool:
         return self.known
@@ -101,6 +106,17 @@ async def test_dtls_of_a_stranger_is_dropped() -> None:
             line.far.send(data)
         await wait_until(lambda: CHECK in line.protocol.received, what="the last of them")
         assert (line.protocol.received, reports, list(line.endpoints.held)) == ([CHECK], [], [])
+
+
+async def test_stun_that_is_not_for_this_viewer_is_dropped() -> None:
+    """It reaches nobody who would parse it: a stranger's datagrams cost a microsecond each."""
+    async with open_line() as line:
+        line.endpoints.path = addresses = Addresses(ours=False)  # type: ignore[assignment]
+        line.far.send(CHECK)
+        addresses.validated = True
+        line.far.send(HELLO)
+        await wait_until(lambda: HELLO in line.protocol.received, what="the last of them")
+        assert line.protocol.received == [HELLO]
 
 
 async def test_dtls_before_validation_is_held_and_released_in_order() -> None:

@@ -11,6 +11,7 @@ import attrs
 import trio
 import trio_asyncio
 from aioice import Candidate, stun
+from aioice.ice import StunProtocol
 from aiortc import RTCIceGatherer, RTCIceParameters, RTCIceTransport
 from aiortc.sdp import candidate_from_sdp
 from trio_asyncio import aio_as_trio
@@ -195,3 +196,20 @@ async def test_candidates_of_the_viewer_are_known_and_not_validated() -> None:
         assert agent.path.is_known(protocol, ("192.0.2.7", 5000))
         assert not agent.path.is_validated(protocol, ("192.0.2.7", 5000))
         assert not agent.path.is_known(protocol, ("192.0.2.7", 5001))
+
+
+async def test_stun_of_a_stranger_is_known_by_its_first_look() -> None:
+    """A check names us, an answer belongs to a question of ours; everything else is not parsed."""
+    async with open_agent() as agent:
+        protocol = agent.endpoints.opened[0].protocol
+        user = f"{agent.ice._connection.local_username}:them".encode()
+        check = b"\x00\x01\x00\x00\x21\x12\xa4\x42" + bytes(12)
+        assert agent.path.may_be_ours(protocol, check + user)
+        assert not agent.path.may_be_ours(protocol, check)
+        assert not agent.path.may_be_ours(protocol, check + b"else:them")
+        for kind in (b"\x01\x01", b"\x01\x11", b"\x00\x11", b"\x00\x03"):
+            assert not agent.path.may_be_ours(protocol, kind + check[2:] + user)
+        assert isinstance(protocol, StunProtocol)
+        protocol.transactions[bytes(12)] = None  # type: ignore[assignment]
+        assert agent.path.may_be_ours(protocol, b"\x01\x01" + check[2:])
+        del protocol.transactions[bytes(12)]

@@ -11,6 +11,7 @@ from actors.sources.rtsp.messages import (
     MAX_HEADERS,
     MAX_LINE,
     MAX_NOISE,
+    OF_MESSAGE,
     Parser,
     ProtocolError,
     Request,
@@ -122,6 +123,18 @@ def test_many_small_frames_let_others_have_their_turn() -> None:
     assert len(seen) == AT_ONCE
     assert not parser.parse()
     assert len(seen) == AT_ONCE + 1
+
+
+def test_messages_give_the_loop_back_sooner_than_frames() -> None:
+    """A turn takes `AT_ONCE` frames, and of messages as many as cost the same."""
+    seen: Seen = []
+    parser = Parser(seen.append)
+    parser.feed(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n" * AT_ONCE)
+    turns = 1
+    while parser.parse():
+        turns += 1
+    assert (len(seen), parser.messages) == (AT_ONCE, AT_ONCE)
+    assert turns >= OF_MESSAGE
 
 
 def test_a_request_reads_as_it_was_meant() -> None:

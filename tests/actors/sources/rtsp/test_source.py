@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from actors.hub import Hub
 from actors.sources.rtsp import source
+from actors.sources.rtsp.share import BURST_S, MESSAGE_S, RATE
 from actors.sources.rtsp.source import CONNECT_S, TEARDOWN_S
 from actors.tools import Tools
 from supervisor.clock import TrioClock
@@ -108,6 +109,22 @@ async def test_an_end_of_the_connection_is_the_end(autojump_clock: MockClock) ->
 
         nursery.start_soon(leave)
         assert (await play(camera.open_tcp)).code == "ended"
+
+
+async def test_a_camera_that_floods_with_messages_is_read_with_pauses(autojump_clock: MockClock) -> None:
+    """TCP slows it down: what it sends more is not read until its share of the loop is there again."""
+    camera, messages = Camera(), 180
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(camera.run)
+
+        async def flood() -> None:
+            await camera.played.wait()
+            await camera._ours[1].send_all(b"RTSP/1.0 200 OK\r\nCSeq: 999\r\n\r\n" * messages)
+            await camera.hang_up()
+
+        nursery.start_soon(flood)
+        assert (await play(camera.open_tcp)).code == "ended"
+    assert trio.current_time() > 0.9 * (messages * MESSAGE_S - BURST_S) / RATE
 
 
 async def test_connecting_is_bounded_in_time(autojump_clock: MockClock) -> None:

@@ -1,0 +1,34 @@
+"""A camera's share of the loop: one that sends more than a camera does is read more slowly, and TCP slows it down.
+
+Rules of this file:
+- The processor time that its bytes take is charged, and `MESSAGE_S` for each message: cameras send one in some seconds.
+- Time that was taken too much is waited for before more is read. The connection's own deadlines go on meanwhile.
+"""
+
+import time
+from collections.abc import Callable
+
+from supervisor.domain.allowance import Bucket
+
+RATE, BURST_S = 0.4, 1.0
+"""Seconds of work in a second, and in a row. A camera of 50 Mbit/s takes 0.1."""
+MESSAGE_S = 0.01
+"""Beside its bytes: 100 messages in a row, and 40 a second."""
+
+
+class Share:
+    """Of one connection. `clock` gives the processor time of the loop's thread; other times are the loop's."""
+
+    def __init__(self, now: float, clock: Callable[[], float] = time.thread_time) -> None:
+        self._bucket = Bucket(BURST_S, now)
+        self._clock, self._began, self._messages = clock, 0.0, 0
+
+    def begin(self, messages: int) -> None:
+        """Bytes are read from now on. `messages`: that came so far."""
+        self._began, self._messages = self._clock(), messages
+
+    def pause(self, messages: int, now: float) -> float:
+        """Reading pauses. Returns the seconds to wait until it may go on."""
+        self._bucket.refill(RATE, BURST_S, now)
+        self._bucket.left -= self._clock() - self._began + MESSAGE_S * (messages - self._messages)
+        return max(0.0, -self._bucket.left / RATE)
