@@ -3,7 +3,8 @@
 Rules of this file:
 - An address that is written as a number needs no thread, and waits for no name.
 - A name is looked up by one thread at a time, however many ask and however often; all names by `MAX_THREADS`.
-- Nobody waits for a name longer than `LOOKUP_S`. One that was found before is then used as it was.
+- Nobody waits for a name longer than `LOOKUP_S`, or than the caller allows. One that was found before is then used as
+  it was.
 """
 
 import errno
@@ -55,8 +56,10 @@ class Resolver:
         self._known: dict[str, Found] = {}
         self._freed = trio.lowlevel.ParkingLot()
 
-    async def resolve(self, host: str) -> Found:
+    async def resolve(self, host: str, within_s: float = LOOKUP_S) -> Found:
         """The addresses of `host`. Raises `OSError` (`NameNotResolved`, `ThreadRefused` among them), `UnicodeError`.
+
+        A name that is not resolved in `within_s` seconds goes on to be looked up, for those who ask later.
 
         Cancellation: at any time. Cleanup: a thread that still asks is abandoned; it is the only one for its name.
         """
@@ -64,7 +67,7 @@ class Resolver:
             await trio.lowlevel.checkpoint()
             return numeric
         lookup = _Lookup(error=NameNotResolved(errno.ETIMEDOUT, "the name was not resolved in time"))
-        with trio.move_on_after(LOOKUP_S):
+        with trio.move_on_after(within_s):
             lookup = await self._ask(host)
         if lookup.error is None:
             return lookup.found
@@ -100,7 +103,7 @@ class Resolver:
             if len(self._known) > MAX_KNOWN:
                 del self._known[next(iter(self._known))]
         lookup.done.set()
-        self._freed.unpark()
+        self._freed.unpark_all()  # one alone may find its name being looked up already, and another would wait on
 
 
 def _deliver(deliver: Callable[[], None]) -> None:

@@ -98,13 +98,13 @@ class Pictures:
             if still is None or camera.hub.newest_key() is None:
                 still = await self._next_key(camera, patience_s)
             yield await self._develop(camera, still)
-            while await self._next_while_lent(camera, lease, still.number):
+            while await self._next_while_leased(camera, lease, still.number):
                 still = camera.hub.still or still
                 with suppress(Rejected):  # a picture that cannot be decoded is no reason to end
                     yield await self._develop(camera, still)
                 await trio.sleep(interval_s)
 
-    async def _next_while_lent(self, camera: Camera, lease: LeaseId, seen: int) -> bool:
+    async def _next_while_leased(self, camera: Camera, lease: LeaseId, seen: int) -> bool:
         """Wait for a key frame after number `seen`. False when the camera is gone, or the lease has been ended."""
         came = None
         while came is None and lease in self._tools.kernel.state.leases:

@@ -79,7 +79,7 @@ class StartGate:
         }
         self._waiting: list[_Waiter] = []
         self._keeper: _Waiter | None = None
-        """Who keeps the time."""
+        """The waiter that keeps the time."""
         self._last = Rank.WATCHED
         """Which of the first two ranks went last."""
 
@@ -105,8 +105,9 @@ class StartGate:
                 self._keeper.awake.set()  # this one may be ready before the others
             while not waiter.granted:
                 await self._wait(waiter)
+            await trio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
-            if waiter.granted:  # it was cancelled just before its turn came
+            if waiter.granted:  # it was cancelled as its turn came
                 for bucket in buckets:
                     bucket.give_back()
             else:

@@ -149,7 +149,7 @@ class _Life:
         return reason
 
     def explain(self, ending: Ending) -> Reason:
-        """What its end means."""
+        """The reason that its end gives."""
         if self._leaving is not None:
             return self._leaving
         how = f"by {ending.signal}" if ending.signal else f"with {ending.status}"
@@ -231,7 +231,7 @@ class _Life:
     async def _receive(self, stream: trio.abc.ReceiveStream) -> Answer:
         """Raises `WireError`, and `EOFError` when the child has closed its output."""
         while chunk := await stream.receive_some(_CHUNK):
-            answer = self._reader.feed(bytes(chunk))
+            answer = self._reader.feed(chunk)
             if answer is not None:
                 return answer
         raise EOFError

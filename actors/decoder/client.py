@@ -1,4 +1,4 @@
-"""What makes pictures of key frames, for actors that want them: a request to the child, and the wait for its answer.
+"""Makes pictures of key frames, for actors that want them: a request to the child, and the wait for its answer.
 
 Rules of this file:
 - A key frame that is too large is refused before anything is started or queued for it.
@@ -26,7 +26,7 @@ THUMBNAIL = (320, 180)
 
 
 class Decodes(Protocol):
-    """What makes pictures of key frames."""
+    """Makes pictures of key frames."""
 
     async def jpeg(self, camera: CameraId, still: Still) -> bytes:
         """The picture in its own size. Raises `Undecodable`. Cancellation: at any time."""

@@ -12,11 +12,11 @@ import av
 import av.error
 from av.video.reformatter import Interpolation
 
-from actors.decoder.wire import GREY, SIZE, Looked
+from actors.decoder.wire import GREY, MOST_ANSWER, SIZE, Looked
 
 MOST_PIXELS = 4096 * 4096
-QUALITY = 4
-"""MJPEG's quantizer scale, from 2 (best) to 31."""
+QUALITIES = (4, 12, 31)
+"""MJPEG's quantizer scale, from 2 (best) to 31: the next is for a picture whose JPEG has more than `MOST_ANSWER`."""
 DIFFERENT = 24
 """Of 255: less is noise of the sensor, or a cloud."""
 _NAMES = {"h264": "h264", "h265": "hevc"}
@@ -44,24 +44,33 @@ def decode(codec: str, key_frame: bytes, options: dict[str, str] = {}) -> av.Vid
 
 
 def encode(picture: av.VideoFrame, width: int = 0, height: int = 0) -> bytes:
-    """`picture` as JPEG, in its own size or in another. Raises `Undecodable`."""
+    """`picture` as JPEG of `MOST_ANSWER` bytes at most, in its own size or in another. Raises `Undecodable`."""
+    jpeg = b""
     try:
         size = (width or picture.width, height or picture.height)
         frame = picture.reformat(*size, format="yuvj420p", threads=1)
-        encoder = av.CodecContext.create("mjpeg", "w")
-        assert isinstance(encoder, av.VideoCodecContext)
-        encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
-        encoder.time_base = Fraction(1, 25)
-        encoder.qmin = encoder.qmax = QUALITY
-        encoder.thread_count = 1
-        frame.pts, frame.time_base = 0, encoder.time_base
-        return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+        for quality in QUALITIES:
+            jpeg = _encode(frame, quality)
+            if len(jpeg) <= MOST_ANSWER:
+                return jpeg
     except (av.error.FFmpegError, MemoryError) as error:
         raise Undecodable(f"no JPEG can be made of the picture: {_why(error)}") from None
+    raise Undecodable(f"its JPEG has {len(jpeg) / 1e6:.1f} MB; up to {MOST_ANSWER / 1e6:.1f} MB are handed on")
+
+
+def _encode(frame: av.VideoFrame, quality: int) -> bytes:
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.qmin = encoder.qmax = quality
+    encoder.thread_count = 1
+    frame.pts, frame.time_base = 0, encoder.time_base
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
 
 
 def look(codec: str, key_frame: bytes, before: bytes) -> tuple[Looked, av.VideoFrame]:
-    """What is different since `before`. Raises `Undecodable`."""
+    """The difference from `before`, and the picture. Raises `Undecodable`."""
     picture = decode(codec, key_frame, _CHEAP)
     try:
         small = picture.reformat(*SIZE, format="gray", interpolation=Interpolation.AREA, threads=1)

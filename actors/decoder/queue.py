@@ -1,4 +1,4 @@
-"""What waits to be decoded: snapshots first, then looks for motion, these within their share of a core.
+"""The jobs that wait for the decoder: snapshots first, then looks for motion within their share of a core.
 
 Rules of this file:
 - Bounded: `MOST_WAITING` snapshots, one look for each camera.

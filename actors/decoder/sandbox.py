@@ -1,4 +1,4 @@
-"""What a child that decodes gives up before it reads a byte of a picture. Runs in the child only.
+"""The limits that a decoding child sets before it reads a byte of a picture. Runs in the child only.
 
 Rules of this file:
 - Each limit is tried by itself; one that the system does not allow is returned as text, for people, the others hold.

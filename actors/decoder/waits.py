@@ -1,4 +1,4 @@
-"""Who has to wait before the decoder is tried again: a camera whose key frame ended it, or everybody. Pure.
+"""The waits before the decoder is tried again: of a camera whose key frame ended it, or of all. Pure.
 
 Rules of this file:
 - A key frame that ends the child costs its own camera a wait that doubles; other cameras go on at once.

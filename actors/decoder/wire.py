@@ -10,6 +10,7 @@ the key frame; then both. An answer: status, number, CPU time of the child in al
 All numbers are big-endian.
 """
 
+from io import BytesIO
 from struct import Struct
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ CODECS = ("h264", "h265")
 
 MOST_REQUEST = 16 * 1024 * 1024
 """Bytes of one key frame."""
-MOST_ANSWER = 32 * 1024 * 1024
-"""Bytes of one JPEG; one of 4096 x 4096 pixels of noise has 20 MB."""
+MOST_ANSWER = 8 * 1024 * 1024
+"""Bytes of one JPEG. A picture that has more is made with less quality (`codec.py`)."""
 MOST_TEXT = 4096
 """Bytes of a text: why a key frame gives no picture, or what could not be limited."""
 MAY_PASS = 75
@@ -64,7 +65,7 @@ class Answer(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """What a look found."""
+    """The result of a look."""
 
     share: float
     """Of the pixels that are different, 0 to 1."""
@@ -113,35 +114,40 @@ def decode_looked(body: bytes) -> Looked:
 
 
 class _Frames:
-    """Cuts a stream of bytes into frames of a header and a body. Takes time that is linear in the bytes."""
+    """Cuts a stream of bytes into frames of a header and a body. Each byte of a body is copied once, as it comes."""
 
     def __init__(self, header: Struct) -> None:
         self._header = header
-        self._parts: list[bytes] = []
-        self._have, self._need = 0, header.size
-        self._known = False
-        """Whether the header is there, and `_need` is the length of the frame."""
+        self._begin()
 
-    def _cut(self, chunk: bytes) -> list[bytes]:
-        """The whole frames that end in `chunk`, each with its header."""
-        self._parts.append(chunk)
-        self._have += len(chunk)
-        if self._have < self._need:
-            return []
-        data, at, frames = b"".join(self._parts), 0, list[bytes]()
-        while len(data) - at >= self._need:
-            if self._known:
-                frames.append(data[at : at + self._need])
-                at += self._need
-                self._need, self._known = self._header.size, False
-            else:
-                self._need, self._known = self._header.size + self._length(data, at), True
-        self._parts = [data[at:]]
-        self._have = len(data) - at
+    def _begin(self) -> None:
+        self._head, self._body, self._left = b"", BytesIO(), 0
+
+    @property
+    def _begun(self) -> bool:
+        """Whether there is a part of a frame."""
+        return bool(self._head)
+
+    def _cut(self, chunk: bytes | bytearray) -> list[tuple[bytes, bytes]]:
+        """Header and body of the frames that end in `chunk`."""
+        view, frames = memoryview(chunk), list[tuple[bytes, bytes]]()
+        while view:
+            if missing := self._header.size - len(self._head):
+                self._head += bytes(view[:missing])
+                view = view[missing:]
+                if len(self._head) < self._header.size:
+                    break
+                self._left = self._length(self._head)
+            self._body.write(view[: self._left])
+            taken = min(self._left, len(view))
+            view, self._left = view[taken:], self._left - taken
+            if not self._left:
+                frames.append((self._head, self._body.getvalue()))
+                self._begin()
         return frames
 
-    def _length(self, data: bytes, at: int) -> int:
-        """Of the body whose header is at `at`. Raises `WireError` when it is above its limit."""
+    def _length(self, head: bytes) -> int:
+        """Of the body after this header. Raises `WireError` when it is above its limit."""
         raise NotImplementedError
 
 
@@ -153,18 +159,17 @@ class RequestReader(_Frames):
 
     def feed(self, chunk: bytes) -> list[Request]:
         """The requests that are complete with `chunk`. Raises `WireError`."""
-        return [self._read(frame) for frame in self._cut(chunk)]
+        return [self._read(head, body) for head, body in self._cut(chunk)]
 
-    def _length(self, data: bytes, at: int) -> int:
-        kind, codec, *_, before, size = _REQUEST.unpack_from(data, at)
+    def _length(self, head: bytes) -> int:
+        kind, codec, *_, before, size = _REQUEST.unpack(head)
         if kind not in (JPEG, LOOK) or codec >= len(CODECS) or before not in (0, GREY) or size > MOST_REQUEST:
             raise WireError(f"no request: kind {kind}, codec {codec}, {before} and {size} bytes")
         return int(before + size)
 
-    def _read(self, frame: bytes) -> Request:
-        kind, codec, number, width, height, before, _ = _REQUEST.unpack_from(frame)
-        at = _REQUEST.size + before
-        return Request(number, kind, CODECS[codec], frame[at:], width, height, frame[_REQUEST.size : at])
+    def _read(self, head: bytes, body: bytes) -> Request:
+        kind, codec, number, width, height, before, _ = _REQUEST.unpack(head)
+        return Request(number, kind, CODECS[codec], body[before:], width, height, body[:before])
 
 
 class AnswerReader(_Frames):
@@ -173,19 +178,19 @@ class AnswerReader(_Frames):
     def __init__(self) -> None:
         super().__init__(_ANSWER)
 
-    def feed(self, chunk: bytes) -> Answer | None:
-        """The answer that is complete with `chunk`. Raises `WireError`, also for what follows an answer unasked."""
+    def feed(self, chunk: bytes | bytearray) -> Answer | None:
+        """The answer that is complete with `chunk`. Raises `WireError`, also for bytes after an answer."""
         frames = self._cut(chunk)
-        if len(frames) > 1 or (frames and self._have):
+        if len(frames) > 1 or (frames and self._begun):
             raise WireError("more than was asked for")
-        return self._read(frames[0]) if frames else None
+        return self._read(*frames[0]) if frames else None
 
-    def _length(self, data: bytes, at: int) -> int:
-        status, *_, size = _ANSWER.unpack_from(data, at)
+    def _length(self, head: bytes) -> int:
+        status, *_, size = _ANSWER.unpack(head)
         if status not in (HELLO, DONE, UNDECODABLE) or size > (MOST_ANSWER if status == DONE else MOST_TEXT):
             raise WireError(f"no answer: status {status}, {size} bytes")
         return int(size)
 
-    def _read(self, frame: bytes) -> Answer:
-        status, number, cpu_us, width, height, _ = _ANSWER.unpack_from(frame)
-        return Answer(number, status, frame[_ANSWER.size :], cpu_us, width, height)
+    def _read(self, head: bytes, body: bytes) -> Answer:
+        status, number, cpu_us, width, height, _ = _ANSWER.unpack(head)
+        return Answer(number, status, body, cpu_us, width, height)

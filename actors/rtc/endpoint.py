@@ -41,7 +41,7 @@ class Endpoints:
         self._loop, self._nursery = loop, nursery
         self.opened: list[Endpoint] = []
         self.path: Path | None = None
-        """What ICE knows of the viewer's addresses; it is set before the first socket is opened."""
+        """The viewer's addresses, as ICE knows them; it is set before the first socket is opened."""
         self.held: deque[tuple[Endpoint, bytes, tuple[str, int]]] = deque(maxlen=MAX_HELD)
         loop.create_datagram_endpoint = self._create  # type: ignore[method-assign, assignment]
 

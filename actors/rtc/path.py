@@ -125,6 +125,6 @@ class Path:
         self._check_incoming(message, address, protocol)
 
     def _take_data(self, data: bytes, component: int) -> None:
-        """What is no STUN, or malformed STUN. aioice puts it into a queue without bound."""
+        """Called with data that is no STUN, or malformed STUN. aioice puts it into a queue without bound."""
         if data[0] > 3 and self._connection._queue.qsize() < MAX_WAITING:
             self._receive_data(data, component)

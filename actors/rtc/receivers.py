@@ -357,7 +357,7 @@ class Ages:
             ages.clear()
 
     def inspector(self) -> Callable[[bytes, int], None]:
-        """What one viewer calls with each packet."""
+        """The function that one viewer calls with each packet."""
         sent_ns: int | None = None
         key = False
 

@@ -3,7 +3,8 @@
 Rules of this file:
 - An answer is never delayed by more than `BUDGET_S`, whatever the servers and the resolver do. An address that was not
   found by then is left out of this answer; a name that is resolved later is there for the next viewers.
-- Names are resolved in threads of our own, `RESOLVERS` at the most, which nobody waits for.
+- A name gets half of that time, so that there is time to ask a server whose name was resolved before.
+- A name that is not resolved, or may have no thread, costs its candidate and nothing else.
 
 An address that a server has seen belongs to one socket, so it is asked for again for each viewer.
 Source: RFC 8445, section 5.1.1.2 (server-reflexive candidates).
@@ -12,8 +13,6 @@ Source: RFC 8445, section 5.1.1.2 (server-reflexive candidates).
 import asyncio
 import re
 import socket
-import time
-from functools import partial
 
 import trio
 from aioice import Candidate, stun
@@ -22,19 +21,13 @@ from aioice.ice import Connection, StunProtocol
 from aiortc import RTCIceTransport
 from trio_asyncio import aio_as_trio
 
+from ..addresses import RESOLVER
 from .path import Address, Path
 
 BUDGET_S = 0.04
-FRESH_S = 300.0
-"""A resolved name is used for so long before it is looked up again."""
 MAX_SERVERS = 4
-RESOLVERS = 2
 DEFAULT_PORT = 3478
 _URL = re.compile(r"stun:([^:\s/?]+)(?::([0-9]{1,5}))?")
-
-_resolvers = trio.CapacityLimiter(RESOLVERS)
-_known: dict[str, tuple[str, float]] = {}
-"""Host names → IPv4 address, and when that was found. As many as the configuration has servers."""
 
 
 async def gather_reflexive(ice: RTCIceTransport, path: Path, servers: tuple[str, ...]) -> None:
@@ -43,41 +36,30 @@ async def gather_reflexive(ice: RTCIceTransport, path: Path, servers: tuple[str,
     Args:
         servers: URLs like `stun:HOST:PORT`; the first `MAX_SERVERS` are asked, all at once.
 
-    Cancellation: at once. Cleanup: no request is under way; a thread may still wait for the resolver.
+    Cancellation: at once. Cleanup: no request is under way; a thread may still wait for the system's resolver.
     """
     if not servers:
         return
     until = trio.current_time() + BUDGET_S
-    hosts = [server for url in servers if (server := _parse(url))][:MAX_SERVERS]
-    with trio.move_on_at(until):
-        async with trio.open_nursery() as nursery:
-            for host, _ in hosts:
-                nursery.start_soon(_resolve, host)
-    addresses = {(_known[host][0], port) for host, port in hosts if host in _known}
+    addresses = set[Address]()
+    async with trio.open_nursery() as nursery:
+        for host, port in [server for url in servers if (server := _parse(url))][:MAX_SERVERS]:
+            nursery.start_soon(_resolve, host, port, addresses)
     path.servers.update(addresses)
     left_s = until - trio.current_time()
     if addresses and left_s > 0:
         await aio_as_trio(_ask_all)(ice._connection, addresses, left_s)
 
 
-async def _resolve(host: str) -> None:
-    if host in _known and time.monotonic() - _known[host][1] < FRESH_S:
-        return
+async def _resolve(host: str, port: int, addresses: set[Address]) -> None:
+    """Add the first IPv4 address of `host`."""
     try:
-        socket.inet_pton(socket.AF_INET, host)
-    except OSError:
-        await trio.to_thread.run_sync(partial(_look_up, host), abandon_on_cancel=True, limiter=_resolvers)
-    else:
-        _known[host] = host, time.monotonic()
-
-
-def _look_up(host: str) -> None:
-    """In a thread; nobody may be waiting any more."""
-    try:
-        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)
+        found = await RESOLVER.resolve(host, BUDGET_S / 2)
     except (OSError, UnicodeError):
-        return
-    _known[host] = str(found[0][4][0]), time.monotonic()
+        return  # no such name, not in time, or no thread: the candidates of the host itself may do
+    ours = [str(address[0]) for family, _, _, _, address in found if family == socket.AF_INET]
+    if ours:
+        addresses.add((ours[0], port))
 
 
 async def _ask_all(connection: Connection, servers: set[Address], within_s: float) -> None:

@@ -58,7 +58,7 @@ async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: R
 
 
 class Probe:
-    """What a child says of a file (`decoder/probe.py`)."""
+    """The answer of a child that has read a file (`decoder/probe.py`)."""
 
     def __init__(self, shown: str) -> None:
         self._shown = shown

@@ -19,7 +19,6 @@ from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, camera_stream
 from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
-from supervisor.threads import refusing_threads
 
 from ..addresses import open_stream
 from ..hub import Hub
@@ -106,9 +105,7 @@ class Upstream:
         question = (connection.send(asked) or b"") + (connection.send(h11.EndOfMessage()) or b"")
         with trio.move_on_after(API_S):
             try:
-                with refusing_threads():  # the name is looked up in a thread
-                    stream = await open_stream(self._host, self._port)
-                async with stream:
+                async with await open_stream(self._host, self._port) as stream:
                     await stream.send_all(question)
                     return await self._read(connection, stream)
             except (OSError, UnicodeError) as error:

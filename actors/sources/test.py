@@ -38,7 +38,7 @@ def check(source: Source) -> str | None:
 
 
 async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
-    """As `run_ffmpeg`. The hue is the camera's own, so that several can be told apart."""
+    """As `run_ffmpeg`. The hue is the camera's own, so that several can be distinguished."""
     spec = parse(source.address)
     assert spec is not None, "checked when the configuration was read"
     return await run_ffmpeg(camera, source, arguments(*spec, hue=zlib.crc32(camera.encode()) % 360), hub, tools, after)

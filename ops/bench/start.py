@@ -1,8 +1,8 @@
 """Measure how soon cameras are live after exec: `.venv/bin/python ops/bench/start.py [--against CHECKOUT] [-o FILE]`.
 
 Scripted RTSP cameras in a process of their own, each at an address of its own, answer at once and begin with a key
-frame. Times are from exec to the first answer of the web (listening), to the first camera that is live, and to all of
-them. With `--against` the daemon of another checkout (with a `.venv` of its own, or ours over its code) runs in turn
+frame. Times are from exec to the first camera that is live, and to all of them; `listen.py` measures how soon the web
+answers. With `--against` the daemon of another checkout (with a `.venv` of its own, or ours over its code) runs in turn
 with ours.
 """
 
@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,8 @@ import attrs
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.kit.proxies import free_port  # noqa: E402
+
 WITHIN_S = 60.0
 ASKED = {30: (1.5, 2.0), 100: (4.0, None)}
 """By cameras: seconds from the first that is live to the last, and from exec to the last."""
@@ -37,7 +38,6 @@ ASKED = {30: (1.5, 2.0), 100: (4.0, None)}
 class Start:
     """Seconds after exec."""
 
-    listening: float
     first: float
     last: float
 
@@ -67,12 +67,6 @@ def ask(port: int, path: str) -> bytes:
         connection.close()
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 def measure(checkout: Path, cameras: int, rtsp: int) -> Start:
     """One life of the daemon of `checkout`, over an empty journal."""
     python = checkout / ".venv" / "bin" / "python"
@@ -84,32 +78,27 @@ def measure(checkout: Path, cameras: int, rtsp: int) -> Start:
         command = [str(python if python.exists() else sys.executable), "-m", "supervisor", "run", "banken.yaml"]
         began, wall = time.monotonic(), time.time()
         with running(command, folder, checkout, stdout=subprocess.DEVNULL):
-            listening = None
             while time.monotonic() - began < WITHIN_S:
-                try:
-                    ask(port, "/healthz")
-                    listening = time.monotonic() - began
-                    break
-                except (OSError, http.client.HTTPException):
-                    time.sleep(0.005)
-            while listening is not None and time.monotonic() - began < WITHIN_S:
                 time.sleep(0.25)
-                events = json.loads(ask(port, "/api/events?type=CameraLive&limit=1000"))["events"]
+                try:
+                    events = json.loads(ask(port, "/api/events?type=CameraLive&limit=1000"))["events"]
+                except (OSError, http.client.HTTPException):
+                    continue  # it does not listen yet
                 live = {event["body"]["camera"]: event["time"] for event in reversed(events)}
                 if len(live) == cameras:
                     at = sorted(datetime.fromisoformat(time_).timestamp() - wall for time_ in live.values())
-                    return Start(listening, at[0], at[-1])
+                    return Start(at[0], at[-1])
     raise SystemExit(f"{checkout}: {cameras} cameras were not live within {WITHIN_S:g} s")
 
 
 def table(found: dict[tuple[str, int], list[Start]], names: list[str], counts: list[int]) -> str:
-    rows = ["| cameras | daemon | exec to listening | to the first live | to all live | first to last |"]
-    rows.append("|---|---|---|---|---|---|")
+    rows = ["| cameras | daemon | exec to the first live | to all live | first to last |"]
+    rows.append("|---|---|---|---|---|")
     medians: dict[tuple[str, int], tuple[float, ...]] = {}
     for count in counts:
         for name in names:
             runs = found[name, count]
-            columns = [[run.listening for run in runs], [run.first for run in runs], [run.last for run in runs]]
+            columns = [[run.first for run in runs], [run.last for run in runs]]
             columns.append([run.last - run.first for run in runs])
             medians[name, count] = tuple(map(statistics.median, columns))
             cells = (f"{statistics.median(c):.2f} s ({min(c):.2f} to {max(c):.2f})" for c in columns)
@@ -119,7 +108,7 @@ def table(found: dict[tuple[str, int], list[Start]], names: list[str], counts: l
             rows.append(f"| {count} | ratio | {' | '.join(ratios)} |")
         spread_s, all_s = ASKED.get(count, (None, None))
         if spread_s is not None:
-            rows.append(f"| {count} | asked | | | {f'{all_s:g} s' if all_s else ''} | {spread_s:g} s |")
+            rows.append(f"| {count} | asked | | {f'{all_s:g} s' if all_s else ''} | {spread_s:g} s |")
     return "\n".join(rows)
 
 

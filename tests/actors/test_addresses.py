@@ -118,7 +118,7 @@ async def test_lookup_that_answered_is_remembered_and_one_that_denies_is_not_ove
 
 
 async def test_lookup_that_ends_makes_room_for_the_next_name(names: Names) -> None:
-    """Who waits for a thread has it as soon as one is free."""
+    """A name that waits for a thread has it as soon as one is free."""
     resolver = Resolver(names.look_up, threads=1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(resolver.resolve, "hung-1")
@@ -128,3 +128,33 @@ async def test_lookup_that_ends_makes_room_for_the_next_name(names: Names) -> No
         assert names.asked == ["hung-1"]
         names.let_go.set()
     assert names.asked == ["hung-1", "camera"]
+
+
+async def test_two_lookups_that_end_make_room_for_two_names() -> None:
+    """However many wait for the first of them: they need one thread together, and the second name has the other."""
+    go = {name: threading.Event() for name in ("one", "two", "slow", "camera")}
+    asked: list[str] = []
+
+    def look_up(name: str) -> Found:
+        asked.append(name)
+        go[name].wait(60)
+        return ADDRESS
+
+    resolver = Resolver(look_up, threads=2)
+    go["camera"].set()
+    try:
+        async with trio.open_nursery() as nursery:
+            for name in ("one", "two"):
+                nursery.start_soon(resolver.resolve, name)
+            await wait_until(lambda: len(asked) == 2, what="both threads at work")
+            for name in ("slow", "slow", "slow", "camera"):
+                nursery.start_soon(resolver.resolve, name)
+                await trio.testing.wait_all_tasks_blocked()
+            go["one"].set()
+            go["two"].set()
+            await wait_until(lambda: "camera" in asked, LOOKUP_S / 2, what="the second name")
+            go["slow"].set()
+    finally:
+        for event in go.values():
+            event.set()
+    assert sorted(asked) == ["camera", "one", "slow", "two"]

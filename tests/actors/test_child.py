@@ -1,5 +1,6 @@
 """Child processes, real ones: whatever they do, they end, are reaped, and the journal tells it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,12 +13,13 @@ import pytest
 import trio
 
 from actors.child import ChildSpec, Ending, run_child
-from actors.process import OpenProcess, RealProcess, start_ticks
+from actors.process import OpenProcess, RealProcess, fault_of, start_ticks
 from actors.process_table import RealProcessTable
 from actors.tools import Tools
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
 from supervisor.domain.values import Fault, Reason
+from supervisor.threads import ThreadRefused
 from supervisor.vault import Vault
 from tests.kit.core import Core, open_core
 from tests.kit.domain import GATE, child
@@ -354,3 +356,13 @@ async def test_a_killed_parent_takes_its_child_along_and_an_idle_one_does_not(id
 def _gone(pid: int) -> bool:
     left = read_process(pid)
     return left is None or left.zombie
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EINTR])
+def test_start_that_fails_because_the_system_is_short_of_something_may_go_better(number: int) -> None:
+    """The fault is temporary; a program that is not there, or may not be run, is fatal."""
+    assert fault_of(OSError(number, "no")) is Fault.TEMPORARY
+    assert fault_of(ThreadRefused()) is Fault.TEMPORARY
+    assert fault_of(MemoryError()) is Fault.TEMPORARY
+    assert fault_of(FileNotFoundError(errno.ENOENT, "no")) is Fault.FATAL
+    assert fault_of(PermissionError(errno.EACCES, "no")) is Fault.FATAL

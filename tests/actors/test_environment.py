@@ -26,7 +26,7 @@ SECRETS = {"FRONT_PASSWORD": "geheim", "LD_PRELOAD_X": "x", "PYTHONPATH_X": "x",
 
 
 async def environ_of_child(env: Mapping[str, str], guarded: bool) -> list[set[str]]:
-    """What stands in the environment of a child, and of its guardian."""
+    """The environment of a child, and of its guardian."""
     said = bytearray()
 
     async def consume(stream: trio.abc.ReceiveStream) -> Reason | None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import attrs
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -53,26 +54,35 @@ async def test_start_that_was_cancelled_costs_no_other_a_moment(autojump_clock: 
         assert queue.went[-1] == ("always", 1 / FORKS_PER_S)
 
 
-async def test_start_that_is_cancelled_as_its_turn_comes_gives_it_back(autojump_clock: MockClock) -> None:
-    """The one behind has it in the same moment."""
+@pytest.mark.parametrize("granted_first", [True, False])
+async def test_start_that_is_cancelled_in_the_moment_of_its_turn_gives_it_back(
+    autojump_clock: MockClock, granted_first: bool
+) -> None:
+    """Just before the turn is granted or just after: the one behind has it in the same moment."""
     async with open_queue() as queue:
         for number in range(FIRST_AT_ONCE):
             queue.ask(f"first {number}", Rank.WATCHED)
         await trio.sleep(0.001)
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(queue._ask, "cancelled", lambda: Rank.ALWAYS, False, True)
-                await trio.testing.wait_all_tasks_blocked()
-                queue.ask("behind", Rank.DEMAND)
-                await trio.testing.wait_all_tasks_blocked()
-                queue.gate._grant()
-                scope.deadline = queue.began + 1 / FORKS_PER_S
-                await trio.sleep_forever()
+        turn = trio.CancelScope()
+
+        async def ask() -> None:
+            with turn:
+                await queue._ask("cancelled", lambda: Rank.ALWAYS, False, True)
+
+        queue.nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        queue.ask("behind", Rank.DEMAND)
+        await trio.testing.wait_all_tasks_blocked()
+        waiter, _ = queue.gate._waiting
+        autojump_clock.jump(queue.began + 1 / FORKS_PER_S - trio.current_time())
+        if not granted_first:
+            turn.cancel(reason="just before")
+        queue.gate._grant()
+        assert waiter.granted
+        turn.cancel(reason="just after")
         await trio.sleep(0.2)
-        assert queue.went[FIRST_AT_ONCE:] in (
-            [("behind", 1 / FORKS_PER_S)],
-            [("cancelled", 1 / FORKS_PER_S), ("behind", 2 / FORKS_PER_S)],
-        )
+        assert turn.cancelled_caught
+        assert queue.went[FIRST_AT_ONCE:] == [("behind", 1 / FORKS_PER_S)]
 
 
 async def test_always_camera_waits_for_one_watched_start_at_most(autojump_clock: MockClock) -> None:

@@ -13,7 +13,7 @@ import attrs
 
 MAX_CHALLENGES = 8
 MAX_PARAMETERS = 32
-"""Of one challenge; RFC 7616 knows nine. What comes behind them in the same header is not read."""
+"""Of one challenge; RFC 7616 knows nine. The rest of the same header is not read."""
 _ALGORITHMS = {"sha-256": ("SHA-256", hashlib.sha256), "md5": ("MD5", hashlib.md5)}
 """The better one first."""
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"

@@ -62,7 +62,7 @@ async def test_camera_whose_looks_cost_much_delays_no_other(autojump_clock: Mock
 
 @pytest.mark.parametrize("seed", range(5))
 def test_debts_are_paid_within_the_share_whatever_they_are(seed: int) -> None:
-    """What is paid in a time is the share of it, or all that is owed; the same in many steps as in one."""
+    """In a time the share of it is paid, or all that is owed; the same in many steps as in one."""
     chance, now = random.Random(seed), 100.0
     one, many = Debts(), Debts()
     for _ in range(50):

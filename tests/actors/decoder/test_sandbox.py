@@ -1,4 +1,4 @@
-"""What the decoding child can no longer do, tried by a process that has given it up in the same way."""
+"""The limits of the decoding child, tried by a process that has set them in the same way."""
 
 import json
 import os
@@ -88,7 +88,7 @@ CALLS = {
 }  # fmt: skip
 """Numbers of calls that libc has no function for, or Python."""
 OF_OTHERS = (*CALLS["x86_64"], "kill", "setpriority", "sched_setaffinity", "sched_setscheduler", "owner")
-"""What reaches another process."""
+"""Calls that reach another process."""
 REFUSED = ("socket", "unix", "pair", "exec", "fork", "unlink", "fchmod")
 ALL = (*REFUSED, *OF_OTHERS, "limit of its own", "open", "write", "memory")
 

@@ -198,7 +198,7 @@ async def test_many_short_slices_leave_together(autojump_clock: MockClock) -> No
 
 
 async def test_who_starts_anew_during_a_picture_gets_no_more_of_it(autojump_clock: MockClock) -> None:
-    """A large picture leaves in bursts: the viewer has got the newest one anew before the rest of it is due."""
+    """A large picture leaves in bursts: the viewer has got the newest one again before the rest of it is due."""
     async with open_house() as house:
         sink = Sink()
         house.add(sink)

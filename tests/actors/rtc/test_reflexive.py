@@ -13,11 +13,13 @@ from aiortc import RTCIceGatherer, RTCIceTransport
 from trio.testing import MockClock
 from trio_asyncio import aio_as_trio
 
+from actors.addresses import Found, Resolver
 from actors.rtc import reflexive
 from actors.rtc.endpoint import Endpoints
 from actors.rtc.pacing import Pacer
 from actors.rtc.path import Path
 from actors.rtc.reflexive import gather_reflexive
+from supervisor.threads import CANNOT_START
 from tests.kit.processes import wait_until
 
 SEEN = ("203.0.113.9", 40404)
@@ -68,7 +70,6 @@ async def test_address_that_a_server_sees_is_in_the_answer(monkeypatch: pytest.M
     """Once, however many servers see it, and whatever else is listed."""
     monkeypatch.setattr(reflexive, "BUDGET_S", 10.0)
     async with open_agent() as (ice, path), open_server() as one, open_server() as two, open_server(False) as mute:
-        monkeypatch.setattr(reflexive, "_known", {})
         urls = ("stuns:192.0.2.1:5349", "stun:no port:x", f"stun:{one}", f"stun:{two}")
         await gather_reflexive(ice, path, urls)
         assert reflexive_of(ice) == [SEEN]
@@ -93,14 +94,16 @@ async def test_server_that_does_not_answer_delays_an_answer_by_50_ms_at_most(
 async def test_resolver_that_hangs_delays_no_answer_and_helps_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread is not waited for. The name that it finds in the end is there for the next viewer."""
     go = threading.Event()
-    monkeypatch.setattr(reflexive, "_known", {})
-    monkeypatch.setattr(reflexive, "_resolvers", trio.CapacityLimiter(2))
 
-    def look_up(host: str, *_: object) -> list[tuple[object, ...]]:
+    def look_up(host: str) -> Found:
         go.wait(20)
-        return [(0, 0, 0, "", ("127.0.0.1", 0))]
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+        ]
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    resolver = Resolver(look_up)
+    monkeypatch.setattr(reflexive, "RESOLVER", resolver)
     async with open_agent() as (ice, path), open_server() as server:
         url = f"stun:stun.example:{server.rpartition(':')[2]}"
         for _ in range(5):
@@ -108,9 +111,48 @@ async def test_resolver_that_hangs_delays_no_answer_and_helps_the_next(monkeypat
                 await gather_reflexive(ice, path, (url,))
         assert reflexive_of(ice) == []
         go.set()
-        await wait_until(lambda: "stun.example" in reflexive._known, what="the name")
+        await wait_until(lambda: "stun.example" in resolver._known, what="the name")
         monkeypatch.setattr(reflexive, "BUDGET_S", 10.0)
         await gather_reflexive(ice, path, (url,))
+        assert reflexive_of(ice) == [SEEN]
+
+
+async def test_resolver_that_hangs_again_leaves_time_for_a_server_that_is_known(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    """Its last address is asked within the rest of the time."""
+    go = threading.Event()
+    resolver = Resolver(lambda _: [] * go.wait(20))
+    resolver._known["stun.example"] = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+    monkeypatch.setattr(reflexive, "RESOLVER", resolver)
+    asked: list[float] = []
+
+    async def ask_all(connection: object, servers: object, within_s: float) -> None:
+        asked.append(within_s)
+
+    monkeypatch.setattr(reflexive, "_ask_all", ask_all)
+    async with open_agent() as (ice, path):
+        await gather_reflexive(ice, path, ("stun:stun.example:3478",))
+    go.set()
+    assert path.servers == {("127.0.0.1", 3478)}
+    assert asked == [pytest.approx(reflexive.BUDGET_S / 2, abs=0.002)]
+
+
+@pytest.mark.parametrize("refused", [RuntimeError(CANNOT_START), socket.gaierror(socket.EAI_AGAIN, "no")])
+async def test_name_that_cannot_be_looked_up_costs_its_candidate_only(
+    monkeypatch: pytest.MonkeyPatch, refused: Exception
+) -> None:
+    """No thread can be started, or the resolver fails: a server with an address is asked as usual."""
+
+    def refuse(*_: object) -> Found:
+        raise refused
+
+    if isinstance(refused, RuntimeError):
+        monkeypatch.setattr(trio.lowlevel, "start_thread_soon", refuse)
+    monkeypatch.setattr(reflexive, "RESOLVER", Resolver(refuse))
+    monkeypatch.setattr(reflexive, "BUDGET_S", 10.0)
+    async with open_agent() as (ice, path), open_server() as server:
+        await gather_reflexive(ice, path, ("stun:stun.example:3478", f"stun:{server}"))
         assert reflexive_of(ice) == [SEEN]
 
 
