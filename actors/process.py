@@ -32,7 +32,7 @@ MARK = "BANKEN_CHILD"
 """In the environment of every child, and of whatever it starts: `node/run/camera/child`."""
 
 HANDED_ON = ("PATH", "HOME", "LANG", "TZ")
-"""The part of the daemon's environment that a child gets. LD_*, PYTHON*, proxies come only from `env:` of its source."""
+"""Of the daemon's environment, for a child. LD_*, PYTHON*, proxies come only from `env:` of its source."""
 BOUND = ("setpriv", "--pdeathsig", "KILL", "--", "/bin/sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
 """Runs what follows under a parent-death signal; not at all if that parent, whose pid follows, has died before."""
 
