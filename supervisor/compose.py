@@ -58,7 +58,7 @@ def check(config: Path) -> None:
 @_CONFIG
 @_VERBOSE
 def run(config: Path, verbose: bool) -> None:
-    """Run the daemon with the configuration file CONFIG, until SIGTERM. SIGHUP reads the file anew."""
+    """Run the daemon with the configuration file CONFIG, until SIGTERM. SIGHUP reads the file again."""
     with starting():
         kinds = _kinds()
         _serve(load_or_fail(config, kinds), partial(load, config, os.environ, kinds), verbose)

@@ -22,7 +22,7 @@ from .domain.substreams import circles
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary
 from .journal.anchor import EVERY_S, AnchorSettings, is_url
 from .journal.retention import DAY_S, Retention
-from .redact import hide, redact
+from .redact import hide, is_secret, redact
 
 DEFAULT_LISTEN = "127.0.0.1:8620"
 DEFAULT_JOURNAL = "journal"
@@ -75,11 +75,11 @@ class Source:
     arguments: tuple[str, ...] = ()
     """Only for kinds that take a list."""
     secrets: tuple[str, ...] = ()
-    """What must not be seen of it."""
+    """Texts that are hidden wherever the source is shown."""
     via: str = ""
     """The API of the go2rtc that is to open it; may hold a password, too."""
     env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    """What its children have in their environment beside what all have. May hold secrets."""
+    """Variables of its children, beside those that all children have. May hold secrets."""
     transport: str = "tcp"
     """How RTP comes from an RTSP camera: one of `TRANSPORTS`."""
     device: DeviceId | None = None
@@ -135,7 +135,7 @@ class Config:
 
     @property
     def exposure(self) -> str:
-        """What to warn of in one line; empty when there is nothing."""
+        """A warning in one line; empty when there is nothing to warn of."""
         return self.exposed and f"web.listen: {self.exposed} {EXPOSED}"
 
 
@@ -176,8 +176,8 @@ def parse(
     origin = origin.encode(errors="replace").decode()
     reading = _Reading(origin, environ, kinds, base)
     config = reading.config(root)
-    if reading.complaints:
-        raise ConfigError(reading.complaints)
+    if complaints := reading.complaints:
+        raise ConfigError(complaints)
     return config
 
 
@@ -190,8 +190,6 @@ class _Loader(yaml.SafeLoader):
 
 _CAMERA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_SECRET_NAME = re.compile(r"pass|pwd|token|secret|auth|key|credential", re.IGNORECASE)
-"""Names in an environment whose values are hidden even where they stand in the file."""
 OWN_ENVIRONMENT = "BANKEN_"
 MOST_ENVIRONMENT, MOST_ENVIRONMENT_TEXT = 64, 16 * 1024
 """Names, and characters of all values, in the `env` of one camera."""
@@ -207,11 +205,12 @@ class _Reading:
 
     def __init__(self, origin: str, environ: Mapping[str, str], kinds: Mapping[str, Check], base: Path) -> None:
         self.origin, self.environ, self.kinds, self.base = origin, environ, kinds, base
-        self.complaints: list[str] = []
+        self._complaints: list[tuple[str, str]] = []
+        """Where, and the problem, which may still show a value of `secret`."""
         self.found: list[str] = []
         """Values taken from the environment since the last camera began."""
         self.hidden: tuple[str, ...] = ()
-        """What the operator lists as secret."""
+        """The operator's list `secret`."""
         self.named: tuple[str, ...] = ()
         """All cameras, whatever is wrong with them."""
         self.substreams: dict[str, tuple[str, yaml.Node]] = {}
@@ -219,17 +218,22 @@ class _Reading:
 
     def complain(self, node: yaml.Node | None, problem: str) -> None:
         where = f"{self.origin}:{node.start_mark.line + 1}" if node is not None else self.origin
-        self.complaints.append(f"{where}: {hide(problem, self.hidden)}")
+        self._complaints.append((where, problem))
+
+    @property
+    def complaints(self) -> list[str]:
+        """All complaints, those included that were found before the list `secret` was read, without its values."""
+        return [f"{where}: {hide(problem, self.hidden)}" for where, problem in self._complaints]
 
     def config(self, root: yaml.Node | None) -> Config:
         known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "detections", "secret", "cameras")
         top = self.mapping(root, "the configuration", known)
+        secret = self.hidden = self.secrets(top.get("secret"))
         web = self.mapping(top.get("web"), "web", ("listen", "allow_origins", "trusted_proxies", "forwarded"))
         journal = self.mapping(top.get("journal"), "journal", ("path", "keep", "max_size", "anchor"))
         webrtc = self.mapping(top.get("webrtc"), "webrtc", ("ice_servers",))
         host, port = self.listen(web.get("listen"))
         policy, token = self.detections(top.get("detections"))
-        secret = self.hidden = self.secrets(top.get("secret"))
         cameras = dict(self.cameras(top.get("cameras")))
         self.check_substreams()
         return Config(
@@ -513,7 +517,7 @@ class _Reading:
         return AnchorSettings(self.base / Path(path).expanduser() if path else None, url, every_s)
 
     def secrets(self, node: yaml.Node | None) -> tuple[str, ...]:
-        """What else must be hidden: values, and names in front of values, which end in `=` or `:`."""
+        """The operator's list: values, and names in front of values, which end in `=` or `:`."""
         found = []
         for entry in self.entries(node, "secret"):
             value = self.text(entry, "an entry of secret")
@@ -667,7 +671,7 @@ class _Reading:
                 self.complain(value, f"{shown} in env of camera {name!r}: {OWN_ENVIRONMENT}… are our own names")
             else:
                 env[key] = self.text(value, f"env {key} of camera {name!r}")
-                if _SECRET_NAME.search(key):
+                if is_secret(key):
                     self.found.append(env[key])
         if len(env) > MOST_ENVIRONMENT or sum(map(len, env.values())) > MOST_ENVIRONMENT_TEXT:
             most = f"{MOST_ENVIRONMENT} names and {MOST_ENVIRONMENT_TEXT} characters"

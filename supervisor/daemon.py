@@ -8,7 +8,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,7 +32,9 @@ from .journal.writer import Journal, ThreadedStore
 from .journal_reports import report_journal
 from .kernel import Kernel, new_id
 from .lag import run_lag
+from .late import short_turns
 from .monitors import make_monitors, run_monitors
+from .printable import hide_in_log
 from .reconcile import Crew, run_reconcile, wait_after_crash_of
 from .refusals import run_refusals
 from .rooms import run_idle_rooms
@@ -175,7 +177,7 @@ async def _run(
             begin = c.StartRun(run=kernel.run, node=kernel.node, release=__version__, pid=os.getpid(), alive=alive)
             await kernel.submit(begin)
             configure = _configure(config, vault)
-            vault.take(config.cameras)
+            vault.take(config.cameras, configure.cameras)
             await kernel.submit(configure, after=kernel.latest(SYSTEM))
             async with _open_watches(kernel, watches), trio.open_nursery() as work:
                 stop = trio.Event()
@@ -185,7 +187,10 @@ async def _run(
                 systemd.notify("READY=1")
                 ready()
                 work.start_soon(_load, actors, name="load")
-                why = await _wait_for_stop(signals, work, partial(_reload, kernel, vault, config, parts.reload))
+                asked, asks = trio.open_memory_channel[None](1)
+                work.start_soon(_run_reloads, asks, partial(_reload, kernel, vault, config, parts.reload))
+                with asked:
+                    why = await _wait_for_stop(signals, asked)
                 logger.info("stopping: %s", why.text)
                 systemd.notify("STOPPING=1")
                 work.cancel_scope.deadline = trio.current_time() + STOP_S
@@ -214,7 +219,7 @@ async def _load(actors: Actors) -> None:
 
 
 def _anchoring(config: Config) -> "Anchoring | None":
-    """What notes the end of the journal's chain elsewhere, if the configuration wants it."""
+    """The anchoring of the journal; none unless the configuration asks for it."""
     if config.anchor is None:
         return None
     from .anchors import Anchoring
@@ -222,13 +227,12 @@ def _anchoring(config: Config) -> "Anchoring | None":
     return Anchoring(config.anchor, config.journal)
 
 
-async def _wait_for_stop(
-    signals: AsyncIterator[int], work: trio.Nursery, reload: Callable[[], Awaitable[None]]
-) -> Reason:
+async def _wait_for_stop(signals: AsyncIterator[int], asked: trio.MemorySendChannel[None]) -> Reason:
     async for number in signals:
         if number != signal.SIGHUP:
             return Reason("signal", f"received {signal.Signals(number).name}", Fault.NONE)
-        work.start_soon(reload)
+        with suppress(trio.WouldBlock):  # the reload that waits will read the newest file as well
+            asked.send_nowait(None)
     raise AssertionError("signals never end")
 
 
@@ -238,23 +242,37 @@ async def _cancel_at_second_signal(signals: AsyncIterator[int], scope: trio.Canc
             scope.cancel(reason=f"a second signal: {signal.Signals(number).name}")
 
 
+async def _run_reloads(asks: trio.MemoryReceiveChannel[None], reload: Callable[[], Awaitable[None]]) -> None:
+    """One reload after the other, so that the newest file is taken last. `asks` has room for one request.
+
+    Cancellation: at any time; a thread that reads a file is abandoned. Cleanup: nothing is held.
+    """
+    async for _ in asks:
+        await reload()
+
+
 async def _reload(kernel: Kernel, vault: Vault, running: Config, reload: Callable[[], Config] | None) -> None:
     """Take a changed configuration, or keep the one there is and say why."""
     if reload is None:
         return
     try:
-        config = await run_in_thread(reload, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True)
+        with short_turns():
+            read = partial(_read, reload, vault)
+            config, configure = await run_in_thread(read, limiter=trio.CapacityLimiter(1), abandon_on_cancel=True)
         if kernel.state.cameras and not config.cameras:
             raise ConfigError([f"{config.origin}: names no camera any more; if that is meant, stop banken"])
-        kernel.emit(_configure(config, vault))
-        vault.take(config.cameras)
+        hide_in_log(config.secret)
+        kernel.emit(configure)
+        vault.take(config.cameras, configure.cameras)
     except ConfigError as error:
         logger.error("the configuration is kept as it was:\n%s", error)
     except Exception:  # whatever a file may do to its reader, the cameras go on
         logger.exception("the configuration is kept as it was")
     else:
         logger.info("configuration read anew: %d cameras", len(config.cameras))
-        taken = {name: getattr(running, name) for name in ("cameras", "limits", "devices", "patrol", "policy")}
+        taken = {
+            name: getattr(running, name) for name in ("cameras", "limits", "devices", "patrol", "policy", "secret")
+        }
         if attrs.evolve(config, **taken) != running:
             logger.warning("what changed in web, webrtc, journal and detections.token is taken at the next start")
 
@@ -285,6 +303,12 @@ async def _open_watches(kernel: Kernel, watches: Watches) -> AsyncIterator[None]
             nursery.start_soon(run_supervised, name, watch, partial(wait_after_crash_of, kernel, name), name=name)
         yield
         nursery.cancel_scope.cancel(reason="stopping")
+
+
+def _read(reload: Callable[[], Config], vault: Vault) -> tuple[Config, c.Configure]:
+    """Blocking: seconds for a large file. Raises `ConfigError`."""
+    config = reload()
+    return config, _configure(config, vault)
 
 
 def _configure(config: Config, vault: Vault) -> c.Configure:

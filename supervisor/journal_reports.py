@@ -1,4 +1,4 @@
-"""What happens to the journal's own files becomes events of the journal."""
+"""Changes of the journal's own files become events of the journal."""
 
 from .domain import commands as c
 from .domain.events import Recorded

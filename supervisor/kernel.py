@@ -125,7 +125,7 @@ class Kernel:
         self.new_id = ids
         """Makes an id that no other event of this journal has."""
         self.allowance = Allowance()
-        """What each client may still ask for; and which clients were refused."""
+        """The token buckets of clients, and the count of refusals."""
         self.tally = Tally()
         """Which clients' requests events follow from."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}

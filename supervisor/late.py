@@ -1,7 +1,8 @@
 """Modules that are imported after the web answers, by a thread, while the loop goes on.
 
 Rules of this file:
-- Whoever needs such a module awaits `load` first. An `import` alone could wait for the thread's import, in the loop.
+- A task that needs such a module awaits `load` first. An `import` alone could block the loop until the thread's import
+  is done.
 - Meanwhile threads take turns every `TURN_S`, and the cyclic collector, whose run would hold all of them, rests.
 - Shared libraries are opened by the C library itself, without the interpreter's lock: opening those of FFmpeg and
   OpenSSL takes up to 30 ms each time that `import` does it.
@@ -53,16 +54,36 @@ class Late:
             import_module(module)
 
 
+_shortened: list[float] = []
+"""The turns of threads before each block of `short_turns` that has not ended."""
+
+
 @contextmanager
-def _gently() -> Iterator[None]:
-    """While a thread imports. What it has made by the end, which stays, is out of the collector's sight."""
-    turn, collects = sys.getswitchinterval(), gc.isenabled()
+def short_turns() -> Iterator[None]:
+    """While a thread computes for long: the loop waits `TURN_S` for it each time it wakes, not 5 ms.
+
+    Blocks may overlap, in the loop's thread; after the last of them turns are as before the first.
+    """
+    _shortened.append(sys.getswitchinterval())
     sys.setswitchinterval(TURN_S)
-    gc.disable()
     try:
         yield
     finally:
-        sys.setswitchinterval(turn)
+        usual = _shortened[0]
+        _shortened.pop()
+        if not _shortened:
+            sys.setswitchinterval(usual)
+
+
+@contextmanager
+def _gently() -> Iterator[None]:
+    """While a thread imports. What it has made by the end, which stays, is out of the collector's sight."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with short_turns():
+            yield
+    finally:
         if collects:
             gc.freeze()
             gc.enable()

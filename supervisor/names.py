@@ -23,7 +23,7 @@ def conflicting_distributions(owners: Mapping[str, Sequence[str]] | None = None)
 
 
 def installed_owners(folders: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """Who owns our packages, of the distributions that are installed in these folders.
+    """The distributions, of those installed in these folders, that own our packages.
 
     Source: PyPA, "Recording installed projects" (`RECORD`), and setuptools' `top_level.txt` for what has none.
     """

@@ -98,7 +98,7 @@ class PastGateway:
         return self._last.seq
 
     def snapshot(self, *, peers: bool = False) -> Snapshot:
-        """What viewers were sent is in no journal."""
+        """No journal has the media that viewers were sent."""
         return self._moment.snapshot
 
     async def next_events(self, after: int) -> Sequence[Recorded]:

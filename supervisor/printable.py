@@ -62,10 +62,10 @@ class LogFormatter(logging.Formatter):
 
     def __init__(self, form: str, secrets: Sequence[str] = ()) -> None:
         super().__init__(form)
-        self._secrets = secrets
+        self.secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        text = hide(super().format(record), self._secrets)
+        text = hide(super().format(record), self.secrets)
         return printable_lines(text).replace("\n", f"\n{INDENT}")
 
 
@@ -74,3 +74,10 @@ def set_up_log(level: int, secrets: Sequence[str] = ()) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", secrets))
     logging.basicConfig(level=level, handlers=[handler])
+
+
+def hide_in_log(secrets: Sequence[str]) -> None:
+    """Leave `secrets` out of the log from now on, in place of the list before."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, LogFormatter):
+            handler.formatter.secrets = secrets

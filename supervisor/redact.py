@@ -37,6 +37,8 @@ _PARTS = re.compile(
 """Within the name of a parameter: Hikvision `auth`, Reolink `token`, Foscam `pwd` and `usrPwd`, VStarcam `loginpas`,
 Dahua `authbasic`, TP-Link `stok`, `jsessionid` of servers in Java."""
 _NAMES = frozenset({"sid", "sig", "sign", "pw", "pin", "otp", "k", "key"})
+"""Words of a name, between characters that are no letters: `CAMERA_PIN`, `KEY_1`."""
+_NO_LETTERS = re.compile(r"[^a-z]+")
 _REFUSED = re.compile(r"pass|pwd|token|secret|auth|api_?key|signature")
 _LEAST_BEARER = 16
 
@@ -129,11 +131,11 @@ def _options(text: str) -> str:
 
 
 def _parameters(text: str) -> str:
-    return _PARAMETER.sub(lambda m: f"{m['name']}={HIDDEN}" if _is_secret(m["name"]) else m[0], text)
+    return _PARAMETER.sub(lambda m: f"{m['name']}={HIDDEN}" if is_secret(m["name"]) else m[0], text)
 
 
 def _fields(text: str) -> str:
-    return _FIELD.sub(lambda m: f'{m["head"]}"{HIDDEN}"' if _is_secret(m["name"]) else m[0], text)
+    return _FIELD.sub(lambda m: f'{m["head"]}"{HIDDEN}"' if is_secret(m["name"]) else m[0], text)
 
 
 def _logins(text: str) -> str:
@@ -143,9 +145,11 @@ def _logins(text: str) -> str:
 _RULES: tuple[Rule, ...] = (_userinfo, _headers, _logins, _options, _parameters, _fields)
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Whether the value of a parameter, a JSON field or an environment variable of this name is hidden."""
     name = unquote(name).lower()
-    return name in _NAMES or name.endswith(("key", "_sig")) or _PARTS.search(name) is not None
+    words = _NO_LETTERS.split(name)
+    return not _NAMES.isdisjoint(words) or name.endswith("key") or _PARTS.search(name) is not None
 
 
 def _is_login(scheme: str, value: str) -> bool:

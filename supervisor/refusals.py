@@ -1,4 +1,4 @@
-"""What clients were refused because they asked too much, reported to the journal once a minute at the most."""
+"""Refusals of clients that ask too often, reported to the journal once a minute at the most."""
 
 import trio
 

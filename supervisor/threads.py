@@ -16,9 +16,9 @@ import trio
 Result = TypeVar("Result")
 
 CANNOT_START = "can't start new thread"
-"""What CPython says (`Modules/_threadmodule.c`); its type alone would hide bugs."""
+"""The words of CPython (`Modules/_threadmodule.c`); its type alone would hide bugs."""
 REFUSALS = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-"""What the system says when it is short of threads, processes, descriptors or memory: all of it may pass."""
+"""Errors of a system that is short of threads, processes, descriptors or memory: each may pass."""
 
 
 class ThreadRefused(OSError):

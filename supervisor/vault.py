@@ -22,7 +22,7 @@ class Vault:
         return self._sources.get(camera)
 
     def settings_of(self, sources: Mapping[CameraId, Source]) -> tuple[CameraSettings, ...]:
-        """What may be journaled of `sources`.
+        """The settings of `sources`, without secrets, for the journal. May run in a thread while nobody calls `take`.
 
         A source that changed only in what may not be shown, a password, gets a new revision, so that it is a change.
         """
@@ -38,9 +38,15 @@ class Vault:
             for camera, source in sources.items()
         )
 
-    def take(self, sources: Mapping[CameraId, Source]) -> tuple[CameraSettings, ...]:
-        """Replace everything; returns what may be journaled of it."""
-        settings = self.settings_of(sources)
+    def take(
+        self, sources: Mapping[CameraId, Source], settings: tuple[CameraSettings, ...] | None = None
+    ) -> tuple[CameraSettings, ...]:
+        """Replace everything; returns the settings, which may be journaled.
+
+        Args:
+            settings: the result of `settings_of(sources)`, where it is known: it takes 0.1 ms for each camera.
+        """
+        settings = self.settings_of(sources) if settings is None else settings
         self._revisions |= {known.camera: known.source.revision for known in settings}
         self._sources = dict(sources)
         return settings

@@ -3,6 +3,8 @@
 Rules of this file:
 - A request that begins something is charged when its events are decided. A refused request costs nothing.
 - To end one's own is never charged: a release, a renewal, a DELETE and leaving a room are always possible.
+- A detection is not charged: its reporter has a token, and detections have bounds of their own, for each camera and in
+  all (`supervisor/detections.py`). One detector reports for many cameras.
 - A bucket leaves the table only when it is full again, so nobody gets a new one by waiting for the table to overflow.
 - Clients that find the table full share buckets, by a hash that nobody outside knows.
 - Refusals are counted by client, in a table of bounded size.
@@ -24,7 +26,7 @@ MOST_NAMED = 20
 SLOWED_RATE = 0.1
 """Requests a second of a client that fills the journal: one in ten seconds."""
 
-CHARGED = (c.GrantLease, c.OpenPeer, c.BeginUse, c.OpenRoom, c.JoinRoom, c.ReportDetection)
+CHARGED = (c.GrantLease, c.OpenPeer, c.BeginUse, c.OpenRoom, c.JoinRoom)
 """Commands of a client that begin something."""
 CHARGED_UNOWNED = (c.ClosePeer, c.EndLease)
 """Commands that are an operator's act, and charged, when they name no owner; an owner ends his own for nothing."""
@@ -98,7 +100,7 @@ class Allowance:
             self._others += 1
 
     def take_refused(self, now: float) -> c.ReportRequestsRefused | None:
-        """What was refused since this was last asked; none when nothing was."""
+        """The refusals since the last call; none when there were none."""
         if self._since is None:
             return None
         counts = sorted(self._refused.items(), key=lambda row: (-row[1], row[0]))

@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 OWN_PREFIX = 64
 """The smallest network that an IPv6 customer is given (RFC 6177); all addresses in it are one client."""
 PREFIX = "client:"
-"""What a principal begins with that is a client."""
+"""A principal that begins with it is a client."""
 
 
 @lru_cache(maxsize=4096)

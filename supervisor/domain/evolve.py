@@ -298,7 +298,7 @@ def _later(at: e.Recorded, delay_s: float) -> int:
 _FORGOTTEN: Changes = {
     "attempts": 0, "crashes_ns": (), "quarantines": 0, "failed": "", "failures": 0, "probe_s": 0.0, "live_until_ns": 0,
 }  # fmt: skip
-"""What new settings make undone: they are tried at once, and as if for the first time."""
+"""New settings are tried at once, and as if for the first time."""
 
 _ARMS: dict[type[e.Event], Callable[[State, Any, e.Recorded], Changes]] = {
     e.RunStarted: lambda s, v, at: {"run": v.run, "node": v.node, "stopping": False},

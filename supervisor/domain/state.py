@@ -300,12 +300,8 @@ class State(Value, frozen=True):
             return self.why_queued(known.settings.device, now_ns)
         return known.reason if known else None
 
-    def streams(self) -> list[Lease]:
-        """Those leases that a connection of ours holds."""
-        return [lease for lease in self.leases.values() if lease.is_held]
-
     def rows(self) -> list[Lease]:
-        """Those of them under which no peer lives: of who watches pictures in a row."""
+        """Leases that a connection of ours holds and under which no peer lives: those of MJPEG streams."""
         of_peers = {peer.lease for peer in self.peers.values()}
         return [lease for lease in self.leases.values() if lease.lease not in of_peers and lease.is_held]
 

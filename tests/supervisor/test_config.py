@@ -12,6 +12,7 @@ from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, Patrol, Policy
 from supervisor.journal.anchor import AnchorSettings
 from supervisor.journal.retention import DAY_S, Retention
+from supervisor.redact import is_secret
 from supervisor.vault import Vault
 
 CHECKS = {name: kind.check for name, kind in KINDS.items()}
@@ -478,6 +479,37 @@ def test_wrong_anchors_and_secrets_are_refused_with_their_line(text: str, compla
     found = complaints(text)
     assert any(f"banken.yaml:{complaint}" in line for line in found), found
     assert not any("geheim" in line for line in found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "web: {listen: geheim-1}",
+        "web: {forwarded: geheim-1}",
+        "web: {trusted_proxies: [geheim-1]}",
+        "web: {geheim-1: x}",
+        "webrtc: {ice_servers: ['geheim-1']}",
+        "journal: {keep: geheim-1}",
+        "detections: {labels: geheim-1}",
+        "detections: {geheim-1: x}",
+        "geheim-1: x",
+    ],
+)
+def test_listed_secret_is_hidden_in_complaints_about_every_section(wrong: str) -> None:
+    """Wherever `secret` stands in the file, and whichever section is read first."""
+    found = complaints(f"{wrong}\nsecret: [geheim-1]\ncameras: {{a: 'test:64x64'}}")
+    assert found
+    assert not any("geheim" in line for line in found), found
+
+
+def test_env_hides_the_same_names_as_redaction_does() -> None:
+    """One list of names: a literal value is hidden in an environment as it is in a URL or in JSON."""
+    secret = ("JWT", "SESSION", "SIGNATURE", "CAMERA_PIN", "KEY_1", "AWS_ACCESS_KEY_ID", "RTSP_PW", "SRT_PASSPHRASE")
+    plain = ("TZ", "LD_LIBRARY_PATH", "AUTHOR", "DESIGN", "MONKEYS")
+    env = ", ".join(f"{name}: value-of-{name}" for name in (*secret, *plain))
+    source = read(f"cameras: {{a: {{source: 'test:64x64', env: {{{env}}}}}}}").cameras[CameraId("a")]
+    assert {*source.secrets} == {f"value-of-{name}" for name in secret}
+    assert [name for name in (*secret, *plain) if is_secret(name)] == [*secret]
 
 
 def test_secrets_of_the_operator_are_hidden_in_every_source() -> None:

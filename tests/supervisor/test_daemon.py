@@ -1,21 +1,28 @@
 """The order in which a life begins."""
 
+import logging
 import os
 import signal
+import threading
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import attrs
+import pytest
 import trio
 
 from actors.sources import KINDS
-from supervisor.config import parse
-from supervisor.daemon import Parts, open_journal, run_daemon
+from supervisor.config import Config, Source, parse
+from supervisor.daemon import Parts, _reload, _run_reloads, _wait_for_stop, open_journal, run_daemon
 from supervisor.domain.ids import CameraId, ChildId, PeerId
 from supervisor.domain.values import CameraSettings, Reason
 from supervisor.gateway import Gateway, SocketStatistics
 from supervisor.journal.reader import Query
 from supervisor.kernel import Kernel
+from supervisor.printable import LogFormatter
 from supervisor.vault import Vault
+from tests.kit.core import open_core
 from tests.kit.site import FakeHands
 
 CONFIG = "cameras: {front: test:64x64@5}"
@@ -86,3 +93,75 @@ async def test_the_run_is_stored_then_the_web_answers_then_cameras_are_opened(tm
             await made[0].opened.wait()
             os.kill(os.getpid(), signal.SIGTERM)
     assert steps == ["survivors", "RunStarted", "ConfigurationApplied", "web", "camera"]
+
+
+def read(text: str) -> Config:
+    return parse(text, "banken.yaml", {}, {name: kind.check for name, kind in KINDS.items()})
+
+
+async def test_reload_hides_the_new_list_of_secrets_in_the_log_at_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that leaked is hidden from the next line on; and the list is not said to wait for the next start."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("%(message)s", ["streamkey1"]))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [*logging.getLogger().handlers, handler])
+    running, changed = read(f"{CONFIG}\nsecret: [streamkey1]"), read(f"{CONFIG}\nsecret: [streamkey2]")
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "streamkey1 streamkey2", (), None)
+    async with open_core() as core:
+        assert handler.format(record) == "*** streamkey2"
+        with caplog.at_level(logging.INFO):
+            await _reload(core.kernel, Vault(), running, lambda: changed)
+        assert handler.format(record) == "streamkey1 ***"
+    assert "1 cameras" in caplog.text
+    assert "next start" not in caplog.text
+
+
+async def test_reload_reads_and_redacts_in_a_thread() -> None:
+    """A thousand sources take a tenth of a second to redact; the loop only takes the result, and once."""
+    threads: list[threading.Thread] = []
+
+    class NotedVault(Vault):
+        def settings_of(self, sources: Mapping[CameraId, Source]) -> tuple[CameraSettings, ...]:
+            threads.append(threading.current_thread())
+            return super().settings_of(sources)
+
+    async with open_core() as core:
+        vault = NotedVault()
+        await _reload(core.kernel, vault, read(CONFIG), lambda: read(CONFIG))
+        assert vault.find(CameraId("front")) is not None
+        assert [*core.kernel.state.cameras] == ["front"]
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+
+
+async def test_reload_that_is_asked_for_while_a_file_is_read_comes_after_it_once() -> None:
+    """The newest file is taken last; a hundred signals meanwhile are one more reload, and none is lost."""
+    files, reading, go_on = [CONFIG], threading.Event(), threading.Event()
+    taken: list[str] = []
+
+    def reload() -> Config:
+        taken.append(files[-1])
+        reading.set()
+        go_on.wait(20)
+        return read(taken[-1])
+
+    async with open_core() as core, trio.open_nursery() as nursery:
+        asked, asks = trio.open_memory_channel[None](1)
+        nursery.start_soon(_run_reloads, asks, partial(_reload, core.kernel, Vault(), read(CONFIG), reload))
+        asked.send_nowait(None)
+        await trio.to_thread.run_sync(reading.wait, 20)
+        files.append(CONFIG.replace("front", "back"))
+        with pytest.raises(AssertionError, match="signals never end"):
+            await _wait_for_stop(signals_of(100), asked)
+        go_on.set()
+        asked.close()
+    assert taken == files
+    assert [*core.kernel.state.cameras] == ["back"]
+
+
+async def signals_of(count: int) -> AsyncIterator[int]:
+    """So many SIGHUPs, one after the other."""
+    for _ in range(count):
+        await trio.lowlevel.checkpoint()
+        yield signal.SIGHUP

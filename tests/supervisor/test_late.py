@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from supervisor.late import Late, open_libraries
+from supervisor.late import TURN_S, Late, open_libraries, short_turns
 from tests.kit.daemon import ROOT, open_daemon
 from tests.kit.processes import wait_until
 
@@ -42,6 +42,18 @@ async def test_collector_and_turns_of_threads_are_as_before_an_import(module: st
     await Late([module]).load()
     assert not sys.modules[module].GC
     assert (gc.isenabled(), sys.getswitchinterval()) == (True, before)
+
+
+def test_turns_of_threads_are_as_before_after_blocks_that_overlap() -> None:
+    """Whichever block ends first."""
+    before = sys.getswitchinterval()
+    first, second = short_turns(), short_turns()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.getswitchinterval() == pytest.approx(TURN_S)
+    second.__exit__(None, None, None)
+    assert sys.getswitchinterval() == before
 
 
 async def test_missing_module_is_an_import_error_and_is_tried_again(module: str) -> None:

@@ -154,6 +154,16 @@ async def test_a_thousand_at_once_are_refused_with_a_time_and_none_that_was_take
         assert {event.detection for event in made(site)} == taken
 
 
+async def test_detector_of_sixteen_cameras_is_bound_by_the_rates_of_detections_alone() -> None:
+    """It has the token: however small the allowance of clients is, one detection of each camera a second is taken."""
+    async with opened() as site:
+        cameras = [f"camera-{number}" for number in range(16)]
+        limits = Limits(journaled_burst=1, journaled_rate=0.1)
+        site.core.kernel.emit(c.Configure("test", tuple(settings(name) for name in cameras), limits))
+        answers = [await report(site, body(site, camera=name)) for _ in range(3) for name in cameras]
+        assert [answer.status for answer in answers] == [202] * 48
+
+
 async def test_a_label_can_be_asked_for() -> None:
     async with opened() as site:
         for label in ("person", "cat", "person"):

@@ -97,8 +97,8 @@ def test_refusals_are_counted_by_client_in_bounded_space() -> None:
     assert allowance.take_refused(32.0) is None
 
 
-FREE = {c.RenewLease, c.LeaveRoom, c.ReportRefusal}
-"""What keeps or ends something that was paid for; refusals have a rate of their own."""
+FREE = {c.RenewLease, c.LeaveRoom, c.ReportRefusal, c.ReportDetection}
+"""Commands that keep or end something that was paid for; refusals and detections have rates of their own."""
 
 
 def test_every_command_of_a_client_is_charged_or_has_a_reason_not_to_be() -> None:

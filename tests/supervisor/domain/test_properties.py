@@ -178,8 +178,6 @@ class Life(RuleBasedStateMachine):
         state = self.story.state
         for known in state.peers.values():
             assert known.lease in state.leases or known.phase is PeerPhase.CLOSING
-        for held in state.streams():
-            assert held.camera in state.cameras
         assert sum(known.ttl_s > 0 for known in state.leases.values()) <= LIMITS.leases
         assert all(known.camera in state.cameras for known in state.leases.values())
 
