@@ -3,38 +3,7 @@
 import click
 
 from . import __version__
-from .cli.table import Entry, TableGroup, at
-
-
-def _bench() -> click.Command:
-    """The benches of the journal alone are in the command line's layer; the others need the actors."""
-    from .cli.bench import bench
-
-    def measures() -> tuple[click.Command, ...]:
-        from actors.bench.commands import fanout, ingest, latency
-
-        return fanout, ingest, latency
-
-    bench.late = measures
-    return bench
-
-
-def _rooms() -> click.Command:
-    """The client of rooms is the web layer's."""
-    from .cli.bench import LateGroup
-
-    @click.group(cls=LateGroup)
-    def rooms() -> None:
-        """Rooms, in which clients arrange to reach each other; nothing of what they then say passes banken."""
-
-    def meetings() -> tuple[click.Command, ...]:
-        from web.room_command import join
-
-        return (join,)
-
-    rooms.late = meetings
-    return rooms
-
+from .cli.table import TableGroup, at, table
 
 JOURNAL_COMMANDS = {
     "events": at("supervisor.cli.events:events", "Print what happened, oldest first."),
@@ -70,13 +39,36 @@ JOURNAL_COMMANDS = {
 }
 """Commands over a journal, which need no daemon."""
 
+BENCHES = {
+    "fanout": at(
+        "actors.bench.commands:fanout",
+        "What it costs to send one stream to many viewers: banken, aiortc alone, Janus, and others you have.",
+    ),
+    "ingest": at(
+        "actors.bench.commands:ingest",
+        "What it costs to keep many RTSP cameras: read by banken itself, and by ffmpeg children.",
+    ),
+    "latency": at(
+        "actors.bench.commands:latency",
+        "How long a viewer waits for the first picture, and how long each picture is under way from the camera.",
+    ),
+    "journal": at(
+        "supervisor.cli.bench:journal",
+        "Make a journal of so many events, and measure how fast it promises, reads and looks back.",
+    ),
+}
+
+ROOMS = {
+    "join": at("web.room_command:join", "Be in ROOM of the banken at URL, and show what is said there, until Ctrl+C."),
+}
+
 COMMANDS = {
     **JOURNAL_COMMANDS,
     "incident": at(
         "supervisor.cli.incident:incident",
         "Send a stretch of the journal to somebody, and prove that it is what was written.",
     ),
-    "bench": Entry("Measure banken on this machine.", _bench),
+    "bench": table("bench", "Measure banken on this machine.", BENCHES),
     "check": at("supervisor.compose:check", "Say what is wrong with a configuration."),
     "run": at("supervisor.compose:run", "Run the daemon with the configuration file CONFIG, until SIGTERM."),
     "demo": at("supervisor.compose:demo", "Run with test pictures: no camera and no configuration needed."),
@@ -84,9 +76,10 @@ COMMANDS = {
         "supervisor.replay:replay",
         "Show the dashboard as it was, over JOURNAL: a journal's folder, or one of its files.",
     ),
-    "rooms": Entry(
+    "rooms": table(
+        "rooms",
         "Rooms, in which clients arrange to reach each other; nothing of what they then say passes banken.",
-        _rooms,
+        ROOMS,
     ),
 }
 

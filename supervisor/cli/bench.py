@@ -1,7 +1,6 @@
-"""`banken bench`: what this machine can do, as tables; the figures of a release stand in `ops/bench/`."""
+"""`banken bench journal`: how fast this machine is at a journal, as a table; figures stand in `ops/bench/`."""
 
 import tempfile
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -9,30 +8,7 @@ import click
 from .words import say, say_json, say_progress
 
 
-class LateGroup(click.Group):
-    """A group with commands that are only imported when somebody asks for one of the group."""
-
-    late: Callable[[], Iterable[click.Command]] = tuple
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        self._load()
-        return super().list_commands(ctx)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        self._load()
-        return super().get_command(ctx, cmd_name)
-
-    def _load(self) -> None:
-        for command in self.late():
-            self.add_command(command)
-
-
-@click.group(cls=LateGroup)
-def bench() -> None:
-    """Measure banken on this machine."""
-
-
-@bench.command()
+@click.command()
 @click.option("--events", type=click.IntRange(1000, 10**8), default=1_000_000, show_default=True, metavar="N")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write [default: a new one].")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")

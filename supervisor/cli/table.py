@@ -64,3 +64,8 @@ class TableGroup(click.Group):
         ]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def table(name: str, help: str, commands: Mapping[str, Entry]) -> Entry:  # noqa: A002 - click's word for it
+    """A group with `commands` of its own."""
+    return Entry(help, lambda: TableGroup(name, table=commands, help=help))

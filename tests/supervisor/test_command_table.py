@@ -6,16 +6,19 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from supervisor.__main__ import COMMANDS, main
+from supervisor.__main__ import BENCHES, COMMANDS, ROOMS, main
+from supervisor.cli.table import Entry
 from tests.kit.daemon import ROOT
 
+EVERY = [(table, name) for table in (COMMANDS, BENCHES, ROOMS) for name in table]
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_list_of_commands_has_the_first_sentence_of_each_help(name: str) -> None:
+
+@pytest.mark.parametrize(("table", "name"), EVERY, ids=[name for _, name in EVERY])
+def test_list_of_commands_has_the_first_sentence_of_each_help(table: dict[str, Entry], name: str) -> None:
     """The list is not made from the commands, so that it need not import them: the two agree."""
-    command = COMMANDS[name].load()
+    command = table[name].load()
     assert command.name == name
-    assert COMMANDS[name].help == command.get_short_help_str(limit=1000)
+    assert table[name].help == command.get_short_help_str(limit=1000)
 
 
 def test_unknown_command_gets_a_suggestion() -> None:
@@ -25,10 +28,10 @@ def test_unknown_command_gets_a_suggestion() -> None:
     assert "No such command 'evnts'. Did you mean 'events'?" in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_import_no_command(option: str) -> None:
-    """They cost click, and nothing that a command needs."""
-    asked = f"import sys; sys.argv = ['banken', {option!r}]; import atexit\n"
+@pytest.mark.parametrize("words", ["--help", "--version", "bench --help", "rooms --help"])
+def test_help_and_version_import_no_command(words: str) -> None:
+    """They cost click, and nothing that a command needs; so does the list of a group's commands."""
+    asked = f"import sys; sys.argv = {['banken', *words.split()]!r}; import atexit\n"
     asked += "atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
     asked += "from supervisor.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
