@@ -30,7 +30,7 @@ class Late:
     """`modules`, and what they import; `packages` have shared libraries that are worth opening first."""
 
     def __init__(self, modules: Sequence[str], packages: Sequence[str] = ()) -> None:
-        self._modules, self._packages = modules, packages
+        self.modules, self._packages = tuple(modules), packages
         self._lock, self._limiter = trio.Lock(), trio.CapacityLimiter(1)
         self.is_loaded = False
 
@@ -50,7 +50,7 @@ class Late:
     def _import(self) -> None:
         for package in self._packages:
             open_libraries(package)
-        for module in self._modules:
+        for module in self.modules:
             import_module(module)
 
 

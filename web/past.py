@@ -1,7 +1,7 @@
 """The API of the past: how things stood at a moment, what went wrong next, and why something happened.
 
-Everything here is read, folded and made into JSON in the journal's own thread, one question at a time. That thread also
-imports what answers a question, when it is first asked: a daemon starts without it.
+Everything here is read, folded and made into JSON in the journal's own thread, one question at a time. The modules that
+answer are imported before the first question is: a daemon starts without them.
 """
 
 import re
@@ -17,6 +17,7 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId
 from supervisor.gateway import Gates
 from supervisor.journal.reader import Reader
+from supervisor.late import Late
 
 from . import json
 from .api import number
@@ -24,6 +25,8 @@ from .api import number
 if TYPE_CHECKING:
     from supervisor.analysis.timeline import Timeline
 
+ANSWERS = Late(["supervisor.past", "supervisor.analysis.causes", "supervisor.analysis.timeline"])
+"""Each module that a function below imports, so that its `import` finds it there."""
 TOP = 2**62
 LAST_NS = 3600 * 10**9
 MAX_EVENTS = 20_000
@@ -34,6 +37,7 @@ def routes(gateway: Gates) -> Blueprint:
     past = Blueprint("past", __name__)
 
     async def answer(question: Callable[[Reader], json.Json]) -> Response:
+        await ANSWERS.load()
         return json.respond(msgspec.Raw(await gateway.ask(lambda reader: json.encode(question(reader)))))
 
     @past.get("/api/state")
@@ -81,7 +85,7 @@ def routes(gateway: Gates) -> Blueprint:
 
     @past.get("/api/timeline")
     async def show_timeline() -> Response:
-        """What was when, `from` a time `to` another; without them, the last hour. `camera`: of this one only."""
+        """States of cameras `from` a time `to` another; without them, the last hour. `camera`: of this one only."""
         since_ns, until_ns = moment(request.args, "from", begins=True), moment(request.args, "to")
         if since_ns is not None and until_ns is not None and since_ns >= until_ns:
             raise BadRequest("from must be before to")

@@ -1,5 +1,6 @@
 """The API of the past, over a journal without a daemon: every moment is as the live page was told it."""
 
+import ast
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,6 +14,7 @@ from supervisor.domain.describe import TROUBLES
 from supervisor.domain.events import Recorded
 from supervisor.gateway import JournalReader
 from supervisor.journal.reader import Reader
+from supervisor.late import Late
 from supervisor.past import PastGateway, look_back
 from tests.kit.http import Answer, request
 from tests.kit.journals import TINY, lively, states, write_journal
@@ -45,6 +47,31 @@ async def get(port: int, path: str) -> Answer:
 
 def untimed(cameras: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in camera.items() if name not in json.UNKNOWN} for camera in cameras]
+
+
+async def test_first_question_waits_until_the_modules_that_answer_are_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are imported by `Late`, with the collector at rest and short turns, and not by the journal's thread."""
+    late = Late(["supervisor.past"])
+    monkeypatch.setattr(past, "ANSWERS", late)
+    async with open_past(tmp_path / "journal") as port:
+        assert not late.is_loaded
+        assert (await get(port, "/api/state")).status == 200
+        assert late.is_loaded
+
+
+def test_every_module_that_a_question_imports_is_imported_before_it() -> None:
+    """No function of the API of the past imports a module that is not in the list."""
+    tree = ast.parse(Path(past.__file__).read_text())
+    functions = [each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {
+        each.module
+        for found in functions
+        for each in ast.walk(found)
+        if isinstance(each, ast.ImportFrom) and each.module
+    }
+    assert inside == set(past.ANSWERS.modules)
 
 
 async def test_every_moment_is_what_the_events_until_then_add_up_to(tmp_path: Path) -> None:
