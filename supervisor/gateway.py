@@ -418,7 +418,7 @@ class Gateway:
 
     def expiries(self) -> Mapping[LeaseId, int]:
         """When each lease ends if nothing more is heard of its holder, in wall nanoseconds."""
-        return {lease: self.leases.expires_ns(known) for lease, known in self._kernel.state.leases.items()}
+        return self.leases.expiries_ns(self._kernel.state.leases.values())
 
     async def release(self, key: Key, client: str) -> None:
         """End a lease that is not needed any more. Raises as `renew`."""

@@ -6,6 +6,8 @@ Rules of this file:
 - A sweep forgets what does not live any more, so the table holds nothing else for longer than that.
 """
 
+from collections.abc import Iterable
+
 import attrs
 import trio
 
@@ -77,15 +79,21 @@ class Leases:
 
     def expires_ns(self, lease: Lease) -> int:
         """The wall time at which it ends if nothing more is heard; that of a connection lives on while that does."""
+        return self.expiries_ns([lease])[lease.lease]
+
+    def expiries_ns(self, leases: Iterable[Lease]) -> dict[LeaseId, int]:
+        """As `expires_ns`, for many at one instant."""
         kernel = self._kernel
-        now_ns = kernel.clock.wall_ns()
-        ttl_s = lease.ttl_s or kernel.state.limits.disconnected_after_s
-        heard_ns = self._heard.get(lease.lease) if lease.ttl_s else None
-        silent_ns = 0 if heard_ns is None else kernel.clock.mono_ns() - heard_ns
-        until_ns = now_ns - silent_ns + int(ttl_s * 1e9)
-        if lease.until_ns is None:
-            return until_ns
-        return min(lease.until_ns, until_ns) if lease.ttl_s else lease.until_ns
+        now_ns, mono_ns = kernel.clock.wall_ns(), kernel.clock.mono_ns()
+        held_ns = now_ns + int(kernel.state.limits.disconnected_after_s * 1e9)
+        ends: dict[LeaseId, int] = {}
+        for lease in leases:
+            if not lease.ttl_s:
+                ends[lease.lease] = held_ns if lease.until_ns is None else lease.until_ns
+                continue
+            until_ns = now_ns - mono_ns + self._heard.get(lease.lease, mono_ns) + int(lease.ttl_s * 1e9)
+            ends[lease.lease] = until_ns if lease.until_ns is None else min(lease.until_ns, until_ns)
+        return ends
 
     async def run(self) -> None:
         """Sweep every `SWEEP_S`, and end a suggestion to the moment, until cancelled.

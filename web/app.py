@@ -48,7 +48,7 @@ class WebSettings:
     """Other origins whose pages may call us; none by default."""
     ice_servers: tuple[str, ...] = ()
     detector_token: str = attrs.field(default="", repr=False)
-    """What detectors must show; empty: none may report."""
+    """The token that detectors must show; empty: none may report."""
     proxies: Proxies = attrs.field(factory=Proxies)
     """Whose word counts for who asks."""
     exposed: str = ""
@@ -61,12 +61,12 @@ Result = TypeVar("Result")
 
 class _App(QuartTrio):
     """Quart's application, but a `Host` that no name can be is the client's fault: Quart looks at it before it has a
-    request that its error handlers could answer. What a request has opened is closed with it."""
+    request that its error handlers could answer. All that a request has opened is closed with it."""
 
     proxies = Proxies()
 
     def sync_to_async(self, func: Callable[Arguments, Result]) -> Callable[Arguments, Awaitable[Result]]:
-        """What makes an error's document is short, and is called here: Quart would start a thread for it, which the
+        """Calls it here, since making an error's document is short: Quart would start a thread for it, which the
         system may refuse just when there is an error to report."""
 
         async def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

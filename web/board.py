@@ -1,30 +1,30 @@
-"""How things stand, as pages are told: counts for all, and lists for those that show them.
+"""How things stand, as it is sent to pages: counts for all, and lists for those that show them.
 
 Rules of this file:
-- What no view shows is not told, and numbers are told as precisely as they are shown.
-- What a camera sends is looked at once a second, so that events do not multiply it.
+- A field that no view shows is not sent, and numbers are sent as precisely as they are shown.
+- Statistics of cameras are taken once a second, so that events do not multiply them.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import trio
 
 from supervisor.domain.ids import CameraId, LeaseId
 from supervisor.domain.lifecycle import CameraPhase
-from supervisor.domain.state import State
-from supervisor.domain.values import UseKind
+from supervisor.domain.state import Lease, Peer, State
 from supervisor.gateway import CameraStatistics, Gates, Snapshot
 
 from . import json
 from .changes import Entities, Parts, Topic
+from .made import Made
 
 EVERY_S = 1.0
 """How often a page hears of how things stand when nothing happens."""
 HEARD_MS = 5000
-"""While a camera is live, the time of its last picture is told this coarsely."""
+"""While a camera is live, the time of its last frame is sent this coarsely."""
 RENEWED_MS = 10_000
-"""So much later a lease must end before that is told."""
-UNTOLD = ("frames", "skipped", "cut_groups", "lost_packets", "broken_pictures", "last_frame_age_ms")
+"""So much later a lease must end before that is sent."""
+NOT_SENT = ("frames", "skipped", "cut_groups", "lost_packets", "broken_pictures", "last_frame_age_ms")
 """Fields of a camera that no view shows."""
 VIEWS = ("viewers", "rooms")
 """Lists that a page has to ask for."""
@@ -42,25 +42,31 @@ class Board:
         self._sampled_at = -EVERY_S
         self._samples: Mapping[CameraId, CameraStatistics] = {}
         self._heard: dict[CameraId, int] = {}
-        self._ends: dict[str, int] = {}
+        self._ends: dict[LeaseId, int] = {}
+        """For each lease the end that pages know, in milliseconds since the epoch."""
+        self._made_leases, self._made_peers = Made(lease_of), Made(peer_of)
 
-    def news(self, gateway: Gates, position: dict[str, int], views: Collection[str]) -> Iterable[str]:
-        """The messages for a client that knows each topic up to the version in `position`, which follows."""
-        told = [name for name in self._topics if name == "all" or name in views]
-        for name in told:
-            self._refresh(name, gateway)
-        for name in set(position) - set(told):
+    async def news(self, gateway: Gates, position: dict[str, int], views: Collection[str]) -> Sequence[str]:
+        """The messages for a client that knows each topic up to the version in `position`, which follows.
+
+        Another task may run between two topics: each is some milliseconds of work where viewers are many.
+        """
+        followed = [name for name in self._topics if name == "all" or name in views]
+        for name in followed:
+            if self._refresh(name, gateway):
+                await trio.lowlevel.checkpoint()
+        for name in set(position) - set(followed):
             del position[name]
         now = self._now(gateway)
-        messages = [text for name in told for text in self._topics[name].since(position.get(name, 0), now)]
-        position.update({name: self._topics[name].version for name in told})
+        messages = [text for name in followed for text in self._topics[name].since(position.get(name, 0), now)]
+        position.update({name: self._topics[name].version for name in followed})
         return messages or [f'{{"type":"changes","now":"{now}"}}']
 
-    def _refresh(self, name: str, gateway: Gates) -> None:
-        """Made once for all clients that ask at about the same time."""
+    def _refresh(self, name: str, gateway: Gates) -> bool:
+        """Once for all clients that ask at about the same time: false when another has done it."""
         snapshot = self._look(gateway)
         if self._made_of.get(name) is snapshot:
-            return
+            return False
         self._made_of[name] = snapshot
         match name:
             case "viewers":
@@ -70,6 +76,7 @@ class Board:
             case _:
                 parts = self._all(snapshot)
         self._topics[name].update(parts)
+        return True
 
     def _look(self, gateway: Gates) -> Snapshot:
         """One that is new enough: nothing has happened since, and it is not old."""
@@ -100,7 +107,7 @@ class Board:
         for camera in json.cameras(snapshot):
             name = camera["id"]
             sample = self._samples.get(name)
-            shown = {field: value for field, value in camera.items() if field not in UNTOLD}
+            shown = {field: value for field, value in camera.items() if field not in NOT_SENT}
             shown["fps"] = round(sample.fps, 1) if sample else 0.0
             shown["bitrate"] = rounded(sample.bitrate) if sample else 0
             shown["heard"] = self._heard_ms(name, snapshot, live=camera["state"] == CameraPhase.LIVE.value)
@@ -110,14 +117,14 @@ class Board:
         return found
 
     def _heard_ms(self, name: CameraId, snapshot: Snapshot, *, live: bool) -> int | None:
-        """When the last picture came, in milliseconds since the epoch."""
+        """When the last frame came, in milliseconds since the epoch."""
         measured = snapshot.cameras.get(name)
         if measured is None or measured.last_frame_age_s is None:
             self._heard.pop(name, None)
             return None
         exact = round(snapshot.now_ns / 1e6 - measured.last_frame_age_s * 1000)
         known = self._heard.get(name)
-        # Two questions about the same picture are some milliseconds apart.
+        # Two questions about the same frame are some milliseconds apart.
         if known is None or not -100 < exact - known < (HEARD_MS if live else 100):
             self._heard[name] = exact
         return self._heard[name]
@@ -125,44 +132,54 @@ class Board:
     # ── for those that show them ────────────────────────────────────────────────────────────────────────────────
 
     def _viewers(self, snapshot: Snapshot, gateway: Gates) -> Parts:
-        ends, state = gateway.expiries(), snapshot.state
-        known, self._ends = self._ends, {}
+        leases, state = dict(snapshot.state.leases.items()), snapshot.state
+        self._follow_ends(leases, gateway.expiries())
+        peers = sorted(state.peers.values(), key=lambda peer: (peer.opened_ns, peer.peer))
         under: dict[LeaseId, list[str]] = {}
-        for peer in sorted(state.peers.values(), key=lambda peer: (peer.opened_ns, peer.peer)):
+        for peer in peers:
             under.setdefault(peer.lease, []).append(peer.peer)
-        leases: dict[str, json.Json] = {}
-        for name, lease in state.leases.items():
-            if not lease.is_held and name in ends:
-                exact = ends[name] // 1_000_000
-                told = known.get(name)
-                self._ends[name] = exact if told is None or not 0 <= exact - told < RENEWED_MS else told
-            ends_ms = self._ends.get(name)
-            leases[name] = {
-                "lease": name,
-                "kind": lease.kind.value,
-                "camera": lease.camera,
-                "client": lease.client,
-                "purpose": lease.purpose,
-                "since": json.iso(lease.since_ns),
-                "expires": None if ends_ms is None else json.iso(ends_ms * 1_000_000),
-                "peers": under.get(name, []),
-            }
-        peers: dict[str, json.Json] = {
-            peer.peer: {
-                "id": peer.peer,
-                "camera": peer.camera,
-                "client": peer.client,
-                "state": peer.phase.value,
-                "opened": json.iso(peer.opened_ns),
-            }
-            for peer in state.peers.values()
+        return {
+            "leases": self._made_leases.entities(
+                (name, (lease, self._ends.get(name), *under.get(name, ()))) for name, lease in leases.items()
+            ),
+            "peers": self._made_peers.entities((peer.peer, (peer,)) for peer in peers),
         }
-        uses = by_id([use for use in json.uses(state) if use["kind"] == UseKind.MJPEG.value])
-        return {"leases": leases, "peers": peers, "uses": uses}
+
+    def _follow_ends(self, leases: Mapping[LeaseId, Lease], ends: Mapping[LeaseId, int]) -> None:
+        """Note when leases end that somebody renews, where that is noticeably later than was sent."""
+        known, self._ends = self._ends, {}
+        for name, lease in leases.items():
+            if lease.is_held or name not in ends:
+                continue
+            exact, sent = ends[name] // 1_000_000, known.get(name)
+            self._ends[name] = exact if sent is None or not 0 <= exact - sent < RENEWED_MS else sent
+
+
+def lease_of(lease: Lease, ends_ms: int | None, *peers: str) -> json.Json:
+    return {
+        "lease": lease.lease,
+        "kind": lease.kind.value,
+        "camera": lease.camera,
+        "client": lease.client,
+        "purpose": lease.purpose,
+        "since": json.iso(lease.since_ns),
+        "expires": None if ends_ms is None else json.iso(ends_ms * 1_000_000),
+        "peers": peers,
+    }
+
+
+def peer_of(peer: Peer) -> json.Json:
+    return {
+        "id": peer.peer,
+        "camera": peer.camera,
+        "client": peer.client,
+        "state": peer.phase.value,
+        "opened": json.iso(peer.opened_ns),
+    }
 
 
 def summary(snapshot: Snapshot) -> json.Json:
-    """What the line on top and the views' buttons show."""
+    """The counts that the line on top and the views' buttons show."""
     suggestion = json.suggestion(snapshot)
     if suggestion is not None:
         del suggestion["remaining_s"]
@@ -176,9 +193,9 @@ def summary(snapshot: Snapshot) -> json.Json:
 
 
 def viewer_count(state: State) -> int:
-    """As many as the view of viewers has rows: leases, connections without one, and those who watch MJPEG."""
+    """As many as the view of viewers has rows: leases, that of an MJPEG viewer too, and connections without one."""
     alone = sum(peer.lease not in state.leases for peer in state.peers.values())
-    return len(state.leases) + alone + len(state.rows())
+    return len(state.leases) + alone
 
 
 def by_id(entities: Iterable[json.Json]) -> Entities:

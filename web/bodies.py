@@ -1,4 +1,4 @@
-"""What clients send, as typed values: an unknown field, a wrong type or a missing one is refused by name (400)."""
+"""Bodies of requests as typed values: an unknown field, a wrong type or a missing one is refused by name (400)."""
 
 from typing import TypeVar
 

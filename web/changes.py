@@ -1,8 +1,8 @@
-"""A topic that many clients follow: entities by id, in parts, told once in full and then as what has changed.
+"""A topic that many clients follow: entities by id, in parts, sent once in full and then as changes.
 
 Rules of this file:
 - The text of a change is made once, whoever follows.
-- A client is a version number. One that is more than `KEPT` versions behind is told everything again, so nothing is
+- A client is a version number. One that is more than `KEPT` versions behind is sent everything again, so nothing is
   kept for it.
 """
 
@@ -19,7 +19,7 @@ Parts = Mapping[str, Entities]
 
 
 class Topic:
-    """What one topic holds, and how it came to that."""
+    """The entities of one topic, and their last changes."""
 
     def __init__(self) -> None:
         self.version = 0
@@ -50,13 +50,16 @@ class Topic:
 
 
 def difference(before: Entities, now: Entities) -> dict[str, json.Json | None]:
-    """By id: a new entity whole, of one that was there the fields that have changed, and null for one that is gone."""
+    """By id: a new entity whole, of one that was there the fields that have changed, and null for one that is gone.
+
+    An entity that is the same object as before costs almost nothing.
+    """
     changed: dict[str, json.Json | None] = {name: None for name in before if name not in now}
     for name, entity in now.items():
         known = before.get(name)
         if known is None:
             changed[name] = entity
-        elif known != entity:
+        elif known is not entity and known != entity:
             changed[name] = {field: value for field, value in entity.items() if value != known[field]}
     return changed
 

@@ -59,7 +59,7 @@ class Proxies:
 
 @attrs.frozen
 class Client:
-    """Whoever asks."""
+    """The sender of a request."""
 
     name: str
     """The address without its port, in its shortest form: for caps, journal, API and log."""

@@ -4,7 +4,7 @@ Rules of this file:
 - Hypercorn by itself would keep a connection: for its timers, for a reader that waits until an earlier request is
   answered, and when closing is cancelled together with the request that asked for it. Here it ends `LINGER_S` after
   either side has ended it, whatever still waits in it.
-- What a client still sends to a connection that we end is read and discarded for so long: a reset would take the
+- Bytes that a client still sends to a connection that we end are read and discarded for so long: a reset would take the
   answer from it.
 - What a client has sent is read when it is its turn, and each piece is charged to it. It is not read before: what it
   sends more stays in the kernel.
@@ -31,7 +31,7 @@ from .turns import METER, Meter
 STAGGER = 0.2
 """Of the keep-alive timeout, at the most."""
 LINGER_S = 0.5
-"""What the rest of a connection has once either side has ended it."""
+"""Time for the rest of a connection once either side has ended it."""
 MAX_DISCARDED = 1 << 20
 """Bytes that are read from a client that still sends after we have ended the connection."""
 

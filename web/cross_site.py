@@ -10,7 +10,7 @@ Rules of this file:
 - A foreign request is refused with 403, with two exceptions: a listed `Origin`; and a GET navigation, for which the
   route decides: a page is shown, a picture comes from the cache, all else is refused.
 - A navigation in a frame, an embedding or a prefetch is not a visit: nobody sees an address of ours, so it is refused.
-- Whatever is fetched before anybody asked for it (`Sec-Purpose`) opens no camera, wherever it comes from.
+- A request made before anybody asked for it (`Sec-Purpose`) opens no camera, wherever it comes from.
 """
 
 from collections.abc import Callable, Collection
@@ -21,7 +21,7 @@ from werkzeug.exceptions import Forbidden
 
 OURS = {"same-origin", "none"}
 SPECULATIVE = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
-"""What browsers call a prefetch, a prerender or a preview."""
+"""Headers in which browsers name a prefetch, a prerender or a preview."""
 
 Route = TypeVar("Route", bound=Callable[..., object])
 _MARK = "banken_takes_visits"

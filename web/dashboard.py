@@ -4,7 +4,7 @@ Rules of this file:
 - The page names its files below one folder, `dashboard/HASH/`, with a hash over all of them. Modules and styles name
   each other relatively, so one hash in the page is enough, and no build step is needed. All names are relative: the
   page works below a path prefix.
-- What is asked for by the hash is kept by browsers for ever. Everything else is checked at each load by its ETag.
+- Files asked for by the hash are kept by browsers for ever. Everything else is checked at each load by its ETag.
 - A file is compressed once, when somebody asks for it the first time.
 """
 

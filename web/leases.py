@@ -87,7 +87,7 @@ def routes(gateway: Gates) -> Blueprint:
 
 
 def _key(lease: str) -> Key | None:
-    """What shows that the lease is one's own: `Banken-Lease: ID.SECRET`, or `Authorization: Bearer SECRET`.
+    """The secret of the client for the lease: `Banken-Lease: ID.SECRET`, or `Authorization: Bearer SECRET`.
 
     The first leaves `Authorization` to a proxy that asks for a password. None without either; what has another scheme
     is such a proxy's. Raises `BadRequest` for the key of another lease.
@@ -117,7 +117,7 @@ async def grant(gateway: Gates, wish: Grant, by: str) -> json.Json:
 
 
 async def answer(gateway: Gates, data: bytes | str, by: str, show: Callable[[Sequence[str]], None]) -> json.Json:
-    """What a page is told that sent `data` over its WebSocket: the status and the body that REST would give it."""
+    """The answer to `data` that a page sent over its WebSocket: the status and the body that REST would give."""
     number: object = None
     try:
         message = parse(data)

@@ -6,7 +6,7 @@ Each viewer and each camera is visited once: the cost grows with their sum.
 import os
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 import attrs
@@ -16,6 +16,7 @@ from supervisor.domain.health import Verdict
 from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.signaling import Code, Request
+from supervisor.domain.state import Lease, Peer
 from supervisor.domain.values import LeaseKind
 from supervisor.gateway import CameraStatistics, Snapshot
 from supervisor.lag import LoopLag, loop_lag
@@ -51,25 +52,27 @@ def measure_process() -> Process:
 def expose(snapshot: Snapshot, process: Process) -> bytes:
     """All metrics in Prometheus's text format."""
     to = Exposition()
-    _write_cameras(to, snapshot)
+    state = snapshot.state
+    peers, leases = list(state.peers.values()), list(state.leases.values())  # a walk takes a microsecond for each
+    _write_cameras(to, snapshot, peers)
     _write_sources(to, snapshot)
-    _write_viewers(to, snapshot)
-    _write_daemon(to, snapshot, process)
+    _write_viewers(to, snapshot, peers)
+    _write_daemon(to, snapshot, process, peers, leases)
     _write_monitors(to, snapshot)
     return to.encode()
 
 
-def _write_cameras(to: Exposition, snapshot: Snapshot) -> None:
+def _write_cameras(to: Exposition, snapshot: Snapshot, peers: Sequence[Peer]) -> None:
     state = snapshot.state
-    up = to.gauge("banken_camera_live", "1 while the camera sends pictures")
+    up = to.gauge("banken_camera_live", "1 while the camera sends frames")
     phase = to.gauge("banken_camera_state", "1 for the state the camera is in")
     since = to.gauge("banken_camera_state_seconds", "Time in this state")
     attempts = to.gauge("banken_camera_attempts", "Failed attempts in a row")
     viewers = to.gauge("banken_camera_viewers", "Viewers' connections")
-    lent = to.gauge("banken_camera_leases", "Live leases of the camera: its use count")
+    granted = to.gauge("banken_camera_leases", "Live leases of the camera: its use count")
     suggested = to.gauge("banken_camera_suggested", "1 while all pages show the camera")
     children = to.gauge("banken_camera_children", "Child processes")
-    watching, leases = Counter(peer.camera for peer in state.peers.values()), state.lent()
+    watching, leases = Counter(peer.camera for peer in peers), state.lent()
     working = Counter(child.camera for child in state.children.values())
     for name, camera in sorted(state.cameras.items()):
         labels = label(camera=name)
@@ -79,23 +82,28 @@ def _write_cameras(to: Exposition, snapshot: Snapshot) -> None:
         since.add((snapshot.now_ns - camera.since_ns) / 1e9, labels)
         attempts.add(camera.attempts, labels)
         viewers.add(watching[name], labels)
-        lent.add(leases[name], labels)
+        granted.add(leases[name], labels)
         suggested.add(state.suggestion is not None and state.suggestion.camera == name, labels)
         children.add(working[name], labels)
 
 
 _SOURCES = (
-    ("gauge", "banken_camera_frames_per_second", "Pictures a second", "fps"),
+    ("gauge", "banken_camera_frames_per_second", "Frames a second", "fps"),
     ("gauge", "banken_camera_bits_per_second", "Bit rate", "bitrate"),
-    ("counter", "banken_camera_frames", "Pictures received", "frames"),
+    ("counter", "banken_camera_frames", "Frames received", "frames"),
     ("counter", "banken_camera_bytes", "Bytes received", "bytes"),
-    ("counter", "banken_camera_skipped_frames", "Pictures viewers missed", "skipped"),
-    ("counter", "banken_camera_cut_groups", "Groups of pictures that were too long to be kept whole", "cut_groups"),
+    ("counter", "banken_camera_skipped_frames", "Frames that viewers missed", "skipped"),
+    (
+        "counter",
+        "banken_camera_cut_groups",
+        "Groups of pictures that were too long to be kept whole",
+        "cut_groups",
+    ),
     ("counter", "banken_source_lost_packets", "RTP packets that never came from the camera", "lost_packets"),
     (
         "counter",
         "banken_source_broken_pictures",
-        "Pictures not shown, for something of them was lost",
+        "Frames not shown, since a part of each was lost",
         "broken_pictures",
     ),
 )
@@ -108,7 +116,7 @@ def _write_sources(to: Exposition, snapshot: Snapshot) -> None:
         family = to.gauge(metric, help_text) if kind == "gauge" else to.counter(metric, help_text)
         for labels, statistics in measured:
             family.add(getattr(statistics, field), labels)
-    age = to.gauge("banken_camera_frame_age_seconds", "Age of the last picture")
+    age = to.gauge("banken_camera_frame_age_seconds", "Age of the last frame")
     odd = to.counter("banken_source_odd_packets", "RTP packets that came late, in disorder or damaged")
     for name, statistics in sorted(snapshot.cameras.items()):
         if statistics.last_frame_age_s is not None:
@@ -125,31 +133,33 @@ def _odd(statistics: CameraStatistics) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _write_viewers(to: Exposition, snapshot: Snapshot) -> None:
+def _write_viewers(to: Exposition, snapshot: Snapshot, peers: Sequence[Peer]) -> None:
     thin = to.gauge("banken_camera_viewers_thin", "Viewers whose path carries key frames only")
     loss = to.gauge("banken_camera_viewer_loss", "The worst viewer's share of loss")
     narrow: Counter[CameraId] = Counter()
     worst: dict[CameraId, float] = {}
-    for name, sent in snapshot.peers.items():
-        known = snapshot.state.peers.get(name)
-        if known is not None:
-            narrow[known.camera] += sent.thin
-            worst[known.camera] = max(sent.loss, worst.get(known.camera, 0.0))
+    for peer in peers:
+        sent = snapshot.peers.get(peer.peer)
+        if sent is not None:
+            narrow[peer.camera] += sent.thin
+            worst[peer.camera] = max(sent.loss, worst.get(peer.camera, 0.0))
     for camera in sorted(snapshot.state.cameras):
         thin.add(narrow[camera], label(camera=camera))
         loss.add(worst.get(camera, 0.0), label(camera=camera))
 
 
-def _write_daemon(to: Exposition, snapshot: Snapshot, process: Process) -> None:
-    peers = to.gauge("banken_peers", "Viewers' connections by state")
-    phases = Counter(peer.phase for peer in snapshot.state.peers.values())
+def _write_daemon(
+    to: Exposition, snapshot: Snapshot, process: Process, peers: Sequence[Peer], leases: Sequence[Lease]
+) -> None:
+    connections = to.gauge("banken_peers", "Viewers' connections by state")
+    phases = Counter(peer.phase for peer in peers)
     for each in PeerPhase:
         if each is not PeerPhase.CLOSED:
-            peers.add(phases[each], label(state=each.value))
-    leases = to.gauge("banken_leases", "Live leases by kind")
-    kinds = Counter(lease.kind for lease in snapshot.state.leases.values())
+            connections.add(phases[each], label(state=each.value))
+    granted = to.gauge("banken_leases", "Live leases by kind")
+    kinds = Counter(lease.kind for lease in leases)
     for kind in LeaseKind:
-        leases.add(kinds[kind], label(kind=kind.value))
+        granted.add(kinds[kind], label(kind=kind.value))
     _write_rooms(to, snapshot)
     to.gauge("banken_health", "0 ok, 1 degraded, 2 critical", _VERDICTS[snapshot.health.verdict])
     journal = snapshot.journal
@@ -178,7 +188,7 @@ def _write_rooms(to: Exposition, snapshot: Snapshot) -> None:
     obeyed = to.counter("banken_signaling_messages", "Messages of clients, obeyed")
     for request in get_args(Request):
         obeyed.add(measured.requests.get(request.__name__, 0), label(type=request.__name__))
-    refused = to.counter("banken_signaling_errors", "Errors that clients were told")
+    refused = to.counter("banken_signaling_errors", "Errors that clients were sent")
     for code in Code:
         refused.add(measured.errors.get(code.value, 0), label(code=code.value))
     to.counter("banken_signaling_unread", "Clients ended, since they did not read", measured.unread)
@@ -188,7 +198,7 @@ def _write_monitors(to: Exposition, snapshot: Snapshot) -> None:
     for reading in snapshot.readings.values():
         for figure in reading.figures:
             to.gauge(figure.metric, figure.help, figure.value)
-    level = to.gauge("banken_monitor_level", "What the monitor compares with its thresholds")
+    level = to.gauge("banken_monitor_level", "The value that the monitor compares with its thresholds")
     for name, reading in snapshot.readings.items():
         if reading.level is not None:
             level.add(reading.level, label(monitor=name))

@@ -41,16 +41,16 @@ def from_offer_error(error: OfferError) -> Response:
 
 
 def from_codec(error: NoCommonCodec) -> Response:
-    """With a link to the same pictures one by one, which every browser shows."""
-    stills = f"../cameras/{error.camera}/stream.mjpeg"  # relative to `/whep/CAMERA`: below any prefix of a proxy
+    """With a link to the MJPEG stream of the same camera, which every browser shows."""
+    mjpeg = f"../cameras/{error.camera}/stream.mjpeg"  # relative to `/whep/CAMERA`: below any prefix of a proxy
     kind = "urn:banken:problem:unsupported-codec"
-    response = problem(406, f"{error.reason}; see {stills}", kind=kind, codec=error.codec, alternate=stills)
-    response.headers["Link"] = f'<{stills}>; rel="alternate"; type="multipart/x-mixed-replace"'
+    response = problem(406, f"{error.reason}; see {mjpeg}", kind=kind, codec=error.codec, alternate=mjpeg)
+    response.headers["Link"] = f'<{mjpeg}>; rel="alternate"; type="multipart/x-mixed-replace"'
     return response
 
 
 def from_http(error: HTTPException) -> Response:
-    """What Quart itself refuses: an unknown path, a method that is not allowed, a body that is too large."""
+    """A refusal of Quart itself: an unknown path, a method that is not allowed, a body that is too large."""
     response = problem(error.code or 500, error.description or "")
     for name, value in error.get_headers():
         if name.lower() in ("allow", "retry-after"):

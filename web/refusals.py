@@ -26,7 +26,7 @@ class Refusal(Enum):
     NO_RESOURCES = "no_resources"
     """The system has no descriptor or no memory for it."""
     CRASHED = "crashed"
-    """What the client sent was too much for the HTTP server."""
+    """The HTTP server failed at the client's bytes."""
     UNANSWERED_PINGS = "unanswered_pings"
 
 

@@ -47,7 +47,7 @@ GONE_PAUSE_S = 0.001
 DRAIN_S = 1.0
 PING_EVERY_S = 20
 GRACE_S = 0.5
-"""What an open request still has after the drain."""
+"""Time that an open request still has after the drain."""
 
 
 def listen(host: str, port: int) -> socket.socket:

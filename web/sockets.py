@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
@@ -39,6 +39,8 @@ SETTLE_S = 0.2
 """After an event the state is sent this soon, so that a burst of events is one state."""
 GOING_AWAY = 1001
 
+Messages = Callable[[], Awaitable[Sequence[str]]]
+"""How things stand, as messages for one client."""
 Show = Callable[[Sequence[str]], None]
 """A client shows other views. Raises `BadRequest`."""
 
@@ -53,9 +55,10 @@ class Sockets:
         self._draining = False
         self._board = Board()
         self.exposed = ""
-        """What each page is to warn of: the address at which anybody may reach us."""
+        """The address at which anybody may reach us, of which each page warns."""
         self._state: tuple[int, float, str] | None = None
         """The last state message: of which event, until when it is fresh, its text."""
+        self._making = trio.Lock()
 
     def statistics(self) -> SocketStatistics:
         return SocketStatistics(max(Counter(path for path, _ in self._open.values()).values(), default=0), MAX_SOCKETS)
@@ -95,17 +98,24 @@ class Sockets:
             del self._open[scope]
             self._closed.unpark_all()
 
-    def _whole_state(self, gateway: Gates) -> str:
-        """How things stand, made once for all clients that ask at about the same time."""
-        snapshot = gateway.snapshot(peers=True)
-        seq = snapshot.state.seq
-        if self._state is None or self._state[0] != seq or trio.current_time() >= self._state[1]:
-            text = json.encode(json.standing(snapshot, gateway.expiries())).decode()
-            self._state = (seq, trio.current_time() + STATE_EVERY_S / 2, text)
-        return self._state[2]
+    async def _whole_state(self, gateway: Gates) -> Sequence[str]:
+        """How things stand, as one message, made once for all clients that ask at about the same time.
+
+        It is of one instant, and made in pieces between which other tasks run.
+        """
+        async with self._making:
+            if self._state is None or gateway.last_seq > self._state[0] or trio.current_time() >= self._state[1]:
+                snapshot, fields = gateway.snapshot(peers=True), []
+                until = trio.current_time() + STATE_EVERY_S / 2
+                await trio.lowlevel.checkpoint()
+                for name, value in json.parts(snapshot, gateway.expiries()):
+                    fields.append(f'"{name}":{json.encode(value).decode()}')
+                    await trio.lowlevel.checkpoint()
+                self._state = (snapshot.state.seq, until, f"{{{','.join(fields)}}}")
+            return [self._state[2]]
 
     def _view(self, gateway: Gates) -> "Whole | Following":
-        """How the client that asks wants to be told how things stand. Raises `BadRequest`."""
+        """How things stand, in the form that the client asks for. Raises `BadRequest`."""
         wanted = websocket.args.get("state")
         if wanted is None:
             return Whole(partial(self._whole_state, gateway))
@@ -137,27 +147,24 @@ def refuse_strangers(allow_origins: tuple[str, ...]) -> None:
 
 
 class Whole:
-    """A client that is told everything each time, as those are that do not ask for less."""
+    """A client that is sent everything each time: one that did not ask for changes."""
 
-    def __init__(self, text: Callable[[], str]) -> None:
-        self._text = text
-
-    def messages(self) -> Iterable[str]:
-        return [self._text()]
+    def __init__(self, messages: Messages) -> None:
+        self.messages = messages
 
 
 class Following:
-    """A client that is told everything once, and then what has changed; lists only of the `views` that it shows."""
+    """A client that is sent everything once, and then changes; lists only of the `views` that it shows."""
 
     def __init__(self, board: Board, gateway: Gates, views: frozenset[str]) -> None:
         self._board, self._gateway, self.views = board, gateway, views
         self._position: dict[str, int] = {}
 
-    def messages(self) -> Iterable[str]:
-        return self._board.news(self._gateway, self._position, self.views)
+    async def messages(self) -> Sequence[str]:
+        return await self._board.news(self._gateway, self._position, self.views)
 
     def show(self, views: frozenset[str]) -> None:
-        """Other views; one that is shown again is told in full, also when nothing was told in between."""
+        """Other views; one that is shown again is sent in full, also when nothing was sent in between."""
         for gone in self.views - views:
             self._position.pop(gone, None)
         self.views = views
@@ -172,7 +179,7 @@ def views_of(names: Iterable[str]) -> frozenset[str]:
 
 
 class Beat:
-    """When a client is next told how things stand."""
+    """When a client is next sent how things stand."""
 
     def __init__(self) -> None:
         self.due = trio.current_time()
@@ -197,15 +204,15 @@ class Beat:
 
 
 def change_view(view: Whole | Following, beat: Beat, names: Sequence[str]) -> None:
-    """The client shows other views, and is told at once what they show. Raises `BadRequest`."""
+    """The client shows other views, and is sent their lists at once. Raises `BadRequest`."""
     if isinstance(view, Whole):
-        raise BadRequest("this WebSocket is told everything: ask for it with ?state=changes")
+        raise BadRequest("this WebSocket is sent everything: ask for it with ?state=changes")
     view.show(views_of(names))
     beat.hurry(trio.current_time())
 
 
 class Line:
-    """What one client is sent, by whoever has something for it."""
+    """The way to one client, for several tasks."""
 
     def __init__(self) -> None:
         self._lock = trio.Lock()
@@ -249,7 +256,7 @@ async def send_events(
     line: Line,
     after: int | None,
     beat: Beat,
-    messages: Callable[[], Iterable[str]],
+    messages: Messages,
     exposed: str = "",
 ) -> None:
     """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand.
@@ -286,5 +293,5 @@ async def send_events(
             beat.hurry(trio.current_time() + SETTLE_S)
         if beat.is_due():
             beat.passed()
-            for text in messages():
+            for text in await messages():
                 await line.send(text)

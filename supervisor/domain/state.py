@@ -253,12 +253,11 @@ class State(Value, frozen=True):
 
         A viewer whose codecs do not suit the camera is shown its substream.
         """
-        shown = {
-            (peer.lease, peer.camera) for peer in self.peers.values() if peer.lease in self.leases or not peer.lease
-        }
+        leases = dict(self.leases.items())  # one walk: each look into a persistent map costs as much as ten into this
+        shown = {(peer.lease, peer.camera) for peer in self.peers.values() if peer.lease in leases or not peer.lease}
         showing = {lease for lease, _ in shown}
         lent = Counter(camera for _, camera in shown)
-        lent.update(known.camera for known in self.leases.values() if known.lease not in showing)
+        lent.update(known.camera for name, known in leases.items() if name not in showing)
         return lent
 
     def uses_of_cameras(self) -> dict[CameraId, str]:

@@ -107,14 +107,25 @@ async def test_list_of_viewers_is_told_to_pages_that_show_it_and_to_no_other() -
             await late.hear_of("rooms", 0)
 
 
+async def test_viewer_of_mjpeg_counts_once_and_is_its_lease_in_the_list() -> None:
+    """It has a lease without a connection, and no second entry beside that."""
+    async with open_site() as site, follow(site, f"{CHANGES}&views=viewers") as page:
+        await page.hear_of("leases", 0)
+        site.core.kernel.emit(lease(ttl_s=0.0))
+        await page.hear_of("leases", 1)
+        assert len(site.core.kernel.state.rows()) == 1
+        assert page.known["summary"]["daemon"]["viewers"] == 1
+        assert "uses" not in page.known
+
+
 async def test_view_that_is_closed_and_shown_again_is_told_in_full() -> None:
     """Also when that happens between two messages: the page may have forgotten the list by then."""
     async with open_crowd(cameras=1, viewers=2) as site:
         view = Following(boards.Board(), site.gateway, frozenset({"viewers"}))
-        assert [json.loads(text)["type"] for text in view.messages()] == ["state", "state"]
+        assert [json.loads(text)["type"] for text in await view.messages()] == ["state", "state"]
         view.show(frozenset())
         view.show(frozenset({"viewers"}))
-        assert [set(json.loads(text)) for text in view.messages()][-1] == {"type", "now", "leases", "peers", "uses"}
+        assert [set(json.loads(text)) for text in await view.messages()][-1] == {"type", "now", "leases", "peers"}
 
 
 @pytest.mark.parametrize("query", ["?state=all", f"{CHANGES}&views=secrets", f"{CHANGES}&views=viewers,x"])
@@ -149,8 +160,42 @@ async def test_pages_share_one_look_at_the_daemon(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(site.gateway, "snapshot", counted)
         positions: list[dict[str, int]] = [{} for _ in range(10)]
         for position in positions:
-            board.news(site.gateway, position, {"viewers"})
+            await board.news(site.gateway, position, {"viewers"})
         assert looks == [1]
+
+
+async def test_list_of_viewers_is_made_again_only_for_those_that_changed() -> None:
+    """Of all connections and leases, what did not change since the last look is the same object as then."""
+    async with open_crowd(cameras=2, viewers=6) as site:
+        board, gateway = boards.Board(), site.gateway
+        before = board._viewers(gateway.snapshot(), gateway)
+        gone = next(iter(site.core.kernel.state.peers))
+        site.core.kernel.emit(c.ReportPeerClosed(gone, Reason("left", "it left", Fault.NONE)))
+        now = board._viewers(gateway.snapshot(), gateway)
+        for part in ("peers", "leases"):
+            assert len(now[part]) == 5
+            assert all(entity is before[part][name] for name, entity in now[part].items())
+
+
+async def test_whole_state_is_made_in_pieces_and_once_for_all() -> None:
+    """Two clients without `state=changes` share one text; other tasks run while it is made."""
+    async with open_crowd(cameras=2, viewers=6) as site:
+        turns, texts = [0], []
+
+        async def count() -> None:
+            while len(texts) < 2:
+                turns[0] += 1
+                await trio.lowlevel.checkpoint()
+
+        async def ask() -> None:
+            texts.extend(await site.sockets._whole_state(site.gateway))
+
+        async with trio.open_nursery() as nursery:
+            for task in (count, ask, ask):
+                nursery.start_soon(task)
+        assert texts[0] is texts[1]
+        assert json.loads(texts[0])["peers"][0]["sent"]["packets"] > 0
+        assert turns[0] >= len(json.loads(texts[0]))
 
 
 async def test_steady_site_costs_a_page_less_than_four_kilobytes_a_second() -> None:
@@ -183,7 +228,7 @@ async def test_lease_is_told_again_only_when_it_ends_noticeably_later(monkeypatc
         told = []
         for later_s in (0, 4, 9.9, 10, 12):
             ends = {name: int((1000 + later_s) * 1e9) for name in ends}
-            for text in board.news(site.gateway, position, {"viewers"}):
+            for text in await board.news(site.gateway, position, {"viewers"}):
                 apply(known, text)
             told.append(known["leases"]["lease-1"]["expires"])
         assert told == ["1970-01-01T00:16:40.000Z"] * 3 + ["1970-01-01T00:16:50.000Z"] * 2

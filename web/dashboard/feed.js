@@ -19,7 +19,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
   let run = null;
   let asked = 0;
   let live = false; // whether it has said hello
-  let told = ""; // the views that the server knows of
+  let reported = ""; // the views that the server knows of
   const views = new Set();
   const model = createModel();
   let teardown = () => {};
@@ -28,8 +28,8 @@ export function createFeed({ url, handlers, chance = Math.random }) {
     clearTimeout(timer);
     const address = new URL(url);
     address.searchParams.set("state", "changes");
-    told = shown();
-    if (told) address.searchParams.set("views", told);
+    reported = shown();
+    if (reported) address.searchParams.set("views", reported);
     if (last !== null) address.searchParams.set("after", last);
     model.clear();
     handlers.link({ status: "connecting" });
@@ -57,7 +57,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
       const restarted = run !== null && run !== message.run;
       run = message.run;
       handlers.link({ status: "live" });
-      tellViews();
+      reportViews();
       handlers.hello(message, { restarted });
     },
     events({ events }) {
@@ -87,15 +87,15 @@ export function createFeed({ url, handlers, chance = Math.random }) {
     if (is === views.has(view)) return;
     if (is) views.add(view);
     else views.delete(view);
-    if (live) tellViews();
+    if (live) reportViews();
   }
 
   const shown = () => [...views].join();
 
-  function tellViews() {
+  function reportViews() {
     live = true;
-    if (told === shown()) return;
-    told = shown();
+    if (reported === shown()) return;
+    reported = shown();
     socket.send(JSON.stringify({ type: "state.show", id: (asked += 1), views: [...views] }));
   }
 

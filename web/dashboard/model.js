@@ -4,7 +4,7 @@
 // 3. A server that says everything each time, in lists, is taken at its word.
 
 // Lists that a page has to ask for, by what is to be shown.
-export const VIEWS = { viewers: ["leases", "peers", "uses"], rooms: ["rooms"] };
+export const VIEWS = { viewers: ["leases", "peers"], rooms: ["rooms"] };
 
 export function createModel() {
   let held = new Map();
@@ -26,7 +26,7 @@ export function createModel() {
     }
   }
 
-  // What is no longer asked for is no longer known.
+  // Lists that are no longer asked for are dropped.
   function forget(views) {
     for (const [view, names] of Object.entries(VIEWS)) if (!views.has(view)) for (const name of names) held.delete(name);
   }
@@ -43,7 +43,7 @@ export function createModel() {
     const health = [...held.get("health")].map(([part, entity]) => ({ part, ...entity }));
     return {
       type: "state", now, suggestion, counts: { viewers, rooms }, health: { verdict, parts: health },
-      cameras: list("cameras", "id"), leases: list("leases", "since"), peers: list("peers", "opened"), uses: list("uses", "since"), rooms: list("rooms", "opened"),
+      cameras: list("cameras", "id"), leases: list("leases", "since"), peers: list("peers", "opened"), rooms: list("rooms", "opened"),
     };
   }
 

@@ -9,7 +9,7 @@ const WHOLE = {
   cameras: { yard: { id: "yard", state: "live", reason: null }, gate: { id: "gate", state: "live", reason: null } },
   health: { journal: { verdict: "ok", reason: "writes" } },
 };
-const VIEWERS = { type: "state", now: NOW, leases: { l: { lease: "l", peers: ["p"] } }, peers: { p: { id: "p" } }, uses: {} };
+const VIEWERS = { type: "state", now: NOW, leases: { l: { lease: "l", peers: ["p"] } }, peers: { p: { id: "p" } } };
 
 function told(...messages) {
   const model = createModel();

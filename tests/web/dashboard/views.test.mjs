@@ -70,10 +70,11 @@ test("a device says how many of how many, and who said so", () => {
   assert.deepEqual(device(null, null), { used: "1 connection", said: "nobody has said how many it serves" });
 });
 
-test("who is sent still pictures is a viewer, who takes a picture is none", () => {
-  const use = (id, kind) => ({ id, kind, camera: "front", client: "c", since: "2026-11-22T06:00:00Z" });
-  const viewers = viewingOf({ peers: [{ id: "p", state: "connected" }], uses: [use("m", "mjpeg"), use("s", "snapshot"), use("t", "patrol")] });
-  assert.deepEqual(viewers.map(({ id, state, peers }) => [id, state, peers]), [["p", "connected", ["p"]], ["m", "still pictures", []]]);
+test("a viewer of MJPEG has one row, that of its lease", () => {
+  const held = { lease: "m", kind: "viewer", camera: "front", client: "c", purpose: "", since: "2026-11-22T06:00:00Z", expires: null, peers: [] };
+  const uses = [{ id: "m", kind: "mjpeg", camera: "front", client: "c", since: "2026-11-22T06:00:00Z" }];
+  const viewers = viewingOf({ leases: [held], peers: [{ id: "p", state: "connected" }], uses });
+  assert.deepEqual(viewers.map(({ id, state, peers }) => [id, state, peers]), [["lease/m", "still pictures", []], ["p", "connected", ["p"]]]);
 });
 
 test("a lease and its connections are one who watches; a lease without one is still somebody", () => {

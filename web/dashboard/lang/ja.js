@@ -58,7 +58,7 @@ export const JA = Object.freeze({
   "all": "すべて",
 
   // The line on top.
-  "Whoever reaches {address} can watch and control: banken asks nobody for a password.": "{address} に接続できる人は誰でも視聴・操作できます。banken はパスワードを求めません。",
+  "Anyone who can reach {address} can watch and control. banken asks for no password.": "{address} に接続できる人は誰でも視聴と操作ができます。banken はパスワードを要求しません。",
   "Skip to the cameras": "カメラへ移動",
   "Health": "状態",
   "of": "／",

@@ -53,7 +53,7 @@ export function createHeader({ clock }) {
     hello(message) {
       replay = Boolean(message.replay);
       parts.exposed.hidden = !message.exposed;
-      if (message.exposed) say(parts["exposed-text"], t("Whoever reaches {address} can watch and control: banken asks nobody for a password.", { address: message.exposed }));
+      if (message.exposed) say(parts["exposed-text"], t("Anyone who can reach {address} can watch and control. banken asks for no password.", { address: message.exposed }));
       lastWord = clock.live();
       showLink();
     },

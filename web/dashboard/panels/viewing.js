@@ -1,17 +1,16 @@
-// Who watches, as one list: leases with their connections, connections without one, and those who are sent still
-// pictures. Pure.
+// Viewers as one list: leases with their connections, and connections without one. Pure.
 import { n } from "../i18n.js";
 
-// What a lease of each kind is called.
+// The name of each kind of lease.
 export const KINDS = { viewer: n("a tile"), modal: n("the large view"), suggest: n("the suggestion") };
 
 // → [{id, lease (its id, or null), camera, client, purpose, kind, state, opened, until, peers: [ids that can be ended], page: [ids]}]
-export function viewingOf({ leases = [], peers = [], uses = [] }) {
+export function viewingOf({ leases = [], peers = [] }) {
   const known = new Map(peers.map((peer) => [peer.id, peer]));
   const leased = leases.map((lease) => ofLease(lease, lease.peers.map((id) => known.get(id)).filter(Boolean)));
   const under = new Set(leases.flatMap((lease) => lease.peers));
   const alone = peers.filter(({ id }) => !under.has(id)).map(ofPeer);
-  return [...leased, ...alone, ...uses.filter(({ kind }) => kind === "mjpeg").map(ofUse)];
+  return [...leased, ...alone];
 }
 
 const ofLease = ({ lease, kind, camera, client, purpose, since, expires }, peers) => ({
@@ -20,6 +19,3 @@ const ofLease = ({ lease, kind, camera, client, purpose, since, expires }, peers
 });
 
 const ofPeer = ({ id, camera, client, state, opened }) => ({ id, lease: null, camera, client, purpose: "", kind: null, opened, until: null, state, peers: [id] });
-
-// Who is sent still pictures holds no connection that could be ended for good: he is shown, and left alone.
-const ofUse = ({ id, camera, client, since }) => ({ id, lease: null, camera, client, purpose: "", kind: null, opened: since, until: null, state: n("still pictures"), peers: [] });
