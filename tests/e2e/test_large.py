@@ -196,6 +196,16 @@ async def test_the_address_of_a_camera_shows_its_page_and_plays_nothing(tmp_path
         assert await page.evaluate("document.querySelector('dialog.large video').srcObject") is None
 
 
+async def test_large_view_closes_when_its_camera_leaves_the_address(tmp_path: Path) -> None:
+    """As by the browser's way back, or by an address that is typed: the view that it names is shown."""
+    async with page_over(tmp_path, address="#camera=attic") as (_, page):
+        await page.wait_for("document.querySelector('dialog.large').open")
+        await page.evaluate("location.hash = '#viewers'")
+        await page.wait_for("!document.querySelector('dialog.large').open")
+        assert await page.evaluate("location.hash") == "#viewers"
+        await page.wait_for("document.querySelector('#view-viewers').checkVisibility()")
+
+
 async def test_a_suggestion_plays_for_its_time_and_no_longer(tmp_path: Path) -> None:
     """It comes and goes by itself, moves nothing, is put away, is enlarged, and stops in a hidden tab on demand."""
     suggested = "banken.suggest()?.state().name === 'live'"

@@ -183,6 +183,13 @@ async def test_page_warns_of_an_address_that_anybody_reaches(tmp_path: Path) -> 
                         seen = "document.querySelector('.exposed').checkVisibility()"
                         await page.wait_for(f"{seen} === {'true' if exposed else 'false'}")
                         assert exposed in await page.evaluate(text_of(".exposed"))
+                    if exposed:
+                        mark, text = (
+                            "document.querySelector('.exposed .icon')",
+                            "document.querySelector('.exposed span')",
+                        )
+                        beside = f"{mark}.getBoundingClientRect().bottom > {text}.getBoundingClientRect().top"
+                        assert await page.evaluate(beside)
                     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
                 await page.reload()
                 if exposed:

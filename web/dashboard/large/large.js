@@ -113,7 +113,8 @@ export function createLarge({ base, clock, wall, idle, onSelect, seq }) {
 
   function route() {
     const { camera } = read();
-    if (camera !== null && camera !== entry?.id) open(camera, { plays: false });
+    if (camera === null) return entry && close();
+    if (camera !== entry?.id) open(camera, { plays: false });
   }
 
   on(dialog, "close", closed);
