@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
+from actors.decoder.actor import run_decoder
+from actors.decoder.client import Decoder
 from actors.ffmpeg import find_ffmpeg
 from actors.hub import Hub
 from actors.process import OpenProcess, RealProcess
@@ -63,9 +65,12 @@ async def open_yard(
     starts_per_s: int = STARTS_PER_S,
     open_process: OpenProcess = RealProcess,
 ) -> AsyncIterator[Yard]:
-    """Cameras of these sources, running. At the end banken is asked to stop, and must have left no child behind."""
+    """Cameras of these sources, running, and the decoder.
+
+    At the end banken is asked to stop, and must have left no child behind.
+    """
     async with open_core(*sources) as core:
-        vault = Vault()
+        vault, decoder = Vault(), Decoder()
         await core.kernel.submit(c.Configure("test", vault.take(sources), Limits()))
         tools = Tools(
             kernel=core.kernel,
@@ -75,15 +80,19 @@ async def open_yard(
             ffmpeg=find_ffmpeg(),
             knock=knock,
             ice_servers=(),
+            decoder=decoder,
             jitter=lambda: jitter,
             keep=core.nursery,
             starts=StartGate(starts_per_s),
         )
         registry = Registry(tools)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_reconcile, core.kernel, registry, tools.jitter)
-            yield Yard(core, registry, vault)
-            core.kernel.emit(c.StopRun(ASKED))
-            nursery.cancel_scope.deadline = trio.current_time() + STOPPED_WITHIN_S
+        async with trio.open_nursery() as decoding:
+            decoding.start_soon(run_decoder, decoder, tools)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run_reconcile, core.kernel, registry, tools.jitter)
+                yield Yard(core, registry, vault)
+                core.kernel.emit(c.StopRun(ASKED))
+                nursery.cancel_scope.deadline = trio.current_time() + STOPPED_WITHIN_S
+            decoding.cancel_scope.cancel(reason="no camera wants a picture")
         assert not nursery.cancel_scope.cancelled_caught, f"not stopped within {STOPPED_WITHIN_S:g} s"
         assert not core.kernel.state.children, "a child was left"

@@ -95,7 +95,7 @@ async def test_without_a_word_of_its_port_the_usual_one_is_taken(about: bytes) -
         assert (await Upstream(fake.url).find_stream("banken-gate")).endswith(":8554/banken-gate")
 
 
-async def test_it_is_told_who_we_are() -> None:
+async def test_login_of_the_url_is_sent_as_basic_authorization() -> None:
     async with open_go2rtc() as fake:
         await Upstream(f"http://me:p%61ss@127.0.0.1:{fake.port}").add("banken-gate", CAMERA)
         assert set(fake.logins) == {"Basic bWU6cGFzcw=="}
