@@ -114,7 +114,7 @@ def decode_looked(body: bytes) -> Looked:
 
 
 class _Frames:
-    """Cuts a stream of bytes into frames of a header and a body. Each byte of a body is copied once, as it comes."""
+    """Cuts a stream of bytes into frames of a header and a body. A body is copied once, into one buffer."""
 
     def __init__(self, header: Struct) -> None:
         self._header = header
@@ -138,6 +138,7 @@ class _Frames:
                 if len(self._head) < self._header.size:
                     break
                 self._left = self._length(self._head)
+                self._body = BytesIO(bytes(self._left))  # it takes this buffer over, and gives it back, uncopied
             self._body.write(view[: self._left])
             taken = min(self._left, len(view))
             view, self._left = view[taken:], self._left - taken
