@@ -2,6 +2,7 @@
 
 Rules of this file:
 - A client of the events is a position in the journal. One that does not read makes nobody wait and takes no memory.
+- It is sent something when it is its turn: many that connect at once are not served in one turn of the loop.
 - What it asks is answered before the next thing that it asks is read.
 - The number of clients is bounded for each path, and the number of WebSockets for each client. Stopping closes every
   one with 1001 before the server ends.
@@ -264,6 +265,8 @@ async def send_events(
     A journal that cannot be read delays events, never the state: that is where the page shows the fault. When the
     newest could not be read at first, it is not the whole journal that comes in their place later.
     """
+    meter = own_meter(websocket.scope)
+    await meter.take()
     snapshot, first = gateway.snapshot(), await read_first(gateway)
     await line.say(
         type="hello",
@@ -287,6 +290,8 @@ async def send_events(
         if batch and unread:
             position, unread = max(position, gateway.last_seq - RECENT), False
             batch = [recorded for recorded in batch if recorded.seq > position]
+        if batch or beat.is_due():
+            await meter.take()
         if batch:
             position = batch[-1].seq
             await line.say(type="events", events=json.events(batch))
