@@ -12,13 +12,11 @@ import click
 
 from ..analysis.replay import event, state_at
 from ..domain.ids import CameraId
-from ..journal.errors import JournalError
+from ..journal.errors import FOREIGN, JournalError
 from ..journal.reader import Damage, Query, Reader
 from .words import At, Moment, clean, did_you_mean, fail, local, say
 
 INTERRUPTED = 130
-FOREIGN = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError)
-"""What rows of a foreign journal can lead to, well formed as they are: numbers, names and types that mean nothing."""
 
 JOURNAL = click.argument("journal", type=click.Path(path_type=Path), envvar="BANKEN_JOURNAL", default="journal")
 SALVAGE = click.option("--salvage", is_flag=True, help="Leave out what is damaged, and say so, rather than stop there.")

@@ -5,7 +5,6 @@ Rules of this file:
 - What `import` would refuse is not exported: the finished draft is verified as a stranger would.
 """
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from .. import __version__
 from ..domain.ids import CameraId
 from ..journal import excerpt, manifest
 from ..journal.errors import JournalError
+from ..journal.files import sync_folder
 from ..journal.reader import Query, Reader
 from . import bundle
 from .render import About, describe
@@ -57,7 +57,7 @@ def export(
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".new", dir=path.parent) as draft:
             done = _write(reader, wanted, stretch, Path(draft), now_ns, progress)
             (Path(draft) / "bundle").replace(path)
-        _sync(path.parent)
+        sync_folder(path.parent)
         return done
     finally:
         reader.close()
@@ -136,11 +136,3 @@ def _refuse_what_import_refuses(path: Path, journal: Path, progress: Callable[[i
         verify(path, progress=progress)
     except (bundle.Damaged, bundle.NoBundle) as error:
         raise JournalError(f"{journal}: this stretch is not exported, since import would refuse it: {error}") from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,8 +4,8 @@ Rules of this file:
 - A bundle may come from anybody. Its files are opened only after all of the zip was found to be as we write it; its
   journal is read as that of a stranger is (`journal/guard.py`).
 - What is unpacked stands complete under its name, or not at all.
-- Report, health, configuration and last words are made anew of the journal that was proven: a bundle's own may say
-  anything, and hold scripts.
+- Report, health, configuration and last words are made again from the journal that was proven: those of the bundle may
+  say anything, and hold scripts.
 """
 
 import tempfile
@@ -20,14 +20,12 @@ import msgspec
 
 from ..domain.ids import CameraId
 from ..journal import check, manifest
-from ..journal.errors import JournalError
+from ..journal.errors import FOREIGN, JournalError
 from ..journal.guard import read_bounded
 from ..journal.reader import Reader
 from .bundle import JOURNAL, MANIFEST, SEALED, Bundle, Damaged, Manifest
 from .render import About, describe
 
-FOREIGN = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
-"""What events that are well formed, and mean nothing, can lead to."""
 LONGEST_QUIET_NS = 31 * 86_400 * 1_000_000_000
 """How far before the first event, and after the last one, the times of a report may lie."""
 
@@ -91,7 +89,7 @@ def _prove(opened: Bundle, folder: Path, told: str | None, progress: Callable[[i
     opened.check()
     file_digest = opened.file_digest()
     if told is not None and not any(digest.startswith(told) for digest in (opened.fingerprint, file_digest)):
-        raise Damaged("its digest is not the one that was told: it is another bundle, or was made anew")
+        raise Damaged("its digest is not the one that was given: it is another bundle, or was made again")
     opened.unpack_to(folder)
     described = opened.manifest
     try:

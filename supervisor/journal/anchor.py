@@ -40,12 +40,16 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 def find_head(folder: Path, at: str) -> Anchor | None:
-    """The durable end of the journal in `folder`; none while it holds no event. Raises `JournalError`."""
+    """The durable end of the journal in `folder`; none while it holds no event. Raises `JournalError`.
+
+    Only the newest segment that has a batch is opened, and those after it: damage of an old one stops no anchor.
+    """
     reader = Reader(folder)
     try:
-        for part in reversed(list(reader.parts())):
-            for seq, digest, node in part.rows(_HEAD):
-                return Anchor(str(node), seq, digest.hex(), at)
+        for segment in reversed(reader.segments()):
+            for part in reader.parts(segment.first - 1, segment.first + 1):
+                for seq, digest, node in part.rows(_HEAD):
+                    return Anchor(str(node), seq, digest.hex(), at)
     finally:
         reader.close()
     return None
@@ -72,7 +76,8 @@ def _write_all(descriptor: int, data: bytes) -> None:
 def read_anchors(path: Path) -> Sequence[Anchor]:
     """All anchors of a file, as they were written. Raises `JournalError` for a line that is none.
 
-    A line that a crash cut off is left out: it has no end, or is followed by an empty rest of a JSON object.
+    A line that a crash cut off is left out: the last one without a line break, or an earlier one without its closing
+    brace.
     """
     try:
         lines = read_bounded(path, MAX_BYTES).split(b"\n")

@@ -15,3 +15,7 @@ class JournalInUse(JournalError):
 
 class JournalReplaced(JournalError):
     """The files are not those that were written to: removed, replaced, truncated, rolled back, or on another disk."""
+
+
+FOREIGN = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError)
+"""Rows of a foreign journal can lead to these, well formed as they are: numbers, names and types that mean nothing."""

@@ -158,9 +158,11 @@ def refuse_foreign(db: apsw.Connection, path: Path) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """What SQLite finds wrong in the block, as a `JournalError` that names the file."""
+    """SQLite's complaints in the block, as a `JournalError` that names the file; also texts that are no UTF-8."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise JournalDamaged(f"{path}: the journal cannot be read: {error}") from None
     except apsw.Error as error:
         raise kind_of(error)(f"{path}: the journal cannot be read: {error}") from None
 

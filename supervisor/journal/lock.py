@@ -8,6 +8,7 @@ Rules of this file:
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import JournalError, JournalInUse
@@ -96,5 +97,6 @@ class FolderLock:
     def close(self) -> None:
         for descriptor in (self.file, self.descriptor):
             if descriptor >= 0:
-                os.close(descriptor)
+                with suppress(OSError):  # a network file system that has lost it: it is closed all the same
+                    os.close(descriptor)
         self.file = self.descriptor = -1

@@ -75,6 +75,13 @@ def make_segment(
     return path
 
 
+def remove_segment(path: Path) -> None:
+    """Remove a segment that was made and cannot be used, and the files of SQLite beside it, as far as that works."""
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(OSError):
+            path.with_name(f"{path.name}{suffix}").unlink()
+
+
 class Rows:
     """Puts rows into a segment, with numbers for the texts that recur. Of no use after an error."""
 
@@ -125,7 +132,7 @@ class SegmentWriter:
 
     def _read(self) -> None:
         """What is stored already."""
-        try:
+        with naming(self.path):
             refuse_foreign(self._db, self.path)
             refuse_foreign_schema(self._db, self.path)
             self._db.pragma("journal_mode", "wal")
@@ -138,26 +145,20 @@ class SegmentWriter:
             self._hashed: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM state_hash").get
             self._checkpointed: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM checkpoint").get
             self._page_size = self._db.pragma("page_size")
-        except apsw.Error as error:
-            raise kind_of(error)(f"{self.path}: the journal cannot be opened: {error}") from None
         if len(found) != 1:
             raise JournalDamaged(f"{self.path}: it does not say where it begins")
         first, previous, created_ns = cast(tuple[int, bytes, int], found[0])
-        promised, end = cast(tuple[int, bytes], last) if last else (None, previous)
+        acknowledged, end = cast(tuple[int, bytes], last) if last else (None, previous)
+        if (type(first), type(previous), type(created_ns), type(end)) != (int, bytes, int, bytes):
+            raise JournalDamaged(f"{self.path}: the head of the segment is damaged")
         self.created_ns = created_ns
-        if stored != promised:
-            raise JournalDamaged(f"{self.path}: the last event is {stored}, but {promised} were promised")
+        if stored != acknowledged:
+            raise JournalDamaged(f"{self.path}: the last event is {stored}, but {acknowledged} were acknowledged")
         self._last = last
-        self.last_seq: int = promised or first - 1
+        self.last_seq: int = acknowledged or first - 1
         self.digest: bytes = end
-
-    def digest_at(self, seq: int) -> bytes | None:
-        """The end of the chain after event `seq`; none where no batch ends there."""
-        if seq == self.last_seq:
-            return self.digest
-        found = self._db.execute("SELECT digest FROM batch WHERE last = ?", (seq,)).fetchone()
-        before = self._db.execute("SELECT previous FROM segment WHERE first = ?", (seq + 1,)).fetchone()
-        return cast(bytes | None, (found or before or (None,))[0])
+        self.attempted: tuple[int, bytes] | None = None
+        """The last event and the digest of the last batch that was given to SQLite, stored or not."""
 
     @property
     def size(self) -> int:
@@ -167,7 +168,7 @@ class SegmentWriter:
     def append(self, batch: Sequence[Recorded], state: State) -> None:
         """Store `batch`, which follows `last_seq` without a gap, and sync it. `state` is the one after it."""
         rows = [codec.encode(recorded) for recorded in batch]
-        last_seq, digest = batch[-1].seq, codec.chain(self.digest, rows)
+        last_seq, digest = self.attempted = batch[-1].seq, codec.chain(self.digest, rows)
         with self._db:
             if self._db.execute(_LAST).fetchone() != self._last:
                 raise JournalReplaced(f"{self.path}: the last batch is not the one that was written; rolled back?")

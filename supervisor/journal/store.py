@@ -2,13 +2,14 @@
 
 Rules of this file:
 - One store owns the folder: see `lock.py`.
-- Before each commit, and after it, the files are looked at: see `watch.py`. What was replaced is not written to again:
-  a new chain begins instead (`begin_chain`).
+- The files are compared with those that we left (`watch.py`): files that a commit writes before and after it, older
+  segments once in `LOOK_EVERY_S`. Files that were replaced are not written to again: see `begin_chain`.
 - `append`, `skip`, `reconnect` and `begin_chain` are called by one thread at a time, `keep` and `remove` by another if
   need be.
 - A segment that is full is left at the next append; sealing it can wait, and never makes an append wait.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -38,8 +39,11 @@ from .files import (
 from .lock import FolderLock
 from .reader import Part
 from .retention import DAY_S, Removal, Retention, expendable, read_pins, removal_of
-from .segment import SegmentWriter, make_segment, seal
+from .segment import SegmentWriter, make_segment, remove_segment, seal
 from .watch import Watch
+
+LOOK_EVERY_S = 0.4
+"""How often all files are compared: while nothing is written, and by the next append where that is later."""
 
 
 @attrs.frozen
@@ -107,7 +111,9 @@ class Store:
         self.rotation = rotation
         self.retention = retention
         self.end = expect or End(0, GENESIS)
-        """What was promised: it is durable."""
+        """The end that was acknowledged: it is durable."""
+        self._attempted: End | None = None
+        """The end of a write that has failed: the files may hold it all the same."""
         self.asides: list[Aside] = []
         """Files that were set aside and not told yet."""
         self._state: State | None = None
@@ -118,7 +124,11 @@ class Store:
         self._broken = False
         """Whether an attempt to write has failed since the files were opened."""
         self._looking = threading.Lock()
-        """Held while files that are watched change, and while they are looked at."""
+        """Held while files that are watched change, and while they are compared; not while a segment is sealed."""
+        self._sealing: str | None = None
+        """The segment that is being sealed: it changes by our own writes."""
+        self._compared_at = -math.inf
+        """When all files were found to be as we left them, on the monotonic clock."""
         if expect is None:
             try:
                 self._hold(make=True)
@@ -182,19 +192,34 @@ class Store:
             writer.close()
             raise
         self._writer, self._broken, self.end = writer, False, End(writer.last_seq, writer.digest)
+        self._attempted = None
 
     def _watch_files(self, writer: SegmentWriter, older: Sequence[Segment]) -> None:
         assert self._lock is not None
         with self._looking:
             watch = self._watch = Watch(self._lock)
-            watch.take(manifest.NAME, *(segment.path.name for segment in older), *_names(writer))
+            watch.take(manifest.NAME, *_names(writer))
             watch.take_shared(f"{writer.path.name}-shm")
+            for segment in older:
+                take = watch.take_shared if segment.path.name == self._sealing else watch.take_older
+                take(segment.path.name)
 
     def look(self) -> None:
         """Raise `JournalReplaced` if the files are not as we left them. Nothing is looked at before they are open."""
         with self._looking:
             if self._watch is not None and self._writer is not None and not self._broken:
+                self._compared_at = -math.inf
                 self._watch.look()
+                self._compared_at = time.monotonic()
+
+    def _look_before_commit(self) -> None:
+        """As `look`, without the older segments where they were compared a moment ago: no commit writes to them."""
+        if time.monotonic() >= self._compared_at + LOOK_EVERY_S:
+            self.look()
+            return
+        with self._looking:
+            assert self._watch is not None
+            self._watch.look_at_written()
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -218,16 +243,19 @@ class Store:
 
     def _append(self, batch: Sequence[Recorded], state: State) -> None:
         writer = self._opened()
-        self.look()
+        self._look_before_commit()
         state_is_known = self._state is not None and self._state.seq == self.last_seq  # not after a fault
         if self._state is not None and state_is_known and self._is_full(writer):
             writer = self._begin_segment(self._state)
         with self._looking:
-            writer.append(batch, state)
+            try:
+                writer.append(batch, state)
+            finally:
+                self._attempted = writer.attempted and End(*writer.attempted)
             assert self._watch is not None
             self._watch.look_at_names(*_names(writer))
             self._watch.take(*_names(writer))
-        self._state, self.end = state, End(writer.last_seq, writer.digest)
+        self._state, self.end, self._attempted = state, End(writer.last_seq, writer.digest), None
 
     def _opened(self) -> SegmentWriter:
         if self._writer is None or self._broken:
@@ -249,31 +277,34 @@ class Store:
 
     def _begin_segment(self, head: State) -> SegmentWriter:
         before = self._opened()
+        self._attempted = End(head.seq, before.digest)
         path = make_segment(self.folder, head, before.last_seq, before.digest, time.time_ns())
         writer = SegmentWriter(path)
         before.close()
         self._watch_files(writer, list_segments(self.folder)[:-1])
-        self._writer, self._state, self.end = writer, head, End(head.seq, writer.digest)
+        self._writer, self._state, self.end, self._attempted = writer, head, End(head.seq, writer.digest), None
         return writer
 
     def reconnect(self) -> None:
-        """Open the files anew after an error, or for the first time; `last_seq` then says what is stored, and synced.
+        """Open the files again after an error, or for the first time; `last_seq` then says what is stored, and synced.
 
-        Raises `JournalReplaced` where less is there than was promised, or something else; then `begin_chain` comes
-        next. Raises `JournalError`, `OSError` and `apsw.Error`; then it must be called again.
+        Raises `JournalReplaced` where the chain ends neither at the end that was acknowledged nor at that of the write
+        that failed; then `begin_chain` comes next. Raises `JournalError`, `OSError` and `apsw.Error`; then it must be
+        called again.
         """
-        promised = self.end
+        acknowledged, attempted = self.end, self._attempted
         self._leave()
-        self._hold(make=promised.seq == 0)
+        self._hold(make=acknowledged.seq == 0)
         assert self._watch is not None
         self._watch.look_at_folder()
-        self._open_last(create=promised.seq == 0)
-        writer = self._opened()
-        if self.end.seq < promised.seq or writer.digest_at(promised.seq) not in (promised.digest, None):
-            self.end, there = promised, self.end.seq
+        self._open_last(create=acknowledged.seq == 0)
+        found, path = self.end, self._opened().path
+        if found not in (acknowledged, attempted):
+            self.end = acknowledged
             self._leave()
             raise JournalReplaced(
-                f"{writer.path}: events up to {promised.seq} were promised, and what is there ends with {there}"
+                f"{path}: events up to {acknowledged.seq} were acknowledged, and this chain, which ends with event "
+                f"{found.seq}, is another one"
             )
 
     def _leave(self) -> None:
@@ -309,7 +340,11 @@ class Store:
             path = make_segment(self.folder, chain.head, after, GENESIS, time.time_ns(), start)
         except apsw.Error as error:
             raise JournalError(f"{self.folder}: the journal folder cannot be used: {error}") from None
-        self._take(SegmentWriter(path), older)
+        try:
+            self._take(SegmentWriter(path), older)
+        except BaseException:
+            remove_segment(path)
+            raise
         self._state = chain.head
         return start
 
@@ -348,13 +383,14 @@ class Store:
         for segment in found[:-1]:
             if segment.path.name in named:
                 continue
-            sealed = seal(segment.path, manifest.digest_of(known[-1] if known else None))
+            with self._changing(segment.path.name):
+                sealed = seal(segment.path, manifest.digest_of(known[-1] if known else None))
             if sealed is None:
                 break
             with self._looking:
                 manifest.append(self.folder, known, sealed)
                 if self._watch is not None:
-                    self._watch.take(manifest.NAME, segment.path.name)
+                    self._watch.take(manifest.NAME)
             known.append(sealed)
             done.append(sealed.segment)
         there = {segment.path.name for segment in found}
@@ -362,6 +398,21 @@ class Store:
         gone = expendable(left, list(read_pins(self.folder).values()), self.retention, now_ns)
         asides, self.asides[:] = tuple(self.asides), []
         return Kept(tuple(done), asides, removal_of(gone, self.retention, now_ns))
+
+    @contextmanager
+    def _changing(self, name: str) -> Iterator[None]:
+        """In the block this segment changes by our own writes, while others may compare the files."""
+        with self._looking:
+            self._sealing = name
+            if self._watch is not None:
+                self._watch.take_shared(name)
+        try:
+            yield
+        finally:
+            with self._looking:
+                self._sealing = None
+                if self._watch is not None:
+                    self._watch.take_older(name)
 
     def _manifest(self) -> list[manifest.Sealed]:
         """Every line; a manifest that is damaged is set aside, and a new one is made from the segments."""
@@ -380,8 +431,13 @@ class Store:
             with self._looking:
                 if self._watch is not None:
                     self._watch.forget(name)
-                for path in self.folder.glob(f"{name}*"):
-                    path.unlink()
+                try:
+                    for path in self.folder.glob(f"{name}*"):
+                        path.unlink()
+                except BaseException:
+                    if self._watch is not None:
+                        self._watch.take_older(name)
+                    raise
         sync_folder(self.folder)
         return removal.segments
 
@@ -408,7 +464,7 @@ def end_of(part: Part) -> tuple[int, bytes]:
     """The same, of a segment that is read already."""
     last = part.rows("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1")
     ((stored,),) = part.rows("SELECT max(seq) FROM event")
-    promised = last[0][0] if last else None
-    if stored != promised:
-        raise JournalDamaged(f"{part.path}: the last event is {stored}, but {promised} were promised")
+    acknowledged = last[0][0] if last else None
+    if stored != acknowledged:
+        raise JournalDamaged(f"{part.path}: the last event is {stored}, but {acknowledged} were acknowledged")
     return (last[0][0], last[0][1]) if last else (part.first - 1, part.previous)

@@ -5,11 +5,11 @@ Rules of this file:
   our own last write. Whatever another process does to a file, in its place or instead of it, changes one of them.
 - A reader changes none of them: the times of access are not compared, and of `-shm`, which readers write, only the
   inode and the least size.
+- A segment that is being sealed grows by our own writes: of it, too, only the inode and the least size are compared.
+- Older segments are compared by `look` only. There may be more than a hundred, too many for each commit.
 """
 
 import os
-import stat
-from pathlib import Path
 
 import attrs
 
@@ -35,6 +35,8 @@ class Watch:
         self._lock = lock
         self._exact: dict[str, Mark | None] = {}
         """Files that nobody but we changes; none for one that is not there."""
+        self._older: dict[str, Mark | None] = {}
+        """The same, for segments that no commit writes to."""
         self._shared: dict[str, Mark] = {}
 
     def take(self, *names: str) -> None:
@@ -42,8 +44,15 @@ class Watch:
         for name in names:
             self._exact[name] = self._mark(name)
 
+    def take_older(self, *names: str) -> None:
+        """From now on these segments must stay as they are."""
+        for name in names:
+            self.forget(name)
+            self._older[name] = self._mark(name)
+
     def take_shared(self, name: str) -> None:
         """From now on this file must stay the same one, and must not shrink."""
+        self.forget(name)
         mark = self._mark(name)
         if mark is not None:
             self._shared[name] = mark
@@ -51,18 +60,27 @@ class Watch:
     def forget(self, *names: str) -> None:
         for name in names:
             self._exact.pop(name, None)
+            self._older.pop(name, None)
             self._shared.pop(name, None)
 
     def look(self) -> None:
         """Raise `JournalReplaced` if anything is not as we left it."""
+        self.look_at_written()
+        self._compare(self._older)
+
+    def look_at_written(self) -> None:
+        """As `look`, without the older segments."""
         self.look_at_folder()
-        for name, mark in tuple(self._exact.items()):
-            found = self._mark(name)
-            if found != mark:
-                self._complain(name, mark, found)
+        self._compare(self._exact)
         for name, mark in self._shared.items():
             found = self._mark(name)
             if found is None or (found.device, found.inode) != (mark.device, mark.inode) or found.size < mark.size:
+                self._complain(name, mark, found)
+
+    def _compare(self, marks: dict[str, Mark | None]) -> None:
+        for name, mark in marks.items():
+            found = self._mark(name)
+            if found != mark:
                 self._complain(name, mark, found)
 
     def look_at_names(self, *names: str) -> None:
@@ -81,9 +99,9 @@ class Watch:
             raise JournalReplaced(
                 f"{folder}: the journal's folder is gone ({error.strerror}); make or mount it again"
             ) from None
-        if not os.path.samestat(there, os.fstat(self._lock.descriptor)):
+        if not os.path.samestat(there, self._held(self._lock.descriptor)):
             raise JournalReplaced(f"{folder}: another folder stands under the journal's name")
-        held, found = os.fstat(self._lock.file), self._stat(LOCK)
+        held, found = self._held(self._lock.file), self._stat(LOCK)
         if found is None or not os.path.samestat(found, held):
             raise JournalReplaced(f"{folder / LOCK}: the journal's lock was removed or replaced")
 
@@ -94,6 +112,15 @@ class Watch:
         if mark is None or (found.device, found.inode) != (mark.device, mark.inode):
             raise JournalReplaced(f"{path}: another file stands under this name")
         raise JournalReplaced(f"{path}: somebody else changed this file ({mark.size} bytes before, {found.size} now)")
+
+    def _held(self, descriptor: int) -> os.stat_result:
+        """A file that is held open. A network file system may have lost it."""
+        try:
+            return os.fstat(descriptor)
+        except OSError as error:
+            raise JournalReplaced(
+                f"{self._lock.folder}: the journal's lock is lost ({error.strerror}); it is taken again"
+            ) from None
 
     def _stat(self, name: str) -> os.stat_result | None:
         try:
@@ -106,8 +133,3 @@ class Watch:
     def _mark(self, name: str) -> Mark | None:
         found = self._stat(name)
         return None if found is None else Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def is_plain(path: Path) -> bool:
-    """Whether a file, and nothing else, stands there. Raises `OSError`."""
-    return stat.S_ISREG(os.stat(path).st_mode)

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -34,7 +35,6 @@ class Call(Generic[Item]):
     token: trio.lowlevel.TrioToken
     inbox: deque[Item] = attrs.field(factory=deque)
     result: outcome.Maybe[None] | None = None
-    abandoned: bool = False
     _caller: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     def post(self, item: Item) -> None:
@@ -46,10 +46,8 @@ class Call(Generic[Item]):
         self._tell(partial(setattr, self, "result", result))
 
     def _tell(self, change: Callable[[], object]) -> None:
-        try:
+        with suppress(trio.RunFinishedError):  # nobody waits for it any more
             self.token.run_sync_soon(self._change, change)
-        except trio.RunFinishedError:
-            self.abandoned = True
 
     def _change(self, change: Callable[[], object]) -> None:
         change()
@@ -57,15 +55,12 @@ class Call(Generic[Item]):
 
     async def wait(self, heard: Callable[[Item], None]) -> None:
         """Give each item to `heard`, in order, until the call is over. Raises what the call raises."""
-        try:
-            while True:
-                while self.inbox:
-                    heard(self.inbox.popleft())
-                if self.result is not None:
-                    return self.result.unwrap()
-                await self._caller.park()
-        finally:
-            self.abandoned = True
+        while True:
+            while self.inbox:
+                heard(self.inbox.popleft())
+            if self.result is not None:
+                return self.result.unwrap()
+            await self._caller.park()
 
 
 class Worker:

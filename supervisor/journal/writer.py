@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import count, takewhile
+from itertools import count
 from typing import Any, Protocol
 
 import apsw
@@ -30,7 +30,7 @@ from ..domain.state import State
 from .errors import JournalError, JournalReplaced
 from .files import ChainStart
 from .retention import Removal
-from .store import Aside, Chain, End, Kept, Store
+from .store import LOOK_EVERY_S, Aside, Chain, End, Kept, Store
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,6 @@ STALLED_S = 1.0
 """A disk that has not answered for so long counts as one that cannot write, until it does: nobody waits for ever."""
 KEEP_EVERY_S = 60.0
 """How often full segments are sealed and old ones let go."""
-LOOK_EVERY_S = 0.4
-"""How often the files are looked at while nothing is written."""
 TOLD_EVERY_S = 60.0
 """A fault that comes and goes is one event in this time at the most: each event is another write."""
 FAULTS = (apsw.Error, JournalError, OSError, MemoryError)
@@ -229,7 +227,7 @@ class Journal:
         """Called when the journal writes again after a fault that lasted so long; seldom: see `TOLD_EVERY_S`."""
         self._line: deque[Waiting | Gap] = deque()
         self._unsent: deque[Waiting] = deque()
-        """Those of the line that the segments have not taken yet, up to the first gap."""
+        """Those of the line that the segments have not taken yet; none behind a gap."""
         self._overflow: Gap | None = None
         self._gap: Gap | None = None
         """The last one that is stored."""
@@ -269,14 +267,14 @@ class Journal:
             self._lost += 1
             return
         waiting = Waiting(recorded, state, trio.current_time())
-        if len(self._unsent) == len(self._line) or self._is_sendable():
+        if not self._is_behind_gap():
             self._unsent.append(waiting)
         self._line.append(waiting)
         self._work.unpark_all()
 
-    def _is_sendable(self) -> bool:
-        """Whether no gap is in line: what follows a gap is stored after it."""
-        return not self._line or not isinstance(self._line[0], Gap)
+    def _is_behind_gap(self) -> bool:
+        """Whether a gap is in line, always the first of it: all that follows is stored after it."""
+        return bool(self._line) and isinstance(self._line[0], Gap)
 
     async def wait_committed(self, seq: int) -> bool:
         """Wait until event `seq` is durable: true; or until the journal has a fault, or has lost it: false."""
@@ -426,9 +424,8 @@ class Journal:
         self._publish(rows)
 
     def _resume(self) -> None:
-        """After a fault: what is stored is acknowledged, and the rest is sent again, up to the first gap."""
-        line = list(takewhile(lambda each: isinstance(each, Waiting), self._line))
-        waiting = [each for each in line if isinstance(each, Waiting)]
+        """After a fault: stored events are acknowledged, and the rest is sent again; behind a gap, later."""
+        waiting = [] if self._is_behind_gap() else [each for each in self._line if isinstance(each, Waiting)]
         found = [each.recorded for each in waiting if each.recorded.seq <= self._segments.last_seq]
         self._unsent.clear()
         self._unsent.extend(waiting[len(found) :])

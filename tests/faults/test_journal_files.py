@@ -2,7 +2,8 @@
 
 Rules of this file:
 - One daemon meets all acts, one after the other. Each leaves a folder that can be written to.
-- An act is noticed before the next acknowledgement: the first lease that is asked for after it is refused.
+- An act is noticed before the next acknowledgement: the first lease that is asked for after it is refused. An act on an
+  older segment, to which no commit writes, is noticed within 0.4 s.
 - Nothing that was acknowledged is missing without a word: it is in the files, or `verify` names its number.
 """
 
@@ -36,7 +37,7 @@ MORE = "limits: {leases_per_client: 200, peers_per_client: 200}"
 CRITICAL_WITHIN_S = 1.0
 BEGUN_WITHIN_S = 1.0
 SLACK_S = 4.0
-"""For a machine that is busy; a test never fails for being slow."""
+"""Added to the promised second: a client measures these times, and its machine may be loaded."""
 
 
 def newest(journal: Path) -> Path:
@@ -95,6 +96,8 @@ ACTS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "folder exchanged by a link": (link_elsewhere, link_back),
 }
 LAST = tuple(ACTS)[-1]
+OLDER = "older segment removed"
+AT_ONCE = [act for act in ACTS if act != OLDER]
 
 
 @attrs.define
@@ -149,6 +152,10 @@ async def has_frames(daemon: Daemon, count: float) -> bool:
     return await frames(daemon) > count
 
 
+async def has_begun(journal: Path, before: Path) -> bool:
+    return newest(journal) != before
+
+
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until it holds; a failure when it takes far too long."""
     with trio.fail_after(BEGUN_WITHIN_S + SLACK_S):
@@ -174,9 +181,13 @@ async def meet(daemon: Daemon, name: str) -> Seen:
     shutil.copytree(journal, daemon.folder / "older", ignore=shutil.ignore_patterns("lock"))
     seen.last = await last_acknowledged(daemon)
     began, first_frame = trio.current_time(), await frames(daemon)
+    before = newest(journal)
     act(journal)
-    seen.refused, _ = await lease(daemon)
-    seen.verdict = await verdict(daemon)
+    if name == OLDER:
+        await until(partial(has_begun, journal, before))
+    else:
+        seen.refused, _ = await lease(daemon)
+        seen.verdict = await verdict(daemon)
     seen.critical_after_s = trio.current_time() - began
     undo(journal)
     restored = trio.current_time()
@@ -211,7 +222,7 @@ async def meet_all(folder: Path) -> Run:
     return run
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", AT_ONCE)
 def test_lease_after_an_act_is_refused(run: Run, act: str) -> None:
     """Before the next acknowledgement the files are looked at: 503, and health is critical at once."""
     assert run.seen[act].refused == 503

@@ -179,7 +179,7 @@ def test_a_forged_bundle_has_another_digest(made: Path, tmp_path: Path) -> None:
     assert verify(forged).digest != digest
     for told in (digest, digest[:16], verify(made).file_digest):
         verify(made, told)
-        with pytest.raises(Damaged, match="not the one that was told"):
+        with pytest.raises(Damaged, match="not the one that was given"):
             verify(forged, told)
 
 

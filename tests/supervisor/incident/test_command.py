@@ -68,7 +68,7 @@ def test_damage_is_exit_1_and_named(made: Path) -> None:
 
 
 def test_another_digest_is_exit_1(made: Path) -> None:
-    refuses("not the one that was told", "verify", made, "--digest", "0123 4567-89ab cdef", code=1)
+    refuses("not the one that was given", "verify", made, "--digest", "0123 4567-89ab cdef", code=1)
 
 
 def test_an_export_that_is_refused(journal: Path, made: Path, tmp_path: Path) -> None:

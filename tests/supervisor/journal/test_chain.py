@@ -1,5 +1,6 @@
 """A store whose files were touched: it notices before it writes, and begins a new chain that names the old one."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -18,7 +19,9 @@ from supervisor.journal.errors import JournalInUse, JournalReplaced
 from supervisor.journal.files import SCHEMA_1, list_segments
 from supervisor.journal.reader import Reader
 from supervisor.journal.recovery import find, recover
+from supervisor.journal.segment import SegmentWriter, seal
 from supervisor.journal.store import Chain, End, Rotation, Store
+from supervisor.journal.watch import Watch
 from tests.kit.journals import TINY, append_all, change, lively, read_all, states, write_journal
 
 
@@ -88,6 +91,146 @@ def test_reading_linking_and_copying_are_no_touch(store: Store) -> None:
     store.look()
     store.close()
     assert not verify(store.folder).damages
+
+
+def test_files_compared_while_a_segment_is_sealed_are_not_replaced(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sealing writes to a segment for long: neither an idle look nor an append takes that for somebody else's act."""
+    rows, met = lively(), []
+
+    def seal_and_look(path: Path, previous: str) -> manifest.Sealed | None:
+        sealed = seal(path, previous)
+        store.look()
+        store.rotation = TINY
+        append_all(store, rows[: store.last_seq + 10], 10)
+        store.look()
+        met.append(path.name)
+        return sealed
+
+    monkeypatch.setattr("supervisor.journal.store.seal", seal_and_look)
+    store.keep(0)
+    store.look()
+    append_all(store, rows[:80], 10)
+    monkeypatch.undo()
+    store.keep(0)
+    store.close()
+    assert met == ["segment-0000000001.sqlite"]
+    assert read_all(store.folder) == rows[:80]
+    assert not verify(store.folder).damages
+
+
+@pytest.mark.parametrize("touch", [exchange, lambda path: os.truncate(path, 100)], ids=["exchanged", "truncated"])
+def test_segment_touched_while_it_is_sealed_is_noticed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, touch: Callable[[Path], object]
+) -> None:
+    """Its content is ours to change then; its inode is not, and it does not shrink."""
+
+    def seal_and_look(path: Path, previous: str) -> manifest.Sealed | None:
+        touch(path)
+        with pytest.raises(JournalReplaced):
+            store.look()
+        return None
+
+    monkeypatch.setattr("supervisor.journal.store.seal", seal_and_look)
+    store.keep(0)
+    store.close()
+
+
+def test_older_segments_are_compared_by_an_append_after_a_while(store: Store) -> None:
+    """Not by each one: there may be many. A busy journal has no idle look, so an append makes up for it."""
+    rows = lively()
+    store.look()
+    store._compared_at += 3600.0  # however slow the machine is
+    os.truncate(list_segments(store.folder)[0].path, 100)
+    append_all(store, rows[:50], 10)
+    store._compared_at -= 7200.0
+    with pytest.raises(JournalReplaced):
+        append_all(store, rows[:60], 10)
+    assert store.last_seq == 50
+    store.close()
+
+
+def test_lost_descriptor_of_the_lock_begins_a_new_chain(store: Store) -> None:
+    """A network file system may refuse the files that are held open: the lock is let go, and taken again."""
+    assert store._lock is not None
+    os.close(store._lock.descriptor)
+    with pytest.raises(JournalReplaced, match="lock is lost"):
+        store.look()
+    store.begin_chain(Chain(states(lively())[40], store.end, "the lock is lost"))
+    append_all(store, lively()[:50], 10)
+    store.close()
+    assert read_all(store.folder) == lively()[:50]
+
+
+def test_segment_of_a_new_chain_that_cannot_be_opened_is_not_set_aside(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a limit on open files the same beginning is tried again: it leaves nothing in its own way."""
+    chain = Chain(states(lively())[40], store.end, "the lock is gone")
+    with monkeypatch.context() as patch:
+        patch.setattr("supervisor.journal.store.SegmentWriter", refuse_to_open)
+        for _ in range(3):
+            with pytest.raises(OSError, match="Too many open files"):
+                store.begin_chain(chain)
+    store.begin_chain(chain)
+    append_all(store, lively()[:50], 10)
+    store.close()
+    assert store.asides == []
+    assert read_all(store.folder) == lively()[:50]
+
+
+def refuse_to_open(path: Path) -> SegmentWriter:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+
+@pytest.mark.parametrize(("shared", "batch"), [(0, 45), (0, 40), (40, 50)])
+def test_other_journal_put_in_place_during_a_fault_is_not_continued(store: Store, shared: int, batch: int) -> None:
+    """Neither one whose batches end elsewhere, nor another end of the same one: only our own write may be there."""
+    rows = lively()
+    others = [*rows[:shared], *(replace(row, mono_ns=row.mono_ns + 1) for row in rows[shared:90])]
+    with pytest.raises(AttributeError):
+        store.append([None], State())  # type: ignore[list-item]
+    end = store.end
+    for path in store.folder.glob("segment-*"):
+        path.unlink()
+    other = Store(store.folder.with_name("other"))
+    append_all(other, others[:shared], 20)
+    append_all(other, others, batch)
+    other.close()
+    for path in other.folder.glob("segment-*"):
+        path.rename(store.folder / path.name)
+    with pytest.raises(JournalReplaced, match="is another one"):
+        store.reconnect()
+    assert store.end == end
+    store.close()
+
+
+def test_failed_write_that_is_in_the_files_is_ours_after_a_fault(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit was made, and the answer was an error: what is stored then is the chain's end."""
+    rows, after = lively(), states(lively())
+    with monkeypatch.context() as patch:
+        patch.setattr(Watch, "look_at_names", refuse_look)
+        with pytest.raises(OSError, match="Input/output error"):
+            store.append(rows[40:50], after[50])
+    assert store.end.seq == 40
+    store.reconnect()
+    assert store.end.seq == 50
+    with monkeypatch.context() as patch:
+        patch.setattr("supervisor.journal.store.SegmentWriter", refuse_to_open)
+        with pytest.raises(OSError, match="Too many open files"):
+            store.skip(after[60])
+    store.reconnect()
+    store.append(rows[60:70], after[70])
+    assert store.end.seq == 70
+    store.close()
+    found = verify(store.folder)
+    assert found.gaps == ((51, 60),)
+    assert [damage for damage in found.damages if "manifest" not in damage.text] == []
+
+
+def refuse_look(watch: Watch, *names: str) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_new_chain_names_the_old_one_and_the_journal_is_whole(store: Store) -> None:

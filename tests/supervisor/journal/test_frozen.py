@@ -38,6 +38,12 @@ def test_every_format_has_a_frozen_journal() -> None:
     assert [folder.name for folder in FROZEN] == [f"v{version}" for version in range(1, FORMAT + 1)]
 
 
+def test_frozen_journals_have_no_files_of_an_open_sqlite() -> None:
+    """A `-wal` or `-shm` is left by a reader, holds nothing, and is made again by the next one."""
+    frozen = [*FROZEN[0].parent.rglob("*"), *(FROZEN[0].parents[1] / "releases").rglob("*")]
+    assert [path.name for path in frozen if path.name.endswith(("-wal", "-shm", "-journal"))] == []
+
+
 @pytest.fixture(params=FROZEN, ids=lambda folder: folder.name)
 def frozen(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy, so that the frozen one stays as it is."""

@@ -89,7 +89,7 @@ def test_tampering_breaks_the_chain(folder: Path, statement: str, where: str) ->
 def test_a_promise_that_was_broken_is_noticed(folder: Path) -> None:
     """Missing last events leave no gap to see; the batch that promised them does."""
     change(folder, "DELETE FROM event WHERE seq > (SELECT max(seq) - 3 FROM event)")
-    with pytest.raises(JournalError, match=r"the last event is \d+, but \d+ were promised"):
+    with pytest.raises(JournalError, match=r"the last event is \d+, but \d+ were acknowledged"):
         Store(folder)
 
 
