@@ -30,12 +30,15 @@ def report_journal(
     def removal(found: Removal) -> Recorded | None:
         return kernel.emit(c.ReportRemoval(found.segments, found.first, found.last, found.bytes, found.why)).last
 
+    def not_removed(why: str) -> None:
+        kernel.emit(c.ReportJournalFault(why, kernel.clock.wall_ns(), 0.0))
+
     def recovery(why: str, lasted_s: float) -> None:
         kernel.emit(c.ReportJournalFault(why, kernel.clock.wall_ns() - int(lasted_s * 1e9), lasted_s))
 
     journal.on_gap = lambda first, last: kernel.emit(c.ReportGap(first, last))
     journal.on_chain, journal.on_begun, journal.on_aside = chain, begun, set_aside
-    journal.on_removal, journal.on_recovered = removal, recovery
+    journal.on_removal, journal.on_not_removed, journal.on_recovered = removal, not_removed, recovery
     if recovered.chain is not None:
         chain(recovered.chain.old, recovered.chain.why)
     elif recovered.start is not None:

@@ -81,7 +81,14 @@ _SENTENCES: dict[type[e.Event], tuple[Severity, Callable[[Any], str]]] = {
             f"events {v.first} to {v.last}, {v.bytes / 1024**2:.1f} MiB: {v.why}"
         ),
     ),
-    e.JournalFailed: (Severity.ERROR, lambda v: f"the journal could not write for {seconds(v.lasted_s)}: {v.why}"),
+    e.JournalFailed: (
+        Severity.ERROR,
+        lambda v: (
+            f"journal: {v.why}"
+            if v.lasted_s == 0
+            else f"the journal could not write for {seconds(v.lasted_s)}: {v.why}"
+        ),
+    ),
     e.AlertRaised: (Severity.ERROR, lambda v: f"look at this: {v.text}"),
     e.AlertCleared: (Severity.INFO, lambda v: f"{v.alert} is as it should be again"),
     e.RequestsRefused: (Severity.NOTICE, _requests_refused),

@@ -217,7 +217,7 @@ class SegmentsRemoved(JournalEvent, frozen=True):
 
 
 class JournalFailed(JournalEvent, frozen=True):
-    """The journal could not write for a while; it does again."""
+    """The journal could not write for a while; it does again. `lasted_s` is 0 for a fault that stopped no writing."""
 
     why: str
     began_ns: int

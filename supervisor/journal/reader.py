@@ -34,7 +34,7 @@ from .files import (
     refuse_unsafe_sqlite,
     shorten,
 )
-from .guard import MAX_PAGE, MAX_ROWS, missing_indexes, open_segment, time_limit
+from .guard import MAX_PAGE, MAX_ROWS, MAX_VALUE, missing_indexes, open_segment, time_limit
 
 PAGE = 500
 """Rows that are read in one step."""
@@ -46,10 +46,11 @@ NEVER = 2**62
 _COLUMNS = (
     "seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc"
 )
-_TEXTS = (5, 12)
-"""The stream and the body: the only ones of those columns that may be long."""
 AT_ONCE = 64
-"""Rows between two looks at how much there is."""
+"""Rows that are read before their size is looked at, where no value is longer than `SHORT`."""
+SHORT = 64 * 1024
+"""Bytes of a text or blob. A statement that meets a longer one is run again, and is measured row by row."""
+_packed = msgspec.msgpack.Encoder().encode
 
 
 @attrs.frozen
@@ -143,24 +144,35 @@ class Part:
         first, last = self.rows("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)")[0]
         return (first, last) if first is not None else (self.first, self.first - 1)
 
-    def rows(self, sql: str, values: Sequence[Any] = (), sized: Sequence[int] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a statement. `sized` are the columns of texts and blobs whose bytes together are bounded.
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement. All their columns together have a bounded size.
 
-        Raises `JournalError` for what cannot be read, takes too long, or is more than any journal holds.
+        Raises `JournalError` for rows that cannot be read, take too long, or are more than any journal holds.
         """
         db = self._opened()
+        try:
+            with naming(self.path), time_limit(db, self.path):
+                try:
+                    db.limit(apsw.SQLITE_LIMIT_LENGTH, SHORT)
+                    return self._bounded(db.execute(sql, tuple(values)), AT_ONCE)
+                except apsw.TooBigError:
+                    db.limit(apsw.SQLITE_LIMIT_LENGTH, MAX_VALUE)
+                    return self._bounded(db.execute(sql, tuple(values)), 1)
+        except TypeError as error:
+            raise JournalDamaged(f"{self.path}: the journal cannot be read: {error}") from None
+
+    def _bounded(self, cursor: apsw.Cursor, at_once: int) -> list[tuple[Any, ...]]:
+        """The rows, measured `at_once` at a time, before the next ones are read: by their length in MessagePack."""
         found: list[tuple[Any, ...]] = []
         size = 0
         try:
-            with naming(self.path), time_limit(db, self.path):
-                cursor = db.execute(sql, tuple(values))
-                while chunk := list(islice(cursor, AT_ONCE)):
-                    size += sum(sum([len(row[column]) for row in chunk]) for column in sized)
-                    if size > MAX_PAGE or len(found) > MAX_ROWS:
-                        raise JournalDamaged(f"{self.path}: it holds more than any journal does")
-                    found += chunk
-        except (UnicodeDecodeError, TypeError) as error:
-            raise JournalDamaged(f"{self.path}: the journal cannot be read: {error}") from None
+            while chunk := list(islice(cursor, at_once)):
+                size += len(_packed(chunk))
+                if size > MAX_PAGE or len(found) > MAX_ROWS:
+                    raise JournalDamaged(f"{self.path}: it holds more than any journal does")
+                found += chunk
+        finally:
+            cursor.close(True)
         return found
 
     def select(self, query: Query, limit: int, newest: bool) -> list[codec.Row]:
@@ -185,7 +197,7 @@ class Part:
             values += (query.since_ns, query.until_ns)
         order = "DESC" if newest else "ASC"
         sql = f"SELECT {_COLUMNS} FROM event WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
-        return [self._row(row) for row in self.rows(sql, (*values, limit), _TEXTS)]
+        return [self._row(row) for row in self.rows(sql, (*values, limit))]
 
     def _row(self, stored: tuple[Any, ...]) -> codec.Row:
         """The row with its recurring texts in their places. Two million rows a second are read here: no calls."""
@@ -205,7 +217,7 @@ class Part:
     def _word(self, number: int) -> str:
         text = self._words.get(number)
         if text is None:
-            self._words = dict(self.rows("SELECT id, text FROM word", sized=(1,)))
+            self._words = dict(self.rows("SELECT id, text FROM word"))
             text = self._words.get(number, f"word {number}, which is missing")
         return text
 

@@ -223,6 +223,8 @@ class Journal:
         self.on_aside: Callable[[Aside], object] = lambda aside: None
         self.on_removal: Callable[[Removal], Recorded | None] = lambda removal: None
         """Called before segments are removed. They are removed once the event that it returns is durable."""
+        self.on_not_removed: Callable[[str], object] = lambda why: None
+        """Called with the reason when a removal fails for the first time. It is tried again."""
         self.on_recovered: Callable[[str, float], object] = lambda why, lasted_s: None
         """Called when the journal writes again after a fault that lasted so long; seldom: see `TOLD_EVERY_S`."""
         self._line: deque[Waiting | Gap] = deque()
@@ -231,6 +233,8 @@ class Journal:
         self._overflow: Gap | None = None
         self._gap: Gap | None = None
         """The last one that is stored."""
+        self._reported: frozenset[str] = frozenset()
+        """Segments whose removal is in the journal, and has not been done."""
         self._work = trio.lowlevel.ParkingLot()
         self._begun = trio.lowlevel.ParkingLot()
         self._waiters: list[tuple[int, int, list[trio.lowlevel.Task]]] = []
@@ -334,10 +338,26 @@ class Journal:
             self.on_aside(aside)
         if kept.expendable is None:
             return
-        told = self.on_removal(kept.expendable)
-        if told is not None and await self.wait_committed(told.seq):
-            for name in await self._segments.remove(kept.expendable):
-                logger.info("%s is older than what the journal keeps, and was removed", name)
+        await self._remove(kept.expendable)
+
+    async def _remove(self, removal: Removal) -> None:
+        """Remove segments. A removal that fails is tried again; it is reported once, and so is its failure."""
+        if not self._reported.issuperset(removal.segments):
+            reported = self.on_removal(removal)
+            if reported is None or not await self.wait_committed(reported.seq):
+                return
+            self._reported, is_repeated = frozenset(removal.segments), False
+        else:
+            is_repeated = True
+        try:
+            removed = await self._segments.remove(removal)
+        except FAULTS as error:
+            if not is_repeated:
+                self.on_not_removed(f"old segments were not removed: {error}")
+            raise
+        self._reported = frozenset()
+        for name in removed:
+            logger.info("%s is older than what the journal keeps, and was removed", name)
 
     async def _commit(self) -> None:
         self._asked_at = trio.current_time()

@@ -36,6 +36,8 @@ class MemorySegment:
     """The last event that was lost."""
     expendable: Removal | None = None
     removed: tuple[str, ...] = ()
+    refused: OSError | None = None
+    """Why no segment can be removed."""
     on_replaced: Callable[[JournalReplaced], object] = lambda error: None
 
     @property
@@ -94,6 +96,8 @@ class MemorySegment:
 
     async def remove(self, removal: Removal) -> Sequence[str]:
         await trio.lowlevel.checkpoint()
+        if self.refused is not None:
+            raise self.refused
         self.expendable = None
         self.removed += removal.segments
         return removal.segments

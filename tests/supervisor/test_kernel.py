@@ -10,6 +10,7 @@ from trio.testing import MockClock
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
+from supervisor.domain.events import Recorded
 from supervisor.domain.evolve import fold
 from supervisor.domain.ids import ChildId, PeerId, camera_stream, sound_stream
 from supervisor.domain.state import SOUND, state_hash
@@ -242,6 +243,34 @@ async def test_segments_are_removed_when_the_event_that_says_so_is_durable(autoj
         assert core.disk.removed == removal.segments
         told = [row.event for row in core.disk.rows if isinstance(row.event, e.SegmentsRemoved)]
         assert told[0] == e.SegmentsRemoved(removal.segments, 1, 10, 4096, "1 older than 90 days")
+
+
+async def test_removal_that_fails_is_reported_once_with_its_failure(autojump_clock: MockClock) -> None:
+    """A file that cannot be deleted is tried each minute, and fills no journal. A larger removal is another one."""
+    async with open_core() as core:
+        removals: list[Removal] = []
+        failures: list[str] = []
+
+        def report(found: Removal) -> Recorded | None:
+            removals.append(found)
+            return core.kernel.emit(
+                c.ReportRemoval(found.segments, found.first, found.last, found.bytes, found.why)
+            ).last
+
+        core.journal.on_removal, core.journal.on_not_removed = report, failures.append
+        first = Removal(("segment-0000000001.sqlite",), 1, 10, 4096, "1 older than 90 days")
+        core.disk.expendable, core.disk.refused = first, PermissionError(1, "Operation not permitted")
+        await trio.sleep(60 * KEEP_EVERY_S)
+        assert removals == [first]
+        assert failures == ["old segments were not removed: [Errno 1] Operation not permitted"]
+        larger = Removal((*first.segments, "segment-0000000011.sqlite"), 1, 20, 8192, "2 older than 90 days")
+        core.disk.expendable = larger
+        await trio.sleep(10 * KEEP_EVERY_S)
+        assert removals == [first, larger]
+        core.disk.refused = None
+        await trio.sleep(2 * KEEP_EVERY_S)
+        assert core.disk.removed == larger.segments
+        assert removals == [first, larger]
 
 
 async def test_fault_that_is_over_is_told_once_a_minute_at_most(autojump_clock: MockClock) -> None:

@@ -1,6 +1,7 @@
 """Journals of strangers: whatever a folder holds, a command answers or refuses, in bounded time and memory."""
 
 import os
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -177,13 +178,33 @@ def test_rows_and_bytes_of_a_statement_are_bounded(folder: Path, monkeypatch: py
     reader = Reader(folder)
     part = next(reader.parts())
     with pytest.raises(JournalError, match="more than any journal"):
-        part.rows(f"{ENDLESS} SELECT x, hex(zeroblob(1000000)) FROM c", sized=(1,))
+        part.rows(f"{ENDLESS} SELECT x, hex(zeroblob(1000000)) FROM c")
+    with pytest.raises(JournalError, match="more than any journal"):
+        part.rows(f"{ENDLESS} SELECT x, zeroblob(60000) FROM c")
     with pytest.raises(JournalError, match="too big"):
         part.rows("SELECT hex(zeroblob(900000000))")
     monkeypatch.setattr("supervisor.journal.reader.MAX_ROWS", 1000)
     with pytest.raises(JournalError, match="more than any journal"):
         part.rows(f"{ENDLESS} SELECT x FROM c")
     reader.close()
+
+
+def test_long_digests_and_hashes_are_counted(folder: Path) -> None:
+    """Of every statement, not only of those that read events: a few long blobs would fill the memory."""
+    change(folder, f"INSERT INTO batch {ENDLESS} SELECT x + 1000, x + 1000, zeroblob(15000000) FROM c LIMIT 8")
+    change(folder, f"INSERT INTO state_hash {ENDLESS} SELECT x + 1000, 2, printf('%.15000000c', 'x') FROM c LIMIT 8")
+    reader = Reader(folder)
+    part = next(reader.parts())
+    tracemalloc.start()
+    try:
+        for read in (part.hashes, lambda: part.rows("SELECT first, last, digest FROM batch")):
+            with pytest.raises(JournalError, match="more than any journal"):
+                read()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    reader.close()
+    assert most < 2 * guard.MAX_PAGE
 
 
 def test_a_journal_without_its_indexes_is_read(folder: Path) -> None:
