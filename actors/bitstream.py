@@ -7,6 +7,12 @@ from collections.abc import Iterable, Iterator
 
 MAX_SIDE = 16384
 """Pixels: the most that any level of either standard allows on one side."""
+MAX_SPS = 512
+"""Bytes of a sequence parameter set that are read: its size stands in front, or behind scaling lists of some 300."""
+CACHED_SIZES = 256
+"""Sequence parameter sets whose sizes are remembered, of all cameras."""
+MAX_ZEROS = 32
+"""In front of an exp-Golomb code."""
 START_CODE = b"\x00\x00\x00\x01"
 
 
@@ -56,25 +62,30 @@ def possible(width: int, height: int) -> tuple[int, int]:
 
 
 class Bits:
-    """Reads the exp-Golomb codes of section 9.1. Raises `BitstreamError` past the end."""
+    """Reads the exp-Golomb codes of section 9.1. Raises `BitstreamError` past the end.
+
+    The bits are text, so that a code costs its own length, however long the data is.
+    """
 
     def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data)
-        self._left = len(data) * 8
+        self._text = f"{int.from_bytes(data):0{len(data) * 8}b}" if data else ""
+        self._at = 0
 
     def u(self, count: int) -> int:
-        if count > self._left:
+        begin, self._at = self._at, self._at + count
+        if self._at > len(self._text):
             raise BitstreamError("a parameter set that ends early")
-        self._left -= count
-        return (self._value >> self._left) & ((1 << count) - 1)
+        return int(self._text[begin : self._at], 2) if count else 0
 
     def ue(self) -> int:
-        zeros = 0
-        while not self.u(1):
-            zeros += 1
-            if zeros > 32:
-                raise BitstreamError("an exp-Golomb code without an end")
-        return (1 << zeros) - 1 + self.u(zeros)
+        one = self._text.find("1", self._at, self._at + MAX_ZEROS + 1)
+        if one < 0 and len(self._text) - self._at > MAX_ZEROS:
+            raise BitstreamError("an exp-Golomb code without an end")
+        end = 2 * one + 1 - self._at
+        if one < 0 or end > len(self._text):
+            raise BitstreamError("a parameter set that ends early")
+        self._at = end
+        return int(self._text[one:end], 2) - 1
 
     def se(self) -> int:
         code = self.ue()

@@ -3,12 +3,12 @@
 Source: ITU-T H.264 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `avcC`.
 """
 
-from .bitstream import Bits, BitstreamError, possible, unescape
+from functools import lru_cache
+
+from .bitstream import CACHED_SIZES, MAX_SPS, Bits, BitstreamError, possible, unescape
 from .media import VideoCodec
 
 IDR, SPS, PPS = 5, 7, 8
-MAX_SPS = 1024
-"""More of a sequence parameter set is never needed for the size."""
 
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 """Profiles whose SPS says more about chroma (7.3.2.1.1)."""
@@ -42,20 +42,21 @@ def parse_avcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
 
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels that an SPS promises, cropping applied. Raises `BitstreamError`."""
-    width, height, across, down = _sizes(sps)
+    width, height, across, down = _sizes(sps[:MAX_SPS])
     return possible(width - across, height - down)
 
 
 def coded_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels before cropping. Raises `BitstreamError`."""
-    return possible(*_sizes(sps)[:2])
+    return possible(*_sizes(sps[:MAX_SPS])[:2])
 
 
+@lru_cache(maxsize=CACHED_SIZES)
 def _sizes(sps: bytes) -> tuple[int, int, int, int]:
     """Coded width and height, and what cropping takes from each."""
     if len(sps) < 4:
         raise BitstreamError("a sequence parameter set that ends early")
-    bits = Bits(unescape(sps[4:MAX_SPS]))
+    bits = Bits(unescape(sps[4:]))
     bits.ue()  # seq_parameter_set_id
     chroma = 1
     if sps[1] in _HIGH_PROFILES:

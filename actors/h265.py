@@ -3,12 +3,12 @@
 Source: ITU-T H.265 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `hvcC`.
 """
 
-from .bitstream import Bits, BitstreamError, possible, unescape
+from functools import lru_cache
+
+from .bitstream import CACHED_SIZES, MAX_SPS, Bits, BitstreamError, possible, unescape
 from .media import VideoCodec
 
 VPS, SPS, PPS = 32, 33, 34
-MAX_SPS = 1024
-"""More of a sequence parameter set is never needed for the size."""
 
 
 def nal_type(unit: bytes) -> int:
@@ -38,18 +38,19 @@ def parse_hvcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
 
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels that an SPS promises, cropping applied. Raises `BitstreamError`."""
-    width, height, across, down = _sizes(sps)
+    width, height, across, down = _sizes(sps[:MAX_SPS])
     return possible(width - across, height - down)
 
 
 def coded_size(sps: bytes) -> tuple[int, int]:
     """Width and height in pixels before cropping. Raises `BitstreamError`."""
-    return possible(*_sizes(sps)[:2])
+    return possible(*_sizes(sps[:MAX_SPS])[:2])
 
 
+@lru_cache(maxsize=CACHED_SIZES)
 def _sizes(sps: bytes) -> tuple[int, int, int, int]:
     """Coded width and height, and what cropping takes from each."""
-    bits = Bits(unescape(sps[2:MAX_SPS]))
+    bits = Bits(unescape(sps[2:]))
     bits.u(4)  # sps_video_parameter_set_id
     layers = bits.u(3)
     bits.u(1)

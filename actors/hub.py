@@ -18,7 +18,7 @@ from supervisor.domain.values import Picture
 from supervisor.gateway import CameraStatistics
 from supervisor.tape import Tape
 
-from .bitstream import join_annexb
+from .bitstream import BitstreamError, join_annexb
 from .h264 import H264
 from .listeners import Listeners
 from .media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, SourceLoss, VideoCodec
@@ -33,9 +33,13 @@ CATCH_UP = 300 * CLOCK_RATE // 1000
 JUMP = 10 * CLOCK_RATE
 """A source whose time stamps leap further than this has begun a new count."""
 RATE_WINDOW_NS = 2_000_000_000
+MOST_SETS, MOST_OTHER_SETS = 4, 16
+"""Different sequence parameter sets, and different ones of each other type, in one access unit: cameras send one."""
+MOST_CHANGES = 4
+"""Sequence parameter sets that replace others, in a second: a camera sends new ones when somebody changes its size."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Still:
     """A key frame with its parameter sets, and when it came."""
 
@@ -69,6 +73,8 @@ class Hub:
         self._sets: dict[int, tuple[bytes, ...]] = {}
         """Parameter sets by their NAL unit type."""
         self._size = (0, 0)
+        self._changes: deque[int] = deque()
+        """When the last sequence parameter sets replaced others; bounded by `MOST_CHANGES`."""
         self._offset: int | None = None
         """From the source's time stamps to ours; none until the connection's first key frame."""
         self._last_pts = 0
@@ -99,6 +105,7 @@ class Hub:
         """A new connection of the source begins: its time stamps, size and parameter sets may all be new."""
         self._offset = self.picture = self.audio = self.last_unit_ns = self._key_at = None
         self._sets = {}
+        self._changes.clear()
         self._mute = ""
         self._gap_ns = 0
         self.heard = False
@@ -111,23 +118,39 @@ class Hub:
         self._drop_before(self.units.end)
 
     def set_parameter_sets(self, sets: Iterable[bytes], codec: VideoCodec = H264) -> None:
-        """New parameter sets, of one type or more. Raises `BitstreamError` for those that promise no possible picture.
+        """New parameter sets, of one type or more. Those of one type replace all that were known of it.
 
-        Those of one type replace all that were known of it.
+        Raises `BitstreamError` for those that promise no possible picture, and for more than a camera has reason to
+        send: `MOST_SETS` and `MOST_OTHER_SETS` at once, `MOST_CHANGES` in a second.
         """
         if codec is not self._codec:
             self._codec, self._sets = codec, {}
-        gathered: dict[int, list[bytes]] = {}
+        gathered: dict[int, dict[bytes, None]] = {}
         for unit in sets:
             kind = codec.nal_type(unit)
             if kind in codec.set_types:
-                gathered.setdefault(kind, []).append(unit)
+                different = gathered.setdefault(kind, {})
+                different[unit] = None
+                most = MOST_SETS if kind == codec.sps_type else MOST_OTHER_SETS
+                if len(different) > most:
+                    raise BitstreamError(f"more than {most} different parameter sets of type {kind} at once")
         found = {kind: tuple(units) for kind, units in gathered.items()}
         sps = found.get(codec.sps_type)
         if sps is not None and sps != self._sets.get(codec.sps_type):
+            if codec.sps_type in self._sets:
+                self._count_change()
             self._size = codec.picture_size(sps[0])
             self.picture = None
         self._sets |= found
+
+    def _count_change(self) -> None:
+        """Raises `BitstreamError` for one too many."""
+        now_ns = self._clock.mono_ns()
+        while self._changes and self._changes[0] <= now_ns - 1_000_000_000:
+            self._changes.popleft()
+        self._changes.append(now_ns)
+        if len(self._changes) > MOST_CHANGES:
+            raise BitstreamError(f"more than {MOST_CHANGES} new sequence parameter sets in a second")
 
     def set_audio(self, audio: AudioFormat | None, mute: str = "") -> None:
         """What sound the connection has; if none that can be carried, `mute` says why, for people."""

@@ -7,6 +7,7 @@ Rules of this file:
 
 import math
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import trio
 
@@ -50,6 +51,8 @@ class Decoder:
     def __init__(self) -> None:
         self.queue, self.waits = Backlog(), Waits()
         self._number = 0
+        self._refusals: WeakKeyDictionary[Still, str | None] = WeakKeyDictionary()
+        """Why key frames that still exist are not decoded; none for those that may be."""
 
     async def jpeg(self, camera: CameraId, still: Still) -> bytes:
         return (await self._ask(camera, still, JPEG)).body
@@ -60,10 +63,16 @@ class Decoder:
     async def look(self, camera: CameraId, still: Still, before: bytes) -> Looked:
         return decode_looked((await self._ask(camera, still, LOOK, before=before)).body)
 
+    def _refusal(self, still: Still) -> str | None:
+        """Found once for each key frame, however often it is asked for."""
+        if still not in self._refusals:
+            self._refusals[still] = refusal(still.codec, still.units)
+        return self._refusals[still]
+
     async def _ask(
         self, camera: CameraId, still: Still, kind: int, size: tuple[int, int] = (0, 0), before: bytes = b""
     ) -> Answer:
-        refused = refusal(still.codec, still.units)
+        refused = self._refusal(still)
         if refused is not None:
             raise Undecodable(refused, TOO_LARGE_S)
         self.waits.check(camera, trio.current_time())

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from actors.bitstream import BitstreamError, join_annexb, split_annexb, split_prefixed
+from actors import h264
+from actors.bitstream import MAX_SPS, BitstreamError, join_annexb, split_annexb, split_prefixed
 from actors.h264 import (
     IDR,
     PPS,
@@ -60,3 +61,13 @@ def test_garbage_ends_in_an_error_that_is_ours() -> None:
                 parse()
             except BitstreamError:
                 continue
+
+
+def test_size_of_a_parameter_set_is_read_once() -> None:
+    """Whatever stands behind the bytes that are read, it costs nothing."""
+    sps = next(unit for unit in access_units()[0] if nal_type(unit) == SPS)
+    filled = sps + b"\xff" * (MAX_SPS - len(sps))
+    size = picture_size(filled)
+    read = h264._sizes.cache_info().misses
+    assert all(picture_size(filled + bytes([number])) == size for number in range(100))
+    assert h264._sizes.cache_info().misses == read

@@ -5,9 +5,10 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from actors.h264 import SPS, nal_type
+from actors.bitstream import BitstreamError
+from actors.h264 import PPS, SPS, nal_type
 from actors.h265 import H265
-from actors.hub import CATCH_UP, MAX_UNITS, Hub, Subscription
+from actors.hub import CATCH_UP, MAX_UNITS, MOST_CHANGES, MOST_OTHER_SETS, MOST_SETS, Hub, Subscription
 from actors.media import CLOCK_RATE, AccessUnit
 from supervisor.clock import TrioClock
 from supervisor.domain.values import Picture
@@ -171,6 +172,35 @@ def test_what_cannot_be_shown_is_not_kept(hub: Hub) -> None:
     assert hub.picture is None
     assert hub.newest_key() is None
     assert viewer(hub).take_nowait() is None
+
+
+def sets_of(kind: int, count: int) -> list[bytes]:
+    """So many different parameter sets of one type, each with the size of the first picture."""
+    unit = next(unit for unit in access_units()[0] if nal_type(unit) == kind)
+    return [unit + bytes([1, number]) for number in range(count)]
+
+
+@pytest.mark.parametrize(("kind", "most"), [(SPS, MOST_SETS), (PPS, MOST_OTHER_SETS)], ids=["sps", "pps"])
+def test_too_many_parameter_sets_in_one_access_unit_are_refused(hub: Hub, kind: int, most: int) -> None:
+    """Different ones count; the same one may come again with each slice."""
+    hub.publish([*sets_of(kind, most) * 9, *access_units()[0]][: 9 * most], 0)
+    with pytest.raises(BitstreamError, match=f"more than {most} different"):
+        hub.publish([*sets_of(kind, most + 1), *access_units()[0]], TICK)
+    with pytest.raises(BitstreamError, match=f"more than {most} different"):
+        hub.set_parameter_sets(sets_of(kind, most + 1))
+
+
+def test_parameter_sets_that_change_all_the_time_are_refused(hub: Hub, clock: HandClock) -> None:
+    """So many a second are read, and more a second later."""
+    for number, sps in enumerate(sets_of(SPS, 100)):
+        clock.now_ns += 1_000_000_000 // MOST_CHANGES
+        hub.publish([sps, *without_sets(access_units()[0])], number * TICK)
+    clock.now_ns += 2_000_000_000
+    *few, last = sets_of(SPS, MOST_CHANGES + 1)
+    for sps in few:
+        hub.set_parameter_sets([sps])
+    with pytest.raises(BitstreamError, match="in a second"):
+        hub.set_parameter_sets([last])
 
 
 async def test_a_new_size_is_a_new_picture(hub: Hub) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from werkzeug.exceptions import BadRequest
 
-from actors.bitstream import BitstreamError, split_annexb, unescape
+from actors.bitstream import Bits, BitstreamError, split_annexb, unescape
 from actors.flv import FlvDemuxer, UnsupportedCodec
 from actors.h264 import H264, parse_avcc
 from actors.h265 import H265, parse_hvcc
@@ -135,6 +135,13 @@ def read_units(data: bytes) -> None:
         video.picture_size(unescape(data))
 
 
+def read_codes(data: bytes) -> None:
+    bits = Bits(data)
+    with suppress(BitstreamError):
+        while True:
+            bits.se()
+
+
 def read_config(text: str) -> None:
     parse(text, "file", {"A": "value"}, {name: kind.check for name, kind in KINDS.items()})
 
@@ -234,6 +241,7 @@ CASES: dict[str, tuple[Callable[[Any], object], Make, int]] = {
     "units: zeros": (read_units, of(b"\0", SPS), 30_000),
     "units: parameter sets": (read_units, of(b"\0\0\1\x67a"), 8000),
     "units: escapes": (read_units, of(b"\0\0\3", SPS), 30_000),
+    "units: codes of one bit": (read_codes, of(b"\xff"), 4_000),
     "units: one code of ones": (read_units, of(b"\xff", SPS), 30_000),
     "flv: tags": (read_pipe(FlvDemuxer, 65536), of(flv_tag(9, b"\x17\1\0\0\0"), FLV), 30_000),
     "flv: a tag in pieces": (read_pipe(FlvDemuxer, 64), of(b"x", FLV + b"\x09\x7f\xff\xff" + bytes(7)), 60_000),

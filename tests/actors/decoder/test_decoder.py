@@ -1,5 +1,6 @@
 """The decoder, a real child: what it makes, what it refuses, and how little its end costs."""
 
+import gc
 import io
 import os
 import signal
@@ -13,7 +14,7 @@ import av
 import pytest
 import trio
 
-from actors.decoder import actor
+from actors.decoder import actor, client
 from actors.decoder.actor import ARGUMENTS, LIMITS, START, run_decoder
 from actors.decoder.client import THUMBNAIL, Decoder
 from actors.decoder.queue import Undecodable
@@ -256,6 +257,20 @@ async def test_too_large_key_frame_starts_no_child() -> None:
         with pytest.raises(Undecodable, match=r"coded as 8192x8192; up to 16\.8 megapixels"):
             await bench.decoder.jpeg(GATE, large)
         assert bench.core.types("child/") == []
+
+
+async def test_verdict_on_a_key_frame_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read once, however often it is asked for; and forgotten with the key frame."""
+    read: list[int] = []
+    monkeypatch.setattr(client, "refusal", lambda codec, units: read.append(1) or "too large")
+    large, decoder = Still(H264, access_units()[0], 1, 1, 1), Decoder()
+    for _ in range(10):
+        with pytest.raises(Undecodable, match="too large"):
+            await decoder.jpeg(GATE, large)
+    assert len(read) == 1
+    del large
+    gc.collect()
+    assert len(decoder._refusals) == 0
 
 
 async def test_cancelled_callers_leave_nothing_behind() -> None:
