@@ -127,13 +127,13 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
     @app.before_request
     async def answer_to_own_names() -> None:
         client()
-        require_ours(request.host, settings.allow_origins)
+        require_ours(request.scope, settings.allow_origins)
         require_own_site(request, settings.allow_origins)
 
     @app.before_websocket
     async def connect_by_own_names() -> None:
         client()
-        require_ours(websocket.host, settings.allow_origins)
+        require_ours(websocket.scope, settings.allow_origins)
         require_own_site(websocket, settings.allow_origins)
 
     @app.after_request

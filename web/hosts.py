@@ -1,36 +1,92 @@
-"""The names we answer to. A page whose own name was made to lead here (DNS rebinding) asks for us by that name."""
+"""The names we answer to. A page whose own name was made to lead here (DNS rebinding) asks for us by that name.
+
+Rules of this file:
+- The bytes of the `Host` header decide. A library's view of them may be another: Werkzeug takes a host with a
+  character that it does not expect for no host.
+- A host that cannot be read is refused with 400, a host that others may have with 421. A request without `Host` is
+  served in HTTP/1.0 only, where it is optional; no browser sends one.
+- The page of a WebSocket must have the host that it asks for, or a listed origin. An origin that cannot be read is
+  foreign.
+"""
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from werkzeug.exceptions import MisdirectedRequest
+from werkzeug.exceptions import BadRequest, MisdirectedRequest
 
-_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]*+)\]|(?P<name>[0-9A-Za-z._-]*+))(?::\d*+)?")
+_NAME = r"[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?"
+_HOST = re.compile(rf"(?:\[(?P<v6>[0-9A-Fa-f:.]++)\]|(?P<name>{_NAME}))(?::(?P<port>[0-9]{{0,5}}))?")
 """An IPv6 address stands in brackets, and nothing else does; a name has neither user, path nor zone."""
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@]++)")
+_PORTS = {"http": 80, "https": 443}
+_LONGEST = 253
+"""Characters of a name (RFC 1035, section 2.3.4)."""
 _LOCAL = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
 """Nobody can have such a name in the public DNS (RFC 6761, 6762, 8375), nor one without a dot."""
 
 
-def require_ours(host: str, allow_origins: Collection[str]) -> None:
-    """Raises `MisdirectedRequest` (421) for a `Host` that a stranger may have."""
-    if not is_ours(host, allow_origins):
+def host_of(scope: Any) -> str | None:
+    """The `Host` header of an ASGI scope as it was sent; None without one, which HTTP/1.0 allows.
+
+    Raises `BadRequest` for one that is missing, empty or cannot be read, and for more than one.
+    """
+    sent: list[str] = [
+        value.decode("latin-1").strip(" \t") for name, value in scope["headers"] if name.lower() == b"host"
+    ]
+    if not sent and scope["http_version"] == "1.0":
+        return None
+    if len(sent) != 1 or _parse(sent[0]) is None:
+        raise BadRequest("the Host of the request is not one name or address that a host can have")
+    return sent[0]
+
+
+def require_ours(scope: Any, allow_origins: Collection[str]) -> None:
+    """Raises `MisdirectedRequest` (421) for a `Host` that a stranger may have, and as `host_of`."""
+    host = host_of(scope)
+    if host is not None and not is_ours(host, allow_origins):
         raise MisdirectedRequest(
             f"banken answers to addresses, to local names and to the hosts of web.allow_origins, not to {host[:100]}"
         )
 
 
 def is_ours(host: str, allow_origins: Collection[str]) -> bool:
-    match = _HOST.fullmatch(host)
-    if match is None:
+    parsed = _parse(host)
+    if parsed is None:
         return False
-    if match["v6"] is not None:
-        return _is_address(match["v6"])
-    name = match["name"].lower().removesuffix(".")
+    name = parsed[0]
     if not _is_address(name):
         listed = {origin.partition("://")[2].partition(":")[0].lower() for origin in allow_origins}
         return "." not in name or name.endswith(_LOCAL) or name in listed
     return True
+
+
+def may_connect(scope: Any, origins: Iterable[str], allow_origins: Collection[str]) -> bool:
+    """Whether pages of all `origins` may open the WebSocket of `scope`; a program names none. Raises as `host_of`."""
+    host = host_of(scope)
+    return all(origin in allow_origins or _is_origin_of(origin, host) for origin in origins)
+
+
+def _is_origin_of(origin: str, host: str | None) -> bool:
+    """Whether `origin` and `host` are the same; the scheme may differ, as a proxy in front of us may speak TLS."""
+    match = _ORIGIN.fullmatch(origin)
+    if match is None or host is None:
+        return False
+    default = _PORTS[match["scheme"]]
+    asked, ours = _parse(match["host"], default), _parse(host, default)
+    return asked is not None and asked == ours
+
+
+def _parse(host: str, default_port: int = 80) -> tuple[str, int] | None:
+    """The name or address in lower case, without a last dot, and the port; None for what no host can be."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return None
+    name, port = (match["v6"] or match["name"]).lower().removesuffix("."), int(match["port"] or default_port)
+    if not 1 <= port <= 65535 or len(name) > _LONGEST or (match["v6"] and not _is_address(name)):
+        return None
+    return name, port
 
 
 def _is_address(text: str) -> bool:

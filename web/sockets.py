@@ -27,6 +27,7 @@ from . import json, leases
 from .api import number
 from .board import VIEWS, Board
 from .client import client
+from .hosts import may_connect
 from .turns import own_meter
 
 MAX_SOCKETS = 256
@@ -142,9 +143,9 @@ class Sockets:
 
 def refuse_strangers(allow_origins: tuple[str, ...]) -> None:
     """A page of another origin may not listen (a browser always says which page asks). Raises `Forbidden`."""
-    origin = websocket.headers.get("Origin")
-    if origin is not None and origin not in allow_origins and origin.partition("://")[2] != websocket.host:
-        raise Forbidden(f"pages of {origin[:100]} may not connect; web.allow_origins can list them")
+    origins = websocket.headers.getlist("Origin")
+    if not may_connect(websocket.scope, origins, allow_origins):
+        raise Forbidden(f"pages of {origins[0][:100]} may not connect; web.allow_origins can list them")
 
 
 class Whole:
