@@ -16,6 +16,7 @@ from enum import IntEnum
 import attrs
 import trio
 
+from supervisor.domain.bucket import Bucket
 from supervisor.domain.restart import CONNECTIONS_PER_S, FORKS_PER_S, STARTS_PER_S
 
 FIRST_AT_ONCE = 4
@@ -31,39 +32,16 @@ class Rank(IntEnum):
     PATROL = 3
 
 
-@attrs.define
-class _Bucket:
-    """`per_second` tokens a second, `most` at once; times are those of trio's clock."""
-
-    per_second: float
-    most: float
-    _tokens: float = attrs.field(default=attrs.Factory(lambda self: self.most, takes_self=True))
-    _at: float = 0.0
-
-    def ready_at(self, now: float) -> float:
-        """When there is a token."""
-        self._tokens = min(self.most, self._tokens + (now - self._at) * self.per_second)
-        self._at = now
-        return now if self._tokens >= 1 - 1e-6 else now + (1 - self._tokens) / self.per_second
-
-    def take(self) -> None:
-        """Only when `ready_at` was just now."""
-        self._tokens -= 1
-
-    def give_back(self) -> None:
-        self._tokens += 1
-
-
 @attrs.define(eq=False)
 class _Waiter:
     rank: Callable[[], Rank]
-    buckets: tuple[_Bucket, ...]
+    buckets: tuple[Bucket, ...]
     since: float
     granted: bool = False
     awake: trio.Event = attrs.field(factory=trio.Event)
 
     def ready_at(self, now: float) -> float:
-        return max(bucket.ready_at(now) for bucket in self.buckets)
+        return now + max(bucket.ready_in(now) for bucket in self.buckets)
 
 
 class StartGate:
@@ -72,10 +50,10 @@ class StartGate:
     def __init__(
         self, per_second: float = STARTS_PER_S, forks: float = FORKS_PER_S, connections: float = CONNECTIONS_PER_S
     ) -> None:
-        self._again = _Bucket(per_second, 1)
+        self._again = Bucket(per_second, 1)
         self._first = {
-            True: _Bucket(forks, FIRST_AT_ONCE),
-            False: _Bucket(connections, FIRST_AT_ONCE),
+            True: Bucket(forks, FIRST_AT_ONCE),
+            False: Bucket(connections, FIRST_AT_ONCE),
         }
         self._waiting: list[_Waiter] = []
         self._keeper: _Waiter | None = None
@@ -109,7 +87,7 @@ class StartGate:
         except BaseException:
             if waiter.granted:  # it was cancelled as its turn came
                 for bucket in buckets:
-                    bucket.give_back()
+                    bucket.take(trio.current_time(), -1)
             else:
                 self._waiting.remove(waiter)
             self._grant()
@@ -144,7 +122,7 @@ class StartGate:
             if rank <= Rank.WATCHED:
                 self._last = rank
             for bucket in chosen.buckets:
-                bucket.take()
+                bucket.take(now)
             self._waiting.remove(chosen)
             chosen.granted = True
             chosen.awake.set()

@@ -9,6 +9,7 @@ import attrs
 import trio
 
 from .domain import commands as c
+from .domain.bucket import Bucket
 from .domain.decisions.detection import known
 from .domain.errors import Refusal, Rejected
 from .domain.events import DetectionMade, Recorded
@@ -18,23 +19,6 @@ from .thumbnails import Thumbnails
 
 PER_CAMERA_S, PER_CAMERA_BURST = 2.0, 10.0
 IN_ALL_S, IN_ALL_BURST = 20.0, 60.0
-
-
-class Bucket:
-    """A token bucket: `burst` at once, `per_s` for ever."""
-
-    def __init__(self, per_s: float, burst: float) -> None:
-        self._per_s, self._burst = per_s, burst
-        self._left, self._at = burst, trio.current_time()
-
-    def wait_s(self) -> float:
-        """How long until there is a token; 0 when there is one."""
-        now = trio.current_time()
-        self._left, self._at = min(self._burst, self._left + (now - self._at) * self._per_s), now
-        return max(0.0, (1.0 - self._left) / self._per_s)
-
-    def take(self) -> None:
-        self._left -= 1.0
 
 
 @attrs.frozen
@@ -68,7 +52,7 @@ class Detections:
         command = attrs.evolve(seen, detection=detection, lease=LeaseId(kernel.new_id()))
         events = kernel.emit(command, origin=Origin("actor" if seen.by == "motion" else f"client:{seen.by}")).events
         for bucket in tokens:
-            bucket.take()
+            bucket.take(trio.current_time())
         made = events[0].event
         assert isinstance(made, DetectionMade)
         if jpeg:
@@ -83,11 +67,12 @@ class Detections:
         for gone in self._buckets.keys() - cameras.keys():
             del self._buckets[gone]
             self.thumbnails.forget(gone)
+        now = trio.current_time()
         if self._all is None:
-            self._all = Bucket(IN_ALL_S, IN_ALL_BURST)
-        its = self._buckets.setdefault(camera, Bucket(PER_CAMERA_S, PER_CAMERA_BURST))
+            self._all = Bucket(IN_ALL_S, IN_ALL_BURST, now)
+        its = self._buckets.setdefault(camera, Bucket(PER_CAMERA_S, PER_CAMERA_BURST, now))
         for whose, bucket in ((f"of {camera}", its), ("in all", self._all)):
-            wait_s = bucket.wait_s()
+            wait_s = bucket.ready_in(now)
             if wait_s > 0:
                 raise Rejected(Refusal.CAP_REACHED, f"too many detections {whose} in so short a time", wait_s)
         return its, self._all

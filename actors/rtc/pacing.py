@@ -9,7 +9,7 @@ Source: RFC 8445, section 19.5.1 (the STUN amplification attack).
 
 from collections.abc import Callable
 
-import attrs
+from supervisor.domain.bucket import Bucket
 
 HOST = (32.0, 4.0)
 """To one host: so many at once, and so many more a second. A wall of 16 cameras opens 16 connections at once."""
@@ -19,38 +19,23 @@ MAX_HOSTS = 1024
 """That are counted. Beyond, the one that was counted longest ago is forgotten."""
 
 
-@attrs.define
-class Bucket:
-    """A token bucket of `size` tokens that gains `rate` tokens a second."""
-
-    size: float
-    rate: float
-    tokens: float
-    at: float = 0.0
-
-    def fill(self, now: float) -> None:
-        self.tokens, self.at = min(self.size, self.tokens + (now - self.at) * self.rate), now
-
-
 class Pacer:
     """Shared by all viewers. `clock` gives the time in seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._hosts: dict[str, Bucket] = {}
-        self._total = Bucket(*TOTAL, tokens=TOTAL[0], at=clock())
+        self._total = Bucket(rate=TOTAL[1], burst=TOTAL[0], at=clock())
 
     def take(self, host: str) -> bool:
         """Count one check to `host`; False when it must not be sent now."""
         now = self._clock()
-        bucket = self._hosts.pop(host, None) or Bucket(*HOST, tokens=HOST[0], at=now)
+        bucket = self._hosts.pop(host, None) or Bucket(rate=HOST[1], burst=HOST[0], at=now)
         self._hosts[host] = bucket
         if len(self._hosts) > MAX_HOSTS:
             del self._hosts[next(iter(self._hosts))]
-        bucket.fill(now)
-        self._total.fill(now)
-        if bucket.tokens < 1 or self._total.tokens < 1:
+        if bucket.ready_in(now) > 0 or self._total.ready_in(now) > 0:
             return False
-        bucket.tokens -= 1
-        self._total.tokens -= 1
+        bucket.take(now)
+        self._total.take(now)
         return True

@@ -15,6 +15,7 @@ from collections import Counter
 import attrs
 
 from . import commands as c
+from .bucket import Bucket
 from .clients import network_of
 from .values import Limits, RefusedClient
 
@@ -39,19 +40,6 @@ def is_charged(command: c.Command) -> bool:
     return isinstance(command, CHARGED)
 
 
-@attrs.define
-class Bucket:
-    """`left` tokens at the time `at`, in seconds of one clock."""
-
-    left: float
-    at: float
-
-    def refill(self, rate: float, burst: float, now: float) -> float:
-        """How many tokens there are at `now`."""
-        self.left, self.at = min(burst, self.left + max(0.0, now - self.at) * rate), now
-        return self.left
-
-
 class Allowance:
     """The buckets of all clients, and the count of what was refused. All times are seconds of one clock."""
 
@@ -70,20 +58,16 @@ class Allowance:
     def wait_s(self, client: str, limits: Limits, now: float) -> float:
         """How long until this client may make a journaled request; 0 when it may now."""
         name = network_of(client)
-        rate, burst = self._terms(name, limits)
-        left = self._bucket(name, burst, now).refill(rate, burst, now)
-        return max(0.0, (1.0 - left) / rate)
+        return self._bucket(name, limits, now).ready_in(now)
 
     def charge(self, client: str, limits: Limits, now: float) -> None:
         """A journaled request was made."""
         name = network_of(client)
         self._count(name)
-        rate, burst = self._terms(name, limits)
-        bucket = self._bucket(name, burst, now)
-        bucket.refill(rate, burst, now)
-        bucket.left -= 1.0
+        bucket = self._bucket(name, limits, now)
+        bucket.take(now)
         if self._buckets.pop(name, None) is not None or self._make_room(limits, now):
-            self._buckets[name] = Bucket(bucket.left, bucket.at)
+            self._buckets[name] = attrs.evolve(bucket)
         else:
             self._shared[hash(name) % SHARED_BUCKETS] = bucket
 
@@ -125,17 +109,20 @@ class Allowance:
             return min(SLOWED_RATE, limits.journaled_rate), 1.0
         return limits.journaled_rate, float(limits.journaled_burst)
 
-    def _bucket(self, name: str, burst: float, now: float) -> Bucket:
+    def _bucket(self, name: str, limits: Limits, now: float) -> Bucket:
         """Its own, or the one that it shares, or has shared, while there was no room; else a new one."""
-        shared = self._shared.get(hash(name) % SHARED_BUCKETS)
-        return self._buckets.get(name) or shared or Bucket(burst, now)
+        rate, burst = self._terms(name, limits)
+        found = self._buckets.get(name) or self._shared.get(hash(name) % SHARED_BUCKETS)
+        if found is None:
+            return Bucket(rate, burst, now)
+        found.rate, found.burst = rate, burst
+        return found
 
     def _make_room(self, limits: Limits, now: float) -> bool:
         """Forget buckets that are full again, from those charged longest ago. Whether there is room for one more."""
         while len(self._buckets) >= MOST_BUCKETS:
             name = next(iter(self._buckets))
-            rate, burst = self._terms(name, limits)
-            if self._buckets[name].refill(rate, burst, now) < burst:
+            if not self._bucket(name, limits, now).is_full(now):
                 return False
             del self._buckets[name]
         return True

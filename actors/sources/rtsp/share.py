@@ -8,7 +8,7 @@ Rules of this file:
 import time
 from collections.abc import Callable
 
-from supervisor.domain.allowance import Bucket
+from supervisor.domain.bucket import Bucket
 
 RATE, BURST_S = 0.4, 1.0
 """Seconds of work in a second, and in a row. A camera of 50 Mbit/s takes 0.1."""
@@ -20,7 +20,7 @@ class Share:
     """Of one connection. `clock` gives the processor time of the loop's thread; other times are the loop's."""
 
     def __init__(self, now: float, clock: Callable[[], float] = time.thread_time) -> None:
-        self._bucket = Bucket(BURST_S, now)
+        self._bucket = Bucket(RATE, BURST_S, now)
         self._clock, self._began, self._messages = clock, 0.0, 0
 
     def begin(self, messages: int) -> None:
@@ -29,6 +29,5 @@ class Share:
 
     def pause(self, messages: int, now: float) -> float:
         """Reading pauses. Returns the seconds to wait until it may go on."""
-        self._bucket.refill(RATE, BURST_S, now)
-        self._bucket.left -= self._clock() - self._began + MESSAGE_S * (messages - self._messages)
-        return max(0.0, -self._bucket.left / RATE)
+        self._bucket.take(now, self._clock() - self._began + MESSAGE_S * (messages - self._messages))
+        return self._bucket.ready_in(now, 0.0)
