@@ -22,6 +22,7 @@ from . import __version__
 from .domain.monitors import Figure, Reading
 from .journal.anchor import Anchor, AnchorSettings, append_anchor, find_head
 from .journal.errors import JournalError
+from .printable import brief
 from .threads import refusing_threads, run_in_thread
 
 PATIENCE_S = 10.0
@@ -150,9 +151,9 @@ async def post(url: str, body: bytes) -> None:
         try:
             status = await _ask(host, port, secure, question, connection)
         except (OSError, UnicodeError, ssl.SSLError) as error:
-            raise AnchorError(f"it cannot be reached: {error}") from None
+            raise AnchorError(f"it cannot be reached: {brief(error)}") from None
         except (trio.BrokenResourceError, h11.ProtocolError) as error:
-            raise AnchorError(f"it does not answer as it should: {error.__cause__ or error}") from None
+            raise AnchorError(f"it does not answer as it should: {brief(error.__cause__ or error)}") from None
         if 300 <= status < 400:
             raise AnchorError(f"it answers with status {status}, a redirect, which is not followed")
         if not 200 <= status < 300:

@@ -31,6 +31,12 @@ def printable(text: str) -> str:
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
+def brief(text: object, most: int = 200) -> str:
+    """At most `most` characters of what somebody else wrote, as one line."""
+    whole = str(text)
+    return printable(whole if len(whole) <= most else f"{whole[: most - 1]}…")
+
+
 def printable_lines(text: str) -> str:
     """The same, where line feeds are meant."""
     return _UNSAFE_LINES.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -3,10 +3,15 @@
 go2rtc then holds the connection to the camera, and whatever is never removed holds it for ever. So the removal has a
 shield and a deadline, and one that fails is an alert that stands until it has been made good. The stream's name is
 ours and always the same: what a killed daemon left behind is taken over, and removed, when the camera is next used.
+
+Rules of this file:
+- An answer is bounded in bytes and in parts, and read in small pieces: no answer keeps the loop for 5 ms.
+- Whatever an answer holds, the call returns or raises `Go2rtcError`. Of its bytes an error quotes few.
 """
 
 import base64
 import json
+import re
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import attrs
@@ -18,6 +23,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, camera_stream
 from supervisor.domain.values import Fault, Reason
+from supervisor.printable import brief
 from supervisor.shield import bounded_shield
 
 from ..addresses import open_stream
@@ -27,7 +33,12 @@ from . import rtsp
 
 API_S = 5.0
 """For one call of the API; it is a local matter."""
-MAX_ANSWER = 256 * 1024
+MAX_ANSWER, MAX_PARTS = 256 * 1024, 2048
+"""Bytes of one answer, with its heads, and parts that h11 finds in it."""
+PIECE, AT_ONCE = 1024, 64
+"""Bytes, and parts, between two checkpoints. A part takes 10 to 25 µs, and at least 6 bytes."""
+MAX_HEAD = 3 * 1024
+"""Bytes of a head that is not whole; h11 reads a whole one at once, in up to 5 µs for each line."""
 DEFAULT_RTSP_PORT = 8554
 
 
@@ -98,7 +109,7 @@ class Upstream:
 
     async def _call(self, method: str, target: str) -> bytes:
         where = f"at {self._host}:{self._port}"
-        connection = h11.Connection(h11.CLIENT)
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         asked = h11.Request(
             method=method, target=self._base + target, headers=[*self._headers, ("Content-Length", "0")]
         )
@@ -109,30 +120,49 @@ class Upstream:
                     await stream.send_all(question)
                     return await self._read(connection, stream)
             except (OSError, UnicodeError) as error:
-                raise Go2rtcError(f"{where} cannot be reached: {error}") from None
+                raise Go2rtcError(f"{where} cannot be reached: {brief(error)}") from None
             except (trio.BrokenResourceError, h11.ProtocolError) as error:
-                raise Go2rtcError(f"{where} does not answer as it should: {error}") from None
+                raise Go2rtcError(f"{where} does not answer as it should: {brief(error)}") from None
         raise Go2rtcError(f"{where} did not answer within {API_S:g} s")
 
     async def _read(self, connection: h11.Connection, stream: trio.SocketStream) -> bytes:
-        body = b""
+        """The body of the answer. Raises `Go2rtcError` for a refusal, and for more than any answer has."""
+        body, size, parts = b"", 0, 0
         while True:
             match connection.next_event():
                 case h11.NEED_DATA:
-                    connection.receive_data(await stream.receive_some())
+                    data = await stream.receive_some(PIECE)
+                    size += len(data)
+                    connection.receive_data(data)
                 case h11.Response(status_code=status) if status >= 400:
                     raise Go2rtcError(f"at {self._host}:{self._port} refuses with status {status}")
-                case h11.Data(data=data) if len(body) < MAX_ANSWER:
+                case h11.Data(data=data):
                     body += data
                 case h11.EndOfMessage() | h11.ConnectionClosed() | h11.PAUSED:
                     return body
                 case _:
                     pass
+            parts += 1
+            if size > MAX_ANSWER or parts > MAX_PARTS:
+                raise Go2rtcError(f"at {self._host}:{self._port} sends more than any answer has")
+            if parts % AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
 
 
 def _rtsp_port(about: bytes) -> int:
-    """Where it serves RTSP, from what it says of itself."""
+    """The port where it serves RTSP, from its description of itself. Raises `Go2rtcError` for one that no port can be.
+
+    The default for a description without one.
+    """
     try:
-        return int(json.loads(about)["rtsp"]["listen"].rpartition(":")[2])
+        listen = json.loads(about)["rtsp"]["listen"]
+        text = listen.rpartition(":")[2]
     except (ValueError, KeyError, TypeError, AttributeError):
         return DEFAULT_RTSP_PORT
+    except RecursionError:
+        raise Go2rtcError("describes itself in JSON that is nested too deeply") from None
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        return DEFAULT_RTSP_PORT
+    if len(text) > 5 or not 1 <= int(text) <= 65535:
+        raise Go2rtcError(f"names a port for RTSP that no port can be: {brief(text, 40)}")
+    return int(text)

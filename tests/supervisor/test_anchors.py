@@ -235,3 +235,11 @@ async def test_daemon_notes_its_chain_and_raises_an_alert_where_it_cannot(tmp_pa
 def alerts(folder: Path) -> list[AlertRaised]:
     found = [row.event for row in read_all(folder) if isinstance(row.event, AlertRaised)]
     return [event for event in found if event.alert == "anchor-warning"]
+
+
+async def test_bad_answer_is_quoted_briefly() -> None:
+    """The reason of a failure holds at most 200 characters of what the server sent, none of them a control."""
+    async with open_server([b"HTTP/1.1 200 OK\r\nX: " + b"A" * 3000 + b"\x01\0\r\n\r\n"]) as (port, _):
+        with pytest.raises(AnchorError, match="does not answer as it should") as raised:
+            await post(f"http://127.0.0.1:{port}/", b"{}")
+    assert len(str(raised.value)) < 250 and str(raised.value).isprintable()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from supervisor.__main__ import main
 from supervisor.domain import commands as c
 from supervisor.domain.values import Fault, Reason
-from supervisor.printable import LogFormatter, json_text, printable, printable_lines, printable_styled
+from supervisor.printable import LogFormatter, brief, json_text, printable, printable_lines, printable_styled
 from tests.kit.domain import GATE, live
 from tests.kit.journals import write_journal
 
@@ -89,3 +89,11 @@ def test_a_log_record_holds_no_secret_of_the_operators_list() -> None:
     """Wherever it comes from."""
     record = logging.LogRecord("x", logging.ERROR, "", 1, "opened rtmp://h/live/%s", ("streamkey1",), None)
     assert LogFormatter("%(message)s", ["streamkey1"]).format(record) == "opened rtmp://h/live/***"
+
+
+def test_brief_text_has_a_bounded_length_and_one_line() -> None:
+    """What somebody else wrote takes at most so many characters of a log, all of them printable."""
+    assert brief("ab") == "ab"
+    assert brief(OSError("x\x1b\n")) == "x\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+    assert brief("a" * 201) == "a" * 199 + "…"
+    assert len(brief(b"\0" * 10**6, 40)) == 40

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,7 +17,7 @@ from supervisor.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.lifecycle import CameraPhase
-from supervisor.domain.values import Limits, Mode
+from supervisor.domain.values import Fault, Limits, Mode
 from tests.kit.cameras import open_camera
 from tests.kit.domain import GATE
 from tests.kit.processes import wait_until
@@ -93,6 +93,104 @@ async def test_without_a_word_of_its_port_the_usual_one_is_taken(about: bytes) -
     async with open_go2rtc() as fake:
         fake.about = about
         assert (await Upstream(fake.url).find_stream("banken-gate")).endswith(":8554/banken-gate")
+
+
+@pytest.mark.parametrize("listen", [":99999999", ":0", ":-5", ":65536", ":" + "9" * 6000])
+async def test_rtsp_port_that_no_port_can_be_is_an_error_of_the_upstream(listen: str) -> None:
+    """The port is a number from 1 to 65535; the error quotes little of another one."""
+    async with open_go2rtc() as fake:
+        fake.about = json.dumps({"rtsp": {"listen": listen}}).encode()
+        with pytest.raises(Go2rtcError, match="no port can be") as raised:
+            await Upstream(fake.url).find_stream("banken-gate")
+        assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("about", [b"[" * 100_000, b'{"rtsp":' * 20_000])
+async def test_deep_json_of_the_upstream_is_a_temporary_reason(about: bytes) -> None:
+    """The camera waits with the reason `upstream`, and its actor does not crash."""
+    async with open_go2rtc() as fake:
+        fake.about = about
+        async with open_yard({GATE: Source("go2rtc", CAMERA, via=fake.url)}) as yard:
+            await yard.until(lambda: yard.camera(GATE).phase is CameraPhase.WAITING, 10)
+            reason = yard.camera(GATE).reason
+            assert reason is not None and (reason.code, reason.fault) == ("upstream", Fault.TEMPORARY)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "chunks of one byte": (CHUNKED, b"1\r\na\r\n"),
+    "interim answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a body": (b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 1000),
+    "chunks": (CHUNKED, b"3e8\r\n" + b"a" * 1000 + b"\r\n"),
+    "header lines": (b"HTTP/1.1 200 OK\r\n", b"X: a\r\n"),
+    "a header line": (b"HTTP/1.1 200 OK\r\nX: ", b"\x01A" * 500),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_answer_without_an_end_is_read_in_small_turns_and_given_up(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two checkpoints h11 finds few parts, in few bytes; all of an answer is bounded, and so is the error."""
+    begin, piece = ENDLESS[name]
+    turn, turns = [0, 0], [(0, 0)]
+    next_event, receive_data, checkpoint = (
+        h11.Connection.next_event,
+        h11.Connection.receive_data,
+        trio.lowlevel.checkpoint,
+    )
+
+    def note_event(self: h11.Connection) -> object:
+        turn[0] += self.our_role is h11.CLIENT
+        return next_event(self)
+
+    def note_data(self: h11.Connection, data: bytes) -> None:
+        if self.our_role is h11.CLIENT:
+            end_turn()
+            turn[1] += len(data)
+        receive_data(self, data)
+
+    def end_turn() -> None:
+        turns.append((turn[0], turn[1]))
+        turn[:] = [0, 0]
+
+    async def note_checkpoint() -> None:
+        end_turn()
+        await checkpoint()
+
+    async def serve(stream: trio.SocketStream) -> None:
+        async with stream:
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(begin)
+                while True:
+                    await stream.send_all(piece * 100)
+
+    monkeypatch.setattr(h11.Connection, "next_event", note_event)
+    monkeypatch.setattr(h11.Connection, "receive_data", note_data)
+    monkeypatch.setattr(trio.lowlevel, "checkpoint", note_checkpoint)
+    monkeypatch.setattr(go2rtc, "API_S", 60.0)
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        with pytest.raises(Go2rtcError, match=r"sends more than any answer has|does not answer as it should") as raised:
+            await Upstream(f"http://127.0.0.1:{listener.socket.getsockname()[1]}").add("banken-gate", CAMERA)
+        nursery.cancel_scope.cancel()
+    assert max(parts for parts, _ in turns) <= go2rtc.AT_ONCE + 1 and max(size for _, size in turns) <= go2rtc.PIECE
+    assert sum(size for _, size in turns) <= go2rtc.MAX_ANSWER + go2rtc.PIECE
+    assert len(str(raised.value)) < 300 and str(raised.value).isprintable()
+
+
+async def test_bad_header_line_is_quoted_briefly() -> None:
+    """An error holds at most 200 characters of the answer, none of them a control."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nX: " + b"A" * 2500 + b"\x01\0\r\n\r\n")
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        with pytest.raises(Go2rtcError, match="does not answer as it should") as raised:
+            await Upstream(f"http://127.0.0.1:{listener.socket.getsockname()[1]}").add("banken-gate", CAMERA)
+        nursery.cancel_scope.cancel()
+    assert len(str(raised.value)) < 300 and str(raised.value).isprintable()
 
 
 async def test_login_of_the_url_is_sent_as_basic_authorization() -> None:
