@@ -27,6 +27,8 @@ from .domain.state import Lease, State
 from .domain.substreams import takes, tried
 from .domain.values import Fault, Reason, name_of
 from .feed import Feed
+from .journal.errors import SearchTooLong
+from .journal.guard import search_limit
 from .journal.reader import Query, Reader
 from .journal.writer import Journal, JournalStatistics
 from .kernel import Kernel, Origin, Receipt
@@ -289,6 +291,8 @@ class JournalReader:
         self._limiter = trio.CapacityLimiter(1)
         self._past: Reader | None = None
         self._asking = trio.CapacityLimiter(1)
+        self._searcher: Reader | None = None
+        self._searching = trio.CapacityLimiter(1)
 
     async def page(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
         """As `Reader.page`. Raises `JournalError` for damage, and where there is no journal yet."""
@@ -297,6 +301,21 @@ class JournalReader:
     def _page(self, query: Query, limit: int, newest: bool) -> list[Recorded]:
         reader = self._reader = self._reader or Reader(self._path)
         return reader.page(query, limit, newest=newest)
+
+    async def search(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
+        """As `page`, for what a client asks: in a thread of its own, and for `SEARCH_S` at most.
+
+        Raises `Rejected` (503) for a search that takes longer, and as `page`.
+        """
+        return await run_in_thread(partial(self._search, query, limit, newest), limiter=self._searching)
+
+    def _search(self, query: Query, limit: int, newest: bool) -> list[Recorded]:
+        try:
+            with search_limit():
+                searcher = self._searcher = self._searcher or Reader(self._path)
+                return searcher.page(query, limit, newest=newest)
+        except SearchTooLong as error:
+            raise Rejected(Refusal.UNAVAILABLE, str(error), 5.0) from None
 
     async def first(self) -> Recorded | None:
         """The oldest event that is kept."""
@@ -313,10 +332,10 @@ class JournalReader:
 
     def reset(self) -> None:
         """Other files are the journal now: open them at the next question."""
-        self._reader = self._past = None
+        self._reader = self._past = self._searcher = None
 
     def close(self) -> None:
-        for reader in (self._reader, self._past):
+        for reader in (self._reader, self._past, self._searcher):
             if reader is not None:
                 reader.close()
 
@@ -350,7 +369,8 @@ class Gateway:
         self._readings = readings
         self.leases = hands.leases
         self.replay: int | None = None
-        self.read = reader.page
+        self.read = reader.search
+        self._page = reader.page
         self.first = reader.first
         self.ask = reader.ask
         self.take_picture = hands.take_picture
@@ -442,7 +462,7 @@ class Gateway:
         ended: list[Recorded] = []
         if LEASE_ID.fullmatch(lease):
             await self._journal.wait_committed(self._kernel.state.seq)
-            ended = await self.read(Query(stream=lease_stream(lease), types=("LeaseEnded",)), 1, newest=True)
+            ended = await self._page(Query(stream=lease_stream(lease), types=("LeaseEnded",)), 1, newest=True)
         event = ended[0].event if ended else None
         return LeaseOver(lease, event.reason if isinstance(event, LeaseEnded) else None)
 

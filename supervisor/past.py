@@ -87,7 +87,7 @@ class PastGateway:
 
     def __init__(self, reader: JournalReader, moment: Moment) -> None:
         self.replay = moment.now_ns
-        self.read = reader.page
+        self.read = reader.search
         self.ask = reader.ask
         self.first = reader.first
         self._last = moment.last

@@ -20,6 +20,7 @@ from supervisor.threads import run_in_thread
 
 from . import json, metrics
 from .client import client
+from .searches import Searches, why_costly
 
 MAX_PAGE, PAGE = 1000, 100
 EVENT_TYPES = {event.__name__ for event in EVENTS}
@@ -27,7 +28,7 @@ EVENT_TYPES = {event.__name__ for event in EVENTS}
 
 def routes(gateway: Gates) -> Blueprint:
     api = Blueprint("api", __name__)
-    rendering = trio.CapacityLimiter(2)
+    searches, rendering = Searches(), trio.CapacityLimiter(2)
     """Long answers are made in threads: the loop has pictures to pass on."""
 
     @api.get("/api/cameras")
@@ -72,7 +73,8 @@ def routes(gateway: Gates) -> Blueprint:
         limit, order = number(request.args, "limit", PAGE, 1, MAX_PAGE), request.args.get("order", "oldest")
         if order not in ("oldest", "newest"):
             raise BadRequest(f"order must be oldest or newest, not {order[:40]!r}")
-        page = await gateway.read(query, limit or PAGE, newest=given is None)
+        with searches.place(client()):
+            page = await gateway.read(query, limit or PAGE, newest=given is None)
         camera = query.camera
         if not page and camera is not None and camera not in gateway.snapshot().state.cameras:
             raise Rejected(Refusal.UNKNOWN, f"there is, and was, no camera {camera!r}")
@@ -120,6 +122,7 @@ def wanted(args: Mapping[str, str]) -> Query:
     """Which events are asked for. Raises `BadRequest`."""
     camera, types = filters(args)
     stream, correlation, principal = (args.get(name) for name in ("stream", "correlation", "principal"))
+    require_cheap("stream", stream)
     return Query(
         after=number(args, "after", None, 0, 2**62) or 0,
         before=number(args, "before", None, 1, 2**62) or NEVER,
@@ -134,6 +137,13 @@ def wanted(args: Mapping[str, str]) -> Query:
 def filters(args: Mapping[str, str]) -> tuple[CameraId | None, tuple[str, ...]]:
     """The camera and the types of events that the query asks for. Raises `BadRequest`."""
     camera, kind = args.get("camera"), args.get("type")
+    require_cheap("type", kind)
     if kind is not None and "*" not in kind and kind not in EVENT_TYPES:
         raise BadRequest(f"there is no type of event {kind[:40]!r}; a pattern like Camera* is welcome")
     return (CameraId(camera) if camera else None), ((kind,) if kind else ())
+
+
+def require_cheap(name: str, pattern: str | None) -> None:
+    """Raises `BadRequest` for a pattern that may take long to match."""
+    if pattern is not None and (why := why_costly(pattern)) is not None:
+        raise BadRequest(f"{name}: {why}")

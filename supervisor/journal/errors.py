@@ -9,6 +9,10 @@ class JournalDamaged(JournalError):
     """A file that is not what was written, or not ours. It will not mend by itself, so it may be set aside."""
 
 
+class SearchTooLong(JournalError):
+    """A search that took longer than it may."""
+
+
 class JournalInUse(JournalError):
     """Another daemon holds the folder."""
 

@@ -6,17 +6,19 @@ Rules of this file:
 - A value has at most `MAX_VALUE` bytes, and a statement at most `STATEMENT_S` seconds.
 """
 
+import math
 import os
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
 
 import apsw
 
-from .errors import JournalDamaged, JournalError
+from .errors import JournalDamaged, JournalError, SearchTooLong
 from .files import SCHEMA_1, SCHEMA_SEALED, kind_of, naming, refuse_foreign
 
 MAX_VALUE = 16 * 1024**2
@@ -26,8 +28,12 @@ MAX_PAGE = 64 * 1024**2
 MAX_ROWS = 2_000_000
 """Rows that one statement may return: the batches of a full segment are fewer."""
 STATEMENT_S = 30.0
-LOOK_EVERY = 100_000
-"""Instructions of SQLite's machine between two looks at the clock: some milliseconds."""
+SEARCH_S = 5.0
+"""For a search that a client of the API waits for, over all segments."""
+LOOK_EVERY, SEARCH_LOOKS_EVERY = 100_000, 2000
+"""Instructions of SQLite's machine between two looks at the clock: some milliseconds; in a search each may be slow."""
+_DEADLINE = ContextVar("_DEADLINE", default=math.inf)
+"""When the search ends that runs in this thread."""
 _MAX_OBJECTS = 64
 _BESIDE = ("", "-wal", "-shm", "-journal")
 _SCHEMA_OF = "SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT ?"
@@ -130,15 +136,34 @@ def _objects(schema: str) -> frozenset[Object]:
 
 
 @contextmanager
+def search_limit() -> Iterator[None]:
+    """All statements of the block end after `SEARCH_S` together, with `SearchTooLong`. For the thread that reads."""
+    token = _DEADLINE.set(time.monotonic() + SEARCH_S)
+    try:
+        yield
+    finally:
+        _DEADLINE.reset(token)
+
+
+@contextmanager
 def time_limit(db: apsw.Connection, path: Path) -> Iterator[None]:
     """Statements of the block end after `STATEMENT_S` together, with a `JournalError`."""
-    db.set_progress_handler(partial(_is_late, time.monotonic() + STATEMENT_S), LOOK_EVERY)
+    search_ends = _DEADLINE.get()
+    _refuse_late(search_ends)
+    ends = min(search_ends, time.monotonic() + STATEMENT_S)
+    db.set_progress_handler(partial(_is_late, ends), LOOK_EVERY if search_ends == math.inf else SEARCH_LOOKS_EVERY)
     try:
         yield
     except apsw.InterruptError:
+        _refuse_late(search_ends)
         raise JournalError(f"{path}: the journal gave no answer within {STATEMENT_S:g} s; it may be damaged") from None
     finally:
         db.set_progress_handler(None)
+
+
+def _refuse_late(search_ends: float) -> None:
+    if time.monotonic() > search_ends:
+        raise SearchTooLong(f"the search took longer than {SEARCH_S:g} s; ask for fewer events, by before= and after=")
 
 
 def _is_late(deadline: float) -> bool:

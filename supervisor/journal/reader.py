@@ -197,7 +197,10 @@ class Part:
             values += (query.since_ns, query.until_ns)
         order = "DESC" if newest else "ASC"
         sql = f"SELECT {_COLUMNS} FROM event WHERE {' AND '.join(where)} ORDER BY seq {order} LIMIT ?"
-        return [self._row(row) for row in self.rows(sql, (*values, limit))]
+        try:
+            return [self._row(row) for row in self.rows(sql, (*values, limit))]
+        except (TypeError, ValueError):  # the correlation, or a key into the words
+            raise JournalDamaged(f"{self.path}: a value of an event has a type that is never written") from None
 
     def _row(self, stored: tuple[Any, ...]) -> codec.Row:
         """The row with its recurring texts in their places. Two million rows a second are read here: no calls."""

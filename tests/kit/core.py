@@ -35,6 +35,8 @@ class MemoryReader:
         rows = [r for r in rows if query.stream in (None, r.stream)]
         return rows[-limit:] if newest else rows[:limit]
 
+    search = page
+
     async def first(self) -> Recorded | None:
         await trio.lowlevel.checkpoint()
         return next(iter(self.disk.rows), None)
