@@ -13,6 +13,7 @@ CARRIED = "H.264 and H.265"
 NO_ANSWER = Reason("no-answer", "the camera gives no usable answer: it hangs, or does not speak RTSP", Fault.TEMPORARY)
 ENDED = Reason("ended", "the camera ended the connection", Fault.TEMPORARY)
 LET_GO = Reason("ended", "the camera ended the stream", Fault.TEMPORARY)
+BABBLES = Reason("bad-data", "the camera sends messages that nothing asked for, without end", Fault.TEMPORARY)
 NO_TLS = Reason("no-answer", "the camera does not answer as TLS wants it; perhaps it speaks rtsp://", Fault.TEMPORARY)
 TOO_SLOW = Reason("unreachable", "nothing answers there: no connection in time", Fault.TEMPORARY)
 NO_VIDEO = Reason("no-video", "the stream has no video", Fault.FATAL)

@@ -22,13 +22,15 @@ from .address import Target, resolve
 from .auth import Authorization, choose
 from .choice import Audio, Sink, Video, choose_audio, choose_video
 from .messages import Parser, Request, Response, encode_request, encode_response
-from .reasons import LET_GO, NO_ANSWER, NO_PASSWORD, Ended, Moved, refusal
+from .reasons import BABBLES, LET_GO, NO_ANSWER, NO_PASSWORD, Ended, Moved, refusal
 from .rtp import Reorder, Track
 from .timeline import Sync, Timeline
 
 ANSWER_S = 10.0
 DEFAULT_TIMEOUT_S = 60.0
 """Of a session whose camera names none (RFC 2326, section 12.37)."""
+MAX_UNASKED = 256
+"""Messages that answer nothing, between two requests of ours: cameras send a few."""
 REPORT_S = 10.0
 """Between two receiver reports."""
 AGENT = "banken"
@@ -78,6 +80,8 @@ class Session:
         self._parser = Parser(self._receive)
         self._dialogue: Dialogue = self._converse()
         self._pending: _Pending | None = None
+        self._unasked = 0
+        """Messages since our last request that answer none: interim answers, late ones, requests of the camera."""
         self._authorization: Authorization | None = None
         self._number = 0
         self._id = ""
@@ -262,6 +266,7 @@ class Session:
             self._pending = before
             return
         self._number += 1
+        self._unasked = 0
         headers = {"CSeq": str(self._number), "User-Agent": AGENT, **asked.headers}
         if self._id:
             headers["Session"] = self._id
@@ -272,12 +277,20 @@ class Session:
 
     def _receive(self, message: Request | Response) -> None:
         if isinstance(message, Request):
+            self._count_unasked()
             self._answer(message)
             return
         number = message.header("cseq")
         if self._pending is None or message.status < 200 or number not in ("", str(self._pending.number)):
+            self._count_unasked()
             return
         self._go_on(message)
+
+    def _count_unasked(self) -> None:
+        """Raises `Ended` for a camera that sends them without end."""
+        self._unasked += 1
+        if self._unasked > MAX_UNASKED:
+            raise Ended(BABBLES)
 
     def _answer(self, request: Request) -> None:
         """What a camera asks of us."""

@@ -9,8 +9,8 @@ import pytest
 from actors.bitstream import BitstreamError
 from actors.media import AudioFormat, SourceLoss, VideoCodec
 from actors.sources.rtsp.address import parse_target
-from actors.sources.rtsp.reasons import NO_ANSWER, NO_PASSWORD, Ended, Moved
-from actors.sources.rtsp.session import ANSWER_S, REPORT_S, Session
+from actors.sources.rtsp.reasons import BABBLES, NO_ANSWER, NO_PASSWORD, Ended, Moved
+from actors.sources.rtsp.session import ANSWER_S, MAX_UNASKED, REPORT_S, Session
 from supervisor.domain.values import Fault
 from tests.kit.media import access_units, h265_units
 from tests.kit.packets import framed, packet, packets
@@ -506,3 +506,23 @@ def test_a_refused_transport_is_named() -> None:
         talk = Talk(ports=ports).describes()
         with pytest.raises(Ended, match=f"does not send over {name}"):
             talk.says("461 Unsupported Transport")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"RTSP/1.0 100 Continue\r\nCSeq: 1\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\nCSeq: 99\r\n\r\n",
+        b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+        b"NONSENSE * RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+    ],
+)
+def test_camera_that_sends_unasked_messages_without_end_is_left(message: bytes) -> None:
+    """So many pass between two requests of ours; the next one ends the connection."""
+    talk = Talk()
+    talk.sends(message * MAX_UNASKED)
+    with pytest.raises(Ended) as ended:
+        talk.sends(message)
+    assert ended.value.reason == BABBLES
+    talk = Talk()
+    talk.sends(message * MAX_UNASKED).says().sends(message * MAX_UNASKED)
