@@ -176,6 +176,7 @@ async def test_answer_without_an_end_is_read_in_small_turns_and_given_up(
         nursery.cancel_scope.cancel()
     assert max(parts for parts, _ in turns) <= go2rtc.AT_ONCE + 1 and max(size for _, size in turns) <= go2rtc.PIECE
     assert sum(size for _, size in turns) <= go2rtc.MAX_ANSWER + go2rtc.PIECE
+    assert sum(parts for parts, _ in turns) <= go2rtc.MAX_PARTS + 1
     assert len(str(raised.value)) < 300 and str(raised.value).isprintable()
 
 
