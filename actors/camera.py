@@ -8,6 +8,7 @@ import logging
 import math
 
 import trio
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
@@ -19,6 +20,7 @@ from supervisor.domain.state import USES, State
 from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, UseKind
 from supervisor.kernel import Origin, why_cancelled
 from supervisor.reconcile import wait_after_crash
+from supervisor.redact import redact_words
 
 from .child import interruption
 from .hub import Hub, Still
@@ -243,6 +245,8 @@ class Camera:
             source = self._tools.sources[self.name]
             try:
                 ended = await KINDS[source.kind].run(self.name, source, self.hub, self._tools, connecting)
+                # A camera that was given the password may say it in what it sends.
+                ended = replace(ended, text=redact_words(ended.text, source.secrets))
             except Rejected as refused:
                 ended = Reason("refused", str(refused))
             reason = reason or ended

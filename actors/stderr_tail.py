@@ -9,8 +9,8 @@ from supervisor.redact import redact
 
 TAIL_LINES, LINE_LENGTH = 20, 300
 RAW_LENGTH = 1024
-"""Lines are cut to their length only after their secrets are hidden: half a password is one, too. Twenty such lines
-take the loop 3 ms at the worst."""
+"""Bytes of a line that are looked at. Twenty such lines take the loop 3 ms at the worst. They are cut to `LINE_LENGTH`
+after their secrets are hidden; of a longer line, whatever may be the first half of a secret is left out."""
 CHUNK = 64 * 1024
 FLOOD = 1024 * 1024
 """Bytes in a second that are more than anybody has to say."""
@@ -32,13 +32,23 @@ class StderrTail:
         while chunk := await stream.receive_some(CHUNK):
             self._measure(len(chunk))
             *lines, rest = (self._rest + chunk).replace(b"\r", b"\n").rsplit(b"\n", TAIL_LINES + 1)
-            self._lines.extend(line[:RAW_LENGTH] for line in lines[-TAIL_LINES:] if line.strip())
-            self._rest = rest[:RAW_LENGTH]
+            self._lines.extend(line[: RAW_LENGTH + 1] for line in lines[-TAIL_LINES:] if line.strip())
+            self._rest = rest[: RAW_LENGTH + 1]
         self.finished.set()
 
     def lines(self) -> tuple[str, ...]:
         kept = [*self._lines, self._rest] if self._rest.strip() else list(self._lines)
-        return tuple(redact(line.decode(errors="replace"), self._secrets)[:LINE_LENGTH] for line in kept[-TAIL_LINES:])
+        return tuple(redact(self._whole(line), self._secrets)[:LINE_LENGTH] for line in kept[-TAIL_LINES:])
+
+    def _whole(self, line: bytes) -> str:
+        """The line; of one that is too long, neither the last word nor the beginning of a secret at its end."""
+        if len(line) <= RAW_LENGTH:
+            return line.decode(errors="replace")
+        text = line[:RAW_LENGTH].decode(errors="ignore")
+        halves = (begun(text, secret) for secret in self._secrets)
+        text = text[: len(text) - max(halves, default=0)]
+        end = max(text.rfind(mark) for mark in " \t'\"") + 1
+        return f"{text[:end]}…"
 
     def _measure(self, size: int) -> None:
         second = int(trio.current_time())
@@ -47,3 +57,8 @@ class StderrTail:
         if self._said > FLOOD and self._on_flood is not None:
             self._on_flood()
             self._on_flood = None
+
+
+def begun(text: str, secret: str) -> int:
+    """How many characters at the end of `text` are the beginning of `secret`, and not all of it."""
+    return next((size for size in range(min(len(secret) - 1, len(text)), 0, -1) if text.endswith(secret[:size])), 0)

@@ -22,7 +22,7 @@ from .domain.substreams import circles
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary
 from .journal.anchor import EVERY_S, AnchorSettings, is_url
 from .journal.retention import DAY_S, Retention
-from .redact import hide, is_secret, redact
+from .redact import HIDDEN, is_secret, redact
 
 DEFAULT_LISTEN = "127.0.0.1:8620"
 DEFAULT_JOURNAL = "journal"
@@ -166,7 +166,7 @@ def parse(
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError([f"{origin}:{line}: not YAML: {error.problem or error.context}"]) from None
+        raise ConfigError([f"{origin}:{line}: not YAML: {_unquoted(error.problem or error.context or '')}"]) from None
     except yaml.YAMLError as error:
         raise ConfigError([f"{origin}: not YAML: {' '.join(str(error).split())}"]) from None
     except (ValueError, OverflowError) as error:  # of numbers in escapes and directives, which PyYAML does not bound
@@ -189,6 +189,11 @@ class _Loader(yaml.SafeLoader):
 
 
 _CAMERA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+"""Names that are shown where a variable is missing; another may be the password itself, written as `${password}`."""
+_WORD = re.compile(r"[^\s'\"]+")
+_EXAMPLE = re.compile(rf"user:password|test:(?:\d+x\d+|WIDTHxHEIGHT)|.*{re.escape(HIDDEN)}")
+"""In front of an @ where nothing is to be hidden."""
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 OWN_ENVIRONMENT = "BANKEN_"
 MOST_ENVIRONMENT, MOST_ENVIRONMENT_TEXT = 64, 16 * 1024
@@ -223,7 +228,7 @@ class _Reading:
     @property
     def complaints(self) -> list[str]:
         """All complaints, those included that were found before the list `secret` was read, without its values."""
-        return [f"{where}: {hide(problem, self.hidden)}" for where, problem in self._complaints]
+        return [f"{where}: {_shown(problem, self.hidden)}" for where, problem in self._complaints]
 
     def config(self, root: yaml.Node | None) -> Config:
         known = ("web", "journal", "limits", "leases", "webrtc", "devices", "patrol", "detections", "secret", "cameras")
@@ -284,7 +289,7 @@ class _Reading:
         if node is None:
             return default
         if node.tag.startswith("!"):
-            self.complain(node, f"{what} has the tag {node.tag!r}, which means nothing here")
+            self.complain(node, f"{what} has a tag, a word behind !, which means nothing here")
         if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null" or node.value == "":
             self.complain(node, f"{what} must be text, not {_kind(node)}")
             return default
@@ -308,7 +313,8 @@ class _Reading:
     def variable(self, node: yaml.Node, name: str) -> str:
         value = self.environ.get(name)
         if value is None:
-            self.complain(node, f"the environment has no variable {name!r}; set it, or write the value itself")
+            shown = f" {name!r}" if _VARIABLE.fullmatch(name) else ", named like a value,"
+            self.complain(node, f"the environment has no variable{shown}; set it, or write the value itself")
             return ""
         if value not in self.found:
             self.found.append(value)
@@ -721,6 +727,22 @@ def _listed(names: Sequence[str], count: int | None = None) -> str:
     """The first `NAMED` of `count` names: what a file gets wrong in every line must not be answered by all of it."""
     more = (len(names) if count is None else count) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "") or "there is none"
+
+
+def _shown(problem: str, secrets: Sequence[str]) -> str:
+    """A complaint without what may be a password, in names and keys as well, and without logins of any form."""
+    return _WORD.sub(_without_login, redact(problem, secrets))
+
+
+def _without_login(word: re.Match[str]) -> str:
+    """`user:password@host` without its first half, whatever stands in front."""
+    login, _, host = word[0].rpartition("@")
+    return f"{HIDDEN}@{host}" if login and not _EXAMPLE.fullmatch(login) else word[0]
+
+
+def _unquoted(problem: str) -> str:
+    """The parser's own words up to what it quotes of the file; single characters and its own terms are left."""
+    return re.sub(r"'<[^']*'|'\\?.'|(\s*['\"]).*", lambda match: "" if match[1] else match[0], problem, flags=re.DOTALL)
 
 
 def _subnet(host: str) -> str:

@@ -67,6 +67,14 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
+def redact_words(text: str, secrets: Iterable[str]) -> str:
+    """`text` of a stranger who may know these `secrets`, and write them in small or large letters. See `redact`."""
+    for secret in sorted(set(secrets), key=len, reverse=True):
+        if len(secret) >= LEAST:
+            text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE)
+    return redact(text, secrets)
+
+
 def tell_secrets(arguments: Sequence[str], secrets: Iterable[str] = ()) -> bool:
     """Whether a program's arguments have a password among them, as far as it can be seen.
 

@@ -56,3 +56,14 @@ async def test_much_in_a_long_time_is_no_flood(autojump_clock: MockClock) -> Non
     chunk = b"complaint\n" * 5000
     assert (await tail_of(*[chunk] * 100, pause_s=0.2)) == ((("complaint",) * TAIL_LINES), 0)
     assert len(chunk) * 100 > FLOOD
+
+
+@pytest.mark.parametrize("word", [SECRET, f"{SECRET} ", f"rtsp://u:{SECRET}@h "])
+@pytest.mark.parametrize("more", range(len(SECRET)))
+async def test_line_of_secrets_is_cut_between_them(autojump_clock: MockClock, word: str, more: int) -> None:
+    """What is hidden makes the line shorter, so that its end comes into sight."""
+    line = "x " + "y" * more + " " + word * 300
+    lines, _ = await tail_of(line.encode() + b"\n", line.encode())
+    assert len(lines) == 2
+    for shown in lines:
+        assert "h" not in shown.replace("@h", "").replace("u:***", "")

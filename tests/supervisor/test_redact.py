@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from supervisor.redact import redact, tell_secrets
+from supervisor.redact import redact, redact_words, tell_secrets
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,9 @@ def test_redaction_takes_time_linear_in_the_text(piece: str) -> None:
 def test_arguments_that_everybody_could_read(arguments: list[str], tell: bool) -> None:
     """No more is refused than version 0.1.0 refused: names that are known since then are hidden only."""
     assert tell_secrets(arguments) is tell
+
+
+def test_words_of_a_stranger_are_searched_in_any_case() -> None:
+    """A camera that was given the password may write it in small or large letters."""
+    said = "HUNTER2SECRET hunter2secret Hunter2Secret hunter"
+    assert redact_words(said, ["Hunter2Secret"]) == "*** *** *** hunter"

@@ -12,7 +12,7 @@ from ...h264 import H264
 from ...h265 import H265
 from ...media import AudioFormat, SourceLoss, VideoCodec
 from .audio import MAX_SIZE_BITS, AacFrames, PublishFrame, WholeFrames
-from .reasons import NO_VIDEO, Ended, unsupported
+from .reasons import NO_VIDEO, Ended, named, unsupported
 from .rtp import Depacketizer
 from .sdp import Description, Format, Media
 from .video import H264Depacketizer, H265Depacketizer
@@ -72,7 +72,7 @@ def choose_video(description: Description) -> Video:
         names.append(known.encoding)
     if not names and all(media.kind != "video" for media in description.media):
         raise Ended(NO_VIDEO)
-    raise Ended(unsupported(names[0] if names else "of a kind that nobody knows"))
+    raise Ended(unsupported(names[0] if names else ""))
 
 
 def choose_audio(description: Description) -> tuple[Audio | None, str]:
@@ -84,7 +84,7 @@ def choose_audio(description: Description) -> tuple[Audio | None, str]:
         if audio is not None:
             return Audio(media, known, audio), ""
         names.append(known.encoding)
-    return None, f"its sound is {names[0]}, which cannot be passed on" if names else ""
+    return None, f"its sound is {named(names[0])}, which cannot be passed on" if names else ""
 
 
 def _offered(description: Description, kind: str) -> Iterator[tuple[Media, Format]]:

@@ -25,6 +25,17 @@ NOWHERE = Reason("refused", "the camera sends us to an address that is none", Fa
 
 NO_PASSWORD = Reason("unauthorized", "the camera wants a user and a password, and none is configured", Fault.FATAL)
 
+_CODECS = frozenset(
+    """
+    AV1 H261 H263 H263-1998 H263-2000 H264 H264-SVC H265 H266 HEVC JPEG JPEG2000 MJPEG MP2P MP2T MP4V-ES MPV RAW THEORA
+    VC1 VC2 VND.ONVIF.METADATA VP8 VP9 X-H264
+    AAC AC3 EAC3 AMR AMR-WB DVI4 EVS G711 G719 G722 G7221 G723 G726-16 G726-24 G726-32 G726-40 AAL2-G726-16 AAL2-G726-24
+    AAL2-G726-32 AAL2-G726-40 G728 G729 G7291 GSM GSM-EFR ILBC L8 L16 L20 L24 LPC MP3 MP4A-LATM MPA MPA-ROBUST
+    MPEG4-GENERIC OPUS PCM PCMA PCMA-WB PCMU PCMU-WB QCELP SPEEX VDVI VORBIS
+    """.split()  # noqa: SIM905
+)
+"""Names of codecs that are shown (RFC 3551, section 6, and the media types of RTP that cameras use), in upper case."""
+
 _REFUSALS = {
     401: Reason("unauthorized", "the camera refuses the user or password", Fault.FATAL),
     403: Reason("forbidden", "the camera forbids this stream to this user", Fault.FATAL),
@@ -77,7 +88,13 @@ def unreachable(error: OSError) -> Reason:
     return Reason("unreachable", text, Fault.TEMPORARY)
 
 
+def named(encoding: str) -> str:
+    """The name of a codec, if it is a known one: a camera may write anything there, also the password."""
+    return encoding if encoding.upper() in _CODECS else "of a kind that nobody knows"
+
+
 def unsupported(encoding: str) -> Reason:
+    """`encoding` as the camera writes it in its description."""
     return Reason(
-        "unsupported-codec", f"the stream is {encoding}, which cannot be passed on; {CARRIED} can", Fault.FATAL
+        "unsupported-codec", f"the stream is {named(encoding)}, which cannot be passed on; {CARRIED} can", Fault.FATAL
     )

@@ -8,6 +8,7 @@ import pytest
 
 from actors.bitstream import BitstreamError
 from actors.media import AudioFormat, SourceLoss, VideoCodec
+from actors.sources.rtsp import choice, sdp
 from actors.sources.rtsp.address import parse_target
 from actors.sources.rtsp.reasons import BABBLES, NO_ANSWER, NO_PASSWORD, Ended, Moved
 from actors.sources.rtsp.session import ANSWER_S, MAX_UNASKED, REPORT_S, Session
@@ -526,3 +527,15 @@ def test_camera_that_sends_unasked_messages_without_end_is_left(message: bytes) 
     assert ended.value.reason == BABBLES
     talk = Talk()
     talk.sends(message * MAX_UNASKED).says().sends(message * MAX_UNASKED)
+
+
+@pytest.mark.parametrize("name", ["Hunter2Secret", "HUNTER2SECRET", "rtsp://u:Hunter2Secret@h"])
+def test_codec_that_nobody_knows_is_not_named(name: str) -> None:
+    """A camera may write the password there, and the reason is shown and journaled."""
+    video = "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 {}/90000\r\n"
+    sound = f"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 {name}/8000\r\n"
+    with pytest.raises(Ended) as ended:
+        choice.choose_video(sdp.parse(video.format(name).encode()))
+    assert "hunter" not in ended.value.reason.text.lower()
+    assert "of a kind that nobody knows" in ended.value.reason.text
+    assert "hunter" not in choice.choose_audio(sdp.parse((video.format("H264") + sound).encode()))[1].lower()
