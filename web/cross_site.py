@@ -1,16 +1,17 @@
 """Requests that pages of other sites cause in the browser of somebody who may see the cameras.
 
 A browser says in `Sec-Fetch-*` (W3C Fetch Metadata) which page a request comes from. Pages cannot change these headers.
-They are sent to secure origins and to loopback; requests without them (scripts, other programs, plain HTTP to
-another host) are served.
+They are sent to secure origins and to loopback; plain HTTP to another host has `Origin` alone, and that on CORS
+requests only. Requests without any of them (scripts, other programs) are served.
 
 Rules of this file:
 - A request is our own when each `Sec-Fetch-Site` is `same-origin`, or `none` (a typed or bookmarked address).
   `same-site` is foreign: another port of this host is another program.
+- Without `Sec-Fetch-Site`, each `Origin` has to be that of the `Host`.
 - A foreign request is refused with 403, with two exceptions: a listed `Origin`; and a GET navigation, for which the
   route decides: a page is shown, a picture comes from the cache, all else is refused.
 - A navigation in a frame, an embedding or a prefetch is not a visit: nobody sees an address of ours, so it is refused.
-- A request made before anybody asked for it (`Sec-Purpose`) opens no camera, wherever it comes from.
+- A request made before anybody asked for it (`Sec-Purpose`) opens no camera and may only GET, wherever it comes from.
 """
 
 from collections.abc import Callable, Collection
@@ -18,6 +19,8 @@ from typing import TypeVar
 
 from quart import Request, Websocket, current_app, request
 from werkzeug.exceptions import Forbidden
+
+from .hosts import may_connect
 
 OURS = {"same-origin", "none"}
 SPECULATIVE = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
@@ -35,7 +38,10 @@ def takes_visits(route: Route) -> Route:
 
 def is_foreign(asked: Request | Websocket) -> bool:
     """Whether a page of another site, or of another origin of this host, has caused this request."""
-    return any(site.strip().lower() not in OURS for site in asked.headers.getlist("Sec-Fetch-Site"))
+    sites = asked.headers.getlist("Sec-Fetch-Site")
+    if sites:
+        return any(site.strip().lower() not in OURS for site in sites)
+    return not may_connect(asked.scope, asked.headers.getlist("Origin"), ())
 
 
 def is_speculative(asked: Request | Websocket) -> bool:
@@ -44,8 +50,13 @@ def is_speculative(asked: Request | Websocket) -> bool:
 
 
 def opens_no_camera(allow_origins: Collection[str]) -> bool:
-    """Whether the current request may be answered from the cache only: a visit from another site, or a prefetch."""
-    return is_speculative(request) or (is_foreign(request) and not is_listed(request, allow_origins))
+    """Whether the current request may be answered from the cache only.
+
+    That is a visit from another site, a prefetch, or one for the head alone, which nobody looks at.
+    """
+    if request.method == "HEAD" or is_speculative(request):
+        return True
+    return is_foreign(request) and not is_listed(request, allow_origins)
 
 
 def is_listed(asked: Request | Websocket, allow_origins: Collection[str]) -> bool:
@@ -55,7 +66,12 @@ def is_listed(asked: Request | Websocket, allow_origins: Collection[str]) -> boo
 
 
 def require_own_site(asked: Request | Websocket, allow_origins: Collection[str]) -> None:
-    """Raises `Forbidden` (403) for a foreign request that is neither from a listed origin nor a visit."""
+    """Raises `Forbidden` (403) for a foreign request that is neither from a listed origin nor a visit.
+
+    And for any that nobody has asked for yet and that does more than GET.
+    """
+    if is_speculative(asked) and (isinstance(asked, Websocket) or asked.method not in ("GET", "HEAD")):
+        raise Forbidden("a prefetch may not do this: nobody has asked for it yet")
     if not is_foreign(asked) or is_listed(asked, allow_origins):
         return
     if isinstance(asked, Request) and _is_visit(asked):

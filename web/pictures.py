@@ -27,7 +27,7 @@ def routes(gateway: Gates, allow_origins: Collection[str]) -> Blueprint:
         """`max_age`: seconds; an older picture is not good enough, and the camera is asked for a new one.
 
         `cached`: no camera is asked or opened; without a picture that is good enough the answer is 404.
-        A link on another site, or a prefetch, gets the picture that there is, however old.
+        A link on another site, a prefetch, or HEAD gets the picture that there is, however old.
         """
         if opens_no_camera(allow_origins):
             return await show_cached(camera)
@@ -39,7 +39,7 @@ def routes(gateway: Gates, allow_origins: Collection[str]) -> Blueprint:
     async def stream_pictures(camera: str) -> Response:
         """Each key frame as it comes, twice a second at the most. The viewer counts as one, under the same caps.
 
-        A link on another site, or a prefetch, gets one picture that there is.
+        A link on another site, a prefetch, or HEAD gets one picture that there is.
         """
         if opens_no_camera(allow_origins):
             return await show_cached(camera)

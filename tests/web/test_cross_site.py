@@ -178,3 +178,29 @@ async def test_unknown_camera_tells_a_foreign_page_nothing() -> None:
         for camera in (GATE, CameraId("nobody")):
             answer = await site.get(f"/cameras/{camera}/snapshot.jpg", **FOREIGN["image"])
             assert answer.status == 403
+
+
+@pytest.mark.parametrize(("name", "value"), [("Sec-Purpose", "prefetch;prerender"), ("X-Moz", "prefetch")])
+async def test_prefetch_does_nothing_but_get(name: str, value: str) -> None:
+    """Nobody has asked for it yet: it makes no lease and no viewer, also for our own page; it may show pages."""
+    headers = {name: value, "Sec-Fetch-Site": "same-origin"}
+    async with open_site(GATE) as site:
+        for path in ("/api/leases", f"/whep/{GATE}", "/api/detections"):
+            assert (await request(site.port, "POST", path, headers=headers)).status == 403
+        assert (await request(site.port, "DELETE", "/api/leases/x", headers=headers)).status == 403
+        assert (await site.knock(**headers)).status == 403
+        for path in ("/", "/api/cameras"):
+            assert (await site.get(path, **headers)).status == 200
+        assert untouched(site)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://", "http://x.evil.example", "http://x:81"])
+async def test_foreign_origin_alone_is_foreign(origin: str) -> None:
+    """Over plain HTTP a browser sends no `Sec-Fetch-Site`; a `Referer` alone says nothing."""
+    async with open_site(GATE, settings=WebSettings(allow_origins=(WALL,))) as site:
+        for method, path in (("POST", "/api/leases"), ("GET", SNAPSHOT), ("GET", "/api/cameras")):
+            headers = {"Host": "x", "Origin": origin}
+            assert (await request(site.port, method, path, headers=headers)).status == 403
+        assert untouched(site)
+        for headers in ({"Origin": "http://x"}, {"Origin": "https://x"}, {"Origin": WALL}, {"Referer": "http://evil/"}):
+            assert (await site.get("/api/cameras", Host="x", **headers)).status == 200

@@ -125,6 +125,19 @@ async def test_who_only_asks_for_the_head_watches_nothing() -> None:
         await forgotten(site)
 
 
+@pytest.mark.parametrize("path", [STREAM, f"/cameras/{GATE}/snapshot.jpg", f"/cameras/{GATE}/snapshot.jpg?max_age=0"])
+async def test_head_of_a_picture_opens_no_camera(path: str) -> None:
+    """It is answered from the cache, and the connection serves the next request."""
+    async with open_site() as site:
+        opened = len(await site.core.stored())
+        answer = await request(site.port, "HEAD", path)
+        assert (answer.status, answer.body, site.hands.taken) == (200, b"", [False])
+        assert len(await site.core.stored()) == opened
+        site.hands.pictured = False
+        assert (await request(site.port, "HEAD", path)).status == 404
+        assert not site.core.kernel.state.leases
+
+
 @pytest.mark.parametrize("more", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"], ids=["alone", "asks for more"])
 async def test_who_goes_while_the_camera_is_still_is_forgotten(more: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is sent that could fail, and behind a second request Hypercorn does not read that the client has gone."""

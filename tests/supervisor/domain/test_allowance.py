@@ -52,6 +52,14 @@ def test_ipv6_clients_of_one_64_are_one_client() -> None:
     assert [client_in(text) for text in ("client:::1", "client:192.0.2.9", "actor")] == ["::1", ME, None]
 
 
+def test_neighbours_and_clients_behind_a_nat64_are_counted_one_by_one() -> None:
+    """They share a /64 without being one customer."""
+    neighbours = ["fe80::1%eth0", "fe80::2%eth0", "fe80::1%eth1", "fe80::1", "febf::1"]
+    assert [network_of(name) for name in neighbours] == neighbours
+    assert [network_of(name) for name in ("64:ff9b::c000:209", "64:ff9b::1.2.3.4")] == [ME, "1.2.3.4"]
+    assert network_of("64:ff9b:0:0:1::1") == "64:ff9b::/64"
+
+
 def test_full_table_resets_nobodys_bucket() -> None:
     """A client with an empty bucket stays empty, however many addresses come after it, and they share buckets then."""
     allowance = Allowance()
