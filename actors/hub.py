@@ -222,7 +222,7 @@ class Hub:
             if self._key_at is not None:
                 self._drop_before(self._key_at)
             self._key_at = self.units.end
-        self._held += unit.size
+        self._held += unit.weight
         self.units.append(unit)
         was_whole = self.newest_key() is not None
         while self._is_too_much():
@@ -238,7 +238,7 @@ class Hub:
 
     def _drop_before(self, position: int) -> None:
         count = position - self.units.start
-        self._held -= sum(unit.size for unit in self.units.read_nowait(self.units.start, count))
+        self._held -= sum(unit.weight for unit in self.units.read_nowait(self.units.start, count))
         self.units.drop_before(position)
 
     async def wait_picture(self) -> None:

@@ -1,5 +1,7 @@
 """The hub: nobody waits for a viewer, every viewer starts at a key frame, and time goes on."""
 
+import sys
+
 import attrs
 import pytest
 import trio
@@ -269,3 +271,14 @@ async def test_a_gap_that_shrinks_does_not_make_a_wait_negative(autojump_clock: 
         await trio.sleep(2 if index < 20 else 0.01)
     await trio.sleep(4)
     assert await hub.wait_silence(2.0, 5.0) is not None
+
+
+def test_memory_of_many_short_nal_units_is_bounded(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two bytes takes an object: as many bytes are counted as Python takes for it, and more."""
+    monkeypatch.setattr("actors.hub.MAX_BYTES", 1_000_000)
+    play(hub, 0, 1)
+    for number in range(1, 100):
+        hub.publish([bytes([0x41, index & 0xFF]) for index in range(1000)], number * TICK)
+        kept = hub.units.read_nowait(hub.units.start, hub.units.end - hub.units.start)
+        assert sum(sys.getsizeof(nal) + 8 for unit in kept for nal in unit.units) < 1_000_000
+    assert len(kept) > 10
