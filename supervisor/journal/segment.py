@@ -34,6 +34,7 @@ from .files import (
 )
 from .guard import refuse_foreign_schema, require_regular
 from .manifest import Sealed
+from .wal import Wal
 
 HASH_EVERY = 1000
 """Events after which the hash of the live state is written, to prove a replay."""
@@ -44,6 +45,8 @@ SYNCHRONOUS = "full"
 CHUNK = 1024 * 1024
 SHM_BYTES = 32 * 1024
 """Of the index of a WAL, at the least."""
+CHECKPOINT_BYTES = 4 * 1024**2
+"""Of a WAL. From there on what it holds is copied to the main file, by `empty_wal` and by no commit."""
 _LAST = "SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1"
 
 
@@ -137,6 +140,7 @@ class SegmentWriter:
             refuse_foreign_schema(self._db, self.path)
             self._db.pragma("journal_mode", "wal")
             self._db.pragma("synchronous", SYNCHRONOUS)
+            self._db.pragma("wal_autocheckpoint", 0)
             self.format: int = self._db.pragma("user_version")
             found = self._db.execute("SELECT first, previous, created_ns FROM segment").fetchall()
             last = self._db.execute(_LAST).fetchone()
@@ -152,6 +156,7 @@ class SegmentWriter:
         if (type(first), type(previous), type(created_ns), type(end)) != (int, bytes, int, bytes):
             raise JournalDamaged(f"{self.path}: the head of the segment is damaged")
         self.created_ns = created_ns
+        self._wal = Wal(self.path)
         if stored != acknowledged:
             raise JournalDamaged(f"{self.path}: the last event is {stored}, but {acknowledged} were acknowledged")
         self._last = last
@@ -189,6 +194,20 @@ class SegmentWriter:
         else:
             self._db.execute("INSERT INTO state_hash VALUES (?, ?, ?)", (seq, RULE, state_hash(state)))
 
+    def look_at_commit(self) -> None:
+        """Raise `JournalReplaced` if the batch that was appended would not be found after a crash."""
+        self._wal.look_at_commit()
+
+    @property
+    def has_long_wal(self) -> bool:
+        return self._wal.end >= CHECKPOINT_BYTES
+
+    def empty_wal(self) -> None:
+        """Copy what is in the WAL to the main file, as far as readers let it: the next commit begins the WAL again."""
+        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if self.path.stat().st_size < self.size:
+            raise JournalReplaced(f"{self.path}: somebody else shortened this file")
+
     def sync_again(self) -> None:
         """Copy what is in the WAL to the main file. A sync that failed may have lost it, though it still reads well.
 
@@ -198,6 +217,7 @@ class SegmentWriter:
         busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1,)
         if busy:
             raise JournalError(f"{self.path}: a reader is in the way of what a failed sync has left behind")
+        self._wal = Wal(self.path)
 
     def abandon(self) -> None:
         """Close without a word to the files, which are not ours any more.

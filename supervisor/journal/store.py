@@ -248,13 +248,18 @@ class Store:
         if self._state is not None and state_is_known and self._is_full(writer):
             writer = self._begin_segment(self._state)
         with self._looking:
+            assert self._watch is not None
+            if writer.has_long_wal:
+                writer.empty_wal()
+                self._watch.take(writer.path.name)
             try:
                 writer.append(batch, state)
             finally:
                 self._attempted = writer.attempted and End(*writer.attempted)
-            assert self._watch is not None
             self._watch.look_at_names(*_names(writer))
-            self._watch.take(*_names(writer))
+            self._watch.take(_names(writer)[1])  # before it is read: what changes it later is seen by the next look
+            writer.look_at_commit()
+            self._watch.look_at_written()
         self._state, self.end, self._attempted = state, End(writer.last_seq, writer.digest), None
 
     def _opened(self) -> SegmentWriter:

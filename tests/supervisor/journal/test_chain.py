@@ -404,3 +404,43 @@ def test_damaged_event_before_the_last_checkpoint_stops_no_start(store: Store) -
     recovered.store.close()
     assert recovered.fault is None
     assert verify(store.folder).damages
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("size", [0, 20, 4000, 6000, 100_000])
+def test_wal_shortened_while_a_batch_is_stored_is_noticed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, moment: str, size: int
+) -> None:
+    """SQLite writes on behind the hole, where no recovery finds the batch: it is not acknowledged."""
+    rows, append = lively(), SegmentWriter.append
+    append_all(store, rows[:60], 4)
+
+    def append_and_shorten(self: SegmentWriter, *batch: object) -> None:
+        path = f"{self.path}-wal"
+        if moment == "before":
+            os.truncate(path, min(size, os.stat(path).st_size - 4120))
+        append(self, *batch)  # type: ignore[arg-type]
+        if moment == "after":
+            os.truncate(path, min(size, os.stat(path).st_size - 4120))
+
+    monkeypatch.setattr(SegmentWriter, "append", append_and_shorten)
+    with pytest.raises(JournalReplaced):
+        append_all(store, rows[:70], 10)
+    assert store.last_seq == 60
+    store.close()
+
+
+def test_commits_are_read_back_over_restarts_of_the_wal(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The WAL begins again after each copy to the main file, and waits where a reader is in the way."""
+    monkeypatch.setattr("supervisor.journal.segment.CHECKPOINT_BYTES", 20_000)
+    rows = lively()
+    append_all(store, rows[:100], 1)
+    reader = Reader(store.folder)
+    events = reader.events()
+    assert next(events) == rows[0]
+    append_all(store, rows, 1)
+    reader.close()
+    store.look()
+    assert os.stat(f"{newest(store)}-wal").st_size < 100_000
+    store.close()
+    assert read_all(store.folder) == rows
