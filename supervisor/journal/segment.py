@@ -198,6 +198,10 @@ class SegmentWriter:
         """Raise `JournalReplaced` if the batch that was appended would not be found after a crash."""
         self._wal.look_at_commit()
 
+    def look_at_wal(self) -> None:
+        """Raise `JournalReplaced` if the WAL does not hold what was read back of it."""
+        self._wal.look_again()
+
     @property
     def has_long_wal(self) -> bool:
         return self._wal.end >= CHECKPOINT_BYTES

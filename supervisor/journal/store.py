@@ -21,7 +21,7 @@ import attrs
 
 from ..domain.events import Recorded
 from ..domain.state import State
-from . import manifest
+from . import codec, manifest
 from .codec import GENESIS
 from .errors import JournalDamaged, JournalError, JournalInUse, JournalReplaced
 from .files import (
@@ -37,9 +37,9 @@ from .files import (
     sync_folder,
 )
 from .lock import FolderLock
-from .reader import Part
+from .reader import Part, Query
 from .retention import DAY_S, Removal, Retention, expendable, read_pins, removal_of
-from .segment import SegmentWriter, make_segment, remove_segment, seal
+from .segment import SegmentWriter, file_digest, make_segment, remove_segment, seal
 from .watch import Watch
 
 LOOK_EVERY_S = 0.4
@@ -197,7 +197,7 @@ class Store:
     def _watch_files(self, writer: SegmentWriter, older: Sequence[Segment]) -> None:
         assert self._lock is not None
         with self._looking:
-            watch = self._watch = Watch(self._lock)
+            watch = self._watch = Watch(self._lock, self._is_ours)
             watch.take(manifest.NAME, *_names(writer))
             watch.take_shared(f"{writer.path.name}-shm")
             for segment in older:
@@ -211,6 +211,25 @@ class Store:
                 self._compared_at = -math.inf
                 self._watch.look()
                 self._compared_at = time.monotonic()
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether a file whose entry somebody has changed still holds what we left. Slow: all of it is read."""
+        writer = self._writer
+        try:
+            known = manifest.read(self.folder)
+            if name == manifest.NAME or writer is None:
+                return name == manifest.NAME
+            if name == f"{writer.path.name}-wal":
+                writer.look_at_wal()
+            if name in _names(writer):
+                return read_through(writer.path) == (writer.last_seq, writer.digest)
+            sealed = next((line for line in known if line.segment == name), None)
+            if sealed is not None:
+                return file_digest(self.folder / name) == sealed.sha256
+            read_through(self.folder / name)
+        except (JournalError, OSError, apsw.Error):
+            return False
+        return True
 
     def _look_before_commit(self) -> None:
         """As `look`, without the older segments where they were compared a moment ago: no commit writes to them."""
@@ -454,6 +473,22 @@ class Store:
 def _names(writer: SegmentWriter) -> tuple[str, str]:
     """The files of a segment that nobody but its writer changes."""
     return writer.path.name, f"{writer.path.name}-wal"
+
+
+def read_through(path: Path) -> tuple[int, bytes]:
+    """As `read_end`, of a segment whose every event was compared with the chain."""
+    part = Part(Segment(1, path), sealed=False)
+    try:
+        part.checkpoint(part.first - 1)
+        digest, expected = part.previous, part.first
+        for first, last, stored in part.rows("SELECT first, last, digest FROM batch ORDER BY first"):
+            digest = codec.chain(digest, part.select(Query(first - 1, last + 1), last - first + 1, False))
+            if first != expected or digest != stored:
+                raise JournalDamaged(f"{path}: events {first} to {last} are not what was written")
+            expected = last + 1
+        return expected - 1, digest
+    finally:
+        part.close()
 
 
 def read_end(path: Path) -> tuple[int, bytes]:

@@ -43,6 +43,14 @@ class Wal:
         except OSError as error:
             raise JournalReplaced(f"{self.path}: the last commit cannot be read back: {error}") from None
 
+    def look_again(self) -> None:
+        """Raise `JournalReplaced` unless all commits that were read back are still there."""
+        again = Wal(self.path.with_name(self.path.name.removesuffix("-wal")))
+        while again.end < self.end:
+            again.look_at_commit()
+        if (again.end, again._last) != (self.end, self._last):
+            raise self._hole(again.end)
+
     def _look(self, file: int) -> None:
         header = os.pread(file, HEADER, 0)
         if header != self._header:
@@ -52,7 +60,7 @@ class Wal:
             raise self._hole(self.end - frame_size)
         is_little = header[:4] == _LITTLE.to_bytes(4, "big")
         checksum = self._last[16:24] or header[24:32]
-        offset, is_last = self.end, False
+        frame, offset, is_last = self._last, self.end, False
         while not is_last:
             frame = os.pread(file, frame_size, offset)
             if len(frame) < frame_size or frame[8:16] != header[16:24]:

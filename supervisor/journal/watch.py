@@ -1,8 +1,11 @@
 """Whether the files that a journal writes are still those under their names.
 
 Rules of this file:
-- A look changes nothing and opens nothing: it compares device, inode, size and time of change with what was there after
-  our own last write. Whatever another process does to a file, in its place or instead of it, changes one of them.
+- A look changes nothing: it compares device, inode, size, time of change and mode with what was there after our own
+  last write. Whatever another process does to a file, in its place or instead of it, changes one of them.
+- Nobody can put back the time of the last change of a file's entry (`ctime`). Where only that is another one, `is_ours`
+  looks at the content: a backup that links a file changes it, and so does whoever sets its mode or its owner.
+- A file that we may not read and write any more is not ours.
 - A reader changes none of them: the times of access are not compared, and of `-shm`, which readers write, only the
   inode and the least size.
 - A segment that is being sealed grows by our own writes: of it, too, only the inode and the least size are compared.
@@ -10,10 +13,12 @@ Rules of this file:
 """
 
 import os
+from collections.abc import Callable
 
 import attrs
 
 from .errors import JournalReplaced
+from .files import MODE
 from .lock import NAME as LOCK
 from .lock import FolderLock
 
@@ -26,13 +31,16 @@ class Mark:
     inode: int
     size: int
     changed_ns: int
+    mode: int
+    entry_changed_ns: int
 
 
 class Watch:
     """Looks after the files of the folder that `lock` holds. Not for several threads at once, but for `manifest`."""
 
-    def __init__(self, lock: FolderLock) -> None:
+    def __init__(self, lock: FolderLock, is_ours: Callable[[str], bool] = lambda name: False) -> None:
         self._lock = lock
+        self._is_ours = is_ours
         self._exact: dict[str, Mark | None] = {}
         """Files that nobody but we changes; none for one that is not there."""
         self._older: dict[str, Mark | None] = {}
@@ -74,14 +82,27 @@ class Watch:
         self._compare(self._exact)
         for name, mark in self._shared.items():
             found = self._mark(name)
-            if found is None or (found.device, found.inode) != (mark.device, mark.inode) or found.size < mark.size:
+            if (
+                found is None
+                or (found.device, found.inode) != (mark.device, mark.inode)
+                or found.size < mark.size
+                or _is_closed(mark, found)
+            ):
                 self._complain(name, mark, found)
 
     def _compare(self, marks: dict[str, Mark | None]) -> None:
         for name, mark in marks.items():
             found = self._mark(name)
-            if found != mark:
+            if found == mark:
+                continue
+            if mark is None or found is None or not self._is_same(name, mark, found):
                 self._complain(name, mark, found)
+            marks[name] = found
+
+    def _is_same(self, name: str, mark: Mark, found: Mark) -> bool:
+        """Whether only the entry of a file was changed, and not what it holds."""
+        alike = attrs.evolve(found, mode=mark.mode, entry_changed_ns=mark.entry_changed_ns) == mark
+        return alike and not _is_closed(mark, found) and self._is_ours(name)
 
     def look_at_names(self, *names: str) -> None:
         """As `look`, after a write of ours: whether these names still mean the same files."""
@@ -111,6 +132,8 @@ class Watch:
             raise JournalReplaced(f"{path}: the file is gone")
         if mark is None or (found.device, found.inode) != (mark.device, mark.inode):
             raise JournalReplaced(f"{path}: another file stands under this name")
+        if _is_closed(mark, found):
+            raise JournalReplaced(f"{path}: its owner may not read and write this file any more")
         raise JournalReplaced(f"{path}: somebody else changed this file ({mark.size} bytes before, {found.size} now)")
 
     def _held(self, descriptor: int) -> os.stat_result:
@@ -132,4 +155,11 @@ class Watch:
 
     def _mark(self, name: str) -> Mark | None:
         found = self._stat(name)
-        return None if found is None else Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        if found is None:
+            return None
+        return Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode, found.st_ctime_ns)
+
+
+def _is_closed(mark: Mark, found: Mark) -> bool:
+    """Whether the mode has lost what its owner needs."""
+    return bool(mark.mode & ~found.mode & MODE)

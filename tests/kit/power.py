@@ -16,6 +16,7 @@ import apsw
 import attrs
 
 from supervisor.domain.events import Recorded
+from supervisor.journal import segment
 from supervisor.journal.check import verify
 from supervisor.journal.errors import JournalError
 from supervisor.journal.files import DRAFT
@@ -27,7 +28,7 @@ NAME = "power"
 SECTOR = 512
 UNSEALED = "the manifest does not name it"
 """Nobody seals the many small segments here."""
-CHECKPOINT_PAGES = 24
+CHECKPOINT_BYTES = 24 * 4120
 """So seldom is the WAL copied to the main file: often enough to be cut in the middle."""
 
 
@@ -180,8 +181,7 @@ def live(folder: Path, chance: Random) -> Life:
     rows = lively(30)
     after = states(rows)
     disk = PowerDisk()
-    hook: Callable[[apsw.Connection], None] = lambda db: db.wal_autocheckpoint(CHECKPOINT_PAGES)  # noqa: E731
-    apsw.connection_hooks.append(hook)
+    bytes_before, segment.CHECKPOINT_BYTES = segment.CHECKPOINT_BYTES, CHECKPOINT_BYTES
     try:
         store = Store(folder, Rotation(max_bytes=chance.choice((1, 100_000, 2**30))))
         while store.last_seq < len(rows):
@@ -190,7 +190,7 @@ def live(folder: Path, chance: Random) -> Life:
             disk.steps.append(Promise(end))
         store.close()
     finally:
-        apsw.connection_hooks.remove(hook)
+        segment.CHECKPOINT_BYTES = bytes_before
         disk.unregister()
     return Life(rows, disk.steps)
 

@@ -53,12 +53,25 @@ TOUCHES: dict[str, Callable[[Store], object]] = {
     "lock": lambda store: exchange(store.folder / "lock"),
     "folder copied": lambda store: copy_folder(store.folder),
     "wal": lambda store: os.truncate(f"{newest(store)}-wal", 100),
+    "content, and its time put back": lambda store: overwrite(newest(store)),
+    "content of an older segment, and its time put back": lambda store: overwrite(list_segments(store.folder)[0].path),
+    "content of the wal, and its time put back": lambda store: overwrite(Path(f"{newest(store)}-wal")),
+    "mode of the segment": lambda store: newest(store).chmod(0),
+    "mode of the wal": lambda store: Path(f"{newest(store)}-wal").chmod(0),
+    "mode of the shm": lambda store: Path(f"{newest(store)}-shm").chmod(0),
 }
 
 
 def exchange(path: Path) -> None:
     shutil.copy2(path, path.with_suffix(".copy"))
     path.with_suffix(".copy").rename(path)
+
+
+def overwrite(path: Path) -> None:
+    found = path.stat()
+    with path.open("r+b") as file:
+        file.write(bytes(found.st_size))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def copy_folder(folder: Path) -> None:
@@ -84,7 +97,9 @@ def test_reading_linking_and_copying_are_no_touch(store: Store) -> None:
     rows = lively()
     assert read_all(store.folder) == rows[:40]
     shutil.copytree(store.folder, store.folder.with_name("backup"))
-    os.link(newest(store), store.folder.with_name("link"))
+    for path in list(store.folder.iterdir()):
+        os.link(path, store.folder.with_name(f"link-{path.name}"))
+    store.look()
     newest(store).chmod(0o640)
     verify(store.folder)
     append_all(store, rows[:50], 10)
