@@ -18,7 +18,7 @@ from supervisor.domain.clients import network_of
 from supervisor.gateway import Gates
 
 from . import api, dashboard, detections, leases, past, pictures, problems, signaling, whep
-from .client import SCOPE, Client, Proxies, client, identify
+from .client import SCOPE, Proxies, client, identify
 from .cross_site import require_own_site
 from .hosts import require_ours
 from .pictures import OPENED
@@ -34,7 +34,6 @@ TOO_BUSY = "many of your requests wait already; ask fewer at a time"
 HASTY = "nothing may be sent to a WebSocket before it is open"
 
 CORS = {
-    "Vary": "Origin",
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization, Banken-Lease",
     "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch, Content-Location",
@@ -76,8 +75,8 @@ class _App(QuartTrio):
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         scope[SCOPE] = found = identify(scope, self.proxies)  # type: ignore[literal-required]
-        if isinstance(found, Client):
-            meter_of(scope).client = network_of(found.name)
+        if isinstance(found, str):
+            meter_of(scope).client = network_of(found)
         async with AsyncExitStack() as scope[OPENED]:  # type: ignore[literal-required]
             await super().asgi_app(scope, receive, send)
 
@@ -139,6 +138,8 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
     @app.after_request
     async def allow_listed_origins(response: Response) -> Response:
         origin = request.headers.get("Origin")
+        if settings.allow_origins:
+            response.vary.add("Origin")
         if origin in settings.allow_origins:
             response.headers["Access-Control-Allow-Origin"] = origin
             for name, value in CORS.items():

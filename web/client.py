@@ -6,7 +6,8 @@ Rules of this file:
 - Addresses are read from right to left. Trusted addresses are skipped; the first other one is the client. Nothing to
   the left of it is read: whoever sent the request may have written that.
 - An address that cannot be read is refused with 400. No other address takes its place.
-- A forwarded loopback address is never the local user: it gets a name of its own.
+- A loopback address that a trusted proxy has, or names, is never the local user. Only its name says so: `127.0.0.1
+  (forwarded)` is no address, so nobody takes it for one of this machine.
 - Time is linear in the length of the headers.
 """
 
@@ -57,22 +58,12 @@ class Proxies:
         return any(address in network for network in self.networks)
 
 
-@attrs.frozen
-class Client:
-    """The sender of a request."""
-
-    name: str
-    """The address without its port, in its shortest form: for caps, journal, API and log."""
-    local: bool
-    """It is on this machine, and no proxy stands between us."""
-
-
 class ForwardedError(Exception):
     """The header of a trusted proxy that does not name a client; the text says why."""
 
 
-def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> Client:
-    """The client of a request.
+def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> str:
+    """The client of a request: its address without the port, in its shortest form, for caps, journal, API and log.
 
     Args:
         peer: the address of the TCP peer; None where the transport has none.
@@ -83,13 +74,13 @@ def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> Client:
     """
     address = _plain(peer or "")
     if address is None:
-        return Client(peer or "unknown", local=False)
+        return peer or "unknown"
     if not proxies.trusts_address(address):
-        return Client(str(address), local=address.is_loopback)
+        return str(address)
     wanted = FAMILIES[proxies.family]
     lines = [value.decode("latin-1") for name, value in headers if name == wanted]
     if not lines:
-        return Client(str(address), local=False)
+        return _passed_on(address)
     hops = _listed(lines) if proxies.family == "x-forwarded" else _forwarded(lines)
     for number, text in enumerate(hops):
         if number >= MOST_HOPS:
@@ -97,10 +88,15 @@ def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> Client:
         address = _forwarded_address(text)
         if not proxies.trusts_address(address):
             break
-    return Client(f"{address} (forwarded)" if address.is_loopback else str(address), local=False)
+    return _passed_on(address)
 
 
-def identify(scope: Any, proxies: Proxies) -> Client | ForwardedError:
+def _passed_on(address: Address) -> str:
+    """The name of a client that is not the TCP peer, as far as we know."""
+    return f"{address} (forwarded)" if address.is_loopback else str(address)
+
+
+def identify(scope: Any, proxies: Proxies) -> str | ForwardedError:
     """The client of an ASGI scope, or why there is none."""
     peer = scope.get("client")
     try:
@@ -115,7 +111,7 @@ def client() -> str:
     found = at_hand.scope[SCOPE]
     if isinstance(found, ForwardedError):
         raise BadRequest(f"the proxy does not say who asks: {found}")
-    return str(found.name)
+    return str(found)
 
 
 def _listed(lines: list[str]) -> Iterator[str]:

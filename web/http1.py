@@ -4,7 +4,7 @@ Rules of this file:
 - No connection becomes HTTP/2. The preface `PRI *` is refused; `Upgrade` names a WebSocket or is removed.
 - No WebSocket extension is negotiated: `Sec-WebSocket-Extensions` is removed before anybody reads it.
 - The size of a head is checked before it is parsed: h11 needs 10 µs for each header line. No line takes more than
-  linear time.
+  linear time, and no head, however small the pieces are in which it arrives.
 - Every answer carries the security headers, also those that no route makes.
 """
 
@@ -37,7 +37,6 @@ MAX_TRAILERS = 8 * 1024
 SLICE = 4096
 """Bytes that are parsed before other tasks get their turn."""
 
-_END_OF_HEAD = re.compile(rb"\n\r?\n")
 _FIELD = re.compile(
     rb"(?P<field_name>[!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+"
     rb"(?P<field_value>(?:[^\x00\s]++(?:[ \t]++[^\x00\s]++)*+)?)[ \t]*+"
@@ -46,34 +45,53 @@ _FIELD = re.compile(
 h11._readers.header_field_re = _FIELD  # h11's takes 240 ms for 8 kB of spaces and a NUL, in heads and in trailers
 
 
+class Head:
+    """The head at the front of a buffer, as far as it was read: pieces of it that arrive are read once each."""
+
+    def __init__(self) -> None:
+        self._at = self._line = self._lines = 0
+        """The first byte that was not read, the first of its line, and the lines before that."""
+        self._whole = False
+
+    def require_small(self, data: bytes | bytearray) -> None:
+        """`data` is the buffer with more behind it. Raises `h11.RemoteProtocolError` for a head that is too large."""
+        while not self._whole and (end := data.find(b"\n", self._at)) >= 0:
+            self._require_line(end)
+            self._whole = end - self._line <= 1 and data[self._line : end] in (b"", b"\r")
+            self._at = self._line = end + 1
+            self._lines += 1
+            if self._at > MAX_HEAD or self._lines > MAX_LINES + 1:
+                raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+        if not self._whole:
+            self._at = len(data)
+            self._require_line(self._at)
+            if self._at > MAX_HEAD:
+                raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
+
+    def _require_line(self, end: int) -> None:
+        if end - self._line > MAX_LINE:
+            what, status = ("a header line", 431) if self._lines else ("the request line", 414)
+            raise h11.RemoteProtocolError(f"{what} is too long", error_status_hint=status)
+
+
 class Http1(h11.Connection):
     """The server's side of h11, bounded. Its requests ask for no protocol but HTTP/1.1 and WebSocket."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._head = Head()
 
     def next_event(self) -> Any:
         """As h11. Raises `h11.RemoteProtocolError` with the status that says what is wrong with the head."""
         reads_head, reads_body = self.their_state is h11.IDLE, self.their_state is h11.SEND_BODY
         if reads_head:
-            _require_small(self.trailing_data[0])
+            self._head.require_small(self._receive_buffer._data)
         event = super().next_event()
-        if reads_body and event is h11.NEED_DATA and len(self.trailing_data[0]) > MAX_TRAILERS:
+        if event is not h11.NEED_DATA:
+            self._head = Head()
+        elif reads_body and len(self._receive_buffer) > MAX_TRAILERS:
             raise h11.RemoteProtocolError("the trailers are too large", error_status_hint=431)
         return _without_switches(event) if isinstance(event, h11.Request) else event
-
-
-def _require_small(data: bytes) -> None:
-    """`data` begins with a head, perhaps not all of it."""
-    end = _END_OF_HEAD.search(data)
-    head = data if end is None else data[: end.end()]
-    if len(head) > MAX_HEAD or head.count(b"\n") > MAX_LINES + 1:
-        raise h11.RemoteProtocolError("the head is too large", error_status_hint=431)
-    first, *others = head.split(b"\n")
-    if len(first) > MAX_LINE:
-        raise h11.RemoteProtocolError("the request line is too long", error_status_hint=414)
-    if any(len(line) > MAX_LINE for line in others):
-        raise h11.RemoteProtocolError("a header line is too long", error_status_hint=431)
 
 
 def _without_switches(request: h11.Request) -> h11.Request:

@@ -177,6 +177,7 @@ def suggestion(snapshot: Snapshot) -> Json | None:
 
 
 def detection(recorded: Recorded, has_image: bool) -> Json:
+    """`image` is relative to `/api/detections`, so it is right below any prefix of a proxy."""
     made = recorded.event
     assert isinstance(made, DetectionMade)
     return {
@@ -189,7 +190,7 @@ def detection(recorded: Recorded, has_image: bool) -> Json:
         "by": made.by,
         "suggested": made.suggested,
         "why": made.why,
-        "image": f"/api/detections/{made.detection}/image.jpg" if has_image else None,
+        "image": f"detections/{made.detection}/image.jpg" if has_image else None,
     }
 
 

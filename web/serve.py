@@ -110,7 +110,7 @@ async def run_web(
 
 
 class Connections:
-    """The open connections, each with the address of its TCP peer."""
+    """The open connections, each with its TCP peer as `network_of` names it."""
 
     def __init__(self, app: QuartTrio, is_proxy: Callable[[str], bool]) -> None:
         self._config = _configuration()
@@ -140,15 +140,16 @@ class Connections:
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end, or refuse it when there are too many."""
         try:
-            client = str(stream.socket.getpeername()[0])
+            peer = str(stream.socket.getpeername()[0])
         except OSError:
             await trio.aclose_forcefully(stream)
             return
-        if (reason := self._why_not(client)) is not None:
+        client, is_proxy = network_of(peer), self._is_proxy(peer)
+        if (reason := self._why_not(client, is_proxy)) is not None:
             refusals.count(reason, client)
             await trio.aclose_forcefully(stream)
             return
-        meter = Meter(self.turns, None if self._is_proxy(client) else network_of(client))
+        meter = Meter(self.turns, None if is_proxy else client)
         self.turns.shares.spend(meter.client, CONNECT_S, trio.current_time())
         connection = Connection(self._app, self._config, self._context, stream, meter)
         self._open[connection] = client
@@ -174,9 +175,9 @@ class Connections:
                 elif number % LOOKED_AT_ONCE == 0:
                     await trio.lowlevel.checkpoint()
 
-    def _why_not(self, client: str) -> Refusal | None:
+    def _why_not(self, client: str, is_proxy: bool) -> Refusal | None:
         """Why `client` gets no connection now; None when there is room, perhaps since an idle one was ended."""
-        if self._clients[client] >= (MAX_PER_PROXY if self._is_proxy(client) else MAX_PER_CLIENT):
+        if self._clients[client] >= (MAX_PER_PROXY if is_proxy else MAX_PER_CLIENT):
             return Refusal.PEER_HAS_ITS_SHARE
         if len(self._open) >= MAX_CONNECTIONS and not self._make_room():
             return Refusal.ALL_ARE_TAKEN

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.kit.daemon import Daemon, open_daemon  # noqa: E402
 from tests.kit.http import request  # noqa: E402
-from tests.kit.processes import descendants, wait_until  # noqa: E402
+from tests.kit.processes import cpu_s, descendants, wait_until  # noqa: E402
 
 CAMERAS, SECONDS, WARM = 16, 40, 60
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -38,11 +38,6 @@ def film(folder: Path, size: str, bitrate: str, keys: int) -> dict[str, list[str
             ["ffmpeg", "-loglevel", "error", *picture, *coding, "-pix_fmt", "yuv420p", str(path)], check=True
         )
     return {"ffmpeg": ["-re", "-stream_loop", "-1", "-i", str(path), "-c", "copy", "-an"]}
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def decoder(daemon: Daemon) -> int | None:

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from tests.kit.chromium import Page, open_chromium  # noqa: E402
 from tests.kit.daemon import Daemon, open_daemon  # noqa: E402
 from tests.kit.gst import open_rtsp_server  # noqa: E402
-from tests.kit.processes import wait_until  # noqa: E402
+from tests.kit.processes import cpu_s, wait_until  # noqa: E402
 from tests.kit.viewer import open_viewer  # noqa: E402
 
 PLAYERS = "[...(window.banken?.players.values() ?? [])]"
@@ -182,11 +182,6 @@ def _alive(pid: int) -> bool:
 def pss_mb(pid: int) -> float:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def cost(folder: Path, url: str) -> list[Row]:

@@ -29,6 +29,8 @@ def network_of(client: str) -> str:
         return client
     if address in NAT64:
         return str(IPv4Address(int(address) & 0xFFFFFFFF))
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
     return str(ip_network((int(address), OWN_PREFIX), strict=False))
 
 

@@ -5,7 +5,6 @@ come again, and SIGTERM ends the daemon in time.
 """
 
 import json
-import os
 import re
 import resource
 import socket
@@ -20,7 +19,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 
 from tests.kit.daemon import Daemon, open_daemon
 from tests.kit.http import request
-from tests.kit.processes import descriptors, wait_until
+from tests.kit.processes import cpu_s, descriptors, wait_until
 from web import serve
 
 IDLE = 200
@@ -288,12 +287,6 @@ def metric(text: str, reason: str) -> float:
     found = re.search(rf'banken_connections_refused_total{{reason="{reason}"}} (\S+)', text)
     assert found is not None
     return float(found[1])
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time that a process has used, in seconds (proc_pid_stat(5))."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _settled(daemon: Daemon) -> int:

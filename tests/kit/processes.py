@@ -121,6 +121,15 @@ def descriptors(pid: int) -> dict[int, str]:
     return found
 
 
+def cpu_s(pid: int) -> float:
+    """Processor time that a process has used, without its children, in seconds (proc_pid_stat(5)).
+
+    Raises OSError for a process that is gone.
+    """
+    fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def thread_names(pid: int) -> dict[int, str]:
     """Threads of `pid` by their number, with the kernel's name for each; {} when gone."""
     found: dict[int, str] = {}

@@ -3,6 +3,7 @@
 import base64
 import json
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import trio
@@ -51,7 +52,9 @@ async def test_a_detection_is_suggested_at_once_and_a_page_that_loads_gets_what_
         (listed,) = (await site.get("/api/detections")).json["detections"]
         assert listed["time"] == asked["time"]
         assert (listed["camera"], listed["label"], listed["box"]) == ("gate", "person", [0.1, 0.2, 0.3, 0.4])
-        assert (await site.get(listed["image"])).body == JPEG
+        assert (await site.get(urljoin("/api/detections", listed["image"]))).body == JPEG
+        below = urljoin("https://cams.example/wall/api/detections", listed["image"])
+        assert below.startswith("https://cams.example/wall/api/detections/")
         async with site.socket() as socket:
             while (news := await message(socket))["type"] != "state":
                 pass

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from quart_trio import QuartTrio
 
+from supervisor.domain.clients import network_of
 from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
@@ -150,6 +151,25 @@ async def test_refusals_are_logged_once_a_minute(
         text = (await site.get("/metrics")).text
         assert 'banken_connections_refused_total{reason="peer_has_its_share"} 100.0' in text
         assert 'banken_connections_refused_total{reason="no_resources"} 0.0' in text
+
+
+async def test_addresses_of_one_network_share_its_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere, an IPv6 client is its /64; whether it is a proxy is asked of its address."""
+    monkeypatch.setattr(serve, "network_of", lambda peer: network_of(peer.replace("127.0.0.", "2001:db8::")))
+    monkeypatch.setattr(serve, "MAX_PER_CLIENT", 2)
+    asked: list[str] = []
+
+    def is_proxy(peer: str) -> bool:
+        asked.append(peer)
+        return False
+
+    async with open_site(is_proxy=is_proxy) as site, AsyncExitStack() as stack:
+        for host in ("127.0.0.2", "127.0.0.3"):
+            await stack.enter_async_context(await connect(site, host, b"GET"))
+        async with await connect(site, "127.0.0.4", b"GET") as stream:
+            assert await ended(stream)
+        assert asked == ["127.0.0.2", "127.0.0.3", "127.0.0.4"]
+        assert refusals.totals() == {Refusal.PEER_HAS_ITS_SHARE: 1}
 
 
 async def test_refusals_of_many_clients_take_bounded_memory() -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.kit.http import Answer
 from tests.kit.site import Site, open_site
 from web import dashboard
+from web.app import WebSettings
 
 ZIPPED = {"Accept-Encoding": "gzip, deflate, br"}
 
@@ -59,6 +60,17 @@ async def test_file_is_served_compressed(name: str) -> None:
         assert plain.headers["Etag"] != small.headers["Etag"]
         kept = await site.get(f"/dashboard/{name}", **ZIPPED, **{"If-None-Match": small.headers["Etag"]})
         assert (kept.status, "Content-Encoding" in kept.headers or kept.body == b"") == (304, True)
+
+
+@pytest.mark.parametrize("origin", ["https://wall.example", "https://other.example", ""])
+async def test_cache_keeps_answers_apart_by_origin_and_by_compression(origin: str) -> None:
+    """With listed origins each answer may differ by `Origin`, also for who names none; a file still by `gzip`, too."""
+    headers = {"Origin": origin} if origin else {}
+    async with open_site(settings=WebSettings(allow_origins=("https://wall.example",))) as site:
+        file = await site.get("/dashboard/main.js", **ZIPPED, **headers)
+        assert file.headers["Vary"] == "Accept-Encoding, Origin"
+        assert (await site.get("/api/cameras", **headers)).headers["Vary"] == "Origin"
+        assert (await site.get("/nothing", **headers)).headers["Vary"] == "Origin"
 
 
 @pytest.mark.parametrize(

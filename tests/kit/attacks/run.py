@@ -7,7 +7,6 @@ Rules of this file:
 """
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from supervisor.domain import events as e
 from ..daemon import ROOT, Daemon, launch_daemon, write_config
 from ..habits import Behaviour
 from ..http import request
-from ..processes import descendants, descriptors, read_process, thread_names
+from ..processes import cpu_s, descendants, descriptors, read_process, thread_names
 from ..senders import open_senders
 from . import ATTACKS, host_of
 
@@ -323,6 +322,24 @@ MAX_MISSED = 0.2
 them: that alone is what a slow machine may do."""
 
 
+MAX_LAG_MS, MAX_SHIFT = 10.0, 0.25
+"""Of a machine that does nothing else: how late the loop is, and the share by which intervals change under attack."""
+
+
+def find_slowness(result: Result) -> list[str]:
+    """What the attacks cost honest viewers. It says something only of a machine that does nothing else.
+
+    The lag is the median of the p99 of each second; intervals are those without what the camera was late.
+    """
+    quiet, loud = result.phase("quiet"), result.phase("loud")
+    lag_ms = quantile(sorted(loud.lag), 0.5)
+    before, under = (quantile(phase.values("corrected"), 0.99) for phase in (quiet, loud))
+    faults = [] if lag_ms <= MAX_LAG_MS else [f"the loop's lag, p99, was {lag_ms:.1f} ms under attack"]
+    if not abs(under - before) <= MAX_SHIFT * before:
+        faults.append(f"frame intervals, p99: {before:.1f} ms before, {under:.1f} ms under attack")
+    return faults
+
+
 def find_faults(result: Result, most_missed: float = MAX_MISSED) -> list[str]:
     """What is wrong on any machine, however slow.
 
@@ -377,12 +394,6 @@ def write_big(path: Path) -> None:
     source = ["-f", "lavfi", "-i", "color=gray:size=8192x8192:rate=1", "-frames:v", "2"]
     coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-threads", "1", "-pix_fmt", "yuv420p"]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *coding, str(path)], check=True, timeout=120)
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time that one process has taken, without its children."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory_mb(pid: int) -> tuple[float, float]:

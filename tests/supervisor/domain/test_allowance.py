@@ -49,6 +49,7 @@ def test_ipv6_clients_of_one_64_are_one_client() -> None:
     assert spend(allowance, "2001:db8:1:3::1", 0) == 3
     names = ("2001:db8:1:2::1", "::1", "192.0.2.9", "127.0.0.1 (forwarded)", "unknown")
     assert [network_of(name) for name in names] == ["2001:db8:1:2::/64", *names[1:]]
+    assert network_of("::ffff:192.0.2.9") == "192.0.2.9"  # else all IPv4 clients of a socket for both were one
     assert [client_in(text) for text in ("client:::1", "client:192.0.2.9", "actor")] == ["::1", ME, None]
 
 
