@@ -29,6 +29,8 @@ MODE = 0o600
 """Of every file of a journal: who watched when is nobody else's business. Its folder, when we make it, is 0700."""
 _HEX = frozenset("0123456789abcdef")
 _NUMBER = re.compile(r"[0-9]{1,18}")
+MAX_FIRST = 2**53 - 2**32
+"""The largest number in a name: any number that follows it in this journal is exact in every JSON reader."""
 PREFIX, SUFFIX, DRAFT, ASIDE = "segment-", ".sqlite", ".new", "damaged-"
 
 INSIDERS = ("system", "actor")
@@ -129,12 +131,26 @@ def segment_path(folder: Path, first: int) -> Path:
 
 def list_segments(folder: Path) -> list[Segment]:
     """The segments of a journal, the oldest first. Raises `JournalError` if the folder cannot be listed."""
+    found = ((number_of(name), name) for name in _names(folder))
+    return sorted(Segment(number, folder / name) for number, name in found if number is not None)
+
+
+def list_unnumbered(folder: Path) -> list[str]:
+    """Names that look like those of segments, and are of none that we make: their numbers are too large, or none."""
+    return sorted(name for name in _names(folder) if number_of(name) is None)
+
+
+def number_of(name: str) -> int | None:
+    """The number of the first event in the name of a segment, if a segment may have that name."""
+    number = name.removeprefix(PREFIX).removesuffix(SUFFIX)
+    return int(number) if _NUMBER.fullmatch(number) and int(number) <= MAX_FIRST else None
+
+
+def _names(folder: Path) -> list[str]:
     try:
-        names = [name for name in os.listdir(folder) if name.startswith(PREFIX) and name.endswith(SUFFIX)]
+        return [name for name in os.listdir(folder) if name.startswith(PREFIX) and name.endswith(SUFFIX)]
     except OSError as error:
         raise JournalError(f"{folder}: the journal cannot be read: {error.strerror}") from None
-    numbers = {name: name.removeprefix(PREFIX).removesuffix(SUFFIX) for name in names}
-    return sorted(Segment(int(number), folder / name) for name, number in numbers.items() if _NUMBER.fullmatch(number))
 
 
 def refuse_unsafe_sqlite() -> None:

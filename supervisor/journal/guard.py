@@ -6,6 +6,7 @@ Rules of this file:
 - A value has at most `MAX_VALUE` bytes, and a statement at most `STATEMENT_S` seconds.
 """
 
+import errno
 import math
 import os
 import stat
@@ -49,8 +50,12 @@ def require_regular(path: Path) -> None:
         try:
             mode = os.stat(beside).st_mode
         except FileNotFoundError:
+            if beside.is_symlink():
+                raise JournalDamaged(f"{beside}: this is no file of a journal, but a link to nothing") from None
             continue
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise JournalDamaged(f"{beside}: this is no file of a journal, but a link to itself") from None
             raise JournalError(f"{beside}: the journal cannot be opened: {error.strerror}") from None
         if not stat.S_ISREG(mode):
             raise JournalDamaged(f"{beside}: this is no file of a journal, but {_kind(mode)}")

@@ -8,6 +8,7 @@ Rules of this file:
 import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,16 +67,23 @@ class FolderLock:
         return True
 
     def _open_file(self) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        try:
-            return os.open(NAME, flags, MODE, dir_fd=self.descriptor)
-        except (IsADirectoryError, FileExistsError):
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        if self._is_in_the_way():
             self.aside = set_aside(self.folder, NAME)
+        try:
             return os.open(NAME, flags, MODE, dir_fd=self.descriptor)
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
             return os.open(NAME, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptor)
+
+    def _is_in_the_way(self) -> bool:
+        """Whether something else than a file has the name: a folder, a link, a pipe or a socket."""
+        try:
+            found = os.stat(NAME, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return not stat.S_ISREG(found.st_mode)
 
     def _in_use(self) -> JournalInUse:
         try:

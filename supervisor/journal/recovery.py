@@ -21,13 +21,15 @@ from ..domain.state import State
 from . import codec
 from .codec import GENESIS
 from .errors import JournalDamaged, JournalError, JournalInUse
-from .files import ChainStart, Segment, list_segments
+from .files import MAX_FIRST, ChainStart, Segment, list_segments
 from .reader import PAGE, Part, Query
 from .retention import Retention
 from .store import Aside, Chain, End, Store, end_of
 
 SPAN = 2**24
 """More events than a segment can hold."""
+ROOM = 2**32
+"""Numbers below the largest one in a name that are left for events, whatever names are found."""
 
 
 @attrs.frozen
@@ -79,7 +81,8 @@ def _newest(segments: Sequence[Segment]) -> Found:
             state, end, start = _read(segment)
         except JournalDamaged as error:
             damaged.append(Aside(segment.path.name, "", str(error)))
-            beyond = max(beyond, segment.first + SPAN)
+            if segment.first <= MAX_FIRST - ROOM:  # otherwise no event had such a number, and none would be left
+                beyond = max(beyond, segment.first + SPAN)
         else:
             return Found(replace(state, seq=max(state.seq, beyond)), end, tuple(damaged), start)
     return Found(State(seq=beyond), End(0, b""), tuple(damaged))

@@ -27,6 +27,7 @@ from .files import (
     ChainStart,
     kind_of,
     naming,
+    number_of,
     refuse_foreign,
     segment_path,
     shorten,
@@ -59,6 +60,8 @@ def make_segment(
     With `start` a new chain begins with it, and `digest` is `GENESIS`. Raises `apsw.Error` and `OSError`.
     """
     path = segment_path(folder, head.seq + 1)
+    if number_of(path.name) is None:
+        raise JournalError(f"{path}: no journal reads a segment of this name")
     draft = path.with_name(path.name + DRAFT)
     for left in folder.glob(f"{draft.name}*"):  # of an attempt that failed
         left.unlink()

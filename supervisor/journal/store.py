@@ -10,6 +10,7 @@ Rules of this file:
 """
 
 import math
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from .files import (
     ChainStart,
     Segment,
     list_segments,
+    list_unnumbered,
     make_private,
     refuse_unsafe_sqlite,
     segment_path,
@@ -171,9 +173,7 @@ class Store:
     def _open_last(self, *, create: bool) -> None:
         """Open the last segment, and sync what it holds: an earlier life may have failed to, though it reads well."""
         try:
-            for draft in self.folder.glob(f"{PREFIX}*{DRAFT}*"):  # of a segment that was never finished
-                draft.unlink()
-            make_private(self.folder)
+            self._clear()
             found = list_segments(self.folder)
             if not found and not create:
                 raise JournalReplaced(f"{self.folder}: the journal's files are gone")
@@ -182,6 +182,17 @@ class Store:
         except (OSError, apsw.Error) as error:
             raise JournalError(f"{self.folder}: the journal folder cannot be used: {error}") from None
         self._take(SegmentWriter(path), found[:-1])
+
+    def _clear(self) -> None:
+        """Remove segments that were never finished, and set aside what stands in the way of others."""
+        for name in list_unnumbered(self.folder):
+            self.put_aside(name, "its name is that of no segment: no journal has such a number")
+        for draft in sorted(self.folder.glob(f"{PREFIX}*{DRAFT}*")):
+            if draft.is_dir() and not draft.is_symlink():
+                self.put_aside(draft.name, "it is a folder, in the place of a segment that is made")
+            else:
+                draft.unlink()
+        make_private(self.folder)
 
     def _take(self, writer: SegmentWriter, sealed: Sequence[Segment]) -> None:
         """Write to this segment from now on."""
@@ -352,9 +363,9 @@ class Store:
         had_folder = chain.old is not None and chain.old.seq > 0
         self._hold(make=not had_folder)
         try:
-            make_private(self.folder)
+            self._clear()
             for damaged in chain.damaged:
-                if (self.folder / damaged.file).exists():
+                if os.path.lexists(self.folder / damaged.file):
                     self.put_aside(damaged.file, damaged.why)
             older = self._usable(chain.head.seq)
             old = chain.old or (End(*read_end(older[-1].path)) if older else None)

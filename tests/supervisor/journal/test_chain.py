@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,11 @@ from supervisor.domain.state import State
 from supervisor.journal import manifest
 from supervisor.journal.check import verify
 from supervisor.journal.codec import GENESIS
-from supervisor.journal.errors import JournalInUse, JournalReplaced
-from supervisor.journal.files import SCHEMA_1, list_segments
+from supervisor.journal.errors import JournalError, JournalInUse, JournalReplaced
+from supervisor.journal.files import MAX_FIRST, SCHEMA_1, list_segments
 from supervisor.journal.reader import Reader
-from supervisor.journal.recovery import find, recover
-from supervisor.journal.segment import SegmentWriter, seal
+from supervisor.journal.recovery import ROOM, find, recover
+from supervisor.journal.segment import SegmentWriter, make_segment, seal
 from supervisor.journal.store import Chain, End, Rotation, Store
 from supervisor.journal.watch import Watch
 from tests.kit.journals import TINY, append_all, change, lively, read_all, states, write_journal
@@ -459,3 +460,57 @@ def test_commits_are_read_back_over_restarts_of_the_wal(store: Store, monkeypatc
     assert os.stat(f"{newest(store)}-wal").st_size < 100_000
     store.close()
     assert read_all(store.folder) == rows
+
+
+OBSTACLES: dict[str, Callable[[Path], object]] = {
+    "lock is a link": lambda folder: ((folder / "lock").unlink(), (folder / "lock").symlink_to("/nowhere/lock")),
+    "lock is a pipe": lambda folder: ((folder / "lock").unlink(), os.mkfifo(folder / "lock")),
+    "lock is a socket": lambda folder: ((folder / "lock").unlink(), bind(folder / "lock")),
+    "lock is a folder": lambda folder: ((folder / "lock").unlink(), (folder / "lock").mkdir()),
+    "draft is a folder": lambda folder: (folder / "segment-0000000041.sqlite.new" / "in").mkdir(parents=True),
+    "next draft is a folder": lambda folder: (folder / "segment-0016777257.sqlite.new").mkdir(),
+    "segment is a dangling link": lambda folder: (folder / "segment-0000000500.sqlite").symlink_to("nowhere"),
+    "segment is a link to itself": lambda folder: (folder / "segment-0000000500.sqlite").symlink_to(
+        "segment-0000000500.sqlite"
+    ),
+    "number of 18 digits": lambda folder: (folder / "segment-999999999999999999.sqlite").write_bytes(b"junk"),
+    "largest number": lambda folder: (folder / f"segment-{MAX_FIRST}.sqlite").write_bytes(b"junk"),
+    "number after it": lambda folder: (folder / f"segment-{MAX_FIRST + 1}.sqlite").write_bytes(b"junk"),
+    "no number": lambda folder: (folder / "segment-one.sqlite").mkdir(),
+}
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as unbound:
+        unbound.bind(os.path.relpath(path))
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+@pytest.mark.parametrize("live", [False, True], ids=["at a start", "under a running store"])
+def test_obstacle_in_the_folder_is_set_aside_and_writing_goes_on(store: Store, obstacle: str, live: bool) -> None:
+    """Whatever has the name of a file of ours: the first attempt after it writes, and the next start reads it."""
+    rows = lively()
+    if not live:
+        store.close()
+    OBSTACLES[obstacle](store.folder)
+    if live:
+        store.begin_chain(Chain(states(rows)[40], store.end, "the lock is gone"))
+        head = states(rows)[40]
+    else:
+        found = recover(store.folder)
+        store, head = found.store, found.state
+        if found.chain is not None:
+            store.begin_chain(found.chain)
+    assert 40 <= head.seq < MAX_FIRST - ROOM
+    store.append([replace(rows[40], seq=head.seq + 1)], replace(states(rows)[41], seq=head.seq + 1))
+    assert len(store.asides) == 1
+    assert [each for each in store.folder.iterdir() if each.name.startswith("damaged-")]
+    store.close()
+    assert read_all(store.folder)[-1].seq == head.seq + 1
+
+
+def test_segment_is_not_made_under_a_name_that_is_not_read(tmp_path: Path) -> None:
+    """Its events would be acknowledged, and found by nobody."""
+    with pytest.raises(JournalError, match="no journal reads"):
+        make_segment(tmp_path, State(seq=MAX_FIRST), 0, GENESIS, 0)
+    assert list(tmp_path.iterdir()) == []
