@@ -65,7 +65,8 @@ _decoder = msgspec.json.Decoder(
 
 
 def pack(state: State) -> bytes:
-    return zlib.compress(msgspec.json.encode(state, enc_hook=dict), LEVEL)
+    """Equal states give equal bytes: the order within a persistent map depends on how the map was made."""
+    return zlib.compress(msgspec.json.encode(state, enc_hook=dict, order="deterministic"), LEVEL)
 
 
 def unpack(data: bytes) -> State:
