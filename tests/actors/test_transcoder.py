@@ -24,7 +24,6 @@ from actors.transcoder import run_transcoder
 from supervisor.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
-from supervisor.domain.events import ChildStarting
 from supervisor.domain.ids import PeerId
 from supervisor.domain.values import Reason
 from supervisor.tape import Tape
@@ -212,9 +211,9 @@ async def test_a_child_that_is_killed_is_replaced_and_no_picture_is_missed(tmp_p
         newest = hub.units.read_nowait(hub.units.end - 1, 1)[0]
         assert abs(heard[-1].pts - newest.pts) < CLOCK_RATE
         assert second != first
-        started = [row.event.purpose for row in core.disk.rows if isinstance(row.event, ChildStarting)]
+        started = [row.event.purpose for row in core.disk.rows if isinstance(row.event, e.ChildStarting)]
         assert sorted(started) == ["audio", "audio", "probe", "source"]
-        assert [reason.code for reason in studio.endings()] == ["killed"]
+        assert [reason.code for reason in studio.endings()] == ["probed", "killed"]
         await hub.wait_unit()
         nursery.cancel_scope.cancel()
 
