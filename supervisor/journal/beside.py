@@ -12,6 +12,7 @@ from .errors import JournalError
 from .files import Segment
 from .reader import Part
 from .retention import read_pins
+from .segment import CHECKPOINT_EVERY, HASH_EVERY
 
 MOST_UNSEALED = 2
 """Segments without a line in the manifest: the last one, and the one before it, for a minute."""
@@ -51,6 +52,37 @@ def unsealed(segments: Sequence[Segment], sealed: Mapping[str, manifest.Sealed])
             yield segments[index], "a later segment is in the manifest, and this one is not"
         elif len(without) > MOST_UNSEALED and index < len(names) - MOST_UNSEALED:
             yield segments[index], "it is complete for long, and the manifest does not name it"
+
+
+def strays(part: Part) -> Iterator[tuple[int, int, str]]:
+    """Rows of a segment that belong to no place in it. Readers pass over them. A daemon may be writing to it."""
+    end = "(SELECT coalesce(max(last), ?1) FROM batch)"
+    for table, what, column, outside in (
+        ("event", "an event", "seq", "seq <= ?1 OR seq >= ?2"),
+        ("batch", "a batch", "first", "first <= ?1 OR last >= ?2"),
+        ("checkpoint", "a state", "seq", f"seq < ?1 OR seq > {end} OR seq >= ?2"),
+        ("state_hash", "a state hash", "seq", f"seq < ?1 OR seq > {end} OR seq >= ?2"),
+    ):
+        sql = f"SELECT min({column}), max({column}) FROM {table} WHERE {outside}"
+        first, last = part.rows(sql, (part.first - 1, part.ends))[0]
+        if first is not None:
+            yield first, last, f"it holds {what} that belongs to another segment"
+
+
+def overdue(part: Part) -> Iterator[tuple[int, int, str]]:
+    """Where a state hash or a state is missing that the daemon writes with a batch, and at the head."""
+    for table, what, every in (("state_hash", "state hash", HASH_EVERY), ("checkpoint", "state", CHECKPOINT_EVERY)):
+        ends = part.rows("SELECT last FROM batch ORDER BY first")  # first: a daemon may be writing
+        there = {seq for (seq,) in part.rows(f"SELECT seq FROM {table}")}
+        before = part.first - 1
+        if before not in there:
+            yield before, before, f"its {what} is missing"
+        for (last,) in ends:
+            if last in there:
+                before = last
+            elif last - before >= every:
+                yield before + 1, last, f"no {what} is there, though one is due after {every} events"
+                before = last
 
 
 def removed(after: int, named: int) -> str | None:

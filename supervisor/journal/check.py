@@ -15,7 +15,7 @@ from ..domain.events import SegmentsRemoved
 from ..domain.evolve import evolve
 from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec, manifest
-from .beside import compare_line, damage_of_pins, removed, trailing_bytes, unsealed
+from .beside import compare_line, damage_of_pins, overdue, removed, strays, trailing_bytes, unsealed
 from .errors import JournalError
 from .expect import Expectations
 from .files import Segment
@@ -119,6 +119,8 @@ class _Verification:
     def _beside(self, part: Part, line: manifest.Sealed | None, size: int, last: int, digest: bytes | None) -> None:
         """What the chain does not cover of a segment: its line in the manifest, its indexes, and its file's end."""
         try:
+            for first, final, wrong in (*strays(part), *overdue(part)):
+                self._wrong(part, first, final, wrong)
             if line is not None:
                 text = compare_line(part, line, size, last, digest)
                 if text is not None and Damage(part.path.name, line.first, line.last, OTHER_FILE) not in self._damages:

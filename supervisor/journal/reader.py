@@ -98,6 +98,8 @@ class Part:
         self._db: apsw.Connection | None = None
         self.format: int = self.rows("PRAGMA user_version")[0][0]
         self.first, self.after, self.previous = self._head()
+        self.ends = NEVER
+        """The first event of the next segment, as far as one is known: rows from there on do not belong to this one."""
         self.start = self._start()
         """Where a new chain begins with this segment."""
 
@@ -141,7 +143,9 @@ class Part:
 
     def bounds(self) -> tuple[int, int]:
         """First and last sequence number; (first, first - 1) when it holds none."""
-        first, last = self.rows("SELECT (SELECT min(seq) FROM event), (SELECT max(seq) FROM event)")[0]
+        within = "FROM event WHERE seq >= ?1 AND seq < ?2"
+        sql = f"SELECT (SELECT min(seq) {within}), (SELECT max(seq) {within})"
+        first, last = self.rows(sql, (self.first, self.ends))[0]
         return (first, last) if first is not None else (self.first, self.first - 1)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -176,8 +180,9 @@ class Part:
         return found
 
     def select(self, query: Query, limit: int, newest: bool) -> list[codec.Row]:
-        """Up to `limit` rows in order; with `newest` the last ones, backwards."""
-        where, values = ["seq > ?", "seq < ?"], [query.after, query.before]  # type: tuple[list[str], list[int | str]]
+        """Up to `limit` rows in order; with `newest` the last ones, backwards. None that belong to another segment."""
+        where = ["seq > ?", "seq < ?"]
+        values: list[int | str] = [max(query.after, self.first - 1), min(query.before, self.ends)]
         for condition, value in (
             ("body ->> 'camera' = ?", query.camera),
             (_stream_condition(query.stream), query.stream),
@@ -320,6 +325,7 @@ class Reader:
                         raise
                     self._tell(Damage(segment.path.name, segment.first, min(ends, NEVER) - 1, str(error)))
                     continue
+                part.ends = ends
                 yield part
 
     def _tell(self, damage: Damage) -> None:

@@ -6,6 +6,7 @@ are limits of every chain without a key, which a digest or an anchor from outsid
 
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,12 +18,12 @@ from click.testing import CliRunner, Result
 from supervisor.__main__ import main
 from supervisor.domain.events import Recorded, SegmentsRemoved
 from supervisor.domain.evolve import evolve
-from supervisor.journal import check
+from supervisor.journal import check, codec
 from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anchors
 from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
-from supervisor.journal.files import list_segments
-from supervisor.journal.reader import Reader
+from supervisor.journal.files import lengthen, list_segments
+from supervisor.journal.reader import Query, Reader
 from supervisor.journal.store import Rotation, Store
 from tests.kit.journals import TINY, append_all, lively, states
 
@@ -119,6 +120,20 @@ def append_garbage(folder: Path) -> None:
         file.write(b"x" * 8192)
 
 
+def repeat_the_event(folder: Path, sql_of_seq: str, index: int) -> None:
+    """Another copy of the last event of a segment, whole as it is, under another number."""
+    path = list_segments(folder)[index].path
+    db = apsw.Connection(str(path))
+    (row,) = db.execute("SELECT * FROM event ORDER BY seq DESC LIMIT 1").fetchall()
+    seq = db.execute(f"SELECT {sql_of_seq} FROM segment").get
+    words = dict(db.execute("SELECT id, text FROM word"))
+    named = [words[value] if place in (3, 4, 7, 11) else value for place, value in enumerate(row)]
+    named[0], named[10] = seq, lengthen(row[10])
+    crc = zlib.crc32(codec._canonical(tuple(named[:13])))  # type: ignore[arg-type]
+    db.execute(f"INSERT INTO event VALUES ({','.join('?' * 14)})", (seq, *row[1:13], crc))
+    db.close()
+
+
 ALONE: dict[str, tuple[Callable[[Path], None], str]] = {
     "extra table": (lambda folder: statements(folder, "CREATE TABLE more (x)"), "other tables"),
     "extra view": (lambda folder: statements(folder, "CREATE VIEW more AS SELECT 1"), "other tables"),
@@ -128,6 +143,19 @@ ALONE: dict[str, tuple[Callable[[Path], None], str]] = {
     "times in the manifest": (edit_the_times_of_the_last_line, "its line in the manifest has another ended_ns"),
     "newest segment removed": (remove_the_newest, "the segment that was begun after it is missing"),
     "no manifest": (lambda folder: (folder / "manifest.jsonl").unlink(), "the manifest does not name it"),
+    "event of an earlier segment": (lambda folder: repeat_the_event(folder, "first - 3", -1), "an event that belongs"),
+    "event before the first": (lambda folder: repeat_the_event(folder, "0", 0), "an event that belongs"),
+    "event below zero": (lambda folder: repeat_the_event(folder, "-first", -1), "an event that belongs"),
+    "event of a later segment": (lambda folder: repeat_the_event(folder, "first + 2 * 56", 0), "an event that belongs"),
+    "state after the end": (
+        lambda folder: statements(folder, "INSERT INTO checkpoint SELECT seq + 9999, state FROM checkpoint"),
+        "a state that belongs",
+    ),
+    "state hash before the first event": (
+        lambda folder: statements(folder, "INSERT INTO state_hash SELECT seq - 9, rule, hash FROM state_hash"),
+        "a state hash that belongs",
+    ),
+    "no state hash": (lambda folder: statements(folder, "DELETE FROM state_hash"), "its state hash is missing"),
 }
 OUTSIDE: dict[str, Callable[[Path], None]] = {
     "last batches cut off": cut_off_the_last_batches,
@@ -145,6 +173,39 @@ def test_a_change_beside_the_chain_is_found_by_verify_alone(folder: Path, kind: 
     change(folder)
     done = run(folder)
     assert (done.exit_code, said in done.stdout) == (1, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("seq", "index"), [("first - 3", -1), ("0", 0), ("-5", -1), ("first + 2 * 56", 0), ("first + 2 * 56", 1)]
+)
+def test_event_under_a_number_of_another_segment_is_not_shown(
+    folder: Path, rows: Sequence[Recorded], seq: str, index: int
+) -> None:
+    """Whoever can write a file adds no event to what others read, in any order and with any question."""
+    repeat_the_event(folder, seq, index)
+    reader = Reader(folder)
+    assert list(reader.events()) == list(rows)
+    assert reader.page(limit=1000) == list(rows)
+    assert reader.page(limit=1000, newest=True) == list(rows)
+    assert reader.page(Query(after=-100), limit=1000) == list(rows)
+    assert [len(reader.page(Query(after=row.seq - 1, before=row.seq + 1))) for row in rows] == [1] * len(rows)
+    assert reader.bounds() == (1, len(rows))
+    reader.close()
+
+
+@pytest.mark.parametrize("table", ["state_hash", "checkpoint"])
+def test_state_that_is_due_and_missing_is_damage(
+    folder: Path, rows: Sequence[Recorded], monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """Without it, a replay of what follows is compared with nothing."""
+    for name in ("HASH_EVERY", "CHECKPOINT_EVERY"):
+        for module in ("segment", "beside"):
+            monkeypatch.setattr(f"supervisor.journal.{module}.{name}", 20)
+    other = write_segments(folder.with_name("other"), rows)
+    assert run(other).exit_code == 0
+    statements(other, f"DELETE FROM {table} WHERE seq = (SELECT max(seq) FROM {table})")
+    done = run(other)
+    assert (done.exit_code, "though one is due" in done.stdout) == (1, True), done.output
 
 
 @pytest.mark.parametrize("kind", OUTSIDE)
