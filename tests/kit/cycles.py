@@ -25,8 +25,8 @@ PLAYER = f"window.banken?.players.get('{CAMERA}')"
 TOGGLE = "document.querySelector('.tile [data-part=play]').click()"
 WITHIN_S = 20.0
 """For a first picture, or for the end of a peer."""
-SETTLE_S = 30.0
-"""Threads that have nothing to do go within this time; trio keeps each for 10 s after its last use."""
+SETTLE_S = 60.0
+"""Threads that have nothing to do go within this time: trio keeps each for 10 s, and monitors use one every 10 s."""
 COUNTED = 5
 """Counts from which the least memory is taken."""
 
