@@ -75,6 +75,7 @@ def fault(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Fa
         return await first(reader)
 
     monkeypatch.setattr(MemoryReader, "page", read_page)
+    monkeypatch.setattr(MemoryReader, "search", read_page)
     monkeypatch.setattr(MemoryReader, "first", read_first)
     return found
 
