@@ -227,13 +227,13 @@ class Store:
         """Whether a file whose entry somebody has changed still holds what we left. Slow: all of it is read."""
         writer = self._writer
         try:
+            if writer is not None and name in _names(writer):
+                if name == f"{writer.path.name}-wal":
+                    writer.look_at_wal()
+                return read_through(writer.path) == (writer.last_seq, writer.digest)
             known = manifest.read(self.folder)
             if name == manifest.NAME or writer is None:
                 return name == manifest.NAME
-            if name == f"{writer.path.name}-wal":
-                writer.look_at_wal()
-            if name in _names(writer):
-                return read_through(writer.path) == (writer.last_seq, writer.digest)
             sealed = next((line for line in known if line.segment == name), None)
             if sealed is not None:
                 return file_digest(self.folder / name) == sealed.sha256

@@ -79,8 +79,7 @@ class Watch:
     def look_at_written(self) -> None:
         """As `look`, without the older segments."""
         self.look_at_folder()
-        self._compare(self._exact)
-        for name, mark in self._shared.items():
+        for name, mark in self._shared.items():  # first: to compare content is to touch what is mapped
             found = self._mark(name)
             if (
                 found is None
@@ -89,6 +88,7 @@ class Watch:
                 or _is_closed(mark, found)
             ):
                 self._complain(name, mark, found)
+        self._compare(self._exact)
 
     def _compare(self, marks: dict[str, Mark | None]) -> None:
         for name, mark in marks.items():
