@@ -26,14 +26,14 @@ from supervisor.domain.events import Recorded
 from supervisor.journal.check import verify
 from supervisor.journal.files import list_segments
 from supervisor.journal.recovery import SPAN
-from tests.kit.daemon import Daemon, launch_daemon, write_config
+from tests.kit.daemon import MANY_REQUESTS, Daemon, launch_daemon, write_config
 from tests.kit.disk import FAILING_DISK, Fault
 from tests.kit.http import request
 from tests.kit.journals import TINY, change, lively, read_all, write_journal
 from tests.kit.processes import wait_until
 
 CAMERAS: dict[str, object] = {"front": "test:64x64@20", "spare": {"source": "test:64x64@20", "mode": "on_demand"}}
-MORE = "limits: {leases_per_client: 200, peers_per_client: 200}"
+MORE = f"limits: {{leases_per_client: 200, peers_per_client: 200, {MANY_REQUESTS}}}"
 CRITICAL_WITHIN_S = 1.0
 BEGUN_WITHIN_S = 1.0
 SLACK_S = 4.0
