@@ -27,14 +27,20 @@ async def test_two_minutes_of_restarts_and_viewers_grow_nothing(tmp_path: Path) 
 
 
 def soaking(
-    descriptors: Callable[[int], int], seed: int = 1, moments: int = 12, seconds: float = 120, grown_mb: float = 1
+    descriptors: Callable[[int], int],
+    seed: int = 1,
+    moments: int = 12,
+    seconds: float = 120,
+    grown_mb: float = 1,
+    threads: Callable[[int], int] | None = None,
 ) -> Iterator[Sample]:
     """Samples of so long: quiet moments with these descriptors, and a crowd between them."""
     random = Random(seed)
     for number in range(moments):
         at_s = seconds * number / moments
         memory = 60 + number * grown_mb
-        yield Sample(at_s, True, 0, descriptors(number), 17, 2 + random.randrange(2), memory, memory)
+        working = threads(number) if threads else 2 + random.randrange(3)
+        yield Sample(at_s, True, 0, descriptors(number), 17, working, memory, memory)
         yield Sample(at_s + 3, False, 20, 63 + random.randrange(60), 17, 2, memory, memory)
 
 
@@ -52,6 +58,13 @@ def test_a_descriptor_that_is_kept_now_and_then_is_a_leak(each: int) -> None:
     verdict = judge(list(soaking(lambda number: 63 + number // each)), 120)
     assert [leak.partition(":")[0] for leak in verdict.leaks] == ["descriptors"]
     assert verdict.slopes["descriptors"] > 0
+
+
+def test_a_thread_that_is_kept_for_each_quiet_moment_is_a_leak_and_idle_ones_are_none() -> None:
+    verdict = judge(list(soaking(lambda _: 63, threads=lambda number: 2 + number)), 120)
+    assert [leak.partition(":")[0] for leak in verdict.leaks] == ["threads"]
+    idle = (2, 2, 2, 4, 3, 3, 5, 4, 4, 5, 4, 4)
+    assert judge(list(soaking(lambda _: 63, threads=lambda number: idle[number])), 120).leaks == ()
 
 
 def test_one_odd_reading_neither_makes_nor_hides_a_leak() -> None:

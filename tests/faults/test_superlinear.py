@@ -46,7 +46,7 @@ from web import bodies, detections
 from web.past import moment
 
 REFUSALS = (
-    BadRequest, BitstreamError, ConfigError, Ended, JournalError, Moved, OfferError, ProtocolError, Refused,
+    BadRequest, BitstreamError, ConfigError, Ended, Go2rtcError, JournalError, Moved, OfferError, ProtocolError, Refused,
     UnsupportedCodec, ValueError, RecursionError,
 )  # fmt: skip
 Make = Callable[[int], Any]

@@ -41,6 +41,8 @@ from .processes import ProcessInfo, marked, read_process, wait_until
 
 READ_S = 30.0
 """Clients whose daemon is dead end by themselves, on a busy machine too; one that does not is found by this."""
+SHAKE_S = 10.0
+"""A WebSocket's handshake. A client of trio-websocket waits without end when the daemon dies in the middle of it."""
 GONE_S = 1.0
 """No process of a killed daemon may live longer."""
 LIFE_S = (0.05, 1.5)
@@ -246,7 +248,13 @@ class Lane:
         """The stream is ours: trio-websocket leaves it open when the server closes first."""
         host, path = f"127.0.0.1:{daemon.port}", f"/ws/events?after={after}"
         async with await trio.open_tcp_stream("127.0.0.1", daemon.port) as stream, trio.open_nursery() as nursery:
-            socket = await trio_websocket.wrap_client_stream(nursery, stream, host, path)
+            try:
+                with trio.fail_after(SHAKE_S):
+                    socket = await trio_websocket.wrap_client_stream(nursery, stream, host, path)
+            except trio.TooSlowError:
+                if daemon.process.poll() is None:
+                    raise
+                return
             while True:
                 self._take(json.loads(await socket.get_message()))
 

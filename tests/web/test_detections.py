@@ -145,9 +145,9 @@ async def test_a_thousand_at_once_are_refused_with_a_time_and_none_that_was_take
         async def one() -> None:
             answers.append(await report(site, body(site)))
 
-        for _ in range(10):
+        for _ in range(20):  # two batches are fewer than the connections of one peer: some of the last may be closing
             async with trio.open_nursery() as nursery:
-                for _ in range(100):
+                for _ in range(50):
                     nursery.start_soon(one)
         taken = {answer.json["detection"] for answer in answers if answer.status == 202}
         refused = [answer for answer in answers if answer.status == 429]
