@@ -21,7 +21,7 @@ from actors.media import SourceLoss
 from actors.ogg import OggOpus
 from actors.rtc.offer import parse_fragment, parse_offer
 from actors.sources import KINDS
-from actors.sources.go2rtc import _rtsp_port
+from actors.sources.go2rtc import Go2rtcError, _rtsp_port
 from actors.sources.rtsp import auth, rtcp, sdp
 from actors.sources.rtsp.address import parse_target, redirected, resolve
 from actors.sources.rtsp.audio import AacFrames
