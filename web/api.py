@@ -26,9 +26,9 @@ MAX_PAGE, PAGE = 1000, 100
 EVENT_TYPES = {event.__name__ for event in EVENTS}
 
 
-def routes(gateway: Gates) -> Blueprint:
+def routes(gateway: Gates, searches: Searches) -> Blueprint:
     api = Blueprint("api", __name__)
-    searches, rendering = Searches(), trio.CapacityLimiter(2)
+    rendering = trio.CapacityLimiter(2)
     """Long answers are made in threads: the loop has pictures to pass on."""
 
     @api.get("/api/cameras")
@@ -73,7 +73,7 @@ def routes(gateway: Gates) -> Blueprint:
         limit, order = number(request.args, "limit", PAGE, 1, MAX_PAGE), request.args.get("order", "oldest")
         if order not in ("oldest", "newest"):
             raise BadRequest(f"order must be oldest or newest, not {order[:40]!r}")
-        with searches.place(client()):
+        async with searches.place(client()):
             page = await gateway.read(query, limit or PAGE, newest=given is None)
         camera = query.camera
         if not page and camera is not None and camera not in gateway.snapshot().state.cameras:

@@ -22,6 +22,7 @@ from .client import SCOPE, Proxies, client, identify
 from .cross_site import require_own_site
 from .hosts import require_ours
 from .pictures import OPENED
+from .searches import Searches
 from .sockets import Sockets
 from .turns import MOST_WAITING, meter_of, own_meter
 
@@ -110,13 +111,14 @@ def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> Quart
     for kind, answer in problems.KINDS:
         app.register_error_handler(kind, answer)
     app.register_error_handler(LocalProtocolError, lambda error: problems.problem(400, HASTY))
+    searches = Searches()
     for routes in (
-        api.routes(gateway),
+        api.routes(gateway, searches),
         past.routes(gateway),
         whep.routes(gateway, settings.ice_servers),
         pictures.routes(gateway, settings.allow_origins),
         leases.routes(gateway),
-        detections.routes(gateway, settings.detector_token),
+        detections.routes(gateway, settings.detector_token, searches),
         sockets.routes(gateway, settings.allow_origins),
         signaling.routes(gateway, sockets, settings.allow_origins, settings.ice_servers),
         dashboard.routes(),

@@ -19,6 +19,7 @@ from . import json
 from .api import PAGE, number
 from .bodies import Strict, bearer, read
 from .client import client
+from .searches import Searches
 
 MAX_IMAGE = 128 * 1024
 LOOKED_AT = 1000
@@ -46,7 +47,7 @@ class Seen(Strict, frozen=True):
             raise ValueError("the box [x, y, width, height] reaches beyond the picture - at `$.box`")
 
 
-def routes(gateway: Gates, token: str) -> Blueprint:
+def routes(gateway: Gates, token: str, searches: Searches) -> Blueprint:
     detections = Blueprint("detections", __name__)
 
     @detections.post("/api/detections")
@@ -64,7 +65,8 @@ def routes(gateway: Gates, token: str) -> Blueprint:
         camera, label = request.args.get("camera"), request.args.get("label")
         limit = number(request.args, "limit", PAGE, 1, PAGE) or PAGE
         query = Query(types=("DetectionMade",), camera=CameraId(camera) if camera else None)
-        found: list[Any] = await gateway.read(query, LOOKED_AT if label else limit, newest=True)
+        async with searches.place(client()):
+            found: list[Any] = await gateway.read(query, LOOKED_AT if label else limit, newest=True)
         chosen = [row for row in reversed(found) if label is None or row.event.label == label][:limit]
         shown = [json.detection(row, gateway.has_thumbnail(row.event.detection)) for row in chosen]
         return json.respond({"detections": shown})

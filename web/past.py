@@ -1,7 +1,7 @@
 """The API of the past: how things stood at a moment, what went wrong next, and why something happened.
 
-Everything here is read, folded and made into JSON in the journal's own thread, one question at a time. The modules that
-answer are imported before the first question is: a daemon starts without them.
+Everything here is read, folded and made into JSON in the journal's own thread, one question at a time, of clients
+in turn. The modules that answer are imported before the first question is: a daemon starts without them.
 """
 
 import re
@@ -21,6 +21,8 @@ from supervisor.late import Late
 
 from . import json
 from .api import number
+from .client import client
+from .searches import Searches
 
 if TYPE_CHECKING:
     from supervisor.analysis.timeline import Timeline
@@ -34,11 +36,12 @@ MAX_EVENTS = 20_000
 
 
 def routes(gateway: Gates) -> Blueprint:
-    past = Blueprint("past", __name__)
+    past, questions = Blueprint("past", __name__), Searches()
 
     async def answer(question: Callable[[Reader], json.Json]) -> Response:
         await ANSWERS.load()
-        return json.respond(msgspec.Raw(await gateway.ask(lambda reader: json.encode(question(reader)))))
+        async with questions.place(client()):
+            return json.respond(msgspec.Raw(await gateway.ask(lambda reader: json.encode(question(reader)))))
 
     @past.get("/api/state")
     async def show_state() -> Response:

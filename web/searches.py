@@ -1,39 +1,89 @@
-"""Searches of the journal that clients wait for: they share one thread, so few may wait, and of one client fewer."""
+"""Searches of the journal that clients wait for, and questions about its past.
+
+Rules of this file:
+- A reader has one thread: one search runs, the others wait. Clients that wait are served in turn, one search each.
+- Few may wait, and of one client fewer; more get 429. The places are counted before anything is awaited.
+"""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+import trio
 from werkzeug.exceptions import TooManyRequests
 
 from supervisor.domain.clients import network_of
 
-MOST, MOST_OF_CLIENT = 16, 2
-"""Searches that run or wait: of all clients, and of one."""
+MOST, MOST_OF_CLIENT = 32, 4
+"""Searches that run or wait at one reader: of all clients, and of one. A page asks for three at a time."""
 MAX_PATTERN, MAX_WILD = 128, 4
 """Characters of a pattern, and of `*`, `?` and `[` in it: the time of a match is their product in the worst case."""
+TOO_MANY = "searches of the journal wait already; ask again when they are answered"
+
+
+class Places:
+    """A bounded number of places, in all and for each client, as `network_of` names it."""
+
+    def __init__(self, most: int, most_of_client: int, detail: str) -> None:
+        """`detail` says why there is none."""
+        self._most, self._most_of_client, self._detail = most, most_of_client, detail
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        return self._taken.total()
+
+    @contextmanager
+    def hold(self, client: str) -> Iterator[str]:
+        """A place of `client`; gives its network. Raises `TooManyRequests` (429) when there is none."""
+        name = network_of(client)
+        if self._taken[name] >= self._most_of_client or self.taken >= self._most:
+            raise TooManyRequests(self._detail, retry_after=1)
+        self._taken[name] += 1
+        try:
+            yield name
+        finally:
+            self._taken[name] -= 1
+            self._taken += Counter()  # without those that have none
 
 
 class Searches:
-    """Counts them."""
+    """Those of one reader."""
 
     def __init__(self) -> None:
-        self._open: Counter[str] = Counter()
+        self.places = Places(MOST, MOST_OF_CLIENT, TOO_MANY)
+        self._runs = False
+        self._waiting: dict[str, trio.lowlevel.ParkingLot] = {}
+        """Clients whose searches wait; the one whose turn is next comes first."""
 
-    @contextmanager
-    def place(self, client: str) -> Iterator[None]:
-        """A place for one search of `client`. Raises `TooManyRequests` (429) when there is none."""
-        name = network_of(client)
-        if self._open[name] >= MOST_OF_CLIENT or self._open.total() >= MOST:
-            raise TooManyRequests(
-                "searches of the journal wait already; ask again when they are answered", retry_after=1
-            )
-        self._open[name] += 1
+    @asynccontextmanager
+    async def place(self, client: str) -> AsyncIterator[None]:
+        """Wait until it is the turn of a search of `client`. Raises `TooManyRequests` (429) when there is no place.
+
+        Cancellation: at any time. Cleanup: the place is free, and it is the next client's turn.
+        """
+        with self.places.hold(client) as name:
+            if self._runs:
+                await self._wait(name)
+            self._runs = True
+            try:
+                yield
+            finally:
+                self._runs = self._give_turn(name)
+
+    async def _wait(self, name: str) -> None:
+        lot = self._waiting.setdefault(name, trio.lowlevel.ParkingLot())
         try:
-            yield
+            await lot.park()
         finally:
-            self._open[name] -= 1
-            self._open += Counter()  # without those that have none
+            if not lot and self._waiting.get(name) is lot:
+                del self._waiting[name]
+
+    def _give_turn(self, ran: str) -> bool:
+        """The next client's search may run; another one of `ran` comes last. Whether any waits."""
+        if (lot := self._waiting.pop(ran, None)) is not None:
+            self._waiting[ran] = lot
+        return any(lot.unpark() for lot in self._waiting.values())
 
 
 def why_costly(pattern: str) -> str | None:

@@ -1,34 +1,82 @@
 """Searches by clients: few may wait, and a pattern is cheap to match."""
 
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
 import pytest
 import trio
+import trio.testing
 from werkzeug.exceptions import TooManyRequests
 
 from supervisor.domain.events import Recorded
-from supervisor.journal.reader import Query
+from supervisor.gateway import JournalReader
+from supervisor.journal.reader import Query, Reader
 from tests.kit.core import MemoryReader
+from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import open_site
-from web.searches import MAX_PATTERN, MOST, MOST_OF_CLIENT, Searches, why_costly
+from tests.web.test_past import open_past
+from web import past
+from web.client import client
+from web.searches import MAX_PATTERN, MOST, MOST_OF_CLIENT, TOO_MANY, Places, Searches, why_costly
 
 
 def test_places_are_bounded_for_each_client_and_for_all() -> None:
-    """A client has two, a /64 is one client, and all together have sixteen; a place that is left is free again."""
-    searches, held = Searches(), []
-    for number in range(MOST_OF_CLIENT):
-        held.append(searches.place(f"2001:db8::{number + 1}"))
-        held[-1].__enter__()
-    with pytest.raises(TooManyRequests), searches.place("2001:db8::ff"):
+    """A client has its share, a /64 is one client, and all together have a bound; who leaves frees a place."""
+    places = Places(MOST, MOST_OF_CLIENT, TOO_MANY)
+    with ExitStack() as held:
+        for number in range(MOST_OF_CLIENT):
+            held.enter_context(places.hold(f"2001:db8::{number + 1}"))
+        with pytest.raises(TooManyRequests), places.hold("2001:db8::ff"):
+            pass
+        for number in range(MOST - MOST_OF_CLIENT):
+            held.enter_context(places.hold(f"192.0.2.{number}"))
+        with pytest.raises(TooManyRequests), places.hold("198.51.100.1"):
+            pass
+    assert places.taken == 0
+    with places.hold("2001:db8::1"), places.hold("2001:db8::2"):
         pass
-    for number in range(MOST - MOST_OF_CLIENT):
-        held.append(searches.place(f"192.0.2.{number}"))
-        held[-1].__enter__()
-    with pytest.raises(TooManyRequests), searches.place("198.51.100.1"):
-        pass
-    for place in held:
-        place.__exit__(None, None, None)
-    with searches.place("2001:db8::1"), searches.place("2001:db8::2"):
-        pass
+
+
+async def test_clients_that_wait_are_served_in_turn() -> None:
+    """One search of each, whoever came first; one that goes away while it waits takes no turn."""
+    searches, order, released = Searches(), list[str](), trio.Event()
+
+    async def search(name: str) -> None:
+        async with searches.place(name):
+            order.append(name)
+            await released.wait()
+
+    async with trio.open_nursery() as nursery, trio.open_nursery() as gone:
+        for name in ("a", "a", "a", "b", "b", "c"):
+            (gone if name == "b" and not gone.child_tasks else nursery).start_soon(search, name)
+            await trio.testing.wait_all_tasks_blocked()
+        gone.cancel_scope.cancel()
+        released.set()
+    assert order == ["a", "b", "c", "a", "a"]
+    assert not searches.places.taken and not searches._waiting
+
+
+async def test_search_whose_client_leaves_just_before_its_turn_takes_no_turn() -> None:
+    """The turn goes on to the next client, and the reader is free at the end."""
+    searches, order, leaving = Searches(), list[str](), trio.CancelScope()
+
+    async def search(name: str, scope: trio.CancelScope) -> None:
+        with scope:
+            async with searches.place(name):
+                order.append(name)
+
+    async with trio.open_nursery() as nursery:
+        async with searches.place("a"):
+            nursery.start_soon(search, "b", leaving)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(search, "c", trio.CancelScope())
+            await trio.testing.wait_all_tasks_blocked()
+            leaving.cancel()
+    async with searches.place("a"):
+        assert order == ["c"]
 
 
 @pytest.mark.parametrize("pattern", ["child/*", "Camera*", "*", "a" * MAX_PATTERN, "camera/*-[ab]?", ""])
@@ -49,22 +97,68 @@ async def test_costly_pattern_is_refused(pattern: str) -> None:
             assert (answer.status, "a pattern has at most" in answer.json["detail"]) == (400, True)
 
 
-async def test_third_search_of_a_client_gets_429(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two wait; the next one is refused until one of them is answered."""
-    waiting, released = [0], trio.Event()
+async def test_search_beyond_the_places_of_a_client_gets_429(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events and detections count alike: the next one is refused until one of those that wait is answered."""
+    running, released = trio.Event(), trio.Event()
+    searches = fix(monkeypatch, "web.app.Searches")
 
     async def wait(self: MemoryReader, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
-        waiting[0] += 1
+        running.set()
         await released.wait()
         return []
 
     monkeypatch.setattr(MemoryReader, "search", wait)
     async with open_site() as site, trio.open_nursery() as nursery:
-        for _ in range(MOST_OF_CLIENT):
-            nursery.start_soon(site.get, "/api/events?stream=system")
-        await wait_until(lambda: waiting[0] == MOST_OF_CLIENT, 30)
-        answer = await site.get("/api/events?stream=system")
-        assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+        for number in range(MOST_OF_CLIENT):
+            nursery.start_soon(site.get, "/api/detections" if number % 2 else "/api/events?stream=system")
+        await wait_until(lambda: searches.places.taken == MOST_OF_CLIENT, 30)
+        for path in ("/api/events?stream=system", "/api/detections"):
+            answer = await site.get(path)
+            assert (answer.status, answer.headers.get("Retry-After")) == (429, "1")
+        assert running.is_set()
         released.set()
     async with open_site() as site:
         assert (await site.get("/api/events?stream=system")).status == 200
+
+
+async def test_client_with_sixty_questions_delays_another_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Causes, timelines and states of one client have its places; another client's is next after the one that runs."""
+    order, released, statuses = list[str](), trio.Event(), Counter[tuple[str, int]]()
+    questions, ask = fix(monkeypatch, "web.past.Searches"), JournalReader.ask
+
+    async def wait(self: JournalReader, question: Callable[[Reader], bytes]) -> bytes:
+        order.append(client())
+        await released.wait()
+        return await ask(self, question)
+
+    async def put(path: str, source: str) -> None:
+        answer = await request(port, "GET", path, source=source, within=60)
+        statuses[source, answer.status] += 1
+        assert answer.status == 200 or answer.headers["Retry-After"] == "1"
+
+    monkeypatch.setattr(JournalReader, "ask", wait)
+    await past.ANSWERS.load()
+    async with open_past(tmp_path / "journal") as port, trio.open_nursery() as nursery:
+        for _ in range(15):
+            for path in ("/api/timeline", "/api/why/3", "/api/state", "/api/failures?after=0"):
+                nursery.start_soon(put, path, "127.0.0.2")
+        await wait_until(lambda: statuses["127.0.0.2", 429] == 60 - MOST_OF_CLIENT, 30)
+        nursery.start_soon(put, "/api/timeline", "127.0.0.3")
+        await wait_until(lambda: questions.places.taken == MOST_OF_CLIENT + 1, 30)
+        assert order == ["127.0.0.2"]
+        released.set()
+    assert order == ["127.0.0.2", "127.0.0.3", *["127.0.0.2"] * (MOST_OF_CLIENT - 1)]
+    assert statuses == {
+        ("127.0.0.2", 200): MOST_OF_CLIENT,
+        ("127.0.0.2", 429): 60 - MOST_OF_CLIENT,
+        ("127.0.0.3", 200): 1,
+    }
+
+
+def fix(monkeypatch: pytest.MonkeyPatch, place: str) -> Searches:
+    """The searches that the application will use there."""
+    searches = Searches()
+    monkeypatch.setattr(place, lambda: searches)
+    return searches
