@@ -46,8 +46,8 @@ from web import bodies, detections
 from web.past import moment
 
 REFUSALS = (
-    BadRequest, BitstreamError, ConfigError, Ended, Go2rtcError, JournalError, Moved, OfferError, ProtocolError, Refused,
-    UnsupportedCodec, ValueError, RecursionError,
+    BadRequest, BitstreamError, ConfigError, Ended, Go2rtcError, JournalError, Moved, OfferError, ProtocolError,
+    Refused, UnsupportedCodec, ValueError, RecursionError,
 )  # fmt: skip
 Make = Callable[[int], Any]
 """An input of about so many bytes."""
