@@ -48,7 +48,10 @@ def table(result: Result, took_s: float) -> str:
     hits = Counter(kill.hit for kill in kills)
     rows = [
         ("kills", f"{len(kills)} in {took_s:.0f} s"),
-        ("… at birth, at work", ", ".join(str(sum(kill.aim == aim for kill in kills)) for aim in ("birth", "life"))),
+        (
+            "… at birth, ready, at work",
+            ", ".join(str(sum(kill.aim == aim for kill in kills)) for aim in ("birth", "ready", "work")),
+        ),
         ("last event before a kill", ", ".join(f"{name} {times}" for name, times in hits.most_common())),
         ("children open when killed", str(sum(kill.children for kill in kills))),
         ("viewers answered with 201", str(sum(kill.answers for kill in kills))),

@@ -20,7 +20,7 @@ KILLS, SEED, LANES = 50, 1, 2
 
 
 async def test_fifty_kills_lose_nothing_and_leave_nothing(tmp_path: Path) -> None:
-    """Real children, viewers and readers; half of the kills while the first children start, half at work."""
+    """Real children, viewers and readers; half of the kills while the first children start, a quarter at work."""
     kills: list[Kill] = []
     result = await run_kills(tmp_path, KILLS, SEED, LANES, kills.append)
     again = f"ops/kills.py --kills {KILLS} --seed {SEED} --lanes {LANES}"

@@ -46,11 +46,11 @@ SHAKE_S = 10.0
 GONE_S = 1.0
 """No process of a killed daemon may live longer."""
 LIFE_S = (0.05, 1.5)
-"""After the ready line, when the kill is for a daemon at work."""
+"""After the ready line, when much is still imported, or after the first viewer was answered."""
 BIRTH_S = (0.0, 0.08)
 """After the first write to the journal, when the kill is for one that starts its first children."""
-BIRTHS = 2
-"""One kill in so many is at birth."""
+AIMS = ("birth", "work", "birth", "ready")
+"""In turn."""
 MARK = "HOME"
 """In the environment of a daemon, and so of all it starts: one of the few names that it hands on to its children."""
 CAMERAS = ("steady", "again", "brief", "mute")
@@ -161,7 +161,7 @@ class Lane:
 
     async def _kill(self, number: int) -> Kill:
         random = Random(f"{self.seed}/{number}")
-        aim = "birth" if number % BIRTHS == 0 else "life"
+        aim = AIMS[number % len(AIMS)]
         answers, shown, before = len(self.promised.opened), len(self.promised.shown), self._written()
         ready_s: float | None = None
         faults: list[str] = []
@@ -174,6 +174,8 @@ class Lane:
                 await daemon.wait_ready()
                 ready_s = time.monotonic() - began
                 load.start_soon(self._load, daemon, random, faults)
+                if aim == "work":
+                    await wait_until(lambda: len(self.promised.opened) > answers, READ_S, what="the first viewer")
                 await trio.sleep(random.uniform(*LIFE_S))
             if daemon.process.poll() is not None:
                 faults.append(f"it ended by itself with {daemon.process.returncode}")
