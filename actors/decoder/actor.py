@@ -220,7 +220,8 @@ class _Life:
 
     async def _exchange(self, job: Job, stream: trio.abc.ReceiveStream) -> Answer:
         assert self._input is not None
-        await self._input.send_all(encode_request(job.request))
+        for part in encode_request(job.request):
+            await self._input.send_all(part)
         answer = await self._receive(stream)
         if answer.number != job.request.number or answer.status not in (DONE, UNDECODABLE):
             raise WireError("an answer to another request")

@@ -75,8 +75,11 @@ class Looked(NamedTuple):
     """To be given with the next look."""
 
 
-def encode_request(request: Request) -> bytes:
-    """Raises `WireError` for a key frame that is too large."""
+def encode_request(request: Request) -> tuple[bytes, bytes]:
+    """What is sent first, and the key frame, which may have `MOST_REQUEST` bytes and is not copied.
+
+    Raises `WireError` for a key frame that is too large.
+    """
     if len(request.data) > MOST_REQUEST or request.codec not in CODECS or len(request.before) not in (0, GREY):
         raise WireError(f"no request: {len(request.data)} bytes of {request.codec}, {len(request.before)} before")
     head = _REQUEST.pack(
@@ -88,7 +91,7 @@ def encode_request(request: Request) -> bytes:
         len(request.before),
         len(request.data),
     )
-    return head + request.before + request.data
+    return head + request.before, request.data
 
 
 def encode_answer(answer: Answer) -> bytes:

@@ -43,10 +43,14 @@ class Video:
         return [unit for unit in map(_decode, texts) if len(unit) > 2]
 
     def depacketizer(
-        self, publish: Callable[[list[bytes], int], None], tell: Callable[[list[bytes]], None], loss: SourceLoss
+        self,
+        publish: Callable[[list[bytes], int], None],
+        tell: Callable[[list[bytes]], None],
+        loss: SourceLoss,
+        spend: Callable[[int], None] = lambda _units: None,
     ) -> Depacketizer:
         kind = H264Depacketizer if self.codec is H264 else H265Depacketizer
-        return kind(publish, tell, loss)
+        return kind(publish, tell, loss, spend)
 
 
 @attrs.frozen

@@ -93,6 +93,8 @@ class Parser:
         """Bytes of noise, in all."""
         self.messages = 0
         """That came, in all."""
+        self.spent = 0
+        """Work of this turn beside one for each frame, in frames, as the takers report it."""
         self._take_message = take_message
         self._parts: list[bytes] = [b""]
         self._size = 0
@@ -118,8 +120,8 @@ class Parser:
             self._parts, self._at = [b"".join(self._parts)[self._at :]], 0
             self._size = len(self._parts[0])
         data, at, size, left, channels = self._parts[0], self._at, self._size, AT_ONCE, self.channels
-        waits, self._head = False, None
-        while at < size and left > 0 and not waits:
+        waits, self._head, self.spent = False, None, 0
+        while at < size and left > self.spent and not waits:
             left -= 1
             if data[at] != _DOLLAR or self._lost:
                 left -= OF_MESSAGE

@@ -119,17 +119,20 @@ class Session:
         """How many the camera has sent."""
         return self._parser.messages
 
-    def receive(self, track: int, data: bytes, now: float) -> None:
-        """One datagram of RTP. Raises as `step`."""
+    def receive(self, track: int, data: bytes, now: float) -> int:
+        """One datagram of RTP. Returns how many it is worth, for its work. Raises as `step`."""
         self._now = self._video.now = self._audio.now = now
+        self._parser.spent = 0
         if track < len(self._orders):
             self._orders[track].receive(data, now)
+        return 1 + self._parser.spent
 
-    def hear(self, track: int, data: bytes, now: float) -> None:
-        """One datagram of RTCP."""
+    def hear(self, track: int, data: bytes, now: float) -> int:
+        """One datagram of RTCP. Returns as `receive`."""
         self._now = self._video.now = self._audio.now = now
         if track < len(self._tracks):
             self._hear(self._tracks[track], data, 0, len(data))
+        return 1
 
     def due(self) -> float:
         """When `tick` wants to be called at the latest."""
@@ -343,7 +346,8 @@ class Session:
             tell(video.parameter_sets())
         except BitstreamError:
             self._loss.malformed += 1  # the right ones may come in band
-        self._add_track(Track(video.format.number, video.depacketizer(show, tell, self._loss), self._video, self._loss))
+        depacketizer = video.depacketizer(show, tell, self._loss, self._spend)
+        self._add_track(Track(video.format.number, depacketizer, self._video, self._loss))
 
     def _take_audio(self, audio: Audio) -> None:
         self._audio.rate = audio.format.clock_rate
@@ -354,6 +358,9 @@ class Session:
                 self._sink.publish_audio(frame, pts)
 
         self._add_track(Track(audio.format.number, audio.depacketizer(hear, self._loss), self._audio, self._loss))
+
+    def _spend(self, units: int) -> None:
+        self._parser.spent += units
 
     def _add_track(self, track: Track) -> None:
         self._tracks.append(track)

@@ -1,6 +1,7 @@
 """RTP over UDP: a pair of ports for each track, read many datagrams at a time.
 
-Datagrams of anybody but the camera are left out. To open the way through a NAT, one is sent first.
+Datagrams of anybody but the camera are left out. To open the way through a NAT, one is sent first. Who sends more than
+a camera does is read more slowly, and the kernel drops the rest.
 Source: RFC 3550, section 11 (an even port for RTP, the next one for RTCP).
 """
 
@@ -18,9 +19,10 @@ from .messages import ProtocolError
 from .reasons import Ended, Moved
 from .sdp import DescriptionError
 from .session import Ports, Session
+from .share import Share
 
 AT_ONCE = 64
-"""Datagrams that are read before others have their turn."""
+"""Datagrams that are read before others have their turn, or as much work."""
 TRIES = 50
 """To find two free ports next to each other."""
 MAX_DATAGRAM = 65_536
@@ -63,6 +65,7 @@ class Datagrams:
     async def pump(self, session: Session, converse: Callable[[], Awaitable[None]]) -> None:
         """Read the datagrams while `converse` goes on; raises what ends either."""
         errors: list[Exception] = []
+        share = Share(trio.current_time())
 
         async def until_over(work: Callable[[], Awaitable[None]]) -> None:
             try:
@@ -82,24 +85,32 @@ class Datagrams:
         async with trio.open_nursery() as nursery:
             for index, bound in enumerate(self.sockets):
                 take = session.hear if index % 2 else session.receive
-                nursery.start_soon(until_over, partial(self._read, bound, partial(take, index // 2)))
+                nursery.start_soon(until_over, partial(self._read, bound, partial(take, index // 2), share))
             await until_over(converse)
         if errors:
             raise errors[0]
 
-    async def _read(self, bound: socket.socket, take: Callable[[bytes, float], None]) -> None:
+    async def _read(self, bound: socket.socket, take: Callable[[bytes, float], int], share: Share) -> None:
         while True:
             await trio.lowlevel.wait_readable(bound)
             now = trio.current_time()
-            for _ in range(AT_ONCE):
-                try:
-                    data, sender = bound.recvfrom(MAX_DATAGRAM)
-                except BlockingIOError:
-                    break
-                except ConnectionError:
-                    continue  # what was sent did not arrive
-                if sender[0] == self.camera:
-                    take(data, now)
+            share.begin(0)
+            self._take_some(bound, take, now)
+            if (wait_s := share.pause(0, now)) > 0:
+                await trio.sleep(wait_s)
+
+    def _take_some(self, bound: socket.socket, take: Callable[[bytes, float], int], now: float) -> None:
+        left = AT_ONCE
+        while left > 0:
+            left -= 1
+            try:
+                data, sender = bound.recvfrom(MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except ConnectionError:
+                continue  # what was sent did not arrive
+            if sender[0] == self.camera:
+                left -= take(data, now) - 1
 
 
 @asynccontextmanager

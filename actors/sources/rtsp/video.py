@@ -18,6 +18,8 @@ from ...media import SourceLoss, VideoCodec
 MAX_ACCESS_UNIT = 8 * 1024 * 1024
 MAX_UNITS = 1024
 """NAL units of one access unit: more slices than any level allows."""
+MAX_AGGREGATED = 128
+"""NAL units of one packet: cameras pack some parameter sets, or the slices of a small picture."""
 WEIGHT = 64
 """Bytes that are counted for each packet beside its own, so that many small ones are bounded as well."""
 
@@ -26,7 +28,10 @@ _FIRST, _LAST = 0x80, 0x40
 
 
 class VideoDepacketizer:
-    """Payloads in; whole access units to `publish(units, timestamp)`; parameter sets that come alone to `tell`."""
+    """Payloads in; whole access units to `publish(units, timestamp)`; parameter sets that come alone to `tell`.
+
+    `spend` gets the number of NAL units that one payload held beside the first.
+    """
 
     codec: VideoCodec
     pictures: range
@@ -37,8 +42,9 @@ class VideoDepacketizer:
         publish: Callable[[list[bytes], int], None],
         tell: Callable[[list[bytes]], None],
         loss: SourceLoss,
+        spend: Callable[[int], None] = lambda _units: None,
     ) -> None:
-        self._publish, self._tell, self._loss = publish, tell, loss
+        self._publish, self._tell, self._loss, self._spend = publish, tell, loss, spend
         self._timestamp = -1
         self._units: list[bytes] = []
         self._fragments: list[bytes] = []
@@ -91,14 +97,17 @@ class VideoDepacketizer:
 
     def _add_aggregated(self, data: bytes, at: int, stop: int, head: int) -> None:
         """Units with their sizes in front (RFC 6184, 5.7.1; RFC 7798, 4.4.2), each at least `head` bytes long."""
+        before = len(self._units)
         while at < stop:
             end = at + 2 + (data[at] << 8) + (data[at + 1] if at + 1 < stop else 0)
-            if end > stop or end - at < 2 + head or len(self._units) > MAX_UNITS:
+            if end > stop or end - at < 2 + head or len(self._units) - before >= MAX_AGGREGATED:
+                self._spend(len(self._units) - before)
                 self._mistrust()
                 return
             unit = data[at + 2 : end]
             self._add(unit, self.codec.nal_type(unit))
             at = end
+        self._spend(len(self._units) - before - 1)
 
     def _mistrust(self) -> None:
         """A payload that the standard does not know."""

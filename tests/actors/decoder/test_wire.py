@@ -43,7 +43,7 @@ ANSWERS = [
 @pytest.mark.parametrize("size", [1, 7, 1000, 1 << 20])
 def test_frames_survive_any_cut_of_the_stream(size: int) -> None:
     """Requests and answers come out as they went in, whatever the chunks."""
-    stream = b"".join(map(encode_request, REQUESTS))
+    stream = b"".join(part for request in REQUESTS for part in encode_request(request))
     reader, seen = RequestReader(), list[Request]()
     for at in range(0, len(stream), size):
         seen += reader.feed(stream[at : at + size])
@@ -62,7 +62,7 @@ def test_frames_above_their_limit_are_refused_by_the_header_alone() -> None:
         head = bytes([status]) + largest[1:-4] + size.to_bytes(4)
         with pytest.raises(WireError):
             AnswerReader().feed(head)
-    head = encode_request(REQUESTS[0])[:-3]
+    head = b"".join(encode_request(REQUESTS[0]))[:-3]
     for broken in (head[:-4] + (MOST_REQUEST + 1).to_bytes(4), b"\x09" + head[1:], head[:1] + b"\x07" + head[2:]):
         with pytest.raises(WireError):
             RequestReader().feed(broken)

@@ -125,6 +125,24 @@ def test_many_small_frames_let_others_have_their_turn() -> None:
     assert len(seen) == AT_ONCE + 1
 
 
+def test_frames_that_make_more_work_give_the_loop_back_sooner() -> None:
+    """A taker says how much more than one frame's it was."""
+    seen: Seen = []
+    parser = Parser(seen.append)
+
+    def take(data: bytes, start: int, stop: int) -> None:
+        parser.spent += 99
+        seen.append(start)
+
+    parser.channels = {0: take}
+    parser.feed(frame(0, b"") * AT_ONCE)
+    turns = 1
+    while parser.parse():
+        turns += 1
+    assert len(seen) == AT_ONCE
+    assert turns >= AT_ONCE * 100 / (AT_ONCE + 100)
+
+
 def test_messages_give_the_loop_back_sooner_than_frames() -> None:
     """A turn takes `AT_ONCE` frames, and of messages as many as cost the same."""
     seen: Seen = []

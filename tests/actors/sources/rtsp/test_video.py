@@ -5,7 +5,7 @@ import pytest
 from actors.h264 import H264
 from actors.h265 import H265
 from actors.media import SourceLoss
-from actors.sources.rtsp.video import MAX_ACCESS_UNIT, MAX_UNITS, H264Depacketizer, H265Depacketizer
+from actors.sources.rtsp.video import MAX_ACCESS_UNIT, MAX_AGGREGATED, MAX_UNITS, H264Depacketizer, H265Depacketizer
 from tests.kit.media import access_units, h265_units
 from tests.kit.packets import fragments
 
@@ -53,6 +53,25 @@ def test_aggregated_units_are_taken_apart() -> None:
     units = [b"\x40\x01vps", b"\x42\x01sps", b"\x26\x01key"]
     reader.take(b"\x60\x01" + b"".join(len(unit).to_bytes(2) + unit for unit in units), 5, True)
     assert reader.shown == [(units, 5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "unit"), [(H264Depacketizer, b"\x78", b"\x41"), (H265Depacketizer, b"\x60\x01", b"\x02\x01")]
+)
+def test_units_of_one_packet_are_bounded_and_reported_as_work(
+    kind: type[H264Depacketizer] | type[H265Depacketizer], head: bytes, unit: bytes
+) -> None:
+    """Else 64 kB would be 21,000 units, and some milliseconds of the loop."""
+    for count, shown in ((1, True), (MAX_AGGREGATED, True), (MAX_AGGREGATED + 1, False), (20_000, False)):
+        spent: list[int] = []
+        pictures: list[list[bytes]] = []
+        loss = SourceLoss()
+        depacketizer = kind(lambda units, _: pictures.append(units), lambda _: None, loss, spent.append)  # noqa: B023
+        payload = head + (len(unit).to_bytes(2) + unit) * count
+        depacketizer.take(payload, 0, len(payload), 1, True)
+        assert [len(units) for units in pictures] == ([count] if shown else [])
+        assert loss.malformed == (not shown)
+        assert sum(spent) == min(count - 1, MAX_AGGREGATED)
 
 
 def test_without_markers_a_new_time_stamp_ends_the_picture() -> None:
@@ -137,7 +156,8 @@ def test_a_picture_without_an_end_is_bounded() -> None:
         "one unit": [b"\x7c\x85" + bytes(60_000), *[b"\x7c\x05" + bytes(60_000)] * 200],
         "crumbs": [b"\x7c\x85x", *[b"\x7c\x05x"] * 200_000],
         "units": [b"\x41x"] * 5000,
-        "aggregated units": [b"\x78" + b"\x00\x01\x41" * 20_000] * 3,
+        "aggregated units": [b"\x78" + b"\x00\x01\x41" * 100] * 300,
+        "aggregated units of one packet": [b"\x78" + b"\x00\x01\x41" * 20_000] * 3,
     }
     for name, payloads in endless.items():
         reader = Reader()
