@@ -39,7 +39,7 @@ async def run_motion(camera: CameraId, hub: Hub, tools: Tools) -> None:
         if kernel.state.policy.motion:
             await _watch(camera, hub, tools)
         else:
-            await kernel.wait_change(kernel.state.seq)
+            await kernel.wait_policy(kernel.state.policy)
 
 
 async def _watch(camera: CameraId, hub: Hub, tools: Tools) -> None:

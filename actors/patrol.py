@@ -87,5 +87,5 @@ async def _visit(camera: Camera, pictures: Pictures, tools: Tools) -> bool:
 def _is_closing(name: CameraId, tools: Tools) -> bool:
     state = tools.kernel.state
     known = state.cameras.get(name)
-    wanted = name in state.uses_of_cameras()
+    wanted = bool(state.uses_of(state.settings_of([name])))
     return known is not None and not wanted and known.phase in (*STREAMING, CameraPhase.QUEUED)

@@ -36,6 +36,8 @@ class Registry:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._cameras: dict[CameraId, Camera] = {}
+        self._uses: Mapping[CameraId, str] = {}
+        """What each camera is to be open for, as `want` last had it."""
         self._peers: dict[PeerId, Peer] = {}
         self._pictures = Pictures(tools)
         self.leases, self.detections = tools.leases, tools.detections
@@ -52,7 +54,7 @@ class Registry:
         name = settings.camera
         async with trio.open_nursery() as viewers:
             camera = self._cameras[name] = Camera(settings, self._tools, viewers)
-            camera.want(self._tools.kernel.state.uses_of_cameras().get(name))
+            camera.want(self._uses.get(name))
             self._tools.kernel.wake()
             wait = partial(wait_after_crash_of, self._tools.kernel, f"fan-out of {name}")
             viewers.start_soon(run_supervised, f"fan-out of {name}", camera.fanout.run, wait)
@@ -77,9 +79,10 @@ class Registry:
         if settings.camera in self._cameras:
             self._cameras[settings.camera].reconfigure(settings)
 
-    def want(self, camera: CameraId, use: str | None) -> None:
-        if camera in self._cameras:
-            self._cameras[camera].want(use)
+    def want(self, uses: Mapping[CameraId, str]) -> None:
+        self._uses = uses
+        for name, camera in self._cameras.items():
+            camera.want(uses.get(name))
 
     async def run_decoder(self) -> None:
         """Decode what is wanted as a picture, in a child, until cancelled."""

@@ -32,16 +32,17 @@ class Rank(IntEnum):
     PATROL = 3
 
 
+Kind = tuple[bool, bool]
+"""Of a start: whether a child process starts, and whether the attempt before failed."""
+
+
 @attrs.define(eq=False)
 class _Waiter:
     rank: Callable[[], Rank]
-    buckets: tuple[Bucket, ...]
+    kind: Kind
     since: float
     granted: bool = False
     awake: trio.Event = attrs.field(factory=trio.Event)
-
-    def ready_at(self, now: float) -> float:
-        return now + max(bucket.ready_in(now) for bucket in self.buckets)
 
 
 class StartGate:
@@ -50,11 +51,11 @@ class StartGate:
     def __init__(
         self, per_second: float = STARTS_PER_S, forks: float = FORKS_PER_S, connections: float = CONNECTIONS_PER_S
     ) -> None:
-        self._again = Bucket(per_second, 1)
-        self._first = {
-            True: Bucket(forks, FIRST_AT_ONCE),
-            False: Bucket(connections, FIRST_AT_ONCE),
-        }
+        again = Bucket(per_second, 1)
+        first = {True: Bucket(forks, FIRST_AT_ONCE), False: Bucket(connections, FIRST_AT_ONCE)}
+        self._buckets: dict[Kind, tuple[Bucket, ...]] = {}
+        for kind, bucket in first.items():
+            self._buckets |= {(kind, False): (bucket,), (kind, True): (bucket, again)}
         self._waiting: list[_Waiter] = []
         self._keeper: _Waiter | None = None
         """The waiter that keeps the time."""
@@ -74,11 +75,11 @@ class StartGate:
         Cancellation: at any time; the caller leaves the queue. Cleanup: the next in the queue keeps the time.
         """
         await trio.lowlevel.checkpoint()
-        buckets = (self._first[forks], self._again) if again else (self._first[forks],)
-        waiter = _Waiter(rank, buckets, trio.current_time())
+        waiter = _Waiter(rank, (forks, again), trio.current_time())
         self._waiting.append(waiter)
         try:
-            self._grant()
+            if self._ready_at(waiter.since)[waiter.kind] <= waiter.since:
+                self._grant()
             if not waiter.granted and self._keeper is not None:
                 self._keeper.awake.set()  # this one may be ready before the others
             while not waiter.granted:
@@ -86,7 +87,7 @@ class StartGate:
             await trio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
             if waiter.granted:  # it was cancelled as its turn came
-                for bucket in buckets:
+                for bucket in self._buckets[waiter.kind]:
                     bucket.take(trio.current_time(), -1)
             else:
                 self._waiting.remove(waiter)
@@ -103,8 +104,8 @@ class StartGate:
         else:
             self._keeper = waiter
             try:
-                now = trio.current_time()
-                with trio.move_on_at(min((other.ready_at(now) for other in self._waiting), default=math.inf)):
+                at = self._ready_at(trio.current_time())
+                with trio.move_on_at(min((at[other.kind] for other in self._waiting), default=math.inf)):
                     await waiter.awake.wait()
             finally:
                 self._keeper = None
@@ -115,17 +116,23 @@ class StartGate:
     def _grant(self) -> None:
         """Give every turn that there is a token for."""
         now = trio.current_time()
-        while ready := [waiter for waiter in self._waiting if waiter.ready_at(now) <= now]:
+        at = self._ready_at(now)
+        while ready := [waiter for waiter in self._waiting if at[waiter.kind] <= now]:
             ranks = [(self._order(waiter.rank()), number) for number, waiter in enumerate(ready)]
             chosen = ready[min(ranks)[1]]
             rank = chosen.rank()
             if rank <= Rank.WATCHED:
                 self._last = rank
-            for bucket in chosen.buckets:
+            for bucket in self._buckets[chosen.kind]:
                 bucket.take(now)
+            at = self._ready_at(now)
             self._waiting.remove(chosen)
             chosen.granted = True
             chosen.awake.set()
+
+    def _ready_at(self, now: float) -> dict[Kind, float]:
+        """When each kind of start has its tokens: counted for the kinds, as the queue may be long."""
+        return {kind: now + max(bucket.ready_in(now) for bucket in buckets) for kind, buckets in self._buckets.items()}
 
     def _order(self, rank: Rank) -> int:
         """Of the first two ranks the one that did not go last comes first."""

@@ -35,7 +35,7 @@ from .domain.evolve import evolve
 from .domain.ids import NodeId, RunId, camera_stream, demand_stream, device_stream, sound_stream
 from .domain.state import SOUND, State
 from .domain.tally import Tally
-from .domain.values import Reason
+from .domain.values import Policy, Reason
 from .journal.writer import Journal
 
 
@@ -129,7 +129,7 @@ class Kernel:
         self.tally = Tally()
         """Which clients' requests events follow from."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}
-        self._changes = trio.lowlevel.ParkingLot()
+        self._changes, self._policies = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
 
     async def wait_change(self, seq: int) -> None:
         """Wait until there is a state after event `seq`, durable or not yet; or until somebody calls `wake`."""
@@ -137,6 +137,12 @@ class Kernel:
             await trio.lowlevel.checkpoint()
         else:
             await self._changes.park()
+
+    async def wait_policy(self, policy: Policy) -> None:
+        """Wait until the policy is another one. Other events do not wake the caller, of which each camera has one."""
+        await trio.lowlevel.checkpoint()
+        while self.state.policy == policy:
+            await self._policies.park()
 
     def wake(self) -> None:
         """Let those who wait for a change look again."""
@@ -243,6 +249,8 @@ class Kernel:
         self.tally.count(principal, correlation)
         self._journal.append_nowait(recorded, self.state)
         self._changes.unpark_all()
+        if self.state.policy is not before.policy:
+            self._policies.unpark_all()
         return recorded
 
     def _remember(self, stream: str, recorded: Recorded) -> None:

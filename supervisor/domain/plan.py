@@ -24,12 +24,11 @@ def plan(state: State) -> Plan:
     """What should run in `state`. A daemon that stops, or has not begun, wants nothing to run."""
     if state.stopping or state.run is None:
         return Plan({}, {}, frozenset(), {})
+    cameras = {name: camera.settings for name, camera in state.cameras.items()}
     return Plan(
-        cameras={name: camera.settings for name, camera in sorted(state.cameras.items())},
-        uses=state.uses_of_cameras(),
-        patrols=frozenset(
-            camera.settings.group for camera in state.cameras.values() if camera.settings.mode is Mode.PATROL
-        ),
+        cameras={name: cameras[name] for name in sorted(cameras)},
+        uses=state.uses_of(cameras.values()),
+        patrols=frozenset(settings.group for settings in cameras.values() if settings.mode is Mode.PATROL),
         leaving={
             peer.peer: peer.reason
             for _, peer in sorted(state.peers.items())

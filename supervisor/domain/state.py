@@ -261,13 +261,25 @@ class State(Value, frozen=True):
         return lent
 
     def uses_of_cameras(self) -> dict[CameraId, str]:
-        """What each camera is wanted open for now: the most important of its uses. Who may rest is not among them."""
+        """As `uses_of`, for all cameras: a walk that takes 2 ms for a thousand of them."""
+        return self.uses_of(camera.settings for camera in self.cameras.values())
+
+    def uses_of(self, cameras: Iterable[CameraSettings]) -> dict[CameraId, str]:
+        """What each of `cameras` is wanted open for now: the most important of its uses. Those that may rest are not
+        among them.
+        """
         wanted: dict[CameraId, str] = {}
         for use in sorted(self.uses.values(), key=lambda use: USES.index(use.kind.value)):
             wanted.setdefault(use.camera, use.kind.value)
         wanted |= dict.fromkeys(self.lent(), USES[0])
-        wanted |= {name: USES[0] for name, known in self.cameras.items() if known.settings.mode is Mode.ALWAYS}
-        return wanted
+        found = (
+            (known.camera, USES[0] if known.mode is Mode.ALWAYS else wanted.get(known.camera)) for known in cameras
+        )
+        return {name: use for name, use in found if use is not None}
+
+    def settings_of(self, names: Iterable[CameraId]) -> list[CameraSettings]:
+        """Of those that are configured."""
+        return [self.cameras[name].settings for name in names if name in self.cameras]
 
     def slots_of(self, device: DeviceId, *, held: bool) -> list[Slot]:
         """Those who have a place at `device`, or those who wait for one, in the order of their turn.
@@ -275,7 +287,7 @@ class State(Value, frozen=True):
         A turn is by what the camera is wanted for now; who is wanted for nothing any more comes last.
         """
         found = [slot for slot in self.slots.values() if slot.device == device and slot.held is held]
-        uses = self.uses_of_cameras()
+        uses = self.uses_of(self.settings_of(slot.camera for slot in found))
         ranks = {slot.camera: USES.index(uses.get(slot.camera, USES[-1])) for slot in found}
         return sorted(found, key=lambda slot: (ranks[slot.camera], slot.since_ns, slot.camera))
 

@@ -7,6 +7,7 @@ from typing import cast
 
 import attrs
 import trio
+from trio.abc import Instrument
 from trio.testing import MockClock
 
 from actors.decoder.codec import DIFFERENT, changed
@@ -103,6 +104,28 @@ async def test_motion_is_a_detection_with_a_picture_and_a_suggestion(
         made = next(row for row in await core.stored() if isinstance(row.event, e.DetectionMade))
         assert (made.event.by, made.principal) == ("motion", "actor")  # type: ignore[attr-defined]
         assert tools.detections.thumbnails.find(shown.detection) == b"a thumbnail"
+
+
+async def test_event_wakes_no_task_that_waits_for_another_policy() -> None:
+    """Each camera has such a task: with a thousand cameras each event would wake a thousand."""
+
+    steps: list[str] = []
+
+    class Steps(Instrument):
+        def before_task_step(self, task: trio.lowlevel.Task) -> None:
+            steps.append(task.name)
+
+    async with looking(Policy()) as (core, _):
+        await trio.testing.wait_all_tasks_blocked()
+        instrument = Steps()
+        trio.lowlevel.add_instrument(instrument)
+        for _ in range(10):
+            core.kernel.emit(c.RaiseAlert("a", "an alert"))
+            core.kernel.emit(c.ClearAlert("a"))
+            await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(instrument)
+    assert any("Journal" in name for name in steps)
+    assert not any("run_motion" in name for name in steps)
 
 
 async def test_nothing_is_looked_at_unless_it_is_wanted_and_that_can_change(

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,15 +14,20 @@ import trio.testing
 
 from actors import transcoder
 from actors.registry import Registry
+from actors.tools import StartGate
+from supervisor import reconcile
 from supervisor.config import Source
-from supervisor.domain.ids import PeerId
-from supervisor.domain.values import Reason
+from supervisor.domain import commands as c
+from supervisor.domain.ids import CameraId, PeerId
+from supervisor.domain.plan import Plan, plan
+from supervisor.domain.state import State
+from supervisor.domain.values import CameraSettings, Limits, Reason
 from supervisor.vault import Vault
 from tests.actors.rtc.test_fanout import Sink
 from tests.actors.sources.test_file import BUNDLED, write_clip
 from tests.actors.test_child import tools
 from tests.kit.core import Core, open_core
-from tests.kit.domain import GATE, peer
+from tests.kit.domain import GATE, peer, settings
 from tests.kit.processes import wait_until
 from tests.sim.viewers import OFFER
 
@@ -72,6 +78,7 @@ async def open_house(clip: Path) -> AsyncIterator[House]:
 
         hands = attrs.evolve(tools(core), ffmpeg=BUNDLED, sources=vault, connect=connect)
         house = House(core, Registry(hands), scope)
+        house.registry.want({GATE: "live"})
         nursery.start_soon(run)
         await wait_until(lambda: core.kernel.state.cameras[GATE].phase.value == "live", 20)
         yield house
@@ -128,6 +135,36 @@ async def test_a_transcoder_that_dies_costs_no_picture_and_is_said(clip: Path) -
         rows = {row.type: row for row in await house.core.stored()}
         assert rows["AlertRaised"].cause is not None
         assert "CameraWaiting" not in rows
+
+
+async def test_uses_of_all_cameras_are_counted_once_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the plan alone; a camera that begins takes the result, and counts its own use when it takes its slot."""
+    looked, plans = Counter[int](), 0
+    names = [CameraId(f"c{number}") for number in range(100)]
+
+    def uses_of(state: State, cameras: Iterable[CameraSettings]) -> dict[CameraId, str]:
+        asked = list(cameras)
+        looked[len(asked)] += 1
+        return count(state, asked)
+
+    def make(state: State) -> Plan:
+        nonlocal plans
+        plans += 1
+        return plan(state)
+
+    count = State.uses_of
+    monkeypatch.setattr(State, "uses_of", uses_of)
+    cameras = tuple(settings(name, device=f"box of {name}") for name in names)
+    async with open_core(configuration=c.Configure("test", cameras, Limits())) as core, trio.open_nursery() as nursery:
+        monkeypatch.setattr(reconcile, "plan", make)
+        vault = Vault()
+        vault.take({name: Source("rtsp", "rtsp://192.0.2.1/x") for name in names})
+        registry = Registry(attrs.evolve(tools(core), sources=vault, starts=StartGate(connections=0.001)))
+        nursery.start_soon(reconcile.run_reconcile, core.kernel, registry, lambda: 0.5)
+        await wait_until(lambda: registry.starts_waiting()[0] > 90, 20)
+        assert {camera._use for camera in registry._cameras.values()} == {"live"}
+        nursery.cancel_scope.cancel()
+    assert sum(times for size, times in looked.items() if size > 1) <= plans
 
 
 def _kill(house: House) -> None:

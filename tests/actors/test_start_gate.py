@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.start_gate import FIRST_AT_ONCE, Rank, StartGate
+from supervisor.domain.bucket import Bucket
 from supervisor.domain.restart import CONNECTIONS_PER_S, FORKS_PER_S, STARTS_PER_S
 
 
@@ -160,6 +161,33 @@ async def test_hundred_connections_start_within_2_s(autojump_clock: MockClock) -
         await trio.sleep(5)
         assert len(queue.went) == 100
         assert queue.went[-1][1] <= (100 - FIRST_AT_ONCE) / CONNECTIONS_PER_S + 0.01
+
+
+async def test_start_that_joins_a_long_queue_is_not_compared_with_all_of_it(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The buckets are looked at for the kinds of starts, however many cameras wait for them."""
+    looks, ready_in = 0, Bucket.ready_in
+
+    def counted(bucket: Bucket, now: float, tokens: float = 1.0) -> float:
+        nonlocal looks
+        looks += 1
+        return ready_in(bucket, now, tokens)
+
+    monkeypatch.setattr(Bucket, "ready_in", counted)
+    asked: list[int] = []
+
+    def rank() -> Rank:
+        asked.append(1)
+        return Rank.ALWAYS
+
+    async with open_queue() as queue:
+        for number in range(300):
+            queue.ask(str(number), rank, again=True)
+            await trio.testing.wait_all_tasks_blocked()
+        assert queue.gate.waiting(trio.current_time())[0] == 299
+    assert looks < 300 * 50
+    assert len(asked) < 10
 
 
 async def test_waiting_counts_the_queue_and_its_oldest(autojump_clock: MockClock) -> None:

@@ -28,7 +28,7 @@ def take_slot(state: State, command: c.TakeSlot, now_ns: int) -> Events:
         return ()
     if slot is not None and slot.held:
         raise Rejected(Refusal.CONFLICT, f"{command.camera} still has its place at {slot.device}")
-    use = state.uses_of_cameras().get(command.camera, USES[-1])
+    use = state.uses_of([camera.settings]).get(command.camera, USES[-1])
     holders, budget = state.slots_of(device, held=True), state.budget(device, now_ns)
     if budget is None or len(holders) + _ahead(state, command.camera, device, use) < budget:
         return (e.SlotTaken(command.camera, device, use),)
@@ -48,7 +48,7 @@ def _ahead(state: State, camera: CameraId, device: DeviceId, use: str) -> int:
     waiting = [slot.camera for slot in state.slots_of(device, held=False)]
     if camera in waiting:
         return waiting.index(camera)
-    uses = state.uses_of_cameras()
+    uses = state.uses_of(state.settings_of(waiting))
     return sum(USES.index(uses.get(name, USES[-1])) <= USES.index(use) for name in waiting)
 
 
