@@ -1,16 +1,17 @@
 """Checks of the files of a journal that no digest of the chain covers: cheap, and each with its own words.
 
-Not covered by any: `created_ns` of the last segment, which only says when the next one is due, and what stands in the
-folder beside the journal's own files.
+Not covered by any: `created_ns` of the last segment, which only says when the next one is due, the files that the start
+of its chain names (events name them as well), and what stands in the folder beside the journal's own files.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from . import manifest
+from ..domain.events import ChainBegan, Event, EventsLost
+from . import codec, manifest
 from .errors import JournalError
-from .files import Segment
-from .reader import Part
+from .files import Segment, number_of
+from .reader import NEVER, Part, Query
 from .retention import read_pins
 from .segment import CHECKPOINT_EVERY, HASH_EVERY
 
@@ -32,6 +33,41 @@ def compare_line(part: Part, sealed: manifest.Sealed, size: int, last: int, dige
         found |= {"began_ns": begin, "ended_ns": end}
     other = [name for name, value in found.items() if getattr(sealed, name) != value]
     return f"its line in the manifest has another {' and another '.join(other)}" if other else None
+
+
+def misplaced(part: Part, is_oldest: bool, before: manifest.Sealed | None) -> str | None:
+    """What is wrong with the place that a segment names for itself. Its neighbour is compared by `Part.follows`.
+
+    The oldest one has no neighbour: it is compared with `before`, the line of the one that was removed before it.
+    """
+    event, start = _first_event(part), part.start
+    if number_of(part.path.name) not in (None, part.first) or not 0 <= part.after < part.first:
+        return "it begins with another event than it says"
+    if start is not None and (part.previous != codec.GENESIS or start.last not in (part.after, 0)):
+        return "a new chain begins, and it goes on from an old one"
+    begun = (event.last, event.digest, event.why) if isinstance(event, ChainBegan) else None
+    if event is not None and begun != (start and (start.last, start.digest, start.why)):
+        return "the start of its chain is another one than that of its first event"
+    if not is_oldest or start is not None:
+        return None
+    if before is not None:
+        is_known = (part.after, part.previous.hex()) == (before.last, before.digest)
+        return None if is_known else "it does not follow from the segment that the manifest names before it"
+    if (part.after == 0) != (part.previous == codec.GENESIS):
+        return "it says of no event that the chain goes on from it"
+    is_gap = event is not None and part.after != part.first - 1
+    if is_gap and not (isinstance(event, EventsLost) and (event.first, event.last) == (part.after + 1, part.first - 1)):
+        return f"events {part.after + 1} to {part.first - 1} are not here, and its first event does not name them"
+    return None
+
+
+def _first_event(part: Part) -> Event | None:
+    """None where there is none, or it cannot be read: that is found by whoever folds them."""
+    try:
+        rows = part.select(Query(after=part.first - 1, before=NEVER), 1, False)
+        return codec.decode(rows[0]).event if rows else None
+    except JournalError:
+        return None
 
 
 def trailing_bytes(part: Part, size: int) -> int:

@@ -15,7 +15,7 @@ from ..domain.events import SegmentsRemoved
 from ..domain.evolve import evolve
 from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec, manifest
-from .beside import compare_line, damage_of_pins, overdue, removed, strays, trailing_bytes, unsealed
+from .beside import compare_line, damage_of_pins, misplaced, overdue, removed, strays, trailing_bytes, unsealed
 from .errors import JournalError
 from .expect import Expectations
 from .files import Segment
@@ -93,6 +93,10 @@ class _Verification:
                 self._wrong(part, part.first, part.first, _broken(part, last or 0))
             if part.first != part.after + 1 and part.start is None:
                 self._gaps.append((part.after + 1, part.first - 1))
+            removed_before = [known for known in sealed.values() if known.first < part.first]
+            text = misplaced(part, segments == 1, removed_before[-1] if removed_before else None)
+            if text is not None:
+                self._wrong(part, part.first, part.first, text)
             digest, last = self._chain(part)
             self._fold(part)
             self._beside(part, line, size, last, digest)

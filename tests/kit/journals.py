@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
-from supervisor.domain.events import Recorded
+from supervisor.domain.events import ChainBegan, Event, Recorded
 from supervisor.domain.evolve import evolve
 from supervisor.domain.ids import PeerId
 from supervisor.domain.state import State
-from supervisor.journal.files import segment_path
+from supervisor.journal.files import ChainStart, segment_path
 from supervisor.journal.reader import Reader
 from supervisor.journal.store import Rotation, Store
 
@@ -35,6 +36,16 @@ def states(rows: Sequence[Recorded]) -> list[State]:
     for row in rows:
         found.append(evolve(found[-1], row))
     return found
+
+
+def of_journal(before: Recorded, event: Event) -> Recorded:
+    """An event of the journal itself, which follows `before` and changes no state but its number."""
+    return replace(before, seq=before.seq + 1, stream="journal", stream_version=1, event=event)
+
+
+def chain_began(before: Recorded, start: ChainStart) -> Recorded:
+    """The first event of a new chain."""
+    return of_journal(before, ChainBegan(start.last, start.digest, start.why))
 
 
 def append_all(store: Store, rows: Sequence[Recorded], batch: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.__main__ import main
-from supervisor.domain.events import Recorded, SegmentsRemoved
+from supervisor.domain.events import EventsLost, Recorded, SegmentsRemoved
 from supervisor.domain.evolve import evolve
 from supervisor.journal import check, codec
 from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anchors
@@ -24,8 +24,8 @@ from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
 from supervisor.journal.files import lengthen, list_segments
 from supervisor.journal.reader import Query, Reader
-from supervisor.journal.store import Rotation, Store
-from tests.kit.journals import TINY, append_all, lively, states
+from supervisor.journal.store import Chain, Rotation, Store
+from tests.kit.journals import TINY, append_all, chain_began, lively, of_journal, states, write_journal
 
 BATCH = 7
 AT = "2027-01-15T08:00:00Z"
@@ -157,6 +157,130 @@ ALONE: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "no state hash": (lambda folder: statements(folder, "DELETE FROM state_hash"), "its state hash is missing"),
 }
+
+
+def one_segment(folder: Path) -> None:
+    write_journal(folder, lively(5), BATCH)
+
+
+def no_event(folder: Path) -> None:
+    Store(folder).close()
+
+
+def next_segment(folder: Path) -> None:
+    write_segments(folder, lively(35))
+
+
+def oldest_with_the_line_before(folder: Path) -> None:
+    next_segment(folder)
+    for segment in list_segments(folder)[:-1]:
+        segment.path.unlink()
+
+
+def oldest_without_a_manifest(folder: Path) -> None:
+    oldest_with_the_line_before(folder)
+    (folder / "manifest.jsonl").unlink()
+
+
+def new_chain(folder: Path) -> None:
+    rows, after = lively(5), states(lively(5))
+    store = Store(folder)
+    append_all(store, rows[:20], BATCH)
+    start = store.begin_chain(Chain(after[20], store.end, "the lock is gone"))
+    row = chain_began(rows[19], start)
+    store.append([row], evolve(after[20], row))
+    store.close()
+
+
+def oldest_behind_a_gap(folder: Path) -> None:
+    rows, after = lively(5), states(lively(5))
+    store = Store(folder)
+    append_all(store, rows[:20], 20)
+    store.skip(after[30])
+    row = of_journal(rows[29], EventsLost(21, 30, 10))
+    store.append([row], evolve(after[30], row))
+    store.close()
+    list_segments(folder)[0].path.unlink()
+
+
+def oldest_without_an_event(folder: Path) -> None:
+    """A crash came between a gap and the event that names it."""
+    one_segment(folder)
+    store = Store(folder)
+    store.skip(msgspec.structs.replace(states(lively(5))[-1], seq=store.last_seq + 10))
+    store.keep(0)
+    store.close()
+    list_segments(folder)[0].path.unlink()
+
+
+EDGES = {
+    "first less": "first = first - 1",
+    "first more": "first = first + 1",
+    "after less": "after = after - 1",
+    "after more": "after = after + 1",
+    "after far less": "after = -3",
+    "previous": f"previous = x'{'07' * 32}'",
+    "genesis": "previous = zeroblob(32)",
+    "start added": """start = '{"last": 0, "digest": "", "why": "rolled back"}'""",
+    "start removed": "start = NULL",
+    "start names another event": "start = json_set(start, '$.last', json_extract(start, '$.last') - 1)",
+    "start names no event": "start = json_set(start, '$.last', 0, '$.digest', '')",
+    "start names another digest": "start = json_set(start, '$.digest', '00')",
+    "start names another reason": "start = json_set(start, '$.why', 'nothing')",
+}
+"""What may be changed in the head of a segment. `created_ns` and the files that `start` names prove nothing."""
+BEGUN = [kind for kind in EDGES if kind.startswith("start ") and kind != "start added"]
+PLACES: dict[Callable[[Path], None], list[str]] = {
+    one_segment: [kind for kind in EDGES if kind not in ("genesis", *BEGUN)],
+    next_segment: [kind for kind in EDGES if kind not in BEGUN],
+    oldest_with_the_line_before: [kind for kind in EDGES if kind not in BEGUN],
+    oldest_without_a_manifest: [kind for kind in EDGES if kind not in BEGUN],
+    oldest_behind_a_gap: [kind for kind in EDGES if kind not in BEGUN],
+    new_chain: [kind for kind in EDGES if kind != "genesis"],
+    oldest_without_an_event: [kind for kind in EDGES if not kind.startswith("start ")],
+    no_event: ["first less", "first more", "after less", "after more", "previous"],
+}
+"""Places that a last segment may have, and the changes that are one there. No manifest covers it."""
+META = {
+    "format": "PRAGMA user_version = 1",
+    "application": "PRAGMA application_id = 1",
+    "word": "UPDATE word SET text = text || 'x' WHERE id = (SELECT type FROM event WHERE seq = 1)",
+    "first of a batch": "UPDATE batch SET first = first - 1 WHERE first > 1",
+    "last of a batch": "UPDATE batch SET last = last - 1 WHERE first = 1",
+    "digest of a batch": "UPDATE batch SET digest = zeroblob(32) WHERE first = 1",
+    "digest of the last batch": "UPDATE batch SET digest = zeroblob(32) WHERE first = (SELECT max(first) FROM batch)",
+    "batch joined to the next one": "DELETE FROM batch WHERE first = 1; UPDATE batch SET first = 1 WHERE first = 8",
+    "hash of a state": "UPDATE state_hash SET hash = '00'",
+    "rule of a state hash": "UPDATE state_hash SET rule = rule - 1",
+    "place of a state hash": "UPDATE state_hash SET seq = seq + 7",
+    "state": "UPDATE checkpoint SET state = zeroblob(10)",
+    "place of a state": "UPDATE checkpoint SET seq = seq + 7",
+    "no state": "DELETE FROM checkpoint",
+}
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [pytest.param(make, kind) for make, kinds in PLACES.items() for kind in kinds]
+)
+def test_edge_of_a_segment_that_is_changed_is_damage(tmp_path: Path, make: Callable[[Path], None], kind: str) -> None:
+    """Its head says no more than its events, its neighbour and the manifest: `verify` compares them."""
+    make(tmp_path / "journal")
+    assert run(tmp_path / "journal").exit_code == 0
+    statements(tmp_path / "journal", f"UPDATE segment SET {EDGES[kind]}")
+    done = run(tmp_path / "journal")
+    assert done.exit_code == 1, done.output
+
+
+@pytest.mark.parametrize("kind", META)
+def test_meta_value_of_a_segment_that_is_changed_is_damage(tmp_path: Path, kind: str) -> None:
+    """Whatever a last segment holds beside its events is compared with them."""
+    one_segment(tmp_path / "journal")
+    assert run(tmp_path / "journal").exit_code == 0
+    statements(tmp_path / "journal", META[kind])
+    done = run(tmp_path / "journal")
+    assert done.exit_code in (1, 2), done.output
+
+
 OUTSIDE: dict[str, Callable[[Path], None]] = {
     "last batches cut off": cut_off_the_last_batches,
     "newest two removed with their lines": remove_the_newest_two_and_their_lines,
@@ -287,8 +411,7 @@ def report_removal(folder: Path, last: int) -> None:
     state = reader.state_at(store.last_seq)
     before = reader.page(limit=1, newest=True)[0]
     reader.close()
-    event = SegmentsRemoved(("segment",), 1, last, 1, "too old")
-    row = msgspec.structs.replace(before, seq=state.seq + 1, stream="journal", stream_version=1, event=event)
+    row = of_journal(before, SegmentsRemoved(("segment",), 1, last, 1, "too old"))
     store.append([row], evolve(state, row))
     store.close()
 
