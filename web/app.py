@@ -12,7 +12,7 @@ from h11 import LocalProtocolError
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from quart import Request, Response, Websocket, request, websocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import BadHost
+from werkzeug.exceptions import BadHost, RequestTimeout, TooManyRequests
 
 from supervisor.domain.clients import network_of
 from supervisor.gateway import Gates
@@ -25,6 +25,7 @@ from .pictures import OPENED
 from .searches import Searches
 from .sockets import Sockets
 from .turns import MOST_WAITING, meter_of, own_meter
+from .unfinished import Answering, Unfinished, has_body
 
 MAX_BODY = 256 * 1024
 """Bytes of a request's body; an SDP offer takes about 10 KiB."""
@@ -64,6 +65,7 @@ class _App(QuartTrio):
     request that its error handlers could answer. All that a request has opened is closed with it."""
 
     proxies = Proxies()
+    unfinished: Unfinished
 
     def sync_to_async(self, func: Callable[Arguments, Result]) -> Callable[Arguments, Awaitable[Result]]:
         """Calls it here, since making an error's document is short: Quart would start a thread for it, which the
@@ -78,6 +80,17 @@ class _App(QuartTrio):
         scope[SCOPE] = found = identify(scope, self.proxies)  # type: ignore[literal-required]
         if isinstance(found, str):
             meter_of(scope).client = network_of(found)
+        if not isinstance(found, str) or not has_body(scope):
+            await self._answer(scope, receive, send)
+            return
+        answering = Answering(send)
+        try:
+            with self.unfinished.count(found, receive) as receive_on:
+                await self._answer(scope, receive_on, answering)
+        except (TooManyRequests, RequestTimeout) as error:
+            await answering.refuse(error)
+
+    async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         async with AsyncExitStack() as scope[OPENED]:  # type: ignore[literal-required]
             await super().asgi_app(scope, receive, send)
 
@@ -105,6 +118,7 @@ class _App(QuartTrio):
 def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> QuartTrio:
     """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
     app = _App("banken", static_folder=None)
+    app.unfinished = Unfinished()
     app.proxies, sockets.exposed = settings.proxies, settings.exposed
     app.url_map.merge_slashes = False  # no redirect: it would name the root of the host, and not a proxy's prefix
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)

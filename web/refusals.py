@@ -28,6 +28,8 @@ class Refusal(Enum):
     CRASHED = "crashed"
     """The HTTP server failed at the client's bytes."""
     UNANSWERED_PINGS = "unanswered_pings"
+    UNFINISHED_BODIES = "unfinished_bodies"
+    """A request of a client that has many whose body has not arrived."""
 
 
 LOG_EVERY_S = 60.0
