@@ -9,6 +9,7 @@ Source: RFC 3550, sections 5.1, 5.3.1 and A.1 (sequence numbers), 6.4.1 (what is
 """
 
 import struct
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -25,6 +26,8 @@ WINDOW = 64
 """Packets that wait for one that is late."""
 PATIENCE_S = 0.1
 """How long they wait for it."""
+MOST_WORK = 256
+"""In packets, for one datagram: what is held beyond that waits for the next one. A picture is worth some 20."""
 
 _HEADER = struct.Struct(">BBHII")
 
@@ -138,6 +141,8 @@ class Reorder:
     """Puts the packets of a track in order, as datagrams need it: a few wait a moment for one that is late."""
 
     track: Track
+    spent: Callable[[], int] = lambda: 0
+    """The work since the datagram came, in packets."""
     _held: dict[int, bytes] = attrs.field(factory=dict)
     _since: float = 0.0
     """When the first of those that are held came."""
@@ -164,7 +169,7 @@ class Reorder:
             self._since = now
 
     def _release(self) -> None:
-        while self.track.expected in self._held:
+        while self.track.expected in self._held and self.spent() < MOST_WORK:
             self._pass_on(self.track.expected)
 
     def _pass_on(self, sequence: int) -> None:

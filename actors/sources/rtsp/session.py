@@ -31,6 +31,8 @@ DEFAULT_TIMEOUT_S = 60.0
 """Of a session whose camera names none (RFC 2326, section 12.37)."""
 MAX_UNASKED = 256
 """Messages that answer nothing, between two requests of ours: cameras send a few."""
+OF_PICTURE, OF_SOUND = 16, 4
+"""As how many packets a picture or a frame of sound counts, for the work that they are behind their packets."""
 REPORT_S = 10.0
 """Between two receiver reports."""
 AGENT = "banken"
@@ -337,10 +339,15 @@ class Session:
 
     def _take_video(self, video: Video) -> None:
         codec = video.codec
-        publish, tell = self._sink.publish, partial(self._sink.set_parameter_sets, codec=codec)
+        publish, set_parameter_sets = self._sink.publish, self._sink.set_parameter_sets
 
         def show(units: list[bytes], timestamp: int) -> None:
+            self._spend(OF_PICTURE + len(units))
             publish(units, self._video.pts(timestamp), codec)
+
+        def tell(units: list[bytes]) -> None:
+            self._spend(OF_PICTURE + len(units))
+            set_parameter_sets(units, codec)
 
         try:
             tell(video.parameter_sets())
@@ -353,18 +360,19 @@ class Session:
         self._audio.rate = audio.format.clock_rate
 
         def hear(frame: bytes, timestamp: int) -> None:
+            self._spend(OF_SOUND)
             pts = self._sync.audio_pts(timestamp)
             if pts is not None:
                 self._sink.publish_audio(frame, pts)
 
         self._add_track(Track(audio.format.number, audio.depacketizer(hear, self._loss), self._audio, self._loss))
 
-    def _spend(self, units: int) -> None:
-        self._parser.spent += units
+    def _spend(self, work: int) -> None:
+        self._parser.spent += work
 
     def _add_track(self, track: Track) -> None:
         self._tracks.append(track)
-        self._orders.append(Reorder(track))
+        self._orders.append(Reorder(track, lambda: self._parser.spent))
         if not self._ports:
             first, second = self._channels[-2:]
             self._parser.channels |= {first: track.receive, second: partial(self._hear, track)}

@@ -10,8 +10,10 @@ from actors.bitstream import BitstreamError
 from actors.media import AudioFormat, SourceLoss, VideoCodec
 from actors.sources.rtsp import choice, sdp
 from actors.sources.rtsp.address import parse_target
+from actors.sources.rtsp.messages import AT_ONCE
 from actors.sources.rtsp.reasons import BABBLES, NO_ANSWER, NO_PASSWORD, Ended, Moved
-from actors.sources.rtsp.session import ANSWER_S, MAX_UNASKED, REPORT_S, Session
+from actors.sources.rtsp.rtp import MOST_WORK, WINDOW
+from actors.sources.rtsp.session import ANSWER_S, MAX_UNASKED, OF_PICTURE, OF_SOUND, REPORT_S, Session
 from supervisor.domain.values import Fault
 from tests.kit.media import access_units, h265_units
 from tests.kit.packets import framed, packet, packets
@@ -141,6 +143,53 @@ def test_any_cut_of_the_stream_gives_the_same_pictures() -> None:
             talk.sends(stream[at : at + size])
             at += size
         assert talk.sink.pictures == whole
+
+
+TINY = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/16000/1\r\na=control:track2\r\na=fmtp:97 {}\r\n".format(
+    "mode=aac-hbr;config=1408;sizelength=1;indexlength=0;indexdeltalength=0"
+)
+FLOODS = {
+    "pictures of one byte": [packet(b"\x41", number, number, marker=True) for number in range(4000)],
+    "pictures of many units": [packet(b"\x78" + b"\x00\x01\x41" * 100, n, n, marker=True) for n in range(200)],
+    "parameter sets alone": [packet(b"\x78" + b"\x00\x01\x68" * 100, n, n // 2, n % 2 == 1) for n in range(200)],
+    "frames of sound of one byte": [
+        packet(b"\x00\x40" + b"\xff" * 8 + b"x" * 64, number, number, marker=True, number=97) for number in range(600)
+    ],
+}
+"""Each is 64 kB, or less."""
+PICTURE = packet(b"\x65x", 65_535, 0, marker=True)
+"""In front of them: sound belongs to pictures."""
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_step_is_bounded_by_what_is_in_its_packets(flood: str) -> None:
+    """However small it is: each picture, unit and frame of sound costs, and others have their turn in between."""
+    talk = Talk().plays(VIDEO, TINY).sends(framed(PICTURE))
+    sink = talk.sink
+    talk.session.feed(b"".join(framed(data, 2 if "sound" in flood else 0) for data in FLOODS[flood]), 0.0)
+    more, steps, made = True, 0, 0
+    while more:
+        more = talk.session.step()
+        before, made = made, len(sink.pictures) + len(sink.sets) + len(sink.sounds)
+        assert made - before <= AT_ONCE // OF_SOUND + 64
+        steps += 1
+    assert made >= 90
+    assert steps >= made * (OF_SOUND if "sound" in flood else OF_PICTURE) / (2 * AT_ONCE)
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+def test_over_udp_packets_that_were_waited_for_are_bounded_in_work(flood: str) -> None:
+    """The first of them comes last, so that all are there at once."""
+    talk = Talk(ports=((1, 2), (3, 4))).plays(VIDEO, TINY)
+    sink, track = talk.sink, int("sound" in flood)
+    talk.session.receive(0, PICTURE, 0.0)
+    first, second, *rest = FLOODS[flood][:WINDOW]
+    made = 0
+    for data in (first, *rest, second, *FLOODS[flood][WINDOW : WINDOW + 60]):
+        talk.session.receive(track, data, 0.0)
+        before, made = made, len(sink.pictures) + len(sink.sets) + len(sink.sounds)
+        assert made - before <= MOST_WORK // OF_SOUND + 64
+    assert made >= 50
 
 
 @pytest.mark.parametrize(
