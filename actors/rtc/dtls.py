@@ -2,6 +2,8 @@
 
 Rules of this file:
 - Certificates with ECDSA and with RSA keys are accepted in both roles. Ours is ECDSA.
+- No chain is built, because a viewer is known by the fingerprint of its own certificate. A certificate whose key takes
+  long to use is refused before it is used: a signature may take milliseconds, and a chain of them seconds.
 - Each failed handshake leaves its cause in `failure`. The text holds no byte that the viewer chose: alerts are numbers,
   and their names are ours; all other words are OpenSSL's.
 
@@ -15,11 +17,17 @@ from typing import Any
 
 from aiortc import RTCCertificate, RTCDtlsParameters, RTCDtlsTransport, RTCIceTransport
 from aiortc.rtcdtlstransport import State
-from OpenSSL import SSL
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from OpenSSL import SSL, crypto
+from OpenSSL.crypto import X509
 
 _FAMILIES = ("AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES128-SHA", "AES256-SHA")
 CIPHERS = ":".join(f"ECDHE-{key}-{family}" for key in ("ECDSA", "RSA") for family in _FAMILIES).encode()
 
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+RSA_BITS, RSA_EXPONENT = 8192, 1 << 32
+"""The most of an RSA key. The time for a signature grows with both; browsers make 2048 bits and 65537."""
 _ALERT, _READ = 0x4000, 0x04
 """Bits of `where` in OpenSSL's information callback."""
 ALERTS = {
@@ -47,6 +55,8 @@ class Certificate(RTCCertificate):
     def _create_ssl_context(self, srtp_profiles: list[Any]) -> SSL.Context:
         context = super()._create_ssl_context(srtp_profiles)
         context.set_cipher_list(CIPHERS)
+        context.set_verify_depth(0)
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _is_usable)
         context.set_info_callback(self._note)
         return context
 
@@ -54,6 +64,20 @@ class Certificate(RTCCertificate):
         number = code & 0xFF
         if where & _ALERT and number != _CLOSE_NOTIFY and len(self.alerts) < 8:
             self.alerts.append((bool(where & _READ), number))
+
+
+def _is_usable(_connection: SSL.Connection, certificate: X509, _error: int, _depth: int, _ok: int) -> bool:
+    """Whether a signature by the key of this certificate is checked in less than a millisecond.
+
+    OpenSSL asks before it uses the key; nobody that it trusts has signed it, and that is no reason to refuse it.
+    """
+    try:
+        key = certificate.get_pubkey().to_cryptography_key()
+    except (SSL.Error, crypto.Error, UnsupportedAlgorithm, TypeError, ValueError):
+        return False
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size <= RSA_BITS and key.public_numbers().e <= RSA_EXPONENT
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in CURVES
 
 
 class Dtls(RTCDtlsTransport):

@@ -3,21 +3,31 @@
 These tests fail loudly when a new release of aiortc changes what `actors/rtc/dtls.py` uses of it.
 """
 
+import datetime
 import socket
+from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import pytest
 import trio
 from aiortc import RTCCertificate
-from aiortc.rtcdtlstransport import generate_certificate
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from aiortc.rtcdtlstransport import SRTP_PROFILES, generate_certificate
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 
+from actors.rtc import dtls
+from actors.rtc.dtls import certificate
 from actors.rtc.endpoint import Endpoints
 from tests.actors.rtc.test_connection import Server, serve
 from tests.kit.processes import wait_until
 from tests.kit.viewer import Viewer, open_viewer
 
+A_DAY = datetime.timedelta(days=1)
 RSA = b"ECDHE-RSA-AES128-GCM-SHA256"
 
 
@@ -33,8 +43,13 @@ class Picky(RTCCertificate):
         return context
 
 
+@cache
+def rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 def rsa_certificate(suites: bytes = RSA) -> Picky:
-    key: Any = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key: Any = rsa_key()
     certificate = Picky(key, generate_certificate(key))
     certificate.suites = suites
     return certificate
@@ -155,3 +170,97 @@ async def test_stranger_disturbs_no_handshake_and_no_session(
         assert not server.done.is_set()
         assert not made[0].held
         nursery.cancel_scope.cancel()
+
+
+def chained(key: Any, *issuers: Any) -> list[x509.Certificate]:
+    """A certificate for `key` and those that stand behind it. No signature is right: none needs to be."""
+    signer, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"c{index}")]) for index in range(len(issuers) + 2)]
+    made = []
+    for index, one in enumerate((key, *issuers)):
+        builder = x509.CertificateBuilder(names[index + 1], names[index], one, index + 1, now, now + A_DAY)
+        builder = builder.add_extension(x509.BasicConstraints(index > 0, None), critical=True)
+        made.append(builder.sign(signer, hashes.SHA256()))
+    return made
+
+
+def shake_hands(certificates: list[x509.Certificate], key: Any, banken_is_client: bool) -> bool:
+    """A handshake in memory with a viewer that has these certificates; whether it ended well."""
+    ours = SSL.Connection(certificate().for_viewer()._create_ssl_context(SRTP_PROFILES))
+    context = SSL.Context(SSL.DTLS_METHOD)
+    context.set_verify(SSL.VERIFY_PEER, lambda *_: True)
+    context.use_certificate(certificates[0])
+    context.use_privatekey(key)
+    for one in certificates[1:]:
+        context.add_extra_chain_cert(one)
+    context.set_tlsext_use_srtp(b":".join(profile.openssl_profile for profile in SRTP_PROFILES))
+    theirs = SSL.Connection(context)
+    (ours if banken_is_client else theirs).set_connect_state()
+    (theirs if banken_is_client else ours).set_accept_state()
+    done: set[SSL.Connection] = set()
+    for one in (ours, theirs):
+        one.set_ciphertext_mtu(4000)
+    for _ in range(30):
+        for one, other in ((ours, theirs), (theirs, ours)):
+            try:
+                one.do_handshake()
+                done.add(one)
+            except SSL.WantReadError:
+                pass
+            except SSL.Error:
+                return False
+            with suppress(SSL.WantReadError):
+                while True:
+                    other.bio_write(one.bio_read(4096))
+                    with suppress(SSL.Error):
+                        other.do_handshake()
+        if len(done) == 2:
+            return True
+    return False
+
+
+SLOW = rsa.RSAPublicNumbers((1 << 3071) - 1, (1 << 3072) - 1).public_key()
+"""A signature by it takes 9 ms to check."""
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.mark.parametrize("banken_is_client", [True, False])
+def test_chain_of_keys_that_are_slow_is_refused_before_they_are_used(banken_is_client: bool) -> None:
+    """A chain of 66 of them held the loop for 600 ms in each handshake."""
+    assert shake_hands(chained(KEY.public_key()), KEY, banken_is_client)
+    assert not shake_hands(chained(KEY.public_key(), *[SLOW] * 10), KEY, banken_is_client)
+
+
+@pytest.mark.parametrize("banken_is_client", [True, False])
+def test_no_chain_is_built(banken_is_client: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fingerprint is that of the viewer's own certificate, so what stands behind it proves nothing."""
+    asked: list[int] = []
+
+    def count(*arguments: Any) -> bool:
+        asked.append(arguments[3])
+        return is_usable(*arguments)
+
+    is_usable = dtls._is_usable
+    monkeypatch.setattr(dtls, "_is_usable", count)
+    assert shake_hands(chained(KEY.public_key(), *[rsa_key().public_key()] * 20), KEY, banken_is_client)
+    assert max(asked) <= 1
+
+
+@pytest.mark.parametrize(
+    ("key", "usable"),
+    [
+        (rsa.RSAPublicNumbers(65537, (1 << 2048) - 1).public_key(), True),
+        (rsa.RSAPublicNumbers(65537, (1 << 8192) - 1).public_key(), True),
+        (rsa.RSAPublicNumbers(65537, (1 << 16_000) - 1).public_key(), False),
+        (rsa.RSAPublicNumbers((1 << 60) - 1, (1 << 2048) - 1).public_key(), False),
+        (SLOW, False),
+        (KEY.public_key(), True),
+        (ec.generate_private_key(ec.SECP521R1()).public_key(), True),
+        (ec.generate_private_key(ec.BrainpoolP512R1()).public_key(), False),
+        (ed25519.Ed25519PrivateKey.generate().public_key(), False),
+        (dsa.generate_parameters(1024).generate_private_key().public_key(), False),
+    ],
+)
+def test_keys_that_are_quick_to_use_are_taken(key: Any, usable: bool) -> None:
+    (made,) = chained(key)
+    assert dtls._is_usable(None, X509.from_cryptography(made), 18, 0, 0) is usable  # type: ignore[arg-type]
