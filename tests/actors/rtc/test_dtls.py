@@ -174,7 +174,7 @@ async def test_stranger_disturbs_no_handshake_and_no_session(
 
 def chained(key: Any, *issuers: Any) -> list[x509.Certificate]:
     """A certificate for `key` and those that stand behind it. No signature is right: none needs to be."""
-    signer, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    signer, now = rsa_key(), datetime.datetime.now(datetime.UTC)
     names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"c{index}")]) for index in range(len(issuers) + 2)]
     made = []
     for index, one in enumerate((key, *issuers)):
