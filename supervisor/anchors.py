@@ -4,7 +4,7 @@ Rules of this file:
 - Nobody waits for it: it reads what is durable already, in a thread, and no acknowledgement depends on it.
 - A request to a server is bounded in time and size, and a redirect is not followed.
 - A place that fails keeps no other place from its anchor.
-- That it fails is an alert; the address is shown without what may be secret of it.
+- That it fails is an alert; the address is shown without what may be secret of it, and no answer is quoted.
 """
 
 import base64
@@ -152,8 +152,10 @@ async def post(url: str, body: bytes) -> None:
             status = await _ask(host, port, secure, question, connection)
         except (OSError, UnicodeError, ssl.SSLError) as error:
             raise AnchorError(f"it cannot be reached: {brief(error)}") from None
-        except (trio.BrokenResourceError, h11.ProtocolError) as error:
+        except trio.BrokenResourceError as error:
             raise AnchorError(f"it does not answer as it should: {brief(error.__cause__ or error)}") from None
+        except h11.ProtocolError:  # its text quotes the answer, which may quote our question
+            raise AnchorError("it does not answer as it should: this is no HTTP") from None
         if 300 <= status < 400:
             raise AnchorError(f"it answers with status {status}, a redirect, which is not followed")
         if not 200 <= status < 300:

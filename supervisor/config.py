@@ -22,7 +22,7 @@ from .domain.substreams import circles
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary
 from .journal.anchor import EVERY_S, AnchorSettings, is_url
 from .journal.retention import DAY_S, Retention
-from .redact import HIDDEN, is_secret, redact
+from .redact import HIDDEN, forms_of, is_secret, redact
 
 DEFAULT_LISTEN = "127.0.0.1:8620"
 DEFAULT_JOURNAL = "journal"
@@ -565,7 +565,7 @@ class _Reading:
             self.found = []
             source = self.source(name, value)
             if source is not None:
-                hidden = tuple(dict.fromkeys((*source.secrets, *self.hidden)))
+                hidden = tuple(dict.fromkeys((*forms_of(source.secrets), *self.hidden)))
                 yield CameraId(name), attrs.evolve(source, secrets=hidden)
 
     def source(self, name: str, node: yaml.Node) -> Source | None:

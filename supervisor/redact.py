@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 HIDDEN = "***"
 LEAST = 3
@@ -65,6 +65,13 @@ def hide(text: str, secrets: Iterable[str]) -> str:
             else:
                 text = text.replace(secret, HIDDEN)
     return text
+
+
+def forms_of(secrets: Iterable[str]) -> tuple[str, ...]:
+    """`secrets` in each form in which others may write them: as they are, unquoted, and quoted once and twice."""
+    plain = dict.fromkeys(form for secret in secrets for form in (secret, unquote(secret)))
+    once = {quote(secret, safe=""): None for secret in plain}
+    return tuple(plain | once | {quote(secret, safe=""): None for secret in once})
 
 
 def redact_words(text: str, secrets: Iterable[str]) -> str:

@@ -88,7 +88,7 @@ class Probe:
             plain = video in ("h264", "hevc") and not int(b_frames)
             self.passes = plain, sound != "-" and passes(sound, int(rate), int(channels))
         except ValueError:
-            return Reason("bad-data", f"{self._shown} could not be looked into: {self._said[:80]!r}", Fault.FATAL)
+            return Reason("bad-data", f"{self._shown} could not be looked into: the answer is malformed", Fault.FATAL)
         return Reason("probed", "it was looked into", Fault.NONE)
 
 

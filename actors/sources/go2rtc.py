@@ -6,7 +6,8 @@ ours and always the same: what a killed daemon left behind is taken over, and re
 
 Rules of this file:
 - An answer is bounded in bytes and in parts, and read in small pieces: no answer keeps the loop for 5 ms.
-- Whatever an answer holds, the call returns or raises `Go2rtcError`. Of its bytes an error quotes few.
+- Whatever an answer holds, the call returns or raises `Go2rtcError`. No error quotes an answer, which may
+  hold what we sent.
 """
 
 import base64
@@ -121,8 +122,8 @@ class Upstream:
                     return await self._read(connection, stream)
             except (OSError, UnicodeError) as error:
                 raise Go2rtcError(f"{where} cannot be reached: {brief(error)}") from None
-            except (trio.BrokenResourceError, h11.ProtocolError) as error:
-                raise Go2rtcError(f"{where} does not answer as it should: {brief(error)}") from None
+            except (trio.BrokenResourceError, h11.ProtocolError):  # their text may quote the answer
+                raise Go2rtcError(f"{where} does not answer as it should") from None
         raise Go2rtcError(f"{where} did not answer within {API_S:g} s")
 
     async def _read(self, connection: h11.Connection, stream: trio.SocketStream) -> bytes:
@@ -164,5 +165,5 @@ def _rtsp_port(about: bytes) -> int:
     if not re.fullmatch(r"[+-]?[0-9]+", text):
         return DEFAULT_RTSP_PORT
     if len(text) > 5 or not 1 <= int(text) <= 65535:
-        raise Go2rtcError(f"names a port for RTSP that no port can be: {brief(text, 40)}")
+        raise Go2rtcError("names a port for RTSP that no port can be")
     return int(text)

@@ -104,6 +104,26 @@ async def test_answer_that_is_no_success_is_a_failure_with_its_reason(answer: by
             await post(f"http://127.0.0.1:{port}/", b"{}")
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"POST /geheim?sig=geheim HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nPOST /geheim\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: geheim\r\n\r\n",
+        b"HTTP/1.1 geheim\r\n\r\n",
+    ],
+    ids=["status line", "header", "length", "status"],
+)
+async def test_answer_that_holds_the_question_is_not_quoted(folder: Path, answer: bytes) -> None:
+    """A server may answer with the path and the query that it was asked for."""
+    async with open_server([answer] * 3) as (port, asked):
+        anchoring = Anchoring(AnchorSettings(url=f"http://127.0.0.1:{port}/geheim?sig=geheim"), folder)
+        await anchoring.note()
+    assert len(asked) == 3
+    assert "this is no HTTP" in anchoring.reading().text
+    assert "geheim" not in anchoring.reading().text
+
+
 async def test_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After `PATIENCE_S` in all."""
     monkeypatch.setattr(anchors, "PATIENCE_S", 0.2)

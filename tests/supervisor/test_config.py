@@ -153,6 +153,13 @@ def test_cameras_say_when_they_are_open_and_whose_connections_they_share() -> No
     assert "geheim" not in str(taken)
 
 
+def test_password_of_an_address_is_known_in_each_form() -> None:
+    """Of the source and of `via`: quoted, as a parameter of another address holds it, as well."""
+    text = "cameras: {a: {source: 'rtsp://me:p%2F1@192.0.2.1', via: 'http://me:p%3F2@127.0.0.1:1984'}}"
+    (a,) = read(text).cameras.values()
+    assert {"p/1", "p%2F1", "p%252F1", "p?2", "p%3F2", "p%253F2"} <= set(a.secrets)
+
+
 def test_a_camera_names_another_that_is_shown_to_who_cannot_take_it() -> None:
     """One after the other, and two may name the same; the settings that are remembered have it."""
     config = read(

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from supervisor.redact import redact, redact_words, tell_secrets
+from supervisor.redact import forms_of, redact, redact_words, tell_secrets
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,13 @@ def test_passwords_are_hidden_and_the_rest_is_not(text: str, shown: str) -> None
 
 def test_known_secrets_are_hidden_wherever_they_stand() -> None:
     assert redact("login with hunter2 failed: hunter2", ["hunter2"]) == "login with *** failed: ***"
+
+
+@pytest.mark.parametrize("secret", ["pa%2Fss", "pa/ss"])
+@pytest.mark.parametrize("said", ["pa/ss", "pa%2Fss", "pa%252Fss"])
+def test_secret_is_hidden_in_each_form_of_quoting(secret: str, said: str) -> None:
+    """As the configuration has it, unquoted, and quoted once and twice, as an address within an address is."""
+    assert redact(f"src={said}@192.0.2.1", forms_of([secret])) == "src=***@192.0.2.1"
 
 
 def test_a_secret_within_another_hides_the_longer_one_whole() -> None:

@@ -3,6 +3,7 @@
 Rules of this file:
 - What a frame carries is not copied: its taker gets the bytes it lies in, and where it begins and ends.
 - Nothing grows without a bound: a header, a body, a frame, and what is neither and is skipped.
+- No error quotes what came: it may hold what we sent.
 - Whatever the pieces in which the bytes come, what comes out is the same, and so is the time, within a factor: it is
   linear in the bytes.
 
@@ -248,7 +249,7 @@ def _read_headers(lines: list[str]) -> dict[str, tuple[str, ...]]:
 def _read_length(headers: Mapping[str, tuple[str, ...]]) -> int:
     text = headers.get("content-length", ("0",))[0] or "0"
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > MAX_BODY:
-        raise ProtocolError(f"a body of {text[:20]!r} bytes; {MAX_BODY >> 10} KiB are taken")
+        raise ProtocolError(f"a body of no length, or of more than {MAX_BODY >> 10} KiB")
     return int(text)
 
 
@@ -257,4 +258,4 @@ def _read_message(first: str, headers: dict[str, tuple[str, ...]], body: bytes) 
         return Response(headers, body, status=int(response[1]), phrase=response[2] or "")
     if request := _REQUEST.fullmatch(first.rstrip()):
         return Request(headers, body, method=request[1], url=request[2])
-    raise ProtocolError(f"{first[:40]!r} begins neither a request nor a response")
+    raise ProtocolError("a first line of neither a request nor a response")

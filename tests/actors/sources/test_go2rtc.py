@@ -1,7 +1,7 @@
 """A camera through a go2rtc: its stream is there while it is used, and gone after, however the use ends."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
@@ -38,6 +38,8 @@ class FakeGo2rtc:
     status: int = 200
     about: bytes = b'{"rtsp": {"listen": ":8555"}}'
     hangs: bool = False
+    echoes: bool = False
+    """Whether it answers with the question, and nothing else."""
     logins: list[str] = attrs.field(factory=list)
 
     @property
@@ -52,6 +54,10 @@ class FakeGo2rtc:
         if self.hangs:
             await trio.sleep_forever()
         self.logins += [value.decode() for name, value in event.headers if name == b"authorization"]
+        if self.echoes:
+            await stream.send_all(event.method + b" " + event.target + b"\r\n\r\n")
+            await stream.aclose()
+            return
         parts = urlsplit(event.target.decode())
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         status = 500 if self.keeps and event.method == b"DELETE" else self.status
@@ -97,12 +103,12 @@ async def test_without_a_word_of_its_port_the_usual_one_is_taken(about: bytes) -
 
 @pytest.mark.parametrize("listen", [":99999999", ":0", ":-5", ":65536", ":" + "9" * 6000])
 async def test_rtsp_port_that_no_port_can_be_is_an_error_of_the_upstream(listen: str) -> None:
-    """The port is a number from 1 to 65535; the error quotes little of another one."""
+    """The port is a number from 1 to 65535; the error does not quote another one."""
     async with open_go2rtc() as fake:
         fake.about = json.dumps({"rtsp": {"listen": listen}}).encode()
         with pytest.raises(Go2rtcError, match="no port can be") as raised:
             await Upstream(fake.url).find_stream("banken-gate")
-        assert len(str(raised.value)) < 200
+        assert listen[1:] not in str(raised.value)
 
 
 @pytest.mark.parametrize("about", [b"[" * 100_000, b'{"rtsp":' * 20_000])
@@ -180,18 +186,14 @@ async def test_answer_without_an_end_is_read_in_small_turns_and_given_up(
     assert len(str(raised.value)) < 300 and str(raised.value).isprintable()
 
 
-async def test_bad_header_line_is_quoted_briefly() -> None:
-    """An error holds at most 200 characters of the answer, none of them a control."""
-
-    async def serve(stream: trio.SocketStream) -> None:
-        await stream.send_all(b"HTTP/1.1 200 OK\r\nX: " + b"A" * 2500 + b"\x01\0\r\n\r\n")
-
-    async with trio.open_nursery() as nursery:
-        (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+@pytest.mark.parametrize("call", [Upstream.add, Upstream.remove])
+async def test_answer_that_holds_the_question_is_not_quoted(call: Callable[..., Awaitable[None]]) -> None:
+    """A go2rtc may answer with the address, and the password in it, that it was asked to add."""
+    async with open_go2rtc() as fake:
+        fake.echoes = True
         with pytest.raises(Go2rtcError, match="does not answer as it should") as raised:
-            await Upstream(f"http://127.0.0.1:{listener.socket.getsockname()[1]}").add("banken-gate", CAMERA)
-        nursery.cancel_scope.cancel()
-    assert len(str(raised.value)) < 300 and str(raised.value).isprintable()
+            await call(Upstream(fake.url), *([CAMERA] * (1 + (call is Upstream.add))))
+    assert "s3cr3t" not in str(raised.value)
 
 
 async def test_login_of_the_url_is_sent_as_basic_authorization() -> None:
