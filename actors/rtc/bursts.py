@@ -5,7 +5,7 @@ Rules of this file:
 - Bursts are paced by their bytes, so that the first slice never waits for its turn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -27,12 +27,12 @@ class Burst:
     """Bytes of the unit that have left before it."""
 
 
-def make_bursts(runs: Sequence["Run"]) -> list[Burst]:
-    """The bursts of a unit, of `BURST` bytes at the most."""
-    bursts, first, size, before = [], 0, 0, 0
+def make_bursts(runs: Iterable["Run"]) -> Iterator[Burst]:
+    """The bursts of a unit, of `BURST` bytes at the most, and one run further than is known of `runs`."""
+    first = end = size = before = 0
     for number, run in enumerate(runs):
         if number > first and size + len(run.template) > BURST:
-            bursts.append(Burst(range(first, number), before))
+            yield Burst(range(first, number), before)
             first, size, before = number, 0, before + size
-        size += len(run.template)
-    return [*bursts, Burst(range(first, len(runs)), before)]
+        size, end = size + len(run.template), number + 1
+    yield Burst(range(first, end), before)

@@ -9,7 +9,6 @@ Rules of this file:
 - A bug in what one viewer asks for ends that viewer: its exception is raised in its own actor.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -28,7 +27,7 @@ from ..media import AccessUnit, AudioFrame
 from .bursts import make_bursts
 
 if TYPE_CHECKING:  # both need aiortc, which is imported after the start
-    from .runs import Run
+    from .runs import Run, Runs
     from .sender import Sender
 
 SLICE_S = 0.003
@@ -44,7 +43,7 @@ THIN_LEAST = 30_000
 """Bytes a second that any path is tried with."""
 REPORT_EVERY_S = 1.0
 
-Shapes = dict[tuple[int, int], "tuple[Run, ...]"]
+Shapes = dict[tuple[int, int], "Runs"]
 """The packets of one access unit, for each shape that some viewer needs."""
 
 Arguments = ParamSpec("Arguments")
@@ -59,7 +58,7 @@ class Viewer:
         self.live = True
         self.hungry = True
         """It can go on only with a key frame."""
-        self.due: deque[tuple[AccessUnit, Run, int]] = deque()
+        self.due: tuple[AccessUnit, Iterator[Run], int] | None = None
         """What it is to be sent next while it is behind."""
         self.credit = 0.0
         """Bytes that it may be sent now while it is behind; below zero after a run that was larger."""
@@ -125,7 +124,7 @@ class Fanout:
         viewer.live = False
         if viewer.sender.takes_opus:
             self.hub.listeners.leave()
-        viewer.due.clear()
+        viewer.due = None
         viewer.sender.close()
 
     async def run(self) -> None:
@@ -144,7 +143,7 @@ class Fanout:
 
     def _begin(self, viewer: Viewer) -> None:
         """Let a viewer start anew, from the newest key frame that there is."""
-        viewer.due.clear()
+        viewer.due = None
         viewer.hungry = True
         viewer.begun += 1
         viewer.live = not viewer.place.begin()
@@ -175,8 +174,7 @@ class Fanout:
             return
         began, shapes = trio.current_time(), self._shapes(unit)
         runs = _runs_for(next(iter(ready)), unit, shapes)  # as many for all: shapes differ in headers alone
-        size = sum(len(run.template) for run in runs)
-        pace = max(LIVE_PACE, 2 * size / max(self.hub.gap_s(), 0.001))
+        pace = max(LIVE_PACE, 2 * unit.size / max(self.hub.gap_s(), 0.001))
         for burst in make_bursts(runs):
             if burst.before:
                 await trio.sleep_until(began + burst.before / pace)
@@ -279,7 +277,7 @@ class Fanout:
             pace = max(THIN_LEAST, THIN_SHARE * congestion.carried * rate)
         viewer.credit = min(viewer.credit, 0.0) + pace * TICK_S
         while viewer.credit > 0:
-            if not viewer.due:
+            if viewer.due is None:
                 viewer.hungry = viewer.hungry or viewer.place.at < self.hub.units.start
                 following = viewer.place.take_nowait()
                 if following is None or viewer.has_ended:
@@ -289,14 +287,18 @@ class Fanout:
                 viewer.hungry = not unit.key and (viewer.hungry or viewer.sender.congestion.thin)
                 if viewer.hungry or not self._takes(viewer, unit):
                     continue
-                viewer.due.extend((unit, run, pts) for run in _runs_for(viewer, unit, self._shapes(unit)))
-            unit, run, pts = viewer.due.popleft()
+                viewer.due = unit, iter(_runs_for(viewer, unit, self._shapes(unit))), pts
+            unit, runs, pts = viewer.due
+            run = next(runs, None)
+            if run is None:
+                viewer.due = None
+                continue
             viewer.sender.send(unit, run, pts)
             viewer.credit -= len(run.template)
             if viewer.sender.full:
                 viewer.sender.full, viewer.hungry = False, True
-                viewer.skipped += bool(viewer.due)
-                viewer.due.clear()
+                viewer.skipped += next(runs, None) is not None
+                viewer.due = None
                 return
 
     # ── all ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,14 +322,14 @@ class Fanout:
             self._slice = perf_counter()
 
 
-def _runs_for(viewer: Viewer, unit: AccessUnit, shapes: Shapes) -> "tuple[Run, ...]":
+def _runs_for(viewer: Viewer, unit: AccessUnit, shapes: Shapes) -> "Runs":
     """Made when the first viewer of such a shape needs them, and shared by all others."""
     shape = viewer.sender.shape
     runs = shapes.get(shape)
     if runs is None:
-        from .runs import make_runs  # there is a viewer, so it is imported
+        from .runs import Runs  # there is a viewer, so it is imported
 
-        runs = shapes[shape] = make_runs(unit, *shape)
+        runs = shapes[shape] = Runs(unit, *shape)
     return runs
 
 

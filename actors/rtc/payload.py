@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..h264 import H264
 from ..h265 import H265
-from ..media import AccessUnit, VideoCodec
+from ..media import VideoCodec
 
 MAX_PAYLOAD = 1180
 """With RTP header, extension, SRTP tag, RTX, UDP and IPv6 below 1,280 bytes, which every path carries unfragmented."""
@@ -24,20 +24,18 @@ _USELESS = {H264: {9, 12}, H265: {35, 38}}
 """Access unit delimiters and filler: the marker bit and the packet's length say it already."""
 
 
-def packetize(unit: AccessUnit) -> list[bytes]:
-    """The payloads of one access unit, each of at most `MAX_PAYLOAD` bytes, in order; the last one is to be marked."""
-    useless, nal_type = _USELESS[unit.codec], unit.codec.nal_type
-    units = [nal for nal in unit.units if nal_type(nal) not in useless] or list(unit.units)
-    aggregate, fragment = _PACKETIZERS[unit.codec]
-    payloads: list[bytes] = []
+def packetize(codec: VideoCodec, nals: tuple[bytes, ...]) -> Iterator[bytes]:
+    """The payloads of one picture's NAL units, in order, each of at most `MAX_PAYLOAD` bytes. The last is to be marked."""
+    useless, nal_type = _USELESS[codec], codec.nal_type
+    units = [nal for nal in nals if nal_type(nal) not in useless] or nals
+    aggregate, fragment = _PACKETIZERS[codec]
     for group in _groups(units):
         if len(group) > 1:
-            payloads.append(aggregate(group))
+            yield aggregate(group)
         elif len(group[0]) <= MAX_PAYLOAD:
-            payloads.append(group[0])
+            yield group[0]
         else:
-            payloads += fragment(group[0])
-    return payloads
+            yield from fragment(group[0])
 
 
 def _groups(units: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -10,13 +10,14 @@ Source: RFC 3550 (RTP), RFC 3711 (SRTP), Linux udp(7) for `UDP_SEGMENT`.
 
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from ..media import AccessUnit
+from ..media import AccessUnit, VideoCodec
 from .inside import locate
-from .payload import packetize
+from .payload import MAX_PAYLOAD, packetize
 
 RTP_HEADER = 12
 MAX_SEGMENTS = 32
@@ -52,22 +53,50 @@ class Run:
         return self.template[offset + self.header : offset + length]
 
 
-def make_runs(unit: AccessUnit, header: int, tag: int) -> tuple[Run, ...]:
-    """The runs for viewers with `header` bytes in front of a payload and `tag` bytes of protection behind it.
+class Runs:
+    """The runs of one access unit for viewers with `header` bytes in front of a payload and `tag` bytes of protection
+    behind it. Each is made when it is first asked for: all of a large unit at once would hold the loop.
 
     They hold no reference to `unit`.
     """
-    payloads, runs, first = packetize(unit), [], 0
-    while first < len(payloads):
-        size, end = len(payloads[first]), first + 1
-        most = MAX_SEGMENTS if first >= BEGIN_SEGMENTS or len(payloads) <= MAX_SEGMENTS else BEGIN_SEGMENTS
-        while end < len(payloads) and end - first < most and len(payloads[end - 1]) == size:
-            if len(payloads[end]) > size:
-                break
-            end += 1
-        runs.append(_make_run(payloads[first:end], header, tag, last=end == len(payloads)))
-        first = end
-    return tuple(runs)
+
+    def __init__(self, unit: AccessUnit, header: int, tag: int) -> None:
+        self._made: list[Run] = []
+        self._rest = _make_runs(unit.codec, unit.units, unit.size, header, tag)
+
+    def __getitem__(self, number: int) -> Run:
+        """Raises `IndexError` behind the last one."""
+        self._make(number)
+        return self._made[number]
+
+    def __iter__(self) -> Iterator[Run]:
+        number = 0
+        while self._make(number):
+            yield self._made[number]
+            number += 1
+
+    def _make(self, number: int) -> bool:
+        """Make runs up to this one; whether there is such a one."""
+        while len(self._made) <= number:
+            run = next(self._rest, None)
+            if run is None:
+                return False
+            self._made.append(run)
+        return True
+
+
+def _make_runs(codec: VideoCodec, units: tuple[bytes, ...], size: int, header: int, tag: int) -> Iterator[Run]:
+    payloads, sent = packetize(codec, units), 0
+    begin = BEGIN_SEGMENTS if size > MAX_SEGMENTS * MAX_PAYLOAD else MAX_SEGMENTS
+    run = [next(payloads)]
+    for payload in payloads:
+        most = MAX_SEGMENTS if sent >= BEGIN_SEGMENTS else begin
+        if len(run) == most or len(run[-1]) != len(run[0]) or len(payload) > len(run[0]):
+            yield _make_run(run, header, tag, last=False)
+            sent += len(run)
+            run = []
+        run.append(payload)
+    yield _make_run(run, header, tag, last=True)
 
 
 def _make_run(payloads: list[bytes], header: int, tag: int, *, last: bool) -> Run:

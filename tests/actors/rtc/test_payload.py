@@ -8,8 +8,10 @@ import pytest
 from actors.h264 import H264
 from actors.h265 import H265
 from actors.media import AccessUnit, VideoCodec
+from actors.rtc import runs
+from actors.rtc.bursts import BURST, make_bursts
 from actors.rtc.payload import MAX_PAYLOAD, packetize
-from actors.rtc.runs import MARKER, MAX_SEGMENTS, make_runs
+from actors.rtc.runs import BEGIN_SEGMENTS, MARKER, MAX_SEGMENTS, Run, Runs
 from tests.kit.media import access_units, h265_units
 
 
@@ -49,33 +51,33 @@ def test_what_is_packed_can_be_unpacked(codec: VideoCodec) -> None:
     heads = (b"\x65", b"\x41", b"\x67") if codec is H264 else (b"\x26\x01", b"\x02\x01", b"\x42\x01")
     for _ in range(500):
         units = tuple(rng.choice(heads) + rng.randbytes(rng.choice((1, 30, 900, 1179, 1181, 40_000))) for _ in range(4))
-        payloads = packetize(unit_of(units, codec))
+        payloads = list(packetize(codec, units))
         assert max(map(len, payloads)) <= MAX_PAYLOAD
         assert unpack(payloads, codec) == list(units)
 
 
 @pytest.mark.parametrize(("units", "codec"), [(access_units()[0], H264), (h265_units(64, 64)[0], H265)])
 def test_parameter_sets_travel_together(units: tuple[bytes, ...], codec: VideoCodec) -> None:
-    payloads = packetize(unit_of(units, codec))
+    payloads = list(packetize(codec, units))
     assert unpack(payloads, codec) == list(units)
     assert codec.nal_type(payloads[0]) in (24, 48)
 
 
 def test_fragments_are_of_equal_size_so_that_one_call_sends_them() -> None:
-    payloads = packetize(unit_of((b"\x65" + bytes(30_000),)))
+    payloads = list(packetize(H264, (b"\x65" + bytes(30_000),)))
     sizes = {len(payload) for payload in payloads[:-1]}
     assert len(sizes) == 1
     assert len(payloads[-1]) <= sizes.pop()
 
 
 def test_delimiters_and_filler_stay_behind() -> None:
-    assert packetize(unit_of((b"\x09\xf0", b"\x41abc", b"\x0c\xff"))) == [b"\x41abc"]
-    assert packetize(unit_of((b"\x09\xf0",))) == [b"\x09\xf0"]
+    assert list(packetize(H264, (b"\x09\xf0", b"\x41abc", b"\x0c\xff"))) == [b"\x41abc"]
+    assert list(packetize(H264, (b"\x09\xf0",))) == [b"\x09\xf0"]
 
 
 def test_runs_hold_every_packet_with_room_for_header_and_tag() -> None:
     unit = unit_of((b"\x67sps", b"\x68pps", b"\x65" + bytes(60_000)))
-    payloads, runs = packetize(unit), make_runs(unit, 20, 16)
+    payloads, runs = list(packetize(H264, unit.units)), list(Runs(unit, 20, 16))
     found = []
     for run in runs:
         assert 1 <= len(run.packets) <= MAX_SEGMENTS
@@ -89,3 +91,22 @@ def test_runs_hold_every_packet_with_room_for_header_and_tag() -> None:
     assert found == payloads
     marks = [marker for run in runs for _, _, marker in run.packets]
     assert marks == [0] * (len(marks) - 1) + [MARKER]
+
+
+def test_runs_are_made_one_by_one_as_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a unit of 8 MB at once would be 40 ms of the loop."""
+    made: list[int] = []
+
+    def make(payloads: list[bytes], header: int, tag: int, *, last: bool) -> Run:
+        made.append(len(payloads))
+        return make_run(payloads, header, tag, last=last)
+
+    make_run = runs._make_run
+    monkeypatch.setattr(runs, "_make_run", make)
+    found = runs.Runs(unit_of((b"\x65" + bytes(8_000_000),)), 20, 16)
+    assert made == []
+    assert found[0] is found[0]
+    assert made == [BEGIN_SEGMENTS]
+    next(make_bursts(found))
+    assert sum(made) * MAX_PAYLOAD <= 2 * BURST
+    assert sum(len(run.packets) for run in found) == sum(made) > 6000

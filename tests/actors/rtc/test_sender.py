@@ -14,7 +14,7 @@ from actors.h264 import H264
 from actors.media import AccessUnit, AudioFormat, AudioFrame
 from actors.rtc.inside import MAX_PACKETS, buffer
 from actors.rtc.offer import Offer, parse_offer
-from actors.rtc.runs import make_runs
+from actors.rtc.runs import Runs
 from actors.rtc.sender import MAX_ASKED, MAX_REPEATS, STALE_S, Sender
 from tests.actors.rtc.test_offer import PLAIN
 
@@ -105,7 +105,7 @@ def open_line(of: Offer) -> Iterator[Line]:
 def send(line: Line, size: int = 5000, pts: int = 0) -> list[bytes]:
     """One picture; returns the payloads it was cut into."""
     unit = AccessUnit(H264, (b"\x65" + bytes(size),), pts, True, size + 1)
-    runs = make_runs(unit, *line.sender.shape)
+    runs = list(Runs(unit, *line.sender.shape))
     for run in runs:
         line.sender.send(unit, run, pts)
     return [run.payload(index) for run in runs for index in range(len(run.packets))]
@@ -140,7 +140,7 @@ async def test_the_mid_stands_in_every_packet_until_the_viewer_knows_the_ssrc(li
 async def test_what_was_cut_with_room_for_the_mid_is_sent_with_it(line: Line) -> None:
     """A viewer's first report may come while pictures wait that were cut before."""
     unit = AccessUnit(H264, (b"\x65" + bytes(range(1, 256)) * 20,), 0, True, 5101)
-    runs = make_runs(unit, *line.sender.shape)
+    runs = list(Runs(unit, *line.sender.shape))
     line.sender.receive_rtcp(report(line, lost=0))
     for run in runs:
         line.sender.send(unit, run, 0)
@@ -274,6 +274,6 @@ async def test_a_socket_that_takes_no_more_is_noticed(line: Line) -> None:
 
 def test_the_largest_run_fits_into_what_it_is_sent_from(line: Line) -> None:
     unit = AccessUnit(H264, (b"\x65" + bytes(1_000_000),), 0, True, 1_000_001)
-    runs = make_runs(unit, 12 + 20, 16)
+    runs = list(Runs(unit, 12 + 20, 16))
     assert max(len(run.template) for run in runs) <= len(buffer)
     assert max(len(run.packets) for run in runs) <= MAX_PACKETS
