@@ -15,13 +15,13 @@ from supervisor.shield import bounded_shield
 
 from ...bitstream import BitstreamError
 from ...hub import Hub
+from ...share import Share
 from ...tools import Tools
 from .address import Target, parse_target, redirected
 from .messages import ProtocolError
 from .reasons import ENDED, NO_ANSWER, NO_TLS, NO_UDP_BY_TLS, NOWHERE, TOO_SLOW, WANDERS, Ended, Moved, unreachable
 from .sdp import DescriptionError
 from .session import Session
-from .share import Share
 from .udp import Datagrams, open_datagrams
 
 CONNECT_S = 10.0

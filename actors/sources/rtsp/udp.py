@@ -15,11 +15,11 @@ import attrs
 import trio
 
 from ...bitstream import BitstreamError
+from ...share import Share
 from .messages import ProtocolError
 from .reasons import Ended, Moved
 from .sdp import DescriptionError
 from .session import Ports, Session
-from .share import Share
 
 AT_ONCE = 64
 """Datagrams that are read before others have their turn, or as much work."""

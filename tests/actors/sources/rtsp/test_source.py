@@ -9,8 +9,8 @@ import trio.testing
 from trio.testing import MockClock
 
 from actors.hub import Hub
+from actors.share import BURST_S, MESSAGE_S, RATE
 from actors.sources.rtsp import source
-from actors.sources.rtsp.share import BURST_S, MESSAGE_S, RATE
 from actors.sources.rtsp.source import CONNECT_S, TEARDOWN_S
 from actors.tools import Tools
 from supervisor.clock import TrioClock

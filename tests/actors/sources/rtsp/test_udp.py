@@ -5,7 +5,7 @@ import socket
 import trio
 from trio.testing import MockClock
 
-from actors.sources.rtsp.share import BURST_S, RATE, Share
+from actors.share import BURST_S, RATE, Share
 from actors.sources.rtsp.udp import AT_ONCE, Datagrams
 from tests.kit.processes import wait_until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.sources.rtsp.share import BURST_S, MESSAGE_S, RATE, Share
+from actors.share import BURST_S, MESSAGE_S, RATE, Share
 
 
 class Cost:
