@@ -8,7 +8,8 @@ Rules of this file:
   it is validated; others are dropped.
 - Once `take_rtcp` was called, RTCP from known addresses goes to its reader by one call. Media, of which we take none,
   is dropped.
-- Reading gives the loop back after `AT_ONCE` datagrams, however many there are.
+- Reading gives the loop back after `AT_ONCE` datagrams, or fewer that make more work, however many there are. A viewer
+  has its share of the loop; what comes beyond it waits in the kernel, which drops what it has no room for.
 
 Source: RFC 7983 and RFC 5761, section 4 (what kind of packet it is); RFC 8489, section 5 (the cookie of STUN).
 """
@@ -21,9 +22,13 @@ from typing import Any
 
 import trio
 
+from ..share import Share
 from .path import Path
 
-AT_ONCE = 16
+AT_ONCE, OF_CHECK = 16, 4
+"""Datagrams that are read in one turn, and as how many STUN or DTLS counts: about a millisecond's work."""
+RATE, BURST_S = 0.03, 0.3
+"""The share of the loop of one viewer: its checks and reports take less than 0.002, the beginning some 10 ms."""
 MAX_HELD = 8
 """Datagrams of DTLS that may come before their address is validated: about one flight of a handshake."""
 ROOM = 4096
@@ -43,6 +48,7 @@ class Endpoints:
         self.path: Path | None = None
         """The viewer's addresses, as ICE knows them; it is set before the first socket is opened."""
         self.held: deque[tuple[Endpoint, bytes, tuple[str, int]]] = deque(maxlen=MAX_HELD)
+        self.share = Share(trio.current_time(), rate=RATE, burst_s=BURST_S)
         loop.create_datagram_endpoint = self._create  # type: ignore[method-assign, assignment]
 
     async def _create(
@@ -102,14 +108,17 @@ class Endpoint(asyncio.DatagramTransport):
         try:
             while not self.is_closing():  # it may be closed in the turn in which it has become readable
                 await trio.lowlevel.wait_readable(self.socket)
+                self._owner.share.begin()
                 self._read()
+                if (wait_s := self._owner.share.pause(trio.current_time())) > 0:
+                    await trio.sleep(wait_s)
         except trio.ClosedResourceError:
             pass
 
     def _read(self) -> None:
-        for _ in range(AT_ONCE):
-            if self.is_closing():
-                return
+        left = AT_ONCE
+        while left > 0 and not self.is_closing():
+            left -= 1
             try:
                 data, source = self.socket.recvfrom(ROOM)
             except BlockingIOError:
@@ -117,24 +126,31 @@ class Endpoint(asyncio.DatagramTransport):
             except OSError as error:  # what was sent before did not arrive
                 self.protocol.error_received(error)
                 continue
-            self.take(data, source[:2])
+            if self.take(data, source[:2]):
+                left -= OF_CHECK - 1
 
-    def take(self, data: bytes, source: tuple[str, int]) -> None:
-        """One datagram, by the kind of packet that its first byte names. Other kinds, and stumps, are dropped."""
+    def take(self, data: bytes, source: tuple[str, int]) -> bool:
+        """One datagram, by the kind of packet that its first byte names. Other kinds, and stumps, are dropped.
+
+        Returns whether ICE or DTLS had work with it.
+        """
         if len(data) < MIN_PACKET:
-            return
+            return False
         path, kind = self._owner.path, data[0]
         if kind < 4:
             if data[4:8] == _COOKIE and (path is None or path.may_be_ours(self.protocol, data)):
                 self.protocol.datagram_received(data, source)
+                return True
         elif 20 <= kind < 64:
             if path is None or path.is_validated(self.protocol, source):
                 self.protocol.datagram_received(data, source)
-            elif path.is_known(self.protocol, source):
+                return True
+            if path.is_known(self.protocol, source):
                 self._owner.held.append((self, data, source))
         elif kind >> 6 == 2 and 192 <= data[1] < 224 and self.receive_rtcp is not None:
             if path is None or path.is_known(self.protocol, source):
                 self.receive_rtcp(data)
+        return False
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         if self._owner.path is not None and data[:2] == _CHECK and not self._owner.path.may_check(self.protocol, addr):

@@ -25,7 +25,7 @@ _USELESS = {H264: {9, 12}, H265: {35, 38}}
 
 
 def packetize(codec: VideoCodec, nals: tuple[bytes, ...]) -> Iterator[bytes]:
-    """The payloads of one picture's NAL units, in order, each of at most `MAX_PAYLOAD` bytes. The last is to be marked."""
+    """The payloads of one picture's NAL units, in order, of at most `MAX_PAYLOAD` bytes. The last is to be marked."""
     useless, nal_type = _USELESS[codec], codec.nal_type
     units = [nal for nal in nals if nal_type(nal) not in useless] or nals
     aggregate, fragment = _PACKETIZERS[codec]

@@ -19,7 +19,7 @@ def read(share: Share, cost: Cost, cost_s: float, messages: int, now: float) -> 
     """The pause behind one portion of bytes."""
     share.begin(0)
     cost.now += cost_s
-    return share.pause(messages, now)
+    return share.pause(now, messages)
 
 
 def test_camera_that_sends_media_never_waits() -> None:

@@ -115,10 +115,10 @@ async def _read(stream: trio.abc.Stream, session: Session, datagrams: Datagrams 
                 share.begin(session.messages)
                 session.feed(data, now)
                 while session.step():
-                    share.pause(session.messages, now)
+                    share.pause(now, session.messages)
                     await trio.lowlevel.checkpoint()
                     share.begin(session.messages)
-                if (wait_s := share.pause(session.messages, now)) > 0:
+                if (wait_s := share.pause(now, session.messages)) > 0:
                     await trio.sleep(wait_s)
                 if now >= due:  # pictures that never pause must not keep the rest from its turn
                     break

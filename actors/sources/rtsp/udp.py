@@ -94,9 +94,9 @@ class Datagrams:
         while True:
             await trio.lowlevel.wait_readable(bound)
             now = trio.current_time()
-            share.begin(0)
+            share.begin()
             self._take_some(bound, take, now)
-            if (wait_s := share.pause(0, now)) > 0:
+            if (wait_s := share.pause(now)) > 0:
                 await trio.sleep(wait_s)
 
     def _take_some(self, bound: socket.socket, take: Callable[[bytes, float], int], now: float) -> None:

@@ -13,7 +13,8 @@ import trio
 import trio_asyncio
 from trio_asyncio import aio_as_trio
 
-from actors.rtc.endpoint import AT_ONCE, MAX_HELD, Endpoints
+from actors.rtc.endpoint import AT_ONCE, MAX_HELD, OF_CHECK, Endpoints
+from actors.share import Share
 from tests.kit.processes import descriptors, wait_until
 
 REPORT, MEDIA, HELLO = b"\x81\xc9report", b"\x80\x60a medium", b"\x16\xfehello, you"
@@ -187,9 +188,28 @@ async def test_a_flood_leaves_others_their_turn() -> None:
         while turns[-1] < 8 * AT_ONCE:
             await trio.lowlevel.checkpoint()
             turns.append(len(line.protocol.received))
-        assert max(after - before for before, after in pairwise(turns)) <= 2 * AT_ONCE, (
+        assert max(after - before for before, after in pairwise(turns)) <= 2 * AT_ONCE // OF_CHECK, (
             "two of its turns to one of ours"
         )
+
+
+async def test_a_viewer_that_floods_is_read_with_pauses() -> None:
+    """Its own valid checks, too: 3,000 a second of one viewer took the loop from everybody."""
+    async with open_line() as line:
+        spent = 0.0
+
+        def work(data: bytes, addr: Any) -> None:
+            nonlocal spent
+            spent += 0.05
+            line.protocol.received.append(data)
+
+        line.protocol.datagram_received = work  # type: ignore[method-assign]
+        line.endpoints.share = Share(trio.current_time(), lambda: spent, rate=1.0, burst_s=0.2)
+        began, count = trio.current_time(), 16
+        for _ in range(count):
+            line.far.send(CHECK)
+        await wait_until(lambda: len(line.protocol.received) == count, what="all of them")
+        assert trio.current_time() - began >= 0.05 * (count - AT_ONCE // OF_CHECK) - 0.2 - 0.01
 
 
 async def test_a_socket_may_be_closed_by_what_it_brings() -> None:
