@@ -38,7 +38,7 @@ class GrowthMonitor:
         """The growth and who causes it; the clients that it names are slowed until it names them no more."""
         kernel = self._kernel
         bytes_per_event = await self._measure(kernel.state.seq)
-        traffic = self._window.add(*kernel.tally.take(), kernel.allowance.take_asked())
+        traffic = self._window.add(*kernel.tally.take(), *kernel.allowance.take_requests())
         await trio.lowlevel.checkpoint()
         found = project(traffic, bytes_per_event, self._keeping, kernel.state.limits, kernel.allowance.slowed)
         kernel.allowance.slowed = frozenset(found.clients)
@@ -49,7 +49,8 @@ class GrowthMonitor:
         text = f"the journal grows by {size(found.bytes_per_s * 60)} a minute; max_size keeps {kept} of that"
         if not found.clients:
             return text
-        named = ", ".join(f"{client} ({traffic.asked[client]} requests)" for client in found.clients[:MOST_NAMED])
+        wanted = traffic.wanted(self._kernel.state.limits)
+        named = ", ".join(f"{client} ({wanted[client]:.0f} requests)" for client in found.clients[:MOST_NAMED])
         more = len(found.clients) - MOST_NAMED
         named += f" and {more} more" if more > 0 else ""
         keep = f"keep is {self._keeping.keep_s / DAY_S:g} days"

@@ -50,7 +50,8 @@ class Allowance:
         self._refused: dict[str, int] = {}
         self._others = 0
         self._since: float | None = None
-        self._asked: Counter[str] = Counter()
+        self._granted: Counter[str] = Counter()
+        self._prevented: Counter[str] = Counter()
         self.slowed: frozenset[str] = frozenset()
         """Clients, as `network_of` names them, that fill the journal."""
         self.refused_in_all = 0
@@ -63,7 +64,7 @@ class Allowance:
     def charge(self, client: str, limits: Limits, now: float) -> None:
         """A journaled request was made."""
         name = network_of(client)
-        self._count(name)
+        _count(self._granted, name)
         bucket = self._bucket(name, limits, now)
         bucket.take(now)
         if self._buckets.pop(name, None) is not None or self._make_room(limits, now):
@@ -74,7 +75,8 @@ class Allowance:
     def refuse(self, client: str, now: float) -> None:
         """A request was refused."""
         name = network_of(client)
-        self._count(name)
+        if name in self.slowed:
+            _count(self._prevented, name)
         self.refused_in_all += 1
         if self._since is None:
             self._since = now
@@ -94,14 +96,11 @@ class Allowance:
         self._refused, self._others, self._since = {}, 0, None
         return report
 
-    def take_asked(self) -> Counter[str]:
-        """How often each client asked since this was last called, refused or not."""
-        asked, self._asked = self._asked, Counter()
-        return asked
-
-    def _count(self, name: str) -> None:
-        if name in self._asked or len(self._asked) < MOST_BUCKETS:
-            self._asked[name] += 1
+    def take_requests(self) -> tuple[Counter[str], Counter[str]]:
+        """Requests of each client since the last call: those granted, and those refused because it is slowed."""
+        granted, self._granted = self._granted, Counter()
+        prevented, self._prevented = self._prevented, Counter()
+        return granted, prevented
 
     def _terms(self, name: str, limits: Limits) -> tuple[float, float]:
         """Rate and burst."""
@@ -126,3 +125,8 @@ class Allowance:
                 return False
             del self._buckets[name]
         return True
+
+
+def _count(table: Counter[str], name: str) -> None:
+    if name in table or len(table) < MOST_BUCKETS:
+        table[name] += 1

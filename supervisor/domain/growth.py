@@ -2,9 +2,9 @@
 
 Rules of this file:
 - Growth is measured over `WINDOW_S`: one page that opens a wall of cameras is no flood.
-- A client is named only if it asked for more than `ORDINARY` bursts in that time.
-- A client that is slowed and goes on asking counts with the events that it would have caused.
-- Clients are named only where slowing them helps: without their events, history would not be cut.
+- A client is busy if it made more requests than `ORDINARY` bursts in that time; those that slowing it prevented count.
+- One count decides who is slowed, stays slowed and is released: the events that busy clients would write if nobody were
+  slowed, and the rest. `slows` is the rule; while clients are slowed, its limits are wider by `CLEAR_AT`.
 - The sums over the window are kept up to date: each reading is added once and subtracted once.
 """
 
@@ -20,7 +20,7 @@ WINDOW_S = 600.0
 ORDINARY = 3
 """Bursts that a client may use within the window and is never named."""
 EVENTS_PER_REQUEST = 3.0
-"""Events that a refused request would have led to: a grant and an end at the least."""
+"""Events that a request leads to, for a client without any to tell: a grant and an end at the least."""
 RAISE_AT, CLEAR_AT = 1.0, 0.8
 
 
@@ -31,8 +31,23 @@ class Traffic:
     events: int
     by_client: Mapping[str, int]
     """Events that a client's requests led to."""
-    asked: Mapping[str, int]
-    """Journaled requests of a client, those that were refused included."""
+    granted: Mapping[str, int]
+    """Journaled requests of a client."""
+    prevented: Mapping[str, int]
+    """Those that were refused because it is slowed."""
+
+    def wanted(self, limits: Limits) -> dict[str, float]:
+        """Requests that each client would have made if none were slowed: as many as its allowance has."""
+        wanted, most = dict[str, float](self.granted), limits.journaled_rate * WINDOW_S
+        for client, prevented in self.prevented.items():
+            granted = wanted.get(client, 0)
+            wanted[client] = max(granted, min(granted + prevented, most))
+        return wanted
+
+    def unwritten(self, client: str, wanted: float) -> float:
+        """Events that the prevented ones among these requests would have led to."""
+        written, granted = self.by_client.get(client, 0), self.granted.get(client, 0)
+        return (wanted - granted) * (written / granted if written and granted else EVENTS_PER_REQUEST)
 
 
 class Window:
@@ -40,21 +55,24 @@ class Window:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._readings: deque[tuple[int, Mapping[str, int], Mapping[str, int]]] = deque()
+        self._readings: deque[tuple[int, list[Mapping[str, int]]]] = deque()
         self._events = 0
-        self._by_client: Counter[str] = Counter()
-        self._asked: Counter[str] = Counter()
+        self._totals: tuple[Counter[str], Counter[str], Counter[str]] = (Counter(), Counter(), Counter())
 
-    def add(self, events: int, by_client: Mapping[str, int], asked: Mapping[str, int]) -> Traffic:
-        """Add a reading, and forget the one that leaves the window. The result holds until the next reading."""
+    def add(self, events: int, *parts: Mapping[str, int]) -> Traffic:
+        """Add a reading, with the tables of `Traffic` in their order, and forget the one that leaves the window.
+
+        The result holds until the next reading.
+        """
         if len(self._readings) == self._most:
-            gone, gone_by_client, gone_asked = self._readings.popleft()
+            gone, gone_parts = self._readings.popleft()
             self._events -= gone
-            _subtract(self._by_client, gone_by_client)
-            _subtract(self._asked, gone_asked)
+            for total, part in zip(self._totals, gone_parts, strict=True):
+                _subtract(total, part)
         self._events += events
-        self._readings.append((events, _add(self._by_client, by_client), _add(self._asked, asked)))
-        return Traffic(self._events, self._by_client, self._asked)
+        added = [_add(total, part) for total, part in zip(self._totals, parts, strict=True)]
+        self._readings.append((events, added))
+        return Traffic(self._events, *self._totals)
 
 
 def _add(total: Counter[str], part: Mapping[str, int]) -> Mapping[str, int]:
@@ -105,26 +123,33 @@ class Growth:
         return self.ratio if self.clients else 0.0
 
 
+def slows(rest: float, busy: float, slowed: bool) -> bool:
+    """Whether busy clients are slowed: history would be cut, and not without them, or by them alone.
+
+    Args:
+        rest, busy: the growth that others cause, and that busy clients cause, as shares of what `keep` has room for.
+        slowed: whether clients are slowed now.
+    """
+    ease = CLEAR_AT if slowed else 1.0
+    least = RAISE_AT * ease
+    return rest + busy >= least and (rest * ease < RAISE_AT or busy >= least)
+
+
 def project(
     traffic: Traffic, bytes_per_event: float, keeping: Keeping, limits: Limits, slowed: frozenset[str]
 ) -> Growth:
     """How things go on if they go on like this. `slowed`: the clients that were named before, by `network_of`."""
-    most = limits.journaled_rate * WINDOW_S
-    # Events of each client, those included that slowing it has prevented.
-    costs: dict[str, float] = dict(traffic.by_client)
-    for client in slowed:
-        written, wanted = costs.get(client, 0), min(traffic.asked.get(client, 0), most) * EVENTS_PER_REQUEST
-        costs[client] = max(written, wanted)
-    events = traffic.events + sum(costs[client] - traffic.by_client.get(client, 0) for client in slowed)
-    bytes_per_s = events * bytes_per_event / WINDOW_S
+    wanted, ordinary = traffic.wanted(limits), ORDINARY * limits.journaled_burst
+    eased = ordinary * CLEAR_AT
+    busy = [name for name, many in wanted.items() if many > eased and (many > ordinary or name in slowed)]
+    written = sum(traffic.by_client.get(client, 0) for client in busy)
+    rest = traffic.events - written
+    cost = written + sum(traffic.unwritten(client, wanted[client]) for client in busy if client in traffic.prevented)
+    bytes_per_s = (rest + cost) * bytes_per_event / WINDOW_S
     kept_s = keeping.max_bytes / bytes_per_s if bytes_per_s else float("inf")
-    ratio = keeping.keep_s / kept_s
-    ordinary = ORDINARY * limits.journaled_burst
-    busy = [client for client, asked in traffic.asked.items() if asked > ordinary]
-    too_fast = ratio >= RAISE_AT or (slowed and ratio > CLEAR_AT)
-    others = events - sum(costs.get(client, 0.0) for client in busy)
-    if not too_fast or ratio * others >= RAISE_AT * events:
-        return Growth(bytes_per_s, kept_s, ratio, ())
+    share = keeping.keep_s * bytes_per_event / WINDOW_S / keeping.max_bytes
+    if not slows(share * rest, share * cost, bool(slowed)):
+        busy = []
     busy.sort()
     busy.sort(key=lambda client: traffic.by_client.get(client, 0), reverse=True)
-    return Growth(bytes_per_s, kept_s, ratio, tuple(busy))
+    return Growth(bytes_per_s, kept_s, share * (rest + cost), tuple(busy))

@@ -90,6 +90,18 @@ def test_slowed_client_makes_one_request_in_ten_seconds() -> None:
     assert (spend(allowance, ME, 62), spend(allowance, ME, 100)) == (1, 3)
 
 
+def test_requests_are_counted_that_were_granted_and_that_slowing_prevented() -> None:
+    """A client that is not slowed has only the first: its usual allowance refuses it in any case."""
+    allowance = Allowance()
+    allowance.slowed = frozenset({ME})
+    for client in (ME, OTHER):
+        spend(allowance, client, 0.0)
+        for _ in range(5):
+            allowance.refuse(client, 0.0)
+    assert allowance.take_requests() == ({ME: 1, OTHER: 3}, {ME: 5})
+    assert allowance.take_requests() == ({}, {})
+
+
 def test_refusals_are_counted_by_client_in_bounded_space() -> None:
     """The most refused are named; of the others there is the number."""
     allowance = Allowance()
