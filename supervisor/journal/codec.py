@@ -21,6 +21,9 @@ from .upcast import UPCASTS, upcast
 Row = tuple[int, int, int, NodeId, RunId, str, int, str, int, int | None, str, str, str, int]
 """seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc."""
 
+Encoded = tuple[Row, bytes]
+"""A row, and its canonical form: all that a commit needs to have of an event."""
+
 GENESIS = bytes(32)
 """What stands before the first batch of a chain."""
 
@@ -33,6 +36,11 @@ _canonical = msgspec.msgpack.Encoder().encode
 
 def encode(recorded: Recorded) -> Row:
     """The row that stores `recorded`."""
+    return encoded(recorded)[0]
+
+
+def encoded(recorded: Recorded) -> Encoded:
+    """The row that stores `recorded`, and what the chain goes over. Raises `MemoryError`."""
     row = (
         recorded.seq,
         recorded.wall_ns,
@@ -48,7 +56,8 @@ def encode(recorded: Recorded) -> Row:
         recorded.principal,
         _body(recorded.event).decode(),
     )
-    return (*row, zlib.crc32(_canonical(row)))
+    form = _canonical(row)
+    return (*row, zlib.crc32(form)), form
 
 
 def decode(row: Row) -> Recorded:
@@ -91,7 +100,12 @@ def _upcast(name: str, version: int, body: str) -> Event:
 
 def chain(previous: bytes, rows: Iterable[Row]) -> bytes:
     """The digest of a batch of `rows` that follows the batch with digest `previous`."""
+    return chain_forms(previous, (_canonical(row[:-1]) for row in rows))
+
+
+def chain_forms(previous: bytes, forms: Iterable[bytes]) -> bytes:
+    """The same, of rows whose canonical forms are known."""
     digest = hashlib.sha256(previous)
-    for row in rows:
-        digest.update(_canonical(row[:-1]))
+    for form in forms:
+        digest.update(form)
     return digest.digest()

@@ -15,9 +15,9 @@ from typing import cast
 import apsw
 import msgspec
 
-from ..domain.events import Recorded
 from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec
+from .codec import Encoded
 from .errors import JournalDamaged, JournalError, JournalReplaced
 from .files import (
     DRAFT,
@@ -173,15 +173,17 @@ class SegmentWriter:
         """Bytes of the main file."""
         return int(self._db.pragma("page_count") * self._page_size)
 
-    def append(self, batch: Sequence[Recorded], state: State) -> None:
+    def append(self, batch: Sequence[Encoded], state: State) -> None:
         """Store `batch`, which follows `last_seq` without a gap, and sync it. `state` is the one after it."""
-        rows = [codec.encode(recorded) for recorded in batch]
-        last_seq, digest = self.attempted = batch[-1].seq, codec.chain(self.digest, rows)
+        rows = [row for row, _ in batch]
+        first_seq, last_seq = rows[0][0], rows[-1][0]
+        digest = codec.chain_forms(self.digest, (form for _, form in batch))
+        self.attempted = last_seq, digest
         with self._db:
             if self._db.execute(_LAST).fetchone() != self._last:
                 raise JournalReplaced(f"{self.path}: the last batch is not the one that was written; rolled back?")
             self._rows.insert(rows)
-            self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (batch[0].seq, last_seq, digest))
+            self._db.execute("INSERT INTO batch VALUES (?, ?, ?)", (first_seq, last_seq, digest))
             if last_seq - self._hashed >= HASH_EVERY:
                 self._insert_hash(last_seq, state)
                 self._hashed = last_seq

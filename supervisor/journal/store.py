@@ -23,7 +23,7 @@ import attrs
 from ..domain.events import Recorded
 from ..domain.state import State
 from . import codec, manifest
-from .codec import GENESIS
+from .codec import GENESIS, Encoded
 from .errors import JournalDamaged, JournalError, JournalInUse, JournalReplaced
 from .files import (
     DRAFT,
@@ -253,14 +253,15 @@ class Store:
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def append(self, batch: Sequence[Recorded], state: State) -> None:
+    def append(self, batch: Sequence[Recorded], state: State, encoded: Sequence[Encoded] | None = None) -> None:
         """Store `batch`, which follows `last_seq` without a gap, and sync it; `state` is the one after it.
 
+        It is encoded here, unless it comes `encoded` as well.
         Raises `apsw.Error`, `OSError`, `MemoryError` and `JournalError`; then nothing of it counts as stored, and
         `reconnect` comes next, or after `JournalReplaced` `begin_chain`.
         """
         with self._breaking():
-            self._append(batch, state)
+            self._append([codec.encoded(each) for each in batch] if encoded is None else encoded, state)
 
     @contextmanager
     def _breaking(self) -> Iterator[None]:
@@ -271,7 +272,7 @@ class Store:
             self._broken = True
             raise
 
-    def _append(self, batch: Sequence[Recorded], state: State) -> None:
+    def _append(self, batch: Sequence[Encoded], state: State) -> None:
         writer = self._opened()
         self._look_before_commit()
         state_is_known = self._state is not None and self._state.seq == self.last_seq  # not after a fault
@@ -286,8 +287,7 @@ class Store:
                 writer.append(batch, state)
             finally:
                 self._attempted = writer.attempted and End(*writer.attempted)
-            self._watch.look_at_names(*_names(writer))
-            self._watch.take(_names(writer)[1])  # before it is read: what changes it later is seen by the next look
+            self._watch.take_written(_names(writer)[1])  # before it is read: what changes it later is seen below
             writer.look_at_commit()
             self._watch.look_at_written()
         self._state, self.end, self._attempted = state, End(writer.last_seq, writer.digest), None

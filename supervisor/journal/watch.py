@@ -104,13 +104,12 @@ class Watch:
         alike = attrs.evolve(found, mode=mark.mode, entry_changed_ns=mark.entry_changed_ns) == mark
         return alike and not _is_closed(mark, found) and self._is_ours(name)
 
-    def look_at_names(self, *names: str) -> None:
-        """As `look`, after a write of ours: whether these names still mean the same files."""
-        self.look_at_folder()
-        for name in names:
-            mark, found = self._exact.get(name), self._mark(name)
-            if mark and (found is None or (found.device, found.inode) != (mark.device, mark.inode)):
-                self._complain(name, mark, found)
+    def take_written(self, name: str) -> None:
+        """As `take`, after a write of ours: raise `JournalReplaced` if the name means another file now."""
+        mark, found = self._exact.get(name), self._mark(name)
+        if mark and (found is None or (found.device, found.inode) != (mark.device, mark.inode)):
+            self._complain(name, mark, found)
+        self._exact[name] = found
 
     def look_at_folder(self) -> None:
         folder = self._lock.folder

@@ -7,6 +7,7 @@ Rules of this file:
   that they led to is stored, and an event that says how many they were.
 - When the files were replaced, a new chain begins. Its first event names the end of the old one. What waited before
   that event was never acknowledged; it is lost in the same way.
+- An event is encoded in the loop, while the thread is at work on the batch before; the thread adds the chain.
 - Whatever the disk or the system refuses is a fault: it is tried again, and ends nothing.
 """
 
@@ -27,6 +28,8 @@ from msgspec.structs import replace
 from ..clock import SystemClock
 from ..domain.events import ChainBegan, Recorded
 from ..domain.state import State
+from . import codec
+from .codec import Encoded
 from .errors import JournalError, JournalReplaced
 from .files import ChainStart
 from .retention import Removal
@@ -49,8 +52,8 @@ TOLD_EVERY_S = 60.0
 FAULTS = (apsw.Error, JournalError, OSError, MemoryError)
 """What a disk or a system may refuse; among the `OSError` is `ThreadRefused`."""
 
-Batch = tuple[list[Recorded], State]
-"""Events that follow each other, and the state after the last one."""
+Batch = tuple[list[Recorded], State, list[Encoded]]
+"""Events that follow each other, the state after the last one, and the events encoded."""
 Take = Callable[[], Batch | None]
 """The next events to store; none when nothing waits. It may be called in a thread."""
 
@@ -186,7 +189,7 @@ class Gap:
         return self.state.seq
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Waiting:
     """An event in line, and the state after it."""
 
@@ -194,6 +197,7 @@ class Waiting:
     state: State
     since: float
     """On trio's clock."""
+    encoded: Encoded | None = None
 
 
 class Journal:
@@ -274,7 +278,10 @@ class Journal:
         if not self._is_behind_gap():
             self._unsent.append(waiting)
         self._line.append(waiting)
-        self._work.unpark_all()
+        if self._work:
+            self._work.unpark_all()
+        with suppress(MemoryError):  # then the thread tries, and what it meets is a fault
+            waiting.encoded = codec.encoded(recorded)
 
     def _is_behind_gap(self) -> bool:
         """Whether a gap is in line, always the first of it: all that follows is stored after it."""
@@ -427,11 +434,13 @@ class Journal:
     def _take(self) -> Batch | None:
         """The next events that no segment has taken. Called in the journal's thread: a deque's ends are safe there."""
         rows: list[Recorded] = []
+        encoded: list[Encoded] = []
         waiting: Waiting | None = None
         while len(rows) < BATCH and self._unsent:
             waiting = self._unsent.popleft()
             rows.append(waiting.recorded)
-        return (rows, waiting.state) if waiting is not None else None
+            encoded.append(waiting.encoded or codec.encoded(waiting.recorded))
+        return (rows, waiting.state, encoded) if waiting is not None else None
 
     def _stored(self, rows: Sequence[Recorded]) -> None:
         """These events are durable."""
@@ -485,7 +494,7 @@ class Journal:
         first = self._line[0] if self._line else None
         if isinstance(first, Waiting) and isinstance(first.recorded.event, ChainBegan):
             event = replace(first.recorded.event, last=start.last, digest=start.digest)
-            self._line[0] = attrs.evolve(first, recorded=replace(first.recorded, event=event))
+            self._line[0] = attrs.evolve(first, recorded=replace(first.recorded, event=event), encoded=None)
         self._resume()
         self.on_begun()
         self._begun.unpark_all()

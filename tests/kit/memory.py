@@ -79,7 +79,7 @@ class MemorySegment:
 
     async def drain(self, take: Take, stored: Callable[[Sequence[Recorded]], None]) -> None:
         while (batch := take()) is not None:
-            await self.append(*batch)
+            await self.append(*batch[:2])
             stored(batch[0])
 
     async def begin_chain(self, chain: Chain) -> ChainStart:

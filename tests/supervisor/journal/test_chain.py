@@ -226,7 +226,7 @@ def test_failed_write_that_is_in_the_files_is_ours_after_a_fault(store: Store, m
     """The commit was made, and the answer was an error: what is stored then is the chain's end."""
     rows, after = lively(), states(lively())
     with monkeypatch.context() as patch:
-        patch.setattr(Watch, "look_at_names", refuse_look)
+        patch.setattr(Watch, "take_written", refuse_look)
         with pytest.raises(OSError, match="Input/output error"):
             store.append(rows[40:50], after[50])
     assert store.end.seq == 40
@@ -442,6 +442,29 @@ def test_wal_shortened_while_a_batch_is_stored_is_noticed(
 
     monkeypatch.setattr(SegmentWriter, "append", append_and_shorten)
     with pytest.raises(JournalReplaced):
+        append_all(store, rows[:70], 10)
+    assert store.last_seq == 60
+    store.close()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+def test_file_replaced_by_its_copy_while_a_batch_is_stored_is_noticed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """It holds the batch, but what SQLite writes next goes to the other one: nothing is acknowledged."""
+    rows, append = lively(), SegmentWriter.append
+    append_all(store, rows[:60], 4)
+
+    def append_and_replace(self: SegmentWriter, *batch: object) -> None:
+        append(self, *batch)  # type: ignore[arg-type]
+        path = self.path.with_name(f"{self.path.name}{suffix}")
+        copy = store.folder.with_name("copy")
+        copy.write_bytes(path.read_bytes())
+        copy.chmod(0o600)
+        copy.replace(path)
+
+    monkeypatch.setattr(SegmentWriter, "append", append_and_replace)
+    with pytest.raises(JournalReplaced, match="another file stands"):
         append_all(store, rows[:70], 10)
     assert store.last_seq == 60
     store.close()

@@ -223,7 +223,7 @@ def test_a_fault_across_a_rotation_makes_no_second_beginning(tmp_path: Path, mon
     store = Store(tmp_path)
     store.append(rows[:5], after[5])
     with monkeypatch.context() as patch:
-        patch.setattr(Watch, "look_at_names", None)  # stored, and then it fails
+        patch.setattr(Watch, "take_written", None)  # stored, and then it fails
         with pytest.raises(TypeError):
             store.append(rows[5:10], after[10])
     store.reconnect()

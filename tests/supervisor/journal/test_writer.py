@@ -1,0 +1,153 @@
+"""The writer over real files: events are encoded beside the commit, and stored as if they had not been."""
+
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+import trio
+
+from supervisor.domain.events import ChainBegan, Recorded
+from supervisor.domain.state import State
+from supervisor.journal import codec
+from supervisor.journal.codec import Encoded
+from supervisor.journal.reader import Reader
+from supervisor.journal.store import Chain, Store, read_through
+from supervisor.journal.writer import Journal, ThreadedStore
+from tests.kit.journals import lively, read_all, states
+
+ROWS = lively()
+AFTER = states(ROWS)
+
+
+class HeldStore(Store):
+    """A store whose commits wait until they are let go on, and fail when they are asked to."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.began = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.failures = 0
+        self.groups: list[list[int]] = []
+
+    def append(self, batch: Sequence[Recorded], state: State, encoded: Sequence[Encoded] | None = None) -> None:
+        self.began.release()
+        assert self.go_on.wait(10)
+        self.groups.append([each.seq for each in batch])
+        if self.failures:
+            self.failures -= 1
+            self._broken = True
+            raise apsw.IOError("disk I/O error")
+        super().append(batch, state, encoded)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[HeldStore]:
+    store = HeldStore(tmp_path / "journal")
+    yield store
+    store.close()
+
+
+@asynccontextmanager
+async def writing(store: HeldStore, chain: Chain | None = None) -> AsyncIterator[tuple[Journal, list[Recorded]]]:
+    """A journal that writes to `store`, and all that it has published."""
+    published: list[Recorded] = []
+    segments = ThreadedStore(store)
+    journal = Journal(segments, published.extend, chain=chain)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(journal.run)
+        yield journal, published
+        nursery.cancel_scope.cancel(reason="the test is over")
+    segments.close()
+
+
+def put(journal: Journal, first: int, last: int) -> None:
+    for recorded in ROWS[first - 1 : last]:
+        journal.append_nowait(recorded, AFTER[recorded.seq])
+
+
+async def begun(store: HeldStore) -> None:
+    """Wait until a commit is under way."""
+    assert await trio.to_thread.run_sync(store.began.acquire, True, 10)
+
+
+async def test_next_group_is_encoded_while_one_is_committed(store: HeldStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the loop, each event once; the commit finds it encoded. Nothing is published before it is stored."""
+    seen: list[tuple[int, bool]] = []
+    encoded = codec.encoded
+
+    def see(recorded: Recorded) -> Encoded:
+        seen.append((recorded.seq, threading.current_thread() is threading.main_thread()))
+        return encoded(recorded)
+
+    monkeypatch.setattr(codec, "encoded", see)
+    async with writing(store) as (journal, published):
+        put(journal, 1, 5)
+        await begun(store)
+        put(journal, 6, 40)
+        assert seen == [(seq, True) for seq in range(1, 41)]
+        assert published == []
+        store.go_on.set()
+        assert await journal.wait_committed(40)
+        assert seen == [(seq, True) for seq in range(1, 41)]
+    assert published == ROWS[:40]
+    assert store.groups == [[*range(1, 6)], [*range(6, 41)]]
+    assert read_all(store.folder) == ROWS[:40]
+    assert read_through(store._opened().path) == (40, store.end.digest)
+
+
+async def test_encoded_group_that_cannot_be_committed_is_committed_later(store: HeldStore) -> None:
+    """Nothing of it is published before, and nothing is stored twice or out of order."""
+    store.failures = 1
+    store.go_on.set()
+    recovered = trio.Event()
+    async with writing(store) as (journal, published):
+        journal.on_recovered = lambda why, lasted_s: recovered.set()
+        put(journal, 1, 5)
+        assert not await journal.wait_committed(5)
+        assert published == []
+        put(journal, 6, 10)
+        with trio.fail_after(10):
+            await recovered.wait()
+            assert await journal.wait_committed(10)
+    assert published == ROWS[:10] == read_all(store.folder)
+    assert read_through(store._opened().path) == (10, store.end.digest)
+
+
+async def test_no_memory_to_encode_in_the_loop_is_no_end(store: HeldStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event is in line already: the thread encodes it."""
+    encoded = codec.encoded
+
+    def refuse(recorded: Recorded) -> Encoded:
+        if threading.current_thread() is threading.main_thread():
+            raise MemoryError
+        return encoded(recorded)
+
+    monkeypatch.setattr(codec, "encoded", refuse)
+    store.go_on.set()
+    async with writing(store) as (journal, _):
+        put(journal, 1, 5)
+        assert await journal.wait_committed(5)
+    assert read_all(store.folder) == ROWS[:5]
+
+
+async def test_first_event_of_a_chain_is_stored_with_the_end_that_was_found(tmp_path: Path) -> None:
+    """It was encoded when that end was not known yet."""
+    folder = tmp_path / "journal"
+    old = Store(folder)
+    old.append(ROWS[:5], AFTER[5])
+    end = old.end
+    old.close()
+    store = HeldStore(folder)
+    store.go_on.set()
+    async with writing(store, Chain(AFTER[5], None, "damaged")) as (journal, _):
+        event = ChainBegan(0, "", "damaged")
+        journal.append_nowait(
+            Recorded(6, 6, 6, ROWS[0].node, ROWS[0].run, event.stream, 1, event, None, "", "system"), State(seq=6)
+        )
+        assert await journal.wait_committed(6)
+    reader = Reader(folder)
+    assert [row.event for row in reader.events(6, 6)] == [ChainBegan(end.seq, end.digest.hex(), "damaged")]
+    reader.close()
