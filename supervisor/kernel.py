@@ -47,6 +47,8 @@ class Origin:
     correlation: str | None = None
 
 
+_OF_DEMAND = (LeaseEvent, PeerOpened, PeerClosed, UseEvent)
+
 ACTOR = Origin("actor")
 """Of what an actor reports that is no fault."""
 
@@ -244,11 +246,12 @@ class Kernel:
             self._remember((sound_stream if of_sound else camera_stream)(event.camera), recorded)
         if isinstance(event, SlotEvent):
             self._remember(device_stream(event.device), recorded)
-        if isinstance(event, LeaseEvent | PeerOpened | PeerClosed | UseEvent):
+        if isinstance(event, _OF_DEMAND):
             self._remember(demand_stream(event.camera), recorded)
         self.tally.count(principal, correlation)
         self._journal.append_nowait(recorded, self.state)
-        self._changes.unpark_all()
+        if self._changes:
+            self._changes.unpark_all()
         if self.state.policy is not before.policy:
             self._policies.unpark_all()
         return recorded
