@@ -7,7 +7,8 @@ Rules of this file:
   that they led to is stored, and an event that says how many they were.
 - When the files were replaced, a new chain begins. Its first event names the end of the old one. What waited before
   that event was never acknowledged; it is lost in the same way.
-- An event is encoded in the loop, while the thread is at work on the batch before; the thread adds the chain.
+- An event that comes while the disk is at work is encoded in the loop meanwhile; any other by the thread, which takes
+  it at once and has it nearer at hand.
 - Whatever the disk or the system refuses is a fault: it is tried again, and ends nothing.
 """
 
@@ -280,8 +281,9 @@ class Journal:
         self._line.append(waiting)
         if self._work:
             self._work.unpark_all()
-        with suppress(MemoryError):  # then the thread tries, and what it meets is a fault
-            waiting.encoded = codec.encoded(recorded)
+        if self._asked_at is not None:
+            with suppress(MemoryError):  # then the thread tries, and what it meets is a fault
+                waiting.encoded = codec.encoded(recorded)
 
     def _is_behind_gap(self) -> bool:
         """Whether a gap is in line, always the first of it: all that follows is stored after it."""

@@ -13,6 +13,7 @@ from supervisor.domain.events import ChainBegan, Recorded
 from supervisor.domain.state import State
 from supervisor.journal import codec
 from supervisor.journal.codec import Encoded
+from supervisor.journal.files import ChainStart
 from supervisor.journal.reader import Reader
 from supervisor.journal.store import Chain, Store, read_through
 from supervisor.journal.writer import Journal, ThreadedStore
@@ -42,6 +43,11 @@ class HeldStore(Store):
             raise apsw.IOError("disk I/O error")
         super().append(batch, state, encoded)
 
+    def begin_chain(self, chain: Chain) -> ChainStart:
+        self.began.release()
+        assert self.go_on.wait(10)
+        return super().begin_chain(chain)
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[HeldStore]:
@@ -55,7 +61,7 @@ async def writing(store: HeldStore, chain: Chain | None = None) -> AsyncIterator
     """A journal that writes to `store`, and all that it has published."""
     published: list[Recorded] = []
     segments = ThreadedStore(store)
-    journal = Journal(segments, published.extend, chain=chain)
+    journal = Journal(segments, published.extend, fault=chain and chain.why, chain=chain)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
         yield journal, published
@@ -74,7 +80,7 @@ async def begun(store: HeldStore) -> None:
 
 
 async def test_next_group_is_encoded_while_one_is_committed(store: HeldStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the loop, each event once; the commit finds it encoded. Nothing is published before it is stored."""
+    """In the loop, each event once; its own commit finds it encoded. Nothing is published before it is stored."""
     seen: list[tuple[int, bool]] = []
     encoded = codec.encoded
 
@@ -87,11 +93,11 @@ async def test_next_group_is_encoded_while_one_is_committed(store: HeldStore, mo
         put(journal, 1, 5)
         await begun(store)
         put(journal, 6, 40)
-        assert seen == [(seq, True) for seq in range(1, 41)]
+        assert seen == [(seq, seq > 5) for seq in range(1, 41)]
         assert published == []
         store.go_on.set()
         assert await journal.wait_committed(40)
-        assert seen == [(seq, True) for seq in range(1, 41)]
+        assert seen == [(seq, seq > 5) for seq in range(1, 41)]
     assert published == ROWS[:40]
     assert store.groups == [[*range(1, 6)], [*range(6, 41)]]
     assert read_all(store.folder) == ROWS[:40]
@@ -126,11 +132,13 @@ async def test_no_memory_to_encode_in_the_loop_is_no_end(store: HeldStore, monke
         return encoded(recorded)
 
     monkeypatch.setattr(codec, "encoded", refuse)
-    store.go_on.set()
     async with writing(store) as (journal, _):
         put(journal, 1, 5)
-        assert await journal.wait_committed(5)
-    assert read_all(store.folder) == ROWS[:5]
+        await begun(store)
+        put(journal, 6, 10)
+        store.go_on.set()
+        assert await journal.wait_committed(10)
+    assert read_all(store.folder) == ROWS[:10]
 
 
 async def test_first_event_of_a_chain_is_stored_with_the_end_that_was_found(tmp_path: Path) -> None:
@@ -140,14 +148,18 @@ async def test_first_event_of_a_chain_is_stored_with_the_end_that_was_found(tmp_
     old.append(ROWS[:5], AFTER[5])
     end = old.end
     old.close()
-    store = HeldStore(folder)
-    store.go_on.set()
+    store, recovered = HeldStore(folder), trio.Event()
     async with writing(store, Chain(AFTER[5], None, "damaged")) as (journal, _):
+        journal.on_recovered = lambda why, lasted_s: recovered.set()
+        await begun(store)
         event = ChainBegan(0, "", "damaged")
         journal.append_nowait(
             Recorded(6, 6, 6, ROWS[0].node, ROWS[0].run, event.stream, 1, event, None, "", "system"), State(seq=6)
         )
-        assert await journal.wait_committed(6)
+        store.go_on.set()
+        with trio.fail_after(10):
+            await recovered.wait()
+            assert await journal.wait_committed(6)
     reader = Reader(folder)
     assert [row.event for row in reader.events(6, 6)] == [ChainBegan(end.seq, end.digest.hex(), "damaged")]
     reader.close()
