@@ -54,6 +54,8 @@ LOG_AGAIN_S = 10.0
 """Before events that could not be read back for the log are read again."""
 FLUSH_S = 1.0
 """What has been decided then still has this long to reach the disk."""
+LOAD_LOOK_S, LOAD_LOOKS = 0.25, 8
+"""What viewers need is imported when at one of so many looks no camera waits to start, or after the last."""
 
 Watches = Mapping[str, Callable[[], Awaitable[None]]]
 """What looks after the whole, by name."""
@@ -186,7 +188,7 @@ async def _run(
                 collector.settle()
                 systemd.notify("READY=1")
                 ready()
-                work.start_soon(_load, actors, name="load")
+                work.start_soon(_load, actors, stop, name="load")
                 asked, asks = trio.open_memory_channel[None](1)
                 work.start_soon(_run_reloads, asks, partial(_reload, kernel, vault, config, parts.reload))
                 with asked:
@@ -209,7 +211,17 @@ async def _run(
         logger.critical("%d events (%d to %d) were never stored for certain: %s", last - first + 1, first, last, fault)
 
 
-async def _load(actors: Actors) -> None:
+async def _load(actors: Actors, stop: trio.Event) -> None:
+    """Import what viewers need when the first cameras have started: an interpreter does one of both at a time.
+
+    Cancellation: at any time. Cleanup: nothing is held.
+    """
+    for _ in range(LOAD_LOOKS):
+        await trio.sleep(LOAD_LOOK_S)
+        if stop.is_set():
+            return
+        if not actors.starts_waiting()[0]:
+            break
     try:
         await actors.load()
     except ThreadRefused as refused:

@@ -11,10 +11,21 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from trio.testing import MockClock
 
 from actors.sources import KINDS
 from supervisor.config import Config, Source, parse
-from supervisor.daemon import Parts, _reload, _run_reloads, _wait_for_stop, open_journal, run_daemon
+from supervisor.daemon import (
+    LOAD_LOOK_S,
+    LOAD_LOOKS,
+    Parts,
+    _load,
+    _reload,
+    _run_reloads,
+    _wait_for_stop,
+    open_journal,
+    run_daemon,
+)
 from supervisor.domain.ids import CameraId, ChildId, PeerId
 from supervisor.domain.values import CameraSettings, Reason
 from supervisor.gateway import Gateway, SocketStatistics
@@ -34,6 +45,8 @@ class FakeActors(FakeHands):
 
     steps: list[str] = attrs.field(factory=list, kw_only=True)
     opened: trio.Event = attrs.field(factory=trio.Event, kw_only=True)
+    waiting: int = 0
+    """Cameras that wait to start."""
 
     async def find_survivors(self) -> frozenset[ChildId]:
         self.steps.append("survivors")
@@ -45,10 +58,11 @@ class FakeActors(FakeHands):
     async def run_sweep(self) -> None:
         await trio.sleep_forever()
 
-    async def load(self) -> None: ...
+    async def load(self) -> None:
+        self.steps.append("load")
 
     def starts_waiting(self) -> tuple[int, float]:
-        return 0, 0.0
+        return self.waiting, 0.0
 
     async def run_camera(self, settings: CameraSettings) -> None:
         self.steps.append("camera")
@@ -93,6 +107,29 @@ async def test_the_run_is_stored_then_the_web_answers_then_cameras_are_opened(tm
             await made[0].opened.wait()
             os.kill(os.getpid(), signal.SIGTERM)
     assert steps == ["survivors", "RunStarted", "ConfigurationApplied", "web", "camera"]
+
+
+async def test_modules_for_viewers_are_imported_when_the_first_cameras_have_started(autojump_clock: MockClock) -> None:
+    """Or after 2 s, when cameras still wait: those that failed may wait for long."""
+    async with open_core() as core:
+        actors, stop, began = FakeActors(core.kernel), trio.Event(), trio.current_time()
+
+        async def start() -> None:
+            actors.waiting = 30
+            await trio.sleep(0.6)
+            actors.waiting = 0
+            assert actors.steps == []
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(start)
+            await _load(actors, stop)
+        assert (actors.steps, trio.current_time() - began) == (["load"], 0.75)
+        actors.waiting, began = 30, trio.current_time()
+        await _load(actors, stop)
+        assert (actors.steps, trio.current_time() - began) == (["load", "load"], LOAD_LOOKS * LOAD_LOOK_S)
+        stop.set()
+        await _load(actors, stop)
+        assert actors.steps == ["load", "load"]
 
 
 def read(text: str) -> Config:
