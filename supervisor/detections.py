@@ -7,6 +7,7 @@ Rules of this file:
 
 import attrs
 import trio
+from msgspec.structs import replace
 
 from .domain import commands as c
 from .domain.bucket import Bucket
@@ -49,7 +50,7 @@ class Detections:
             return Judged(before.detection, before.suggested, before.why, None)
         tokens = self._require_turn(seen.camera)
         detection = DetectionId(kernel.new_id())
-        command = attrs.evolve(seen, detection=detection, lease=LeaseId(kernel.new_id()))
+        command = replace(seen, detection=detection, lease=LeaseId(kernel.new_id()))
         events = kernel.emit(command, origin=Origin("actor" if seen.by == "motion" else f"client:{seen.by}")).events
         for bucket in tokens:
             bucket.take(trio.current_time())

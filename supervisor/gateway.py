@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 import attrs
 import trio
+from msgspec.structs import replace
 
 from .detections import Detections, Judged
 from .domain import commands as c
@@ -418,7 +419,7 @@ class Gateway:
         """Lend a camera; what `wish` leaves open, its name, owner and time to live, is filled in. Raises `Rejected`."""
         secret, ttl_s = self._new_secret(), wish.ttl_s or self._kernel.state.limits.lease_ttl_s
         name = LeaseId(self._kernel.new_id())
-        command = attrs.evolve(wish, lease=name, owner=hash_secret(secret), ttl_s=ttl_s)
+        command = replace(wish, lease=name, owner=hash_secret(secret), ttl_s=ttl_s)
         self._require_journal()
         granted = self.leases.lend(command)
         if not await self._journal.wait_committed(granted.seq):
@@ -487,7 +488,7 @@ class Gateway:
         peer, secret = PeerId(self._kernel.new_id()), self._new_secret()
         command = c.OpenPeer(peer=peer, camera=shown, client=client, owner=hash_secret(secret))
         if key is not None:
-            command = attrs.evolve(command, lease=key.lease, holder=hash_secret(key.secret))
+            command = replace(command, lease=key.lease, holder=hash_secret(key.secret))
         self._require_journal()
         opened = self.leases.lend(command)
         try:

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from itertools import count
 
-import attrs
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from actors.rtc.fanout import Viewer
@@ -74,7 +74,7 @@ async def test_a_page_that_vanishes_leaves_neither_a_lease_nor_a_viewer_nor_an_o
         kernel, keeper = world.core.kernel, Leases(world.core.kernel)
         world.core.nursery.start_soon(keeper.run)
         keeper.lend(lease(ttl_s=30))
-        kernel.emit(attrs.evolve(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
+        kernel.emit(replace(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
         await world.registry.open_peer(GATE, PeerId("peer-1"), world.registry.read_offer(OFFER))
         for _ in range(30):
             keeper.renew(LeaseId("lease-1"), "mine", 0.0, ACTOR)
@@ -102,7 +102,7 @@ async def test_a_viewer_whose_lease_ends_before_its_actor_begins_is_ended_all_th
         kernel = world.core.kernel
         kernel.emit(lease())
         await world.until(lambda: world.camera() == "live")
-        kernel.emit(attrs.evolve(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
+        kernel.emit(replace(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
         kernel.emit(c.EndLease(LeaseId("lease-1"), ASKED))
         await trio.sleep(1)
         with suppress(Rejected):

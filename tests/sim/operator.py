@@ -3,7 +3,6 @@
 import random
 from collections.abc import Mapping
 
-import attrs
 import trio
 from msgspec.structs import replace
 
@@ -30,7 +29,7 @@ async def run_operator(configured: c.Configure, gateway: Gateway, chance: random
             continue
         now = change(whole, now, chance)
         async with refusals():
-            await gateway.submit(attrs.evolve(configured, cameras=tuple(now.values())), OPERATOR)
+            await gateway.submit(replace(configured, cameras=tuple(now.values())), OPERATOR)
 
 
 def change(

@@ -1,7 +1,7 @@
 """Token buckets for clients: who pays, who shares, and what a full table does."""
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from supervisor.domain import allowance as a
 from supervisor.domain import commands as c
@@ -125,7 +125,7 @@ FREE = {c.RenewLease, c.LeaveRoom, c.ReportRefusal, c.ReportDetection}
 def test_every_command_of_a_client_is_charged_or_has_a_reason_not_to_be() -> None:
     """A new command that names a client, a participant or an owner is not forgotten."""
     names = {"client", "owner", "by", "participant"}
-    of_clients = {kind for kind in _DECISIONS if names & {field.name for field in attrs.fields(kind)}}
+    of_clients = {kind for kind in _DECISIONS if names & set(kind.__struct_fields__)}
     assert of_clients == {*a.CHARGED, *a.CHARGED_UNOWNED} | FREE
 
 
@@ -134,4 +134,4 @@ def test_ending_ones_own_is_free_and_ending_anothers_is_charged(kind: type[c.Clo
     """Whoever shows the secret always may end; an operator's act costs a token."""
     command = kind("0123456789abcdef", ASKED)  # type: ignore[arg-type]
     assert a.is_charged(command)
-    assert not a.is_charged(attrs.evolve(command, owner="hash"))
+    assert not a.is_charged(replace(command, owner="hash"))

@@ -1,6 +1,6 @@
 """Detections: which of them all pages are to show, and what is remembered of the others."""
 
-import attrs
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
@@ -86,12 +86,12 @@ def test_without_labels_all_are_alike() -> None:
 def test_the_same_again_is_no_other_detection() -> None:
     """Also after so many others, and in the state that a replay gives."""
     story = watched()
-    story.given(attrs.evolve(seen(story, "1"), key="front-17"))
-    assert story.when(attrs.evolve(seen(story, "2"), key="front-17")) == ()
+    story.given(replace(seen(story, "1"), key="front-17"))
+    assert story.when(replace(seen(story, "2"), key="front-17")) == ()
     (kept,) = story.state.detected
     assert (kept.detection, kept.suggested) == ("seen-1", True)
     for number in range(KEYS):
-        story.given(attrs.evolve(seen(story, f"more-{number}"), key=f"{number}"))
+        story.given(replace(seen(story, f"more-{number}"), key=f"{number}"))
     assert len(story.state.detected) == KEYS
 
 

@@ -1,7 +1,7 @@
 """Leases: who may have a camera open, until when, and what ends with that."""
 
-import attrs
 import pytest
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
@@ -21,7 +21,7 @@ def at_rest(**limits: float) -> Story:
 
 
 def under(name: str, peer_name: str = "peer-1", secret: str = "mine") -> c.OpenPeer:
-    return attrs.evolve(peer(peer_name), lease=LeaseId(name), holder=secret)
+    return replace(peer(peer_name), lease=LeaseId(name), holder=secret)
 
 
 def ended(story: Story, command: c.Command) -> str | None:
@@ -69,7 +69,7 @@ def test_nobody_looks_under_anothers_lease_or_one_that_is_over() -> None:
     elsewhere = Story().given(
         c.StartRun(RUN, NODE, "0", 1), c.Configure("test", (settings(GATE), settings(YARD)), Limits())
     )
-    assert elsewhere.given(lease()).refuses(attrs.evolve(under("lease-1"), camera=YARD)).refusal is Refusal.CONFLICT
+    assert elsewhere.given(lease()).refuses(replace(under("lease-1"), camera=YARD)).refusal is Refusal.CONFLICT
     story.given(peer("peer-9"))
     assert story.refuses(under("peer-9", secret="")).refusal is Refusal.FORBIDDEN
 
@@ -83,7 +83,7 @@ def test_a_camera_is_open_while_it_is_lent() -> None:
 
 def test_what_a_lease_opens_is_what_its_viewer_is_shown() -> None:
     """One whose browser does not take the camera's codec is shown its substream; the camera may rest."""
-    story = at_rest().given(lease(), attrs.evolve(under("lease-1"), camera=YARD))
+    story = at_rest().given(lease(), replace(under("lease-1"), camera=YARD))
     assert plan(story.state).uses == {YARD: "live"}
     assert story.state.lent() == {YARD: 1}
 

@@ -1,9 +1,9 @@
 """Random lives of a daemon: whatever is asked of it, in any order, the invariants hold."""
 
-import attrs
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
@@ -121,7 +121,7 @@ class Life(RuleBasedStateMachine):
                 "idle": c.RenewLease(name, "mine", 1000.0),
                 "silent": c.ReportLeaseSilent(name, seconds),
                 "end": c.EndLease(name, ASKED),
-                "look": attrs.evolve(peer(self.fresh("peer"), camera), lease=name, holder="mine"),
+                "look": replace(peer(self.fresh("peer"), camera), lease=name, holder="mine"),
             }[what]
         )
         assert (name in self.story.state.leases) or self.story.state.seq > before
