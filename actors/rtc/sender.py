@@ -13,8 +13,8 @@ import secrets
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from struct import Struct
 
 import attrs
@@ -28,7 +28,6 @@ from aiortc.rtp import (
     RtcpPsfbPacket,
     RtcpReceiverInfo,
     RtcpRrPacket,
-    RtcpRtpfbPacket,
     RtcpSdesPacket,
     RtcpSenderInfo,
     RtcpSourceInfo,
@@ -53,8 +52,10 @@ STALE_S = 0.8
 that holds it up. The viewer goes on with the next key frame."""
 MAX_RTCP = 1500
 """Bytes of what a viewer reports at once; taking apart a longer one would hold up all cameras."""
+MAX_PARTS = 16
+"""Of one compound: stacks send four or five."""
 MAX_ASKED = 128
-"""Packets that one report may ask for."""
+"""Packets that one report may ask for; of more than that the first ones count."""
 MAX_REPEATS = 256 * 1024
 """Bytes that may be repeated at once; they grow back with what is sent."""
 KEY_EVERY_S = 0.5
@@ -67,6 +68,8 @@ _FULL = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM}
 _NTP_EPOCH_S = 2_208_988_800
 """From 1900 to 1970."""
 _CNAME_ITEM = 1
+_FEEDBACK = 205
+"""The type of generic feedback; of its kinds we read NACK alone (RFC 4585, section 6.2)."""
 _EXTENDED, _ONE_BYTE_EXTENSIONS = 0x90000000, 0xBEDE
 
 _write_head = Struct("!III").pack_into
@@ -248,17 +251,18 @@ class Sender:
     def receive_rtcp(self, data: bytes) -> None:
         """What the viewer reports and asks for. Malformed packets are counted and change nothing."""
         try:
-            packets = RtcpPacket.parse(data) if len(data) <= MAX_RTCP else []
+            parts = [part for part in _split(data) if part[1] != _FEEDBACK or part[0] & 0x1F == RTCP_RTPFB_NACK]
+            packets = [packet for part in parts if part[1] != _FEEDBACK for packet in RtcpPacket.parse(part)]
         except ValueError:
-            packets = []
-        self._malformed += not packets
+            self._malformed += 1
+            return
+        asked = [part for part in parts if part[1] == _FEEDBACK and int.from_bytes(part[8:12]) == self.video.ssrc]
+        self._nacks += len(asked)
+        self._repeat(list(islice(chain.from_iterable(map(_asked_for, asked)), MAX_ASKED)))
         for packet in packets:
             match packet:
                 case RtcpRrPacket() | RtcpSrPacket():
                     self._take_reports(packet.reports)
-                case RtcpRtpfbPacket(fmt=fmt) if fmt == RTCP_RTPFB_NACK and packet.media_ssrc == self.video.ssrc:
-                    self._nacks += 1
-                    self._repeat(packet.lost)
                 case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
                     self._answer_pli()
                 case RtcpPsfbPacket(fmt=fmt) if fmt == RTCP_PSFB_APP:
@@ -290,11 +294,16 @@ class Sender:
             self.restart()
 
     def _repeat(self, lost: Iterable[int]) -> None:
-        """Send again what was lost: as RTX where that was negotiated, else as it was."""
-        now = trio.current_time()
-        for sequence in islice(lost, MAX_ASKED):
-            sent = next((s for s in reversed(self._sent) if (sequence - s[1]) & 0xFFFF < len(s[0].packets)), None)
-            if sent is None or (self.video.sequence - sequence) & 0xFFFF > MAX_AGE:
+        """Send again what was lost: as RTX where that was negotiated, else as it was. The oldest goes first."""
+        now, following = trio.current_time(), self.video.sequence
+        ages = {(following - sequence) & 0xFFFF for sequence in lost}
+        runs = iter(self._sent)
+        sent = next(runs, None)
+        for age in sorted((age for age in ages if 0 < age <= MAX_AGE), reverse=True):
+            sequence = (following - age) & 0xFFFF
+            while sent is not None and age <= (following - sent[1] - len(sent[0].packets)) & 0xFFFF:
+                sent = next(runs, None)  # all of this run was sent before
+            if sent is None or (sequence - sent[1]) & 0xFFFF >= len(sent[0].packets):
                 continue
             run, first, stamp, payload, at = sent
             if now - at > STALE_S:
@@ -326,6 +335,31 @@ class Sender:
             remb=self._remb,
             thin=self.congestion.thin,
         )
+
+
+def _split(data: bytes) -> list[bytes]:
+    """The packets of a compound (RFC 3550, section 6.1). Raises `ValueError` for none, and for what is too much."""
+    parts: list[bytes] = []
+    at = 0
+    while at < len(data):
+        end = at + 4 + 4 * int.from_bytes(data[at + 2 : at + 4])
+        if len(data) > MAX_RTCP or end > len(data) or data[at] >> 6 != 2 or len(parts) == MAX_PARTS:
+            raise ValueError("no RTCP, or too much of it")
+        parts.append(data[at:end])
+        at = end
+    if not parts:
+        raise ValueError("no RTCP")
+    return parts
+
+
+def _asked_for(nack: bytes) -> Iterator[int]:
+    """The sequence numbers that a generic NACK names (RFC 4585, section 6.2.1)."""
+    for at in range(12, len(nack) - 3, 4):
+        first, mask = int.from_bytes(nack[at : at + 2]), int.from_bytes(nack[at + 2 : at + 4])
+        yield first
+        for index in range(16 if mask else 0):
+            if mask >> index & 1:
+                yield (first + 1 + index) & 0xFFFF
 
 
 def _mid(stream: Stream) -> bytes:

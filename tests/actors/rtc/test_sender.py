@@ -15,7 +15,7 @@ from actors.media import AccessUnit, AudioFormat, AudioFrame
 from actors.rtc.inside import MAX_PACKETS, buffer
 from actors.rtc.offer import Offer, parse_offer
 from actors.rtc.runs import Runs
-from actors.rtc.sender import MAX_ASKED, MAX_REPEATS, STALE_S, Sender
+from actors.rtc.sender import MAX_ASKED, MAX_PARTS, MAX_REPEATS, STALE_S, Sender
 from tests.actors.rtc.test_offer import PLAIN
 
 RTX = "a=rtpmap:103 rtx/90000\na=fmtp:103 apt=102\na=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\n"
@@ -200,6 +200,45 @@ async def test_no_report_asks_for_more_than_can_be_looked_for_in_a_moment(line: 
     line.sender.receive_rtcp(bytes(RtcpRtpfbPacket(1, 1, line.sender.video.ssrc, list(range(0, 0x10000, 17)))))
     after = line.sender.statistics(0)
     assert (after.nacks, after.repeated) == (before.nacks, before.repeated), "longer than any datagram of a report"
+
+
+async def test_compound_asks_for_no_more_than_one_request_does(line: Line) -> None:
+    """However its bytes are parted into requests: 93 of them in one datagram took 26 ms."""
+    for _ in range(60):
+        send(line)
+    line.packets()
+    following, ssrc = line.sender.video.sequence, line.sender.video.ssrc
+    parts = [
+        bytes(RtcpRtpfbPacket(1, 1, ssrc, list(range(at, at + 17)))) for at in range(following - 272, following, 17)
+    ]
+    assert len(parts) == MAX_PARTS
+    line.sender.receive_rtcp(b"".join(parts))
+    assert (line.sender.statistics(0).repeated, line.sender._malformed) == (MAX_ASKED, 0)
+    line.sender.receive_rtcp(b"".join([*parts, parts[0]]))
+    assert (line.sender.statistics(0).repeated, line.sender._malformed) == (MAX_ASKED, 1)
+
+
+async def test_numbers_that_were_never_sent_are_passed_over(line: Line) -> None:
+    """And what is found is found on both sides of the number's wrap; the oldest comes first."""
+    line.sender.video.sequence = 65_530
+    for _ in range(4):
+        send(line)
+    sent = [packet.sequence for packet in line.packets()]
+    assert {65_535, 0} <= set(sent)
+    never = [(sent[-1] + 1 + index) & 0xFFFF for index in range(40)] + [
+        (sent[0] - 1 - index) & 0xFFFF for index in range(20)
+    ]
+    nack(line, sorted([*never, *sent[::3]]))
+    assert [int.from_bytes(packet.payload[:2]) for packet in line.packets()] == sent[::3]
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x81", b"\x81\xcd\x00\x05only", b"\x01\xcd\x00\x00", b"\x81\xcd\x00\x00", bytes(1600)]
+)
+async def test_stumps_of_reports_change_nothing(line: Line, data: bytes) -> None:
+    before = line.sender.statistics(0)
+    line.sender.receive_rtcp(data)
+    assert line.sender.statistics(0) == before
 
 
 async def test_who_asks_for_more_than_was_sent_does_not_get_it(line: Line) -> None:
