@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 MAX_SIDE = 16384
 """Pixels: the most that any level of either standard allows on one side."""
+MAX_UNITS = 1024
+"""NAL units of one access unit: more slices than any level allows."""
 MAX_SPS = 512
 """Bytes of a sequence parameter set that are read: its size stands in front, or behind scaling lists of some 300."""
 CACHED_SIZES = 256
@@ -33,13 +35,19 @@ def split_annexb(data: bytes) -> Iterator[bytes]:
 
 
 def split_prefixed(data: bytes, length_size: int) -> Iterator[bytes]:
-    """The NAL units of a sample with length prefixes. Raises `BitstreamError` when a length leads out of it."""
-    at = 0
+    """The NAL units of a sample with length prefixes.
+
+    Raises `BitstreamError` when a length leads out of it, and for more than `MAX_UNITS`.
+    """
+    at = count = 0
     while at < len(data):
         size = int.from_bytes(data[at : at + length_size])
         at += length_size
         if size > len(data) - at:
             raise BitstreamError(f"a NAL unit of {size} bytes in a sample with {len(data) - at} left")
+        if count == MAX_UNITS:
+            raise BitstreamError(f"a picture of more than {MAX_UNITS} NAL units")
+        count += 1
         if size:
             yield data[at : at + size]
         at += size

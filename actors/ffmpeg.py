@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from functools import cache, partial
 
 import trio
@@ -13,9 +14,10 @@ from supervisor.domain.values import Fault, Reason
 
 from .bitstream import BitstreamError
 from .child import ChildSpec, Ending, run_child
-from .flv import Announced, FlvDemuxer, Sample, Sets, Sound, UnsupportedCodec
+from .flv import Announced, FlvDemuxer, Item, Sample, Sets, Sound, UnsupportedCodec
 from .hub import Hub
 from .media import CLOCK_RATE
+from .share import AT_ONCE, OF_PICTURE, OF_SOUND, Share
 from .sound import SampleClock, samples_of
 from .tools import Tools
 
@@ -152,23 +154,21 @@ async def run_ffmpeg(
 
 
 async def publish_flv(stream: trio.abc.ReceiveStream, hub: Hub) -> Reason | None:
-    """Publish the pictures and sound of an FLV stream. Returns at its end, or with the reason why it cannot be used."""
-    demuxer = FlvDemuxer()
-    clock: SampleClock | None = None
+    """Publish the pictures and sound of an FLV stream. Returns at its end, or with the reason why it cannot be used.
+
+    It takes no more of the loop than a camera's share; ffmpeg waits meanwhile.
+    """
+    publisher, share = FlvPublisher(hub), Share(trio.current_time())
     try:
         while chunk := await stream.receive_some(_READ):
-            for item in demuxer.feed(chunk):
-                match item:
-                    case Sets():
-                        hub.set_parameter_sets(item.units, item.codec)
-                    case Sample():
-                        hub.publish(item.units, item.pts_ms * PER_MS, item.codec)
-                    case Announced():
-                        hub.set_audio(item.audio, item.mute)
-                        clock = SampleClock(item.audio.rate, SOUND_TOLERANCE) if item.audio else None
-                    case Sound() if hub.audio is not None and clock is not None:
-                        samples = samples_of(hub.audio, item.data)
-                        hub.publish_audio(item.data, clock.stamp(item.pts_ms * PER_MS, samples))
+            share.begin()
+            for work in publisher.feed(chunk):
+                if work >= AT_ONCE:
+                    share.pause(trio.current_time())
+                    await trio.lowlevel.checkpoint()
+                    share.begin()
+            if (wait_s := share.pause(trio.current_time())) > 0:
+                await trio.sleep(wait_s)
     except UnsupportedCodec as codec:
         return Reason(
             "unsupported-codec", f"the stream is {codec}, which cannot be passed on; {CARRIED} can", Fault.FATAL
@@ -176,3 +176,39 @@ async def publish_flv(stream: trio.abc.ReceiveStream, hub: Hub) -> Reason | None
     except BitstreamError as error:
         return Reason("bad-data", f"what came is no usable stream: {error}")
     return None
+
+
+class FlvPublisher:
+    """Publishes the pictures and sound of an FLV stream."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub, self._demuxer = hub, FlvDemuxer()
+        self._clock: SampleClock | None = None
+
+    def feed(self, data: bytes | bytearray) -> Iterator[int]:
+        """Publish what came. Yields the work since the last turn, in packets; a turn ends where it is `AT_ONCE`.
+
+        Raises as `FlvDemuxer.feed`.
+        """
+        work = 0
+        for item in self._demuxer.feed(data):
+            work = (0 if work >= AT_ONCE else work) + self._publish(item)
+            yield work
+
+    def _publish(self, item: Item) -> int:
+        """Returns the work that it was."""
+        hub = self._hub
+        match item:
+            case Sets():
+                hub.set_parameter_sets(item.units, item.codec)
+                return OF_PICTURE + len(item.units)
+            case Sample():
+                hub.publish(item.units, item.pts_ms * PER_MS, item.codec)
+                return OF_PICTURE + len(item.units)
+            case Announced():
+                hub.set_audio(item.audio, item.mute)
+                self._clock = SampleClock(item.audio.rate, SOUND_TOLERANCE) if item.audio else None
+            case Sound() if hub.audio is not None and self._clock is not None:
+                samples = samples_of(hub.audio, item.data)
+                hub.publish_audio(item.data, self._clock.stamp(item.pts_ms * PER_MS, samples))
+        return OF_SOUND

@@ -92,21 +92,23 @@ class FlvDemuxer:
                 raise BitstreamError("not FLV")
             del self._buffer[: _HEADER + _TRAILER]
             self._started = True
-        while len(self._buffer) >= _TAG:
-            size = int.from_bytes(self._buffer[1:4])
+        at, buffer = 0, self._buffer
+        while len(buffer) - at >= _TAG:
+            size = int.from_bytes(buffer[at + 1 : at + 4])
             if size > MAX_TAG:
                 raise BitstreamError(f"a frame of {size} bytes, {MAX_TAG} are the most")
             whole = _TAG + size + _TRAILER
-            if len(self._buffer) < whole:
-                return
-            kind = self._buffer[0] & 0x1F
-            dts_ms = int.from_bytes(self._buffer[4:7]) | self._buffer[7] << 24
-            body = bytes(self._buffer[_TAG : _TAG + size])
-            del self._buffer[:whole]
+            if len(buffer) - at < whole:
+                break
+            kind = buffer[at] & 0x1F
+            dts_ms = int.from_bytes(buffer[at + 4 : at + 7]) | buffer[at + 7] << 24
+            body = bytes(buffer[at + _TAG : at + _TAG + size])
+            at += whole
             if kind == _VIDEO and len(body) >= 5:
                 yield from self._video(dts_ms, body)
             elif kind == _AUDIO and len(body) > 1:
                 yield from self._audio(dts_ms, body)
+        del buffer[:at]
 
     def _video(self, dts_ms: int, body: bytes) -> Iterator[Item]:
         enhanced = bool(body[0] & 0x80)

@@ -12,6 +12,10 @@ from collections.abc import Callable
 
 from supervisor.domain.bucket import Bucket
 
+AT_ONCE = 256
+"""Packets that are taken before others have their turn: less than a millisecond's work."""
+OF_PICTURE, OF_SOUND = 16, 4
+"""As how many packets a picture or a frame of sound counts, for the work that they are behind their packets."""
 RATE, BURST_S = 0.4, 1.0
 """Of a camera. One of 50 Mbit/s takes 0.1."""
 MESSAGE_S = 0.01

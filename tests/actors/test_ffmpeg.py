@@ -1,10 +1,19 @@
-"""What ffmpeg's last words mean to people."""
+"""ffmpeg's last words, as people read them, and its output, which takes no more of the loop than a camera's share."""
+
+from itertools import islice, pairwise
 
 import pytest
+import trio
+from trio.testing import MockClock
 
+from actors import ffmpeg
 from actors.child import Ending
-from actors.ffmpeg import explain
+from actors.ffmpeg import explain, publish_flv
+from actors.hub import Hub
+from actors.share import AT_ONCE, BURST_S, OF_PICTURE, RATE, Share
+from supervisor.clock import TrioClock
 from supervisor.domain.values import Fault
+from tests.kit.media import flv, video_tag
 
 
 @pytest.mark.parametrize(
@@ -56,3 +65,57 @@ def test_the_last_complaint_that_is_understood_counts() -> None:
 def test_what_is_not_understood_is_repeated(ending: Ending, text: str) -> None:
     reason = explain(ending)
     assert (reason.text, reason.fault) == (text, Fault.TEMPORARY)
+
+
+class Whole:
+    """A stream that brings everything in one piece."""
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = [b"", data]
+
+    async def receive_some(self, _most: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return self._pieces.pop()
+
+
+async def test_pictures_that_come_at_once_leave_others_their_turn() -> None:
+    """However small they are: 64 kB may be 2,000 of them."""
+    count, seen, turns = 40 * AT_ONCE // OF_PICTURE, 0, []
+    hub = Hub(TrioClock())
+
+    def publish(_units: object, _pts: int, _codec: object) -> None:
+        nonlocal seen
+        seen += 1
+
+    hub.publish = publish  # type: ignore[assignment, method-assign]
+    stream = b"".join(islice(flv(count=1), 2)) + video_tag(0, b"\x27\x01\x00\x00\x00\x00\x00\x00\x01\x41") * count
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            assert await publish_flv(Whole(stream), hub) is None  # type: ignore[arg-type]
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(run)
+        while True:
+            turns.append(seen)
+            await trio.lowlevel.checkpoint()
+    assert seen == count
+    assert max(after - before for before, after in pairwise([*turns, seen])) <= 2 * AT_ONCE // OF_PICTURE
+
+
+async def test_pictures_without_end_are_read_with_pauses(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it takes beyond its share is waited for; ffmpeg waits meanwhile."""
+    spent = 0.0
+    monkeypatch.setattr(ffmpeg, "Share", lambda now: Share(now, lambda: spent))
+    hub = Hub(TrioClock())
+
+    def publish(_units: object, _pts: int, _codec: object) -> None:
+        nonlocal spent
+        spent += 0.1
+
+    hub.publish = publish  # type: ignore[assignment, method-assign]
+    stream = b"".join(islice(flv(count=1), 2)) + video_tag(0, b"\x27\x01\x00\x00\x00\x00\x00\x00\x01\x41") * 30
+    assert await publish_flv(Whole(stream), hub) is None  # type: ignore[arg-type]
+    assert trio.current_time() == pytest.approx((30 * 0.1 - BURST_S) / RATE, rel=0.2)

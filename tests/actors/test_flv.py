@@ -1,10 +1,11 @@
 """FLV from ffmpeg, in whatever pieces it comes."""
 
 import random
+from itertools import islice
 
 import pytest
 
-from actors.bitstream import BitstreamError
+from actors.bitstream import MAX_UNITS, BitstreamError, split_prefixed
 from actors.flv import MAX_TAG, Announced, FlvDemuxer, Item, Sample, Sets, Sound, UnsupportedCodec
 from actors.h264 import H264
 from actors.h265 import H265
@@ -115,6 +116,22 @@ def test_a_tag_beyond_the_bound_is_refused_before_it_is_gathered() -> None:
     head = next(flv(count=1))
     with pytest.raises(BitstreamError, match=f"{MAX_TAG} are the most"):
         list(FlvDemuxer().feed(head + b"\x09\xff\xff\xff" + bytes(7)))
+
+
+def picture_of(units: int) -> bytes:
+    return video_tag(0, b"\x27\x01\x00\x00\x00" + b"\x00\x00\x00\x01\x41" * units)
+
+
+def test_units_of_one_picture_are_bounded() -> None:
+    """A picture of 100,000 units took 0.1 s of the loop."""
+    head = b"".join(islice(flv(count=1), 2))
+    (_, sample) = FlvDemuxer().feed(head + picture_of(MAX_UNITS))
+    assert isinstance(sample, Sample)
+    assert len(sample.units) == MAX_UNITS
+    with pytest.raises(BitstreamError, match=f"more than {MAX_UNITS} NAL units"):
+        list(FlvDemuxer().feed(head + picture_of(MAX_UNITS + 1)))
+    with pytest.raises(BitstreamError, match=f"more than {MAX_UNITS} NAL units"):
+        list(split_prefixed(bytes(1000 * MAX_UNITS), 4))
 
 
 def test_damage_never_surprises() -> None:

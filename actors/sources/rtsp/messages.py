@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from ...share import AT_ONCE
+
 MAX_LINE = 8 * 1024
 """Of one header: the longest that cameras send are challenges and addresses, of some hundred bytes."""
 MAX_HEADER = 64 * 1024
@@ -24,9 +26,8 @@ MAX_BODY = 64 * 1024
 MAX_HEADERS = 128
 MAX_NOISE = 64 * 1024
 """Bytes in a row that are no part of the protocol: some cameras let a few slip in between two frames."""
-AT_ONCE, OF_MESSAGE = 256, 16
-"""Frames that are read before others have their turn, and as how many a message counts: less than a millisecond's
-work."""
+OF_MESSAGE = 16
+"""As how many frames a message counts."""
 
 TakeFrame = Callable[[bytes, int, int], None]
 """`take(data, start, stop)`: the payload of one frame is `data[start:stop]`."""

@@ -15,6 +15,7 @@ from typing import Protocol
 import attrs
 
 from ...media import SourceLoss
+from ...share import AT_ONCE
 from .rtcp import ReceiverReport, SenderReport
 from .timeline import Timeline
 
@@ -26,8 +27,6 @@ WINDOW = 64
 """Packets that wait for one that is late."""
 PATIENCE_S = 0.1
 """How long they wait for it."""
-MOST_WORK = 256
-"""In packets, for one datagram: what is held beyond that waits for the next one. A picture is worth some 20."""
 
 _HEADER = struct.Struct(">BBHII")
 
@@ -142,7 +141,7 @@ class Reorder:
 
     track: Track
     spent: Callable[[], int] = lambda: 0
-    """The work since the datagram came, in packets."""
+    """The work since the datagram came, in packets: above `AT_ONCE` those that are held wait for the next one."""
     _held: dict[int, bytes] = attrs.field(factory=dict)
     _since: float = 0.0
     """When the first of those that are held came."""
@@ -169,7 +168,7 @@ class Reorder:
             self._since = now
 
     def _release(self) -> None:
-        while self.track.expected in self._held and self.spent() < MOST_WORK:
+        while self.track.expected in self._held and self.spent() < AT_ONCE:
             self._pass_on(self.track.expected)
 
     def _pass_on(self, sequence: int) -> None:

@@ -17,6 +17,7 @@ import attrs
 
 from ...bitstream import BitstreamError
 from ...media import SourceLoss
+from ...share import OF_PICTURE, OF_SOUND
 from . import rtcp, sdp
 from .address import Target, resolve
 from .auth import Authorization, choose
@@ -31,8 +32,6 @@ DEFAULT_TIMEOUT_S = 60.0
 """Of a session whose camera names none (RFC 2326, section 12.37)."""
 MAX_UNASKED = 256
 """Messages that answer nothing, between two requests of ours: cameras send a few."""
-OF_PICTURE, OF_SOUND = 16, 4
-"""As how many packets a picture or a frame of sound counts, for the work that they are behind their packets."""
 REPORT_S = 10.0
 """Between two receiver reports."""
 AGENT = "banken"

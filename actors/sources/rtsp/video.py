@@ -11,13 +11,12 @@ Source: RFC 6184, sections 5.2 and 5.6 to 5.8; RFC 7798, section 4.4.
 
 from collections.abc import Callable
 
+from ...bitstream import MAX_UNITS
 from ...h264 import H264
 from ...h265 import H265
 from ...media import SourceLoss, VideoCodec
 
 MAX_ACCESS_UNIT = 8 * 1024 * 1024
-MAX_UNITS = 1024
-"""NAL units of one access unit: more slices than any level allows."""
 MAX_AGGREGATED = 128
 """NAL units of one packet: cameras pack some parameter sets, or the slices of a small picture."""
 WEIGHT = 64

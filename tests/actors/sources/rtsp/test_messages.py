@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from actors.share import AT_ONCE
 from actors.sources.rtsp import messages
 from actors.sources.rtsp.messages import (
-    AT_ONCE,
     MAX_BODY,
     MAX_HEADERS,
     MAX_LINE,

@@ -8,12 +8,12 @@ import pytest
 
 from actors.bitstream import BitstreamError
 from actors.media import AudioFormat, SourceLoss, VideoCodec
+from actors.share import AT_ONCE, OF_PICTURE, OF_SOUND
 from actors.sources.rtsp import choice, sdp
 from actors.sources.rtsp.address import parse_target
-from actors.sources.rtsp.messages import AT_ONCE
 from actors.sources.rtsp.reasons import BABBLES, NO_ANSWER, NO_PASSWORD, Ended, Moved
-from actors.sources.rtsp.rtp import MOST_WORK, WINDOW
-from actors.sources.rtsp.session import ANSWER_S, MAX_UNASKED, OF_PICTURE, OF_SOUND, REPORT_S, Session
+from actors.sources.rtsp.rtp import WINDOW
+from actors.sources.rtsp.session import ANSWER_S, MAX_UNASKED, REPORT_S, Session
 from supervisor.domain.values import Fault
 from tests.kit.media import access_units, h265_units
 from tests.kit.packets import framed, packet, packets
@@ -188,7 +188,7 @@ def test_over_udp_packets_that_were_waited_for_are_bounded_in_work(flood: str) -
     for data in (first, *rest, second, *FLOODS[flood][WINDOW : WINDOW + 60]):
         talk.session.receive(track, data, 0.0)
         before, made = made, len(sink.pictures) + len(sink.sets) + len(sink.sounds)
-        assert made - before <= MOST_WORK // OF_SOUND + 64
+        assert made - before <= AT_ONCE // OF_SOUND + 64
     assert made >= 50
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from actors.bitstream import MAX_UNITS
 from actors.h264 import H264
 from actors.h265 import H265
 from actors.media import SourceLoss
-from actors.sources.rtsp.video import MAX_ACCESS_UNIT, MAX_AGGREGATED, MAX_UNITS, H264Depacketizer, H265Depacketizer
+from actors.sources.rtsp.video import MAX_ACCESS_UNIT, MAX_AGGREGATED, H264Depacketizer, H265Depacketizer
 from tests.kit.media import access_units, h265_units
 from tests.kit.packets import fragments
 
