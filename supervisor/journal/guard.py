@@ -22,6 +22,8 @@ import apsw
 from .errors import JournalDamaged, JournalError, SearchTooLong
 from .files import SCHEMA_1, SCHEMA_SEALED, kind_of, naming, refuse_foreign
 
+WRITER_VFS = "unix-excl"
+"""SQLite's own: the index of the WAL is in memory, shared in this process, and other processes are locked out."""
 MAX_VALUE = 16 * 1024**2
 """Bytes of one text or blob; the longest that is written, a state, has some 50 kB for each thirty cameras."""
 MAX_PAGE = 64 * 1024**2
@@ -78,16 +80,21 @@ def read_bounded(path: Path, most: int) -> bytes:
     return data
 
 
-def open_segment(path: Path, *, immutable: bool) -> apsw.Connection:
-    """A read-only connection to a segment that was looked at. Raises `JournalError`."""
+def open_segment(path: Path, *, immutable: bool = False, vfs: str | None = None) -> apsw.Connection:
+    """A connection to a segment that was looked at; it writes nothing. `vfs`: see `live.py`. Raises `JournalError`."""
     require_regular(path)
     uri = path.absolute().as_uri() + ("?immutable=1" if immutable else "")
+    access = apsw.SQLITE_OPEN_READWRITE if vfs == WRITER_VFS else apsw.SQLITE_OPEN_READONLY
     try:
-        db = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        db = apsw.Connection(uri, flags=access | apsw.SQLITE_OPEN_URI, vfs=vfs)
     except apsw.Error as error:
         raise kind_of(error)(f"{path}: the journal cannot be opened: {error}") from None
     try:
         db.set_busy_timeout(1000)
+        db.pragma("query_only", True)
+        db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if vfs == "unix-none":
+            db.pragma("locking_mode", "exclusive")  # of its own index; no lock is taken
         _harden(db)
         with naming(path), time_limit(db, path):
             refuse_foreign(db, path)

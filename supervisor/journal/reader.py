@@ -5,13 +5,11 @@ Rules of this file:
 - No query holds a segment for long: rows are read in pages, so the writer's WAL can be emptied in between.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apsw
 import attrs
@@ -34,7 +32,8 @@ from .files import (
     refuse_unsafe_sqlite,
     shorten,
 )
-from .guard import MAX_PAGE, MAX_ROWS, MAX_VALUE, missing_indexes, open_segment, time_limit
+from .guard import MAX_PAGE, MAX_ROWS, MAX_VALUE, missing_indexes, time_limit
+from .live import View
 
 PAGE = 500
 """Rows that are read in one step."""
@@ -50,6 +49,9 @@ AT_ONCE = 64
 """Rows that are read before their size is looked at, where no value is longer than `SHORT`."""
 SHORT = 64 * 1024
 """Bytes of a text or blob. A statement that meets a longer one is run again, and is measured row by row."""
+ATTEMPTS = 20
+"""At a statement, where somebody else writes to the segment meanwhile: each 4 MiB of commits costs one."""
+Found = TypeVar("Found")
 _packed = msgspec.msgpack.Encoder().encode
 
 
@@ -93,9 +95,8 @@ class Part:
 
     def __init__(self, segment: Segment, sealed: bool) -> None:
         self.path = segment.path
-        self._sealed = sealed
+        self._view = View(segment.path, sealed)
         self._words: dict[int, str] = {}
-        self._db: apsw.Connection | None = None
         self.format: int = self.rows("PRAGMA user_version")[0][0]
         self.first, self.after, self.previous = self._head()
         self.ends = NEVER
@@ -123,16 +124,6 @@ class Part:
             return (self.start.last, self.start.digest) == (last, digest.hex())
         return (self.after, self.previous) == (last, digest)
 
-    def _opened(self) -> apsw.Connection:
-        if self._db is None:
-            self._db = open_segment(self.path, immutable=self._is_immutable())
-        return self._db
-
-    def _is_immutable(self) -> bool:
-        """A file without a WAL beside it, in a folder that is not ours to write to, is read as it is."""
-        wal = self.path.with_name(f"{self.path.name}-wal")
-        return self._sealed or not (os.access(self.path.parent, os.W_OK) or wal.exists())
-
     def _head(self) -> tuple[int, int, bytes]:
         """The first event that may be in here, the last one before it, and the digest that the chain goes on from."""
         found = self.rows("SELECT first, after, previous FROM segment LIMIT 2")
@@ -153,7 +144,23 @@ class Part:
 
         Raises `JournalError` for rows that cannot be read, take too long, or are more than any journal holds.
         """
-        db = self._opened()
+        return self._read(lambda db: self._rows(db, sql, values))
+
+    def _read(self, read: Callable[[apsw.Connection], Found]) -> Found:
+        """What `read` finds in one instant. Raises what it raises, and `JournalError`."""
+        for _ in range(ATTEMPTS):
+            try:
+                found = read(self._view.open())
+            except JournalError:
+                if self._view.is_one_instant():
+                    raise
+            else:
+                if self._view.is_one_instant():
+                    return found
+            self._view.close()
+        raise JournalError(f"{self.path}: somebody writes to this file all the time; copy it, and read the copy")
+
+    def _rows(self, db: apsw.Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
             with naming(self.path), time_limit(db, self.path):
                 try:
@@ -241,13 +248,10 @@ class Part:
 
     def missing_indexes(self) -> list[str]:
         """Indexes that the segment was made with, and has lost."""
-        return missing_indexes(self._opened())
+        return self._read(missing_indexes)
 
     def close(self) -> None:
-        if self._db is not None:
-            with suppress(apsw.Error):  # a disk that fails; nothing was written
-                self._db.close(force=True)
-            self._db = None
+        self._view.close()
 
 
 def _stream_condition(stream: str | None) -> str:

@@ -16,7 +16,7 @@ import apsw
 import msgspec
 
 from ..domain.state import RULE, State, state_hash
-from . import checkpoint, codec
+from . import checkpoint, codec, guard
 from .codec import Encoded
 from .errors import JournalDamaged, JournalError, JournalReplaced
 from .files import (
@@ -34,6 +34,7 @@ from .files import (
     sync_folder,
 )
 from .guard import refuse_foreign_schema, require_regular
+from .live import leave_writing, take_writing
 from .manifest import Sealed
 from .wal import Wal
 
@@ -44,8 +45,6 @@ CHECKPOINT_EVERY = 5000
 SYNCHRONOUS = "full"
 """A commit is on the disk when it returns; `normal` would leave that to the operating system."""
 CHUNK = 1024 * 1024
-SHM_BYTES = 32 * 1024
-"""Of the index of a WAL, at the least."""
 CHECKPOINT_BYTES = 4 * 1024**2
 """Of a WAL. From there on what it holds is copied to the main file, by `empty_wal` and by no commit."""
 _LAST = "SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1"
@@ -126,7 +125,8 @@ class SegmentWriter:
         self.path = path
         require_regular(path)
         try:
-            self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+            self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=guard.WRITER_VFS)
+            self._written = take_writing(path)
             self._db.set_busy_timeout(1000)
         except apsw.Error as error:
             raise kind_of(error)(f"{path}: the journal cannot be opened: {error}") from None
@@ -229,20 +229,14 @@ class SegmentWriter:
         self._wal = Wal(self.path)
 
     def abandon(self) -> None:
-        """Close without a word to the files, which are not ours any more.
-
-        A `-shm` that somebody has shortened is mapped; it gets its length back, or touching it would end the process.
-        """
-        shm = self.path.with_name(f"{self.path.name}-shm")
-        with suppress(OSError):
-            if shm.stat().st_size < SHM_BYTES:
-                os.truncate(shm, SHM_BYTES)
+        """Close without a word to the files, which are not ours any more."""
         with suppress(apsw.Error):
             self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.close()
 
     def close(self) -> None:
         """Also while a hung disk still holds a commit: then the file is left to the end of the process."""
+        leave_writing(self._written)
         with suppress(apsw.Error):  # a disk that fails: what is in the WAL is found there when it is opened again
             self._db.close(force=True)
 
@@ -253,7 +247,7 @@ def seal(path: Path, previous: str) -> Sealed | None:
     Raises `JournalError` and `OSError`.
     """
     with naming(path):
-        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=guard.WRITER_VFS)
         try:
             refuse_foreign(db, path)
             make_indexes(db)

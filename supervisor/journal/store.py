@@ -210,7 +210,6 @@ class Store:
         with self._looking:
             watch = self._watch = Watch(self._lock, self._is_ours)
             watch.take(manifest.NAME, *_names(writer))
-            watch.take_shared(f"{writer.path.name}-shm")
             for segment in older:
                 take = watch.take_shared if segment.path.name == self._sealing else watch.take_older
                 take(segment.path.name)

@@ -6,9 +6,8 @@ Rules of this file:
 - Nobody can put back the time of the last change of a file's entry (`ctime`). Where only that is another one, `is_ours`
   looks at the content: a backup that links a file changes it, and so does whoever sets its mode or its owner.
 - A file that we may not read and write any more is not ours.
-- A reader changes none of them: the times of access are not compared, and of `-shm`, which readers write, only the
-  inode and the least size.
-- A segment that is being sealed grows by our own writes: of it, too, only the inode and the least size are compared.
+- A reader changes none of them: the times of access are not compared.
+- A segment that is being sealed grows by our own writes: of it, only the inode and the least size are compared.
 - Older segments are compared by `look` only. There may be more than a hundred, too many for each commit.
 """
 
@@ -79,7 +78,7 @@ class Watch:
     def look_at_written(self) -> None:
         """As `look`, without the older segments."""
         self.look_at_folder()
-        for name, mark in self._shared.items():  # first: to compare content is to touch what is mapped
+        for name, mark in self._shared.items():
             found = self._mark(name)
             if (
                 found is None

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -81,8 +81,6 @@ ACTS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "segment overwritten": (lambda journal: newest(journal).write_bytes(bytes(4096)), lambda journal: None),
     "wal removed": (lambda journal: Path(f"{newest(journal)}-wal").unlink(), lambda journal: None),
     "wal truncated": (lambda journal: os.truncate(f"{newest(journal)}-wal", 0), lambda journal: None),
-    "shm removed": (lambda journal: Path(f"{newest(journal)}-shm").unlink(), lambda journal: None),
-    "shm truncated": (lambda journal: os.truncate(f"{newest(journal)}-shm", 0), lambda journal: None),
     "older segment removed": (lambda journal: list_segments(journal)[0].path.unlink(), lambda journal: None),
     "lock removed": (lambda journal: (journal / "lock").unlink(), lambda journal: None),
     "manifest appeared": (lambda journal: (journal / "manifest.jsonl").write_text("{}\n"), lambda journal: None),
@@ -260,6 +258,42 @@ def test_daemon_ends_in_good_order_after_all_acts(run: Run) -> None:
     assert run.code == 0
     assert "Traceback" not in run.output
     assert "never stored" not in run.output
+
+
+def shorten_indexes(journal: Path) -> None:
+    """Whatever of the journal SQLite would map."""
+    for path in journal.glob("*-shm"):
+        with suppress(FileNotFoundError):
+            os.truncate(path, 0)
+
+
+async def repeat(act: Callable[[], None]) -> None:
+    while True:
+        act()
+        await trio.sleep(0.001)
+
+
+def mapped(pid: int) -> str:
+    """The files that a process maps."""
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+async def test_daemon_maps_no_file_of_the_journal_that_somebody_shortens(tmp_path: Path) -> None:
+    """While events are written, and read by a page and by another process, no access to a lost page ends it."""
+    write_config(tmp_path, CAMERAS, MORE)
+    async with launch_daemon(tmp_path) as daemon, trio.open_nursery() as nursery:
+        await daemon.wait_ready()
+        await daemon.wait_camera("front", "live")
+        nursery.start_soon(repeat, partial(shorten_indexes, daemon.folder / "journal"))
+        for _ in range(40):
+            assert (await lease(daemon))[0] == 201
+            assert (await request(daemon.port, "GET", "/api/events?limit=5")).status == 200
+        seq = await last_acknowledged(daemon)
+        assert str(daemon.folder / "journal") not in mapped(daemon.process.pid)
+        nursery.cancel_scope.cancel()
+        assert await daemon.end() == 0
+    assert daemon.journal()[-1].seq >= seq
+    assert not verify(tmp_path / "journal").damages
 
 
 # ── at the start ────────────────────────────────────────────────────────────────────────────────────────────────

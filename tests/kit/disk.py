@@ -18,7 +18,9 @@ from pathlib import Path
 import apsw
 import attrs
 
-NAME = "failing"
+from supervisor.journal import guard
+
+NAME, BASE = "failing", guard.WRITER_VFS
 FAILING_DISK = "FAILING_DISK"
 STALL_S = 2.0
 
@@ -62,7 +64,12 @@ class Disk(apsw.VFS):
         self.syncs = 0
         self.failed = 0
         """Calls that were made to fail, or to wait."""
-        super().__init__(NAME, "unix", makedefault=True)
+        super().__init__(NAME, BASE, makedefault=True)
+        guard.WRITER_VFS = NAME
+
+    def unregister(self) -> None:
+        super().unregister()
+        guard.WRITER_VFS = BASE
 
     @property
     def fault(self) -> Fault:
@@ -86,7 +93,7 @@ class Disk(apsw.VFS):
 
 class DiskFile(apsw.VFSFile):
     def __init__(self, disk: Disk, path: str, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__("unix", name, flags)  # type: ignore[arg-type]
+        super().__init__(BASE, name, flags)  # type: ignore[arg-type]
         self._disk = disk
         self._ranges = disk.ranges.setdefault(path, Ranges())
 

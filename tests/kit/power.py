@@ -16,7 +16,7 @@ import apsw
 import attrs
 
 from supervisor.domain.events import Recorded
-from supervisor.journal import segment
+from supervisor.journal import guard, segment
 from supervisor.journal.check import verify
 from supervisor.journal.errors import JournalError
 from supervisor.journal.files import DRAFT
@@ -24,7 +24,7 @@ from supervisor.journal.store import Rotation, Store
 
 from .journals import lively, read_all, states
 
-NAME = "power"
+NAME, BASE = "power", guard.WRITER_VFS
 SECTOR = 512
 UNSEALED = "the manifest does not name it"
 """Nobody seals the many small segments here."""
@@ -78,7 +78,12 @@ class PowerDisk(apsw.VFS):
     def __init__(self) -> None:
         self.steps: list[Step] = []
         self._known: set[str] = set()
-        super().__init__(NAME, "unix", makedefault=True)
+        super().__init__(NAME, BASE, makedefault=True)
+        guard.WRITER_VFS = NAME
+
+    def unregister(self) -> None:
+        super().unregister()
+        guard.WRITER_VFS = BASE
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
         path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
@@ -95,7 +100,7 @@ class PowerDisk(apsw.VFS):
 
 class PowerFile(apsw.VFSFile):
     def __init__(self, disk: PowerDisk, file: str, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__("unix", name, flags)  # type: ignore[arg-type]
+        super().__init__(BASE, name, flags)  # type: ignore[arg-type]
         self._disk, self._file = disk, file
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802

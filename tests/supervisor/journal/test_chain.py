@@ -59,7 +59,6 @@ TOUCHES: dict[str, Callable[[Store], object]] = {
     "content of the wal, and its time put back": lambda store: overwrite(Path(f"{newest(store)}-wal")),
     "mode of the segment": lambda store: newest(store).chmod(0),
     "mode of the wal": lambda store: Path(f"{newest(store)}-wal").chmod(0),
-    "mode of the shm": lambda store: Path(f"{newest(store)}-shm").chmod(0),
 }
 
 

@@ -1,0 +1,139 @@
+"""How a segment is opened to be read, while somebody may write to it.
+
+Rules of this file:
+- No file of a journal is mapped: whoever shortens a file that is mapped ends the process that touches it. So the writer
+  keeps the index of its WAL in memory, and locks other processes out. Readers in its process share the index.
+- Any other reader takes no lock, has an index of its own, and compares afterwards. The main file changes only while the
+  WAL is copied to it; after that the WAL begins again, with another header. Whatever was read meanwhile is read again.
+"""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+import attrs
+
+from . import guard
+from .wal import HEADER
+
+REUSE_S = 0.1
+"""How long a view without locks is used before newer commits are looked for."""
+SETTLED_S = 0.02
+"""After so long a change of a file shows in its time of modification, by the clock of any kernel."""
+_written: set[tuple[int, int]] = set()
+"""Device and inode of the segments that this process writes to."""
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def take_writing(path: Path) -> tuple[int, int] | None:
+    """From now on readers in this process share the writer's index, until `leave_writing`."""
+    identity = identity_of(path)
+    if identity is not None:
+        _written.add(identity)
+    return identity
+
+
+def leave_writing(identity: tuple[int, int] | None) -> None:
+    if identity is not None:
+        _written.discard(identity)
+
+
+@attrs.frozen
+class _Mark:
+    """What changes before a view without locks could show two instants: identity, size and time of the main file."""
+
+    main: tuple[int, int, int, int] | None
+    header: bytes
+    """Of the WAL."""
+
+
+class View:
+    """A read-only connection to a segment that is opened again when it has to be."""
+
+    def __init__(self, path: Path, sealed: bool) -> None:
+        self.path = path
+        self._sealed = sealed
+        self._db: apsw.Connection | None = None
+        self._mark: _Mark | None = None
+        """None for a connection that shows one instant whatever others do."""
+        self._wal: tuple[int, int] | None = None
+        self._is_young = False
+        self._opened_at = 0.0
+
+    def open(self) -> apsw.Connection:
+        """The connection. Raises `JournalError`."""
+        if self._db is not None and self._is_outdated():
+            self.close()
+        if self._db is None:
+            self._db = self._open()
+        return self._db
+
+    def _open(self) -> apsw.Connection:
+        self._mark = None
+        if self._sealed:
+            return guard.open_segment(self.path, immutable=True)
+        if identity_of(self.path) in _written:
+            return guard.open_segment(self.path, vfs=guard.WRITER_VFS)
+        self._opened_at, self._wal = time.monotonic(), self._state_of_wal()
+        if self._wal is not None:
+            self._settle()
+            self._is_young = abs(time.time_ns() - self._wal[1]) < SETTLED_S * 1e9
+        self._mark = self._look()
+        if self._mark.header:
+            return guard.open_segment(self.path, vfs="unix-none")
+        return guard.open_segment(self.path, immutable=True)
+
+    def _settle(self) -> None:
+        """Wait until a later change of the main file has another time."""
+        with suppress(OSError):
+            if abs(time.time_ns() - os.stat(self.path).st_mtime_ns) < SETTLED_S * 1e9:
+                time.sleep(SETTLED_S)  # noqa: TID251 - in a thread, or a command
+
+    def _look(self) -> _Mark:
+        try:
+            found = os.stat(self.path)
+            main = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        except OSError:
+            main = None
+        try:
+            file = os.open(f"{self.path}-wal", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return _Mark(main, b"")
+        try:
+            return _Mark(main, os.pread(file, HEADER, 0))
+        except OSError:
+            return _Mark(main, b"")
+        finally:
+            os.close(file)
+
+    def _state_of_wal(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(f"{self.path}-wal")
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns
+
+    def _is_outdated(self) -> bool:
+        """Whether newer commits may be there that this view does not show."""
+        if self._mark is None or time.monotonic() < self._opened_at + REUSE_S:
+            return False
+        return self._is_young or self._state_of_wal() != self._wal
+
+    def is_one_instant(self) -> bool:
+        """Whether all that was read since `open` is of one instant."""
+        return self._mark is None or self._look() == self._mark
+
+    def close(self) -> None:
+        if self._db is not None:
+            with suppress(apsw.Error):  # a disk that fails; nothing was written
+                self._db.close(force=True)
+            self._db = None
