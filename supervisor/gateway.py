@@ -4,7 +4,6 @@ What crosses here are values that could be sent as JSON, so that a camera may on
 """
 
 import hashlib
-import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,7 +21,7 @@ from .domain import commands as c
 from .domain.errors import Refusal, Rejected
 from .domain.events import LeaseEnded, Recorded
 from .domain.health import Health, health
-from .domain.ids import CameraId, DetectionId, LeaseId, PeerId, lease_stream
+from .domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from .domain.monitors import Reading
 from .domain.state import Lease, State
 from .domain.substreams import takes, tried
@@ -40,7 +39,8 @@ from .threads import run_in_thread
 Answer = TypeVar("Answer")
 
 REVOKED = Reason("kicked", "an operator ended this lease", Fault.NONE)
-LEASE_ID = re.compile(r"[0-9a-f]{16}")
+LOOKED_BACK = 1000
+"""Events before this run in which the ends of leases are looked for: a run that stops ends its leases last."""
 
 
 @attrs.frozen
@@ -372,6 +372,10 @@ class Gateway:
         self.replay: int | None = None
         self.read = reader.search
         self._page = reader.page
+        self._begin = kernel.state.seq
+        self._ended_before: dict[LeaseId, Reason] | None = None
+        """How leases of the run before this one ended; read when somebody first asks."""
+        self._looking_back = trio.Lock()
         self.first = reader.first
         self.ask = reader.ask
         self.take_picture = hands.take_picture
@@ -459,13 +463,21 @@ class Gateway:
         return Lent(lease, self.leases.expires_ns(lease), peers)
 
     async def _why_over(self, lease: LeaseId) -> LeaseOver:
-        """What to raise for a lease that is not live."""
-        ended: list[Recorded] = []
-        if LEASE_ID.fullmatch(lease):
-            await self._journal.wait_committed(self._kernel.state.seq)
-            ended = await self._page(Query(stream=lease_stream(lease), types=("LeaseEnded",)), 1, newest=True)
-        event = ended[0].event if ended else None
-        return LeaseOver(lease, event.reason if isinstance(event, LeaseEnded) else None)
+        """What to raise for a lease that is not live. Anybody may invent an id: the journal is not searched for it."""
+        why = self._kernel.ended.get(lease)
+        if why is None:
+            return LeaseOver(lease, (await self._look_back()).get(lease))
+        await self._journal.wait_committed(self._kernel.state.seq)
+        return LeaseOver(lease, why)
+
+    async def _look_back(self) -> Mapping[LeaseId, Reason]:
+        """How leases of the last run ended. Read once; raises `JournalError`, and is then tried again."""
+        async with self._looking_back:
+            if self._ended_before is None:
+                end = Query(after=max(0, self._begin - LOOKED_BACK), before=self._begin + 1, types=("LeaseEnded",))
+                found = [recorded.event for recorded in await self._page(end, LOOKED_BACK)]
+                self._ended_before = {event.lease: event.reason for event in found if isinstance(event, LeaseEnded)}
+            return self._ended_before
 
     async def detect(self, seen: c.ReportDetection, jpeg: bytes) -> Judged:
         """Decide about what a detector has seen; its picture, if there is one, is kept. Raises `Rejected`."""

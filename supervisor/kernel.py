@@ -8,6 +8,7 @@ Rules of this file:
 
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from types import UnionType
 
@@ -24,6 +25,7 @@ from .domain.events import (
     ChildEvent,
     Event,
     EventsLost,
+    LeaseEnded,
     LeaseEvent,
     PeerClosed,
     PeerOpened,
@@ -32,7 +34,7 @@ from .domain.events import (
     UseEvent,
 )
 from .domain.evolve import evolve
-from .domain.ids import NodeId, RunId, camera_stream, demand_stream, device_stream, sound_stream
+from .domain.ids import LeaseId, NodeId, RunId, camera_stream, demand_stream, device_stream, sound_stream
 from .domain.state import SOUND, State
 from .domain.tally import Tally
 from .domain.values import Policy, Reason
@@ -49,6 +51,8 @@ class Origin:
 
 _OF_DEMAND = (LeaseEvent, PeerOpened, PeerClosed, UseEvent)
 
+ENDED = 1000
+"""Leases whose ends are kept in memory."""
 ACTOR = Origin("actor")
 """Of what an actor reports that is no fault."""
 
@@ -130,6 +134,8 @@ class Kernel:
         """The token buckets of clients, and the count of refusals."""
         self.tally = Tally()
         """Which clients' requests events follow from."""
+        self.ended: OrderedDict[LeaseId, Reason] = OrderedDict()
+        """How the last `ENDED` leases of this run ended."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}
         self._changes, self._policies = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
 
@@ -248,6 +254,10 @@ class Kernel:
             self._remember(device_stream(event.device), recorded)
         if isinstance(event, _OF_DEMAND):
             self._remember(demand_stream(event.camera), recorded)
+        if isinstance(event, LeaseEnded):
+            self.ended[event.lease] = event.reason
+            if len(self.ended) > ENDED:
+                self.ended.popitem(last=False)
         self.tally.count(principal, correlation)
         self._journal.append_nowait(recorded, self.state)
         if self._changes:

@@ -31,7 +31,7 @@ REFUSALS_EVERY_S = 1.0
 
 @attrs.frozen
 class LeaseOver(Exception):
-    """A lease that there is no more, or never was; `why` is how it ended, where the journal has that."""
+    """A lease that there is no more, or never was; `why` is how it ended, where that is remembered."""
 
     lease: LeaseId
     why: Reason | None

@@ -30,7 +30,11 @@ class MemoryReader:
 
     async def page(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
         await trio.lowlevel.checkpoint()
-        rows = [r for r in self.disk.rows if r.seq > query.after and (not query.types or r.type in query.types)]
+        rows = [
+            r
+            for r in self.disk.rows
+            if query.after < r.seq < query.before and (not query.types or r.type in query.types)
+        ]
         rows = [r for r in rows if query.camera in (None, getattr(r.event, "camera", None))]
         rows = [r for r in rows if query.stream in (None, r.stream)]
         return rows[-limit:] if newest else rows[:limit]

@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from supervisor import kernel
 from supervisor.detections import PER_CAMERA_BURST, PER_CAMERA_S, Detections
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
@@ -85,6 +86,18 @@ async def test_the_table_forgets_what_has_ended(autojump_clock: MockClock) -> No
             core.kernel.emit(c.EndLease(LeaseId(f"lease-{number}"), Reason("released", "done")))
         await trio.sleep(SWEEP_S + 1)
         assert keeper.statistics() == 0
+
+
+async def test_ends_that_are_kept_in_memory_are_bounded(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest is forgotten first."""
+    monkeypatch.setattr(kernel, "ENDED", 10)
+    async with open_core(limits=Limits(journaled_burst=100)) as core:
+        for number in range(12):
+            core.kernel.emit(lease(f"lease-{number}"))
+            core.kernel.emit(c.EndLease(LeaseId(f"lease-{number}"), Reason("released", "done")))
+        assert [*core.kernel.ended] == [f"lease-{number}" for number in range(2, 12)]
 
 
 async def test_refusals_are_said_once_a_second_and_counted(autojump_clock: MockClock) -> None:

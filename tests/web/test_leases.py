@@ -1,16 +1,24 @@
 """Leases over REST and over the WebSocket: the same answers, typed problems, and nothing changed by what is refused."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
+import trio
 from trio_websocket import WebSocketConnection
 
 from supervisor.domain import commands as c
-from supervisor.domain.ids import PeerId
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import LeaseId, PeerId
 from supervisor.domain.lifecycle import PeerPhase
 from supervisor.domain.values import Limits
-from tests.kit.domain import ASKED, GATE
+from supervisor.gateway import LOOKED_BACK, Gateway, Key
+from supervisor.journal.reader import Query
+from supervisor.kernel import Kernel
+from supervisor.leases import LeaseOver
+from tests.kit.core import MemoryReader
+from tests.kit.domain import ASKED, GATE, NODE, RUN
 from tests.kit.http import Answer, request
 from tests.kit.site import Site, message, open_site
 
@@ -185,6 +193,38 @@ async def test_a_lease_that_is_over_says_how_it_ended() -> None:
         never = await ask(site, "PUT", "/api/leases/0123456789abcdef", {}, "secret")
         assert (never.status, never.json["reason"]) == (404, None)
         assert (await ask(site, "PUT", "/api/leases/*", {}, "secret")).status == 404
+
+
+async def test_leases_that_never_were_are_no_questions_to_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever invents ids does not delay the pages: the end of the run before is read once, whatever is asked."""
+    asked, page = list[Query](), MemoryReader.page
+
+    async def count(self: MemoryReader, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
+        asked.append(query)
+        return await page(self, query, limit, newest=newest)
+
+    monkeypatch.setattr(MemoryReader, "page", count)
+    async with open_site() as site, trio.open_nursery() as nursery:
+        for number in range(20):
+            for method in ("PUT", "DELETE"):
+                nursery.start_soon(ask, site, method, f"/api/leases/{number:016x}", None, "secret")
+            nursery.start_soon(partial(site.offer, **{"Banken-Lease": f"{number + 100:016x}.secret"}))
+    (only,) = asked
+    assert only.stream is None and only.before - only.after <= LOOKED_BACK + 1
+
+
+async def test_lease_that_ended_before_a_restart_says_how() -> None:
+    """The run that stopped has ended it, and its last events are still read."""
+    async with open_site() as site:
+        lease = await granted(site)
+        site.core.kernel.emit(c.StopRun(ASKED))
+        site.core.kernel.emit(c.EndRun())
+        await site.core.stored()
+        core, reader = site.core, MemoryReader(site.core.disk)
+        kernel = Kernel(core.kernel.state, core.journal, core.kernel.clock, NODE, RUN)
+        gateway = Gateway(kernel, core.journal, core.feed, reader, site.hands)  # type: ignore[arg-type]
+        with pytest.raises(LeaseOver, match="over: banken is stopping"):
+            await gateway.renew(Key(LeaseId(lease["lease"]), lease["secret"]), 0.0, "192.0.2.9")
 
 
 async def test_a_viewer_lives_under_the_lease_that_it_names() -> None:
