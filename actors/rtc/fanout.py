@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # both need aiortc, which is imported after the start
 SLICE_S = 0.003
 LIVE_PACE = 16_000_000
 """Bytes a second of a large picture to those who are live: at least so many, and all of it in half a picture's time."""
+LEAST_COST = 1200
+"""Bytes that a run costs at least: a call of the kernel for a small packet takes as long as for a full one."""
 TICK_S = 0.005
 """Between two bursts to one that is behind."""
 CATCH_UP = (5_000_000, 8)
@@ -165,6 +167,8 @@ class Fanout:
                     (unit,) = tape.read_nowait(position, 1)
                     await self._send_live(unit, position)
                     position += 1
+                    if position < tape.end:  # small ones may come faster than they leave
+                        await self._breathe()
 
     async def _send_live(self, unit: AccessUnit, position: int) -> None:
         """One access unit to all who are live. A large one leaves as several bursts, paced by their bytes."""
@@ -294,7 +298,7 @@ class Fanout:
                 viewer.due = None
                 continue
             viewer.sender.send(unit, run, pts)
-            viewer.credit -= len(run.template)
+            viewer.credit -= max(len(run.template), LEAST_COST)
             if viewer.sender.full:
                 viewer.sender.full, viewer.hungry = False, True
                 viewer.skipped += next(runs, None) is not None

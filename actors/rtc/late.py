@@ -17,7 +17,16 @@ from .offer import Candidate, Offer
 if TYPE_CHECKING:
     from .fanout import Fanout, Viewer
 
-VIEWERS = Late(["actors.rtc.connection"], packages=["av", "cryptography", "pylibsrtp"])
+
+class _Viewers(Late):
+    def _import(self) -> None:
+        super()._import()
+        from .dtls import certificate
+
+        certificate()  # the first one takes 12 ms
+
+
+VIEWERS = _Viewers(["actors.rtc.connection"], packages=["av", "cryptography", "pylibsrtp"])
 
 
 class Witness(Protocol):

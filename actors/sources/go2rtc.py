@@ -11,12 +11,12 @@ Rules of this file:
 """
 
 import base64
-import json
 import re
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import attrs
 import h11
+import msgspec
 import trio
 
 from supervisor.config import Source
@@ -150,15 +150,24 @@ class Upstream:
                 await trio.lowlevel.checkpoint()
 
 
+class _Rtsp(msgspec.Struct):
+    listen: str
+
+
+class _About(msgspec.Struct):
+    """What we read of it: what else it says is passed over, and made into nothing."""
+
+    rtsp: _Rtsp
+
+
 def _rtsp_port(about: bytes) -> int:
     """The port where it serves RTSP, from its description of itself. Raises `Go2rtcError` for one that no port can be.
 
     The default for a description without one.
     """
     try:
-        listen = json.loads(about)["rtsp"]["listen"]
-        text = listen.rpartition(":")[2]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        text = msgspec.json.decode(about, type=_About).rtsp.listen.rpartition(":")[2]
+    except ValueError:
         return DEFAULT_RTSP_PORT
     except RecursionError:
         raise Go2rtcError("describes itself in JSON that is nested too deeply") from None

@@ -1,8 +1,10 @@
 """The fan-out: every viewer gets what it can take, from a key frame on, and none is another's business."""
 
 import weakref
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 
 import attrs
 import pytest
@@ -11,12 +13,14 @@ from trio.testing import MockClock
 
 from actors.hub import Hub
 from actors.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
+from actors.rtc import fanout
 from actors.rtc.congestion import Congestion
-from actors.rtc.fanout import Fanout, Viewer
+from actors.rtc.fanout import CATCH_UP, LEAST_COST, SLICE_S, TICK_S, Fanout, Viewer
 from actors.rtc.runs import Run
 from actors.sound import OPUS
 from supervisor.clock import TrioClock
 from tests.kit.media import FPS, access_units
+from tests.kit.processes import wait_until
 
 
 @attrs.define(eq=False)
@@ -299,3 +303,35 @@ async def test_who_has_left_is_sent_nothing(autojump_clock: MockClock) -> None:
         house.fanout.remove(viewer)
         await house.play(2, 5)
         assert len(sink.pictures) == 2
+
+
+async def test_small_pictures_that_wait_leave_others_their_turn(autojump_clock: MockClock) -> None:
+    """A viewer that is behind is sent a packet of 29 bytes as if it were a full one: it costs a call of the kernel."""
+    async with open_house() as house:
+        house.hub.publish(access_units()[0], 0)
+        for index in range(1, 2000):
+            house.hub.publish([b"\x41" + bytes(20)], index * 90)
+        sink = Sink()
+        house.add(sink)
+        await trio.sleep(5)
+        assert len(sink.pictures) == 2000
+        ticks = Counter(at for at, _ in sink.bursts)
+        assert max(ticks.values()) <= CATCH_UP[0] * TICK_S / LEAST_COST + 1
+
+
+async def test_small_pictures_that_come_at_once_leave_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait: the loop goes round between them. Each look at the clock takes a millisecond here."""
+    looks = count()
+    monkeypatch.setattr(fanout, "perf_counter", lambda: next(looks) / 1000)
+    async with open_house() as house:
+        house.hub.publish(access_units()[0], 0)
+        sink = Sink()
+        viewer = house.add(sink)
+        await wait_until(lambda: viewer.live, 5)
+        before, rounds = len(sink.pictures), 0
+        for index in range(1, 200):
+            house.hub.publish([b"\x41" + bytes(20)], index * 90)
+        while len(sink.pictures) < before + 199:
+            await trio.lowlevel.checkpoint()
+            rounds += 1
+        assert rounds >= 199 * 2 / (1000 * SLICE_S) / 2

@@ -1,6 +1,7 @@
 """A camera through a go2rtc: its stream is there while it is used, and gone after, however the use ends."""
 
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 import trio
 
 from actors.sources import go2rtc
-from actors.sources.go2rtc import Go2rtcError, Upstream
+from actors.sources.go2rtc import Go2rtcError, Upstream, _rtsp_port
 from supervisor.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
@@ -111,7 +112,19 @@ async def test_rtsp_port_that_no_port_can_be_is_an_error_of_the_upstream(listen:
         assert listen[1:] not in str(raised.value)
 
 
-@pytest.mark.parametrize("about", [b"[" * 100_000, b'{"rtsp":' * 20_000])
+def test_description_is_read_as_far_as_it_is_needed() -> None:
+    """The rest is passed over: 230 kB of it, made into objects, took 15 ms of the loop."""
+    rest = b",".join(b'"%d":{"a":[1,{}]}' % index for index in range(10_000))
+    for about in (b'{"rtsp":{"listen":":8999","x":{%s}}}' % rest, b'{%s,"rtsp":{"listen":":8999"}}' % rest):
+        tracemalloc.start()
+        try:
+            assert _rtsp_port(about) == 8999
+            assert tracemalloc.get_traced_memory()[1] < 10_000
+        finally:
+            tracemalloc.stop()
+
+
+@pytest.mark.parametrize("about", [b'{"a":' * 40_000, b'{"rtsp":{"a":' + b"[" * 100_000])
 async def test_deep_json_of_the_upstream_is_a_temporary_reason(about: bytes) -> None:
     """The camera waits with the reason `upstream`, and its actor does not crash."""
     async with open_go2rtc() as fake:
