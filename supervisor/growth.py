@@ -15,6 +15,8 @@ from .domain.allowance import MOST_NAMED
 from .domain.growth import CLEAR_AT, RAISE_AT, WINDOW_S, Growth, Keeping, Traffic, Window, project
 from .domain.monitors import Figure, Reading, Threshold, Thresholds
 from .gauges import size
+from .journal.errors import JournalError
+from .journal.files import list_segments
 from .journal.recovery import SPAN
 from .kernel import Kernel
 from .threads import ThreadRefused, run_in_thread
@@ -85,9 +87,8 @@ def measure_events(folder: Path) -> Callable[[int], Awaitable[float]]:
 def bytes_per_event(folder: Path, last_seq: int) -> float:
     """Blocking. `USUAL_BYTES` where there are too few events to tell, or the folder cannot be read."""
     try:
-        paths = folder.glob("segment-*.sqlite")
-        found = sorted((int(path.stem.partition("-")[2]), path.stat().st_size) for path in paths)
-    except (OSError, ValueError):
+        found = [(segment.first, segment.path.stat().st_size) for segment in list_segments(folder)]
+    except (OSError, JournalError):
         return USUAL_BYTES
     ends = [] if not found else [*(first for first, _ in found[1:]), last_seq + 1]
     counted = [(end - first, size) for (first, size), end in zip(found, ends, strict=True) if 0 < end - first < SPAN]

@@ -136,14 +136,16 @@ def list_segments(folder: Path) -> list[Segment]:
 
 
 def list_unnumbered(folder: Path) -> list[str]:
-    """Names that look like those of segments, and are of none that we make: their numbers are too large, or none."""
+    """Names that look like those of segments, and are none that we give: a second name of a number is among them."""
     return sorted(name for name in _names(folder) if number_of(name) is None)
 
 
 def number_of(name: str) -> int | None:
-    """The number of the first event in the name of a segment, if a segment may have that name."""
+    """The number of the first event in the name of a segment, if it is the one name that such a segment has."""
     number = name.removeprefix(PREFIX).removesuffix(SUFFIX)
-    return int(number) if _NUMBER.fullmatch(number) and int(number) <= MAX_FIRST else None
+    if not _NUMBER.fullmatch(number) or not 1 <= int(number) <= MAX_FIRST:
+        return None
+    return int(number) if segment_path(Path(), int(number)).name == name else None
 
 
 def _names(folder: Path) -> list[str]:

@@ -158,7 +158,7 @@ class SegmentWriter:
         acknowledged, end = cast(tuple[int, bytes], last) if last else (None, previous)
         if (type(first), type(previous), type(created_ns), type(end)) != (int, bytes, int, bytes):
             raise JournalDamaged(f"{self.path}: the head of the segment is damaged")
-        self.created_ns = created_ns
+        self.begins, self.created_ns = first, created_ns
         self._wal = Wal(self.path)
         if stored != acknowledged:
             raise JournalDamaged(f"{self.path}: the last event is {stored}, but {acknowledged} were acknowledged")

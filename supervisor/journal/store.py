@@ -186,7 +186,7 @@ class Store:
     def _clear(self) -> None:
         """Remove segments that were never finished, and set aside what stands in the way of others."""
         for name in list_unnumbered(self.folder):
-            self.put_aside(name, "its name is that of no segment: no journal has such a number")
+            self.put_aside(name, "its name is one that no segment is given")
         for draft in sorted(self.folder.glob(f"{PREFIX}*{DRAFT}*")):
             if draft.is_dir() and not draft.is_symlink():
                 self.put_aside(draft.name, "it is a folder, in the place of a segment that is made")
@@ -303,6 +303,10 @@ class Store:
             self.look()
             self._begin_segment(state)
 
+    def _older_than(self, first: int) -> list[Segment]:
+        """The segments before the one that begins with `first`. Somebody may have put one behind it."""
+        return [segment for segment in list_segments(self.folder) if segment.first < first]
+
     def _is_full(self, writer: SegmentWriter) -> bool:
         if writer.path == segment_path(self.folder, self.last_seq + 1):
             return False  # nothing is in it
@@ -315,7 +319,7 @@ class Store:
         path = make_segment(self.folder, head, before.last_seq, before.digest, time.time_ns())
         writer = SegmentWriter(path)
         before.close()
-        self._watch_files(writer, list_segments(self.folder)[:-1])
+        self._watch_files(writer, self._older_than(head.seq + 1))
         self._writer, self._state, self.end, self._attempted = writer, head, End(head.seq, writer.digest), None
         return writer
 
@@ -413,8 +417,9 @@ class Store:
         known = self._manifest()
         named = {sealed.segment for sealed in known}
         found = list_segments(self.folder)
+        writer = self._writer
         done = []
-        for segment in found[:-1]:
+        for segment in self._older_than(writer.begins) if writer is not None else ():
             if segment.path.name in named:
                 continue
             with self._changing(segment.path.name):

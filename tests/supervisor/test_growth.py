@@ -189,8 +189,9 @@ def test_bytes_of_an_event_come_from_the_folder(tmp_path: Path) -> None:
     assert bytes_per_event(tmp_path, 1500) == USUAL_BYTES
     assert bytes_per_event(tmp_path / "nothing", 1500) == USUAL_BYTES
     assert bytes_per_event(tmp_path / "none", 10**6) == USUAL_BYTES
-    (tmp_path / "segment-x.sqlite").touch()
-    assert bytes_per_event(tmp_path, 10**6) == USUAL_BYTES
+    for name in ("segment-x.sqlite", "segment-1001.sqlite"):
+        (tmp_path / name).write_bytes(bytes(10**6))
+    assert bytes_per_event(tmp_path, 1000 + FEW_EVENTS) == 900_000 / FEW_EVENTS
 
 
 def ask(core: Core, client: str) -> bool:

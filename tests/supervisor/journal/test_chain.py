@@ -17,7 +17,7 @@ from supervisor.journal import manifest
 from supervisor.journal.check import verify
 from supervisor.journal.codec import GENESIS
 from supervisor.journal.errors import JournalError, JournalInUse, JournalReplaced
-from supervisor.journal.files import MAX_FIRST, SCHEMA_1, list_segments
+from supervisor.journal.files import MAX_FIRST, SCHEMA_1, list_segments, number_of, segment_path
 from supervisor.journal.reader import Reader
 from supervisor.journal.recovery import ROOM, find, recover
 from supervisor.journal.segment import SegmentWriter, make_segment, seal
@@ -530,6 +530,55 @@ def test_obstacle_in_the_folder_is_set_aside_and_writing_goes_on(store: Store, o
     assert [each for each in store.folder.iterdir() if each.name.startswith("damaged-")]
     store.close()
     assert read_all(store.folder)[-1].seq == head.seq + 1
+
+
+TWINS = ("segment-21.sqlite", "segment-00000000021.sqlite", "segment-000000000000000021.sqlite", "segment-1.sqlite")
+"""Names with the number of a segment of the store, which are not the name of that segment."""
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_second_name_of_a_number_hides_no_segment(store: Store, tmp_path: Path, twin: str) -> None:
+    """A whole journal of somebody else lies there: ours is read and written to, and a start sets the other aside."""
+    rows = lively()
+    other = write_journal(tmp_path / "other", rows[:5], batch=5)
+    shutil.copy(list_segments(other)[0].path, store.folder / twin)
+    append_all(store, rows[:60], 10)
+    store.rotation = TINY
+    append_all(store, rows[:70], 10)
+    store.keep(0)
+    assert read_all(store.folder) == rows[:70]
+    store.close()
+    assert (verify(store.folder).damages, verify(store.folder).last) == ((), 70)
+    recovered = recover(store.folder)
+    recovered.store.close()
+    assert [aside.file for aside in recovered.store.asides] == [twin]
+    assert (recovered.fault, recovered.chain, recovered.store.end.seq) == (None, None, 70)
+    assert read_all(store.folder) == rows[:70]
+
+
+def test_names_of_segments_are_the_ones_that_are_given() -> None:
+    """A number has one name: ten digits, and more where it is larger."""
+    for number in (1, 21, 10**10 - 1, 10**10, MAX_FIRST):
+        assert number_of(segment_path(Path(), number).name) == number
+    for number in (0, MAX_FIRST + 1):
+        assert number_of(segment_path(Path(), number).name) is None
+    for name in (*TWINS, "segment-+000000021.sqlite", "segment-000000002١.sqlite", "segment-.sqlite"):
+        assert number_of(name) is None
+
+
+def test_segment_that_somebody_puts_behind_the_live_one_changes_nothing_of_it(store: Store, tmp_path: Path) -> None:
+    """The live one is not sealed while it is written to, and the one before it is compared as an older one."""
+    rows = lively()
+    other = write_journal(tmp_path / "other", rows[:5], batch=5)
+    shutil.copy(list_segments(other)[0].path, store.folder / "segment-0000005000.sqlite")
+    store.rotation = TINY
+    append_all(store, rows[:50], 10)
+    store.rotation = Rotation()
+    append_all(store, rows[:70], 10)
+    store.look()
+    assert store.keep(0).sealed == ("segment-0000000001.sqlite", "segment-0000000021.sqlite")
+    append_all(store, rows[:80], 10)
+    store.close()
 
 
 def test_segment_is_not_made_under_a_name_that_is_not_read(tmp_path: Path) -> None:
