@@ -75,6 +75,8 @@ class _Verification:
         """The event that the first segment follows, and the last one that retention reported to have removed."""
         self._notes: list[str] = []
         self._written: WrittenState | None = None
+        self._folded: State | None = State()
+        """What the events of the segment before lead to; none where they do not."""
 
     def run(self) -> Verified:
         sealed = self._manifest()
@@ -205,7 +207,9 @@ class _Verification:
         try:
             hashes = {seq: (rule, digest) for seq, rule, digest in part.hashes()}
             states = {seq for (seq,) in part.rows("SELECT seq FROM checkpoint")}
-            state = part.checkpoint(seq)
+            state, before, self._folded = part.checkpoint(seq), self._folded, None
+            if before is not None and before.seq == seq and _unpacked(state) != before:
+                self._wrong(part, seq, seq, "the state at its head is not what the events before it lead to")
             self._compare(part, state, hashes, states)
             while rows := part.select(Query(after=seq, before=NEVER), PAGE, False):
                 for row in rows:
@@ -216,6 +220,7 @@ class _Verification:
                     self._events += 1
                     self._compare(part, state, hashes, states)
                 self._progress(seq)
+            self._folded = state
         except JournalError as error:
             self._wrong(part, seq + 1, seq + 1, str(error))
         except (KeyError, IllegalTransition) as error:
@@ -231,7 +236,7 @@ class _Verification:
                 self._wrong(part, state.seq, state.seq, "replayed, it leads to another state than the one that ran")
         if state.seq in states:
             self._hashes += 1
-            if checkpoint.unpack(checkpoint.pack(part.checkpoint(state.seq))) != state:
+            if _unpacked(part.checkpoint(state.seq)) != state:
                 self._wrong(part, state.seq, state.seq, "the state stored here is not what the events lead to")
 
     def _is_as_written(self, part: Part, seq: int, digest: str, rule: int) -> bool:
@@ -241,6 +246,11 @@ class _Verification:
         if self._written is None or self._written.part is not part:
             self._written = WrittenState(part)
         return state_hash(self._written.at(seq), rule) == digest
+
+
+def _unpacked(state: State) -> State:
+    """The state as it is read again from what is written of it."""
+    return checkpoint.unpack(checkpoint.pack(state))
 
 
 def _broken(part: Part, last: int) -> str:

@@ -4,7 +4,9 @@ The bytes are compressed JSON. A field that a later release adds to the state ha
 readable.
 """
 
+import hashlib
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -30,6 +32,7 @@ from .errors import JournalDamaged
 
 LEVEL = 1
 """Of the compression: a state of a large site is 50 kB, and every few thousand events there is one."""
+STORED = "SELECT seq, CAST(state AS BLOB) FROM checkpoint"
 MAX_STATE = 16 * 1024**2
 """Bytes of a state before it is packed."""
 
@@ -69,13 +72,20 @@ def pack(state: State) -> bytes:
     return zlib.compress(msgspec.json.encode(state, enc_hook=dict, order="deterministic"), LEVEL)
 
 
+def digests(stored: Iterable[tuple[Any, ...]]) -> dict[int, bytes]:
+    """SHA-256 of each row of `STORED`, by sequence number."""
+    return {seq: hashlib.sha256(data or b"").digest() for seq, data in stored}
+
+
 def unpack(data: bytes) -> State:
     """The state that `pack` was given. Raises `JournalDamaged` for bytes that it did not make, or too many."""
     unpacker = zlib.decompressobj()
     try:
         plain = unpacker.decompress(data, MAX_STATE)
-        if not unpacker.eof:
-            raise JournalDamaged("a checkpoint of the state is larger than any state, or was cut off")
+        if not unpacker.eof or unpacker.unused_data:
+            raise JournalDamaged(
+                "a checkpoint of the state is larger than any state, was cut off, or goes on behind it"
+            )
         stored = msgspec.structs.asdict(_decoder.decode(plain))
     except (zlib.error, msgspec.MsgspecError, TypeError, RecursionError) as error:
         raise JournalDamaged(f"a checkpoint of the state cannot be read: {error}") from None

@@ -241,10 +241,18 @@ class Part:
         found = self.rows("SELECT seq, state FROM checkpoint WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq,))
         if not found:
             raise JournalDamaged(f"{self.path}: the state at the head of the segment is missing")
+        number, stored = found[0]
         try:
-            return checkpoint.unpack(found[0][1])
+            state = checkpoint.unpack(stored)
         except JournalError as error:
-            raise type(error)(f"{self.path}: the state of event {found[0][0]}: {error}") from None
+            raise type(error)(f"{self.path}: the state of event {number}: {error}") from None
+        if state.seq != number:
+            raise JournalDamaged(f"{self.path}: the state of event {number} says that it is that of event {state.seq}")
+        return state
+
+    def states(self) -> dict[int, bytes]:
+        """SHA-256 of each state that is stored, by sequence number."""
+        return checkpoint.digests(self.rows(checkpoint.STORED))
 
     def missing_indexes(self) -> list[str]:
         """Indexes that the segment was made with, and has lost."""

@@ -150,7 +150,8 @@ class SegmentWriter:
             stored = self._db.execute("SELECT max(seq) FROM event").get
             self._rows = Rows(self._db)
             self._hashed: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM state_hash").get
-            self._checkpointed: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM checkpoint").get
+            self.states = checkpoint.digests(self._db.execute(checkpoint.STORED))
+            """SHA-256 of each state in the file, as this writer knows it."""
             self._page_size = self._db.pragma("page_size")
         if len(found) != 1:
             raise JournalDamaged(f"{self.path}: it does not say where it begins")
@@ -187,9 +188,10 @@ class SegmentWriter:
             if last_seq - self._hashed >= HASH_EVERY:
                 self._insert_hash(last_seq, state)
                 self._hashed = last_seq
-            if last_seq - self._checkpointed >= CHECKPOINT_EVERY:
-                self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (last_seq, checkpoint.pack(state)))
-                self._checkpointed = last_seq
+            if last_seq - max(self.states, default=0) >= CHECKPOINT_EVERY:
+                packed = checkpoint.pack(state)
+                self._db.execute("INSERT INTO checkpoint VALUES (?, ?)", (last_seq, packed))
+                self.states |= checkpoint.digests([(last_seq, packed)])
         self.last_seq, self.digest = last_seq, digest
         self._last = (last_seq, digest)
 

@@ -229,7 +229,7 @@ class Store:
             if writer is not None and name in _names(writer):
                 if name == f"{writer.path.name}-wal":
                     writer.look_at_wal()
-                return read_through(writer.path) == (writer.last_seq, writer.digest)
+                return read_through(writer.path) == (writer.last_seq, writer.digest, writer.states)
             known = manifest.read(self.folder)
             if name == manifest.NAME or writer is None:
                 return name == manifest.NAME
@@ -490,8 +490,8 @@ def _names(writer: SegmentWriter) -> tuple[str, str]:
     return writer.path.name, f"{writer.path.name}-wal"
 
 
-def read_through(path: Path) -> tuple[int, bytes]:
-    """As `read_end`, of a segment whose every event was compared with the chain."""
+def read_through(path: Path) -> tuple[int, bytes, dict[int, bytes]]:
+    """As `read_end`, of a segment whose every event was compared with the chain; and the digests of its states."""
     part = Part(Segment(1, path), sealed=False)
     try:
         part.checkpoint(part.first - 1)
@@ -501,7 +501,7 @@ def read_through(path: Path) -> tuple[int, bytes]:
             if first != expected or digest != stored:
                 raise JournalDamaged(f"{path}: events {first} to {last} are not what was written")
             expected = last + 1
-        return expected - 1, digest
+        return expected - 1, digest, part.states()
     finally:
         part.close()
 

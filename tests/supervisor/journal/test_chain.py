@@ -6,14 +6,17 @@ import os
 import shutil
 import socket
 import stat
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import apsw
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from supervisor.domain.state import State
-from supervisor.journal import manifest
+from supervisor.journal import checkpoint, manifest
 from supervisor.journal.check import verify
 from supervisor.journal.codec import GENESIS
 from supervisor.journal.errors import JournalError, JournalInUse, JournalReplaced
@@ -57,6 +60,8 @@ TOUCHES: dict[str, Callable[[Store], object]] = {
     "content, and its time put back": lambda store: overwrite(newest(store)),
     "content of an older segment, and its time put back": lambda store: overwrite(list_segments(store.folder)[0].path),
     "content of the wal, and its time put back": lambda store: overwrite(Path(f"{newest(store)}-wal")),
+    "number of the state, and the time put back": lambda store: forge_state(newest(store), State(seq=1_000_000)),
+    "state with its number, and the time put back": lambda store: forge_state(newest(store), State(seq=20)),
     "mode of the segment": lambda store: newest(store).chmod(0),
     "mode of the wal": lambda store: Path(f"{newest(store)}-wal").chmod(0),
 }
@@ -72,6 +77,30 @@ def overwrite(path: Path) -> None:
     with path.open("r+b") as file:
         file.write(bytes(found.st_size))
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def forge_state(path: Path, state: State) -> None:
+    """Put `state` in the place of the one at the head, in place."""
+    found, data = path.stat(), path.read_bytes()
+    db = apsw.Connection(path.as_uri() + "?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    old = bytes(db.execute("SELECT state FROM checkpoint ORDER BY seq LIMIT 1").get)
+    db.close()
+    forged = deflated(msgspec.json.encode({"seq": state.seq}), len(old))
+    assert checkpoint.unpack(forged) == state
+    assert data.count(old) == 1
+    with path.open("r+b") as file:
+        file.seek(data.index(old))
+        file.write(forged)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def deflated(data: bytes, size: int) -> bytes:
+    """`data` compressed to just so many bytes: JSON may end with spaces, which are stored as they are."""
+    for spaces in range(size):
+        found = zlib.compress(data + b" " * spaces, 0)
+        if len(found) == size:
+            return found
+    raise AssertionError(f"{size} bytes are too few")
 
 
 def copy_folder(folder: Path) -> None:

@@ -18,7 +18,8 @@ from click.testing import CliRunner, Result
 from supervisor.__main__ import main
 from supervisor.domain.events import EventsLost, Recorded, SegmentsRemoved
 from supervisor.domain.evolve import evolve
-from supervisor.journal import check, codec
+from supervisor.domain.state import State, state_hash
+from supervisor.journal import check, checkpoint, codec
 from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anchors
 from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
@@ -241,6 +242,7 @@ PLACES: dict[Callable[[Path], None], list[str]] = {
     no_event: ["first less", "first more", "after less", "after more", "previous"],
 }
 """Places that a last segment may have, and the changes that are one there. No manifest covers it."""
+FAR = zlib.compress(b'{"seq":1000000}')
 META = {
     "format": "PRAGMA user_version = 1",
     "application": "PRAGMA application_id = 1",
@@ -256,6 +258,8 @@ META = {
     "state": "UPDATE checkpoint SET state = zeroblob(10)",
     "place of a state": "UPDATE checkpoint SET seq = seq + 7",
     "no state": "DELETE FROM checkpoint",
+    "number within a state": f"UPDATE checkpoint SET state = x'{FAR.hex()}'",
+    "bytes behind a state": "UPDATE checkpoint SET state = CAST(state || x'00' AS BLOB)",
 }
 
 
@@ -279,6 +283,26 @@ def test_meta_value_of_a_segment_that_is_changed_is_damage(tmp_path: Path, kind:
     statements(tmp_path / "journal", META[kind])
     done = run(tmp_path / "journal")
     assert done.exit_code in (1, 2), done.output
+
+
+def forge_head(folder: Path, index: int) -> None:
+    """Another state at the head of a segment, with its number and its hash."""
+    path = list_segments(folder)[index].path
+    db = apsw.Connection(str(path))
+    first = db.execute("SELECT first FROM segment").get
+    state = State(seq=first - 1, node=str(db.execute("SELECT text FROM word WHERE id = 3").get))
+    db.execute("UPDATE checkpoint SET state = ? WHERE seq = ?", (checkpoint.pack(state), state.seq))
+    db.execute("UPDATE state_hash SET hash = ? WHERE seq = ?", (state_hash(state), state.seq))
+    db.close()
+
+
+@pytest.mark.parametrize("make", [no_event, next_segment, new_chain])
+def test_state_at_the_head_that_is_forged_with_its_hash_is_damage(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """The events before it lead to another one; before event 1 nothing is known."""
+    make(tmp_path / "journal")
+    forge_head(tmp_path / "journal", -1)
+    done = run(tmp_path / "journal")
+    assert (done.exit_code, "not what the events before it lead to" in done.output) == (1, True), done.output
 
 
 OUTSIDE: dict[str, Callable[[Path], None]] = {
