@@ -31,6 +31,8 @@ _HEX = frozenset("0123456789abcdef")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 MAX_FIRST = 2**53 - 2**32
 """The largest number in a name: any number that follows it in this journal is exact in every JSON reader."""
+BESIDE = ("-journal", "-wal", "-shm", "")
+"""Ends of the names of a segment's files: those that SQLite keeps beside it, and last its own."""
 PREFIX, SUFFIX, DRAFT, ASIDE = "segment-", ".sqlite", ".new", "damaged-"
 
 INSIDERS = ("system", "actor")
@@ -146,6 +148,16 @@ def number_of(name: str) -> int | None:
     if not _NUMBER.fullmatch(number) or not 1 <= int(number) <= MAX_FIRST:
         return None
     return int(number) if segment_path(Path(), int(number)).name == name else None
+
+
+def list_drafts(folder: Path) -> list[str]:
+    """Files of segments that were never finished, and no others. Raises `OSError`."""
+    return sorted(name for name in os.listdir(folder) if any(_is_draft(name, suffix) for suffix in BESIDE))
+
+
+def _is_draft(name: str, suffix: str) -> bool:
+    end = f"{SUFFIX}{DRAFT}{suffix}"
+    return name.endswith(end) and number_of(name.removesuffix(f"{DRAFT}{suffix}")) is not None
 
 
 def _names(folder: Path) -> list[str]:

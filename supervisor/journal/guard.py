@@ -20,7 +20,7 @@ from pathlib import Path
 import apsw
 
 from .errors import JournalDamaged, JournalError, SearchTooLong
-from .files import SCHEMA_1, SCHEMA_SEALED, kind_of, naming, refuse_foreign
+from .files import BESIDE, SCHEMA_1, SCHEMA_SEALED, kind_of, naming, refuse_foreign
 
 WRITER_VFS = "unix-excl"
 """SQLite's own: the index of the WAL is in memory, shared in this process, and other processes are locked out."""
@@ -38,7 +38,6 @@ LOOK_EVERY, SEARCH_LOOKS_EVERY = 100_000, 2000
 _DEADLINE = ContextVar("_DEADLINE", default=math.inf)
 """When the search ends that runs in this thread."""
 _MAX_OBJECTS = 64
-_BESIDE = ("", "-wal", "-shm", "-journal")
 _SCHEMA_OF = "SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT ?"
 
 Object = tuple[str, str, str, str | None]
@@ -47,7 +46,7 @@ Object = tuple[str, str, str, str | None]
 
 def require_regular(path: Path) -> None:
     """Raise `JournalError` where a segment, or a file that SQLite keeps beside it, is no regular file."""
-    for suffix in _BESIDE:
+    for suffix in BESIDE:
         beside = path.with_name(path.name + suffix)
         try:
             mode = os.stat(beside).st_mode

@@ -20,6 +20,7 @@ from . import checkpoint, codec, guard
 from .codec import Encoded
 from .errors import JournalDamaged, JournalError, JournalReplaced
 from .files import (
+    BESIDE,
     DRAFT,
     INDEXES,
     MODE,
@@ -62,8 +63,7 @@ def make_segment(
     if number_of(path.name) is None:
         raise JournalError(f"{path}: no journal reads a segment of this name")
     draft = path.with_name(path.name + DRAFT)
-    for left in folder.glob(f"{draft.name}*"):  # of an attempt that failed
-        left.unlink()
+    remove_file(draft)  # of an attempt that failed
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE))
     db = apsw.Connection(str(draft))
     try:
@@ -80,11 +80,10 @@ def make_segment(
     return path
 
 
-def remove_segment(path: Path) -> None:
-    """Remove a segment that was made and cannot be used, and the files of SQLite beside it, as far as that works."""
-    for suffix in ("-wal", "-shm", ""):
-        with suppress(OSError):
-            path.with_name(f"{path.name}{suffix}").unlink()
+def remove_file(path: Path) -> None:
+    """Remove a file of SQLite and those that it keeps beside it, itself last. Raises `OSError`."""
+    for suffix in BESIDE:
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 class Rows:

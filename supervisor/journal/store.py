@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -26,10 +26,10 @@ from . import codec, manifest
 from .codec import GENESIS, Encoded
 from .errors import JournalDamaged, JournalError, JournalInUse, JournalReplaced
 from .files import (
-    DRAFT,
-    PREFIX,
+    BESIDE,
     ChainStart,
     Segment,
+    list_drafts,
     list_segments,
     list_unnumbered,
     make_private,
@@ -41,7 +41,7 @@ from .files import (
 from .lock import FolderLock
 from .reader import Part, Query
 from .retention import DAY_S, Removal, Retention, expendable, read_pins, removal_of
-from .segment import SegmentWriter, file_digest, make_segment, remove_segment, seal
+from .segment import SegmentWriter, file_digest, make_segment, remove_file, seal
 from .watch import Watch
 
 LOOK_EVERY_S = 0.4
@@ -187,11 +187,8 @@ class Store:
         """Remove segments that were never finished, and set aside what stands in the way of others."""
         for name in list_unnumbered(self.folder):
             self.put_aside(name, "its name is one that no segment is given")
-        for draft in sorted(self.folder.glob(f"{PREFIX}*{DRAFT}*")):
-            if draft.is_dir() and not draft.is_symlink():
-                self.put_aside(draft.name, "it is a folder, in the place of a segment that is made")
-            else:
-                draft.unlink()
+        for draft in list_drafts(self.folder):
+            self._remove_file(draft)
         make_private(self.folder)
 
     def _take(self, writer: SegmentWriter, sealed: Sequence[Segment]) -> None:
@@ -381,7 +378,8 @@ class Store:
         try:
             self._take(SegmentWriter(path), older)
         except BaseException:
-            remove_segment(path)
+            with suppress(OSError):
+                remove_file(path)
             raise
         self._state = chain.head
         return start
@@ -404,6 +402,14 @@ class Store:
                 self.put_aside(segment.path.name, str(error))
                 found.pop()
         return []
+
+    def _remove_file(self, name: str) -> None:
+        """A file of a segment, if there is one. A folder of this name is not ours, and is set aside."""
+        path = self.folder / name
+        if path.is_dir() and not path.is_symlink():
+            self.put_aside(name, "it is a folder, in the place of a file of the journal")
+        else:
+            path.unlink(missing_ok=True)
 
     def put_aside(self, name: str, why: str) -> None:
         """Rename a file of the folder. Raises `OSError`."""
@@ -471,8 +477,8 @@ class Store:
                 if self._watch is not None:
                     self._watch.forget(name)
                 try:
-                    for path in self.folder.glob(f"{name}*"):
-                        path.unlink()
+                    for suffix in BESIDE:
+                        self._remove_file(f"{name}{suffix}")
                 except BaseException:
                     if self._watch is not None:
                         self._watch.take_older(name)

@@ -361,3 +361,53 @@ def test_a_segment_that_was_never_finished_is_forgotten(folder: Path) -> None:
     Store(folder).close()
     assert not list(folder.glob("*.new"))
     assert read_all(folder) == lively()
+
+
+OTHERS = (
+    "segment-0000000001.sqlite.my-backup",
+    "segment-0000000001.sqlite-wal.old",
+    "segment-0000000999.sqlite.new.txt",
+    "segment-1.sqlite.new",
+)
+"""Names that begin as those of a journal's files do, and are of somebody else."""
+
+
+def test_file_of_somebody_else_is_never_removed(folder: Path) -> None:
+    """Neither by retention, nor by a start, nor while a segment is made."""
+    for name in OTHERS:
+        (folder / name).write_text("mine")
+    (folder / "segment-0000000001.sqlite.d").mkdir()
+    store = Store(folder, TINY, Retention(max_bytes=0))
+    removal = store.keep(0).expendable
+    assert removal is not None
+    assert store.remove(removal) == removal.segments
+    mine = folder / f"segment-{store.last_seq + 1:010}.sqlite.new.mine"
+    mine.write_text("mine")
+    append_all(store, lively(22), 10)
+    store.close()
+    assert list_segments(folder)[0].first > 1
+    assert {path.read_text() for path in (mine, *(folder / name for name in OTHERS))} == {"mine"}
+    assert (folder / "segment-0000000001.sqlite.d").is_dir()
+    assert not store.asides
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+def test_folder_in_the_place_of_a_file_stops_no_retention(folder: Path, suffix: str) -> None:
+    """It is set aside, and the segment goes."""
+    store = Store(folder, retention=Retention(max_bytes=0))
+    removal = store.keep(0).expendable
+    assert removal is not None
+    (folder / f"segment-0000000011.sqlite{suffix}" / "in").mkdir(parents=True)
+    assert store.remove(removal) == removal.segments
+    assert [aside.file for aside in store.keep(0).asides] == [f"segment-0000000011.sqlite{suffix}"]
+    store.close()
+    assert len(list_segments(folder)) == 1
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+def test_every_file_of_a_draft_is_removed_at_a_start(folder: Path, suffix: str) -> None:
+    """They are found by their whole names."""
+    path = folder / f"segment-0000000999.sqlite.new{suffix}"
+    path.write_bytes(b"half")
+    Store(folder).close()
+    assert not path.exists()

@@ -25,6 +25,7 @@ from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
 from supervisor.journal.files import lengthen, list_segments
 from supervisor.journal.reader import Query, Reader
+from supervisor.journal.recovery import find
 from supervisor.journal.store import Chain, Rotation, Store
 from tests.kit.journals import TINY, append_all, chain_began, lively, of_journal, states, write_journal
 
@@ -303,6 +304,17 @@ def test_state_at_the_head_that_is_forged_with_its_hash_is_damage(tmp_path: Path
     forge_head(tmp_path / "journal", -1)
     done = run(tmp_path / "journal")
     assert (done.exit_code, "not what the events before it lead to" in done.output) == (1, True), done.output
+
+
+def test_state_that_names_another_event_is_read_by_nobody(tmp_path: Path) -> None:
+    """Neither by a question nor by a start, and `verify` names it, also where no segment before it is left."""
+    folder = tmp_path / "journal"
+    oldest_with_the_line_before(folder)
+    statements(folder, META["number within a state"])
+    with pytest.raises(JournalError, match="that of event 1000000"):
+        Reader(folder).state_at(10**6)
+    assert [damaged.file for damaged in find(folder).damaged] == [list_segments(folder)[0].path.name]
+    assert "that of event 1000000" in run(folder).output
 
 
 OUTSIDE: dict[str, Callable[[Path], None]] = {
