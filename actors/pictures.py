@@ -4,6 +4,7 @@ Rules of this file:
 - A key frame is decoded once, whoever asks.
 - There is one connection to a camera. Whoever needs a picture of one that rests says so, waits, and lets go again.
 - Nobody waits longer than his patience, and what keeps the camera from answering is what he is told.
+- How many may wait at a time, in all and for each client, is bounded where clients ask (`web/pictures.py`).
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -26,8 +27,6 @@ from .decoder.queue import Undecodable
 from .hub import Still
 from .tools import Tools
 
-WAITING = 64
-"""Callers who may wait for a picture at the same time."""
 FRESH_S = 10.0
 """A picture of a camera that rests is good for so long."""
 LEASE_LOOK_S = 1.0
@@ -44,7 +43,6 @@ class Pictures:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._waiting = 0
 
     async def take(self, camera: Camera, client: str, max_age_s: float | None, patience_s: float) -> Jpeg:
         """The camera's picture, no older than `max_age_s`; opens the camera if it must.
@@ -73,14 +71,8 @@ class Pictures:
         lost = self._lost(camera)
         if lost is not None:
             raise lost
-        if self._waiting >= WAITING:
-            raise Rejected(Refusal.CAP_REACHED, f"{WAITING} callers wait for pictures already", 1.0)
-        self._waiting += 1
-        try:
-            async with self._use(camera, kind, client):
-                return await self._next_key(camera, patience_s)
-        finally:
-            self._waiting -= 1
+        async with self._use(camera, kind, client):
+            return await self._next_key(camera, patience_s)
 
     async def watch(
         self, camera: Camera, client: str, interval_s: float, patience_s: float

@@ -11,15 +11,24 @@ from supervisor.gateway import Gates, Jpeg
 from .client import client
 from .cross_site import opens_no_camera, takes_visits
 from .json import iso
+from .searches import Places
 
 BOUNDARY = "banken-picture"
 MAX_AGE_S = 86400.0
+MOST, MOST_OF_CLIENT = 128, 32
+"""Single pictures that are waited for, from a camera or from the decoder: by all clients, and by one."""
+TOO_MANY = "pictures are waited for already; ask again when some have come"
 OPENED = "banken.opened"
 """In a request's scope: the exit stack of what lives as long as the request, whether its answer is begun or not."""
 
 
 def routes(gateway: Gates, allow_origins: Collection[str]) -> Blueprint:
-    pictures = Blueprint("pictures", __name__)
+    pictures, places = Blueprint("pictures", __name__), Places(MOST, MOST_OF_CLIENT, TOO_MANY)
+
+    async def take(camera: str, max_age_s: float | None, *, open_it: bool) -> Response:
+        """Raises `TooManyRequests` (429) when there is no place."""
+        with places.hold(client()):
+            return _single(await gateway.take_picture(CameraId(camera), client(), max_age_s, open_it=open_it))
 
     @pictures.get("/cameras/<camera>/snapshot.jpg")
     @takes_visits
@@ -31,8 +40,7 @@ def routes(gateway: Gates, allow_origins: Collection[str]) -> Blueprint:
         """
         if opens_no_camera(allow_origins):
             return await show_cached(camera)
-        open_it = "cached" not in request.args
-        return _single(await gateway.take_picture(CameraId(camera), client(), _max_age(), open_it=open_it))
+        return await take(camera, _max_age(), open_it="cached" not in request.args)
 
     @pictures.get("/cameras/<camera>/stream.mjpeg")
     @takes_visits
@@ -52,7 +60,7 @@ def routes(gateway: Gates, allow_origins: Collection[str]) -> Blueprint:
         return response
 
     async def show_cached(camera: str) -> Response:
-        return _single(await gateway.take_picture(CameraId(camera), client(), None, open_it=False))
+        return await take(camera, None, open_it=False)
 
     return pictures
 

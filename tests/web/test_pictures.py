@@ -1,6 +1,7 @@
 """Pictures over HTTP: what comes with them, what is refused, and that whoever has gone watches no more."""
 
 import socket
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,9 +15,10 @@ from supervisor.gateway import Jpeg
 from tests.kit.domain import GATE
 from tests.kit.http import request
 from tests.kit.processes import wait_until
-from tests.kit.site import Site, open_site
+from tests.kit.site import FakeHands, Site, open_site
 from web import serve
 from web.app import WebSettings, create_app
+from web.pictures import MOST, MOST_OF_CLIENT
 from web.sockets import Sockets
 from web.turns import METER, Meter, Turns
 
@@ -45,6 +47,37 @@ async def test_without_a_cached_picture_the_answer_is_404_and_says_so() -> None:
         missing = await site.get("/cameras/gate/snapshot.jpg?cached")
         assert (missing.status, missing.json["detail"]) == (404, "there is no picture of gate yet")
         assert (await site.get("/cameras/gate/snapshot.jpg")).status == 200
+
+
+async def test_client_that_waits_for_many_pictures_leaves_places_to_others() -> None:
+    """One too many of a client gets 429, with a time; another client's is taken; all together have a bound."""
+    released, taken = trio.Event(), Counter[str]()
+
+    class Slow(FakeHands):
+        async def take_picture(
+            self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True
+        ) -> Jpeg:
+            taken[client] += 1
+            await released.wait()
+            return await super().take_picture(camera, client, max_age_s, open_it=open_it)
+
+    async with open_site(make_hands=Slow) as site, trio.open_nursery() as nursery:
+
+        async def ask(source: str, path: str) -> None:
+            assert (await request(site.port, "GET", path, source=source, within=60)).status == 200
+
+        for number in range(MOST):
+            path = SNAPSHOT if number % 2 else f"{SNAPSHOT}?cached"
+            nursery.start_soon(ask, f"127.0.0.{2 + number // MOST_OF_CLIENT}", path)
+            if number + 1 == MOST_OF_CLIENT:
+                await wait_until(lambda: taken.total() == MOST_OF_CLIENT, 30)
+                refused = await request(site.port, "GET", SNAPSHOT, source="127.0.0.2")
+                assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+        await wait_until(lambda: taken.total() == MOST, 30)
+        assert set(taken.values()) == {MOST_OF_CLIENT}
+        assert (await request(site.port, "GET", SNAPSHOT, source="127.0.0.99")).status == 429
+        released.set()
+    assert taken.total() == MOST
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "nan", "inf", "86401", "1e9"])
