@@ -2,15 +2,17 @@
 
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
 from ..journal import manifest
+from ..journal.codec import GENESIS
 from ..journal.errors import JournalError
-from ..journal.files import list_segments
+from ..journal.files import list_segments, list_strangers
 from ..journal.recovery import Found, find
-from ..journal.store import Chain, Store
+from ..journal.store import Aside, Chain, End, Store
 from .opening import JOURNAL, quietly
 from .words import clean, fail, say
 
@@ -28,8 +30,11 @@ def repair(journal: Path, yes: bool) -> None:
     with quietly():
         if not journal.is_dir():
             fail(f"{journal}: there is no folder here")
-        if not list_segments(journal):
+        strangers = list_strangers(journal)
+        if not list_segments(journal) and not strangers:
             fail(f"{journal}: there is no journal here")
+        if strangers:
+            _clear(journal, strangers, yes)
         found = find(journal)
         if found.fault is not None:
             fail(f"this cannot be repaired by setting files aside: {found.fault}")
@@ -45,6 +50,26 @@ def repair(journal: Path, yes: bool) -> None:
             say("--yes sets these files aside, and begins a new chain where a segment is among them")
             sys.exit(DAMAGED)
         _do(journal, found)
+
+
+def _clear(journal: Path, strangers: Sequence[tuple[str, str]], yes: bool) -> None:
+    """Set aside what keeps segments from being read, before they are. Raises as `_do`."""
+    for name, why in strangers:
+        say(clean(f"{name}: {why}"))
+    if not yes:
+        say("--yes sets these files aside, and looks at the segments then")
+        sys.exit(DAMAGED)
+    store = Store(journal, expect=End(0, GENESIS))
+    try:
+        store.clear()
+        _say_asides(store.asides)
+    finally:
+        store.close()
+
+
+def _say_asides(asides: Iterable[Aside]) -> None:
+    for aside in dict.fromkeys(asides):
+        say(clean(f"{aside.file} is now {aside.aside}"))
 
 
 def _broken_manifest(journal: Path) -> str | None:
@@ -65,8 +90,6 @@ def _do(journal: Path, found: Found) -> None:
             say(f"a new chain begins with event {found.state.seq + 1}; the old one ended with event {start.last}")
         else:
             store.reconnect()
-        asides = (*store.asides, *store.keep(time.time_ns()).asides)
-        for aside in dict.fromkeys(asides):
-            say(clean(f"{aside.file} is now {aside.aside}"))
+        _say_asides((*store.asides, *store.keep(time.time_ns()).asides))
     finally:
         store.close()

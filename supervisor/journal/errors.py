@@ -14,7 +14,7 @@ class SearchTooLong(JournalError):
 
 
 class JournalInUse(JournalError):
-    """Another daemon holds the folder."""
+    """Another process holds the folder: another daemon, as a rule."""
 
 
 class JournalReplaced(JournalError):

@@ -137,9 +137,21 @@ def list_segments(folder: Path) -> list[Segment]:
     return sorted(Segment(number, folder / name) for number, name in found if number is not None)
 
 
-def list_unnumbered(folder: Path) -> list[str]:
-    """Names that look like those of segments, and are none that we give: a second name of a number is among them."""
-    return sorted(name for name in _names(folder) if number_of(name) is None)
+def list_strangers(folder: Path) -> list[tuple[str, str]]:
+    """Names that look like those of our files and are of none that we make, each with the reason. Raises as above."""
+    names = set(_list(folder))
+    return [(name, why) for name in sorted(names) if (why := _strange(name, names)) is not None]
+
+
+def _strange(name: str, names: set[str]) -> str | None:
+    segment, suffix, beside = name.rpartition(SUFFIX)
+    if not name.startswith(PREFIX) or not suffix or beside not in BESIDE:
+        return None
+    if beside == "-journal":
+        return "no segment has such a file: SQLite would take it for a change of the segment that it must undo"
+    if beside:
+        return None if f"{segment}{SUFFIX}" in names else "its segment is missing: SQLite would add it to the next one"
+    return "its name is that of no segment: no journal has such a number" if number_of(name) is None else None
 
 
 def number_of(name: str) -> int | None:
@@ -161,8 +173,12 @@ def _is_draft(name: str, suffix: str) -> bool:
 
 
 def _names(folder: Path) -> list[str]:
+    return [name for name in _list(folder) if name.startswith(PREFIX) and name.endswith(SUFFIX)]
+
+
+def _list(folder: Path) -> list[str]:
     try:
-        return [name for name in os.listdir(folder) if name.startswith(PREFIX) and name.endswith(SUFFIX)]
+        return os.listdir(folder)
     except OSError as error:
         raise JournalError(f"{folder}: the journal cannot be read: {error.strerror}") from None
 
@@ -210,7 +226,7 @@ def set_aside(folder: Path, name: str) -> str:
     """
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     numbered = (f"{ASIDE}{stamp}{f'-{number}' if number else ''}-{name}" for number in range(1000))
-    aside = next((new for new in numbered if not os.path.lexists(folder / new)), None)
+    aside = next((new for new in numbered if _is_free(folder, new)), None)
     if aside is None:
         raise FileExistsError(errno.EEXIST, "too many files were set aside", str(folder))
     for suffix in ("-wal", "-shm", ""):
@@ -218,6 +234,12 @@ def set_aside(folder: Path, name: str) -> str:
             os.rename(folder / f"{name}{suffix}", folder / f"{aside}{suffix}")
     sync_folder(folder)
     return aside
+
+
+def _is_free(folder: Path, name: str) -> bool:
+    """Whether neither the name is taken nor one beside it: set aside, files would belong together that never did."""
+    bare = next(name.removesuffix(beside) for beside in BESIDE if name.endswith(beside))
+    return not any(os.path.lexists(folder / f"{bare}{beside}") for beside in BESIDE)
 
 
 def make_private(folder: Path) -> None:

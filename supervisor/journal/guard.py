@@ -2,6 +2,7 @@
 
 Rules of this file:
 - A segment is a regular file, and so is all that SQLite would read beside it: a pipe would keep its reader for ever.
+  No segment has a rollback journal: SQLite would play it into the file.
 - Its tables and views are exactly ours, its indexes are some of ours, and it has no triggers.
 - A value has at most `MAX_VALUE` bytes, and a statement at most `STATEMENT_S` seconds.
 """
@@ -49,7 +50,7 @@ def require_regular(path: Path) -> None:
     for suffix in BESIDE:
         beside = path.with_name(path.name + suffix)
         try:
-            mode = os.stat(beside).st_mode
+            found = os.stat(beside)
         except FileNotFoundError:
             if beside.is_symlink():
                 raise JournalDamaged(f"{beside}: this is no file of a journal, but a link to nothing") from None
@@ -58,8 +59,11 @@ def require_regular(path: Path) -> None:
             if error.errno == errno.ELOOP:
                 raise JournalDamaged(f"{beside}: this is no file of a journal, but a link to itself") from None
             raise JournalError(f"{beside}: the journal cannot be opened: {error.strerror}") from None
-        if not stat.S_ISREG(mode):
-            raise JournalDamaged(f"{beside}: this is no file of a journal, but {_kind(mode)}")
+        is_regular = stat.S_ISREG(found.st_mode)
+        if suffix == "-journal" and (found.st_size or not is_regular):  # the segment itself may be whole
+            raise JournalError(f"{beside}: no segment has such a file; banken repair sets it aside")
+        if not is_regular:
+            raise JournalDamaged(f"{beside}: this is no file of a journal, but {_kind(found.st_mode)}")
 
 
 def _kind(mode: int) -> str:

@@ -3,6 +3,7 @@
 Rules of this file:
 - The lock belongs to the folder (`flock` on its descriptor): deleting files in it lets nobody else in.
 - The file `lock` is locked as well: releases up to 0.1.0 look only there. It holds the pid of the holder.
+- Whoever can read the folder can lock it, as a backup may. That stops nobody's cameras: only a daemon refuses a start.
 """
 
 import errno
@@ -17,6 +18,7 @@ from .files import MODE, set_aside
 
 NAME = "lock"
 FOLDER_MODE = 0o700
+PROCESSES = Path("/proc")
 NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP)
 """A network file system that locks no folders; then the file alone is locked."""
 
@@ -86,13 +88,9 @@ class FolderLock:
         return not stat.S_ISREG(found.st_mode)
 
     def _in_use(self) -> JournalInUse:
-        try:
-            holder = (self.folder / NAME).read_bytes()[:32].decode(errors="replace").strip() or "unknown"
-        except OSError:
-            holder = "unknown"
         return JournalInUse(
-            f"{self.folder}: the journal is in use by another daemon (pid {holder}); "
-            "stop that one, or give this one a journal of its own"
+            f"{self.folder}: the journal is in use by another daemon, or another program has locked its folder "
+            f"(the last daemon was pid {_noted_pid(self.folder)}); stop that one, or give this one a journal of its own"
         )
 
     def _write_pid(self) -> None:
@@ -108,3 +106,38 @@ class FolderLock:
                 with suppress(OSError):  # a network file system that has lost it: it is closed all the same
                     os.close(descriptor)
         self.file = self.descriptor = -1
+
+
+def is_used(folder: Path) -> bool:
+    """Whether a living daemon holds `folder`: a process that has both it and its lock open, which may be removed.
+
+    A release up to 0.1.0 has only the lock open, and its pid in there. Slow: it looks at all processes. Those of other
+    users are not seen, and neither are those of another container.
+    """
+    if not PROCESSES.is_dir():
+        return True  # this system does not say
+    held, noted = str(folder.resolve()), _noted_pid(folder)
+    for pid in filter(str.isdigit, os.listdir(PROCESSES)):
+        opened = _opened(PROCESSES / pid / "fd")
+        if f"{held}/{NAME}" in opened and (held in opened or pid == noted):
+            return True
+    return False
+
+
+def _opened(descriptors: Path) -> set[str]:
+    """The names of what a process has open; none of one that has ended or is somebody else's."""
+    names = set()
+    with suppress(OSError):
+        for number in os.listdir(descriptors):
+            with suppress(FileNotFoundError):
+                names.add(os.readlink(descriptors / number).removesuffix(" (deleted)"))
+    return names
+
+
+def _noted_pid(folder: Path) -> str:
+    """As the last daemon has left it."""
+    try:
+        with open(os.open(folder / NAME, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return file.read(32).decode(errors="replace").strip() or "unknown"
+    except OSError:
+        return "unknown"

@@ -62,6 +62,11 @@ def make_segment(
     path = segment_path(folder, head.seq + 1)
     if number_of(path.name) is None:
         raise JournalError(f"{path}: no journal reads a segment of this name")
+    for suffix in BESIDE[:-1]:
+        if os.path.lexists(beside := path.with_name(f"{path.name}{suffix}")):
+            raise JournalError(
+                f"{beside}: it lies beside a segment that is not made yet, and would be taken for its own"
+            )
     draft = path.with_name(path.name + DRAFT)
     remove_file(draft)  # of an attempt that failed
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE))
@@ -73,6 +78,7 @@ def make_segment(
             db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", values)
             db.execute("INSERT INTO checkpoint VALUES (?, ?)", (head.seq, checkpoint.pack(head)))
             db.execute("INSERT INTO state_hash VALUES (?, ?, ?)", (head.seq, RULE, state_hash(head)))
+        db.pragma("journal_mode", "wal")  # here: under its own name no segment ever has a rollback journal
     finally:
         db.close(force=True)
     draft.replace(path)

@@ -31,14 +31,14 @@ from .files import (
     Segment,
     list_drafts,
     list_segments,
-    list_unnumbered,
+    list_strangers,
     make_private,
     refuse_unsafe_sqlite,
     segment_path,
     set_aside,
     sync_folder,
 )
-from .lock import FolderLock
+from .lock import FolderLock, is_used
 from .reader import Part, Query
 from .retention import DAY_S, Removal, Retention, expendable, read_pins, removal_of
 from .segment import SegmentWriter, file_digest, make_segment, remove_file, seal
@@ -154,14 +154,18 @@ class Store:
             if self._lock.aside is not None:
                 self.asides.append(Aside("lock", self._lock.aside, "it is not a file"))
 
-    def hold_if_possible(self) -> None:
-        """Take the lock. Raises `JournalInUse`; any other trouble is left to the next attempt."""
+    def clear(self) -> None:
+        """Take the lock, and set aside what would keep segments from being read. Raises `JournalError`, `OSError`."""
+        self._hold(make=True)
+        self._clear()
+
+    def clear_if_possible(self) -> None:
+        """The same. Raises `JournalInUse` if a daemon holds the folder; other trouble is left to the next attempt."""
         try:
-            self._hold(make=True)
-        except JournalInUse:
-            raise
-        except JournalError:
-            return
+            self.clear()
+        except (JournalError, OSError) as error:
+            if isinstance(error, JournalInUse) and is_used(self.folder):
+                raise
 
     def _release(self) -> None:
         if self._writer is not None:
@@ -185,11 +189,15 @@ class Store:
 
     def _clear(self) -> None:
         """Remove segments that were never finished, and set aside what stands in the way of others."""
-        for name in list_unnumbered(self.folder):
-            self.put_aside(name, "its name is one that no segment is given")
+        self._put_strangers_aside()
         for draft in list_drafts(self.folder):
             self._remove_file(draft)
         make_private(self.folder)
+
+    def _put_strangers_aside(self, ending: str = "") -> None:
+        for name, why in list_strangers(self.folder):
+            if name.endswith(ending):
+                self.put_aside(name, why)
 
     def _take(self, writer: SegmentWriter, sealed: Sequence[Segment]) -> None:
         """Write to this segment from now on."""
@@ -206,7 +214,7 @@ class Store:
         assert self._lock is not None
         with self._looking:
             watch = self._watch = Watch(self._lock, self._is_ours)
-            watch.take(manifest.NAME, *_names(writer))
+            watch.take(manifest.NAME, *_names(writer), f"{writer.path.name}-journal")
             for segment in older:
                 take = watch.take_shared if segment.path.name == self._sealing else watch.take_older
                 take(segment.path.name)
@@ -420,6 +428,8 @@ class Store:
     def keep(self, now_ns: int) -> Kept:
         """Seal what is complete, and say what retention no longer asks for. Raises `JournalError` and `OSError`."""
         self.look()
+        with self._looking:
+            self._put_strangers_aside("-journal")
         known = self._manifest()
         named = {sealed.segment for sealed in known}
         found = list_segments(self.folder)

@@ -7,6 +7,7 @@ Rules of this file:
 - Nothing that was acknowledged is missing without a word: it is in the files, or `verify` names its number.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -84,6 +85,10 @@ ACTS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "older segment removed": (lambda journal: list_segments(journal)[0].path.unlink(), lambda journal: None),
     "lock removed": (lambda journal: (journal / "lock").unlink(), lambda journal: None),
     "manifest appeared": (lambda journal: (journal / "manifest.jsonl").write_text("{}\n"), lambda journal: None),
+    "rollback journal appeared": (
+        lambda journal: Path(f"{newest(journal)}-journal").write_bytes(b"text" * 150),
+        lambda journal: None,
+    ),
     "rolled back": (roll_back, lambda journal: None),
     "all files removed": (lambda journal: [path.unlink() for path in journal.iterdir()], lambda journal: None),
     "folder removed": (shutil.rmtree, Path.mkdir),
@@ -452,6 +457,20 @@ async def test_journal_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
             await meet_page(page)
         assert await daemon.end() == 0
     assert {path.name: path.read_bytes() for path in journal.iterdir() if path.suffix == ".sqlite"} == before
+
+
+@pytest.mark.parametrize("name", [".", "lock"])
+async def test_start_while_a_backup_holds_the_lock_journals_when_it_is_let_go(tmp_path: Path, name: str) -> None:
+    """Cameras run, nothing is acknowledged; then numbers and chain go on."""
+    journal = two_segments(tmp_path)
+    (journal / "lock").write_text("0\n")  # the last daemon was not this process
+    held = os.open(journal / name, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    daemon = await meet_start(tmp_path, partial(os.close, held))
+    rows = daemon.journal()
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    assert "ChainBegan" not in {row.type for row in rows}
+    assert not verify(journal).damages
 
 
 async def test_second_daemon_is_refused_without_a_lock_file(tmp_path: Path) -> None:

@@ -71,6 +71,18 @@ def test_repair_refuses_a_journal_that_a_daemon_uses(journal: Path) -> None:
     assert damaged.exists()
 
 
+@pytest.mark.parametrize("name", ["segment-0000000001.sqlite-journal", "segment-0000099999.sqlite-wal"])
+def test_repair_sets_strange_files_aside_before_it_looks_at_segments(journal: Path, name: str) -> None:
+    """They are named first; with --yes they get another name, and the journal is whole."""
+    (journal / name).write_bytes(b"text" * 150)
+    done = repair(journal)
+    assert (done.exit_code, name in done.stdout, (journal / name).exists()) == (1, True, True)
+    done = repair(journal, "--yes")
+    assert (done.exit_code, "nothing to repair" in done.stdout) == (0, True)
+    assert [path.read_bytes() for path in journal.glob("damaged-*")] == [b"text" * 150]
+    assert read_all(journal) == lively()
+
+
 def test_repair_of_no_journal_is_refused(tmp_path: Path) -> None:
     """A missing folder and an empty one: one line, exit 2, nothing made."""
     for path in (tmp_path / "missing", tmp_path):

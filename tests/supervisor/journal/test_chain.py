@@ -20,9 +20,9 @@ from supervisor.journal import checkpoint, manifest
 from supervisor.journal.check import verify
 from supervisor.journal.codec import GENESIS
 from supervisor.journal.errors import JournalError, JournalInUse, JournalReplaced
-from supervisor.journal.files import MAX_FIRST, SCHEMA_1, list_segments, number_of, segment_path
+from supervisor.journal.files import BESIDE, MAX_FIRST, SCHEMA_1, list_segments, number_of, segment_path, set_aside
 from supervisor.journal.reader import Reader
-from supervisor.journal.recovery import ROOM, find, recover
+from supervisor.journal.recovery import ROOM, SPAN, find, recover
 from supervisor.journal.segment import SegmentWriter, make_segment, seal
 from supervisor.journal.store import Chain, End, Rotation, Store
 from supervisor.journal.watch import Watch
@@ -62,6 +62,7 @@ TOUCHES: dict[str, Callable[[Store], object]] = {
     "content of the wal, and its time put back": lambda store: overwrite(Path(f"{newest(store)}-wal")),
     "number of the state, and the time put back": lambda store: forge_state(newest(store), State(seq=1_000_000)),
     "state with its number, and the time put back": lambda store: forge_state(newest(store), State(seq=20)),
+    "rollback journal": lambda store: Path(f"{newest(store)}-journal").touch(),
     "mode of the segment": lambda store: newest(store).chmod(0),
     "mode of the wal": lambda store: Path(f"{newest(store)}-wal").chmod(0),
 }
@@ -318,6 +319,45 @@ def test_segment_beyond_the_new_chain_is_set_aside(store: Store) -> None:
     assert read_all(store.folder) == rows[:30]
 
 
+def theirs(folder: Path, batch: int) -> Path:
+    """A journal of another node, with a segment for each batch."""
+    rows = [replace(row, node="another") for row in lively()[:60]]
+    return write_journal(folder / "theirs", rows, batch=batch, rotation=TINY)
+
+
+@pytest.mark.parametrize("name", ["segment-0000005000.sqlite", "segment-0000000041.sqlite"])
+def test_newest_segment_of_another_journal_is_set_aside(store: Store, tmp_path: Path, name: str) -> None:
+    """Under a name that is not its own, or under its own: the journal goes on from the end of its own chain."""
+    end = store.end
+    store.close()
+    other = theirs(tmp_path, 20)
+    source = other / name
+    shutil.copy(source if source.exists() else other / "segment-0000000001.sqlite", store.folder / name)
+    found = recover(store.folder)
+    assert found.chain is not None
+    assert (found.chain.old, [aside.file for aside in found.chain.damaged]) == (end, [name])
+    found.store.begin_chain(found.chain)
+    assert [aside.file for aside in found.store.asides] == [name]
+    found.store.close()
+    assert read_all(store.folder) == lively()[:40]
+
+
+@pytest.mark.parametrize(
+    "act", ["another journal's is put before it", "the one before it is gone", "none is before it"]
+)
+def test_newest_segment_of_this_journal_is_kept_whatever_is_before_it(tmp_path: Path, act: str) -> None:
+    """That it does not follow from the one before it proves nothing: verify says it."""
+    journal = write_journal(tmp_path / "journal", lively()[:60], batch=20, rotation=TINY)
+    (journal / "manifest.jsonl").unlink()
+    if act == "another journal's is put before it":
+        shutil.copy(theirs(tmp_path, 30) / "segment-0000000031.sqlite", journal)
+    for segment in list_segments(journal)[:-1]:
+        if act == "none is before it" or (act == "the one before it is gone" and segment.first == 21):
+            segment.path.unlink()
+    found = find(journal)
+    assert (found.damaged, found.state.seq) == ((), 60)
+
+
 def test_lock_belongs_to_the_folder(store: Store) -> None:
     """Deleting the lock file lets nobody in; a release that knows only the file is kept out by the file."""
     with (store.folder / "lock").open() as file, pytest.raises(BlockingIOError):
@@ -329,6 +369,36 @@ def test_lock_belongs_to_the_folder(store: Store) -> None:
         recover(store.folder)
     store.close()
     Store(store.folder).close()
+
+
+@pytest.mark.parametrize("name", [".", "lock"])
+def test_lock_of_no_daemon_is_a_fault_until_it_is_let_go(store: Store, name: str) -> None:
+    """Whoever can read the folder can lock it. The state is known, nothing is written, and the next attempt is."""
+    store.close()
+    (store.folder / "lock").write_text("0\n")  # the last daemon was not this process
+    held = os.open(store.folder / name, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_SH)
+    found = recover(store.folder)
+    assert found.fault is not None
+    assert "another program has locked its folder" in found.fault
+    assert (found.state.seq, found.chain) == (40, None)
+    with pytest.raises(JournalInUse):
+        found.store.reconnect()
+    os.close(held)
+    found.store.reconnect()
+    found.store.append(lively()[40:50], states(lively())[50])
+    found.store.close()
+    assert read_all(store.folder) == lively()[:50]
+
+
+@pytest.mark.parametrize("lock", ["there", "removed"])
+def test_lock_of_a_daemon_refuses_a_start(store: Store, lock: str) -> None:
+    """Also where the file with its pid is gone."""
+    if lock == "removed":
+        (store.folder / "lock").unlink()
+    with pytest.raises(JournalInUse):
+        recover(store.folder)
+    store.close()
 
 
 def test_files_are_private(tmp_path: Path) -> None:
@@ -529,6 +599,13 @@ OBSTACLES: dict[str, Callable[[Path], object]] = {
     "largest number": lambda folder: (folder / f"segment-{MAX_FIRST}.sqlite").write_bytes(b"junk"),
     "number after it": lambda folder: (folder / f"segment-{MAX_FIRST + 1}.sqlite").write_bytes(b"junk"),
     "no number": lambda folder: (folder / "segment-one.sqlite").mkdir(),
+    "rollback journal": lambda folder: (folder / "segment-0000000021.sqlite-journal").write_bytes(b"text" * 150),
+    "rollback journal of an older segment": lambda folder: (folder / "segment-0000000001.sqlite-journal").touch(),
+    "rollback journal is a pipe": lambda folder: os.mkfifo(folder / "segment-0000000021.sqlite-journal"),
+    "rollback journal is a dangling link": lambda folder: (folder / "segment-0000000021.sqlite-journal").symlink_to(
+        "x"
+    ),
+    "wal of no segment": lambda folder: (folder / "segment-0000000041.sqlite-wal").write_bytes(b"junk"),
 }
 
 
@@ -608,6 +685,73 @@ def test_segment_that_somebody_puts_behind_the_live_one_changes_nothing_of_it(st
     assert store.keep(0).sealed == ("segment-0000000001.sqlite", "segment-0000000021.sqlite")
     append_all(store, rows[:80], 10)
     store.close()
+
+
+@pytest.mark.parametrize("name", [name for name in OBSTACLES if name.startswith("rollback")])
+def test_rollback_journal_at_a_start_breaks_no_chain(store: Store, name: str) -> None:
+    """The segment beside it is whole: no event is lost and no number is left out, whatever the file is."""
+    store.close()
+    OBSTACLES[name](store.folder)
+    found = recover(store.folder)
+    assert (found.fault, found.chain, found.state.seq) == (None, None, 40)
+    found.store.append(lively()[40:50], states(lively())[50])
+    found.store.close()
+    assert read_all(store.folder) == lively()[:50]
+
+
+def test_rollback_journal_of_an_older_segment_is_set_aside_while_the_store_is_open(store: Store) -> None:
+    """Readers would be refused the segment, and whoever seals it would have the file played into it."""
+    strange = store.folder / "segment-0000000001.sqlite-journal"
+    strange.write_bytes(b"text" * 150)
+    with pytest.raises(JournalError, match="banken repair sets it aside"):
+        read_all(store.folder)
+    assert [aside.file for aside in store.keep(0).asides] == [strange.name]
+    assert read_all(store.folder) == lively()[:40]
+    store.close()
+
+
+def test_wal_without_its_segment_is_set_aside_and_no_number_is_given_twice(store: Store, tmp_path: Path) -> None:
+    """SQLite would add it to the new first segment. The numbers go on behind all that it may hold."""
+    left = shutil.copytree(store.folder, tmp_path / "left")
+    store.close()
+    wal = (left / "segment-0000000021.sqlite-wal").read_bytes()
+    for path in left.glob("*.sqlite"):
+        path.unlink()
+    found = recover(left)
+    assert found.chain is not None
+    assert found.state.seq == 21 + SPAN
+    found.store.begin_chain(found.chain)
+    found.store.append([replace(lively()[40], seq=22 + SPAN)], replace(states(lively())[41], seq=22 + SPAN))
+    found.store.close()
+    assert [row.seq for row in read_all(left)] == [22 + SPAN]
+    assert wal in [path.read_bytes() for path in left.glob("damaged-*")]
+
+
+def test_file_that_is_set_aside_is_not_put_beside_another_one(tmp_path: Path) -> None:
+    """A WAL whose segment is gone, and a segment of that name: SQLite would take them for one."""
+    (tmp_path / "segment-0000000001.sqlite-wal").touch()
+    (tmp_path / "segment-0000000001.sqlite").touch()
+    wal = set_aside(tmp_path, "segment-0000000001.sqlite-wal")
+    segment = set_aside(tmp_path, "segment-0000000001.sqlite")
+    assert wal != f"{segment}-wal"
+    (tmp_path / "segment-0000000001.sqlite-wal").touch()
+    assert set_aside(tmp_path, "segment-0000000001.sqlite-wal") != f"{segment}-wal"
+
+
+@pytest.mark.parametrize("beside", BESIDE[:-1])
+def test_segment_is_not_made_where_a_file_lies_beside_its_name(tmp_path: Path, beside: str) -> None:
+    """SQLite would take it for a part of the segment."""
+    (tmp_path / f"segment-0000000001.sqlite{beside}").symlink_to("nowhere")
+    with pytest.raises(JournalError, match="not made yet"):
+        make_segment(tmp_path, State(), 0, GENESIS, 0)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_new_segment_is_in_wal_mode_from_the_beginning(tmp_path: Path) -> None:
+    """To change the mode later makes a rollback journal, which under the name of a segment is a stranger's."""
+    path = make_segment(tmp_path, State(), 0, GENESIS, 0)
+    assert path.read_bytes()[18:20] == b"\2\2"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_segment_is_not_made_under_a_name_that_is_not_read(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "index that computes": (statements("CREATE INDEX more ON event (hex(zeroblob(9)))"), "other tables"),
     "other columns": (statements("ALTER TABLE batch ADD COLUMN more TEXT"), "other tables"),
     "pipe": (replaced(os.mkfifo), "a pipe"),
-    "pipe beside": (pipe_beside, "a pipe"),
+    "pipe beside": (pipe_beside, "no segment has such a file"),
     "device": (replaced(lambda path: path.symlink_to("/dev/zero")), "a device"),
     "folder": (replaced(Path.mkdir), "a folder"),
     "no head": (statements("DELETE FROM segment"), "the head of the segment is damaged"),
