@@ -1,6 +1,6 @@
 """Where the real sources are kept, secrets included, and what may be remembered of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from .config import Source
 from .domain.ids import CameraId
@@ -20,6 +20,9 @@ class Vault:
     def find(self, camera: CameraId) -> Source | None:
         """Its source; none for a camera that has been removed."""
         return self._sources.get(camera)
+
+    def all(self) -> Collection[Source]:
+        return self._sources.values()
 
     def settings_of(self, sources: Mapping[CameraId, Source]) -> tuple[CameraSettings, ...]:
         """The settings of `sources`, without secrets, for the journal. May run in a thread while nobody calls `take`.

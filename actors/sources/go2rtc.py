@@ -135,7 +135,7 @@ class Upstream:
                     data = await stream.receive_some(PIECE)
                     size += len(data)
                     connection.receive_data(data)
-                case h11.Response(status_code=status) if status >= 400:
+                case h11.Response(status_code=status) if status >= 300:  # a redirect is not followed
                     raise Go2rtcError(f"at {self._host}:{self._port} refuses with status {status}")
                 case h11.Data(data=data):
                     body += data

@@ -72,11 +72,18 @@ def parse_target(address: str) -> Target:
 
 
 def redirected(target: Target, location: str) -> Target:
-    """Where a camera sends us. Only the same host, as safely reached, is told who we are. Raises `ValueError`."""
-    there = attrs.evolve(parse_target(urljoin_rtsp(target.url, location)), credentials=None)
-    if there.host.lower() == target.host.lower() and there.tls >= target.tls:
-        return attrs.evolve(there, credentials=target.credentials)
-    return there
+    """Where a camera sends us. Only the same host and port, as safely reached, has our credentials.
+
+    Raises `ValueError` for what is no RTSP address.
+    """
+    there = parse_target(urljoin_rtsp(target.url, location))
+    is_same = is_same_host(there, target) and there.port == target.port and there.tls >= target.tls
+    return attrs.evolve(there, credentials=target.credentials if is_same else None)
+
+
+def is_same_host(one: Target, other: Target) -> bool:
+    """By the name or number that is written; nothing is resolved."""
+    return one.host.lower() == other.host.lower()
 
 
 def clean(url: str) -> str:

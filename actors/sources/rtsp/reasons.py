@@ -2,8 +2,11 @@
 
 import errno
 import socket
+from collections.abc import Iterable
 
 from supervisor.domain.values import Fault, Reason
+from supervisor.printable import brief
+from supervisor.redact import redact_words
 
 from ...addresses import NameNotResolved
 
@@ -86,6 +89,16 @@ def unreachable(error: OSError) -> Reason:
         return Reason("unreachable", "the name of this host is not known", Fault.TEMPORARY)
     text = _UNREACHABLE.get(error.errno or 0, f"there is no connection: {error.strerror or 'no reason was given'}")
     return Reason("unreachable", text, Fault.TEMPORARY)
+
+
+def elsewhere(url: str, secrets: Iterable[str]) -> Reason:
+    """A redirect that is not followed: a camera may not spend the connections of another device, or our password."""
+    there = brief(redact_words(url, secrets))
+    text = (
+        f"the camera sends us to {there}; only its own host is followed, and only its own port gets a password: "
+        "if this is right, write it as the camera's address"
+    )
+    return Reason("redirected", text, Fault.FATAL)
 
 
 def named(encoding: str) -> str:

@@ -17,9 +17,22 @@ from ...bitstream import BitstreamError
 from ...hub import Hub
 from ...share import Share
 from ...tools import Tools
-from .address import Target, parse_target, redirected
+from .address import Target, host_and_port, is_same_host, parse_target, redirected
 from .messages import ProtocolError
-from .reasons import ENDED, NO_ANSWER, NO_TLS, NO_UDP_BY_TLS, NOWHERE, TOO_SLOW, WANDERS, Ended, Moved, unreachable
+from .reasons import (
+    ENDED,
+    NO_ANSWER,
+    NO_PASSWORD,
+    NO_TLS,
+    NO_UDP_BY_TLS,
+    NOWHERE,
+    TOO_SLOW,
+    WANDERS,
+    Ended,
+    Moved,
+    elsewhere,
+    unreachable,
+)
 from .sdp import DescriptionError
 from .session import Session
 from .udp import Datagrams, open_datagrams
@@ -33,27 +46,42 @@ RECEIVE = 64 * 1024
 
 
 async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
-    """Play a camera until it ends, and say why. Follows redirects, `MAX_REDIRECTS` of them.
+    """Play a camera until it ends, and say why. Follows redirects within its host, `MAX_REDIRECTS` of them.
+
+    The place that it has among the connections of its device says nothing of another device.
 
     Cancellation: ends the session with TEARDOWN and takes `TEARDOWN_S` at the most. Cleanup: the same on every way
     out; the connection and the UDP ports are closed, and the camera's place with them is free.
     """
     target = parse_target(source.address)
+    is_known = target.credentials is not None
     for _ in range(MAX_REDIRECTS + 1):
         try:
             await _play(target, source.transport == "udp", hub, tools)
         except Ended as ended:
+            if ended.reason is NO_PASSWORD and is_known:  # a redirect to another port left it behind
+                return elsewhere(target.url, source.secrets)
             return ended.reason
         except OSError as error:  # of the system: no port, no descriptor
             return unreachable(error)
         except Moved as moved:
             try:
-                target = redirected(target, moved.location)
+                there = redirected(target, moved.location)
             except ValueError:
                 return NOWHERE
+            if not is_same_host(there, target) or _is_of_another_device(there, source, tools):
+                return elsewhere(there.url, source.secrets)
+            target = there
             if target.tls and source.transport == "udp":
                 return NO_UDP_BY_TLS
     return WANDERS
+
+
+def _is_of_another_device(there: Target, source: Source, tools: Tools) -> bool:
+    """Whether this host and port is, by the configuration, another device: several may share a host."""
+    known = [each for each in tools.sources.all() if each.kind in ("rtsp", "go2rtc")]
+    devices = {each.device for each in known if host_and_port(each.address) == (there.host, there.port)}
+    return bool(devices) and source.device not in devices
 
 
 async def _play(target: Target, over_udp: bool, hub: Hub, tools: Tools) -> None:

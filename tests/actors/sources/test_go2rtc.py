@@ -215,10 +215,11 @@ async def test_login_of_the_url_is_sent_as_basic_authorization() -> None:
         assert set(fake.logins) == {"Basic bWU6cGFzcw=="}
 
 
-async def test_what_it_refuses_is_said_without_the_address_of_the_camera() -> None:
+@pytest.mark.parametrize("status", [302, 401])
+async def test_what_it_refuses_is_said_without_the_address_of_the_camera(status: int) -> None:
     async with open_go2rtc() as fake:
-        fake.status = 401
-        with pytest.raises(Go2rtcError, match=r"refuses with status 401$"):
+        fake.status = status
+        with pytest.raises(Go2rtcError, match=rf"refuses with status {status}$"):
             await Upstream(fake.url).add("banken-gate", CAMERA)
 
 

@@ -20,19 +20,22 @@ def test_who_we_are_is_no_part_of_what_stands_in_requests() -> None:
     ("location", "url", "known"),
     [
         ("/other", "rtsp://192.0.2.1/other", True),
-        ("rtsp://192.0.2.1:8554/x", "rtsp://192.0.2.1:8554/x", True),
-        ("rtsps://192.0.2.1/x", "rtsps://192.0.2.1/x", True),
+        ("rtsp://192.0.2.1:554/x", "rtsp://192.0.2.1:554/x", True),
+        ("rtsps://192.0.2.1:554/x", "rtsps://192.0.2.1:554/x", True),
+        ("rtsp://192.0.2.1:8554/x", "rtsp://192.0.2.1:8554/x", False),
+        ("rtsps://192.0.2.1/x", "rtsps://192.0.2.1/x", False),
         ("rtsp://192.0.2.9/x", "rtsp://192.0.2.9/x", False),
         ("rtsp://u:p@192.0.2.9/x", "rtsp://192.0.2.9/x", False),
     ],
 )
-def test_only_the_same_host_is_told_who_we_are(location: str, url: str, known: bool) -> None:
+def test_redirect_keeps_credentials_to_the_same_host_and_port(location: str, url: str, known: bool) -> None:
+    """Another port of a host may be another program, or another device."""
     there = redirected(HOME, location)
     assert (there.url, there.credentials is not None) == (url, known)
 
 
 def test_who_was_reached_by_tls_is_told_nothing_without_it() -> None:
-    assert redirected(parse_target("rtsps://u:p@192.0.2.1/"), "rtsp://192.0.2.1/").credentials is None
+    assert redirected(parse_target("rtsps://u:p@192.0.2.1/"), "rtsp://192.0.2.1:322/").credentials is None
 
 
 @pytest.mark.parametrize("location", ["http://192.0.2.1/", "rtsp://[half/", "rtsp://h:99999/"])

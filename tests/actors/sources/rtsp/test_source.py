@@ -16,8 +16,9 @@ from actors.tools import Tools
 from supervisor.clock import TrioClock
 from supervisor.config import Source
 from supervisor.domain.events import Recorded
-from supervisor.domain.ids import CameraId
-from supervisor.domain.values import Reason
+from supervisor.domain.ids import CameraId, DeviceId
+from supervisor.domain.values import Fault, Reason
+from supervisor.vault import Vault
 from tests.kit.media import access_units
 from tests.kit.packets import framed, packets
 from tests.kit.rtp import Codec, describe
@@ -61,13 +62,17 @@ class Camera:
         await self._ours[1].send_eof()
 
 
-async def play(open_tcp: Callable[..., object]) -> Reason:
+GATE = Source("rtsp", "rtsp://192.0.2.1/main", device=DeviceId("gate"))
+
+
+async def play(open_tcp: Callable[..., object], source_: Source = GATE, **others: Source) -> Reason:
     class Seam:
-        pass
+        sources = Vault()
 
     seam = Seam()
     seam.open_tcp = open_tcp  # type: ignore[attr-defined]
-    given = CameraId("gate"), Source("rtsp", "rtsp://192.0.2.1/main"), Hub(TrioClock())
+    seam.sources.take({CameraId(name): each for name, each in {"gate": source_, **others}.items()})
+    given = CameraId("gate"), source_, Hub(TrioClock())
     return await source.run(*given, cast(Tools, seam), cast(Recorded, None))
 
 
@@ -142,3 +147,61 @@ async def test_what_the_system_refuses_is_named(autojump_clock: MockClock) -> No
         raise ConnectionRefusedError(111, "Connection refused")
 
     assert "refused" in (await play(refuses)).text
+
+
+class Redirects:
+    """Hosts and ports that each answer the first request with a status and a header."""
+
+    def __init__(self, answers: dict[tuple[str, int], str]) -> None:
+        self.answers = answers
+        self.opened: list[tuple[str, int]] = []
+
+    async def open_tcp(self, host: str, port: int, tls: bool) -> trio.abc.Stream:
+        ours, theirs = trio.testing.memory_stream_pair()
+        self.opened.append((host, port))
+        await theirs.send_all(f"RTSP/1.0 {self.answers[host, port]}\r\nCSeq: 1\r\n\r\n".encode())
+        await theirs.send_eof()
+        return ours
+
+
+def moved(location: str) -> str:
+    return f"302 Found\r\nLocation: {location}"
+
+
+HOME, OTHER_PORT, OTHER_HOST = ("192.0.2.1", 554), ("192.0.2.1", 8554), ("192.0.2.9", 554)
+
+
+async def test_redirect_to_another_host_is_not_followed(autojump_clock: MockClock) -> None:
+    """No connection to it; the reason names the address without our secrets, and the camera is probed again."""
+    there = Redirects({HOME: moved("rtsp://me:x@192.0.2.9/pa%2Fss/t?token=a1b2c3d4")})
+    login = Source("rtsp", "rtsp://u:pa%2Fss@192.0.2.1/main", secrets=("pa%2Fss", "pa/ss"))
+    reason = await play(there.open_tcp, login)
+    assert there.opened == [HOME]
+    assert (reason.code, reason.fault) == ("redirected", Fault.FATAL)
+    assert "rtsp://192.0.2.9/***/t?token=***;" in reason.text
+
+
+async def test_redirect_within_the_host_is_followed(autojump_clock: MockClock) -> None:
+    """Also to another port, and then to another path."""
+    there = Redirects({HOME: moved("rtsp://192.0.2.1:8554/x"), OTHER_PORT: "401 Unauthorized"})
+    assert (await play(there.open_tcp)).code == "unauthorized"
+    assert there.opened == [HOME, OTHER_PORT]
+
+
+@pytest.mark.parametrize(("device", "follows"), [("gate", True), ("box", False)])
+async def test_redirect_to_a_port_of_another_device_is_not_followed(
+    device: str, follows: bool, autojump_clock: MockClock
+) -> None:
+    """Devices behind one host are told apart by the addresses in the configuration."""
+    there = Redirects({HOME: moved("rtsp://192.0.2.1:8554/x"), OTHER_PORT: "401 Unauthorized"})
+    box = Source("rtsp", "rtsp://192.0.2.1:8554/main", device=DeviceId(device))
+    reason = await play(there.open_tcp, box=box, film=Source("file", "[no address"))
+    assert reason.code == ("unauthorized" if follows else "redirected")
+    assert (OTHER_PORT in there.opened) is follows
+
+
+async def test_redirect_to_a_port_that_wants_the_password_says_why_it_has_none(autojump_clock: MockClock) -> None:
+    """The operator is not asked for a password that is configured."""
+    there = Redirects({HOME: moved("rtsp://192.0.2.1:8554/x"), OTHER_PORT: "401 Unauthorized"})
+    reason = await play(there.open_tcp, Source("rtsp", "rtsp://u:pass@192.0.2.1/main"))
+    assert (reason.code, "rtsp://192.0.2.1:8554/x" in reason.text) == ("redirected", True)
