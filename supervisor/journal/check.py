@@ -136,6 +136,8 @@ class _Verification:
                 self._wrong(part, last, last, "there is something behind the end of the file")
             if part.format == 1 and part.missing_indexes():
                 self._wrong(part, part.first, last, f"it has lost indexes: {', '.join(part.missing_indexes())}")
+            if (text := part.fault_of_indexes()) is not None:
+                self._wrong(part, part.first, last, f"SQLite finds that it is not whole: {text}")
         except JournalError as error:
             self._wrong(part, part.first, last, str(error))
 

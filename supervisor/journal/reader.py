@@ -194,13 +194,18 @@ class Part:
             ("body ->> 'camera' = ?", query.camera),
             (_stream_condition(query.stream), query.stream),
             ("correlation = ?", query.correlation if query.correlation is None else shorten(query.correlation)),
-            ("principal = (SELECT id FROM word WHERE text = ?)", query.principal),
         ):
             if value is not None:
                 where.append(condition)
                 values.append(value)
-        if query.principal is not None and query.principal not in INSIDERS:
-            where.append(f"principal > {len(INSIDERS)}")  # what the index asks for
+        if query.principal is not None:
+            found = self.rows("SELECT id FROM word WHERE text = ?", (query.principal,))
+            if not found:
+                return []
+            where.append("principal = ?")
+            values.append(found[0][0])
+            if found[0][0] > len(INSIDERS):
+                where.append(f"principal > {len(INSIDERS)}")  # what the index asks for
         if query.types:
             where.append(f"type IN (SELECT id FROM word WHERE {' OR '.join(['text GLOB ?'] * len(query.types))})")
             values += query.types
@@ -223,7 +228,14 @@ class Part:
         words = self._words
         if not (node in words and run in words and kind in words and principal in words):
             words = {number: self._word(number) for number in (node, run, kind, principal)}
-        text = correlation if correlation.__class__ is str else f"{correlation % 2**64:016x}"
+        if correlation.__class__ is not str:
+            text = f"{correlation % 2**64:016x}"
+        elif shorten(correlation) == correlation:
+            text = correlation
+        else:  # questions look for the short form only
+            raise JournalDamaged(
+                f"{self.path}: the correlation of event {seq} is stored in a form that is never written"
+            )
         return (
             seq, wall_ns, mono_ns, words[node], words[run], stream, stream_version, words[kind], version, cause, text,
             words[principal], body, crc,
@@ -235,6 +247,11 @@ class Part:
             self._words = dict(self.rows("SELECT id, text FROM word"))
             text = self._words.get(number, f"word {number}, which is missing")
         return text
+
+    def fault_of_indexes(self) -> str | None:
+        """The first thing that SQLite finds wrong with the file: above all, indexes that differ from their tables."""
+        ((text, *_), *_) = self.rows("PRAGMA integrity_check(1)")
+        return None if text == "ok" else str(text).splitlines()[-1]
 
     def checkpoint(self, seq: int) -> State:
         """The newest state that is stored, of an instant not after `seq`. Raises `JournalError` if there is none."""

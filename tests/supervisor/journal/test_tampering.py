@@ -23,10 +23,12 @@ from supervisor.journal import check, checkpoint, codec
 from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anchors
 from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
-from supervisor.journal.files import lengthen, list_segments
+from supervisor.journal.files import INSIDERS, lengthen, list_segments
 from supervisor.journal.reader import Query, Reader
 from supervisor.journal.recovery import find
+from supervisor.journal.segment import make_indexes
 from supervisor.journal.store import Chain, Rotation, Store
+from tests.kit.domain import GATE
 from tests.kit.journals import TINY, append_all, chain_began, lively, of_journal, states, write_journal
 
 BATCH = 7
@@ -315,6 +317,96 @@ def test_state_that_names_another_event_is_read_by_nobody(tmp_path: Path) -> Non
         Reader(folder).state_at(10**6)
     assert [damaged.file for damaged in find(folder).damaged] == [list_segments(folder)[0].path.name]
     assert "that of event 1000000" in run(folder).output
+
+
+ASKERS = (*INSIDERS, "client:192.0.2.9")
+
+
+def schema(folder: Path, *changes: str) -> None:
+    """Change the tables of the last segment behind SQLite's back, each change on a connection of its own."""
+    for sql in changes:
+        statements(folder, f"PRAGMA writable_schema = ON; {sql}")
+
+
+def with_indexes(folder: Path) -> None:
+    """One segment that was complete, and was not sealed yet, of events as a daemon writes them."""
+    rows = [
+        msgspec.structs.replace(row, principal=ASKERS[row.seq % 3], correlation=f"{row.seq % 5:016x}")
+        for row in lively(5)
+    ]
+    write_journal(folder, rows, BATCH)
+    db = apsw.Connection(str(list_segments(folder)[0].path))
+    make_indexes(db)
+    db.close()
+
+
+def empty_an_index(folder: Path) -> None:
+    schema(
+        folder,
+        "UPDATE sqlite_schema SET sql = sql || ' WHERE seq < 0' WHERE name = 'event_camera'",
+        "REINDEX event_camera; "
+        "UPDATE sqlite_schema SET sql = replace(sql, ' WHERE seq < 0', '') WHERE name = 'event_camera'",
+    )
+
+
+def move_a_word_behind_its_index(folder: Path) -> None:
+    """Its row and its events have another number, and the index of the words still has the old one."""
+    word = f"(SELECT id FROM word WHERE text = '{ASKERS[2]}')"
+    index = "name = 'sqlite_autoindex_word_1'"
+    table = "UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL{}', 'NOT NULL{}') WHERE name = 'word'"
+    db = apsw.Connection(str(list_segments(folder)[-1].path))
+    page = db.execute(f"SELECT rootpage FROM sqlite_schema WHERE {index}").get
+    db.close()
+    schema(
+        folder,
+        f"{table.format(' UNIQUE', '')}; DELETE FROM sqlite_schema WHERE {index}",
+        f"UPDATE event SET principal = 999 WHERE principal = {word}; UPDATE word SET id = 999 WHERE id = {word}",
+        f"{table.format('', ' UNIQUE')};"
+        f"INSERT INTO sqlite_schema VALUES ('index', 'sqlite_autoindex_word_1', 'word', {page}, NULL)",
+    )
+
+
+HIDDEN: dict[str, tuple[Callable[[Path], object], Query]] = {
+    "correlations as texts": (
+        lambda folder: statements(folder, "UPDATE event SET correlation = printf('%016x', correlation)"),
+        Query(correlation="0" * 15 + "1"),
+    ),
+    "empty index": (empty_an_index, Query(camera=GATE)),
+    "word that its index does not find": (move_a_word_behind_its_index, Query(principal=ASKERS[2])),
+}
+"""Changes of a last segment that leave every event as it is, and a question that then finds none."""
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_change_that_hides_events_from_a_question_is_damage(tmp_path: Path, kind: str) -> None:
+    """`verify` compares how a value is stored, and what an index holds."""
+    folder = tmp_path / "journal"
+    with_indexes(folder)
+    change, query = HIDDEN[kind]
+    assert run(folder).exit_code == 0
+    assert Reader(folder).page(query)
+    change(folder)
+    assert Reader(folder).page(query) == []
+    done = run(folder)
+    assert done.exit_code == 1, done.output
+
+
+def test_numbers_of_words_change_no_answer(tmp_path: Path) -> None:
+    """Also where a client has one of the numbers that those have whom nobody looks for."""
+    folder = tmp_path / "journal"
+    with_indexes(folder)
+    before = [Reader(folder).page(Query(principal=text), limit=1000) for text in ASKERS]
+    assert all(before)
+    statements(
+        folder,
+        "UPDATE event SET principal = -1 - principal WHERE principal IN (1, 2);"
+        "UPDATE word SET id = -1 - id WHERE id IN (1, 2);"
+        f"UPDATE event SET principal = 1 WHERE principal = (SELECT id FROM word WHERE text = '{ASKERS[2]}');"
+        f"UPDATE word SET id = 1 WHERE text = '{ASKERS[2]}'",
+    )
+    assert [Reader(folder).page(Query(principal=text), limit=1000) for text in ASKERS] == before
+    assert run(folder).exit_code == 0
+    assert Reader(folder).page(Query(principal="nobody")) == []
 
 
 OUTSIDE: dict[str, Callable[[Path], None]] = {
