@@ -358,6 +358,16 @@ def test_newest_segment_of_this_journal_is_kept_whatever_is_before_it(tmp_path: 
     assert (found.damaged, found.state.seq) == ((), 60)
 
 
+def test_segment_under_another_name_is_set_aside(store: Store) -> None:
+    """Also one of this journal: its events have other numbers than its name says."""
+    store.close()
+    newest(store).rename(store.folder / "segment-0000005000.sqlite")
+    found = find(store.folder)
+    assert [aside.file for aside in found.damaged] == ["segment-0000005000.sqlite"]
+    assert found.end is not None
+    assert found.end.seq == 20
+
+
 def test_lock_belongs_to_the_folder(store: Store) -> None:
     """Deleting the lock file lets nobody in; a release that knows only the file is kept out by the file."""
     with (store.folder / "lock").open() as file, pytest.raises(BlockingIOError):
