@@ -179,6 +179,30 @@ def test_long_request_line_is_refused() -> None:
     assert parse(b"x" * 8193) in (400, 414)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"Accept", b"ACCEPT-Language", b"Connection", b"Content-Type", b"Content-Length", b"Expect", b"Forwarded"),
+        *(b"If-None-Match", b"Range", b"Sec-WebSocket-Protocol", b"TE", b"Transfer-Encoding", b"Upgrade", b"X: x\r\n "),
+    ],
+)
+def test_lists_of_many_items_are_refused_before_they_are_parsed(name: bytes) -> None:
+    """431 for more than 1 kB, in one line or in several of any names; other headers may be long."""
+    line = name + (b"" if name.endswith(b" ") else b": ")
+    for lines in ([line + b"a," * 520], [line + b"a," * 15] * 40, [line + b"a," * 400, b"Accept: " + b"a," * 110]):
+        assert parse(head(*lines)) == 431
+    assert (
+        parse(head(b"Cookie: " + b"a=b; " * 180, b"X-Forwarded-For: " + b"192.0.2.1, " * 200, b"X: " + b"," * 7000))
+        == 200
+    )
+
+
+def test_long_query_is_refused() -> None:
+    """414 for more than 2 kB behind the question mark, however long the path may be."""
+    assert parse(head(target=b"/" + b"x" * 6000 + b"?" + b"a&" * 1000)) == 200
+    assert parse(head(target=b"/?" + b"a&" * 1050)) == 414
+
+
 @given(
     st.lists(
         st.sampled_from([b"X", b":", b" ", b"\t", b"x", b"\x00", b"\r", b"\x0b", b"\xff", b";", b"("]), max_size=12
