@@ -11,9 +11,12 @@ Rules of this file:
 - A foreign request is refused with 403, with two exceptions: a listed `Origin`; and a GET navigation, for which the
   route decides: a page is shown, a picture comes from the cache, all else is refused.
 - A navigation in a frame, an embedding or a prefetch is not a visit: nobody sees an address of ours, so it is refused.
-- A request made before anybody asked for it (`Sec-Purpose`) opens no camera and may only GET, wherever it comes from.
+- A request made before anybody asked for it (`Sec-Purpose`, the preview of a link) opens no camera and may only GET,
+  wherever it comes from.
+- Without `Sec-Fetch-Site`, a `Referer` of another origin opens no camera. Our own pages send theirs to us.
 """
 
+import re
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
@@ -25,6 +28,14 @@ from .hosts import may_connect
 OURS = {"same-origin", "none"}
 SPECULATIVE = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 """Headers in which browsers name a prefetch, a prerender or a preview."""
+_PREVIEWS = re.compile(
+    r"""facebookexternalhit|facebot|twitterbot|whatsapp/|telegrambot|slackbot|slack-imgproxy|discordbot|linkedinbot
+    |skypeuripreview|bingpreview|googleimageproxy|yahoomailproxy|applebot|redditbot|pinterestbot|mattermost-bot
+    |mastodon/|synapse|iframely|embedly|vkshare|snap\ url\ preview|googlebot|bingbot""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Programs that fetch a link because somebody sent it, by their `User-Agent`; not what scripts are called."""
+_REFERRER = re.compile(r"(https?://[^/?#]++)(?:[/?#].*+)?", re.DOTALL)
 
 Route = TypeVar("Route", bound=Callable[..., object])
 _MARK = "banken_takes_visits"
@@ -45,18 +56,30 @@ def is_foreign(asked: Request | Websocket) -> bool:
 
 
 def is_speculative(asked: Request | Websocket) -> bool:
-    """Whether a browser fetches it before anybody has asked for it."""
-    return any(name in asked.headers for name in SPECULATIVE)
+    """Whether a browser, or a program that shows previews of links, fetches it before anybody has asked for it."""
+    is_preview = _PREVIEWS.search(asked.headers.get("User-Agent", "")) is not None
+    return is_preview or any(name in asked.headers for name in SPECULATIVE)
 
 
 def opens_no_camera(allow_origins: Collection[str]) -> bool:
     """Whether the current request may be answered from the cache only.
 
-    That is a visit from another site, a prefetch, or one for the head alone, which nobody looks at.
+    That is a visit or an image of another site, a prefetch or a preview, or one for the head alone: nobody looks at it.
     """
-    if request.method == "HEAD" or is_speculative(request):
+    if request.method == "HEAD" or is_speculative(request) or _is_referred(request, allow_origins):
         return True
     return is_foreign(request) and not is_listed(request, allow_origins)
+
+
+def _is_referred(asked: Request, allow_origins: Collection[str]) -> bool:
+    """Whether a page of an origin that is neither ours nor listed has the address of this request in it.
+
+    Without `Sec-Fetch-Site` that is all a browser says. A page may hide it, and then its request is as a script's.
+    """
+    if "Sec-Fetch-Site" in asked.headers:
+        return False
+    found = [_REFERRER.fullmatch(value) for value in asked.headers.getlist("Referer") if value]
+    return not may_connect(asked.scope, (match[1] if match else "" for match in found), allow_origins)
 
 
 def is_listed(asked: Request | Websocket, allow_origins: Collection[str]) -> bool:

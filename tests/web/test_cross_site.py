@@ -196,7 +196,7 @@ async def test_prefetch_does_nothing_but_get(name: str, value: str) -> None:
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://", "http://x.evil.example", "http://x:81"])
 async def test_foreign_origin_alone_is_foreign(origin: str) -> None:
-    """Over plain HTTP a browser sends no `Sec-Fetch-Site`; a `Referer` alone says nothing."""
+    """Over plain HTTP a browser sends no `Sec-Fetch-Site`; a link has a foreign `Referer`, and is followed."""
     async with open_site(GATE, settings=WebSettings(allow_origins=(WALL,))) as site:
         for method, path in (("POST", "/api/leases"), ("GET", SNAPSHOT), ("GET", "/api/cameras")):
             headers = {"Host": "x", "Origin": origin}
@@ -204,3 +204,63 @@ async def test_foreign_origin_alone_is_foreign(origin: str) -> None:
         assert untouched(site)
         for headers in ({"Origin": "http://x"}, {"Origin": "https://x"}, {"Origin": WALL}, {"Referer": "http://evil/"}):
             assert (await site.get("/api/cameras", Host="x", **headers)).status == 200
+
+
+PREVIEWS = (
+    "facebookexternalhit/1.1 Facebot Twitterbot/1.0",
+    "WhatsApp/2.23.20.0",
+    "TelegramBot (like TwitterBot)",
+    "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
+    "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
+    "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5",
+    "http.rb/5.1.1 (Mastodon/4.2.1; +https://social.example/) Bot",
+)
+
+
+@pytest.mark.parametrize("path", [SNAPSHOT, f"{SNAPSHOT}?max_age=0", STREAM])
+@pytest.mark.parametrize("agent", PREVIEWS)
+async def test_preview_of_a_link_opens_no_camera(path: str, agent: str) -> None:
+    """A messenger fetches each link that is sent: it gets the picture that there is, or 404."""
+    async with open_site(GATE) as site:
+        answer = await site.get(path, **{"User-Agent": agent})
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
+        site.hands.pictured = False
+        assert (await site.get(path, **{"User-Agent": agent})).status == 404
+        assert site.hands.taken == [False, False]
+        assert not site.core.kernel.state.uses
+
+
+FOREIGN_PAGES = (
+    "http://evil.example/",
+    "https://x.evil.example/?x",
+    "http://x:81/",
+    "http://evil.example#",
+    "android-app://x/",
+)
+OWN_PAGES = ("", "http://x/", "https://x/?camera=gate", "http://X", f"{WALL}/wall")
+
+
+@pytest.mark.parametrize(("page", "opens"), [(p, False) for p in FOREIGN_PAGES] + [(p, True) for p in OWN_PAGES])
+async def test_picture_in_a_foreign_page_over_plain_http_opens_no_camera(page: str, opens: bool) -> None:
+    """The browser says nothing but the `Referer`. Our own page, a listed one, and a script open the camera."""
+    async with open_site(GATE, settings=WebSettings(allow_origins=(WALL,))) as site:
+        for path in (SNAPSHOT, f"{SNAPSHOT}?max_age=0") + (() if opens else (STREAM,)):
+            assert (await site.get(path, Host="x", Referer=page)).status == 200
+        assert set(site.hands.taken) == {opens}
+        assert not site.core.kernel.state.uses
+
+
+@pytest.mark.parametrize(
+    "agent", ["curl/8.5", "python-requests/2.32", "HomeAssistant/2026.1", "camera-bot/1", "frigate"]
+)
+async def test_script_opens_a_camera(agent: str) -> None:
+    """A program names itself as it likes, and sends no `Sec-Fetch-*`."""
+    async with open_site(GATE) as site:
+        assert (await site.get(SNAPSHOT, **{"User-Agent": agent})).status == 200
+        assert site.hands.taken == [True]
+
+
+async def test_own_page_sends_its_address_to_us_alone() -> None:
+    """So a picture in it is known as ours over plain HTTP, and no other site hears the address."""
+    async with open_site() as site:
+        assert (await site.get("/")).headers["Referrer-Policy"] == "same-origin"
