@@ -73,6 +73,8 @@ class _Verification:
         self._journal: str | None = None
         self._after = self._removed = 0
         """The event that the first segment follows, and the last one that retention reported to have removed."""
+        self._first = 1
+        """The first event that may be here."""
         self._notes: list[str] = []
         self._written: WrittenState | None = None
         self._folded: State | None = State()
@@ -88,6 +90,7 @@ class _Verification:
             line = sealed.get(part.path.name)
             size = self._file(part, line)
             if segments == 1:
+                self._first = part.first
                 self._after = 0 if part.start is not None else part.after
                 if part.previous != codec.GENESIS:
                     self._expected.show(part.after, part.previous)
@@ -116,7 +119,8 @@ class _Verification:
 
     def _outside(self, left: Sequence[Segment], last: int) -> tuple[str, ...]:
         """Compare with what was noted elsewhere. Returns what holds; what does not is damage."""
-        found = self._expected.conclude(self._journal, left[0].first, last)
+        removed = None if self._reader.path.is_file() else self._removed
+        found = self._expected.conclude(self._journal, self._first, last, removed)
         for each in found:
             if each.wrong:
                 self._damages.append(Damage(left[-1].path.name, each.first, each.last, each.text))

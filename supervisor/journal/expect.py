@@ -31,7 +31,7 @@ class Expectations:
         """By event: the digests that were shown at places of which an anchor speaks."""
 
     def show(self, seq: int, digest: bytes) -> None:
-        """The chain has `digest` after event `seq`."""
+        """The chain has `digest` after event `seq`. Before the first event it only says so: see `conclude`."""
         told = digest.hex()
         for expected in self._digests:
             if told.startswith(expected):
@@ -39,16 +39,21 @@ class Expectations:
         if seq in self._by_seq:
             self._seen[seq] = told
 
-    def conclude(self, journal: str | None, first: int, last: int) -> list[Finding]:
-        """What came of it, for a chain of events `first` to `last` of the journal of node `journal`."""
+    def conclude(self, journal: str | None, first: int, last: int, removed: int | None = None) -> list[Finding]:
+        """What came of it, for a chain of events `first` to `last` of the journal of node `journal`.
+
+        A digest of an event that is not here proves nothing, whatever the first segment says that it follows: whoever
+        makes events again writes there what they like. `removed` is the last event that retention reported to have
+        removed; none for a part of a journal, which reports no such thing.
+        """
         found = [self._digest(expected, first, last) for expected in self._digests]
         if self._anchors is not None:
-            found += self._conclude_anchors(journal, first, last)
+            found += self._conclude_anchors(journal, first, last, first - 1 if removed is None else removed)
         return found
 
     def _digest(self, expected: str, first: int, last: int) -> Finding:
         seq = self._met.get(expected)
-        if seq is None:
+        if seq is None or seq < first:
             return Finding(
                 True, last, last,
                 "no batch of the chain has the digest that was expected: events were cut off, an older copy was put "
@@ -59,15 +64,16 @@ class Expectations:
         text = f"the expected digest is within the chain, at event {seq}; {last - seq} events follow"
         return Finding(False, seq, seq, text)
 
-    def _conclude_anchors(self, journal: str | None, first: int, last: int) -> list[Finding]:
+    def _conclude_anchors(self, journal: str | None, first: int, last: int, removed: int) -> list[Finding]:
         mine = [anchor for anchor in self._anchors or () if anchor.journal == journal]
         others = len(self._anchors or ()) - len(mine)
         if not mine:
             return [Finding(True, first, last, f"none of the {others} anchors is of this journal ({journal})")]
-        before = [anchor for anchor in mine if anchor.seq < first - 1]
+        before = [anchor for anchor in mine if anchor.seq < first]
         beyond = [anchor for anchor in mine if anchor.seq > last]
-        within = [anchor for anchor in mine if first - 1 <= anchor.seq <= last]
-        other = [anchor for anchor in within if self._seen.get(anchor.seq) != anchor.digest]
+        within = [anchor for anchor in mine if first <= anchor.seq <= last]
+        edge = [anchor for anchor in before if anchor.seq in self._seen]
+        other = [anchor for anchor in (*edge, *within) if self._seen.get(anchor.seq) != anchor.digest]
         met = [anchor for anchor in within if self._seen.get(anchor.seq) == anchor.digest]
         found = [_wrong_beyond(beyond, last)] if beyond else []
         found += [_wrong_within(other, last)] if other else []
@@ -76,11 +82,27 @@ class Expectations:
             text = f"{len(met)} anchors are met, the newest at event {newest.seq} of {newest.at}"
             found.append(Finding(False, newest.seq, newest.seq, text))
         if before:
-            text = f"{len(before)} anchors are of events before {first}, which are not there any more: not compared"
-            found.append(Finding(False, before[0].seq, first - 1, text))
+            found.append(_before(before, first, removed, proven=bool(within or beyond)))
         if others:
             found.append(Finding(False, first, last, f"{others} anchors are of other journals"))
         return found
+
+
+def _before(before: Sequence[Anchor], first: int, removed: int, *, proven: bool) -> Finding:
+    """Anchors of events that are not here: retention removed those up to event `removed`."""
+    newest = max(before, key=lambda anchor: anchor.seq)
+    text = f"{len(before)} anchors are of events before {first}, which are not there any more: not compared"
+    if newest.seq > removed:
+        text = (
+            f"an anchor of {newest.at} knows event {newest.seq}, the first one here is {first}, and no event says that "
+            f"retention removed those before: events were removed, or made again ({len(before)} such anchors)"
+        )
+    elif not proven:
+        text = (
+            f"all {len(before)} anchors are of events before {first}, which are not here: nothing shows that the "
+            f"events from {first} on are those that were written after them"
+        )
+    return Finding(newest.seq > removed or not proven, min(anchor.seq for anchor in before), first - 1, text)
 
 
 def _wrong_beyond(beyond: Sequence[Anchor], last: int) -> Finding:

@@ -26,7 +26,7 @@ from supervisor.journal.expect import Expectations
 from supervisor.journal.files import INSIDERS, lengthen, list_segments
 from supervisor.journal.reader import Query, Reader
 from supervisor.journal.recovery import find
-from supervisor.journal.segment import make_indexes
+from supervisor.journal.segment import make_indexes, make_segment
 from supervisor.journal.store import Chain, Rotation, Store
 from tests.kit.domain import GATE
 from tests.kit.journals import TINY, append_all, chain_began, lively, of_journal, states, write_journal
@@ -509,13 +509,54 @@ def test_a_digest_of_the_end_and_one_within_are_told_apart(folder: Path, rows: S
 
 
 def test_anchors_of_what_retention_removed_are_not_compared(folder: Path, tmp_path: Path) -> None:
-    """They are counted, and the end of what was removed is compared with what the first segment follows."""
+    """They are counted, where an event reports the removal and a later anchor is met; else it is a failure."""
     anchors = tmp_path / "anchors.jsonl"
     write_anchors(folder, anchors)
-    list_segments(folder)[0].path.unlink()
+    first, second, _, last = list_segments(folder)
+    first.path.unlink()
+    done = run(folder, "--anchors", str(anchors))
+    assert (done.exit_code, "no event says that retention removed those before" in done.stdout) == (1, True)
+    report_removal(folder, second.first - 1)
     done = run(folder, "--anchors", str(anchors))
     assert done.exit_code == 0, done.output
     assert "which are not there any more: not compared" in done.stdout
+    done = run(last.path, "--anchors", str(anchors))
+    assert (done.exit_code, "not compared" in done.stdout) == (0, True), "one segment is a part of a journal"
+
+
+@pytest.mark.parametrize("distance", [0, 50])
+def test_events_that_are_made_again_behind_the_last_anchor_prove_nothing(
+    folder: Path, tmp_path: Path, rows: Sequence[Recorded], distance: int
+) -> None:
+    """Neither does the digest in their head, nor their own report that retention removed what the anchors know."""
+    head = find_head(folder, AT)
+    assert head is not None
+    append_anchor(tmp_path / "anchors.jsonl", head)
+    shutil.rmtree(folder)
+    make_behind(folder, head.seq + distance, bytes.fromhex(head.digest), rows[:20])
+    report_removal(folder, head.seq + distance)
+    assert run(folder).exit_code == 0
+    done = run(folder, "--anchors", str(tmp_path / "anchors.jsonl"))
+    assert (done.exit_code, "anchors are met" in done.stdout) == (1, False), done.output
+    assert "all 1 anchors are of events before" in done.stdout
+    done = run(folder, "--expect", head.digest)
+    assert (done.exit_code, "no batch of the chain has the digest" in done.stdout) == (1, True), done.output
+
+
+def make_behind(folder: Path, last: int, digest: bytes, rows: Sequence[Recorded]) -> None:
+    """A journal of these events, whose first segment says that it follows event `last` and `digest`."""
+    folder.mkdir()
+    later = [
+        msgspec.structs.replace(row, seq=row.seq + last, cause=None if row.cause is None else row.cause + last)
+        for row in rows
+    ]
+    state = State(seq=last)
+    make_segment(folder, state, last, digest, 0)
+    for row in later:
+        state = evolve(state, row)
+    store = Store(folder)
+    store.append(later, state)
+    store.close()
 
 
 def test_oldest_segment_that_retention_did_not_report_is_missed(folder: Path) -> None:
