@@ -27,6 +27,8 @@ SAFE_SQLITE = (3, 51, 3)
 """Older releases can corrupt a database when the WAL is reset."""
 MODE = 0o600
 """Of every file of a journal: who watched when is nobody else's business. Its folder, when we make it, is 0700."""
+MAX_LOCKS = 1024**2
+"""Bytes that are read of the system's list of locks."""
 _HEX = frozenset("0123456789abcdef")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 MAX_FIRST = 2**53 - 2**32
@@ -209,8 +211,23 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise JournalDamaged(f"{path}: the journal cannot be read: {error}") from None
+    except apsw.BusyError:
+        raise JournalError(f"{path}: {_holder(path)} has this file open, and keeps it locked; end it") from None
     except apsw.Error as error:
         raise kind_of(error)(f"{path}: the journal cannot be read: {error}") from None
+
+
+def _holder(path: Path) -> str:
+    """The other process that holds a lock on a file, as far as the system shows it."""
+    try:
+        found = path.stat()
+        hidden = ("-1", "0", str(os.getpid()))  # of another namespace, or ours
+        file = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+        with open("/proc/locks", "rb") as locks:
+            lines = [line.split() for line in locks.read(MAX_LOCKS).decode(errors="replace").splitlines()]
+        return next(f"process {line[4]}" for line in lines if line[5:6] == [file] and line[4] not in hidden)
+    except (OSError, StopIteration):
+        return "another process"
 
 
 def kind_of(error: apsw.Error) -> type[JournalError]:

@@ -256,6 +256,11 @@ class Journal:
         """After the last event that is stored."""
         self.committed = segments.last_seq if chain is None else chain.head.seq
         segments.on_replaced = self._replaced
+        self._logged = ""
+        """The reason of a fault that was logged last. Another one is logged too, once in `TOLD_EVERY_S`."""
+        self._logged_at = -TOLD_EVERY_S
+        if fault is not None:
+            self._log(fault)
 
     @property
     def fault(self) -> str | None:
@@ -385,13 +390,19 @@ class Journal:
             self._wake()
 
     def _failed(self, error: Exception) -> None:
-        if self._fault is None:
-            logger.critical("the journal cannot write: %s", error)
+        now, text = trio.current_time(), str(error) or type(error).__name__
+        if self._fault is None or (text != self._logged and now >= self._logged_at + TOLD_EVERY_S):
+            self._logged_at = now
+            self._log(text)
         if self._faulty_since is None:
-            self._faulty_since = trio.current_time()
-        self._fault = str(error) or type(error).__name__
+            self._faulty_since = now
+        self._fault = text
         if isinstance(error, JournalReplaced):
             self._replaced(error)
+
+    def _log(self, fault: str) -> None:
+        self._logged = fault
+        logger.critical("the journal cannot write: %s", fault)
 
     def _writes(self) -> None:
         """It does: a fault is over."""

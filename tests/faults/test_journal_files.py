@@ -11,8 +11,11 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -437,6 +440,33 @@ async def test_start_without_a_folder_begins_when_it_is_there(tmp_path: Path) ->
     assert isinstance(rows[0].event, e.ChainBegan)
     assert rows[0].event.last == 110
     assert len(rows[0].event.digest) == 64
+    assert not verify(tmp_path / "journal").damages
+
+
+READ = (
+    "import apsw, sys; db = apsw.Connection(sys.argv[1], flags=apsw.SQLITE_OPEN_READONLY);"
+    "print(db.execute('BEGIN; SELECT count(*) FROM event').get, flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[int]:
+    """The pid of another process, in the middle of a transaction. It ends when it is killed."""
+    command = [sys.executable, "-c", READ, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert int(reader.stdout.readline()) == 50
+        yield reader.pid
+
+
+async def test_start_while_somebody_reads_the_newest_segment_says_who(tmp_path: Path) -> None:
+    """The reader is named in the log, once, and its end is enough."""
+    path = newest(two_segments(tmp_path))
+    with reading(path) as pid:
+        daemon = await meet_start(tmp_path, partial(os.kill, pid, signal.SIGKILL))
+    assert daemon.output.count("the journal cannot write") == 1
+    assert f"the journal cannot write: {path}: process {pid} has this file open" in daemon.output
+    assert "the journal writes again" in daemon.output
     assert not verify(tmp_path / "journal").damages
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
 from pathlib import Path
 
 import apsw
@@ -12,11 +13,12 @@ import trio
 from supervisor.domain.events import ChainBegan, Recorded
 from supervisor.domain.state import State
 from supervisor.journal import codec
-from supervisor.journal.codec import Encoded
+from supervisor.journal.codec import GENESIS, Encoded
+from supervisor.journal.errors import JournalError
 from supervisor.journal.files import ChainStart
 from supervisor.journal.reader import Reader
-from supervisor.journal.store import Chain, Store, read_through
-from supervisor.journal.writer import Journal, ThreadedStore
+from supervisor.journal.store import Chain, End, Store, read_through
+from supervisor.journal.writer import TOLD_EVERY_S, Journal, ThreadedStore
 from tests.kit.journals import lively, read_all, states
 
 ROWS = lively()
@@ -101,7 +103,7 @@ async def test_next_group_is_encoded_while_one_is_committed(store: HeldStore, mo
     assert published == ROWS[:40]
     assert store.groups == [[*range(1, 6)], [*range(6, 41)]]
     assert read_all(store.folder) == ROWS[:40]
-    assert read_through(store._opened().path) == (40, store.end.digest)
+    assert read_through(store._opened().path)[:2] == (40, store.end.digest)
 
 
 async def test_encoded_group_that_cannot_be_committed_is_committed_later(store: HeldStore) -> None:
@@ -119,7 +121,7 @@ async def test_encoded_group_that_cannot_be_committed_is_committed_later(store: 
             await recovered.wait()
             assert await journal.wait_committed(10)
     assert published == ROWS[:10] == read_all(store.folder)
-    assert read_through(store._opened().path) == (10, store.end.digest)
+    assert read_through(store._opened().path)[:2] == (10, store.end.digest)
 
 
 async def test_no_memory_to_encode_in_the_loop_is_no_end(store: HeldStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,3 +165,31 @@ async def test_first_event_of_a_chain_is_stored_with_the_end_that_was_found(tmp_
     reader = Reader(folder)
     assert [row.event for row in reader.events(6, 6)] == [ChainBegan(end.seq, end.digest.hex(), "damaged")]
     reader.close()
+
+
+class RefusingSegments:
+    """Segments that cannot be opened, for reasons that come in turn."""
+
+    def __init__(self, *reasons: str) -> None:
+        self.on_replaced = lambda error: None
+        self.last_seq, self.end = 0, End(0, GENESIS)
+        self._reasons = cycle(reasons)
+
+    async def reconnect(self) -> None:
+        raise JournalError(next(self._reasons))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "logged"),
+    [(["locked"], ["locked"]), (["full"], ["locked", "full"]), (["locked", "full"], ["locked", "full", "locked"])],
+)
+async def test_fault_of_a_start_and_another_reason_are_logged_once(
+    autojump_clock: object, caplog: pytest.LogCaptureFixture, reasons: list[str], logged: list[str]
+) -> None:
+    """Reasons that come in turn are lines of the log once a minute."""
+    journal = Journal(RefusingSegments(*reasons), lambda rows: None, fault="locked")  # type: ignore[arg-type]
+    with trio.move_on_after(1.2 * TOLD_EVERY_S):
+        await journal.run()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"] == [
+        f"the journal cannot write: {reason}" for reason in logged
+    ]
