@@ -143,13 +143,16 @@ async def run_ffmpeg(
     hub: Hub,
     tools: Tools,
     after: Recorded,
+    stdin: bytes = b"",
 ) -> Reason:
     """Run ffmpeg with `arguments` as its input and coding options, and publish what it sends. Says why it ended.
+
+    `stdin` is all that it can read from its standard input.
 
     Cancellation and cleanup: those of `run_child`.
     """
     command = (tools.ffmpeg, *QUIET, *arguments, *OUTPUT)
-    spec = ChildSpec(camera, "source", command, source.secrets, may_fork=is_script(tools.ffmpeg), env=source.env)
+    spec = ChildSpec(camera, "source", command, source.secrets, stdin, is_script(tools.ffmpeg), source.env)
     return await run_child(spec, partial(publish_flv, hub=hub), explain, tools, after)
 
 

@@ -109,8 +109,8 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
     for chatty in ("aiortc", "aioice", "asyncio", "trio_asyncio", "libav", "hypercorn", "quart"):
         logging.getLogger(chatty).setLevel(logging.INFO if verbose else logging.ERROR)
     allow_descriptors()
-    if config.exposure:
-        logging.getLogger("banken").warning("%s", config.exposure)
+    for warning in config.warnings:
+        logging.getLogger("banken").warning("%s", warning)
     try:
         listener = listen(config.host, config.port)
     except (OSError, TypeError, ValueError) as error:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from .domain.ids import CameraId, DeviceId
 from .domain.substreams import circles
 from .domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary
+from .handover import shows_secrets
 from .journal.anchor import EVERY_S, AnchorSettings, is_url
 from .journal.retention import DAY_S, Retention
 from .redact import HIDDEN, forms_of, is_secret, redact
@@ -46,6 +47,10 @@ FORWARDED = ("x-forwarded", "forwarded")
 EXPOSED = (
     "is beyond this machine, and banken asks nobody who they are: whoever reaches it can watch and control; "
     "listen on 127.0.0.1 and put a proxy with a password in front (ops/docs/proxy.md)"
+)
+OPEN_ARGUMENTS = (
+    "arguments that look secret can be read by every user of this machine; an HTTP or HTTPS address is handed over "
+    "in secret if the list begins with -i and the address"
 )
 MAPPED = IPv6Network("::ffff:0:0/96")
 LEAST_TOKEN = 16
@@ -137,6 +142,13 @@ class Config:
     def exposure(self) -> str:
         """A warning in one line; empty when there is nothing to warn of."""
         return self.exposed and f"web.listen: {self.exposed} {EXPOSED}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What works and harms, one line for each: the exposure, and arguments with secrets that everybody can read."""
+        open_to_all = [name for name, source in self.cameras.items() if shows_secrets(source.arguments, source.secrets)]
+        arguments = f"ffmpeg of {_listed(open_to_all)}: {OPEN_ARGUMENTS}" if open_to_all else ""
+        return tuple(filter(None, (self.exposure, arguments)))
 
 
 Check = Callable[[Source], str | None]

@@ -320,6 +320,8 @@ async def _open_watches(kernel: Kernel, watches: Watches) -> AsyncIterator[None]
 def _read(reload: Callable[[], Config], vault: Vault) -> tuple[Config, c.Configure]:
     """Blocking: seconds for a large file. Raises `ConfigError`."""
     config = reload()
+    for warning in config.warnings:
+        logger.warning("%s", warning)
     return config, _configure(config, vault)
 
 

@@ -23,7 +23,7 @@ _FIELD = re.compile(r"(?P<head>\"(?P<name>[\w.-]+)\"\s*:\s*)\"[^\"\r\n]*\"")
 _HEADER = re.compile(r"(?<![\w-])(?P<name>[\w-]+)\s*:")
 _LINE = re.compile(r"[^\r\n'\"]*")
 _SECRET_HEADER = re.compile(r"(?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?api-key", re.IGNORECASE)
-_OWN_HEADER = re.compile(r"auth|token|key|secret|session|pass", re.IGNORECASE)
+_OWN_HEADER = re.compile(r"auth|token|key|secret|session|pass|pwd|psw|login|pin\b|credential|ticket|jwt", re.IGNORECASE)
 _LOGIN = re.compile(r"\b(?P<scheme>basic|bearer)\s+(?P<value>[\w.~+/-]+=*)", re.IGNORECASE)
 _OPTION_NAME = (
     r"-{1,2}(?:\w*(?:passphrase|password|secret|token|api_?key|cryptokey|cryption_key)|cookies|srtp_\w+_params)"
@@ -94,7 +94,9 @@ def tell_secrets(arguments: Sequence[str], secrets: Iterable[str] = ()) -> bool:
 
 
 def _tells(argument: str) -> bool:
-    if any(rule(argument) != argument for rule in (_userinfo, _headers, _options)):
+    if _userinfo(argument) != argument or _options(argument) != argument:
+        return True
+    if any(_SECRET_HEADER.fullmatch(match["name"]) for match in _HEADER.finditer(argument)):
         return True
     return any(
         argument[max(0, match.start() - 1) : match.start()].strip("?&; \t\r\n") == ""

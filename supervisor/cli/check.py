@@ -21,7 +21,7 @@ def load_or_fail(path: Path, kinds: Mapping[str, Check]) -> Config:
 def report(config: Config) -> None:
     """Say what a good configuration holds."""
     say(f"{clean(config.origin)}: good; {len(config.cameras)} camera{'' if len(config.cameras) == 1 else 's'}")
-    if config.exposure:
-        say(f"warning: {clean(config.exposure)}", err=True)
+    for warning in config.warnings:
+        say(f"warning: {clean(warning)}", err=True)
     for name, source in config.cameras.items():
         say(f"  {name}: {clean(source.summary().url)}")

@@ -76,6 +76,32 @@ def test_address_beyond_loopback_is_exposed(listen: str, exposed: str) -> None:
     assert (config.exposed, bool(config.exposure)) == (exposed, bool(exposed))
 
 
+def test_arguments_that_look_secret_are_warned_of_and_taken() -> None:
+    """A camera of 0.1.0 goes on; the warning names it and what to do, and holds no secret."""
+    config = read(
+        """
+        secret: [streamkey1]
+        cameras:
+          a: {ffmpeg: ["-re", "-i", "http://h/x?loginpas=geheim-1"]}
+          b: {ffmpeg: ["-headers", "X-My-Login: geheim-1", "-i", "http://h/x"]}
+          c: {ffmpeg: ["-i", "http://h/x", "-metadata", "title=streamkey1"]}
+          handed-over: {ffmpeg: ["-i", "http://h/x?loginpas=geheim-1"]}
+          plain: {ffmpeg: ["-i", "http://h/x"]}
+        """
+    )
+    (warning,) = config.warnings
+    assert warning.startswith("ffmpeg of a, b, c: arguments that look secret can be read by every user")
+    assert "if the list begins with -i and the address" in warning
+    assert "geheim" not in warning + str([source.summary() for source in config.cameras.values()])
+
+
+@pytest.mark.parametrize("address", ["http://h/${P}", "https://u:Hunter2@h/x", "http://h/x?password=Hunter2"])
+def test_password_in_an_http_address_that_is_handed_over_in_secret_is_taken(address: str) -> None:
+    """It is right behind -i, and nothing is in front."""
+    config = read(f"cameras: {{a: {{ffmpeg: [-i, '{address}', -an]}}}}", P="Hunter2")
+    assert config.warnings == ()
+
+
 def test_one_client_may_see_every_camera_in_two_pages() -> None:
     def limit(cameras: int, more: str = "") -> int:
         names = "".join(f"  c{number}: test:64x64@5\n" for number in range(cameras))
@@ -258,7 +284,10 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         ('web: {listen: "a\\0b:1"}', "banken.yaml:1: web.listen has characters"),
         ("cameras:\n  a: 'file://[x'", "banken.yaml:2: camera 'a': 'file://[x' cannot be used"),
         (f"cameras:\n  a: file:///{'x' * 300}", "banken.yaml:2: camera 'a': "),
-        ("cameras: {a: {ffmpeg: [-i, 'http://h/${P}']}}", "banken.yaml:1: camera 'a': a password among the arguments"),
+        (
+            "cameras: {a: {ffmpeg: [-re, -i, 'http://h/${P}']}}",
+            "banken.yaml:1: camera 'a': a password among the arguments",
+        ),
         ("cameras:\n  a: ${P}", "banken.yaml:2: camera 'a': no kind of source is called '***'"),
         (
             "web:\n  trusted_proxies: [10.0.0.0/33]",
@@ -287,7 +316,7 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         ("cameras:\n  a: file://clip.mp4", "banken.yaml:2: camera 'a': 'file://clip.mp4' names a host"),
         ("cameras:\n  a: rtsp://u:S3/W@h/x", "banken.yaml:2: camera 'a': 'rtsp://u:***@h/x' is no RTSP address"),
         (
-            "cameras: {a: {ffmpeg: [-i, 'http://u:geheim@h/']}}",
+            "cameras: {a: {ffmpeg: [-re, -i, 'http://u:geheim@h/']}}",
             "banken.yaml:1: camera 'a': a password among the arguments",
         ),
         ("\tx: 1", "banken.yaml:1: not YAML"),

@@ -154,6 +154,15 @@ async def test_reload_hides_the_new_list_of_secrets_in_the_log_at_once(
     assert "next start" not in caplog.text
 
 
+async def test_reload_warns_of_arguments_that_look_secret(caplog: pytest.LogCaptureFixture) -> None:
+    """As a start does."""
+    changed = read("cameras: {front: {ffmpeg: [-re, -i, 'http://h/x?sid=geheim']}}")
+    async with open_core() as core:
+        await _reload(core.kernel, Vault(), read(CONFIG), lambda: changed)
+    assert "ffmpeg of front: arguments that look secret" in caplog.text
+    assert "geheim" not in caplog.text
+
+
 async def test_reload_reads_and_redacts_in_a_thread() -> None:
     """A thousand sources take a tenth of a second to redact; the loop only takes the result, and once."""
     threads: list[threading.Thread] = []

@@ -77,6 +77,17 @@ def test_start_warns_of_an_address_beyond_this_machine(config: Path, listen: str
     assert (f"WARNING banken: web.listen: {listen} is beyond this machine" in said) == warned, said
 
 
+async def test_check_and_start_warn_of_arguments_that_look_secret(tmp_path: Path) -> None:
+    """On stderr and in the log, without the secret."""
+    camera = {"mode": "on_demand", "ffmpeg": ["-re", "-i", "http://h/x?sid=geheim"]}
+    warning = "ffmpeg of a: arguments that look secret can be read by every user of this machine"
+    async with open_daemon(tmp_path, {"a": camera}) as daemon:
+        done = banken("check", tmp_path / "banken.yaml")
+    assert (done.returncode, f"warning: {warning}" in done.stderr) == (0, True)
+    assert f"WARNING banken: {warning}" in daemon.output
+    assert "geheim" not in done.stdout + done.stderr + daemon.output
+
+
 def test_check_names_every_problem_with_its_line(config: Path) -> None:
     config.write_text("cameras:\n  a: nonsense:x\nlimit: {}\n")
     refuses(f"{config}:3: unknown key 'limit'", "check", config)

@@ -36,6 +36,8 @@ from supervisor.redact import forms_of, redact, redact_words, tell_secrets
         ("author=me; keyint=50; monitor=1", "author=me; keyint=50; monitor=1"),
         ('{"user": "me", "password": "a b"}', '{"user": "me", "password": "***"}'),
         ("X-Camera-Token: abc, def", "X-Camera-Token: ***"),
+        ("X-My-Login: abc", "X-My-Login: ***"),
+        ("X-Loading: abc, X-Pinhole: def", "X-Loading: abc, X-Pinhole: def"),
         ("offered Basic dXNlcjpwYXNz", "offered Basic ***"),
         ("offered Bearer 0123456789abcdef", "offered Bearer ***"),
         ("Basic authentication is asked for", "Basic authentication is asked for"),
@@ -98,6 +100,7 @@ def test_redaction_takes_time_linear_in_the_text(piece: str) -> None:
         (["-i", "srt://host?passphrase=pa55"], True),
         (["-i", "http://host", "-pass", "1", "-metadata", "author=me"], False),
         (["-i", "http://host/x?loginpas=b"], False),
+        (["-headers", "X-Camera-Token: abc", "-i", "http://host"], False),
         (["-x264-params", "pass=1:key=2", "-i", "http://host/x?key=abc"], False),
     ],
 )
