@@ -20,6 +20,9 @@ from .bodies import Strict, bearer, parse, read, understand
 from .client import client
 from .problems import FAULTS, document
 
+MAX_MESSAGE = 4096
+"""Characters of a message over the WebSocket: its type is not known before it is parsed."""
+
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 Name = Annotated[str, msgspec.Meta(max_length=64)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e7)]
@@ -120,6 +123,8 @@ async def answer(gateway: Gates, data: bytes | str, by: str, show: Callable[[Seq
     """The answer to `data` that a page sent over its WebSocket: the status and the body that REST would give."""
     number: object = None
     try:
+        if len(data) > MAX_MESSAGE:
+            raise BadRequest(f"a message has at most {MAX_MESSAGE} characters")
         message = parse(data)
         if not isinstance(message, dict):
             raise BadRequest("a message must be an object with a type")

@@ -1,9 +1,11 @@
 """Leases over REST and over the WebSocket: the same answers, typed problems, and nothing changed by what is refused."""
 
 import json
+import sys
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio_websocket import WebSocketConnection
@@ -94,6 +96,37 @@ async def test_what_cannot_be_granted_is_refused_by_name_and_changes_nothing(
         assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
         assert names in answer.json["detail"]
         assert site.core.kernel.state.leases is before
+
+
+@pytest.mark.parametrize("body", ["[" + "{}," * 80_000 + "{}]", '{"kind": [' + "{}," * 80_000 + "{}]}"])
+async def test_body_is_not_decoded_beyond_the_first_wrong_value(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """400, and no object is made of anything behind it."""
+    before, made = None, list[int]()
+    decode = msgspec.json.decode
+
+    def count(data: bytes, **more: Any) -> Any:
+        nonlocal before
+        before = sys.getallocatedblocks()
+        try:
+            found = decode(data, **more)
+        finally:
+            made.append(sys.getallocatedblocks() - before)
+        return found
+
+    async with open_site() as site:
+        monkeypatch.setattr(msgspec.json, "decode", count)
+        assert (await ask(site, "POST", body=body)).status == 400
+    assert made and max(made) < 1000
+
+
+async def test_long_message_is_refused_before_it_is_decoded() -> None:
+    """400 without an id, and the WebSocket goes on."""
+    async with open_site() as site, site.socket() as socket:
+        await socket.send_message('{"type": "state.show", "id": 1, "views": [' + "1," * 2048 + "1]}")
+        while (news := await message(socket))["type"] != "reply":
+            pass
+        assert (news["id"], news["status"], "at most 4096" in news["body"]["detail"]) == (None, 400, True)
+        assert (await say(socket, 2, "lease.renew", lease="0123456789abcdef", secret="secret"))[0] == 404
 
 
 async def test_another_type_of_body_is_not_read() -> None:
