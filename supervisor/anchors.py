@@ -103,6 +103,8 @@ class Anchoring:
         try:
             append = partial(append_anchor, path, anchor)
             await run_in_thread(append, abandon_on_cancel=True, limiter=self._limiter)
+        except JournalError as error:
+            raise AnchorError(str(error)) from None
         except OSError as error:
             raise AnchorError(f"{path} cannot be written: {error.strerror or error}") from None
 

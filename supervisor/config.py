@@ -6,6 +6,7 @@ Rules of this file:
 - `${NAME}` comes from the environment and counts as a secret: it is never shown.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -253,15 +254,16 @@ class _Reading:
         policy, token = self.detections(top.get("detections"))
         cameras = dict(self.cameras(top.get("cameras")))
         self.check_substreams()
+        folder = self.path(self.text(journal.get("path"), "journal.path", DEFAULT_JOURNAL))
         return Config(
             origin=self.origin,
             host=host,
             port=port,
             allow_origins=tuple(self.texts(web.get("allow_origins"), "web.allow_origins")),
             ice_servers=tuple(self.ice_servers(webrtc.get("ice_servers"))),
-            journal=self.base / Path(self.text(journal.get("path"), "journal.path", DEFAULT_JOURNAL)).expanduser(),
+            journal=folder,
             retention=self.retention(journal),
-            anchor=self.anchor(journal.get("anchor")),
+            anchor=self.anchor(journal.get("anchor"), folder),
             limits=self.leases(top.get("leases"), self.limits(top.get("limits"), len(cameras))),
             devices=tuple(self.devices(top.get("devices"), cameras)),
             patrol=self.patrol(top.get("patrol")),
@@ -519,7 +521,10 @@ class _Reading:
             default.max_bytes if size is None else self.size(size, "journal.max_size", *_JOURNAL_SIZES),
         )
 
-    def anchor(self, node: yaml.Node | None) -> AnchorSettings | None:
+    def path(self, text: str) -> Path:
+        return self.base / Path(text).expanduser()
+
+    def anchor(self, node: yaml.Node | None, journal: Path) -> AnchorSettings | None:
         """At least one of a file and a URL; the URL may hold a secret, and is never shown whole."""
         if node is None:
             return None
@@ -531,8 +536,13 @@ class _Reading:
             self.complain(node, "journal.anchor needs a file or a url to note the end of the journal's chain in")
         if url and not is_url(url):
             self.complain(entries["url"], "journal.anchor.url must be like https://HOST/PATH or http://HOST:PORT/PATH")
-        path = self.text(file, "journal.anchor.file")
-        return AnchorSettings(self.base / Path(path).expanduser() if path else None, url, every_s)
+        text = self.text(file, "journal.anchor.file")
+        path = self.path(text) if text else None
+        if path is not None and _is_within(path, journal):
+            self.complain(file, "journal.anchor.file must be outside of the journal's folder")
+        if path is not None and _is_within(path, Path(self.origin)):
+            self.complain(file, "journal.anchor.file is the configuration itself; name a file of its own")
+        return AnchorSettings(path, url, every_s)
 
     def secrets(self, node: yaml.Node | None) -> tuple[str, ...]:
         """The operator's list: values, and names in front of values, which end in `=` or `:`."""
@@ -733,6 +743,14 @@ class _Reading:
             self.complain(node, f"camera {name!r}: {redact(problem, source.secrets)}")
             return None
         return source
+
+
+def _is_within(path: Path, other: Path) -> bool:
+    """Whether `path` leads to `other`, or into that folder, by whatever links."""
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(other))
+    except (OSError, ValueError):  # of a name that no file can have
+        return False
 
 
 def _listed(names: Sequence[str], count: int | None = None) -> str:

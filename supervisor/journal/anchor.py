@@ -18,6 +18,9 @@ from .reader import Reader
 
 MAX_BYTES = 64 * 1024**2
 """Of a file of anchors: with one each minute, some months."""
+HEAD = 4096
+"""Bytes of it that are looked at before a line is added."""
+BEGIN = b'{"journal":"'
 MODE = 0o600
 EVERY_S = 600.0
 """How often the end of the chain is noted where nothing else is said."""
@@ -56,16 +59,36 @@ def find_head(folder: Path, at: str) -> Anchor | None:
 
 
 def append_anchor(path: Path, anchor: Anchor) -> None:
-    """Add a line, durably. What a crash had left of an unfinished one ends there. Raises `OSError`."""
+    """Add a line, durably. What a crash had left of an unfinished one ends there.
+
+    Raises `OSError`, and `JournalError` for a file that begins with something else than anchors: nothing is added.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, MODE)
     try:
         size = os.fstat(descriptor).st_size
+        if size > 0:
+            _require_anchors(os.pread(descriptor, HEAD, 0), path)
         torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
         line = msgspec.json.encode(anchor) + b"\n"
         _write_all(descriptor, b"\n" + line if torn else line)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _require_anchors(head: bytes, path: Path) -> None:
+    """Raise `JournalError` unless a file that begins with `head` is one of anchors, or blank, or a torn line."""
+    for line in filter(None, map(bytes.strip, head.split(b"\n"))):
+        if line.startswith(BEGIN):
+            return
+        try:
+            msgspec.json.decode(line, type=Anchor)
+        except msgspec.MsgspecError:
+            if not BEGIN.startswith(line):
+                text = f"{path}: the file begins with something else than anchors, so none is added to it"
+                raise JournalError(text) from None
+        else:
+            return
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -98,7 +121,7 @@ def read_anchors(path: Path) -> Sequence[Anchor]:
 
 def _is_torn(line: bytes) -> bool:
     """The beginning of an anchor, whose end a crash has cut off."""
-    return line.startswith(b'{"') and not line.endswith(b"}")
+    return line[:2] in (BEGIN[:1], BEGIN[:2]) and not line.endswith(b"}")
 
 
 @attrs.frozen

@@ -15,10 +15,11 @@ from supervisor import anchors
 from supervisor.anchors import AnchorError, Anchoring, post
 from supervisor.domain.events import AlertRaised
 from supervisor.journal import check
-from supervisor.journal.anchor import AnchorSettings, read_anchors
+from supervisor.journal.anchor import Anchor, AnchorSettings, append_anchor, read_anchors
 from supervisor.journal.expect import Expectations
+from supervisor.journal.retention import Pin, write_pins
 from tests.kit.daemon import launch_daemon
-from tests.kit.journals import lively, read_all, write_journal
+from tests.kit.journals import TINY, lively, read_all, write_journal
 from tests.kit.processes import wait_until
 from tests.kit.proxies import write_certificate
 
@@ -186,6 +187,32 @@ async def test_tls_context_is_made_once_in_a_thread_before_connecting(monkeypatc
         nursery.cancel_scope.cancel()
     assert len(made_in) == 2
     assert threading.current_thread() not in made_in
+
+
+@pytest.mark.parametrize("name", ["segment-0000000001.sqlite", "pins.json", "manifest.jsonl", "notes.json"])
+async def test_file_of_something_else_is_left_as_it_is(folder: Path, tmp_path: Path, name: str) -> None:
+    """Whatever name leads to it: no anchor is added, and the reading says so."""
+    other = write_journal(tmp_path / "other", lively(2), 5, TINY)
+    write_pins(other, {"crash": Pin(1, 2, "", 0)})
+    (other / "notes.json").write_bytes(b'{"notes":"' + b"x" * 9000 + b'"}')
+    (tmp_path / "anchors.jsonl").hardlink_to(other / name)
+    before = (other / name).read_bytes()
+    anchoring = Anchoring(AnchorSettings(tmp_path / "anchors.jsonl"), folder)
+    await anchoring.note()
+    assert (other / name).read_bytes() == before
+    assert "begins with something else than anchors" in anchoring.reading().text
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"\n", b'{"jou', b'{"jou\n{"journal":"no', b'{ "seq": 1, "journal": "n", "digest": "", "at": ""}']
+)
+def test_file_of_anchors_that_a_crash_or_a_person_began_is_gone_on_with(tmp_path: Path, begun: bytes) -> None:
+    """Also where nothing but a part of the first line was written, and where the first line is spelled otherwise."""
+    path = tmp_path / "anchors.jsonl"
+    path.write_bytes(begun)
+    for _ in range(2):
+        append_anchor(path, Anchor("node", 1, "aa", "2027-01-15T08:00:00Z"))
+    assert len(read_anchors(path)) == 2 + begun.count(b"seq")
 
 
 async def test_file_that_cannot_be_written_does_not_keep_the_url_from_its_anchor(folder: Path, tmp_path: Path) -> None:

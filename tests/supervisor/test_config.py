@@ -493,6 +493,31 @@ def test_the_chain_is_noted_where_the_file_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "complaint"),
+    [
+        ("journal/segment-0000000099.sqlite", "must be outside of the journal's folder"),
+        ("x/../link/manifest.jsonl", "must be outside of the journal's folder"),
+        ("journal", "must be outside of the journal's folder"),
+        ("banken.yaml", "is the configuration itself"),
+        ("./second-name.yaml", "is the configuration itself"),
+    ],
+)
+def test_anchors_are_noted_in_no_file_of_the_journal_and_not_in_the_configuration(
+    tmp_path: Path, file: str, complaint: str
+) -> None:
+    """By whatever name the file is called. A file beside the journal's folder is taken."""
+    (tmp_path / "link").symlink_to("journal")
+    (tmp_path / "second-name.yaml").symlink_to("banken.yaml")
+    path = tmp_path / "banken.yaml"
+    path.write_text(f"journal:\n  anchor: {{file: {file}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, {}, CHECKS)
+    assert [line for line in caught.value.complaints if f"{path}:2: journal.anchor.file {complaint}" in line]
+    path.write_text("journal:\n  anchor: {file: journal.jsonl}\n")
+    assert load(path, {}, CHECKS).anchor == AnchorSettings(tmp_path / "journal.jsonl")
+
+
+@pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("journal: {anchor: {}}", "1: journal.anchor needs a file or a url"),
