@@ -87,7 +87,12 @@ def is_same_host(one: Target, other: Target) -> bool:
 
 
 def clean(url: str) -> str:
-    """An address without user and password, in characters that a request line can hold."""
+    """An address without user and password, in characters that a request line can hold.
+
+    Raises `ValueError` for one that is too long.
+    """
+    if len(url) > MAX_ADDRESS:
+        raise ValueError("an RTSP address that is too long")
     parts = urlsplit(url)
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
     return quote(bare, safe=_KEPT)

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from actors.sources.rtsp.address import check, parse_target, redirected
+from actors.sources.rtsp.address import MAX_ADDRESS, check, parse_target, redirected, resolve
 from actors.sources.rtsp.auth import Credentials
 from supervisor.config import Source
 
@@ -42,6 +42,14 @@ def test_who_was_reached_by_tls_is_told_nothing_without_it() -> None:
 def test_where_nobody_can_be_sent(location: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - urllib has many words for it
         redirected(HOME, location)
+
+
+@pytest.mark.parametrize("control", ["v\ufffd" * 2000, "rtsp://192.0.2.1/" + "\u00e9" * MAX_ADDRESS, "/" + "v" * 4000])
+def test_address_of_a_camera_that_is_too_long_is_not_quoted(control: str) -> None:
+    """It is none: quoting takes 0.25 µs for each character, and the next request would be as long."""
+    with pytest.raises(ValueError, match="too long"):
+        resolve("rtsp://192.0.2.1/main", control)
+    assert len(resolve("rtsp://192.0.2.1/main", "v" * 3900)) == 3922
 
 
 @pytest.mark.parametrize(

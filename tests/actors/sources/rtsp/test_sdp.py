@@ -3,7 +3,7 @@
 import pytest
 
 from actors.sources.rtsp import sdp
-from actors.sources.rtsp.sdp import MAX_LINES, MAX_MEDIA, DescriptionError, Format
+from actors.sources.rtsp.sdp import MAX_BYTES, MAX_LINES, MAX_MEDIA, DescriptionError, Format
 
 TYPICAL = b"""v=0
 o=- 1 1 IN IP4 192.0.2.1
@@ -43,7 +43,13 @@ def test_what_is_not_understood_is_left_out(text: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [(b"a=b\n" * (MAX_LINES + 1), "2001 lines"), (b"m=video 0 RTP/AVP 0\n" * (MAX_MEDIA + 1), "more than 32 media")],
+    [
+        (b"a=b\n" * (MAX_LINES + 1), "2001 lines"),
+        (b"m=video 0 RTP/AVP 0\n" * (MAX_MEDIA + 1), "more than 32 media"),
+        (TYPICAL + b"a=fmtp:96 " + b";a" * (MAX_BYTES // 2), "a description of 16"),
+        (TYPICAL + b"a=control:" + b"\xff" * MAX_BYTES, "a description of 16"),
+    ],
+    ids=["lines", "media", "parameters", "an address"],
 )
 def test_too_much_is_an_error(text: bytes, what: str) -> None:
     with pytest.raises(DescriptionError, match=what):
