@@ -1,5 +1,8 @@
 """`banken`: the table of its commands. Each is imported when it is run."""
 
+import os
+import sys
+
 import click
 
 from . import __version__
@@ -88,6 +91,21 @@ COMMANDS = {
 @click.version_option(__version__, prog_name="banken")
 def main() -> None:
     """banken (番犬, watchdog) keeps cameras watchable day and night, and remembers what happened and why."""
+    hold_standard_descriptors()
+
+
+def hold_standard_descriptors() -> None:
+    """Open `/dev/null` on each of the descriptors 0, 1 and 2 that is closed.
+
+    Otherwise a socket or a file of the journal may get its number, and what a library prints goes there.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 if __name__ == "__main__":

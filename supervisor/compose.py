@@ -8,8 +8,6 @@ import os
 import random
 import resource
 import socket
-import sys
-import threading
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,12 +16,12 @@ from typing import TYPE_CHECKING
 import click
 
 from .cli.check import load_or_fail, report
-from .cli.words import fail, say
+from .cli.words import fail
 from .collector import starting
 from .config import DEFAULT_LISTEN, Check, Config, ConfigError, load, parse
 from .journal.errors import JournalError
 from .names import conflicting_distributions
-from .printable import set_up_log
+from .output import announce, set_up_log
 
 if TYPE_CHECKING:
     import trio
@@ -123,12 +121,7 @@ def _serve(config: Config, reload: partial[Config] | None, verbose: bool, open_b
         url = address(listener)
 
         def ready() -> None:
-            say(f"banken: {len(config.cameras)} cameras at {url}")
-            sys.stdout.flush()
-            if open_browser:
-                import webbrowser
-
-                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+            announce(f"banken: {len(config.cameras)} cameras at {url}", url if open_browser else None)
 
         trio.run(run_daemon, config, recovered, _parts(config, listener, reload), ready)
 

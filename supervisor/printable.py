@@ -75,13 +75,6 @@ class LogFormatter(logging.Formatter):
         return printable_lines(text).replace("\n", f"\n{INDENT}")
 
 
-def set_up_log(level: int, secrets: Sequence[str] = ()) -> None:
-    """Log to stderr from `level` on, each record with its time, safe to look at, and without `secrets`."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s", secrets))
-    logging.basicConfig(level=level, handlers=[handler])
-
-
 def hide_in_log(secrets: Sequence[str]) -> None:
     """Leave `secrets` out of the log from now on, in place of the list before."""
     for handler in logging.getLogger().handlers:

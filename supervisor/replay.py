@@ -3,9 +3,6 @@
 import logging
 import signal
 import socket
-import sys
-import threading
-import webbrowser
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,15 +11,15 @@ import click
 import trio
 
 from .cli.opening import JOURNAL
-from .cli.words import At, Moment, fail, say
+from .cli.words import At, Moment, fail
 from .config import DEFAULT_LISTEN, ConfigError, parse
 from .domain.errors import Rejected
 from .gateway import JournalReader
 from .journal.errors import JournalError
 from .journal.reader import Reader
+from .output import announce, set_up_log
 from .past import Moment as Instant
 from .past import PastGateway, look_back
-from .printable import set_up_log
 
 
 @click.command()
@@ -56,10 +53,8 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
         url = address(listener)
 
         def ready(moment: Instant) -> None:
-            say(f"banken: {moment.last.seq - moment.first.seq + 1} events of {journal} at {url}")
-            sys.stdout.flush()
-            if browser:
-                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+            count = moment.last.seq - moment.first.seq + 1
+            announce(f"banken: {count} events of {journal} at {url}", url if browser else None)
 
         try:
             moment, reader = open_past(journal, at or At())

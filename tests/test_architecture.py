@@ -68,7 +68,7 @@ def test_commands_print_through_one_function() -> None:
     for path, node in nodes(ast.Call):
         assert isinstance(node, ast.Call)
         if ast.unparse(node.func) in ("click.echo", "click.secho", "logging.basicConfig"):
-            assert path.name in ("words.py", "printable.py"), f"{path}:{node.lineno}"
+            assert path.name in ("words.py", "output.py"), f"{path}:{node.lineno}"
         if ast.unparse(node.func) == "print":
             assert path.is_relative_to(ROOT / "actors"), f"{path}:{node.lineno}"
 

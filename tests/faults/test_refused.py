@@ -107,7 +107,7 @@ async def test_refused_forks_and_threads_end_in_faults_and_the_daemon_recovers(o
     """The camera waits with the reason, snapshots are 503, the rest is served; then all is as before."""
     async with open_limited(open_folder, as_user()) as daemon:
         with limited(daemon, "nproc", 1, as_user()):
-            await wait_until(lambda: len(thread_names(daemon.pid)) <= 2, 60, what="the end of its idle threads")
+            await wait_until(lambda: len(thread_names(daemon.pid)) <= 3, 60, what="the end of its idle threads")
             end_children(daemon)
             await waits_because(daemon, "front", "cannot be started: Resource temporarily unavailable")
             for name in ("front", "spare"):

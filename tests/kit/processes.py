@@ -8,7 +8,10 @@ Rules of this file:
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -155,3 +158,8 @@ async def wait_until(predicate: Callable[[], T], within: float = 5.0, *, what: s
             raise TimeoutError(f"not within {within:g} s: {name} (last value: {value!r})")
         await trio.sleep(POLL_SECONDS)
     return value
+
+
+def waiting_in(pipe: int) -> int:
+    """Bytes that were written to a pipe, and not read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
