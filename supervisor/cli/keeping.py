@@ -87,6 +87,11 @@ def pin(name: str, journal: Path, since: At | None, until: At | None, note: str)
         if name in pins:
             fail(f"there is a pin {name!r} already, of events {pins[name].first} to {pins[name].last}; unpin it first")
         write_pins(journal, {**pins, name: Pin(part.first, part.last, note, time.time_ns())})
+        left, _ = reader.bounds()
+        if left > part.first:
+            fail(
+                f"{name}: events {part.first} to {left - 1} were removed meanwhile; what is left of the stretch is kept"
+            )
         say(f"{name}: events {part.first} to {part.last} are kept")
 
 

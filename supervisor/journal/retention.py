@@ -1,7 +1,7 @@
 """Which sealed segments may go, and which are kept because somebody pinned what is in them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import attrs
@@ -71,12 +71,16 @@ def expendable(sealed: Sequence[Sealed], pins: Sequence[Pin], retention: Retenti
     left = sum(segment.bytes for segment in sealed)
     for segment in sealed:
         old = now_ns - segment.ended_ns > retention.keep_s * 1e9
-        pinned = any(pin.first <= segment.last and segment.first <= pin.last for pin in pins)
-        if pinned or not (old or left > retention.max_bytes):
+        if is_pinned(segment.first, segment.last, pins) or not (old or left > retention.max_bytes):
             break
         gone.append(segment)
         left -= segment.bytes
     return gone
+
+
+def is_pinned(first: int, last: int, pins: Iterable[Pin]) -> bool:
+    """Whether a pin names one of the events `first` to `last`."""
+    return any(pin.first <= last and first <= pin.last for pin in pins)
 
 
 def read_pins(folder: Path) -> dict[str, Pin]:

@@ -33,6 +33,7 @@ from .files import (
     list_segments,
     list_strangers,
     make_private,
+    number_of,
     refuse_unsafe_sqlite,
     segment_path,
     set_aside,
@@ -40,7 +41,7 @@ from .files import (
 )
 from .lock import FolderLock, is_used
 from .reader import Part, Query
-from .retention import DAY_S, Removal, Retention, expendable, read_pins, removal_of
+from .retention import DAY_S, Removal, Retention, expendable, is_pinned, read_pins, removal_of
 from .segment import SegmentWriter, file_digest, make_segment, remove_file, seal
 from .watch import Watch
 
@@ -481,8 +482,15 @@ class Store:
             return []
 
     def remove(self, removal: Removal) -> tuple[str, ...]:
-        """Delete these segments, the oldest first, so that what is left has no holes whatever happens on the way."""
-        for name in removal.segments:
+        """Delete these segments, the oldest first, so that what is left has no holes whatever happens on the way.
+
+        It ends before one that somebody has pinned since `keep`. Returns those that are deleted.
+        """
+        firsts = [number_of(name) or 0 for name in removal.segments]
+        done: list[str] = []
+        for name, first, following in zip(removal.segments, firsts, (*firsts[1:], removal.last + 1), strict=True):
+            if is_pinned(first, following - 1, read_pins(self.folder).values()):
+                break
             with self._looking:
                 if self._watch is not None:
                     self._watch.forget(name)
@@ -493,8 +501,9 @@ class Store:
                     if self._watch is not None:
                         self._watch.take_older(name)
                     raise
+            done.append(name)
         sync_folder(self.folder)
-        return removal.segments
+        return tuple(done)
 
     def close(self) -> None:
         """Let the folder go. Also while a hung disk still holds a commit."""

@@ -4,8 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
+from supervisor.__main__ import main
+from supervisor.cli import keeping
 from supervisor.domain.evolve import fold
 from supervisor.domain.state import State, state_hash
 from supervisor.journal import checkpoint, manifest
@@ -340,6 +343,34 @@ def test_old_segments_go_pinned_ones_stay_and_the_rest_is_a_journal(folder: Path
     again = Store(folder)
     assert again.last_seq == len(rows)
     again.close()
+
+
+@pytest.mark.parametrize(("pinned", "gone"), [(1, 0), (20, 1), (10, 0), (31, 3)])
+def test_pin_that_is_made_while_a_removal_is_reported_holds(folder: Path, pinned: int, gone: int) -> None:
+    """The removal ends before the segment that it names, and what is left is whole."""
+    store = Store(folder, retention=Retention(max_bytes=0))
+    removal = store.keep(0).expendable
+    assert removal is not None
+    write_pins(folder, {"crash": Pin(pinned, pinned, "", 0)})
+    assert store.remove(removal) == removal.segments[:gone]
+    assert list_segments(folder)[0].first == 10 * gone + 1
+    assert store.keep(0).expendable is None
+    store.close()
+    assert not verify(folder).damages
+
+
+def test_pin_of_events_that_are_removed_meanwhile_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says which events are gone, and keeps the others."""
+
+    def write_late(path: Path, pins: dict[str, Pin]) -> None:
+        list_segments(path)[0].path.unlink()
+        write_pins(path, pins)
+
+    monkeypatch.setattr(keeping, "write_pins", write_late)
+    done = CliRunner().invoke(main, ["pin", "crash", str(folder), "--from", "#1", "--to", "#25"])
+    assert done.exit_code == 2
+    assert "events 1 to 10 were removed meanwhile" in done.output
+    assert read_pins(folder)["crash"].last == 25
 
 
 def test_pins_are_checked_and_damage_to_them_removes_nothing(folder: Path) -> None:
