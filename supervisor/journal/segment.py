@@ -220,7 +220,10 @@ class SegmentWriter:
 
     def empty_wal(self) -> None:
         """Copy what is in the WAL to the main file, as far as readers let it: the next commit begins the WAL again."""
-        self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self.look_at_wal()
+        _, frames, copied = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").get
+        if copied == frames:
+            self._wal.may_begin_again()
         if self.path.stat().st_size < self.size:
             raise JournalReplaced(f"{self.path}: somebody else shortened this file")
 

@@ -132,6 +132,8 @@ class Store:
         """The segment that is being sealed: it changes by our own writes."""
         self._compared_at = -math.inf
         """When all files were found to be as we left them, on the monotonic clock."""
+        self._looks_at_wal = 0
+        """Looks that read all of the WAL: two after a commit, since changes within a tick of the clock look alike."""
         if expect is None:
             try:
                 self._hold(make=True)
@@ -226,6 +228,9 @@ class Store:
             if self._watch is not None and self._writer is not None and not self._broken:
                 self._compared_at = -math.inf
                 self._watch.look()
+                if self._looks_at_wal:
+                    self._writer.look_at_wal()
+                    self._looks_at_wal -= 1
                 self._compared_at = time.monotonic()
 
     def _is_ours(self, name: str) -> bool:
@@ -235,6 +240,7 @@ class Store:
             if writer is not None and name in _names(writer):
                 if name == f"{writer.path.name}-wal":
                     writer.look_at_wal()
+                    return True
                 return read_through(writer.path) == (writer.last_seq, writer.digest, writer.states)
             known = manifest.read(self.folder)
             if name == manifest.NAME or writer is None:
@@ -294,6 +300,7 @@ class Store:
                 self._attempted = writer.attempted and End(*writer.attempted)
             self._watch.take_written(_names(writer)[1])  # before it is read: what changes it later is seen below
             writer.look_at_commit()
+            self._looks_at_wal = 2
             self._watch.look_at_written()
         self._state, self.end, self._attempted = state, End(writer.last_seq, writer.digest), None
 
@@ -321,6 +328,7 @@ class Store:
 
     def _begin_segment(self, head: State) -> SegmentWriter:
         before = self._opened()
+        before.look_at_wal()  # before it is copied
         self._attempted = End(head.seq, before.digest)
         path = make_segment(self.folder, head, before.last_seq, before.digest, time.time_ns())
         writer = SegmentWriter(path)

@@ -60,6 +60,8 @@ TOUCHES: dict[str, Callable[[Store], object]] = {
     "content, and its time put back": lambda store: overwrite(newest(store)),
     "content of an older segment, and its time put back": lambda store: overwrite(list_segments(store.folder)[0].path),
     "content of the wal, and its time put back": lambda store: overwrite(Path(f"{newest(store)}-wal")),
+    "checksum in the wal's header, and its time put back": lambda store: flip(Path(f"{newest(store)}-wal"), 24),
+    "checksum of a frame, and its time put back": lambda store: flip(Path(f"{newest(store)}-wal"), 32 + 16),
     "number of the state, and the time put back": lambda store: forge_state(newest(store), State(seq=1_000_000)),
     "state with its number, and the time put back": lambda store: forge_state(newest(store), State(seq=20)),
     "rollback journal": lambda store: Path(f"{newest(store)}-journal").touch(),
@@ -77,6 +79,17 @@ def overwrite(path: Path) -> None:
     found = path.stat()
     with path.open("r+b") as file:
         file.write(bytes(found.st_size))
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def flip(path: Path, offset: int) -> None:
+    """Change one byte in place, and put the time back."""
+    found = path.stat()
+    with path.open("r+b") as file:
+        file.seek(offset)
+        (byte,) = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
@@ -551,6 +564,58 @@ def test_wal_shortened_while_a_batch_is_stored_is_noticed(
     monkeypatch.setattr(SegmentWriter, "append", append_and_shorten)
     with pytest.raises(JournalReplaced):
         append_all(store, rows[:70], 10)
+    assert store.last_seq == 60
+    store.close()
+
+
+@pytest.mark.parametrize("offset", [32 + 16, 32 + 24 + 4000])
+def test_wal_overwritten_while_a_batch_is_stored_is_noticed_by_the_next_look(
+    store: Store, monkeypatch: pytest.MonkeyPatch, offset: int
+) -> None:
+    """A frame of an earlier commit: the change has the time of our own write, and a recovery stops there."""
+    rows, append = lively(), SegmentWriter.append
+    append_all(store, rows[:60], 4)
+
+    def append_and_flip(self: SegmentWriter, *batch: object) -> None:
+        append(self, *batch)  # type: ignore[arg-type]
+        flip(self.path.with_name(f"{self.path.name}-wal"), offset)
+
+    monkeypatch.setattr(SegmentWriter, "append", append_and_flip)
+    append_all(store, rows[:64], 4)
+    with pytest.raises(JournalReplaced):
+        store.look()
+    store.close()
+
+
+def test_wal_overwritten_within_a_tick_of_the_clock_is_noticed_by_the_second_look(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look right after a commit: what follows has the same time, and is seen by its content once more."""
+    append_all(store, lively()[:44], 4)
+    store.look()
+    flip(Path(f"{newest(store)}-wal"), 24)
+    monkeypatch.setattr(Watch, "look", lambda watch: None)
+    with pytest.raises(JournalReplaced, match="not whole"):
+        store.look()
+    store.close()
+
+
+@pytest.mark.parametrize("back", [1, 4120 - 16, 4120 - 20])
+def test_frame_overwritten_before_it_is_read_back_is_not_acknowledged(
+    store: Store, monkeypatch: pytest.MonkeyPatch, back: int
+) -> None:
+    """The page, or the checksum of the batch itself: no recovery would find it."""
+    rows, append = lively(), SegmentWriter.append
+    append_all(store, rows[:60], 4)
+
+    def append_and_flip(self: SegmentWriter, *batch: object) -> None:
+        append(self, *batch)  # type: ignore[arg-type]
+        path = self.path.with_name(f"{self.path.name}-wal")
+        flip(path, path.stat().st_size - back)
+
+    monkeypatch.setattr(SegmentWriter, "append", append_and_flip)
+    with pytest.raises(JournalReplaced):
+        append_all(store, rows[:64], 4)
     assert store.last_seq == 60
     store.close()
 

@@ -1,6 +1,7 @@
-"""The WAL as it is read back: holes that somebody else left while it was written."""
+"""The WAL as it is read back: what somebody else changed in it while it was written, and later."""
 
 import os
+import struct
 from pathlib import Path
 
 import apsw
@@ -27,14 +28,74 @@ def segment(tmp_path: Path) -> Path:
 
 
 def test_checksum_is_that_of_sqlite(segment: Path) -> None:
-    """Of every frame, as the file format of SQLite says."""
+    """Of the header and of every frame, as the file format of SQLite says."""
     data = Path(f"{segment}-wal").read_bytes()
+    is_little = data[3] == 0x82
     before, count = data[24:32], 0
+    assert checksum_of(data[:24], bytes(8), is_little) == before
     for offset in range(HEADER, len(data), FRAME + PAGE):
         frame = data[offset : offset + FRAME + PAGE]
-        assert checksum_of(frame, before, data[3] == 0x82) == frame[16:24]
-        before, count = frame[16:24], count + 1
+        before = checksum_of(frame[FRAME:], checksum_of(frame[:8], before, is_little), is_little)
+        assert before == frame[16:24]
+        count += 1
     assert count > 4
+
+
+@pytest.mark.parametrize("is_little", [False, True])
+@pytest.mark.parametrize("size", [8, 16, 24, 512, 4096, 65536])
+def test_checksum_is_two_running_sums(size: int, is_little: bool) -> None:
+    """Word by word, as the file format says it, in both orders of bytes."""
+    data = os.urandom(size)
+    one, two = 0xFFFFFFFF, 0xFFFFFFFE
+    words = struct.unpack(f"{'<' if is_little else '>'}{size // 4}I", data)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        one = (one + even + two) % 2**32
+        two = (two + odd + one) % 2**32
+    before = struct.pack(">2I", 0xFFFFFFFF, 0xFFFFFFFE)
+    assert checksum_of(data, before, is_little) == struct.pack(">2I", one, two)
+
+
+def test_byte_changed_before_a_commit_is_read_back_is_found(segment: Path) -> None:
+    """In the header, in that of a frame and in a page: a recovery would stop there."""
+    path = Path(f"{segment}-wal")
+    whole = path.read_bytes()
+    for offset in (4, 8, 12, 20, 24, 31, *range(HEADER + 8, HEADER + FRAME), HEADER + FRAME, len(whole) - 1):
+        path.write_bytes(changed(whole, offset))
+        with pytest.raises(JournalReplaced):
+            read_all(Wal(segment), len(whole))
+
+
+def test_byte_changed_after_a_commit_was_read_back_is_found_by_the_next_look(segment: Path) -> None:
+    """Anywhere up to its end; the rest of the file, from before it began again, is nobody's."""
+    path = Path(f"{segment}-wal")
+    whole = path.read_bytes()
+    wal = Wal(segment)
+    wal.look_again()
+    read_all(wal, len(whole))
+    for offset in (0, 24, HEADER, HEADER + 16, HEADER + FRAME, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(changed(whole, offset))
+        with pytest.raises(JournalReplaced):
+            wal.look_again()
+    path.write_bytes(whole + b"of before")
+    wal.look_again()
+
+
+def test_wal_that_was_not_copied_does_not_begin_again(segment: Path) -> None:
+    """Another header over commits that are nowhere else is not of SQLite, however right the rest is."""
+    wal = Wal(segment)
+    whole = wal.path.read_bytes()
+    read_all(wal, len(whole))
+    another = Wal(segment)
+    header = bytearray(whole[:24])
+    header[12:16] = b"next"
+    wal.path.write_bytes(bytes(header) + checksum_of(bytes(header), bytes(8), header[3] == 0x82) + whole[HEADER:])
+    another._begin(wal.path.read_bytes()[:HEADER])
+    with pytest.raises(JournalReplaced, match="not whole at 0"):
+        wal.look_at_commit()
+
+
+def changed(data: bytes, offset: int) -> bytes:
+    return data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :]
 
 
 def test_hole_anywhere_in_a_commit_is_found(segment: Path) -> None:
