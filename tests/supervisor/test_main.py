@@ -110,7 +110,7 @@ def test_an_address_in_use(config: Path) -> None:
 
 async def test_a_journal_in_use(tmp_path: Path, config: Path) -> None:
     async with open_daemon(tmp_path, {}) as daemon:
-        refuses(f"in use by another daemon (pid {daemon.pid})", "run", config)
+        refuses(f"(the last daemon was pid {daemon.pid})", "run", config)
 
 
 async def test_a_life_leads_back_to_its_start_and_to_its_signal(tmp_path: Path) -> None:
