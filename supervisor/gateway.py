@@ -109,6 +109,7 @@ class Snapshot:
     now_ns: int
     state: State
     cameras: Mapping[CameraId, CameraStatistics]
+    """Empty where nobody asked for it."""
     peers: Mapping[PeerId, PeerStatistics]
     """Empty where nobody asked for it."""
     journal: JournalStatistics
@@ -237,8 +238,16 @@ class Gates(Protocol):
     @property
     def last_seq(self) -> int: ...
 
-    def snapshot(self, *, peers: bool = False) -> Snapshot:
-        """One instant; with `peers`, what each viewer has been sent, which takes a while where there are many."""
+    @property
+    def state(self) -> State:
+        """As the last event left it. This costs nothing, however many cameras there are."""
+        ...
+
+    def snapshot(self, *, cameras: bool = True, peers: bool = False) -> Snapshot:
+        """One instant. `cameras` and `peers`: with what each has sent, and each viewer was sent.
+
+        That takes a while where there are many.
+        """
         ...
 
     async def read(self, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]: ...
@@ -402,12 +411,16 @@ class Gateway:
         if self._journal.fault is not None:
             raise Rejected(Refusal.UNAVAILABLE, f"the journal cannot write: {self._journal.fault}", 5.0)
 
-    def snapshot(self, *, peers: bool = False) -> Snapshot:
+    @property
+    def state(self) -> State:
+        return self._kernel.state
+
+    def snapshot(self, *, cameras: bool = True, peers: bool = False) -> Snapshot:
         state = self._kernel.state
         return Snapshot(
             now_ns=self._kernel.clock.wall_ns(),
             state=state,
-            cameras=self._hands.statistics(),
+            cameras=self._hands.statistics() if cameras else {},
             peers=self._hands.peer_statistics() if peers else {},
             journal=self._journal.statistics(),
             health=health(state, self._journal.fault, self._readings),

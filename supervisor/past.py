@@ -97,7 +97,11 @@ class PastGateway:
     def last_seq(self) -> int:
         return self._last.seq
 
-    def snapshot(self, *, peers: bool = False) -> Snapshot:
+    @property
+    def state(self) -> State:
+        return self._moment.snapshot.state
+
+    def snapshot(self, *, cameras: bool = True, peers: bool = False) -> Snapshot:
         """No journal has the media that viewers were sent."""
         return self._moment.snapshot
 

@@ -20,6 +20,7 @@ from supervisor.threads import run_in_thread
 
 from . import json, metrics
 from .client import client
+from .made import in_turns
 from .searches import Searches, why_costly
 
 MAX_PAGE, PAGE = 1000, 100
@@ -33,13 +34,12 @@ def routes(gateway: Gates, searches: Searches) -> Blueprint:
 
     @api.get("/api/cameras")
     async def list_cameras() -> Response:
-        return json.respond({"cameras": json.cameras(gateway.snapshot())})
+        return json.respond({"cameras": await in_turns(json.cameras(gateway.snapshot()))})
 
     @api.get("/api/cameras/<name>")
     async def show_camera(name: str) -> Response:
-        for camera in json.cameras(gateway.snapshot()):
-            if camera["id"] == name:
-                return json.respond(camera)
+        for camera in json.cameras(gateway.snapshot(), CameraId(name)):
+            return json.respond(camera)
         raise Rejected(Refusal.UNKNOWN, f"there is no camera {name!r}")
 
     @api.get("/api/peers")
@@ -57,11 +57,11 @@ def routes(gateway: Gates, searches: Searches) -> Blueprint:
 
     @api.get("/api/devices")
     async def list_devices() -> Response:
-        return json.respond({"devices": json.devices(gateway.snapshot())})
+        return json.respond({"devices": json.devices(gateway.snapshot(cameras=False))})
 
     @api.get("/api/processes")
     async def list_processes() -> Response:
-        return json.respond({"processes": json.processes(gateway.snapshot(), os.getpid())})
+        return json.respond({"processes": json.processes(gateway.snapshot(cameras=False), os.getpid())})
 
     @api.get("/api/events")
     async def list_events() -> Response:
@@ -76,7 +76,7 @@ def routes(gateway: Gates, searches: Searches) -> Blueprint:
         async with searches.place(client()):
             page = await gateway.read(query, limit or PAGE, newest=given is None)
         camera = query.camera
-        if not page and camera is not None and camera not in gateway.snapshot().state.cameras:
+        if not page and camera is not None and camera not in gateway.state.cameras:
             raise Rejected(Refusal.UNKNOWN, f"there is, and was, no camera {camera!r}")
         seen = page[-1].seq if page else min(query.after, gateway.last_seq)
         if order == "newest":
@@ -90,14 +90,14 @@ def routes(gateway: Gates, searches: Searches) -> Blueprint:
 
     @api.get("/readyz")
     async def ready() -> Response:
-        state = gateway.snapshot().state
+        state = gateway.state
         if state.run is None or state.stopping:
             raise Rejected(Refusal.UNAVAILABLE, "banken is stopping" if state.stopping else "banken is starting", 1.0)
         return json.respond({"ready": True})
 
     @api.get("/api/health")
     async def health() -> Response:
-        return json.respond(json.health(gateway.snapshot().health))
+        return json.respond(json.health(gateway.snapshot(cameras=False).health))
 
     @api.get("/metrics")
     async def expose_metrics() -> Response:

@@ -3,16 +3,18 @@
 Rules of this file:
 - A field that no view shows is not sent, and numbers are sent as precisely as they are shown.
 - Statistics of cameras are taken once a second, so that events do not multiply them.
+- A camera is made again only when something of it has changed, and other tasks run between two dozen of them.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import trio
 
 from supervisor.domain.ids import CameraId, LeaseId
 from supervisor.domain.lifecycle import CameraPhase
-from supervisor.domain.state import Lease, Peer, State
-from supervisor.gateway import CameraStatistics, Gates, Snapshot
+from supervisor.domain.state import Camera, Lease, Peer, State
+from supervisor.domain.values import Reason
+from supervisor.gateway import Gates, Snapshot
 
 from . import json
 from .changes import Entities, Parts, Topic
@@ -39,12 +41,14 @@ class Board:
         self._looked_at = 0.0
         self._made_of: dict[str, Snapshot] = {}
         """For each topic the snapshot that it was made of."""
+        self._making = trio.Lock()
         self._sampled_at = -EVERY_S
-        self._samples: Mapping[CameraId, CameraStatistics] = {}
+        self._sampled: Snapshot | None = None
+        """The last one with statistics."""
         self._heard: dict[CameraId, int] = {}
         self._ends: dict[LeaseId, int] = {}
         """For each lease the end that pages know, in milliseconds since the epoch."""
-        self._made_leases, self._made_peers = Made(lease_of), Made(peer_of)
+        self._made_cameras, self._made_leases, self._made_peers = Made(camera_of), Made(lease_of), Made(peer_of)
 
     async def news(self, gateway: Gates, position: dict[str, int], views: Collection[str]) -> Sequence[str]:
         """The messages for a client that knows each topic up to the version in `position`, which follows.
@@ -53,8 +57,8 @@ class Board:
         """
         followed = [name for name in self._topics if name == "all" or name in views]
         for name in followed:
-            if self._refresh(name, gateway):
-                await trio.lowlevel.checkpoint()
+            async with self._making:
+                await self._refresh(name, gateway)
         for name in set(position) - set(followed):
             del position[name]
         now = self._now(gateway)
@@ -62,21 +66,21 @@ class Board:
         position.update({name: self._topics[name].version for name in followed})
         return messages or [f'{{"type":"changes","now":"{now}"}}']
 
-    def _refresh(self, name: str, gateway: Gates) -> bool:
-        """Once for all clients that ask at about the same time: false when another has done it."""
+    async def _refresh(self, name: str, gateway: Gates) -> None:
+        """Once for all clients that ask at about the same time."""
         snapshot = self._look(gateway)
         if self._made_of.get(name) is snapshot:
-            return False
-        self._made_of[name] = snapshot
+            return
         match name:
             case "viewers":
                 parts = self._viewers(snapshot, gateway)
             case "rooms":
                 parts = {"rooms": by_id(json.rooms(snapshot.state))}
             case _:
-                parts = self._all(snapshot)
+                parts = await self._all(snapshot)
         self._topics[name].update(parts)
-        return True
+        self._made_of[name] = snapshot
+        await trio.lowlevel.checkpoint()
 
     def _look(self, gateway: Gates) -> Snapshot:
         """One that is new enough: nothing has happened since, and it is not old."""
@@ -86,7 +90,10 @@ class Board:
             or gateway.last_seq > self._snapshot.state.seq
             or now >= self._looked_at + EVERY_S / 2
         ):
-            self._snapshot, self._looked_at = gateway.snapshot(), now
+            is_due = now - self._sampled_at >= EVERY_S * 0.9
+            self._snapshot, self._looked_at = gateway.snapshot(cameras=is_due), now
+            if is_due:
+                self._sampled, self._sampled_at = self._snapshot, now
         return self._snapshot
 
     def _now(self, gateway: Gates) -> str:
@@ -95,26 +102,23 @@ class Board:
 
     # ── for all pages ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _all(self, snapshot: Snapshot) -> Parts:
-        now = trio.current_time()
-        if now - self._sampled_at >= EVERY_S * 0.9:
-            self._sampled_at, self._samples = now, snapshot.cameras
-        health = {part.part: {"verdict": part.verdict.value, "reason": part.reason} for part in snapshot.health.parts}
-        return {"summary": {"daemon": summary(snapshot)}, "cameras": self._cameras(snapshot), "health": health}
-
-    def _cameras(self, snapshot: Snapshot) -> Entities:
-        found = {}
-        for camera in json.cameras(snapshot):
-            name = camera["id"]
-            sample = self._samples.get(name)
-            shown = {field: value for field, value in camera.items() if field not in NOT_SENT}
-            shown["fps"] = round(sample.fps, 1) if sample else 0.0
-            shown["bitrate"] = rounded(sample.bitrate) if sample else 0
-            shown["heard"] = self._heard_ms(name, snapshot, live=camera["state"] == CameraPhase.LIVE.value)
-            found[name] = shown
-        for gone in set(self._heard) - set(found):
+    async def _all(self, snapshot: Snapshot) -> Parts:
+        sampled = self._sampled or snapshot
+        cameras = await self._made_cameras.entities_in_turns(self._sources(snapshot, sampled))
+        for gone in set(self._heard) - set(cameras):
             del self._heard[CameraId(gone)]
-        return found
+        health = {part.part: {"verdict": part.verdict.value, "reason": part.reason} for part in snapshot.health.parts}
+        return {"summary": {"daemon": summary(snapshot)}, "cameras": cameras, "health": health}
+
+    def _sources(self, snapshot: Snapshot, sampled: Snapshot) -> Iterator[tuple[str, tuple[object, ...]]]:
+        """What each camera is made of: see `camera_of`."""
+        state, viewers = snapshot.state, json.viewer_counts(snapshot.state)
+        for name, known in sorted(state.cameras.items()):
+            sample = sampled.cameras.get(name)
+            rates = (round(sample.fps, 1), rounded(sample.bitrate)) if sample else (0.0, 0)
+            heard = self._heard_ms(name, sampled, live=known.phase is CameraPhase.LIVE)
+            why, mute = state.why(name, snapshot.now_ns), json.mute_of(known, state)
+            yield name, (known, why, mute, viewers.get(name, 0), heard, *rates)
 
     def _heard_ms(self, name: CameraId, snapshot: Snapshot, *, live: bool) -> int | None:
         """When the last frame came, in milliseconds since the epoch."""
@@ -153,6 +157,13 @@ class Board:
                 continue
             exact, sent = ends[name] // 1_000_000, known.get(name)
             self._ends[name] = exact if sent is None or not 0 <= exact - sent < RENEWED_MS else sent
+
+
+def camera_of(
+    known: Camera, why: Reason | None, mute: str, viewers: int, heard_ms: int | None, fps: float, bitrate: int
+) -> json.Json:
+    shown = {field: value for field, value in json.camera(known, why, None, viewers).items() if field not in NOT_SENT}
+    return shown | {"mute": mute, "heard": heard_ms, "fps": fps, "bitrate": bitrate}
 
 
 def lease_of(lease: Lease, ends_ms: int | None, *peers: str) -> json.Json:

@@ -69,17 +69,16 @@ def events(batch: Sequence[Recorded]) -> list[Json]:
     return [event(recorded) for recorded in batch]
 
 
-def cameras(snapshot: Snapshot) -> list[Json]:
-    """All cameras, by name."""
-    state, viewers = snapshot.state, _viewers(snapshot.state)
-    return [
-        camera(known, state.why(name, snapshot.now_ns), snapshot.cameras.get(name), viewers.get(name, 0))
-        | {"mute": _mute(known, state)}
-        for name, known in sorted(state.cameras.items())
-    ]
+def cameras(snapshot: Snapshot, only: CameraId | None = None) -> Iterator[Json]:
+    """All cameras, by name, or the one that is named; each is made when it is taken, in up to 50 µs."""
+    state, viewers = snapshot.state, viewer_counts(snapshot.state)
+    for name, known in sorted(state.cameras.items()):
+        if only in (None, name):
+            why, measured = state.why(name, snapshot.now_ns), snapshot.cameras.get(name)
+            yield camera(known, why, measured, viewers.get(name, 0)) | {"mute": mute_of(known, state)}
 
 
-def _mute(known: Camera, state: State) -> str:
+def mute_of(known: Camera, state: State) -> str:
     """Why there is no sound just now, where that needs saying."""
     alert = state.alerts.get(f"sound/{known.settings.camera}")
     if alert is not None:
@@ -121,7 +120,7 @@ def camera(known: Camera, why: Reason | None, statistics: CameraStatistics | Non
     }
 
 
-def _viewers(state: State) -> Mapping[CameraId, int]:
+def viewer_counts(state: State) -> Mapping[CameraId, int]:
     """Connections, whatever leases they live under."""
     peers = list(state.peers.values())  # one walk: a persistent map takes more than a microsecond for each
     under = {peer.lease for peer in peers}
@@ -290,7 +289,10 @@ def standing(snapshot: Snapshot, expiries: Mapping[LeaseId, int]) -> Json:
 
 
 def parts(snapshot: Snapshot, expiries: Mapping[LeaseId, int]) -> Iterator[tuple[str, Any]]:
-    """The fields of `standing`, each made when it is taken: all together take a while where viewers are many."""
+    """The fields of `standing`, each made when it is taken: all together take a while where many are.
+
+    The cameras are an iterator, for the same reason.
+    """
     yield "type", "state"
     yield "now", iso(snapshot.now_ns)
     yield "cameras", cameras(snapshot)

@@ -59,7 +59,7 @@ def routes(gateway: Gates) -> Blueprint:
 
     @leases.get("/api/leases")
     async def list_leases() -> Response:
-        return json.respond({"leases": json.leases(gateway.snapshot(), gateway.expiries())})
+        return json.respond({"leases": json.leases(gateway.snapshot(cameras=False), gateway.expiries())})
 
     @leases.post("/api/leases")
     async def grant_lease() -> Response:

@@ -21,7 +21,7 @@ def routes(gateway: Gates, sockets: Sockets, allow_origins: tuple[str, ...], ice
     @signaling.get("/api/rooms")
     async def list_rooms() -> Response:
         """With the STUN servers that the configuration names, for who joins one."""
-        body = {"rooms": json.rooms(gateway.snapshot().state), "ice_servers": ice_servers}
+        body = {"rooms": json.rooms(gateway.state), "ice_servers": ice_servers}
         return json.respond(body)
 
     @signaling.websocket("/ws/signaling")

@@ -28,6 +28,7 @@ from .api import number
 from .board import VIEWS, Board
 from .client import client
 from .hosts import may_connect
+from .made import in_turns
 from .turns import own_meter
 
 MAX_SOCKETS = 256
@@ -111,7 +112,8 @@ class Sockets:
                 until = trio.current_time() + STATE_EVERY_S / 2
                 await trio.lowlevel.checkpoint()
                 for name, value in json.parts(snapshot, gateway.expiries()):
-                    fields.append(f'"{name}":{json.encode(value).decode()}')
+                    made = await in_turns(value) if isinstance(value, Iterator) else value
+                    fields.append(f'"{name}":{json.encode(made).decode()}')
                     await trio.lowlevel.checkpoint()
                 self._state = (snapshot.state.seq, until, f"{{{','.join(fields)}}}")
             return [self._state[2]]
@@ -268,7 +270,7 @@ async def send_events(
     """
     meter = own_meter(websocket.scope)
     await meter.take()
-    snapshot, first = gateway.snapshot(), await read_first(gateway)
+    snapshot, first = gateway.snapshot(cameras=False), await read_first(gateway)
     await line.say(
         type="hello",
         version=__version__,

@@ -75,12 +75,12 @@ def routes(gateway: Gates, ice_servers: Sequence[str]) -> Blueprint:
         return Response(b"", status=200)
 
     def _require_camera(camera: str) -> None:
-        if camera not in gateway.snapshot().state.cameras:
+        if camera not in gateway.state.cameras:
             raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
 
     def _session(camera: str, session: str) -> tuple[PeerId, str]:
         name, _, secret = session.partition(".")
-        known = gateway.snapshot().state.peers.get(PeerId(name))
+        known = gateway.state.peers.get(PeerId(name))
         if known is None or known.camera != camera:
             raise Rejected(Refusal.UNKNOWN, "there is no such viewer, or it has left")
         return known.peer, secret

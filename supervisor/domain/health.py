@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import attrs
 
@@ -15,8 +16,7 @@ __all__ = ["Health", "PartHealth", "Verdict", "health"]
 NO_READINGS: Mapping[str, Reading] = MappingProxyType({})
 
 
-@attrs.frozen
-class PartHealth:
+class PartHealth(NamedTuple):
     part: str
     verdict: Verdict
     reason: str

@@ -12,12 +12,14 @@ from trio_websocket import WebSocketConnection
 
 from supervisor.domain import commands as c
 from supervisor.domain.ids import PeerId
+from supervisor.domain.state import Camera
 from supervisor.domain.values import Fault, Reason
 from tests.kit.crowd import open_crowd
 from tests.kit.domain import GATE, lease
 from tests.kit.site import Site, message, open_site
 from tests.web.test_changes import apply
 from web import board as boards
+from web.made import AT_ONCE
 from web.sockets import Following
 
 CHANGES = "?state=changes"
@@ -153,9 +155,9 @@ async def test_pages_share_one_look_at_the_daemon(monkeypatch: pytest.MonkeyPatc
         board, looks = boards.Board(), [0]
         snapshot = site.gateway.snapshot
 
-        def counted() -> Any:
+        def counted(**which: bool) -> Any:
             looks[0] += 1
-            return snapshot()
+            return snapshot(**which)
 
         monkeypatch.setattr(site.gateway, "snapshot", counted)
         positions: list[dict[str, int]] = [{} for _ in range(10)]
@@ -175,6 +177,95 @@ async def test_list_of_viewers_is_made_again_only_for_those_that_changed() -> No
         for part in ("peers", "leases"):
             assert len(now[part]) == 5
             assert all(entity is before[part][name] for name, entity in now[part].items())
+
+
+async def test_camera_is_made_again_only_when_something_of_it_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each second and each event costs as many cameras as have changed, however many there are."""
+    async with open_crowd(cameras=60, viewers=0) as site:
+        made: list[str] = []
+        whole = boards.json.camera
+
+        def counted(known: Camera, *rest: Any) -> boards.json.Json:
+            made.append(known.settings.camera)
+            return whole(known, *rest)
+
+        monkeypatch.setattr(boards.json, "camera", counted)
+        steady = site.hands.statistics()
+        monkeypatch.setattr(type(site.hands), "statistics", lambda _: steady)
+        monkeypatch.setattr(boards, "EVERY_S", 0.0)
+        monkeypatch.setattr(boards, "HEARD_MS", 10**9)
+        board, position = boards.Board(), dict[str, int]()
+        await board.news(site.gateway, position, ())
+        assert len(made) == 60
+        made.clear()
+        for _ in range(3):
+            await board.news(site.gateway, position, ())
+        assert made == []
+        name = next(iter(site.core.kernel.state.cameras))
+        site.core.kernel.emit(c.ReportLoss(name, Reason("ended", "it ended", Fault.TEMPORARY), 0.5))
+        await site.core.stored()
+        (text,) = await board.news(site.gateway, position, ())
+        assert (made, set(json.loads(text)["cameras"])) == ([name], {name})
+
+
+async def test_cameras_are_made_a_few_in_each_turn_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a page's first state, for the whole state, and for the API: another task runs between two dozen of them."""
+    async with open_crowd(cameras=100, viewers=0) as site:
+        in_turn, most = [0], [0]
+        whole = boards.json.camera
+
+        def counted(*sources: Any) -> boards.json.Json:
+            in_turn[0] += 1
+            most[0] = max(most[0], in_turn[0])
+            return whole(*sources)
+
+        async def watch() -> None:
+            while True:
+                await trio.lowlevel.checkpoint()
+                in_turn[0] = 0
+
+        monkeypatch.setattr(boards.json, "camera", counted)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            await boards.Board().news(site.gateway, {}, ())
+            await site.sockets._whole_state(site.gateway)
+            assert len(json.loads((await site.get("/api/cameras")).body)["cameras"]) == 100
+            nursery.cancel_scope.cancel()
+        assert 1 <= most[0] <= 2 * AT_ONCE
+
+
+async def test_statistics_are_taken_only_for_answers_that_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are work for each camera; pages that follow changes take them once a second, whatever happens."""
+    async with open_crowd(cameras=2, viewers=0) as site:
+        taken = [0]
+        statistics = site.hands.statistics
+
+        def counted() -> Any:
+            taken[0] += 1
+            return statistics()
+
+        monkeypatch.setattr(type(site.hands), "statistics", lambda _: counted())
+        for path in (
+            "/readyz",
+            "/healthz",
+            "/api/health",
+            "/api/rooms",
+            "/api/devices",
+            "/api/processes",
+            "/api/leases",
+        ):
+            assert (await site.get(path)).status == 200
+        await site.offer(camera="nobody")
+        assert taken == [0]
+        monkeypatch.setattr(boards, "EVERY_S", 1000.0)
+        board, position = boards.Board(), dict[str, int]()
+        for number in range(5):
+            site.core.kernel.emit(lease(f"lease-{number}", camera=next(iter(site.core.kernel.state.cameras))))
+            await site.core.stored()
+            await board.news(site.gateway, position, ())
+        assert taken == [1]
+        assert (await site.get("/api/cameras")).status == 200
+        assert taken == [2]
 
 
 async def test_whole_state_is_made_in_pieces_and_once_for_all() -> None:
