@@ -24,7 +24,7 @@ from ..domain.events import Recorded
 from ..domain.state import State
 from . import codec, manifest
 from .codec import GENESIS, Encoded
-from .errors import JournalDamaged, JournalError, JournalInUse, JournalReplaced
+from .errors import JournalDamaged, JournalError, JournalInUse, JournalReplaced, may_pass
 from .files import (
     BESIDE,
     ChainStart,
@@ -234,7 +234,10 @@ class Store:
                 self._compared_at = time.monotonic()
 
     def _is_ours(self, name: str) -> bool:
-        """Whether a file whose entry somebody has changed still holds what we left. Slow: all of it is read."""
+        """Whether a file whose entry somebody has changed still holds what we left. Slow: all of it is read.
+
+        Raises `OSError` and `JournalError` where it cannot be read for the moment.
+        """
         writer = self._writer
         try:
             if writer is not None and name in _names(writer):
@@ -249,7 +252,9 @@ class Store:
             if sealed is not None:
                 return file_digest(self.folder / name) == sealed.sha256
             read_through(self.folder / name)
-        except (JournalError, OSError, apsw.Error):
+        except (JournalError, OSError, apsw.Error) as error:
+            if may_pass(error.__context__ or error):
+                raise
             return False
         return True
 

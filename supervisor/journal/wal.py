@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from .errors import JournalReplaced
+from .errors import JournalReplaced, replaced_unless
 
 HEADER, FRAME = 32, 24
 """Bytes of the header of the file, and of that of each page in it."""
@@ -65,6 +65,7 @@ class Wal:
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
+        """The file, to be read. Raises `OSError` where that cannot be for the moment, otherwise `JournalReplaced`."""
         try:
             file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
@@ -72,7 +73,7 @@ class Wal:
             finally:
                 os.close(file)
         except OSError as error:
-            raise JournalReplaced(f"{self.path}: the last commit cannot be read back: {error}") from None
+            raise replaced_unless(error, f"{self.path}: the last commit cannot be read back: {error}") from None
 
     def _look(self, file: int) -> None:
         header = os.pread(file, HEADER, 0)

@@ -8,6 +8,7 @@ Rules of this file:
 - A file that we may not read and write any more is not ours.
 - A reader changes none of them: the times of access are not compared.
 - A segment that is being sealed grows by our own writes: of it, only the inode and the least size are compared.
+- A look that fails for want of resources, or by a fault of the disk, raises that `OSError`: it says nothing of a file.
 - Older segments are compared by `look` only. There may be more than a hundred, too many for each commit.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Callable
 
 import attrs
 
-from .errors import JournalReplaced
+from .errors import JournalReplaced, replaced_unless
 from .files import MODE
 from .lock import NAME as LOCK
 from .lock import FolderLock
@@ -115,9 +116,8 @@ class Watch:
         try:
             there = os.stat(folder)
         except OSError as error:
-            raise JournalReplaced(
-                f"{folder}: the journal's folder is gone ({error.strerror}); make or mount it again"
-            ) from None
+            text = f"{folder}: the journal's folder is gone ({error.strerror}); make or mount it again"
+            raise replaced_unless(error, text) from None
         if not os.path.samestat(there, self._held(self._lock.descriptor)):
             raise JournalReplaced(f"{folder}: another folder stands under the journal's name")
         held, found = self._held(self._lock.file), self._stat(LOCK)
@@ -139,9 +139,8 @@ class Watch:
         try:
             return os.fstat(descriptor)
         except OSError as error:
-            raise JournalReplaced(
-                f"{self._lock.folder}: the journal's lock is lost ({error.strerror}); it is taken again"
-            ) from None
+            text = f"{self._lock.folder}: the journal's lock is lost ({error.strerror}); it is taken again"
+            raise replaced_unless(error, text) from None
 
     def _stat(self, name: str) -> os.stat_result | None:
         try:
@@ -149,7 +148,8 @@ class Watch:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise JournalReplaced(f"{self._lock.folder / name}: the file cannot be looked at: {error}") from None
+            text = f"{self._lock.folder / name}: the file cannot be looked at: {error}"
+            raise replaced_unless(error, text) from None
 
     def _mark(self, name: str) -> Mark | None:
         found = self._stat(name)

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import trio
 
+from supervisor.domain.events import ChainBegan
+from supervisor.journal.check import verify
 from tests.kit.daemon import Daemon, launch_daemon, write_config
 from tests.kit.http import Answer, request
 from tests.kit.processes import descendants, descriptors, thread_names, wait_until
@@ -132,6 +134,23 @@ async def test_refused_descriptors_end_in_faults_and_the_daemon_recovers(tmp_pat
             for path in ("/healthz", "/api/health", "/api/cameras", "/metrics"):
                 assert (await request(daemon.port, "GET", path)).status in (200, 503)
         await recovers(daemon)
+
+
+async def test_refused_descriptors_leave_the_chain_of_the_journal_as_it_is(tmp_path: Path) -> None:
+    """An event that was stored and could not be read back is found later: nothing is lost, and no new chain begins."""
+    async with open_limited(tmp_path) as daemon:
+        await wait_until(lambda: imported(daemon), 30, what="the modules of viewers")
+        with limited(daemon, "nofile", 5):
+            end_children(daemon)
+            await wait_until(lambda: "the journal cannot write" in daemon.output, 30, what="a fault of the journal")
+        await recovers(daemon)
+    assert not any(isinstance(row.event, ChainBegan) for row in daemon.journal()), daemon.output
+    assert not verify(tmp_path / "journal").damages
+
+
+def imported(daemon: Daemon) -> bool:
+    """Whether the daemon has imported what viewers need: the library of SRTP is mapped."""
+    return "pylibsrtp" in Path(f"/proc/{daemon.pid}/maps").read_text()
 
 
 async def test_refused_memory_ends_in_faults_and_the_daemon_recovers(tmp_path: Path) -> None:

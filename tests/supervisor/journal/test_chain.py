@@ -27,6 +27,7 @@ from supervisor.journal.segment import SegmentWriter, make_segment, seal
 from supervisor.journal.store import Chain, End, Rotation, Store
 from supervisor.journal.watch import Watch
 from tests.kit.journals import TINY, append_all, chain_began, change, lively, read_all, states, write_journal
+from tests.kit.limits import no_descriptor
 
 
 @pytest.fixture
@@ -834,3 +835,19 @@ def test_segment_is_not_made_under_a_name_that_is_not_read(tmp_path: Path) -> No
     with pytest.raises(JournalError, match="no journal reads"):
         make_segment(tmp_path, State(seq=MAX_FIRST), 0, GENESIS, 0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_look_without_a_descriptor_leaves_the_chain_as_it_is(store: Store) -> None:
+    """A commit that is not read back, and a touched file that cannot be read, are faults; the chain goes on."""
+    with no_descriptor(), pytest.raises(OSError, match="Too many open files"):
+        append_all(store, lively()[:60], 20)
+    store.reconnect()
+    newest(store).chmod(0o640)
+    with no_descriptor(), pytest.raises((OSError, JournalError)) as raised:
+        store.look()
+    assert not isinstance(raised.value, JournalReplaced)
+    store.reconnect()
+    append_all(store, lively()[:80], 20)
+    store.close()
+    assert not verify(store.folder).damages
+    assert [row.seq for row in read_all(store.folder)] == list(range(1, 81))

@@ -1,5 +1,6 @@
 """The WAL as it is read back: what somebody else changed in it while it was written, and later."""
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from supervisor.journal.errors import JournalReplaced
+from supervisor.journal.errors import JournalReplaced, replaced_unless
 from supervisor.journal.wal import FRAME, HEADER, Wal, checksum_of
+from tests.kit.limits import no_descriptor
 
 PAGE = 4096
 
@@ -134,3 +136,28 @@ def test_commit_that_is_not_there_is_missed(segment: Path) -> None:
 def read_all(wal: Wal, size: int) -> None:
     while wal.end < size:
         wal.look_at_commit()
+
+
+def test_wal_that_cannot_be_opened_for_the_moment_is_not_replaced(segment: Path) -> None:
+    """Without a descriptor the look fails, and says nothing of the file; a link in its place is replaced."""
+    wal = Wal(segment)
+    with no_descriptor(), pytest.raises(OSError, match="Too many open files"):
+        wal.look_at_commit()
+    read_all(wal, os.stat(wal.path).st_size)
+    wal.path.rename(segment.with_name("elsewhere"))
+    wal.path.symlink_to("elsewhere")
+    with pytest.raises(JournalReplaced):
+        wal.look_at_commit()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOMEM, errno.ETIMEDOUT, errno.ENFILE])
+def test_error_of_the_system_is_no_replacement(number: int) -> None:
+    """A file on a disk that fails for a moment is the same one when it can be read again."""
+    error = OSError(number, "")
+    assert replaced_unless(error, "x") is error
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR, errno.EISDIR, errno.ESTALE])
+def test_error_of_a_file_is_a_replacement(number: int) -> None:
+    """Something else, or nothing, has its name."""
+    assert isinstance(replaced_unless(OSError(number, ""), "x"), JournalReplaced)
