@@ -24,6 +24,8 @@ from .retention import PINS
 from .segment import file_digest
 from .written import WrittenState
 
+MOST_DAMAGES = 100
+"""Of a segment: then the rest of it is left, so that a small file keeps nobody for long."""
 OTHER_FILE = "the file is not the one that was sealed"
 
 
@@ -62,6 +64,10 @@ def verify(
         verification.close()
 
 
+class _TooManyDamages(Exception):
+    """So much is wrong with a segment that the rest of it is left."""
+
+
 class _Verification:
     def __init__(self, path: Path, progress: Callable[[int], None], expected: Expectations) -> None:
         self._progress, self._expected = progress, expected
@@ -75,6 +81,8 @@ class _Verification:
         """The event that the first segment follows, and the last one that retention reported to have removed."""
         self._first = 1
         """The first event that may be here."""
+        self._left = MOST_DAMAGES
+        """Damages that may still be found in the segment that is looked at."""
         self._notes: list[str] = []
         self._written: WrittenState | None = None
         self._folded: State | None = State()
@@ -87,27 +95,14 @@ class _Verification:
         segments = 0
         for part in self._reader.parts():
             segments += 1
-            line = sealed.get(part.path.name)
-            size = self._file(part, line)
-            if segments == 1:
-                self._first = part.first
-                self._after = 0 if part.start is not None else part.after
-                if part.previous != codec.GENESIS:
-                    self._expected.show(part.after, part.previous)
-            if digest is not None and not part.follows(last or 0, digest):
-                self._wrong(part, part.first, part.first, _broken(part, last or 0))
-            if part.first != part.after + 1 and part.start is None:
-                self._gaps.append((part.after + 1, part.first - 1))
-            removed_before = [known for known in sealed.values() if known.first < part.first]
-            text = misplaced(part, segments == 1, removed_before[-1] if removed_before else None)
-            if text is not None:
-                self._wrong(part, part.first, part.first, text)
-            digest, last = self._chain(part)
-            self._fold(part)
-            self._beside(part, line, size, last, digest)
+            try:
+                digest, last = self._segment(part, sealed, segments == 1, last or 0, digest)
+            except _TooManyDamages:
+                digest, last = None, part.first - 1
         left = self._reader.segments()
+        there = {segment.path.name for segment in left}
         for line in sealed.values():
-            if line.first >= left[0].first and line.segment not in {segment.path.name for segment in left}:
+            if line.first >= left[0].first and line.segment not in there:
                 self._damages.append(Damage(line.segment, line.first, line.last, "it was sealed, and is missing"))
         self._folder(left, sealed)
         self._oldest(left[0], is_whole=bool(sealed))
@@ -116,6 +111,33 @@ class _Verification:
         return Verified(
             self._events, segments, self._hashes, tuple(self._gaps), tuple(self._damages), self._journal, *ends, met
         )
+
+    def _segment(
+        self, part: Part, sealed: Mapping[str, manifest.Sealed], is_oldest: bool, before: int, digest: bytes | None
+    ) -> tuple[bytes | None, int]:
+        """Look at a segment; the one before it ends with event `before` and `digest`, if it can be read.
+
+        Returns the end of its chain, or none where it breaks, and its last event. Raises `_TooManyDamages`.
+        """
+        self._left, line = MOST_DAMAGES, sealed.get(part.path.name)
+        size = self._file(part, line)
+        if is_oldest:
+            self._first = part.first
+            self._after = 0 if part.start is not None else part.after
+            if part.previous != codec.GENESIS:
+                self._expected.show(part.after, part.previous)
+        if digest is not None and not part.follows(before, digest):
+            self._wrong(part, part.first, part.first, _broken(part, before))
+        if part.first != part.after + 1 and part.start is None:
+            self._gaps.append((part.after + 1, part.first - 1))
+        removed_before = [known for known in sealed.values() if known.first < part.first]
+        text = misplaced(part, is_oldest, removed_before[-1] if removed_before else None)
+        if text is not None:
+            self._wrong(part, part.first, part.first, text)
+        end, last = self._chain(part)
+        self._fold(part)
+        self._beside(part, line, size, last, end)
+        return end, last
 
     def _outside(self, left: Sequence[Segment], last: int) -> tuple[str, ...]:
         """Compare with what was noted elsewhere. Returns what holds; what does not is damage."""
@@ -166,6 +188,11 @@ class _Verification:
 
     def _wrong(self, part: Part, first: int, last: int, text: str) -> None:
         self._damages.append(Damage(part.path.name, first, last, text))
+        self._left -= 1
+        if self._left == 0:
+            text = f"{MOST_DAMAGES} places of this segment are damaged, and the rest of it is not looked at"
+            self._damages.append(Damage(part.path.name, part.first, NEVER - 1, text))
+            raise _TooManyDamages
 
     def _manifest(self) -> dict[str, manifest.Sealed]:
         if self._reader.path.is_file():
@@ -189,14 +216,12 @@ class _Verification:
         select = partial(part.select, limit=PAGE * 2, newest=False)
         try:
             for first, last, stored in part.rows("SELECT first, last, digest FROM batch ORDER BY first"):
-                rows = select(Query(after=first - 1, before=last + 1))
-                digest = codec.chain(digest, rows)
-                if first != expected or len(rows) != last - first + 1 or digest != stored:
+                rows = select(Query(after=first - 1, before=last + 1)) if first == expected <= last else []
+                if not rows or len(rows) != last - first + 1 or codec.chain(digest, rows) != stored:
                     self._wrong(part, first, last, "not what was written: the chain breaks here")
-                    digest = stored
                 else:
-                    self._expected.show(last, digest)
-                expected = last + 1
+                    self._expected.show(last, stored)
+                digest, expected = stored, max(expected, last + 1)
                 self._progress(last)
             unpromised = "SELECT min(seq), max(seq) FROM event WHERE seq > (SELECT coalesce(max(last), 0) FROM batch)"
             beyond = part.rows(unpromised)[0]  # in one look: a daemon may be writing

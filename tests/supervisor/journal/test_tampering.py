@@ -24,7 +24,7 @@ from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anc
 from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
 from supervisor.journal.files import INSIDERS, lengthen, list_segments
-from supervisor.journal.reader import Query, Reader
+from supervisor.journal.reader import Part, Query, Reader
 from supervisor.journal.recovery import find
 from supervisor.journal.segment import make_indexes, make_segment
 from supervisor.journal.store import Chain, Rotation, Store
@@ -652,3 +652,43 @@ def test_the_end_of_a_journal_without_an_event_is_none(tmp_path: Path) -> None:
     store.close()
     found = check.verify(tmp_path / "journal", expected=Expectations([head.digest if head else ""]))
     assert head == Anchor(found.journal or "", len(rows), found.digest, AT)
+
+
+MANY = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000) INSERT INTO"
+WITHOUT_END = {
+    "batches before the first": f"{MANY} batch SELECT -n, 1000000000, zeroblob(32) FROM n",
+    "batches within others": f"{MANY} batch SELECT 8 + n, 1000000000, zeroblob(32) FROM n WHERE n % 7 != 0",
+    "batches that end before they begin": f"{MANY} batch SELECT 900 + n, 2, zeroblob(32) FROM n",
+    "batches behind the last": f"{MANY} batch SELECT 900 + n, 900 + n, zeroblob(32) FROM n",
+    "state hashes": "INSERT OR IGNORE INTO state_hash SELECT seq, 2, '00' FROM event",
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_END)
+def test_segment_with_damage_without_end_is_left_after_a_hundred_places(
+    tmp_path: Path, rows: Sequence[Recorded], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """No batch that begins in a wrong place is read, and the segments after it are still looked at."""
+    folder, asked = tmp_path / "journal", []
+    store = Store(folder)
+    append_all(store, rows[:150], BATCH)
+    store.rotation = TINY
+    append_all(store, rows, 150)
+    store.close()
+    select = Part.select
+
+    def count(part: Part, query: Query, limit: int, newest: bool) -> list[codec.Row]:
+        asked.append(part.path)
+        return select(part, query, limit, newest)
+
+    monkeypatch.setattr(Part, "select", count)
+    assert not check.verify(folder).damages
+    honest = len(asked)
+    statements(folder, WITHOUT_END[kind], 0)
+    statements(folder, "UPDATE state_hash SET hash = '00'", 1)
+    found = check.verify(folder).damages
+    names = [damage.segment for damage in found]
+    first, second = (segment.path.name for segment in list_segments(folder))
+    assert (names.count(first), second in names) == (check.MOST_DAMAGES + 1, True)
+    assert any("the rest of it is not looked at" in damage.text for damage in found)
+    assert len(asked) - honest <= honest + (check.MOST_DAMAGES if "behind" in kind else 1)
