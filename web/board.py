@@ -61,7 +61,7 @@ class Board:
                 await self._refresh(name, gateway)
         for name in set(position) - set(followed):
             del position[name]
-        now = self._now(gateway)
+        now = self._now()
         messages = [text for name in followed for text in self._topics[name].since(position.get(name, 0), now)]
         position.update({name: self._topics[name].version for name in followed})
         return messages or [f'{{"type":"changes","now":"{now}"}}']
@@ -96,9 +96,10 @@ class Board:
                 self._sampled, self._sampled_at = self._snapshot, now
         return self._snapshot
 
-    def _now(self, gateway: Gates) -> str:
-        age_s = trio.current_time() - self._looked_at
-        return json.iso(self._look(gateway).now_ns + int(age_s * 1e9))
+    def _now(self) -> str:
+        """After a look, which is not repeated for it."""
+        assert self._snapshot is not None
+        return json.iso(self._snapshot.now_ns + int((trio.current_time() - self._looked_at) * 1e9))
 
     # ── for all pages ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -164,6 +164,9 @@ async def test_pages_share_one_look_at_the_daemon(monkeypatch: pytest.MonkeyPatc
         for position in positions:
             await board.news(site.gateway, position, {"viewers"})
         assert looks == [1]
+        monkeypatch.setattr(boards, "EVERY_S", 0.0)  # each look is a new one
+        await board.news(site.gateway, {}, ())
+        assert looks == [2]
 
 
 async def test_list_of_viewers_is_made_again_only_for_those_that_changed() -> None:
