@@ -6,6 +6,7 @@ Rules of this file:
 - `${NAME}` comes from the environment and counts as a secret: it is never shown.
 """
 
+import difflib
 import os
 import re
 from collections import Counter
@@ -204,6 +205,13 @@ class _Loader(yaml.SafeLoader):
 _CAMERA_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 """Names that are shown where a variable is missing; another may be the password itself, written as `${password}`."""
+_LIKE_A_NUMBER = re.compile(r"[+-]?\d{1,8}(?:\.\d{1,8})?\s?[A-Za-z]{0,3}")
+_LIKE_A_KEY = re.compile(r"[A-Za-z_-]{1,32}")
+_PATH = re.compile(r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,31}:/{1,3}(?!/)[^/?#\s]*)[/?#]\S+", re.IGNORECASE)
+_AFTER_HOST = re.compile(r"[^:/@]*://(?:\[[^\]/@]*\]|[^:/?#@\[]*):(?P<rest>(?P<port>[^/?#@]*)[^@]*)")
+_PORT = re.compile(r"0*\d{0,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]")
+_PRIVATE = ("detections", "journal.anchor")
+"""Sections with a secret: a key there is shown only if it is like one that is known."""
 _WORD = re.compile(r"[^\s'\"]+")
 _EXAMPLE = re.compile(rf"user:password|test:(?:\d+x\d+|WIDTHxHEIGHT)|.*{re.escape(HIDDEN)}")
 """In front of an @ where nothing is to be hidden."""
@@ -290,7 +298,9 @@ class _Reading:
             if not name or len(name) > SHOWN:
                 self.complain(key, f"a key of {what} must be text, not {_kind(key)}")
             elif known is not None and name not in known:
-                self.complain(key, f"unknown key {name!r} in {what}; known: {', '.join(known)}")
+                close = difflib.get_close_matches(name, known, 1)
+                named = f" {name!r}" if close or (what not in _PRIVATE and _LIKE_A_KEY.fullmatch(name)) else ""
+                self.complain(key, f"unknown key{named} in {what}; known: {', '.join(known)}")
             elif name in entries:
                 noun = "camera" if what == "cameras" else "key"
                 first = entries[name].start_mark.line + 1
@@ -349,16 +359,16 @@ class _Reading:
     def networks(self, node: yaml.Node | None, what: str) -> Iterator[IPv4Network | IPv6Network]:
         """Addresses and networks in CIDR notation. A network of all addresses is refused: it would trust everybody."""
         for text in self.texts(node, what):
-            shown = redact(text, self.found)
+            shown = _value(text, self.found)
             try:
                 network = ip_network(text)
             except ValueError:
-                self.complain(node, f"{what} must hold addresses or networks like 192.0.2.0/24, not {shown!r}")
+                self.complain(node, f"{what} must hold addresses or networks like 192.0.2.0/24, not {shown}")
                 continue
             if isinstance(network, IPv6Network) and network.overlaps(MAPPED) and network.prefixlen > 0:
-                self.complain(node, f"{what} must name an IPv4 network as such, like 192.0.2.0/24, not {shown!r}")
+                self.complain(node, f"{what} must name an IPv4 network as such, like 192.0.2.0/24, not {shown}")
             elif network.prefixlen == 0:
-                self.complain(node, f"{what} must name the proxies; {shown} is every address")
+                self.complain(node, f"{what} must name the proxies; {text} is every address")
             else:
                 yield network
 
@@ -366,22 +376,22 @@ class _Reading:
         """One of the words in `known`, of which the first is the default."""
         value = self.text(node, what, known[0])
         if value not in known:
-            self.complain(node, f"{what} must be {' or '.join(known)}, not {redact(value, self.found)!r}")
+            self.complain(node, f"{what} must be {' or '.join(known)}, not {_value(value, self.found)}")
             return known[0]
         return value
 
     def ice_servers(self, node: yaml.Node | None) -> Iterator[str]:
         for url in self.texts(node, "webrtc.ice_servers"):
             if not re.fullmatch(r"stuns?:[^\s/]+", url):
-                self.complain(node, f"an ICE server must look like stun:HOST:PORT, not {redact(url)!r}")
+                self.complain(node, f"an ICE server must look like stun:HOST:PORT, not {_value(url)}")
             yield url
 
     def listen(self, node: yaml.Node | None) -> tuple[str, int]:
         value = self.text(node, "web.listen", DEFAULT_LISTEN)
         match = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:]+)\]|(?P<host>[^:\s]+)):(?P<port>\d{1,5})", value)
         if match is None or int(match["port"]) > 65535:
-            shown = redact(value, self.found)
-            self.complain(node, f"web.listen must be ADDRESS:PORT, like {DEFAULT_LISTEN!r}, not {shown!r}")
+            shown = _value(value, self.found)
+            self.complain(node, f"web.listen must be ADDRESS:PORT, like {DEFAULT_LISTEN!r}, not {shown}")
             return "127.0.0.1", 0
         return match["v6"] or match["host"], int(match["port"])
 
@@ -480,28 +490,28 @@ class _Reading:
     def share(self, node: yaml.Node, what: str) -> float:
         value = node.value if isinstance(node, yaml.ScalarNode) else ""
         if not re.fullmatch(r"0(\.\d{1,6})?|1(\.0{1,6})?", value):
-            self.complain(node, f"{what} must be a number from 0 to 1, like 0.6, not {_kind(node)}")
+            self.complain(node, f"{what} must be a number from 0 to 1, like 0.6, not {_number(node)}")
             return 0.0
         return float(value)
 
     def switch(self, node: yaml.Node, what: str) -> bool:
         value = node.value.lower() if isinstance(node, yaml.ScalarNode) else ""
         if value not in ("true", "on", "yes", "false", "off", "no"):
-            self.complain(node, f"{what} must be on or off, not {_kind(node)}")
+            self.complain(node, f"{what} must be on or off, not {_number(node)}")
         return value in ("true", "on", "yes")
 
     def rate(self, node: yaml.Node, what: str) -> float:
         """Times a second."""
         value = node.value if isinstance(node, yaml.ScalarNode) else ""
         if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", value) or not 0.1 <= float(value) <= 1000:
-            self.complain(node, f"{what} must be a number a second from 0.1 to 1000, like 2, not {_kind(node)}")
+            self.complain(node, f"{what} must be a number a second from 0.1 to 1000, like 2, not {_number(node)}")
             return 1.0
         return float(value)
 
     def count(self, node: yaml.Node, what: str) -> int:
         value = node.value if isinstance(node, yaml.ScalarNode) else ""
         if not re.fullmatch(r"\d{1,6}", value) or int(value) < 1:
-            self.complain(node, f"{what} must be a whole number from 1 to 999999, not {_kind(node)}")
+            self.complain(node, f"{what} must be a whole number from 1 to 999999, not {_number(node)}")
             return 1
         return int(value)
 
@@ -510,7 +520,7 @@ class _Reading:
         value = float(match[1]) * _UNIT_S[match[2]] if match else -1.0
         if not least <= value <= most:
             self.complain(
-                node, f"{what} must be a duration from {least:g}s to {most:.9g}s, like 20s, not {_kind(node)}"
+                node, f"{what} must be a duration from {least:g}s to {most:.9g}s, like 20s, not {_number(node)}"
             )
         return value
 
@@ -572,7 +582,7 @@ class _Reading:
         value = int(float(match[1]) * 1024 ** _POWERS.index(match[2])) if match else -1
         if not least <= value <= most:
             about = f"from {least // 1024**2} MiB to {most // 1024**4} TiB, like 4GiB"
-            self.complain(node, f"{what} must be a size {about}, not {_kind(node)}")
+            self.complain(node, f"{what} must be a size {about}, not {_number(node)}")
         return value
 
     def cameras(self, node: yaml.Node | None) -> Iterator[tuple[CameraId, Source]]:
@@ -659,9 +669,7 @@ class _Reading:
         if source.kind != "rtsp":
             self.complain(node, f"camera {name!r}: only an rtsp:// source has a transport")
         elif value not in TRANSPORTS:
-            self.complain(
-                node, f"transport of camera {name!r} must be {' or '.join(TRANSPORTS)}, not {redact(value)!r}"
-            )
+            self.complain(node, f"transport of camera {name!r} must be {' or '.join(TRANSPORTS)}, not {_value(value)}")
         else:
             return attrs.evolve(source, transport=value)
         return source
@@ -682,9 +690,9 @@ class _Reading:
         if source.kind != "rtsp":
             self.complain(node, f"camera {name!r}: only an rtsp:// source can be opened via another server")
         elif not usable:
-            shown = redact(url, hidden)
+            shown = _value(url, (*hidden, _behind_colon(url)))
             self.complain(
-                node, f"via of camera {name!r} must be a go2rtc's API like http://127.0.0.1:1984, not {shown!r}"
+                node, f"via of camera {name!r} must be a go2rtc's API like http://127.0.0.1:1984, not {shown}"
             )
         return attrs.evolve(source, kind="go2rtc", via=url, secrets=tuple(dict.fromkeys(hidden)))
 
@@ -710,7 +718,7 @@ class _Reading:
     def mode(self, node: yaml.Node | None, name: str) -> Mode:
         value = self.text(node, f"mode of camera {name!r}", Mode.ALWAYS)
         if value not in list(Mode):
-            self.complain(node, f"mode of camera {name!r} must be {', '.join(Mode)}, not {redact(value)!r}")
+            self.complain(node, f"mode of camera {name!r} must be {', '.join(Mode)}, not {_value(value)}")
             return Mode.ALWAYS
         return Mode(value)
 
@@ -723,6 +731,8 @@ class _Reading:
             password = host = None
         if password:
             secrets += [password, unquote(password)]
+        elif forgotten := _behind_colon(url):
+            secrets.append(forgotten)
         kind = "rtsp" if scheme == "rtsps" else scheme
         if host and any(secret in host for secret in self.found):
             host = None  # it came from the environment: it is not shown, so it names no device
@@ -791,4 +801,21 @@ def _kind(node: yaml.Node) -> str:
         return "a list"
     if len(node.value) > SHOWN:
         return f"a text of {len(node.value)} characters"
-    return "nothing" if not node.value else redact(repr(node.value))
+    return "a text" if node.value else "nothing"
+
+
+def _number(node: yaml.Node) -> str:
+    """The same where a number is wanted, which is shown: it is nobody's password."""
+    shown = isinstance(node, yaml.ScalarNode) and _LIKE_A_NUMBER.fullmatch(node.value)
+    return repr(node.value) if shown else _kind(node)
+
+
+def _value(text: str, secrets: Sequence[str] = ()) -> str:
+    """A wrong value as a complaint shows it: without secrets, and of a URL only the scheme and the host."""
+    return repr(_PATH.sub(rf"\1/{HIDDEN}", redact(text, secrets)))
+
+
+def _behind_colon(url: str) -> str:
+    """All behind the colon of `SCHEME://HOST:` where it is no port and has no @: a password whose host is missing."""
+    match = _AFTER_HOST.match(url)
+    return "" if match is None or _PORT.fullmatch(match["port"]) else match["rest"]

@@ -7,7 +7,18 @@ import attrs
 import pytest
 
 from actors.sources import KINDS
-from supervisor.config import MAX_BRACKETS, MAX_BYTES, MAX_KEYS, MAX_LIST, MAX_TEXT, Config, ConfigError, load, parse
+from supervisor.config import (
+    MAX_BRACKETS,
+    MAX_BYTES,
+    MAX_KEYS,
+    MAX_LIST,
+    MAX_TEXT,
+    Config,
+    ConfigError,
+    Source,
+    load,
+    parse,
+)
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, Patrol, Policy
 from supervisor.journal.anchor import AnchorSettings
@@ -136,10 +147,10 @@ def test_leases_and_detections_have_sections_of_their_own() -> None:
         ("leases: {forever: 1s}", "1: unknown key 'forever' in leases; known: ttl, modal"),
         ("limits: {idle: 1s}", "1: limits.idle must be a duration from 10s"),
         ("detections: {token: short}", "1: detections.token must have 16 characters or more"),
-        ("detections:\n  labels: person", "2: detections.labels must be a list, not 'person'"),
+        ("detections:\n  labels: person", "2: detections.labels must be a list, not a text"),
         ("detections: {labels: [car, car]}", "1: detections.labels names 'car' twice"),
         ("detections: {score: 2}", "1: detections.score must be a number from 0 to 1, like 0.6, not '2'"),
-        ("detections: {motion: perhaps}", "1: detections.motion must be on or off, not 'perhaps'"),
+        ("detections: {motion: perhaps}", "1: detections.motion must be on or off, not a text"),
         ("detections: {shown: 1s}", "1: detections.shown must be a duration from 3s"),
         ("detections: {quiet: -1s}", "1: detections.quiet must be a duration from 0s"),
     ],
@@ -270,7 +281,7 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         ("cameras: {a: 'go2rtc://h/x'}", "banken.yaml:1: camera 'a': go2rtc is no address"),
         ("cameras:\n  Küche: test:64x64", "banken.yaml:2: camera name 'Küche' must be of a-z"),
         ("limits: {peers: 0}", "banken.yaml:1: limits.peers must be a whole number from 1 to 999999, not '0'"),
-        ("limits: {peers: many}", "banken.yaml:1: limits.peers must be a whole number from 1 to 999999, not 'many'"),
+        ("limits: {peers: many}", "banken.yaml:1: limits.peers must be a whole number from 1 to 999999, not a text"),
         ("limits: {disconnected_after: 5s}", "banken.yaml:1: limits.disconnected_after must be a duration from 15s"),
         ("web: {listen: 8620}", "banken.yaml:1: web.listen must be ADDRESS:PORT"),
         ("web: {listen: '127.0.0.1:99999'}", "banken.yaml:1: web.listen must be ADDRESS:PORT"),
@@ -402,7 +413,7 @@ def test_env_of_a_source_is_read_and_its_secrets_are_hidden() -> None:
 @pytest.mark.parametrize(
     ("env", "complaint"),
     [
-        ("hello", "1: env of camera 'a' must be a mapping of keys to values, not 'hello'"),
+        ("hello", "1: env of camera 'a' must be a mapping of keys to values, not a text"),
         ("{A-B: x}", "1: 'A-B' in env of camera 'a' must be of A-Z, a-z, 0-9 and _"),
         ("{1A: x}", "1: '1A' in env of camera 'a' must be of A-Z"),
         ('{"A=B": x}', "1: 'A=B' in env of camera 'a' must be of A-Z"),
@@ -528,7 +539,7 @@ def test_anchors_are_noted_in_no_file_of_the_journal_and_not_in_the_configuratio
         ("journal: {anchor: {url: 'http://h/a b'}}", "1: journal.anchor.url must be like"),
         ("journal: {anchor: {url: 'http://h:99999/'}}", "1: journal.anchor.url must be like"),
         ("journal: {anchor: {files: x}}", "1: unknown key 'files' in journal.anchor; known: file, url, every"),
-        ("secret: a", "1: secret must be a list, not 'a'"),
+        ("secret: a", "1: secret must be a list, not a text"),
         ("secret: [abc]", "1: an entry of secret must have 4 characters or more"),
         ("secret:\n- abcd\n- [x]", "3: an entry of secret must be text, not a list"),
         ("secret: ['abcd ']", "1: an entry of secret must not begin or end with a space"),
@@ -565,12 +576,45 @@ def test_wrong_anchors_and_secrets_are_refused_with_their_line(text: str, compla
         'cameras: {a: "rtsp://u:${geheim-1}@h/s"}',
         'cameras: {a: {source: "rtsp://h/s", via: "https://u:geheim-1@h"}}',
         'cameras: {a: {source: "rtsp://h/s", substream: "rtsp://u:geheim-1@h"}}',
+        'cameras: {a: "rtsp://admin:geheim-1"}',
+        'cameras: {a: {source: "rtsp://admin:geheim-1"}}',
+        'cameras: {a: "rtsp://192.0.2.1:geheim-1/s"}',
+        'cameras: {a: "rtsp://[::1]:99999/geheim-1"}',
+        'cameras: {a: {source: "rtsp://h/s", via: "http://admin:geheim-1"}}',
+        'cameras: {a: {source: "rtsp://h/s", via: "https://h/geheim-1"}}',
+        'cameras: {a: {source: "rtsp://h/s", mode: "https://h/geheim-1"}}',
+        'webrtc: {ice_servers: ["https://h/geheim-1"]}',
+        'web: {listen: "https://h/geheim-1"}',
+        'web: {trusted_proxies: ["https://h/geheim-1"]}',
+        'secret: "geheim-1"',
+        "secret: {geheim-1: x}",
+        'detections: "geheim-1"',
+        "detections: {geheim-1: token}",
+        'detections: {score: "geheim-1"}',
+        'journal: {anchor: "https://h/geheim-1"}',
+        'journal: {anchor: {every: "https://h/geheim-1"}}',
+        'journal: {anchor: {"https://h/geheim-1": 10m}}',
+        "journal: {anchor: {geheim-1: 10m}}",
+        'journal: {"https://h/geheim-1": 10m}',
     ],
 )
 def test_password_in_a_wrong_configuration_is_in_no_complaint(text: str) -> None:
     """In values, keys, names, aliases and tags; the line is named."""
     for complaint in complaints(text):
         assert "geheim-1" not in complaint
+
+
+@pytest.mark.parametrize(
+    "address", ["rtsp://h:554/s", "rtsp://[::1]:554/s", "rtsp://h/a:b", "file:///a:b/c", "file:/a:b"]
+)
+def test_colon_in_front_of_a_port_or_in_a_path_hides_nothing(address: str) -> None:
+    """Only what is in place of a port may be a password whose host was forgotten."""
+    (source,) = parse(f"cameras: {{a: '{address}'}}", "", {}, {"rtsp": _good, "file": _good}).cameras.values()
+    assert (source.secrets, source.summary().url) == ((), address)
+
+
+def _good(source: Source) -> None:
+    """Any source will do."""
 
 
 @pytest.mark.parametrize(
