@@ -151,6 +151,8 @@ class ThreadedStore:
             if self._token is not None:
                 with suppress(trio.RunFinishedError):
                     self._token.run_sync_soon(partial(self._tell, error))
+        except FAULTS:
+            return  # it says nothing of the files; a commit that meets it reports it
 
     def _tell(self, error: JournalReplaced) -> None:
         self.on_replaced(error)

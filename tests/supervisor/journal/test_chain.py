@@ -26,6 +26,7 @@ from supervisor.journal.recovery import ROOM, SPAN, find, recover
 from supervisor.journal.segment import SegmentWriter, make_segment, seal
 from supervisor.journal.store import Chain, End, Rotation, Store
 from supervisor.journal.watch import Watch
+from supervisor.journal.writer import ThreadedStore
 from tests.kit.journals import TINY, append_all, chain_began, change, lively, read_all, states, write_journal
 from tests.kit.limits import no_descriptor
 
@@ -846,6 +847,8 @@ def test_look_without_a_descriptor_leaves_the_chain_as_it_is(store: Store) -> No
     with no_descriptor(), pytest.raises((OSError, JournalError)) as raised:
         store.look()
     assert not isinstance(raised.value, JournalReplaced)
+    with no_descriptor():
+        ThreadedStore(store)._look()  # as the journal's thread, which an error would end
     store.reconnect()
     append_all(store, lively()[:80], 20)
     store.close()
