@@ -32,7 +32,7 @@ from .journal.writer import Journal, ThreadedStore
 from .journal_reports import report_journal
 from .kernel import Kernel, new_id
 from .lag import run_lag
-from .late import short_turns
+from .late import NotLoaded, short_turns
 from .monitors import make_monitors, run_monitors
 from .printable import hide_in_log
 from .reconcile import Crew, run_reconcile, wait_after_crash_of
@@ -40,7 +40,7 @@ from .refusals import run_refusals
 from .rooms import run_idle_rooms
 from .shield import bounded_shield
 from .supervision import run_supervised
-from .threads import ThreadRefused, run_in_thread
+from .threads import run_in_thread
 from .vault import Vault
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ FLUSH_S = 1.0
 """What has been decided then still has this long to reach the disk."""
 LOAD_LOOK_S, LOAD_LOOKS = 0.25, 8
 """What viewers need is imported when at one of so many looks no camera waits to start, or after the last."""
+LOAD_AGAIN_S = 5.0
+"""Before it is tried again where the system refuses it."""
 
 Watches = Mapping[str, Callable[[], Awaitable[None]]]
 """What looks after the whole, by name."""
@@ -81,7 +83,7 @@ class Actors(Crew, Hands, Protocol):
         ...
 
     async def load(self) -> None:
-        """Import what only viewers need. Raises `ThreadRefused`; then the first viewer has it done."""
+        """Import what only viewers need. Raises as `Late.load`; then the first viewer has it done."""
         ...
 
 
@@ -222,12 +224,21 @@ async def _load(actors: Actors, stop: trio.Event) -> None:
             return
         if not actors.starts_waiting()[0]:
             break
-    try:
-        await actors.load()
-    except ThreadRefused as refused:
-        logger.warning("the first viewer will wait a little longer: %s", refused)
-    except ImportError as error:
-        logger.error("no viewer can be connected over WebRTC: %s", error)
+    is_refused = False
+    while not stop.is_set():
+        try:
+            await actors.load()
+        except NotLoaded as error:
+            logger.warning("modules for WebRTC: %s; they are imported again in %g s", error.strerror, LOAD_AGAIN_S)
+            is_refused = True
+            await trio.sleep(LOAD_AGAIN_S)
+        except ImportError as error:
+            logger.error("no viewer can be connected over WebRTC: %s", error)
+            return
+        else:
+            if is_refused:
+                logger.info("modules for WebRTC: imported now")
+            return
 
 
 def _anchoring(config: Config) -> "Anchoring | None":

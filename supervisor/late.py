@@ -9,6 +9,7 @@ Rules of this file:
 """
 
 import ctypes
+import errno
 import gc
 import os
 import sys
@@ -20,10 +21,17 @@ from pathlib import Path
 
 import trio
 
-from .threads import run_in_thread
+from .threads import REFUSALS, ThreadRefused, run_in_thread
 
 TURN_S = 0.0005
 """How long one thread may run while another waits; CPython's own value is ten times as much."""
+
+
+class NotLoaded(OSError):
+    """A module cannot be imported for the moment: no descriptor, no memory, no thread. `errno` is `EAGAIN`."""
+
+    def __init__(self, why: object) -> None:
+        super().__init__(errno.EAGAIN, f"not imported yet: {why}")
 
 
 class Late:
@@ -35,23 +43,39 @@ class Late:
         self.is_loaded = False
 
     async def load(self) -> None:
-        """Returns when all are imported. Raises `ThreadRefused`, and `ImportError` for what is not there.
+        """Returns when all are imported. Raises `NotLoaded`, and `ImportError` for what is not there or does not work.
 
+        After either the next call tries again.
         Cancellation: returns at once, and the thread goes on alone. Cleanup: the collector and the turns are as before.
         """
         if self.is_loaded:
             return
         async with self._lock:
             if not self.is_loaded:
-                with _gently():
-                    await run_in_thread(self._import, limiter=self._limiter, abandon_on_cancel=True)
+                try:
+                    with _gently():
+                        await run_in_thread(self._import, limiter=self._limiter, abandon_on_cancel=True)
+                except ThreadRefused as refused:
+                    raise NotLoaded(refused.strerror) from None
                 self.is_loaded = True
 
     def _import(self) -> None:
-        for package in self._packages:
-            open_libraries(package)
-        for module in self.modules:
-            import_module(module)
+        try:
+            for package in self._packages:
+                open_libraries(package)
+            for module in self.modules:
+                import_module(module)
+        except Exception as error:  # an import runs what others wrote, and that may raise anything
+            if _may_pass(error):
+                raise NotLoaded(error) from error
+            raise ImportError(f"{type(error).__name__}: {error}") from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """A shared library for which there is no descriptor or memory is an `ImportError` with the words of the system."""
+    words = (os.strerror(number) for number in REFUSALS)
+    is_refused = isinstance(error, ImportError) and any(each in str(error) for each in words)
+    return is_refused or isinstance(error, OSError | MemoryError)
 
 
 _shortened: list[float] = []

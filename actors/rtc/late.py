@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from supervisor.domain.values import Fault, Reason
-from supervisor.late import Late
-from supervisor.threads import ThreadRefused
+from supervisor.late import Late, NotLoaded
 
 from .offer import Candidate, Offer
 
@@ -60,8 +59,8 @@ async def run_connection(
     """
     try:
         await VIEWERS.load()
-    except ThreadRefused as refused:
-        return Reason("no-thread", str(refused), Fault.TEMPORARY)
+    except NotLoaded as error:
+        return Reason("not-loaded", str(error), Fault.TEMPORARY)
     from .connection import run_connection as run
 
     return await run(

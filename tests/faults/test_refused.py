@@ -148,6 +148,18 @@ async def test_refused_descriptors_leave_the_chain_of_the_journal_as_it_is(tmp_p
     assert not verify(tmp_path / "journal").damages
 
 
+async def test_refused_descriptors_right_after_the_start_delay_viewers_only(tmp_path: Path) -> None:
+    """The modules that viewers need are imported when there are descriptors again; meanwhile the daemon goes on."""
+    write_config(tmp_path, {})
+    async with launch_daemon(tmp_path) as daemon:
+        await daemon.wait_ready()
+        with limited(daemon, "nofile", 5):
+            await wait_until(lambda: "they are imported again" in daemon.output, 30, what="a word of it")
+        await wait_until(lambda: "imported now" in daemon.output, 30, what="the modules of viewers")
+        assert (await request(daemon.port, "GET", "/healthz")).status == 200
+        assert await daemon.end() == 0, daemon.output
+
+
 def imported(daemon: Daemon) -> bool:
     """Whether the daemon has imported what viewers need: the library of SRTP is mapped."""
     return "pylibsrtp" in Path(f"/proc/{daemon.pid}/maps").read_text()

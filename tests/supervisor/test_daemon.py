@@ -31,6 +31,7 @@ from supervisor.domain.values import CameraSettings, Reason
 from supervisor.gateway import Gateway, SocketStatistics
 from supervisor.journal.reader import Query
 from supervisor.kernel import Kernel
+from supervisor.late import NotLoaded
 from supervisor.printable import LogFormatter
 from supervisor.vault import Vault
 from tests.kit.core import open_core
@@ -47,6 +48,8 @@ class FakeActors(FakeHands):
     opened: trio.Event = attrs.field(factory=trio.Event, kw_only=True)
     waiting: int = 0
     """Cameras that wait to start."""
+    errors: list[Exception] = attrs.field(factory=list, kw_only=True)
+    """Raised by the next calls of `load`."""
 
     async def find_survivors(self) -> frozenset[ChildId]:
         self.steps.append("survivors")
@@ -60,6 +63,8 @@ class FakeActors(FakeHands):
 
     async def load(self) -> None:
         self.steps.append("load")
+        if self.errors:
+            raise self.errors.pop()
 
     def starts_waiting(self) -> tuple[int, float]:
         return self.waiting, 0.0
@@ -130,6 +135,17 @@ async def test_modules_for_viewers_are_imported_when_the_first_cameras_have_star
         stop.set()
         await _load(actors, stop)
         assert actors.steps == ["load", "load"]
+
+
+async def test_modules_for_viewers_are_imported_again_while_the_system_refuses_it(autojump_clock: MockClock) -> None:
+    """Twice it does; what is broken is not tried again, and ends nothing."""
+    async with open_core() as core:
+        refused = FakeActors(core.kernel, errors=[NotLoaded("no descriptor"), NotLoaded("no memory")])
+        await _load(refused, trio.Event())
+        assert refused.steps == ["load"] * 3
+        broken = FakeActors(core.kernel, errors=[ImportError("odd"), ImportError("odd")])
+        await _load(broken, trio.Event())
+        assert broken.steps == ["load"]
 
 
 def read(text: str) -> Config:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from supervisor.late import TURN_S, Late, open_libraries, short_turns
+from supervisor.late import TURN_S, Late, NotLoaded, open_libraries, short_turns
+from supervisor.threads import is_refusal
 from tests.kit.daemon import ROOT, open_daemon
 from tests.kit.processes import wait_until
 
@@ -64,6 +65,38 @@ async def test_missing_module_is_an_import_error_and_is_tried_again(module: str)
             await late.load()
     assert not late.is_loaded
     assert gc.isenabled()
+
+
+ERRORS = {
+    "descriptors": "OSError(24, 'Too many open files')",
+    "descriptors for a library": "ImportError('x.so: cannot open shared object file: Too many open files')",
+    "memory": "MemoryError()",
+    "disk": "OSError(5, 'Input/output error')",
+}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+async def test_module_that_cannot_be_imported_for_the_moment_is_refused_and_tried_again(
+    module: str, tmp_path: Path, error: str
+) -> None:
+    """Whichever resource the system refuses: one error, which the web answers with 503; and the next call succeeds."""
+    file = tmp_path / f"{module}.py"
+    works = file.read_text()
+    file.write_text(f"raise {error}")
+    late = Late([module])
+    with pytest.raises(NotLoaded) as raised:
+        await late.load()
+    assert is_refusal(raised.value)
+    file.write_text(works)
+    await late.load()
+    assert late.is_loaded
+
+
+async def test_module_that_raises_anything_is_an_import_error(module: str, tmp_path: Path) -> None:
+    """The module is not there, whatever its code raises."""
+    (tmp_path / f"{module}.py").write_text("raise LookupError('odd')")
+    with pytest.raises(ImportError, match="LookupError: odd"):
+        await Late([module]).load()
 
 
 def test_shared_libraries_of_a_package_are_opened() -> None:
