@@ -7,7 +7,7 @@ Rules of this file:
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -18,6 +18,7 @@ import msgspec
 from ..domain.state import RULE, State, state_hash
 from . import checkpoint, codec, guard
 from .codec import Encoded
+from .copied import look_at_copied
 from .errors import JournalDamaged, JournalError, JournalReplaced
 from .files import (
     BESIDE,
@@ -218,14 +219,19 @@ class SegmentWriter:
     def has_long_wal(self) -> bool:
         return self._wal.end >= CHECKPOINT_BYTES
 
-    def empty_wal(self) -> None:
-        """Copy what is in the WAL to the main file, as far as readers let it: the next commit begins the WAL again."""
+    def empty_wal(self, take: Callable[[], None]) -> None:
+        """Copy what is in the WAL to the main file, as far as readers let it: the next commit begins the WAL again.
+
+        `take` is called when the main file was written to, before it is read back.
+        """
         self.look_at_wal()
-        _, frames, copied = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").get
-        if copied == frames:
-            self._wal.may_begin_again()
+        busy, frames, copied = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").get
+        take()
         if self.path.stat().st_size < self.size:
             raise JournalReplaced(f"{self.path}: somebody else shortened this file")
+        if not busy and copied == frames:
+            look_at_copied(self.path, self._wal.pages())
+            self._wal.may_begin_again()
 
     def sync_again(self) -> None:
         """Copy what is in the WAL to the main file. A sync that failed may have lost it, though it still reads well.

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -297,8 +298,7 @@ class Store:
         with self._looking:
             assert self._watch is not None
             if writer.has_long_wal:
-                writer.empty_wal()
-                self._watch.take(writer.path.name)
+                writer.empty_wal(partial(self._watch.take_written, writer.path.name))
             try:
                 writer.append(batch, state)
             finally:

@@ -63,6 +63,15 @@ class Wal:
         if digest.digest() != self._digest.digest():
             raise JournalReplaced(f"{self.path}: somebody else changed this file: commits in it are not whole")
 
+    def pages(self) -> dict[int, bytes]:
+        """Each page as the last commit left it, by its place in the main file."""
+        size, found = int.from_bytes(self._header[8:12], "big"), dict[int, bytes]()
+        with self._opened() as file:
+            for place in range(HEADER, self.end, FRAME + size):
+                frame = os.pread(file, FRAME + size, place)
+                found[(int.from_bytes(frame[:4], "big") - 1) * size] = frame[FRAME:]
+        return found
+
     @contextmanager
     def _opened(self) -> Iterator[int]:
         """The file, to be read. Raises `OSError` where that cannot be for the moment, otherwise `JournalReplaced`."""

@@ -8,6 +8,7 @@ import socket
 import stat
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import apsw
@@ -642,6 +643,29 @@ def test_file_replaced_by_its_copy_while_a_batch_is_stored_is_noticed(
     with pytest.raises(JournalReplaced, match="another file stands"):
         append_all(store, rows[:70], 10)
     assert store.last_seq == 60
+    store.close()
+
+
+@pytest.mark.parametrize("is_touched", [True, False])
+def test_segment_overwritten_while_the_wal_is_copied_to_it_is_noticed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_touched: bool
+) -> None:
+    """The time of the change is that of our own write; so the pages that were copied are compared with the WAL."""
+    rows, take = lively(), Watch.take_written
+    append_all(store, rows[:60], 10)
+    assert store._writer is not None
+    place = max(store._writer._wal.pages()) + 100
+
+    def flip_and_take(self: Watch, name: str) -> None:
+        if name == newest(store).name and is_touched:
+            flip(newest(store), place)
+        take(self, name)
+
+    monkeypatch.setattr("supervisor.journal.segment.CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr(Watch, "take_written", flip_and_take)
+    with pytest.raises(JournalReplaced, match="while the WAL was copied") if is_touched else nullcontext():
+        append_all(store, rows, 10)
+    assert store.last_seq == (60 if is_touched else len(rows))
     store.close()
 
 

@@ -1,12 +1,15 @@
 """A segment that is read without locks, while its writer commits and copies its WAL."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import apsw
 import pytest
 
 from supervisor.journal import live
+from supervisor.journal.check import verify
 from supervisor.journal.files import list_segments
 from supervisor.journal.live import View
 from supervisor.journal.store import Store
@@ -50,7 +53,7 @@ def test_view_is_no_instant_any_more_when_the_wal_was_copied_or_begins_again(sto
     view.open()
     append_all(store, lively()[:30], 5)
     assert store._writer is not None
-    store._writer.empty_wal()
+    store._writer.empty_wal(lambda: None)
     assert not view.is_one_instant()
     view.close()
     view.open()
@@ -86,3 +89,24 @@ def test_process_that_reads_leaves_no_file_and_sees_a_whole_journal(
         assert reader.communicate()[0] == "[]\n"
     assert sorted(path.name for path in store.folder.iterdir()) == before
     store.close()
+
+
+def test_index_that_somebody_forges_is_of_no_effect(store: Store) -> None:
+    """A `-shm` beside the live segment that says that all was copied: nobody reads it, and no commit is overwritten."""
+    rows = lively()
+    append_all(store, rows[:60], 2)
+    path = list_segments(store.folder)[0].path
+    copy = shutil.copytree(store.folder, store.folder.with_name("copy")) / path.name
+    theirs = apsw.Connection(str(copy))
+    assert theirs.execute(COUNT).get == 60
+    index = bytearray(copy.with_name(f"{copy.name}-shm").read_bytes())
+    theirs.close()
+    index[96:100] = index[16:20]  # nBackfill = mxFrame
+    path.with_name(f"{path.name}-shm").write_bytes(index)
+    append_all(store, rows, 2)
+    crashed = shutil.copytree(store.folder, store.folder.with_name("crashed"))
+    store.close()
+    again = Store(crashed)
+    assert again.last_seq == len(rows)
+    again.close()
+    assert not verify(crashed).damages
