@@ -95,8 +95,8 @@ def elsewhere(url: str, secrets: Iterable[str]) -> Reason:
     """A redirect that is not followed: a camera may not spend the connections of another device, or our password."""
     there = brief(redact_words(url, secrets))
     text = (
-        f"the camera sends us to {there}; only its own host is followed, and only its own port gets a password: "
-        "if this is right, write it as the camera's address"
+        f"the camera sends us to {there}; only its own host and device are followed, and only its own port gets "
+        "a password: if this is right, write it as the camera's address"
     )
     return Reason("redirected", text, Fault.FATAL)
 
