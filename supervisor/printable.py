@@ -22,7 +22,10 @@ _RANGES = (
 )
 _UNSAFE = re.compile(f"[{_RANGES}]")
 _UNSAFE_LINES = re.compile(f"(?!\n)[{_RANGES}]")
-_COLOUR = r"\x1b\[[0-9;]*m"
+_COLOUR = r"\x1b\[(?:0|2|3[1-6])m"
+"""Of `click.style`: the reset, dim, and colours of letters that are seen on light and dark terminals."""
+_RESET = "\x1b[0m"
+_LASTS = re.compile(r"\x1b\[[1-9][0-9]*m[^\x1b]*\Z")
 _UNSAFE_STYLED = re.compile(f"({_COLOUR})|(?!\n)[{_RANGES}]")
 
 
@@ -43,8 +46,12 @@ def printable_lines(text: str) -> str:
 
 
 def printable_styled(text: str) -> str:
-    """The same, for text with colours of ours in it; what others wrote of it went through `printable` before."""
-    return _UNSAFE_STYLED.sub(lambda match: match[1] or "\N{REPLACEMENT CHARACTER}", text)
+    """The same, for text with colours of ours in it; what others wrote of it went through `printable` before.
+
+    No colour lasts beyond its line.
+    """
+    safe = _UNSAFE_STYLED.sub(lambda match: match[1] or "\N{REPLACEMENT CHARACTER}", text)
+    return "\n".join(f"{line}{_RESET}" if _LASTS.search(line) else line for line in safe.split("\n"))
 
 
 def json_text(value: object) -> str:

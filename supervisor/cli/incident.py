@@ -60,7 +60,7 @@ def export_command(
     with _trouble(output), _progress("Exporting") as progress:
         done = export(journal, wanted, output, time.time_ns(), progress)
     stretch = done.stretch
-    say(f"{output}: events {stretch.first} to {stretch.last} ({done.events}), {_size(done.bytes)}")
+    say(f"{clean(str(output))}: events {stretch.first} to {stretch.last} ({done.events}), {_size(done.bytes)}")
     say(f"digest: {spoken(done.digest)}")
 
 
@@ -82,9 +82,10 @@ def import_command(file: Path, output: Path | None, digest: str | None) -> None:
         proven = unpack(file, folder, digest, progress)
     _tell(file, proven)
     say("Now look into it:")
-    say(f"  {folder / REPORT}  (in a browser)")
-    say(f"  banken replay {folder / JOURNAL}")
-    say(f"  banken why {proven.manifest.last} {folder / JOURNAL}")
+    journal = clean(str(folder / JOURNAL))
+    say(f"  {clean(str(folder / REPORT))}  (in a browser)")
+    say(f"  banken replay {journal}")
+    say(f"  banken why {proven.manifest.last} {journal}")
 
 
 @incident.command("verify")
@@ -105,7 +106,8 @@ def _require_folder(folder: Path) -> None:
 def _tell(file: Path, proven: Proven) -> None:
     said = proven.manifest
     span = f"{clean(said.since)} to {clean(said.until)}"
-    say(f"{file}: unaltered since it was made, by whom: unknown; {said.events} events ({said.first} to {said.last})")
+    name = clean(str(file))
+    say(f"{name}: unaltered since it was made, by whom: unknown; {said.events} events ({said.first} to {said.last})")
     say(f"  from {span}")
     say(f"  chain: {said.batches} batches, {proven.hashes} states, {proven.seals} sealed segments met")
     for first, last in proven.gaps:
@@ -117,7 +119,9 @@ def _tell(file: Path, proven: Proven) -> None:
     if said.note:
         say(f"  note: {clean(said.note)}")
     if proven.differing:
-        say(f"  not what its journal gives here: {', '.join(proven.differing)}; import makes them of the journal")
+        say(
+            f"  not what its journal gives here: {clean(', '.join(proven.differing))}; import makes them of the journal"
+        )
     say(f"digest: {spoken(proven.digest)}")
 
 
@@ -127,11 +131,11 @@ def _trouble(file: Path) -> Iterator[None]:
     try:
         yield
     except Damaged as damage:
-        _damaged(f"{file}: {clean(str(damage))}")
+        _damaged(f"{file}: {damage}")
     except NoBundle as error:
-        fail(f"{file}: {clean(str(error))}")
+        fail(f"{file}: {error}")
     except JournalError as error:
-        fail(clean(str(error)))
+        fail(str(error))
     except OSError as error:
         fail(f"{file}: {error.strerror or error}")
     except KeyboardInterrupt:
@@ -139,7 +143,7 @@ def _trouble(file: Path) -> Iterator[None]:
 
 
 def _damaged(line: str) -> NoReturn:
-    say(f"banken: {line}", err=True)
+    say(f"banken: {clean(line)}", err=True)
     sys.exit(DAMAGED)
 
 

@@ -106,7 +106,7 @@ def unpin(name: str, journal: Path) -> None:
         if name not in pins:
             fail(f"there is no pin {name!r}{did_you_mean(name, pins)}; pins: {', '.join(pins) or 'none'}")
         write_pins(journal, {other: pinned for other, pinned in pins.items() if other != name})
-        say(f"{name}: no longer kept")
+        say(f"{clean(name)}: no longer kept")
 
 
 @click.command()
@@ -121,7 +121,7 @@ def pins(journal: Path, as_json: bool) -> None:
             say_json(found)
             return
         for name, pinned in found.items():
-            line = f"{name}: events {pinned.first} to {pinned.last}, pinned {local(pinned.made_ns)}"
+            line = f"{clean(name)}: events {pinned.first} to {pinned.last}, pinned {local(pinned.made_ns)}"
             say(f"{line}  {clean(pinned.note)}".rstrip())
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from supervisor.__main__ import main
 from supervisor.domain import commands as c
 from supervisor.domain.values import Fault, Reason
+from supervisor.journal.retention import PINS
 from supervisor.printable import LogFormatter, brief, json_text, printable, printable_lines, printable_styled
 from tests.kit.domain import GATE, live
 from tests.kit.journals import write_journal
@@ -39,6 +40,18 @@ def test_line_feeds_stay_only_where_they_are_meant() -> None:
     assert printable("a\nb") == "a\N{REPLACEMENT CHARACTER}b"
     assert printable_lines("a\nb\rc") == "a\nb\N{REPLACEMENT CHARACTER}c"
     assert printable_styled("\x1b[31ma\x1b[0m\x1b[2J") == "\x1b[31ma\x1b[0m\N{REPLACEMENT CHARACTER}[2J"
+
+
+@pytest.mark.parametrize("code", ["8", "30;40", "30", "47", "5", "38;5;16", ""])
+def test_style_that_hides_text_is_no_colour_of_ours(code: str) -> None:
+    """Concealed letters, a background, a colour of 256: only what the commands use passes."""
+    assert printable_styled(f"\x1b[{code}mgone") == f"\N{REPLACEMENT CHARACTER}[{code}mgone"
+
+
+def test_colour_ends_with_its_line() -> None:
+    """Whatever was cut off, or came from somebody else."""
+    styled = "a\x1b[31mb\n\x1b[2mc\x1b[0md\ne"
+    assert printable_styled(styled) == "a\x1b[31mb\x1b[0m\n\x1b[2mc\x1b[0md\ne"
 
 
 def test_json_escapes_unsafe_characters_and_stays_the_same_json() -> None:
@@ -75,6 +88,31 @@ def test_no_command_prints_controls_of_others(hostile: Path, arguments: list[str
     done = CliRunner().invoke(main, named)
     assert done.exception is None or isinstance(done.exception, SystemExit)
     assert not unsafe_in(done.output, "\n"), done.output
+
+
+def test_name_of_a_file_or_pin_brings_no_colour_to_a_terminal(hostile: Path, tmp_path: Path) -> None:
+    """Nor conceals what follows it: who made a bundle is not known, and the terminal says so."""
+    name = "x\x1b[31m\x1b[8m"
+    bundle, folder, journal = tmp_path / f"{name}.zip", tmp_path / name, tmp_path / f"j{name}"
+    (hostile / PINS).write_text(json.dumps({name: {"first": 1, "last": 2, "note": "", "made_ns": 0}}))
+    hostile.rename(journal)
+    said = []
+    for arguments in (
+        ["incident", "export", journal, "--from", "#1", "--to", "#3", "-o", bundle],
+        ["incident", "verify", bundle],
+        ["incident", "import", bundle, "-o", folder],
+        ["incident", "verify", journal],
+        ["incident", "verify", tmp_path / f"no{name}"],
+        ["pins", journal],
+        ["unpin", name, journal],
+        ["check", tmp_path / f"no{name}.yaml"],
+    ):
+        done = CliRunner().invoke(main, [str(word) for word in arguments], color=True)
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+        said.append(done.output)
+        assert not unsafe_in(done.output, "\n"), done.output
+    assert "by whom: unknown" in said[1]
+    assert all("[8m" in each for each in said), said
 
 
 def test_a_log_record_is_safe_and_cannot_pose_as_another() -> None:
