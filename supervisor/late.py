@@ -13,7 +13,7 @@ import errno
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -35,10 +35,15 @@ class NotLoaded(OSError):
 
 
 class Late:
-    """`modules`, and what they import; `packages` have shared libraries that are worth opening first."""
+    """`modules`, and what they import; `packages` have shared libraries that are worth opening first.
 
-    def __init__(self, modules: Sequence[str], packages: Sequence[str] = ()) -> None:
-        self.modules, self._packages = tuple(modules), packages
+    `finish` is called in the thread behind the imports, and may fail as they may.
+    """
+
+    def __init__(
+        self, modules: Sequence[str], packages: Sequence[str] = (), finish: Callable[[], None] = lambda: None
+    ) -> None:
+        self.modules, self._packages, self._finish = tuple(modules), packages, finish
         self._lock, self._limiter = trio.Lock(), trio.CapacityLimiter(1)
         self.is_loaded = False
 
@@ -65,6 +70,7 @@ class Late:
                 open_libraries(package)
             for module in self.modules:
                 import_module(module)
+            self._finish()
         except Exception as error:  # an import runs what others wrote, and that may raise anything
             if _may_pass(error):
                 raise NotLoaded(error) from error

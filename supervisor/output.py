@@ -3,7 +3,8 @@
 A terminal that is stopped, a pipe that nobody reads or a disk that hangs makes a write wait without end.
 
 Rules of this file:
-- One thread writes to a descriptor, and nothing else does: the loop only puts lines into a bounded queue.
+- Once the program serves, one thread writes to a descriptor, and nothing else does: the loop only puts lines into a
+  bounded queue.
 - It calls `os.write`, and so holds no lock while it waits that another thread, or the end of the process, may need.
 - Lines without room, and lines that cannot be written, are counted. The count goes in front of the next line.
 - A finalizer may log while its own thread is inside `put`: `SimpleQueue` and `RLock` allow that, `Queue` does not.

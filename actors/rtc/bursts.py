@@ -28,7 +28,7 @@ class Burst:
 
 
 def make_bursts(runs: Iterable["Run"]) -> Iterator[Burst]:
-    """The bursts of a unit, of `BURST` bytes at the most, and one run further than is known of `runs`."""
+    """The bursts of a unit, of `BURST` bytes at the most. A burst is yielded once the run after it was made."""
     first = end = size = before = 0
     for number, run in enumerate(runs):
         if number > first and size + len(run.template) > BURST:

@@ -57,7 +57,7 @@ class Runs:
     """The runs of one access unit for viewers with `header` bytes in front of a payload and `tag` bytes of protection
     behind it. Each is made when it is first asked for: all of a large unit at once would hold the loop.
 
-    They hold no reference to `unit`.
+    They hold no reference to `unit`, but to its bytes until the last run is made.
     """
 
     def __init__(self, unit: AccessUnit, header: int, tag: int) -> None:

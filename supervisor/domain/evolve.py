@@ -38,11 +38,11 @@ Changes = dict[str, Any]
 
 _CameraLost = e.CameraWaiting | e.CameraFailed | e.CameraCrashed | e.CameraQuarantined
 
+# Looking into an `Enum` takes 0.15 us for each member, a tenth of an event's time in `fold`.
 _SHOWN = (CameraPhase.LIVE, CameraPhase.STALLED)
 _IDLE, _QUEUED, _REMOVED = CameraPhase.IDLE, CameraPhase.QUEUED, CameraPhase.REMOVED
 _STARTING, _ENDED = ChildPhase.STARTING, ChildPhase.ENDED
 _NEGOTIATING, _CLOSED = PeerPhase.NEGOTIATING, PeerPhase.CLOSED
-"""An `Enum` is slow to look into: 0.15 us for each member, a tenth of an event's time in `fold`."""
 
 
 def evolve(state: State, recorded: e.Recorded) -> State:

@@ -103,8 +103,10 @@ def read_packets(make: Callable[..., Any]) -> Callable[[bytes], None]:
 
     def read(data: bytes) -> None:
         loss = SourceLoss()
-        track = Track(96, make(lambda units, timestamp: None, lambda units: None, loss), Timeline(90_000), loss)
-        order = Reorder(track)
+        track = Track(
+            96, make(lambda units, timestamp: None, lambda units: None, loss, lambda _: None), Timeline(90_000), loss
+        )
+        order = Reorder(track, lambda: 0)
         for number in range(len(data) // 12):
             head = b"\x80\x60" + (number & 0xFFFF).to_bytes(2) + bytes(8)
             order.receive(head + data[number * 12 : number * 12 + 12], number / 1000)

@@ -139,3 +139,20 @@ async def test_modules_for_viewers_are_imported_soon_after_the_web_answers(tmp_p
     async with open_daemon(tmp_path, {}) as daemon:
         maps = Path(f"/proc/{daemon.pid}/maps")
         await wait_until(lambda: "pylibsrtp" in maps.read_text(), 30, what="the library of SRTP")
+
+
+async def test_last_step_that_is_refused_is_a_refusal_and_is_tried_again(module: str) -> None:
+    """Whatever is made behind the imports: refused memory ends no daemon."""
+    errors: list[Exception] = [MemoryError(), ValueError("a bug")]
+
+    def finish() -> None:
+        if errors:
+            raise errors.pop()
+
+    late = Late([module], finish=finish)
+    with pytest.raises(ImportError, match="a bug"):
+        await late.load()
+    with pytest.raises(NotLoaded):
+        await late.load()
+    await late.load()
+    assert late.is_loaded

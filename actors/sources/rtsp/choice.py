@@ -47,7 +47,7 @@ class Video:
         publish: Callable[[list[bytes], int], None],
         tell: Callable[[list[bytes]], None],
         loss: SourceLoss,
-        spend: Callable[[int], None] = lambda _units: None,
+        spend: Callable[[int], None],
     ) -> Depacketizer:
         kind = H264Depacketizer if self.codec is H264 else H265Depacketizer
         return kind(publish, tell, loss, spend)

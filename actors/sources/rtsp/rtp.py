@@ -140,7 +140,7 @@ class Reorder:
     """Puts the packets of a track in order, as datagrams need it: a few wait a moment for one that is late."""
 
     track: Track
-    spent: Callable[[], int] = lambda: 0
+    spent: Callable[[], int]
     """The work since the datagram came, in packets: above `AT_ONCE` those that are held wait for the next one."""
     _held: dict[int, bytes] = attrs.field(factory=dict)
     _since: float = 0.0

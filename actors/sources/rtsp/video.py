@@ -41,7 +41,7 @@ class VideoDepacketizer:
         publish: Callable[[list[bytes], int], None],
         tell: Callable[[list[bytes]], None],
         loss: SourceLoss,
-        spend: Callable[[int], None] = lambda _units: None,
+        spend: Callable[[int], None],
     ) -> None:
         self._publish, self._tell, self._loss, self._spend = publish, tell, loss, spend
         self._timestamp = -1

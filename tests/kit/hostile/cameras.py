@@ -96,7 +96,7 @@ def take_description(data: bytes) -> None:
         audio.depacketizer(hub.publish_audio, loss).take(bytes(20), 0, 20, 0, True)
         hub.set_audio(audio.audio)
     tell = partial(hub.set_parameter_sets, codec=video.codec)
-    video.depacketizer(partial(hub.publish, codec=video.codec), tell, loss)
+    video.depacketizer(partial(hub.publish, codec=video.codec), tell, loss, lambda _: None)
     tell(video.parameter_sets())
 
 
@@ -106,7 +106,7 @@ def take_rtp(data: bytes) -> None:
     for codec in ("h264", "h265", "aac"):
         hub, loss = Hub(SystemClock()), SourceLoss()
         reader = _reader(codec, hub, loss)
-        reorder = Reorder(Track(96, reader, Timeline(90_000), loss))
+        reorder = Reorder(Track(96, reader, Timeline(90_000), loss), lambda: 0)
         try:
             for index, datagram in enumerate(found):
                 reorder.receive(datagram, index / 1000)
@@ -122,7 +122,7 @@ def _reader(codec: str, hub: Hub, loss: SourceLoss) -> Depacketizer:
         return AacFrames(hub.publish_audio, loss, 13, 3, 3)
     kind = H264Depacketizer if codec == "h264" else H265Depacketizer
     tell = partial(hub.set_parameter_sets, codec=kind.codec)
-    return kind(lambda units, at: hub.publish(units, at, kind.codec), tell, loss)
+    return kind(lambda units, at: hub.publish(units, at, kind.codec), tell, loss, lambda _: None)
 
 
 def _check_bounds(reader: Depacketizer, reorder: Reorder) -> None:

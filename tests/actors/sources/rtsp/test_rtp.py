@@ -124,7 +124,7 @@ def test_reports_say_what_was_lost() -> None:
 
 def reordered(*numbers: int, every_s: float = 0.001) -> Log:
     log = Log()
-    order = Reorder(log.track)
+    order = Reorder(log.track, lambda: 0)
     for index, number in enumerate(numbers):
         order.receive(numbered(number), index * every_s)
     return log

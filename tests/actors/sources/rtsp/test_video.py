@@ -20,7 +20,9 @@ class Reader:
         self.shown: list[tuple[list[bytes], int]] = []
         self.told: list[list[bytes]] = []
         self.loss = SourceLoss()
-        self.depacketizer = kind(lambda units, at: self.shown.append((units, at)), self.told.append, self.loss)
+        self.depacketizer = kind(
+            lambda units, at: self.shown.append((units, at)), self.told.append, self.loss, lambda _: None
+        )
 
     def take(self, payload: bytes, timestamp: int = 0, marker: bool = False) -> None:
         self.depacketizer.take(b"head" + payload + b"tail", 4, 4 + len(payload), timestamp, marker)
