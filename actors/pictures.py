@@ -4,7 +4,8 @@ Rules of this file:
 - A key frame is decoded once, whoever asks.
 - There is one connection to a camera. Whoever needs a picture of one that rests says so, waits, and lets go again.
 - Nobody waits longer than his patience, and what keeps the camera from answering is what he is told.
-- How many may wait at a time, in all and for each client, is bounded where clients ask (`web/pictures.py`).
+- How many may wait for cameras, in all and for each client, is bounded where clients ask (`web/pictures.py`). Of each
+  camera, one picture at a time waits for the decoder.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable

@@ -1,6 +1,7 @@
 """Pictures for clients without WebRTC: one JPEG, or an endless row of them. Made from what the camera sends anyway."""
 
 from collections.abc import AsyncGenerator, Collection
+from contextlib import nullcontext
 
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import BadRequest
@@ -16,7 +17,11 @@ from .searches import Places
 BOUNDARY = "banken-picture"
 MAX_AGE_S = 86400.0
 MOST, MOST_OF_CLIENT = 128, 32
-"""Single pictures that are waited for, from a camera or from the decoder: by all clients, and by one."""
+"""Single pictures for which a camera may be opened, and which are waited for: by all clients, and by one.
+
+A page with many cameras asks for all pictures that there are at once. They take no place: the decoder has one of each
+camera at a time, and a bound for all.
+"""
 TOO_MANY = "pictures are waited for already; ask again when some have come"
 OPENED = "banken.opened"
 """In a request's scope: the exit stack of what lives as long as the request, whether its answer is begun or not."""
@@ -26,8 +31,8 @@ def routes(gateway: Gates, allow_origins: Collection[str]) -> Blueprint:
     pictures, places = Blueprint("pictures", __name__), Places(MOST, MOST_OF_CLIENT, TOO_MANY)
 
     async def take(camera: str, max_age_s: float | None, *, open_it: bool) -> Response:
-        """Raises `TooManyRequests` (429) when there is no place."""
-        with places.hold(client()):
+        """Raises `TooManyRequests` (429) when a camera may be opened for it and there is no place."""
+        with places.hold(client()) if open_it else nullcontext():
             return _single(await gateway.take_picture(CameraId(camera), client(), max_age_s, open_it=open_it))
 
     @pictures.get("/cameras/<camera>/snapshot.jpg")

@@ -49,8 +49,9 @@ async def test_without_a_cached_picture_the_answer_is_404_and_says_so() -> None:
         assert (await site.get("/cameras/gate/snapshot.jpg")).status == 200
 
 
-async def test_client_that_waits_for_many_pictures_leaves_places_to_others() -> None:
-    """One too many of a client gets 429, with a time; another client's is taken; all together have a bound."""
+@asynccontextmanager
+async def open_slow_site() -> AsyncIterator[tuple[Site, Counter[str], trio.Event]]:
+    """No picture comes until the event; counts those that are waited for, by client."""
     released, taken = trio.Event(), Counter[str]()
 
     class Slow(FakeHands):
@@ -61,14 +62,19 @@ async def test_client_that_waits_for_many_pictures_leaves_places_to_others() -> 
             await released.wait()
             return await super().take_picture(camera, client, max_age_s, open_it=open_it)
 
-    async with open_site(make_hands=Slow) as site, trio.open_nursery() as nursery:
+    async with open_site(make_hands=Slow) as site:
+        yield site, taken, released
+
+
+async def test_client_that_waits_for_many_pictures_leaves_places_to_others() -> None:
+    """One too many of a client gets 429, with a time; another client's is taken; all together have a bound."""
+    async with open_slow_site() as (site, taken, released), trio.open_nursery() as nursery:
 
         async def ask(source: str, path: str) -> None:
             assert (await request(site.port, "GET", path, source=source, within=60)).status == 200
 
         for number in range(MOST):
-            path = SNAPSHOT if number % 2 else f"{SNAPSHOT}?cached"
-            nursery.start_soon(ask, f"127.0.0.{2 + number // MOST_OF_CLIENT}", path)
+            nursery.start_soon(ask, f"127.0.0.{2 + number // MOST_OF_CLIENT}", SNAPSHOT)
             if number + 1 == MOST_OF_CLIENT:
                 await wait_until(lambda: taken.total() == MOST_OF_CLIENT, 30)
                 refused = await request(site.port, "GET", SNAPSHOT, source="127.0.0.2")
@@ -78,6 +84,21 @@ async def test_client_that_waits_for_many_pictures_leaves_places_to_others() -> 
         assert (await request(site.port, "GET", SNAPSHOT, source="127.0.0.99")).status == 429
         released.set()
     assert taken.total() == MOST
+
+
+async def test_pictures_that_there_are_take_no_place() -> None:
+    """A page of more resting cameras than a client has places gets all their pictures, and may still open a camera."""
+    async with open_slow_site() as (site, taken, released), trio.open_nursery() as nursery:
+
+        async def ask(path: str) -> None:
+            assert (await request(site.port, "GET", path, within=60)).status == 200
+
+        for _ in range(MOST_OF_CLIENT + 8):
+            nursery.start_soon(ask, f"{SNAPSHOT}?cached")
+        await wait_until(lambda: taken.total() == MOST_OF_CLIENT + 8, 30)
+        nursery.start_soon(ask, SNAPSHOT)
+        await wait_until(lambda: taken.total() == MOST_OF_CLIENT + 9, 30)
+        released.set()
 
 
 @pytest.mark.parametrize("value", ["", "x", "-1", "nan", "inf", "86401", "1e9"])

@@ -1,5 +1,11 @@
 // The last picture of a camera at rest. It is asked for with `cached`, so that looking at the page opens no camera.
+import { ask } from "../ask.js";
 import { set } from "../dom.js";
+
+// Many cameras on a page wait for one decoder.
+const TIMEOUT_MS = 30_000;
+
+const read = async (response) => ({ picture: await response.blob(), at: Date.parse(response.headers.get("X-Picture-Time")) });
 
 export function createSnapshot({ img, url, onChange }) {
   let takenAt = null;
@@ -8,14 +14,13 @@ export function createSnapshot({ img, url, onChange }) {
   async function load() {
     asking?.abort();
     const mine = (asking = new AbortController());
-    const response = await fetch(`${url}?cached`, { signal: mine.signal }).catch(() => null);
-    const picture = response?.ok ? await response.blob().catch(() => null) : null;
+    const taken = await ask(`${url}?cached`, { timeout: TIMEOUT_MS, signal: mine.signal, read }).catch(() => null);
     if (asking !== mine) return;
     asking = null;
-    if (picture) show(picture, Date.parse(response.headers.get("X-Picture-Time")));
+    if (taken) show(taken);
   }
 
-  function show(picture, at) {
+  function show({ picture, at }) {
     release();
     set(img, "src", URL.createObjectURL(picture));
     takenAt = at;
