@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.cycles import run_cycles
-from tests.kit.slopes import COUNTS
+from tests.kit.slopes import COUNTS, IDLE
 
 pytestmark = [pytest.mark.usefixtures("chromium_here")]
 
@@ -14,12 +14,12 @@ MEMORY_MB = 3.0
 
 
 async def test_a_hundred_live_views_leave_the_daemon_as_it_was(tmp_path: Path) -> None:
-    """Descriptors, processes, threads and tasks are where they were (idle threads may go), memory within 3 MB."""
+    """Descriptors, processes and tasks are where they were, threads but for idle ones, memory within 3 MB."""
     cycled = await run_cycles(tmp_path, WARM_UP, CYCLES, lambda *_: None)
     before, after = cycled.before, cycled.after
     assert len(cycled.took_ms) == CYCLES
     assert min(cycled.took_ms) > 0
     for name in COUNTS:
-        assert getattr(after.sample, name) <= getattr(before.sample, name), cycled
+        assert getattr(after.sample, name) <= getattr(before.sample, name) + IDLE.get(name, 0), cycled
     assert after.tasks <= before.tasks, cycled
     assert after.sample.pss_mb - before.sample.pss_mb < MEMORY_MB, cycled

@@ -17,7 +17,7 @@ from .chromium import Page, open_chromium
 from .daemon import Daemon, open_daemon
 from .http import request
 from .processes import wait_until
-from .slopes import Sample
+from .slopes import IDLE, Sample
 from .soak import take_sample
 
 CAMERA, PICTURE = "front", "test:320x180@15"
@@ -25,8 +25,8 @@ PLAYER = f"window.banken?.players.get('{CAMERA}')"
 TOGGLE = "document.querySelector('.tile [data-part=play]').click()"
 WITHIN_S = 20.0
 """For a first picture, or for the end of a peer."""
-SETTLE_S = 60.0
-"""Threads that have nothing to do go within this time: trio keeps each for 10 s, and monitors use one every 10 s."""
+SETTLE_S = 20.0
+"""Threads that have nothing to do go within this time: trio keeps each for 10 s."""
 COUNTED = 5
 """Counts from which the least memory is taken."""
 
@@ -93,7 +93,7 @@ async def _idle_threads(daemon: Daemon, before: Count | None) -> int:
     """The fewest threads seen while nothing is asked of the daemon: every request may use one, or need one more."""
     fewest = (await _sample(daemon)).threads
     with trio.move_on_after(SETTLE_S):
-        while before is not None and fewest > before.sample.threads:
+        while before is not None and fewest > before.sample.threads + IDLE["threads"]:
             await trio.sleep(0.1)
             fewest = min(fewest, (await _sample(daemon)).threads)
     return fewest
