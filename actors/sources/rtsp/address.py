@@ -9,6 +9,7 @@ import attrs
 
 from supervisor.config import Source
 
+from ...addresses import numeric_addresses
 from .auth import Credentials
 
 DEFAULT_PORT = {"rtsp": 554, "rtsps": 322}
@@ -71,18 +72,22 @@ def parse_target(address: str) -> Target:
     return Target(host, port, scheme == "rtsps", clean(address), known)
 
 
-def redirected(target: Target, location: str) -> Target:
+def redirected(target: Target, location: str, peer: str = "") -> Target:
     """Where a camera sends us. Only the same host and port, as safely reached, has our credentials.
 
+    `peer` is the number at which `target` was reached, empty where it is unknown. Many a camera knows itself by that
+    alone: its host is then the one that we know it by, and only the url has the number.
     Raises `ValueError` for what is no RTSP address.
     """
     there = parse_target(urljoin_rtsp(target.url, location))
+    if any(address[0] == peer for *_, address in numeric_addresses(there.host)):
+        there = attrs.evolve(there, host=target.host)
     is_same = is_same_host(there, target) and there.port == target.port and there.tls >= target.tls
     return attrs.evolve(there, credentials=target.credentials if is_same else None)
 
 
 def is_same_host(one: Target, other: Target) -> bool:
-    """By the name or number that is written; nothing is resolved."""
+    """By the name or number; nothing is resolved."""
     return one.host.lower() == other.host.lower()
 
 

@@ -63,11 +63,11 @@ class Ended(Exception):
 
 
 class Moved(Exception):
-    """The stream is somewhere else."""
+    """The stream is somewhere else. `peer`: the number at which the one was reached that says so, if it is known."""
 
     def __init__(self, location: str) -> None:
         super().__init__("the camera sends us to another address")
-        self.location = location
+        self.location, self.peer = location, ""
 
 
 def refusal(status: int, transport: str) -> Reason:

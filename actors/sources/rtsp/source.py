@@ -66,7 +66,7 @@ async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: R
             return unreachable(error)
         except Moved as moved:
             try:
-                there = redirected(target, moved.location)
+                there = redirected(target, moved.location, moved.peer)
             except ValueError:
                 return NOWHERE
             if not is_same_host(there, target) or _is_of_another_device(there, source, tools):
@@ -78,15 +78,20 @@ async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: R
 
 
 def _is_of_another_device(there: Target, source: Source, tools: Tools) -> bool:
-    """Whether this host and port is, by the configuration, another device: several may share a host."""
+    """Whether this host and port is, by the configuration, another device: several may share a host.
+
+    As we know the host, and as the camera writes it.
+    """
+    places = {(there.host, there.port), host_and_port(there.url)}
     known = [each for each in tools.sources.all() if each.kind in ("rtsp", "go2rtc")]
-    devices = {each.device for each in known if host_and_port(each.address) == (there.host, there.port)}
+    devices = {each.device for each in known if host_and_port(each.address) in places}
     return bool(devices) and source.device not in devices
 
 
 async def _play(target: Target, over_udp: bool, hub: Hub, tools: Tools) -> None:
     """One connection. Raises `Ended` or `Moved`; does not return."""
     async with await _connect(target, tools) as stream, open_datagrams(stream, over_udp) as datagrams:
+        peer = _peer(stream)
         session = Session(
             target, hub, hub.loss, secrets.randbits(32), datagrams.ports if datagrams is not None else None
         )
@@ -95,6 +100,9 @@ async def _play(target: Target, over_udp: bool, hub: Hub, tools: Tools) -> None:
                 await _read(stream, session)
             else:
                 await datagrams.pump(session, lambda: _read(stream, session, datagrams))
+        except Moved as moved:
+            moved.peer = peer
+            raise
         except (ProtocolError, DescriptionError) as error:
             raise Ended(_unusable(error) if session.playing else NO_ANSWER) from None
         except BitstreamError as error:
@@ -108,6 +116,18 @@ async def _play(target: Target, over_udp: bool, hub: Hub, tools: Tools) -> None:
 
 def _unusable(error: ValueError) -> Reason:
     return Reason("bad-data", f"what came is no usable stream: {error}", Fault.TEMPORARY)
+
+
+def _peer(stream: trio.abc.Stream) -> str:
+    """The number of the other side; empty where there is none."""
+    if isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    if not isinstance(stream, trio.SocketStream):
+        return ""
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:  # it has closed the connection
+        return ""
 
 
 async def _connect(target: Target, tools: Tools) -> trio.abc.Stream:

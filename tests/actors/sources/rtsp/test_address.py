@@ -34,6 +34,23 @@ def test_redirect_keeps_credentials_to_the_same_host_and_port(location: str, url
     assert (there.url, there.credentials is not None) == (url, known)
 
 
+@pytest.mark.parametrize(
+    ("location", "peer", "host", "known"),
+    [
+        ("rtsp://192.0.2.1/x", "192.0.2.1", "cam.lan", True),
+        ("rtsp://[2001:DB8:0::1]/x", "2001:db8::1", "cam.lan", True),
+        ("rtsp://192.0.2.1:8554/x", "192.0.2.1", "cam.lan", False),
+        ("rtsp://192.0.2.9/x", "192.0.2.1", "192.0.2.9", False),
+        ("rtsp://192.0.2.1/x", "", "192.0.2.1", False),
+    ],
+)
+def test_redirect_to_the_number_of_the_peer_stays_at_its_host(location: str, peer: str, host: str, known: bool) -> None:
+    """A camera that is configured by its name may know only its number; the port and the rules for it stay."""
+    there = redirected(parse_target("rtsp://u:p@cam.lan/main"), location, peer)
+    assert (there.host, there.credentials is not None) == (host, known)
+    assert there.url == parse_target(location).url
+
+
 def test_who_was_reached_by_tls_is_told_nothing_without_it() -> None:
     assert redirected(parse_target("rtsps://u:p@192.0.2.1/"), "rtsp://192.0.2.1:322/").credentials is None
 

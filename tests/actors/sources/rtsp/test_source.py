@@ -200,6 +200,40 @@ async def test_redirect_to_a_port_of_another_device_is_not_followed(
     assert (OTHER_PORT in there.opened) is follows
 
 
+@pytest.mark.parametrize(
+    ("location", "other", "code"),
+    [
+        ("127.0.0.1", "192.0.2.9", "unauthorized"),
+        ("127.0.0.2", "192.0.2.9", "redirected"),
+        ("127.0.0.1", "cam.lan", "redirected"),
+        ("127.0.0.1", "127.0.0.1", "redirected"),
+    ],
+)
+async def test_redirect_to_the_number_of_the_peer_is_followed(location: str, other: str, code: str) -> None:
+    """Where the connection leads, not to another number, and not to another device, whichever way its host is named."""
+    answers = [f"RTSP/1.0 {moved(f'rtsp://{location}:8554/x')}", "RTSP/1.0 401 Unauthorized"]
+    opened = list[tuple[str, int]]()
+
+    async def answer(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(f"{answers[len(opened) - 1]}\r\nCSeq: 1\r\n\r\n".encode())
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, answer, [listener])
+
+        async def open_tcp(host: str, port: int, tls: bool) -> trio.abc.Stream:
+            opened.append((host, port))
+            return await trio.open_tcp_stream(*listener.socket.getsockname())
+
+        box = Source("rtsp", f"rtsp://{other}:8554/main", device=DeviceId("box"))
+        reason = await play(open_tcp, Source("rtsp", "rtsp://cam.lan/main", device=DeviceId("gate")), box=box)
+        nursery.cancel_scope.cancel()
+    assert reason.code == code
+    assert opened == [("cam.lan", 554), ("cam.lan", 8554)][: 2 if code == "unauthorized" else 1]
+
+
 async def test_redirect_to_a_port_that_wants_the_password_says_why_it_has_none(autojump_clock: MockClock) -> None:
     """The operator is not asked for a password that is configured."""
     there = Redirects({HOME: moved("rtsp://192.0.2.1:8554/x"), OTHER_PORT: "401 Unauthorized"})
