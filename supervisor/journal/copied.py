@@ -21,7 +21,7 @@ def look_at_copied(path: Path, pages: dict[int, bytes]) -> None:
 
 
 def _descriptor(path: Path) -> int:
-    """One by which SQLite has the file open. SQLite closes none of them while a connection of ours holds a lock."""
+    """One by which SQLite has the file open. None of them is closed while the writer has the file: see `live.py`."""
     there = os.stat(path)
     for name in os.listdir("/proc/self/fd"):
         with suppress(OSError):

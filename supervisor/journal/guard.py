@@ -12,7 +12,7 @@ import math
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
@@ -83,8 +83,21 @@ def read_bounded(path: Path, most: int) -> bytes:
     return data
 
 
-def open_segment(path: Path, *, immutable: bool = False, vfs: str | None = None) -> apsw.Connection:
-    """A connection to a segment that was looked at; it writes nothing. `vfs`: see `live.py`. Raises `JournalError`."""
+def _close(db: apsw.Connection) -> None:
+    db.close(force=True)
+
+
+def open_segment(
+    path: Path,
+    *,
+    immutable: bool = False,
+    vfs: str | None = None,
+    close: Callable[[apsw.Connection], None] = _close,
+) -> apsw.Connection:
+    """A connection to a segment that was looked at; it writes nothing. `vfs`: see `live.py`. Raises `JournalError`.
+
+    `close` is called with a connection that is refused.
+    """
     require_regular(path)
     uri = path.absolute().as_uri() + ("?immutable=1" if immutable else "")
     access = apsw.SQLITE_OPEN_READWRITE if vfs == WRITER_VFS else apsw.SQLITE_OPEN_READONLY
@@ -103,7 +116,7 @@ def open_segment(path: Path, *, immutable: bool = False, vfs: str | None = None)
             refuse_foreign(db, path)
             refuse_foreign_schema(db, path)
     except BaseException:
-        db.close(force=True)
+        close(db)
         raise
     return db
 

@@ -5,11 +5,15 @@ Rules of this file:
   keeps the index of its WAL in memory, and locks other processes out. Readers in its process share the index.
 - Any other reader takes no lock, has an index of its own, and compares afterwards. The main file changes only while the
   WAL is copied to it; after that the WAL begins again, with another header. Whatever was read meanwhile is read again.
+- Closing a connection without locks drops every lock of this process on the file. While a writer of this process has
+  the file, such a connection stays open, unused, until the writer has left.
 """
 
 import os
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -22,8 +26,12 @@ REUSE_S = 0.1
 """How long a view without locks is used before newer commits are looked for."""
 SETTLED_S = 0.02
 """After so long a change of a file shows in its time of modification, by the clock of any kernel."""
-_written: set[tuple[int, int]] = set()
-"""Device and inode of the segments that this process writes to."""
+_NO_LOCKS = "unix-none"
+"""SQLite's own VFS that takes no locks."""
+_written: dict[tuple[int, int], list[apsw.Connection]] = {}
+"""Device and inode of the segments that this process writes to, and the connections that wait to be closed."""
+_changing = threading.RLock()
+"""Held while `_written` changes, and while a connection without locks is closed. A finalizer may come in between."""
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
@@ -35,16 +43,38 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def take_writing(path: Path) -> tuple[int, int] | None:
-    """From now on readers in this process share the writer's index, until `leave_writing`."""
+    """From now on readers in this process share the writer's index, until `leave_writing`.
+
+    Call it before the file is locked: from then on no reader of this process drops the lock.
+    """
     identity = identity_of(path)
     if identity is not None:
-        _written.add(identity)
+        with _changing:
+            _written.setdefault(identity, [])
     return identity
 
 
 def leave_writing(identity: tuple[int, int] | None) -> None:
+    """Call it when the file is closed."""
     if identity is not None:
-        _written.discard(identity)
+        with _changing:
+            for db in _written.pop(identity, ()):
+                _close(db)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """The block writes to this segment."""
+    identity = take_writing(path)
+    try:
+        yield
+    finally:
+        leave_writing(identity)
+
+
+def _close(db: apsw.Connection) -> None:
+    with suppress(apsw.Error):  # a disk that fails; nothing was written
+        db.close(force=True)
 
 
 @attrs.frozen
@@ -65,6 +95,8 @@ class View:
         self._db: apsw.Connection | None = None
         self._mark: _Mark | None = None
         """None for a connection that shows one instant whatever others do."""
+        self._unlocked: tuple[int, int] | None = None
+        """Device and inode of the file of a connection without locks."""
         self._wal: tuple[int, int] | None = None
         self._is_young = False
         self._opened_at = 0.0
@@ -78,10 +110,11 @@ class View:
         return self._db
 
     def _open(self) -> apsw.Connection:
-        self._mark = None
+        self._mark = self._unlocked = None
         if self._sealed:
             return guard.open_segment(self.path, immutable=True)
-        if identity_of(self.path) in _written:
+        identity = identity_of(self.path)
+        if identity in _written:
             return guard.open_segment(self.path, vfs=guard.WRITER_VFS)
         self._opened_at, self._wal = time.monotonic(), self._state_of_wal()
         if self._wal is not None:
@@ -89,7 +122,8 @@ class View:
             self._is_young = abs(time.time_ns() - self._wal[1]) < SETTLED_S * 1e9
         self._mark = self._look()
         if self._mark.header:
-            return guard.open_segment(self.path, vfs="unix-none")
+            self._unlocked = identity
+            return guard.open_segment(self.path, vfs=_NO_LOCKS, close=self._let_go)
         return guard.open_segment(self.path, immutable=True)
 
     def _settle(self) -> None:
@@ -134,6 +168,19 @@ class View:
 
     def close(self) -> None:
         if self._db is not None:
-            with suppress(apsw.Error):  # a disk that fails; nothing was written
-                self._db.close(force=True)
+            self._let_go(self._db)
             self._db = None
+
+    __del__ = close
+
+    def _let_go(self, db: apsw.Connection) -> None:
+        """Close it, or leave that to the writer that has the file."""
+        if self._unlocked is None:
+            _close(db)
+            return
+        with _changing:
+            waiting = _written.get(self._unlocked)
+            if waiting is None:
+                _close(db)
+            else:
+                waiting.append(db)

@@ -36,7 +36,7 @@ from .files import (
     sync_folder,
 )
 from .guard import refuse_foreign_schema, require_regular
-from .live import leave_writing, take_writing
+from .live import leave_writing, take_writing, writing
 from .manifest import Sealed
 from .wal import Wal
 
@@ -130,11 +130,12 @@ class SegmentWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         require_regular(path)
+        self._written = take_writing(path)
         try:
             self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=guard.WRITER_VFS)
-            self._written = take_writing(path)
             self._db.set_busy_timeout(1000)
         except apsw.Error as error:
+            leave_writing(self._written)
             raise kind_of(error)(f"{path}: the journal cannot be opened: {error}") from None
         try:
             self._read()
@@ -252,9 +253,9 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Also while a hung disk still holds a commit: then the file is left to the end of the process."""
-        leave_writing(self._written)
         with suppress(apsw.Error):  # a disk that fails: what is in the WAL is found there when it is opened again
             self._db.close(force=True)
+        leave_writing(self._written)
 
 
 def seal(path: Path, previous: str) -> Sealed | None:
@@ -262,7 +263,7 @@ def seal(path: Path, previous: str) -> Sealed | None:
 
     Raises `JournalError` and `OSError`.
     """
-    with naming(path):
+    with writing(path), naming(path):
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=guard.WRITER_VFS)
         try:
             refuse_foreign(db, path)

@@ -1,18 +1,22 @@
 """A segment that is read without locks, while its writer commits and copies its WAL."""
 
+import gc
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 import pytest
 
-from supervisor.journal import live
+from supervisor.journal import guard, live, segment
 from supervisor.journal.check import verify
+from supervisor.journal.errors import JournalDamaged
 from supervisor.journal.files import list_segments
 from supervisor.journal.live import View
-from supervisor.journal.store import Store
+from supervisor.journal.store import Rotation, Store
 from tests.kit.journals import append_all, lively
 
 COUNT = "SELECT count(*) FROM event"
@@ -22,6 +26,25 @@ from supervisor.journal.check import verify
 from pathlib import Path
 print([str(damage) for _ in range(8) for damage in verify(Path(sys.argv[1])).damages])
 """
+
+ASK = """
+import apsw, sys
+try:
+    print(apsw.Connection(sys.argv[1]).execute("SELECT count(*) FROM event").get)
+except apsw.BusyError:
+    print("locked")
+"""
+
+
+def ask_elsewhere(path: Path) -> str:
+    """The answer that another process gets from the segment: a count, or `locked`."""
+    done = subprocess.run([sys.executable, "-c", ASK, path], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
+
+
+def held(path: Path) -> int:
+    """How many descriptors this process has of a file."""
+    return sum(os.path.realpath(f"/proc/self/fd/{name}") == str(path) for name in os.listdir("/proc/self/fd"))
 
 
 @pytest.fixture
@@ -34,7 +57,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def view(store: Store, monkeypatch: pytest.MonkeyPatch) -> View:
     """As in another process."""
-    monkeypatch.setattr(live, "_written", set())
+    monkeypatch.setattr(live, "_written", {})
     return View(list_segments(store.folder)[0].path, sealed=False)
 
 
@@ -110,3 +133,80 @@ def test_index_that_somebody_forges_is_of_no_effect(store: Store) -> None:
     assert again.last_seq == len(rows)
     again.close()
     assert not verify(crashed).damages
+
+
+def close(view: View) -> None:
+    view.close()
+
+
+def open_again(view: View) -> None:
+    """As by a question that comes later: the WAL has grown."""
+    view._is_young = True
+    view._opened_at = 0.0
+    assert view.open().execute(COUNT).get == 20
+
+
+@pytest.mark.parametrize("end", [close, open_again, lambda view: None], ids=["closed", "opened again", "dropped"])
+def test_writer_keeps_its_lock_when_a_view_from_before_it_ends(store: Store, end: Callable[[View], None]) -> None:
+    """After a fault a question is asked while no writer has the file; the view that it left ends when one has it."""
+    path = list_segments(store.folder)[0].path
+    store._leave()
+    view = View(path, sealed=False)
+    assert view.open().execute(COUNT).get == 20
+    store.reconnect()
+    assert ask_elsewhere(path) == "locked"
+    end(view)
+    del view
+    gc.collect()
+    assert ask_elsewhere(path) == "locked"
+    append_all(store, lively()[:30], 5)
+    store.close()
+    assert held(path) == 0
+    after = View(path, sealed=False)
+    assert after.open().execute(COUNT).get == 30
+    assert ask_elsewhere(path) == "30"
+    after.close()
+
+
+def test_writer_keeps_its_lock_when_a_view_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that was asked while no writer had the file fails when one has it."""
+    path = list_segments(store.folder)[0].path
+    store._leave()
+
+    def refuse(*_: object) -> None:
+        store.reconnect()
+        raise JournalDamaged("not ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(guard, "refuse_foreign_schema", refuse)
+        patch.setattr(segment, "refuse_foreign_schema", lambda *_: None)
+        with pytest.raises(JournalDamaged, match="not ours"):
+            View(path, sealed=False).open()
+    assert ask_elsewhere(path) == "locked"
+    store.close()
+    assert held(path) == 0
+
+
+def test_segment_stays_locked_while_it_is_sealed_and_a_view_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The view was opened after the last append; the WAL is still there, since an older reader has it open."""
+    store, rows = Store(tmp_path / "journal"), lively()
+    append_all(store, rows[:20], 5)
+    path = list_segments(store.folder)[0].path
+    older, view = View(path, sealed=False), View(path, sealed=False)
+    assert older.open().execute(COUNT).get == 20
+    store.rotation = Rotation(max_bytes=1)
+    append_all(store, rows[:25], 5)
+    assert view.open().execute(COUNT).get == 20
+    seen: list[str] = []
+
+    def end_view(db: apsw.Connection) -> None:
+        view.close()
+        seen.append(ask_elsewhere(path))
+
+    monkeypatch.setattr(segment, "make_indexes", end_view)
+    store.keep(rows[-1].wall_ns)
+    older.close()
+    store.close()
+    assert seen == ["locked"]
