@@ -37,7 +37,9 @@ class LeaseOver(Exception):
     why: Reason | None
 
     def __str__(self) -> str:
-        return f"this lease is over: {self.why.text}" if self.why else "there is no such lease"
+        if self.why is None:
+            return "there is no such lease, or it ended too long ago to be remembered"
+        return f"this lease is over: {self.why.text}"
 
 
 class Leases:

@@ -61,7 +61,7 @@ def from_http(error: HTTPException) -> Response:
 
 
 def from_lease_over(error: LeaseOver) -> Response:
-    """`reason`: how it ended, for machines and for people; null when there never was such a lease."""
+    """`reason`: how it ended, for machines and for people; null where that is not remembered."""
     return problem(404, str(error), kind="urn:banken:problem:unknown", reason=plain(error.why))
 
 

@@ -225,6 +225,7 @@ async def test_a_lease_that_is_over_says_how_it_ended() -> None:
             assert (again.status, again.json["reason"]["code"]) == (404, "released")
         never = await ask(site, "PUT", "/api/leases/0123456789abcdef", {}, "secret")
         assert (never.status, never.json["reason"]) == (404, None)
+        assert never.json["detail"] == "there is no such lease, or it ended too long ago to be remembered"
         assert (await ask(site, "PUT", "/api/leases/*", {}, "secret")).status == 404
 
 
