@@ -38,9 +38,11 @@ def routes(gateway: Gates, searches: Searches) -> Blueprint:
 
     @api.get("/api/cameras/<name>")
     async def show_camera(name: str) -> Response:
-        for camera in json.cameras(gateway.snapshot(), CameraId(name)):
-            return json.respond(camera)
-        raise Rejected(Refusal.UNKNOWN, f"there is no camera {name!r}")
+        snapshot = gateway.snapshot()
+        known = snapshot.state.cameras.get(CameraId(name))
+        if known is None:
+            raise Rejected(Refusal.UNKNOWN, f"there is no camera {name!r}")
+        return json.respond(json.camera_now(known, snapshot, json.viewer_counts(snapshot.state)))
 
     @api.get("/api/peers")
     async def list_peers() -> Response:
