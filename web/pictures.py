@@ -12,7 +12,7 @@ from supervisor.gateway import Gates, Jpeg
 from .client import client
 from .cross_site import opens_no_camera, takes_visits
 from .json import iso
-from .searches import Places
+from .places import Places
 
 BOUNDARY = "banken-picture"
 MAX_AGE_S = 86400.0

@@ -5,46 +5,18 @@ Rules of this file:
 - Few may wait, and of one client fewer; more get 429. The places are counted before anything is awaited.
 """
 
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import trio
-from werkzeug.exceptions import TooManyRequests
 
-from supervisor.domain.clients import network_of
+from .places import Places
 
 MOST, MOST_OF_CLIENT = 32, 4
 """Searches that run or wait at one reader: of all clients, and of one. A page asks for three at a time."""
 MAX_PATTERN, MAX_WILD = 128, 4
 """Characters of a pattern, and of `*`, `?` and `[` in it: the time of a match is their product in the worst case."""
 TOO_MANY = "searches of the journal wait already; ask again when they are answered"
-
-
-class Places:
-    """A bounded number of places, in all and for each client, as `network_of` names it."""
-
-    def __init__(self, most: int, most_of_client: int, detail: str) -> None:
-        """`detail` says why there is none."""
-        self._most, self._most_of_client, self._detail = most, most_of_client, detail
-        self._taken: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
-        return self._taken.total()
-
-    @contextmanager
-    def hold(self, client: str) -> Iterator[str]:
-        """A place of `client`; gives its network. Raises `TooManyRequests` (429) when there is none."""
-        name = network_of(client)
-        if self._taken[name] >= self._most_of_client or self.taken >= self._most:
-            raise TooManyRequests(self._detail, retry_after=1)
-        self._taken[name] += 1
-        try:
-            yield name
-        finally:
-            self._taken[name] -= 1
-            self._taken += Counter()  # without those that have none
 
 
 class Searches:

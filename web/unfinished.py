@@ -18,8 +18,8 @@ from quart.utils import encode_headers
 from werkzeug.exceptions import HTTPException, RequestTimeout, TooManyRequests
 
 from . import problems, refusals
+from .places import Places
 from .refusals import Refusal
-from .searches import Places
 
 MOST, MOST_OF_CLIENT = 256, 32
 """Of the 448 connections of a proxy: of all clients, and of one."""

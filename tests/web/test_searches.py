@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
-from werkzeug.exceptions import TooManyRequests
 
 from supervisor.domain.events import Recorded
 from supervisor.gateway import JournalReader
@@ -20,24 +18,7 @@ from tests.kit.site import open_site
 from tests.web.test_past import open_past
 from web import past
 from web.client import client
-from web.searches import MAX_PATTERN, MOST, MOST_OF_CLIENT, TOO_MANY, Places, Searches, why_costly
-
-
-def test_places_are_bounded_for_each_client_and_for_all() -> None:
-    """A client has its share, a /64 is one client, and all together have a bound; who leaves frees a place."""
-    places = Places(MOST, MOST_OF_CLIENT, TOO_MANY)
-    with ExitStack() as held:
-        for number in range(MOST_OF_CLIENT):
-            held.enter_context(places.hold(f"2001:db8::{number + 1}"))
-        with pytest.raises(TooManyRequests), places.hold("2001:db8::ff"):
-            pass
-        for number in range(MOST - MOST_OF_CLIENT):
-            held.enter_context(places.hold(f"192.0.2.{number}"))
-        with pytest.raises(TooManyRequests), places.hold("198.51.100.1"):
-            pass
-    assert places.taken == 0
-    with places.hold("2001:db8::1"), places.hold("2001:db8::2"):
-        pass
+from web.searches import MAX_PATTERN, MOST_OF_CLIENT, Searches, why_costly
 
 
 async def test_clients_that_wait_are_served_in_turn() -> None:

@@ -1,0 +1,35 @@
+"""Places that clients take while something is done for them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from werkzeug.exceptions import TooManyRequests
+
+from supervisor.domain.clients import network_of
+
+
+class Places:
+    """A bounded number of places, in all and for each client, as `network_of` names it."""
+
+    def __init__(self, most: int, most_of_client: int, detail: str) -> None:
+        """`detail` says why there is none."""
+        self._most, self._most_of_client, self._detail = most, most_of_client, detail
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        return self._taken.total()
+
+    @contextmanager
+    def hold(self, client: str) -> Iterator[str]:
+        """A place of `client`; gives its network. Raises `TooManyRequests` (429) when there is none."""
+        name = network_of(client)
+        if self._taken[name] >= self._most_of_client or self.taken >= self._most:
+            raise TooManyRequests(self._detail, retry_after=1)
+        self._taken[name] += 1
+        try:
+            yield name
+        finally:
+            self._taken[name] -= 1
+            self._taken += Counter()  # without those that have none
