@@ -67,7 +67,7 @@ def test_pattern_that_people_write_is_cheap(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["*[" + "z" * 7900 + "]", "*a*a*a*a*a", "?" * 5, "[a]" * 5, "a" * (MAX_PATTERN + 1)]
+    "pattern", ["*[" + "z" * 1900 + "]", "*a*a*a*a*a", "?" * 5, "[a]" * 5, "a" * (MAX_PATTERN + 1)]
 )
 async def test_costly_pattern_is_refused(pattern: str) -> None:
     """400 with the reason, whichever filter it is."""
