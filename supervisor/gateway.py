@@ -292,7 +292,8 @@ class Gates(Protocol):
 class JournalReader:
     """A journal folder read without blocking the loop, and without a thread while idle.
 
-    What may take long has a reader and a thread of its own, so that who follows the events does not wait for it.
+    What may take long has a reader and a thread of its own, so that who follows the events does not wait for it. Each
+    of the three readers is used by one thread at a time: its limiter is the rule, whoever calls.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,7 +1,8 @@
 """Searches of the journal that clients wait for, and questions about its past.
 
 Rules of this file:
-- A reader has one thread: one search runs, the others wait. Clients that wait are served in turn, one search each.
+- A reader runs one search at a time (`JournalReader` sees to that). The next one is handed to it when the last one is
+  answered, so that clients that wait are served in turn, one search each.
 - Few may wait, and of one client fewer; more get 429. The places are counted before anything is awaited.
 """
 
@@ -20,7 +21,7 @@ TOO_MANY = "searches of the journal wait already; ask again when they are answer
 
 
 class Searches:
-    """Those of one reader."""
+    """Those of one reader: whose turn is next. One is let through, since a second would only wait in the reader."""
 
     def __init__(self) -> None:
         self.places = Places(MOST, MOST_OF_CLIENT, TOO_MANY)
