@@ -251,4 +251,4 @@ async def test_a_row_whose_answer_was_never_begun_is_closed(monkeypatch: pytest.
                  "state": {METER: Meter(Turns(), None)}, "asgi": {"version": "3.0", "spec_version": "2.3"}}  # fmt: skip
         with trio.fail_after(10):
             await app.asgi_app(scope, receive, send)  # type: ignore[arg-type]
-        assert (len(held), len(site.core.kernel.state.uses)) == (1, 0)
+        assert (len(held), len(site.core.kernel.state.leases)) == (1, 0)
