@@ -76,6 +76,7 @@ Feed = Callable[[trio.abc.SendStream], Awaitable[None]]
 """Writes the child's standard input, which is closed when it returns. It is cancelled when the child has ended."""
 
 STAYED = Reason("stayed", "it closed its output and did not end", Fault.TEMPORARY)
+NO_MEMORY = Reason("no-memory", "the system refuses the memory to read what it sends", Fault.TEMPORARY)
 
 
 async def run_child(
@@ -131,7 +132,10 @@ async def run_child(
             nursery.start_soon(tail.read, process.stderr)
             if feed is not None and process.feed is not None:
                 nursery.start_soon(_write, feed, process.feed)
-            enough = await consume(process.stdout)
+            try:
+                enough = await consume(process.stdout)
+            except* MemoryError:
+                enough = NO_MEMORY
             if enough is None:
                 with trio.move_on_after(LAST_WORDS_S):
                     await reaped.wait()

@@ -21,7 +21,7 @@ from supervisor.domain.state import DECODER
 from supervisor.domain.values import Fault, Reason
 from supervisor.kernel import Kernel
 
-from ..child import ChildSpec, Ending, run_child
+from ..child import NO_MEMORY, ChildSpec, Ending, run_child
 from ..tools import Tools
 from .client import Decoder
 from .queue import Job, Undecodable
@@ -34,7 +34,7 @@ REQUEST_S = 5.0
 RETIRE_CPU_S = 600.0
 PROGRAM = Path(__file__).with_name("program.py")
 ARGUMENTS = (sys.executable, "-I", str(PROGRAM))
-_CHUNK = 1024 * 1024
+_CHUNK = 64 * 1024
 
 UNUSED = Reason("unused", f"no picture was wanted for {IDLE_S:g} s", Fault.NONE)
 RETIRED = Reason("retired", f"it has used {RETIRE_CPU_S:g} s of CPU time and is replaced", Fault.NONE)
@@ -88,7 +88,7 @@ async def _run_child(decoder: Decoder, tools: Tools, arguments: tuple[str, ...])
         decoder.queue.fail_all(decoder.waits.of_start(trio.current_time()))
         text = f"the decoder cannot be started, no picture can be made: {reason.text}"
         kernel.emit(c.RaiseAlert(START, text), origin=kernel.fault())
-    elif life.job is not None:
+    elif life.job is not None and reason is not NO_MEMORY:
         _blame(decoder, life.job.camera, reason, tools)
 
 

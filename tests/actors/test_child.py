@@ -167,6 +167,19 @@ async def test_a_crash_is_journaled_as_a_crash() -> None:
         assert (await ended(core)).reason.fault is Fault.CRASH
 
 
+async def test_memory_that_is_refused_to_its_reader_is_a_reason_and_no_crash() -> None:
+    """Else the actor that runs it would be quarantined."""
+
+    async def read(_stream: trio.abc.ReceiveStream) -> None:
+        await trio.lowlevel.checkpoint()
+        raise MemoryError
+
+    async with open_core() as core:
+        reason = await run(core, script("time.sleep(30)"), read)
+        assert (reason.code, reason.fault) == ("no-memory", Fault.TEMPORARY)
+    assert [row.event.reason for row in core.disk.rows if isinstance(row.event, e.ChildEnded)] == [reason]
+
+
 async def test_cancelled_before_the_intent_is_durable() -> None:
     """Nothing was started, and the intent does not stay open to block the next child."""
     async with open_core() as core:

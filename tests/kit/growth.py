@@ -15,7 +15,7 @@ MOST = 2.2**3
 """At most 2.2 times as long for each doubling."""
 LEAST_S = 0.001
 """A measurement that takes less says nothing: the work is repeated until it takes as long."""
-RUNS, ATTEMPTS = 2, 5
+RUNS, ATTEMPTS = 2, 12
 
 
 def growth(work: Callable[[int], Callable[[], object]], size: int) -> float:

@@ -14,6 +14,7 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.shield import bounded_shield
 
 from ...bitstream import BitstreamError
+from ...child import NO_MEMORY
 from ...hub import Hub
 from ...share import Share
 from ...tools import Tools
@@ -64,6 +65,8 @@ async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: R
             return ended.reason
         except OSError as error:  # of the system: no port, no descriptor
             return unreachable(error)
+        except MemoryError:
+            return NO_MEMORY
         except Moved as moved:
             try:
                 there = redirected(target, moved.location, moved.peer)

@@ -77,6 +77,7 @@ class Datagrams:
                 ProtocolError,
                 DescriptionError,
                 OSError,
+                MemoryError,
                 trio.BrokenResourceError,
             ) as e:
                 errors.append(e)
