@@ -97,11 +97,35 @@ async def test_no_secret_leaves_the_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        f"http://viewer:{IN_URL}@127.0.0.1:9/",
+        f"http://viewer:{IN_FILE}@127.0.0.1:9/",
+        "http://127.0.0.1:9/${CAMERA_PASSWORD}",
+    ],
+)
+async def test_a_password_in_an_address_that_ffmpeg_reads_is_shown_nowhere(tmp_path: Path, address: str) -> None:
+    """It is handed over on standard input."""
+    write_config(tmp_path, {"one": {"ffmpeg": ["-i", address]}})
+    async with launch_daemon(tmp_path, {"CAMERA_PASSWORD": IN_ENVIRONMENT}) as daemon:
+        await daemon.wait_ready()
+        processes = b""
+        with trio.fail_after(30):
+            while not any(row.type == "CameraWaiting" for row in daemon.journal()):
+                processes += "\n".join(" ".join(each.cmdline) for each in descendants(daemon.pid)).encode()
+                await trio.sleep(0.02)
+        assert b"concat" in processes
+        found = find_in("the list of processes", processes) + find_in("the output", daemon.output.encode())
+        for path in ("/api/cameras", "/api/processes", "/api/events", "/api/health"):
+            found += find_in(path, (await request(daemon.port, "GET", path)).body)
+    for file in (tmp_path / "journal").iterdir():
+        found += find_in(file.name, file.read_bytes())
+    assert found == []
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
-        ["-i", f"http://viewer:{IN_URL}@127.0.0.1:9/"],
-        ["-i", f"http://viewer:{IN_FILE}@127.0.0.1:9/"],
-        ["-i", "http://127.0.0.1:9/${CAMERA_PASSWORD}"],
         ["-headers", f"Authorization: Bearer {IN_HEADER}", "-i", "http://127.0.0.1:9/"],
         ["-passphrase", IN_URL, "-i", "srt://127.0.0.1:9"],
     ],
