@@ -21,7 +21,8 @@ from pathlib import Path
 
 import trio
 
-from .threads import REFUSALS, ThreadRefused, run_in_thread
+from .shortage import REFUSALS
+from .threads import ThreadRefused, run_in_thread
 
 TURN_S = 0.0005
 """How long one thread may run while another waits; CPython's own value is ten times as much."""

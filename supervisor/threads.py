@@ -13,12 +13,12 @@ from typing import TypeVar
 
 import trio
 
+from .shortage import REFUSALS
+
 Result = TypeVar("Result")
 
 CANNOT_START = "can't start new thread"
 """The words of CPython (`Modules/_threadmodule.c`); its type alone would hide bugs."""
-REFUSALS = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-"""Errors of a system that is short of threads, processes, descriptors or memory: each may pass."""
 
 
 class ThreadRefused(OSError):

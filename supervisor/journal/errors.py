@@ -4,7 +4,7 @@ import errno
 
 import apsw
 
-from ..threads import REFUSALS
+from ..shortage import REFUSALS
 
 
 class JournalError(Exception):

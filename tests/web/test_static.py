@@ -75,7 +75,7 @@ async def test_cache_keeps_answers_apart_by_origin_and_by_compression(origin: st
 
 @pytest.mark.parametrize(
     ("accepted", "small"),
-    [("gzip", True), ("*", True), ("gzip;q=0", False), ("identity", False), ("br", False), ("x;" * 2000, False)],
+    [("gzip", True), ("*", True), ("gzip;q=0", False), ("identity", False), ("br", False), ("x;" * 400, False)],
 )
 async def test_compression_is_only_for_who_takes_it(accepted: str, small: bool) -> None:
     """`Accept-Encoding` decides."""
