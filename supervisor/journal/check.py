@@ -130,7 +130,7 @@ class _Verification:
             self._wrong(part, part.first, part.first, _broken(part, before))
         if part.first != part.after + 1 and part.start is None:
             self._gaps.append((part.after + 1, part.first - 1))
-        removed_before = [known for known in sealed.values() if known.first < part.first]
+        removed_before = [known for known in sealed.values() if known.first < part.first] if is_oldest else []
         text = misplaced(part, is_oldest, removed_before[-1] if removed_before else None)
         if text is not None:
             self._wrong(part, part.first, part.first, text)

@@ -10,13 +10,13 @@ from tests.kit.slopes import COUNTS, IDLE
 pytestmark = [pytest.mark.usefixtures("chromium_here")]
 
 WARM_UP, CYCLES = 35, 100
-MEMORY_MB = 4.5
-"""A view costs about 26 kB of memory, of which Python's objects are 2; where the rest goes is not known. The measure
-scatters by half a megabyte, and with the number of idle threads."""
+MEMORY_MB = 3.0
+"""From the least of the first half to the least of the second: a view leaves 20 kB of cyclic garbage, which a full
+collection takes away every 60 to 80 views."""
 
 
 async def test_a_hundred_live_views_leave_the_daemon_as_it_was(tmp_path: Path) -> None:
-    """Descriptors, processes and tasks are where they were, threads but for idle ones, memory within 4.5 MB."""
+    """Descriptors, processes and tasks are where they were, threads but for idle ones, memory within 3 MB."""
     cycled = await run_cycles(tmp_path, WARM_UP, CYCLES, lambda *_: None)
     before, after = cycled.before, cycled.after
     assert len(cycled.took_ms) == CYCLES
@@ -24,4 +24,5 @@ async def test_a_hundred_live_views_leave_the_daemon_as_it_was(tmp_path: Path) -
     for name in COUNTS:
         assert getattr(after.sample, name) <= getattr(before.sample, name) + IDLE.get(name, 0), cycled
     assert after.tasks <= before.tasks, cycled
-    assert after.sample.pss_mb - before.sample.pss_mb < MEMORY_MB, cycled
+    memory = [count.sample.pss_mb for count in cycled.on_the_way]
+    assert min(memory[CYCLES // 2 :]) - min(memory[: CYCLES // 2]) < MEMORY_MB, cycled
