@@ -72,7 +72,7 @@ class Outlet:
             lines = ([self._notice(lost)] if lost else []) + ([] if line is None else [line])
             try:
                 self._write("".join(f"{each}\n" for each in lines).encode(errors="backslashreplace"))
-            except OSError:
+            except (OSError, MemoryError):
                 with self._lock:
                     self._lost += lost + (line is not None)
 

@@ -251,12 +251,12 @@ class Sender:
     def receive_rtcp(self, data: bytes) -> None:
         """What the viewer reports and asks for. Malformed packets are counted and change nothing."""
         try:
-            parts = [part for part in _split(data) if part[1] != _FEEDBACK or part[0] & 0x1F == RTCP_RTPFB_NACK]
+            parts = _split(data)
             packets = [packet for part in parts if part[1] != _FEEDBACK for packet in RtcpPacket.parse(part)]
         except ValueError:
             self._malformed += 1
             return
-        asked = [part for part in parts if part[1] == _FEEDBACK and int.from_bytes(part[8:12]) == self.video.ssrc]
+        asked = [part for part in parts if _is_nack(part) and int.from_bytes(part[8:12]) == self.video.ssrc]
         self._nacks += len(asked)
         self._repeat(list(islice(chain.from_iterable(map(_asked_for, asked)), MAX_ASKED)))
         for packet in packets:
@@ -350,6 +350,10 @@ def _split(data: bytes) -> list[bytes]:
     if not parts:
         raise ValueError("no RTCP")
     return parts
+
+
+def _is_nack(part: bytes) -> bool:
+    return part[1] == _FEEDBACK and part[0] & 0x1F == RTCP_RTPFB_NACK
 
 
 def _asked_for(nack: bytes) -> Iterator[int]:

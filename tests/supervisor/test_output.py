@@ -65,6 +65,21 @@ async def test_lines_that_cannot_be_written_are_counted(pipe: Pipe) -> None:
     os.close(target)
 
 
+async def test_refused_memory_costs_a_line_and_not_the_thread(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted as one that could not be written."""
+    write = Outlet._write
+
+    def refuse(outlet: Outlet, data: bytes) -> None:
+        monkeypatch.setattr(Outlet, "_write", write)
+        raise MemoryError
+
+    monkeypatch.setattr(Outlet, "_write", refuse)
+    pipe.outlet.put("one")
+    await wait_until(lambda: pipe.outlet._lost == 1, what="the count")
+    pipe.outlet.put("two")
+    assert pipe.read(lambda lines: "two" in lines) == ["lost 1", "two"]
+
+
 def test_end_waits_a_moment_only_for_lines_that_nobody_reads(pipe: Pipe) -> None:
     """The thread may stay in its write."""
     pipe.outlet.put("x" * 10_000)

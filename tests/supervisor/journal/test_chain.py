@@ -571,19 +571,25 @@ def test_wal_shortened_while_a_batch_is_stored_is_noticed(
     store.close()
 
 
+def do_after_append(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], None]) -> None:
+    """Do something to each segment that a batch was stored in, before anybody looks at it."""
+    append = SegmentWriter.append
+
+    def append_and_act(self: SegmentWriter, *batch: object) -> None:
+        append(self, *batch)  # type: ignore[arg-type]
+        act(self.path)
+
+    monkeypatch.setattr(SegmentWriter, "append", append_and_act)
+
+
 @pytest.mark.parametrize("offset", [32 + 16, 32 + 24 + 4000])
 def test_wal_overwritten_while_a_batch_is_stored_is_noticed_by_the_next_look(
     store: Store, monkeypatch: pytest.MonkeyPatch, offset: int
 ) -> None:
     """A frame of an earlier commit: the change has the time of our own write, and a recovery stops there."""
-    rows, append = lively(), SegmentWriter.append
+    rows = lively()
     append_all(store, rows[:60], 4)
-
-    def append_and_flip(self: SegmentWriter, *batch: object) -> None:
-        append(self, *batch)  # type: ignore[arg-type]
-        flip(self.path.with_name(f"{self.path.name}-wal"), offset)
-
-    monkeypatch.setattr(SegmentWriter, "append", append_and_flip)
+    do_after_append(monkeypatch, lambda segment: flip(segment.with_name(f"{segment.name}-wal"), offset))
     append_all(store, rows[:64], 4)
     with pytest.raises(JournalReplaced):
         store.look()
@@ -608,15 +614,14 @@ def test_frame_overwritten_before_it_is_read_back_is_not_acknowledged(
     store: Store, monkeypatch: pytest.MonkeyPatch, back: int
 ) -> None:
     """The page, or the checksum of the batch itself: no recovery would find it."""
-    rows, append = lively(), SegmentWriter.append
+    rows = lively()
     append_all(store, rows[:60], 4)
 
-    def append_and_flip(self: SegmentWriter, *batch: object) -> None:
-        append(self, *batch)  # type: ignore[arg-type]
-        path = self.path.with_name(f"{self.path.name}-wal")
+    def flip_a_byte(segment: Path) -> None:
+        path = segment.with_name(f"{segment.name}-wal")
         flip(path, path.stat().st_size - back)
 
-    monkeypatch.setattr(SegmentWriter, "append", append_and_flip)
+    do_after_append(monkeypatch, flip_a_byte)
     with pytest.raises(JournalReplaced):
         append_all(store, rows[:64], 4)
     assert store.last_seq == 60
@@ -628,18 +633,16 @@ def test_file_replaced_by_its_copy_while_a_batch_is_stored_is_noticed(
     store: Store, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     """It holds the batch, but what SQLite writes next goes to the other one: nothing is acknowledged."""
-    rows, append = lively(), SegmentWriter.append
+    rows = lively()
     append_all(store, rows[:60], 4)
 
-    def append_and_replace(self: SegmentWriter, *batch: object) -> None:
-        append(self, *batch)  # type: ignore[arg-type]
-        path = self.path.with_name(f"{self.path.name}{suffix}")
-        copy = store.folder.with_name("copy")
+    def replace(segment: Path) -> None:
+        path, copy = segment.with_name(f"{segment.name}{suffix}"), store.folder.with_name("copy")
         copy.write_bytes(path.read_bytes())
         copy.chmod(0o600)
         copy.replace(path)
 
-    monkeypatch.setattr(SegmentWriter, "append", append_and_replace)
+    do_after_append(monkeypatch, replace)
     with pytest.raises(JournalReplaced, match="another file stands"):
         append_all(store, rows[:70], 10)
     assert store.last_seq == 60
