@@ -1,1 +1,1 @@
-"""The hands: one actor for each camera, each viewer's connection and each child process."""
+"""I/O actors: one actor for each camera, each WebRTC peer and each child process."""

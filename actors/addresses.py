@@ -1,13 +1,15 @@
-"""From a host to a connection, without one that hangs keeping the others from theirs.
+"""Resolve host names and open TCP connections; a lookup that hangs does not delay the others.
 
 Rules of this file:
-- An address that is written as a number needs no thread, and waits for no name.
-- A name is looked up by one thread at a time, however many ask and however often; all names by `MAX_THREADS`.
-- Nobody waits for a name longer than `LOOKUP_S`, or than the caller allows. One that was found before is then used as
-  it was.
+- A numeric address needs no thread and no lookup.
+- One thread at a time looks up a name, regardless of the number and the rate of requests; all names share
+  `MAX_THREADS`.
+- A caller waits for a name at most `LOOKUP_S` seconds, or less if it asks so. After that time the addresses of the last
+  successful lookup are used.
 """
 
 import errno
+import math
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -15,25 +17,27 @@ from functools import partial
 import attrs
 import trio
 
-from supervisor.threads import refusing_threads
+from supervisor.base.threads import refusing_threads
+
+from .tls import open_tls
 
 MAX_THREADS = 32
-"""A hung lookup keeps its thread until the system's resolver gives up, mostly after 10 to 40 s."""
+"""A lookup that hangs keeps its thread until the system's resolver gives up, usually after 10 to 40 s."""
 LOOKUP_S = 4.0
-"""Less than a connection may take, so that the reason is the name and not the connection."""
+"""Shorter than the limit of a connection, so that the reported reason is the name and not the connection."""
 MAX_ADDRESSES = 4
 ADDRESS_S = 5.0
-"""For each address of a name, before the next is tried."""
+"""Time limit for each address of a name, if the caller has none; else the addresses share the caller's."""
 MAX_KNOWN = 256
-"""Names whose last addresses are remembered."""
+"""Limit of the cache: names whose last addresses are kept."""
 
 Found = list[tuple[int, int, int, str, tuple[object, ...]]]
-"""As `socket.getaddrinfo` returns it; the port does not count."""
+"""As `socket.getaddrinfo` returns it; its port is ignored."""
 LookUp = Callable[[str], Found]
 
 
 class NameNotResolved(OSError):
-    """No answer to the question for a name within `LOOKUP_S`, and none is known from before."""
+    """The name was not resolved within `LOOKUP_S`, and no earlier result is known."""
 
 
 @attrs.define
@@ -48,7 +52,10 @@ def _look_up(name: str) -> Found:
 
 
 class Resolver:
-    """`look_up(name)` blocks, and is called in a thread. Raises `OSError` and `UnicodeError`."""
+    """Looks up names in threads.
+
+    `look_up(name)` may block. It may raise `OSError` and `UnicodeError`.
+    """
 
     def __init__(self, look_up: LookUp = _look_up, threads: int = MAX_THREADS) -> None:
         self._look_up, self._threads = look_up, threads
@@ -57,11 +64,13 @@ class Resolver:
         self._freed = trio.lowlevel.ParkingLot()
 
     async def resolve(self, host: str, within_s: float = LOOKUP_S) -> Found:
-        """The addresses of `host`. Raises `OSError` (`NameNotResolved`, `ThreadRefused` among them), `UnicodeError`.
+        """Return the addresses of `host`.
 
-        A name that is not resolved in `within_s` seconds goes on to be looked up, for those who ask later.
+        Raises `OSError` (`NameNotResolved` and `ThreadRefused` among them) and `UnicodeError`. A lookup that exceeds
+        `within_s` seconds continues in its thread; its result serves later callers.
 
-        Cancellation: at any time. Cleanup: a thread that still asks is abandoned; it is the only one for its name.
+        Cancellation: at any time. Cleanup: a thread that still waits for the resolver is abandoned; it is the only one
+        for its name.
         """
         if numeric := numeric_addresses(host):
             await trio.lowlevel.checkpoint()
@@ -88,14 +97,14 @@ class Resolver:
         return lookup
 
     def _work(self, host: str, lookup: _Lookup) -> None:
-        """In the thread."""
+        """Runs in the thread."""
         try:
             lookup.found = self._look_up(host)
         except (OSError, UnicodeError) as error:
             lookup.error = error
 
     def _finish(self, host: str, lookup: _Lookup) -> None:
-        """In the loop again."""
+        """Runs in the event loop."""
         del self._running[host]
         if lookup.error is None:
             self._known.pop(host, None)
@@ -103,23 +112,23 @@ class Resolver:
             if len(self._known) > MAX_KNOWN:
                 del self._known[next(iter(self._known))]
         lookup.done.set()
-        self._freed.unpark_all()  # one alone may find its name being looked up already, and another would wait on
+        self._freed.unpark_all()  # the first waiter may join a running lookup; the next one then has to wake as well
 
 
 def _deliver(deliver: Callable[[], None]) -> None:
     try:
         deliver()
     except trio.RunFinishedError:
-        return  # nobody waits for it any more
+        return  # the loop has ended, and every waiter with it
 
 
 def _is_unknown(error: Exception) -> bool:
-    """Whether the resolver answered that there is no such name: then nothing that was known counts."""
+    """Whether the resolver answered that the name does not exist; earlier results are then invalid."""
     return isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME)
 
 
 def numeric_addresses(host: str) -> Found:
-    """The address that `host` is, IPv4 or IPv6, with a zone or without; nothing for a name. Does not block."""
+    """Return the address of a numeric `host` (IPv4 or IPv6, with or without a zone); empty for a name. Never blocks."""
     try:
         return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)  # type: ignore[return-value]
     except (OSError, UnicodeError):
@@ -127,17 +136,18 @@ def numeric_addresses(host: str) -> Found:
 
 
 RESOLVER = Resolver()
-"""For all connections of the daemon."""
+"""Shared by all connections of the daemon."""
 
 
 async def open_stream(host: str, port: int, resolver: Resolver | None = None) -> trio.SocketStream:
-    """A connection to the first address that takes one. Raises `OSError` and `UnicodeError`."""
+    """Connect to the first address that accepts a connection. Raises `OSError` and `UnicodeError`."""
     found = await (resolver or RESOLVER).resolve(host)
     refusal: OSError = socket.gaierror("no address")
-    for family, kind, protocol, _, (address, _port, *rest) in found[:MAX_ADDRESSES]:
+    addresses = found[:MAX_ADDRESSES]
+    for index, (family, kind, protocol, _, (address, _port, *rest)) in enumerate(addresses):
         connection = trio.socket.socket(family, kind, protocol)
         try:
-            with trio.fail_after(ADDRESS_S):
+            with trio.fail_after(_share_s(len(addresses) - index)):
                 await connection.connect((address, port, *rest))
             return trio.SocketStream(connection)
         except OSError as error:
@@ -150,3 +160,29 @@ async def open_stream(host: str, port: int, resolver: Resolver | None = None) ->
             connection.close()
             raise
     raise refusal
+
+
+def _share_s(left: int) -> float:
+    """Return the time for one of `left` addresses: an equal share of the caller's time limit, if it has one."""
+    whole_s = trio.current_effective_deadline() - trio.current_time()
+    return ADDRESS_S if whole_s == math.inf else whole_s / left
+
+
+async def tcp_probe(host: str, port: int) -> bool:
+    """Probe with one real TCP connection, which is closed at once. Takes at most 2 s."""
+    with trio.move_on_after(2):
+        try:
+            stream = await open_stream(host, port)
+        except (OSError, UnicodeError):
+            return False
+        await stream.aclose()
+        return True
+    return False
+
+
+async def open_tcp(host: str, port: int, tls: bool) -> trio.abc.Stream:
+    """Open a real connection. Raises as `open_stream`; also `trio.BrokenResourceError` when it does not speak TLS."""
+    stream = await open_stream(host, port)
+    if not tls:
+        return stream
+    return await open_tls(stream, None if numeric_addresses(host) else host)

@@ -1,98 +1,81 @@
-"""What every actor is handed. The seams to the world are here and nowhere else, so that a test can be the world."""
+"""The dependencies that all actors share. Tests replace them.
 
-import ssl
-from collections.abc import Awaitable, Callable
+The registry gives the others to the actors that need them: the decoder, the start gate, the WebRTC connections.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
 import attrs
 import trio
 
-from supervisor.detections import Detections
-from supervisor.domain.values import Reason
-from supervisor.kernel import Kernel
-from supervisor.leases import Leases
-from supervisor.vault import Vault
+from supervisor.config.config import Daemon, Detector, Source
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId
+from supervisor.ports.actors import DetectionsPort, LeasesPort
+from supervisor.ports.decisions import Decider
 
-from .addresses import open_stream
-from .decoder.client import Decoder, Decodes
-from .process import OpenProcess
-from .process_table import ProcessTable
-from .rtc.fanout import Fanout
-from .rtc.late import Witness, run_connection
-from .rtc.offer import Candidate, Offer
-from .start_gate import StartGate
+from .addresses import open_tcp
+from .process.process import OpenProcess
+from .process.process_table import ProcessTable
 
-Knock = Callable[[str, int], Awaitable[bool]]
-"""`await knock(host, port)`: whether something accepts TCP connections there."""
+TcpProbe = Callable[[str, int], Awaitable[bool]]
+"""`await tcp_probe(host, port)`: a TCP probe. Returns whether the host accepts a TCP connection on that port."""
 OpenTcp = Callable[[str, int, bool], Awaitable[trio.abc.Stream]]
-"""`await open_tcp(host, port, tls)`: a connection. Raises `OSError`, `UnicodeError` and, without TLS on the other side,
-`trio.BrokenResourceError`. Does not bound the time."""
+"""`await open_tcp(host, port, tls)`: open a connection. Sets no time limit.
+
+Raises `OSError` and `UnicodeError`; also `trio.BrokenResourceError` when the other side does not speak TLS.
+"""
 
 
-class Connect(Protocol):
-    async def __call__(
-        self,
-        offer: Offer,
-        fanout: Fanout,
-        candidates: trio.MemoryReceiveChannel[Candidate],
-        witness: Witness,
-        *,
-        ice_servers: tuple[str, ...],
-        disconnected_after_s: float,
-    ) -> Reason:
-        """Serve one viewer until its connection ends, and say why: as `run_connection` does."""
+class Sources(Protocol):
+    """The sources of all cameras, with their secrets."""
+
+    def __getitem__(self, camera: CameraId) -> Source: ...
+
+    def find(self, camera: CameraId) -> Source | None:
+        """The source of `camera`; None if it has been removed."""
+        ...
+
+    def all(self) -> Collection[Source]: ...
+
+    def detectors(self) -> Mapping[str, Detector]:
+        """The detectors that banken runs, calls or reads, by name."""
+        ...
+
+    def daemons(self) -> Mapping[str, Daemon]:
+        """The programs that banken runs beside its cameras, by name."""
+        ...
+
+    def configured(self) -> Recorded | None:
+        """The event of the configuration that names them."""
         ...
 
 
 @attrs.frozen
 class Tools:
-    kernel: Kernel
-    sources: Vault
-    """Where the pictures really come from, secrets included."""
+    kernel: Decider
+    sources: Sources
+    leases: LeasesPort
+    detections: DetectionsPort | None
+    """None if the part is off; then nothing looks for motion."""
+    wait_after_crash: Callable[[str, str], Awaitable[None]]
+    """`await wait_after_crash(name, error)`: wait before the restart of an actor that belongs to no camera."""
+    wait_after_camera_crash: Callable[[CameraId, str], Awaitable[bool]]
+    """`await wait_after_camera_crash(camera, error)`: report the crash, and wait for the backoff or quarantine.
+
+    Returns whether a request for a probe ended the wait.
+    """
     open_process: OpenProcess
     processes: ProcessTable
+    owner: str
+    """The first part of the mark of all children: `owner_of` of the journal's folder."""
     ffmpeg: str
     """Path of the ffmpeg program."""
-    knock: Knock
-    ice_servers: tuple[str, ...]
-    """`stun:` URLs; none on a LAN."""
+    tcp_probe: TcpProbe
     jitter: Callable[[], float]
     """Uniform in [0, 1)."""
     keep: trio.Nursery
-    """Outlives every actor: for children that do not die when they are told to."""
-    leases: Leases = attrs.field(default=attrs.Factory(lambda tools: Leases(tools.kernel), takes_self=True))
-    detections: Detections = attrs.field(default=attrs.Factory(lambda tools: Detections(tools.kernel), takes_self=True))
-    decoder: Decodes = attrs.field(factory=Decoder)
-    """Makes pictures of key frames, and looks for motion in them."""
-    starts: StartGate = attrs.field(factory=StartGate)
-    connect: Connect = run_connection
-    open_tcp: OpenTcp = attrs.field(factory=lambda: open_tcp)
-    """To a camera that speaks RTSP."""
-
-
-async def knock(host: str, port: int) -> bool:
-    """The real one: one TCP connection, closed at once. Bounded by 2 s."""
-    with trio.move_on_after(2):
-        try:
-            stream = await open_stream(host, port)
-        except (OSError, UnicodeError):
-            return False
-        await stream.aclose()
-        return True
-    return False
-
-
-async def open_tcp(host: str, port: int, tls: bool) -> trio.abc.Stream:
-    """The real one. TLS encrypts, and does not ask who the other side is: the certificates of cameras are their own."""
-    stream = await open_stream(host, port)
-    if not tls:
-        return stream
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    secured = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
-    try:
-        await secured.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(secured)
-        raise
-    return secured
+    """Outlives every actor: waits for child processes that SIGKILL does not end."""
+    open_tcp: OpenTcp = open_tcp
+    """Connects to an RTSP camera."""

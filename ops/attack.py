@@ -1,9 +1,9 @@
 """Attack a real daemon with everything at once: `.venv/bin/python ops/attack.py --minutes 30 --seed N [--only NAME …]`.
 
-Honest viewers and holders of leases beside hostile clients of every kind, each from a loopback address of its own; a
-quiet phase before and after. Prints what the honest ones noticed; exit 1 when anything acknowledged was lost, a viewer
-missed a picture, one client wrote more than 1 MB of journal a minute, anything was left over, the loop's lag (p99) was
-above 10 ms under attack, or the p99 of frame intervals changed by more than a quarter.
+Honest viewers and lease holders run beside hostile clients of every kind, each from its own loopback address, with a
+quiet phase before and after. Prints the effects on the honest clients. Exit 1 if an acknowledged event was lost, a
+viewer missed an access unit, or one client caused more than 1 MB of journal per minute. Also if a resource was left
+over, the loop lag (p99) was above 10 ms under attack, or the p99 of frame intervals changed by more than a quarter.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.kit.attacks import ATTACKS  # noqa: E402
 from tests.kit.attacks.run import Phase, Result, find_faults, find_slowness, quantile, run_attack  # noqa: E402
 
 QUIET_SHARE = 0.1
-"""Of the loud time, for each of the two quiet phases; between 10 s and 2 min."""
+"""Share of the loud time for each of the two quiet phases, which last between 10 s and 2 min."""
 
 
 def main() -> int:

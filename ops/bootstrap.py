@@ -1,8 +1,8 @@
 """Make and keep the virtual environment in `.venv/`; standard library only, run by whatever python3 there is.
 
 Rules of this file:
-1. A stamp in `.venv/` says what the environment was made from. It is withdrawn before anything is changed and
-   written when all is done: no stamp means an interrupted set-up, never mended in place but made anew.
+1. A stamp in `.venv/` records the inputs of the environment. It is removed before a change and written after the last
+   one: a missing stamp means an interrupted set-up, which is never repaired in place but rebuilt.
 2. Everything is changed under one lock; a pip that outlives us goes on holding it.
 3. pip is configured by its own environment and files alone: no index, host or certificate is named here.
 4. An expected failure is one line: what is wrong and what to type.
@@ -30,11 +30,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from console import refuse, run, say
 from debian import apt_line, install_packages
-from tell import refuse, run, say
 
 ROOT = Path(__file__).resolve().parent.parent
-INTERPRETER = os.path.realpath(sys.executable)  # now: in an activated .venv that is made anew, the link goes
+INTERPRETER = os.path.realpath(sys.executable)  # resolved now: rebuilding an activated .venv removes the link
 STAMP = "banken-stamp.json"
 REQUIREMENTS = {"runtime": "ops/requirements.txt", "dev": "ops/requirements-dev.txt"}
 CANNOT_WRITE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -44,6 +44,12 @@ def become(program: str, *arguments: str, dev: bool = False) -> None:
     """Replace this process by a program of the environment; never returns."""
     path = str(ensure_environment(dev=dev) / "bin" / program)
     os.execv(path, [path, *arguments])
+
+
+def enter() -> None:
+    """Start this script again in the environment of development, unless it runs there."""
+    if Path(sys.prefix).resolve() != ROOT / ".venv":
+        become("python", *sys.argv, dev=True)
 
 
 def ensure_environment(*, dev: bool, root: Path = ROOT) -> Path:
@@ -61,7 +67,7 @@ def ensure_environment(*, dev: bool, root: Path = ROOT) -> Path:
             raise
         refuse(f"cannot write {error.filename} ({error.strerror}); clone to where you may write, start it there")
     except KeyboardInterrupt:
-        refuse("interrupted; the next start sets up anew")
+        refuse("interrupted; the next start sets it up again")
     return venv
 
 
@@ -92,7 +98,7 @@ def digest(file: Path) -> str:
 
 
 def plan(wanted: dict[str, str], stamp: dict[str, str] | None) -> list[str]:
-    """The steps, in order, from the environment of `stamp` (`None`: there is none) to the wanted one. Pure.
+    """Return the steps, in order, from the environment of `stamp` (`None`: no environment) to the wanted one. Pure.
 
     `root` and `python` cannot change in place; `runtime`, `dev` (if wanted) and `project` can.
     """
@@ -102,7 +108,7 @@ def plan(wanted: dict[str, str], stamp: dict[str, str] | None) -> list[str]:
 
 
 def pinned(requirements: str) -> int:
-    """How many packages a requirements file pins."""
+    """Return the number of packages that a requirements file pins."""
     return sum("==" in line for line in requirements.splitlines() if line[:1] not in ("", " ", "#"))
 
 
@@ -125,13 +131,13 @@ def locked(path: Path) -> Iterator[int]:
 
 
 def set_up(root: Path, venv: Path, *, dev: bool, lock: int) -> None:
-    """Do what `plan` says, under the lock; nothing, if another start has done it while we waited."""
+    """Execute the steps of `plan` under the lock; no steps if another process has done them meanwhile."""
     stamp = read_stamp(venv)
     steps = plan(wanted_stamp(root, venv, dev=dev), stamp)
     if not steps:
         return
     if "venv" in steps:
-        explain_anew(root, venv, stamp)
+        explain_rebuild(root, venv, stamp)
         require_venv_module()
         stamp = None
     with contextlib.suppress(FileNotFoundError):
@@ -146,14 +152,14 @@ def set_up(root: Path, venv: Path, *, dev: bool, lock: int) -> None:
     (venv / f"{STAMP}.new").replace(venv / STAMP)
 
 
-def explain_anew(root: Path, venv: Path, stamp: dict[str, str] | None) -> None:
+def explain_rebuild(root: Path, venv: Path, stamp: dict[str, str] | None) -> None:
     if stamp is None:
         if venv.exists():
-            say("an earlier set-up was not completed; making .venv anew")
+            say("an earlier set-up was not completed; creating .venv again")
     elif stamp.get("root") != str(root):
-        say(f"this clone was at {stamp.get('root')} when it was set up; making .venv anew")
+        say(f"this clone was at {stamp.get('root')} when it was set up; creating .venv again")
     else:
-        say(f"the Python of .venv ({stamp.get('python')}) is gone or was replaced; making .venv anew")
+        say(f"the Python of .venv ({stamp.get('python')}) is gone or was replaced; creating .venv again")
 
 
 def require_venv_module() -> None:
@@ -179,5 +185,6 @@ def run_step(step: str, doing: str, root: Path, venv: Path, lock: int) -> None:
     else:
         file = root / REQUIREMENTS[step]
         say(f"{doing} installing {pinned(file.read_text())} packages of {REQUIREMENTS[step]}")
-        argv = [*pip, "--require-hashes", "--requirement", str(file)]
+        # Everything is listed, and nothing else is fetched: what is left out on purpose is in ops/lock.
+        argv = [*pip, "--require-hashes", "--no-deps", "--requirement", str(file)]
     run(argv, venv / "setup.log", keep=(lock,))

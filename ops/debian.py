@@ -1,4 +1,4 @@
-"""Debian packages that the set-up and the tests need: installed if we are root, else named."""
+"""Debian packages and Go modules that the set-up and the tests need: installed or fetched, else named."""
 
 import os
 import shutil
@@ -6,11 +6,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tell import refuse, run, say
+from console import refuse, run, say
 
 # For the tests; beside each package the command that may stand in for it, installed by whatever means.
 TEST_PACKAGES = {
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",  # Chromium without the window: a third less of the processor
     "systemd": "systemd-analyze",
     "ffmpeg": "ffmpeg",
     "nodejs": "node",
@@ -24,8 +24,18 @@ TEST_PACKAGES = {
     "gstreamer1.0-plugins-good": None,  # rtph264pay
     "gstreamer1.0-plugins-bad": None,  # h264parse
     "gstreamer1.0-plugins-ugly": None,  # x264enc
+    "gstreamer1.0-nice": None,  # ICE of webrtcbin
+    "gir1.2-gst-plugins-bad-1.0": None,  # webrtcbin for /usr/bin/python3
     "gstreamer1.0-x": None,  # clockoverlay (pango)
+    "python3-opencv": None,  # ops/examples/people.py
 }
+
+# For `ops/stacks/pion`, under BANKEN_REQUIRE_ALL=1 only: it is large.
+GO_PACKAGES = {"golang-go": "go"}
+PION = Path(__file__).resolve().parent / "stacks" / "pion"
+
+# For `ops/check scripts`.
+CHECK_PACKAGES = {"node-typescript": "tsc"}
 
 
 def ensure_test_packages() -> None:
@@ -36,6 +46,26 @@ def ensure_test_packages() -> None:
         if os.environ.get("BANKEN_REQUIRE_ALL") == "1":
             refuse(line)
         say(line)
+    ensure_go_modules()
+
+
+def ensure_go_modules() -> None:
+    """Under BANKEN_REQUIRE_ALL=1, fetch the modules that `go.mod` of the pion viewer pins, or refuse to go on.
+
+    Modules that are there are not fetched again, and a missing Go is installed as a Debian package.
+    """
+    if os.environ.get("BANKEN_REQUIRE_ALL") != "1":
+        return
+    missing = install_packages(missing_packages(GO_PACKAGES))
+    if missing:
+        refuse(f"Go is missing, which builds the pion viewer of the tests; type: {apt_line(missing)}")
+    environment = {**os.environ, "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+    done = subprocess.run(
+        ["go", "mod", "download"], cwd=PION, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        refuse(f"the Go modules in {PION / 'go.mod'} are missing, and cannot be fetched: {reason}")
 
 
 def missing_packages(packages: dict[str, str | None]) -> list[str]:

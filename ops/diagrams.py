@@ -1,27 +1,32 @@
-"""Write `ops/docs/states.md` from the tables of life cycles: `.venv/bin/python ops/diagrams.py`. A test compares."""
+"""Write `ops/docs/states.md` from the tables of life cycles: `python3 ops/diagrams.py`. A test compares."""
 
 import re
 from pathlib import Path
 
-from supervisor.domain import lifecycle
+import bootstrap
+from console import write
+
+if __name__ == "__main__":
+    bootstrap.enter()
+
+from supervisor.domain.catalogue import CAMERA, CHILD, EVENTS, PEER
+from supervisor.domain.lifecycle import Phase, Table
 
 PAGE = Path(__file__).parent / "docs" / "states.md"
 PLAYER = Path(__file__).parents[1] / "web" / "dashboard" / "player" / "table.js"
 
 
 def page() -> str:
-    sources = "`supervisor/domain/lifecycle.py` and `web/dashboard/player/table.js`"
-    parts = [f"# Life cycles\n\nMade from the tables in {sources} by `ops/diagrams.py`.\n"]
-    parts += [diagram("Camera", lifecycle.CAMERA, "CameraAdded")]
-    parts += [diagram("Child process", lifecycle.CHILD, "ChildStarting")]
-    parts += [diagram("Viewer", lifecycle.PEER, "PeerOpened")]
+    sources = "the events below `supervisor/domain/` and the table in `web/dashboard/player/table.js`"
+    parts = [f"# Life cycles\n\nMade from {sources} by `ops/diagrams.py`.\n"]
+    parts += [diagram("Camera", CAMERA), diagram("Child process", CHILD), diagram("Peer", PEER)]
     parts += [player_diagram(PLAYER.read_text())]
     return "\n".join(parts)
 
 
-def diagram(title: str, table: lifecycle.Table[lifecycle.Phase], birth: str) -> str:
-    first, last = next(iter(table)), next(phase for phase, row in table.items() if not row)
-    lines = [f"    [*] --> {first.value}: {birth}"]
+def diagram(title: str, table: Table[Phase]) -> str:
+    last = next(phase for phase, row in table.items() if not row)
+    lines = [f"    [*] --> {kind.begins.value}: {kind.__name__}" for kind in EVENTS if kind.begins in table]
     for phase, row in table.items():
         for event, after in row.items():
             to = "[*]" if after is last else after.value
@@ -37,10 +42,10 @@ def player_diagram(module: str) -> str:
     lines = [f"    [*] --> {rows[0][0]}"]
     for state, edges in rows:
         lines += [f"    {state} --> {to}: {event}" for event, to in re.findall(r'(\w+): "(\w+)"', edges)]
-    told = "What a failure leaves to be tried tells `failed`, `spent` and `denied` apart.\n"
-    told += "`fallback` and `probing` show still pictures.\n"
+    told = "`failed`, `spent` and `denied` differ in the attempts that are left.\n"
+    told += "`fallback` and `probing` show snapshots.\n"
     return "\n".join(["## Player in the page\n", told, "```mermaid", "stateDiagram-v2", *lines, "```\n"])
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    write(PAGE, page())

@@ -1,7 +1,7 @@
 """Freeze a journal of this release: `.venv/bin/python ops/freeze.py`, once for each that changes what is stored.
 
-Writes `tests/journals/vN/`: the journal of a simulated half hour of four cameras, and the hash of the state that it
-leads to. Tests read it for ever after, whatever the code has become; a journal that is frozen is never made anew.
+Writes `tests/journals/vN/`: the journal of a simulated half hour of four cameras, and the hash of the resulting state.
+All later versions of the code must read it; a frozen journal is never regenerated.
 """
 
 import json

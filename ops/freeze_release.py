@@ -1,8 +1,8 @@
 """Freeze a release: `.venv/bin/python ops/freeze_release.py CHECKOUT`, once for each, with the code of CHECKOUT.
 
-Writes `tests/releases/VERSION/`: a configuration with every section, the journal of a simulated quarter of an hour in
-several segments, a bundle of part of it, and where the journal leads to. The same checkout gives the same events. Tests
-open, verify and go on with them for ever after; what is frozen is never made again.
+Writes `tests/releases/VERSION/`: a configuration with every section, a journal of 15 simulated minutes in several
+segments, a bundle of a part of it, and the resulting state. The same checkout gives the same events. All later versions
+must open, verify and continue them; frozen files are never regenerated.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = """\
 web: {listen: "127.0.0.1:8620", allow_origins: ["https://cams.example"]}
-journal: {path: journal, keep: 30d, max_size: 2GiB}
+journal: {path: journal, retention: 30d, max_size: 2GiB}
 webrtc: {ice_servers: ["stun:192.0.2.1:3478"]}
 cameras:
   front: rtsp://viewer:${FRONT_PASSWORD}@192.0.2.10/stream1

@@ -1,7 +1,7 @@
-"""Hostile input by the million: `.venv/bin/python ops/hostile.py --inputs 1000000 --seed 1`.
+"""Millions of hostile inputs: `.venv/bin/python ops/hostile.py --inputs 1000000 --seed 1`.
 
-Damaged offers, fragments, streams, requests, frames and configurations, for everything that strangers can reach. Prints
-a table at the end; exit 1 when anything came out that should not have. `--target T --index I` repeats one input.
+Damaged offers, fragments, streams, requests, frames and configurations, for all code that strangers can reach. Prints
+a table at the end; exit 1 if an input had an unexpected result. `--target T --index I` repeats one input.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROUND = 20_000
 """Inputs between two openings of a target: what piles up in a site must not grow for hours."""
 
 
-class Bar:
+class ProgressBar:
     """How far it is, on a terminal; nothing elsewhere."""
 
     def __init__(self, whole: int) -> None:
@@ -52,7 +52,7 @@ async def run(inputs: int, seed: int, only: str | None, index: int | None) -> li
     counts = shares(inputs)
     if only is not None:
         counts = {only: inputs}
-    bar = Bar(sum(counts[target.name] for target in chosen) if index is None else 1)
+    bar = ProgressBar(sum(counts[target.name] for target in chosen) if index is None else 1)
     tallies = []
     for target in chosen:
         whole = Tally(target.name)

@@ -1,7 +1,7 @@
-"""Tell an incident again: `.venv/bin/python ops/incident.py FOLDER` writes the journal of that morning, simulated.
+"""Replay an incident: `.venv/bin/python ops/incident.py FOLDER` writes the simulated journal of that morning.
 
-Children that no signal reaches hold both connections of a box; at 07:51 on 2026-01-05 (UTC) nobody gets through to
-`camera-19`. The README finds out why.
+Child processes that cannot be killed hold both connection slots of a device; at 07:51 on 2026-01-05 (UTC) nobody can
+watch `camera-19`. `ops/docs/investigating.md` finds the cause.
 """
 
 import argparse

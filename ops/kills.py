@@ -1,7 +1,7 @@
-"""Kill the daemon again and again and look at what is left: `.venv/bin/python ops/kills.py [--kills N] [--seed S]`.
+"""Kill the daemon repeatedly and check the remains: `.venv/bin/python ops/kills.py [--kills N] [--seed S]`.
 
-A real daemon with real children and viewers, SIGKILL at random moments, the next start over the same journal.
-Prints one table; exit 1 when anything acknowledged was lost, anything was left over, or anything does not add up.
+A real daemon with real child processes and viewers, SIGKILL at random moments, the next start over the same journal.
+Prints one table; exit 1 if an acknowledged event was lost, a process was left over, or the journal is inconsistent.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Viewers that misbehave, by the thousand: `.venv/bin/python ops/peers.py --cycles 3000`.
+"""Thousands of misbehaving viewers: `.venv/bin/python ops/peers.py --cycles 3000`.
 
-Cancelled at any moment, never connecting, vanishing, closed twice, crashing. Says what is held afterwards and how many
-bytes a cycle has cost; exit 1 when anything stays.
+They are cancelled at any moment, never connect, vanish, are closed twice, or crash. Prints the resources held
+afterwards and the bytes per cycle; exit 1 if a resource is not released.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import trio
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.kit.peers import OFTEN, Held, held, open_house, run_cycles  # noqa: E402
+from tests.kit.peers import OFTEN, Resources, count_resources, open_rig, run_cycles  # noqa: E402
 
 WARM = 160
 """Cycles after which the allocator has what it will have."""
@@ -34,21 +34,21 @@ def resident() -> int:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_"))
 
 
-async def run(cycles: int, first: int) -> tuple[Held, Held, int, Counter[str]]:
+async def run(cycles: int, first: int) -> tuple[Resources, Resources, int, Counter[str]]:
     ends: Counter[str] = Counter()
-    async with open_house() as house:
-        await run_cycles(house, range(first, first + WARM))
-        before, bytes_before = held(), resident()
+    async with open_rig() as rig:
+        await run_cycles(rig, range(first, first + WARM))
+        before, bytes_before = count_resources(), resident()
         for at in range(0, cycles, STEP):
             begin = first + WARM + at
-            ends.update(await run_cycles(house, range(begin, begin + min(STEP, cycles - at))))
-            # What the test keeps for itself, a journal that is a list, is no cost of a peer.
-            house.core.disk.forget()
+            ends.update(await run_cycles(rig, range(begin, begin + min(STEP, cycles - at))))
+            # The journal of the test, a list in memory, is not a cost of a peer.
+            rig.core.disk.forget()
             if sys.stderr.isatty():
                 done = min(cycles, at + STEP)
                 bar = "█" * (40 * done // cycles)
                 print(f"\r{bar:·<40} {done:,} of {cycles:,} ", end="", file=sys.stderr, flush=True)
-        after, bytes_after = held(), resident()
+        after, bytes_after = count_resources(), resident()
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
     return before, after, bytes_after - bytes_before, ends
@@ -66,11 +66,11 @@ def main() -> None:
     began = time.monotonic()
     before, after, grown, ends = trio.run(run, options.cycles, options.first)
     print("| held | before | after |\n|---|---|---|")
-    for name in attrs.fields_dict(Held):
+    for name in attrs.fields_dict(Resources):
         print(f"| {name} | {getattr(before, name)} | {getattr(after, name)} |")
     print("\nEnds: " + ", ".join(f"{end} {count:,}" for end, count in ends.most_common()) + ".")
     print(f"{options.cycles:,} cycles in {time.monotonic() - began:.0f} s, {grown / options.cycles:.0f} bytes a cycle.")
-    more = [name for name in attrs.fields_dict(Held) if getattr(after, name) > getattr(before, name)]
+    more = [name for name in attrs.fields_dict(Resources) if getattr(after, name) > getattr(before, name)]
     sys.exit(f"there are more {', '.join(more)} than before" if more else 0)
 
 

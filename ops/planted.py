@@ -1,7 +1,7 @@
-"""Plant a bug behind each guard, one after the other, and see its tests fail: `.venv/bin/python ops/planted.py [WORD]`.
+"""Plant a bug behind each guard, one after the other, and see its tests fail: `python3 ops/planted.py WORD`, or `--all`.
 
-A guard whose bug survives is a guard that nothing holds. The bugs stand in `planted.toml`; `ops/docs/planted.md` lists
-the guards (`--list` writes it). Works on a copy; takes some minutes; exit 1 when a bug survives.
+A guard whose bug survives is not tested. The bugs are defined in `planted.toml`; `ops/docs/planted.md` lists the guards
+(`--list` writes it). Works on a copy; a bug takes some seconds, all of them hours; exit 1 if a bug survives.
 """
 
 import argparse
@@ -15,10 +15,16 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+import bootstrap
+from console import write
+
+if __name__ == "__main__":
+    bootstrap.enter()
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "ops" / "docs" / "planted.md"
 PATIENCE_S = 90
-"""A bug that makes its tests hang has been noticed, too."""
+"""Timeout of the tests: a bug that makes them hang counts as detected."""
 
 
 class Bug(NamedTuple):
@@ -45,7 +51,7 @@ def page() -> str:
 
 
 def is_there(bug: Bug, root: Path = ROOT) -> bool:
-    """Whether the code in which the bug is planted still reads so."""
+    """Whether the code that the bug replaces is still unchanged."""
     return bug.old in (root / bug.file).read_text()
 
 
@@ -76,13 +82,17 @@ def survives(bug: Bug, copy: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("word", nargs="?", default="", help="only guards with this word")
-    parser.add_argument("--list", action="store_true", help=f"write {PAGE.relative_to(ROOT)} and plant nothing")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("word", nargs="?", help="only guards with this word")
+    what.add_argument("--all", action="store_true", help="every guard")
+    what.add_argument("--list", action="store_true", help=f"write {PAGE.relative_to(ROOT)} and plant nothing")
     options = parser.parse_args()
     if options.list:
-        PAGE.write_text(page())
+        write(PAGE, page())
         return
-    bugs = [bug for bug in BUGS if options.word in bug.guard]
+    bugs = [bug for bug in BUGS if options.all or options.word in bug.guard]
+    if not bugs:
+        parser.error(f"no guard has the word {options.word!r}")
     alive = []
     with tempfile.TemporaryDirectory(prefix="banken-planted-") as folder:
         copy = Path(folder) / "banken"

@@ -1,7 +1,7 @@
-"""Cut the power under the journal, again and again: `.venv/bin/python ops/power.py [--images N] [--seed S]`.
+"""Simulate power cuts under the journal: `.venv/bin/python ops/power.py [--images N] [--seed S]`.
 
-Each image is what a disk may hold after a cut at any moment: what was not synced is dropped, torn or kept. Exit 1 when
-in one of them something is lost or damaged; the same seed cuts at the same places.
+Each image is a possible content of the disk after a cut at any moment: unsynced data is dropped, torn or kept. Exit 1
+if data is lost or damaged in an image; the same seed cuts at the same places.
 """
 
 import argparse

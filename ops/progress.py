@@ -6,7 +6,7 @@ WIDTH = 30
 
 
 def show(done: float, total: float, text: str) -> None:
-    """How far it is, of `total`, and what it is at."""
+    """Show the progress, of `total`, and the current step."""
     share = min(1.0, done / total) if total else 1.0
     if sys.stderr.isatty():
         bar = "█" * round(share * WIDTH)

@@ -1,7 +1,7 @@
-"""Simulate days of life: `.venv/bin/python ops/simulate.py [--seeds N] [--first S] [--hours H] [--cameras C]`.
+"""Simulate days of operation: `.venv/bin/python ops/simulate.py [--seeds N] [--first S] [--hours H] [--cameras C]`.
 
-Each seed is a life of its own, with everything that can go wrong, in virtual time; all cores take part. Prints one
-table; exit 1 when something did not hold in one of them, with its story and the command that repeats it.
+Each seed is a separate run with all kinds of faults, in virtual time, on all cores. Prints one table. Exit 1 if a run
+violates an invariant, with the story of the run and the command that repeats it.
 """
 
 import argparse
@@ -38,9 +38,9 @@ def main() -> int:
     return 1 if any(life.broken for life in lives) else 0
 
 
-def run(seeds: range, hours: float, cameras: int) -> Iterator[Simulated]:
-    """The lives of `seeds`, as they are done; in this process when there is only one."""
-    live = partial(quiet, hours=hours, cameras=cameras)
+def run(seeds: range, hours: float, cameras: int, answers: bool = False) -> Iterator[Simulated]:
+    """Yield the results of `seeds` as they finish; a single seed runs in this process."""
+    live = partial(quiet, hours=hours, cameras=cameras, answers=answers)
     if len(seeds) == 1:
         yield live(seeds[0])
         return
@@ -48,10 +48,10 @@ def run(seeds: range, hours: float, cameras: int) -> Iterator[Simulated]:
         yield from pool.imap_unordered(live, seeds)
 
 
-def quiet(seed: int, hours: float, cameras: int) -> Simulated:
-    """Without the log: a life is full of crashes that were arranged."""
+def quiet(seed: int, hours: float, cameras: int, answers: bool) -> Simulated:
+    """Simulate without the log: a run contains many intended crashes."""
     logging.disable(logging.CRITICAL)
-    return simulate(seed, hours, cameras)
+    return simulate(seed, hours, cameras, answers=answers)
 
 
 def table(lives: list[Simulated]) -> str:

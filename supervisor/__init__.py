@@ -1,3 +1,3 @@
-"""Decides and remembers: the domain, the kernel, the journal and the supervision of actors."""
+"""The domain model, the event store and the supervision of actors."""
 
 __version__ = "0.2.0"

@@ -1,6 +1,6 @@
-"""The web application: routes, errors, and who may ask. One for each daemon.
+"""The web application: routes, error documents and access checks. There is one instance per daemon.
 
-The headers that every answer carries are added below the application (`web/security_headers.py`).
+The security headers of every answer are added below the application (`web/security_headers.py`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,45 +15,47 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost, RequestTimeout, TooManyRequests
 
 from supervisor.domain.clients import network_of
-from supervisor.gateway import Gates
+from supervisor.ports.gateway import GatewayPort
 
-from . import api, dashboard, detections, leases, past, pictures, problems, signaling, whep
+from . import problems, router
 from .client import SCOPE, Proxies, client, identify
 from .cross_site import require_own_site
 from .hosts import require_ours
-from .pictures import OPENED
-from .searches import Searches
+from .loop_scheduler import MOST_WAITING, meter_of, own_meter
+from .parts import left_out, require_on
+from .routes import OPENED, Web
 from .sockets import Sockets
-from .turns import MOST_WAITING, meter_of, own_meter
 from .unfinished import Answering, Unfinished, has_body
 
 MAX_BODY = 256 * 1024
-"""Bytes of a request's body; an SDP offer takes about 10 KiB."""
+"""Maximum size of a request body in bytes; an SDP offer takes about 10 KiB."""
 BODY_TIMEOUT_S = 10
 
 BAD_HOST = "the Host of the request is not a name that a host can have"
 TOO_BUSY = "many of your requests wait already; ask fewer at a time"
-HASTY = "nothing may be sent to a WebSocket before it is open"
+SENT_BEFORE_OPEN = "nothing may be sent to a WebSocket before it is open"
 
 CORS = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
     "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization, Banken-Lease",
     "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch, Content-Location",
 }
-"""For pages of the origins that the configuration lists (Fetch standard)."""
+"""CORS headers for pages of the origins in `web.allow_origins` (Fetch standard)."""
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class WebSettings:
     allow_origins: tuple[str, ...] = ()
-    """Other origins whose pages may call us; none by default."""
+    """Other origins whose pages may call this server; none by default."""
     ice_servers: tuple[str, ...] = ()
     detector_token: str = attrs.field(default="", repr=False)
-    """The token that detectors must show; empty: none may report."""
+    """The token that detectors must send; empty: no detector may report."""
     proxies: Proxies = attrs.field(factory=Proxies)
-    """Whose word counts for who asks."""
+    """The trusted proxies, whose headers name the client."""
     exposed: str = ""
-    """The address at which others than this machine may reach us; every page warns of it. Empty for loopback."""
+    """The address at which other machines can reach the server; every page warns of it. Empty for loopback."""
+    off: frozenset[str] = frozenset()
+    """The parts that are off, of `parts.PARTS`."""
 
 
 Arguments = ParamSpec("Arguments")
@@ -61,15 +63,17 @@ Result = TypeVar("Result")
 
 
 class _App(QuartTrio):
-    """Quart's application, but a `Host` that no name can be is the client's fault: Quart looks at it before it has a
-    request that its error handlers could answer. All that a request has opened is closed with it."""
+    """Quart's application, with 400 for an invalid `Host`: Quart checks it before it has a request that its error
+    handlers could answer. Everything that a request has opened is closed when the request ends."""
 
     proxies = Proxies()
     unfinished: Unfinished
 
     def sync_to_async(self, func: Callable[Arguments, Result]) -> Callable[Arguments, Awaitable[Result]]:
-        """Calls it here, since making an error's document is short: Quart would start a thread for it, which the
-        system may refuse just when there is an error to report."""
+        """Call `func` on the event loop, since rendering an error document is short.
+
+        Quart would start a thread for it, which the system may refuse just when there is an error to report.
+        """
 
         async def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             return func(*args, **kwargs)
@@ -115,40 +119,30 @@ class _App(QuartTrio):
             return problems.problem(400, BAD_HOST)
 
 
-def create_app(gateway: Gates, settings: WebSettings, sockets: Sockets) -> QuartTrio:
-    """The application over `gateway`. `sockets` knows the open WebSockets, so that they can be drained."""
+def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) -> QuartTrio:
+    """Return the application over `gateway`. `sockets` tracks the open WebSockets, so that they can be drained."""
     app = _App("banken", static_folder=None)
     app.unfinished = Unfinished()
     app.proxies, sockets.exposed = settings.proxies, settings.exposed
-    app.url_map.merge_slashes = False  # no redirect: it would name the root of the host, and not a proxy's prefix
+    app.url_map.merge_slashes = False  # no redirect: it would name the root of the host, not the prefix of a proxy
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, BODY_TIMEOUT=BODY_TIMEOUT_S)
     for kind, answer in problems.KINDS:
         app.register_error_handler(kind, answer)
-    app.register_error_handler(LocalProtocolError, lambda error: problems.problem(400, HASTY))
-    searches = Searches()
-    for routes in (
-        api.routes(gateway, searches),
-        past.routes(gateway),
-        whep.routes(gateway, settings.ice_servers),
-        pictures.routes(gateway, settings.allow_origins),
-        leases.routes(gateway),
-        detections.routes(gateway, settings.detector_token, searches),
-        sockets.routes(gateway, settings.allow_origins),
-        signaling.routes(gateway, sockets, settings.allow_origins, settings.ice_servers),
-        dashboard.routes(),
-    ):
-        app.register_blueprint(routes)
+    app.register_error_handler(LocalProtocolError, lambda error: problems.problem(400, SENT_BEFORE_OPEN))
+    router.register(app, Web(gateway, settings, sockets), router.load(left_out(settings.off)))
 
     @app.before_request
     async def answer_to_own_names() -> None:
         client()
         require_ours(request.scope, settings.allow_origins)
+        require_on(request.path, settings.off)
         require_own_site(request, settings.allow_origins)
 
     @app.before_websocket
     async def connect_by_own_names() -> None:
         client()
         require_ours(websocket.scope, settings.allow_origins)
+        require_on(websocket.path, settings.off)
         require_own_site(websocket, settings.allow_origins)
 
     @app.after_request

@@ -1,59 +1,73 @@
-"""How things stand, as it is sent to pages: counts for all, and lists for those that show them.
+"""The current state as pages receive it: counts for every page, lists for the pages that show them.
 
 Rules of this file:
-- A field that no view shows is not sent, and numbers are sent as precisely as they are shown.
-- Statistics of cameras are taken once a second, so that events do not multiply them.
-- A camera is made again only when something of it has changed, and other tasks run between two dozen of them.
+- Fields that no view shows are not sent, and numbers are sent with the precision that is shown.
+- Camera statistics are sampled once a second, so that events do not multiply them.
+- A camera is rendered again only after a change, and other tasks run after every two dozen cameras.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import trio
+from msgspec.structs import asdict
 
 from supervisor.domain.ids import CameraId, LeaseId
 from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.state import Camera, Lease, Peer, State
 from supervisor.domain.values import Reason
-from supervisor.gateway import Gates, Snapshot
+from supervisor.ports.gateway import ReadPort
+from supervisor.ports.snapshot import Snapshot
 
 from . import json
-from .changes import Entities, Parts, Topic
-from .made import Made
+from .changes import Parts, Topic
+from .render_cache import RenderCache
+from .resources import cameras
+from .resources.config import refused
+from .rooms import rooms
+from .suggestion import suggestions
 
 EVERY_S = 1.0
-"""How often a page hears of how things stand when nothing happens."""
+"""Seconds between two state messages to a page when no event occurs."""
 HEARD_MS = 5000
-"""While a camera is live, the time of its last frame is sent this coarsely."""
+"""Resolution in milliseconds at which the time of the last frame is sent while a camera is live."""
 RENEWED_MS = 10_000
-"""So much later a lease must end before that is sent."""
-NOT_SENT = ("frames", "skipped", "cut_groups", "lost_packets", "broken_pictures", "last_frame_age_ms")
+"""The end of a lease is sent again when it moves by at least this many milliseconds."""
+NOT_SENT = (
+    "frames", "skipped", "truncated_gops", "cut_groups", "lost_packets", "discarded_frames", "broken_pictures",
+    "last_frame_age_ms",
+)  # fmt: skip
 """Fields of a camera that no view shows."""
 VIEWS = ("viewers", "rooms")
-"""Lists that a page has to ask for."""
+"""Lists that are sent on request only."""
 
 
 class Board:
-    """One for all pages of a daemon."""
+    """The state messages of one daemon, shared by all its pages."""
 
     def __init__(self) -> None:
         self._topics = {name: Topic() for name in ("all", *VIEWS)}
         self._snapshot: Snapshot | None = None
         self._looked_at = 0.0
         self._made_of: dict[str, Snapshot] = {}
-        """For each topic the snapshot that it was made of."""
+        """The snapshot that each topic was rendered from."""
         self._making = trio.Lock()
         self._sampled_at = -EVERY_S
         self._sampled: Snapshot | None = None
-        """The last one with statistics."""
+        """The last snapshot with statistics."""
         self._heard: dict[CameraId, int] = {}
         self._ends: dict[LeaseId, int] = {}
-        """For each lease the end that pages know, in milliseconds since the epoch."""
-        self._made_cameras, self._made_leases, self._made_peers = Made(camera_of), Made(lease_of), Made(peer_of)
+        """The end of each lease as pages last received it, in milliseconds since the epoch."""
+        self._made_cameras, self._made_leases, self._made_peers = (
+            RenderCache(camera_of),
+            RenderCache(lease_of),
+            RenderCache(peer_of),
+        )
 
-    async def news(self, gateway: Gates, position: dict[str, int], views: Collection[str]) -> Sequence[str]:
-        """The messages for a client that knows each topic up to the version in `position`, which follows.
+    async def news(self, gateway: ReadPort, position: dict[str, int], views: Collection[str]) -> Sequence[str]:
+        """Return the messages that bring a client from the versions in `position` to the current ones.
 
-        Another task may run between two topics: each is some milliseconds of work where viewers are many.
+        `position` maps each topic to its version and is updated. Other tasks may run between two topics, since each
+        takes some milliseconds when there are many viewers.
         """
         followed = [name for name in self._topics if name == "all" or name in views]
         for name in followed:
@@ -66,8 +80,8 @@ class Board:
         position.update({name: self._topics[name].version for name in followed})
         return messages or [f'{{"type":"changes","now":"{now}"}}']
 
-    async def _refresh(self, name: str, gateway: Gates) -> None:
-        """Once for all clients that ask at about the same time."""
+    async def _refresh(self, name: str, gateway: ReadPort) -> None:
+        """Refresh the topic `name`, once for all clients that ask at about the same time."""
         snapshot = self._look(gateway)
         if self._made_of.get(name) is snapshot:
             return
@@ -75,15 +89,15 @@ class Board:
             case "viewers":
                 parts = self._viewers(snapshot, gateway)
             case "rooms":
-                parts = {"rooms": by_id(json.rooms(snapshot.state))}
+                parts = {"rooms": {room.id: asdict(room) for room in rooms(snapshot.state)}}
             case _:
                 parts = await self._all(snapshot)
         self._topics[name].update(parts)
         self._made_of[name] = snapshot
         await trio.lowlevel.checkpoint()
 
-    def _look(self, gateway: Gates) -> Snapshot:
-        """One that is new enough: nothing has happened since, and it is not old."""
+    def _look(self, gateway: ReadPort) -> Snapshot:
+        """Return a snapshot that is recent and includes the last event."""
         now = trio.current_time()
         if (
             self._snapshot is None
@@ -97,7 +111,7 @@ class Board:
         return self._snapshot
 
     def _now(self) -> str:
-        """After a look, which is not repeated for it."""
+        """Return the current time, computed from the last snapshot; `_look` must have run before."""
         assert self._snapshot is not None
         return json.iso(self._snapshot.now_ns + int((trio.current_time() - self._looked_at) * 1e9))
 
@@ -112,31 +126,34 @@ class Board:
         return {"summary": {"daemon": summary(snapshot)}, "cameras": cameras, "health": health}
 
     def _sources(self, snapshot: Snapshot, sampled: Snapshot) -> Iterator[tuple[str, tuple[object, ...]]]:
-        """What each camera is made of: see `camera_of`."""
-        state, viewers = snapshot.state, json.viewer_counts(snapshot.state)
-        for name, known in sorted(state.cameras.items()):
+        """Yield the id of each camera and the arguments of `camera_of`."""
+        state, viewers = snapshot.state, cameras.viewer_counts(snapshot.state)
+        for place, known in enumerate(state.in_order()):
+            name = known.settings.camera
             sample = sampled.cameras.get(name)
             rates = (round(sample.fps, 1), rounded(sample.bitrate)) if sample else (0.0, 0)
+            cpu = round(sample.rendition.cpu, 2) if sample and sample.rendition else None
             heard = self._heard_ms(name, sampled, live=known.phase is CameraPhase.LIVE)
-            why, mute = state.why(name, snapshot.now_ns), json.mute_of(known, state)
-            yield name, (known, why, mute, viewers.get(name, 0), heard, *rates)
+            why, mute = state.why(name, snapshot.now_ns), cameras.mute_of(known, state)
+            retry_at_ns = state.next_attempt_ns(name, snapshot.now_ns)
+            yield name, (known, why, retry_at_ns, mute, viewers.get(name, 0), place, heard, *rates, cpu)
 
     def _heard_ms(self, name: CameraId, snapshot: Snapshot, *, live: bool) -> int | None:
-        """When the last frame came, in milliseconds since the epoch."""
+        """Return the arrival time of the last frame in milliseconds since the epoch."""
         measured = snapshot.cameras.get(name)
         if measured is None or measured.last_frame_age_s is None:
             self._heard.pop(name, None)
             return None
         exact = round(snapshot.now_ns / 1e6 - measured.last_frame_age_s * 1000)
         known = self._heard.get(name)
-        # Two questions about the same frame are some milliseconds apart.
+        # Two samples of the same frame differ by some milliseconds.
         if known is None or not -100 < exact - known < (HEARD_MS if live else 100):
             self._heard[name] = exact
         return self._heard[name]
 
     # ── for those that show them ────────────────────────────────────────────────────────────────────────────────
 
-    def _viewers(self, snapshot: Snapshot, gateway: Gates) -> Parts:
+    def _viewers(self, snapshot: Snapshot, gateway: ReadPort) -> Parts:
         leases, state = dict(snapshot.state.leases.items()), snapshot.state
         self._follow_ends(leases, gateway.expiries())
         peers = sorted(state.peers.values(), key=lambda peer: (peer.opened_ns, peer.peer))
@@ -151,7 +168,7 @@ class Board:
         }
 
     def _follow_ends(self, leases: Mapping[LeaseId, Lease], ends: Mapping[LeaseId, int]) -> None:
-        """Note when leases end that somebody renews, where that is noticeably later than was sent."""
+        """Update the ends of renewed leases that moved by at least `RENEWED_MS` since they were sent."""
         known, self._ends = self._ends, {}
         for name, lease in leases.items():
             if lease.is_held or name not in ends:
@@ -161,10 +178,22 @@ class Board:
 
 
 def camera_of(
-    known: Camera, why: Reason | None, mute: str, viewers: int, heard_ms: int | None, fps: float, bitrate: int
+    known: Camera,
+    why: Reason | None,
+    retry_at_ns: int | None,
+    mute: str,
+    viewers: int,
+    place: int,
+    heard_ms: int | None,
+    fps: float,
+    bitrate: int,
+    transcoder_cpu: float | None = None,
 ) -> json.Json:
-    shown = {field: value for field, value in json.camera(known, why, None, viewers).items() if field not in NOT_SENT}
-    return shown | {"mute": mute, "heard": heard_ms, "fps": fps, "bitrate": bitrate}
+    """`place` is the index of the camera in the configuration, from 0."""
+    shown = asdict(cameras.camera(known, why, retry_at_ns, None, viewers, mute))
+    for field in NOT_SENT:
+        del shown[field]
+    return shown | {"place": place, "heard": heard_ms, "fps": fps, "bitrate": bitrate, "transcoder_cpu": transcoder_cpu}
 
 
 def lease_of(lease: Lease, ends_ms: int | None, *peers: str) -> json.Json:
@@ -175,6 +204,7 @@ def lease_of(lease: Lease, ends_ms: int | None, *peers: str) -> json.Json:
         "client": lease.client,
         "purpose": lease.purpose,
         "since": json.iso(lease.since_ns),
+        "held": lease.is_held,
         "expires": None if ends_ms is None else json.iso(ends_ms * 1_000_000),
         "peers": peers,
     }
@@ -185,36 +215,35 @@ def peer_of(peer: Peer) -> json.Json:
         "id": peer.peer,
         "camera": peer.camera,
         "client": peer.client,
+        "protocol": peer.protocol.value,
         "state": peer.phase.value,
         "opened": json.iso(peer.opened_ns),
     }
 
 
 def summary(snapshot: Snapshot) -> json.Json:
-    """The counts that the line on top and the views' buttons show."""
-    suggestion = json.suggestion(snapshot)
-    if suggestion is not None:
-        del suggestion["remaining_s"]
+    """The counts in the header and on the buttons of the views."""
+    shown = [asdict(each) for each in suggestions(snapshot)]
+    for each in shown:
+        del each["remaining_s"]
     state = snapshot.state
     return {
         "verdict": snapshot.health.verdict.value,
-        "suggestion": suggestion,
+        "suggestion": shown[0] if shown else None,
+        "suggestions": shown,
         "viewers": viewer_count(state),
         "rooms": len(state.rooms),
+        "refused": refused(state),
     }
 
 
 def viewer_count(state: State) -> int:
-    """As many as the view of viewers has rows: leases, that of an MJPEG viewer too, and connections without one."""
+    """The number of rows in the view of viewers: leases (MJPEG viewers included) and peers without a lease."""
     alone = sum(peer.lease not in state.leases for peer in state.peers.values())
     return len(state.leases) + alone
 
 
-def by_id(entities: Iterable[json.Json]) -> Entities:
-    return {entity["id"]: entity for entity in entities}
-
-
 def rounded(bits: int) -> int:
-    """As it is shown: 0.1 Mb/s, and 10 kb/s below one."""
+    """Round a bit rate to the shown precision: 0.1 Mb/s, and 10 kb/s below 1 Mb/s."""
     step = 100_000 if bits >= 1_000_000 else 10_000
     return round(bits / step) * step

@@ -1,9 +1,9 @@
-"""A topic that many clients follow: entities by id, in parts, sent once in full and then as changes.
+"""A topic that many clients subscribe to: entities by id, in parts, sent once in full and then as changes.
 
 Rules of this file:
-- The text of a change is made once, whoever follows.
-- A client is a version number. One that is more than `KEPT` versions behind is sent everything again, so nothing is
-  kept for it.
+- The text of a change is rendered once for all subscribers.
+- A client is represented by a version number only. A client that is more than `KEPT` versions behind receives the full
+  state again, so no memory is held for it.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from . import json
 
 KEPT = 8
-"""Changes, for clients that did not read for some seconds."""
+"""Number of changes kept for clients that did not read for some seconds."""
 
 Entities = Mapping[str, json.Json]
 Parts = Mapping[str, Entities]
@@ -28,7 +28,7 @@ class Topic:
         self._changes: deque[str] = deque(maxlen=KEPT)
 
     def update(self, parts: Parts) -> None:
-        """Take how things are now. The names of the parts, and the fields of an entity, are always the same."""
+        """Replace the entities by `parts`. The names of the parts, and the fields of an entity, never change."""
         if not self.version:
             self._parts, self.version = parts, 1
             return
@@ -39,7 +39,7 @@ class Topic:
             self._changes.append(_inside(changed))
 
     def since(self, version: int, now: str) -> Iterable[str]:
-        """The messages that bring a client from `version` (0: it knows nothing) to this one, at the time `now`."""
+        """Return the messages that bring a client from `version` (0: none) to the current one, at the time `now`."""
         behind = self.version - version
         if version and behind <= len(self._changes):
             missed = list(self._changes)[len(self._changes) - behind :] if behind else []
@@ -50,7 +50,7 @@ class Topic:
 
 
 def difference(before: Entities, now: Entities) -> dict[str, json.Json | None]:
-    """By id: a new entity whole, of one that was there the fields that have changed, and null for one that is gone.
+    """Changes by id: a new entity in full, the changed fields of a known one, null for a removed one.
 
     An entity that is the same object as before costs almost nothing.
     """
@@ -65,5 +65,5 @@ def difference(before: Entities, now: Entities) -> dict[str, json.Json | None]:
 
 
 def _inside(parts: Mapping[str, object]) -> str:
-    """JSON of an object, without its braces."""
+    """Encode an object as JSON without its braces."""
     return json.encode(parts).decode()[1:-1]

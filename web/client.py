@@ -1,13 +1,13 @@
-"""The client of a request: the address of the person or program that asks, also when a proxy passes the request on.
+"""The client of a request: the address of the person or program behind it, also when a proxy forwards the request.
 
 Rules of this file:
 - A header names the client only if the TCP peer is a trusted proxy (`web.trusted_proxies`).
-- One family of headers is read (`web.forwarded`). The other family is ignored from everybody.
-- Addresses are read from right to left. Trusted addresses are skipped; the first other one is the client. Nothing to
-  the left of it is read: whoever sent the request may have written that.
-- An address that cannot be read is refused with 400. No other address takes its place.
-- A loopback address that a trusted proxy has, or names, is never the local user. Only its name says so: `127.0.0.1
-  (forwarded)` is no address, so nobody takes it for one of this machine.
+- One family of headers is read (`web.forwarded`). The other family is always ignored.
+- Addresses are read from right to left. Trusted addresses are skipped; the first other one is the client. Everything to
+  the left of it is ignored: the sender of the request may have forged it.
+- An unreadable address is refused with 400. No other address replaces it.
+- A loopback address that a trusted proxy has, or names, is never the local user. It is written `127.0.0.1 (forwarded)`,
+  which is not an address, so it cannot be taken for one of this machine.
 - Time is linear in the length of the headers.
 """
 
@@ -27,22 +27,22 @@ Headers = Iterable[tuple[bytes, bytes]]
 FAMILIES = {"x-forwarded": b"x-forwarded-for", "forwarded": b"forwarded"}
 """The settings of `web.forwarded`, each with the header that holds the addresses."""
 MOST_HOPS = 16
-"""Trusted proxies in a row; a longer chain is refused."""
+"""Maximum number of consecutive trusted proxies; a longer chain is refused."""
 SCOPE = "banken.client"
-"""Where the ASGI scope keeps the client, or the error that there is in its place."""
+"""The key of the ASGI scope that holds the client, or the error why it is unknown."""
 
 _NODE = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]{2,45})\]|(?P<four>[0-9.]{7,15}))(?::(?P<port>\d{1,5}))?", re.ASCII)
-"""An address that may have a port (RFC 7239, section 6): IPv6 stands in brackets."""
+"""An address with an optional port (RFC 7239, section 6); an IPv6 address is enclosed in brackets."""
 _PAIR = re.compile(
     r"[ \t]*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)=(?:([!#$%&'*+.^_`|~0-9A-Za-z-]++)|\"((?:[^\"\\]|\\.)*+)\")[ \t]*+(;|,|$)",
     re.DOTALL,
 )
-"""One `name=value` of an element, and what ends it (RFC 7239, section 4)."""
+"""One `name=value` of an element, and its delimiter (RFC 7239, section 4)."""
 
 
 @attrs.frozen
 class Proxies:
-    """The proxies that may say who asks."""
+    """The proxies that may name the client, and the family of headers in which they do."""
 
     networks: tuple[Network, ...] = ()
     """`web.trusted_proxies`; none by default."""
@@ -59,18 +59,20 @@ class Proxies:
 
 
 class ForwardedError(Exception):
-    """The header of a trusted proxy that does not name a client; the text says why."""
+    """The header of a trusted proxy does not name a client; the text gives the reason."""
 
 
 def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> str:
-    """The client of a request: its address without the port, in its shortest form, for caps, journal, API and log.
+    """Return the client of a request: its address without the port, in its shortest form.
+
+    The result is used for caps, journal, API and log.
 
     Args:
-        peer: the address of the TCP peer; None where the transport has none.
-        headers: all of them in their order, names in lower case.
+        peer: the address of the TCP peer; None if the transport has none.
+        headers: all headers in their order, names in lower case.
         proxies: the setting.
 
-    Raises `ForwardedError` for a trusted proxy whose header cannot be read.
+    Raises `ForwardedError` if the header of a trusted proxy cannot be read.
     """
     address = _plain(peer or "")
     if address is None:
@@ -92,12 +94,12 @@ def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> str:
 
 
 def _passed_on(address: Address) -> str:
-    """The name of a client that is not the TCP peer, as far as we know."""
+    """Return the name of a client that is not the TCP peer; a loopback address is marked as forwarded."""
     return f"{address} (forwarded)" if address.is_loopback else str(address)
 
 
 def identify(scope: Any, proxies: Proxies) -> str | ForwardedError:
-    """The client of an ASGI scope, or why there is none."""
+    """Return the client of an ASGI scope, or the error why it is unknown."""
     peer = scope.get("client")
     try:
         return client_of(peer[0] if peer else None, scope["headers"], proxies)
@@ -106,16 +108,16 @@ def identify(scope: Any, proxies: Proxies) -> str | ForwardedError:
 
 
 def client() -> str:
-    """The name of the client of the request or WebSocket at hand. Raises `BadRequest` where a proxy did not name it."""
+    """Return the client of the current request or WebSocket. Raises `BadRequest` if a proxy did not name it."""
     at_hand: Any = websocket if has_websocket_context() else request
     found = at_hand.scope[SCOPE]
     if isinstance(found, ForwardedError):
-        raise BadRequest(f"the proxy does not say who asks: {found}")
+        raise BadRequest(f"the proxy does not name the client: {found}")
     return str(found)
 
 
 def _listed(lines: list[str]) -> Iterator[str]:
-    """The elements of comma-separated lists, the last one first."""
+    """Yield the elements of comma-separated lists, the last one first."""
     for line in reversed(lines):
         end = len(line)
         while end >= 0:
@@ -125,13 +127,13 @@ def _listed(lines: list[str]) -> Iterator[str]:
 
 
 def _forwarded(lines: list[str]) -> Iterator[str]:
-    """The `for` of each element of `Forwarded`, the last one first. A line is read as a whole, or not at all."""
+    """Yield the `for` of each element of `Forwarded`, the last one first. A line is valid as a whole or refused."""
     for line in reversed(lines):
         yield from reversed(_elements(line))
 
 
 def _elements(line: str) -> list[str]:
-    """Raises `ForwardedError` for what RFC 7239 does not allow."""
+    """Parse one line. Raises `ForwardedError` for syntax that RFC 7239 does not allow."""
     found, names, at = [], dict[str, str](), 0
     while True:
         pair = _PAIR.match(line, at)
@@ -152,7 +154,7 @@ def _elements(line: str) -> list[str]:
 
 
 def _forwarded_address(text: str) -> Address:
-    """Raises `ForwardedError` for all that is no address of one host: `unknown`, `_hidden`, a name, a zone, nothing."""
+    """Raises `ForwardedError` unless it is the address of one host: `unknown`, `_hidden`, names, zones, empty."""
     node = _NODE.fullmatch(text)
     bare = text if node is None else node["six"] or node["four"]
     address = _plain(bare) if "%" not in bare and (node is None or int(node["port"] or 0) < 65536) else None
@@ -171,7 +173,7 @@ def ip_address_or_none(text: str) -> Address | None:
 
 
 def _plain(text: str) -> Address | None:
-    """An address; one of IPv4 inside IPv6 (`::ffff:192.0.2.1`) is that of IPv4. None for what is no address."""
+    """Parse an address; IPv4 inside IPv6 (`::ffff:192.0.2.1`) becomes IPv4. None for any other text."""
     address = ip_address_or_none(text)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address

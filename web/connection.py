@@ -1,14 +1,14 @@
-"""One TCP connection: Hypercorn's server for it, with HTTP/1.1 only, ended soon after either side has ended it.
+"""One TCP connection: Hypercorn's server for it, with HTTP/1.1 only, closed soon after either side has ended it.
 
 Rules of this file:
-- Hypercorn by itself would keep a connection: for its timers, for a reader that waits until an earlier request is
-  answered, and when closing is cancelled together with the request that asked for it. Here it ends `LINGER_S` after
-  either side has ended it, whatever still waits in it.
-- Bytes that a client still sends to a connection that we end are read and discarded for so long: a reset would take the
-  answer from it.
-- What a client has sent is read when it is its turn, and each piece is charged to it. It is not read before: what it
-  sends more stays in the kernel.
-- Hypercorn's choice among protocols is not used: there is one.
+- Hypercorn alone would keep a connection open for its timers and for a reader that waits until an earlier request is
+  answered. It would also stay open if closing is cancelled together with the request that caused it. Here the
+  connection closes `LINGER_S` after either side has ended it, whatever is still pending.
+- Bytes that a client sends after we have ended the connection are read and discarded during that time: a reset would
+  destroy the answer.
+- Data of a client is read only when the client is scheduled (`web/loop_scheduler.py`), and each read is charged to it.
+  Data beyond that stays in the kernel.
+- Hypercorn's protocol selection is not used: there is only one protocol.
 """
 
 import random
@@ -26,14 +26,14 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from .http1 import Http1Protocol
-from .turns import METER, Meter
+from .loop_scheduler import METER, Meter
 
 STAGGER = 0.2
-"""Of the keep-alive timeout, at the most."""
+"""Maximum random extension, as a share of the keep-alive timeout."""
 LINGER_S = 0.5
-"""Time for the rest of a connection once either side has ended it."""
+"""Seconds until a connection is closed after either side has ended it."""
 MAX_DISCARDED = 1 << 20
-"""Bytes that are read from a client that still sends after we have ended the connection."""
+"""Maximum number of bytes that are read and discarded after we have ended the connection."""
 
 
 class Connection(TCPServer):
@@ -45,12 +45,12 @@ class Connection(TCPServer):
     def __init__(
         self, app: AppWrapper, config: HypercornConfig, context: WorkerContext, stream: trio.SocketStream, meter: Meter
     ) -> None:
-        """`meter` charges what is read; a request from a proxy names its client."""
+        """`meter` charges reads to the client; behind a proxy, the request names the client."""
         super().__init__(app, config, context, ConnectionState({METER: meter}), stream)  # type: ignore[arg-type]
         self._meter, self._peer = meter, meter.client
         self._ending = trio.Event()
         self.idle_since: float | None = trio.current_time()
-        """Since when no request is being answered; None while one is."""
+        """Start of the idle time; None while a request is being answered."""
 
     def end_soon(self) -> None:
         self._ending.set()
@@ -92,13 +92,13 @@ class Connection(TCPServer):
             case Updated():
                 self.idle_since = trio.current_time() if event.idle else None
                 if event.idle:
-                    self._meter.client = self._peer  # the next request of a proxy may be another client's
+                    self._meter.client = self._peer  # the next request through a proxy may be from another client
                 await super().protocol_send(event)
             case _:
                 await super().protocol_send(event)
 
     def _send_no_more(self) -> None:
-        """Without a checkpoint: the task that does it is about to be cancelled together with its request."""
+        """Close without a trio checkpoint: the calling task is about to be cancelled together with its request."""
         with suppress(OSError):
             self.stream.socket.shutdown(socket.SHUT_WR)
 
@@ -118,20 +118,20 @@ class Connection(TCPServer):
         self.end_soon()
 
     def look(self) -> bool:
-        """Ask the kernel whether the client is there: Hypercorn may not be reading just now. Whether it has gone."""
+        """Return whether the client has gone, according to the kernel: Hypercorn may not be reading at the moment."""
         if is_open(self.stream.socket):
             return False
         self.end_soon()
         return True
 
     async def _idle_timeout(self) -> None:
-        """As Hypercorn's, but later by chance: connections that were opened together do not end together."""
+        """Like Hypercorn's, with a random delay, so that connections opened together do not end together."""
         with trio.move_on_after(random.uniform(0, STAGGER) * self.config.keep_alive_timeout):
             await self.context.terminated.wait()
         await super()._idle_timeout()
 
     async def _end(self, scope: trio.CancelScope) -> None:
-        """A send of Hypercorn's is shielded from cancellation; it fails when its socket is closed."""
+        """Hypercorn shields its sends from cancellation; a send fails when its socket is closed."""
         await self._ending.wait()
         await trio.sleep(LINGER_S)
         self.stream.socket.close()
@@ -139,7 +139,10 @@ class Connection(TCPServer):
 
 
 def is_open(connected: trio.socket.SocketType) -> bool:
-    """Whether neither side has ended it. The first byte of TCP_INFO (linux/tcp.h) is the state; 1 is ESTABLISHED."""
+    """Whether the connection is open in both directions.
+
+    The first byte of TCP_INFO (linux/tcp.h) is the state; 1 is ESTABLISHED.
+    """
     try:
         return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1
     except OSError:
@@ -147,7 +150,7 @@ def is_open(connected: trio.socket.SocketType) -> bool:
 
 
 def reset(stream: trio.SocketStream) -> None:
-    """End it now; a shielded send in it fails at once."""
+    """Reset the connection; a shielded send in it fails immediately."""
     if stream.socket.fileno() >= 0:
         with suppress(OSError):
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

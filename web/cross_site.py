@@ -1,26 +1,27 @@
-"""Requests that pages of other sites cause in the browser of somebody who may see the cameras.
+"""Protection against requests that pages of other sites cause in the browser of an authorized person.
 
-A browser says in `Sec-Fetch-*` (W3C Fetch Metadata) which page a request comes from. Pages cannot change these headers.
-They are sent to secure origins and to loopback; plain HTTP to another host has `Origin` alone, and that on CORS
-requests only. Requests without any of them (scripts, other programs) are served.
+A browser names the page behind a request in `Sec-Fetch-*` (W3C Fetch Metadata). Pages cannot change these headers.
+They are sent to secure origins and to loopback; plain HTTP to another host carries only `Origin`, and only on CORS
+requests. Requests without any of these headers (scripts, other programs) are served.
 
 Rules of this file:
-- A request is our own when each `Sec-Fetch-Site` is `same-origin`, or `none` (a typed or bookmarked address).
+- A request is our own if each `Sec-Fetch-Site` is `same-origin`, or `none` (a typed or bookmarked address).
   `same-site` is foreign: another port of this host is another program.
-- Without `Sec-Fetch-Site`, each `Origin` has to be that of the `Host`.
+- Without `Sec-Fetch-Site`, each `Origin` must match the `Host`.
 - A foreign request is refused with 403, with two exceptions: a listed `Origin`; and a GET navigation, for which the
-  route decides: a page is shown, a picture comes from the cache, all else is refused.
-- A navigation in a frame, an embedding or a prefetch is not a visit: nobody sees an address of ours, so it is refused.
-- A request made before anybody asked for it (`Sec-Purpose`, the preview of a link) opens no camera and may only GET,
-  wherever it comes from.
-- Without `Sec-Fetch-Site`, a `Referer` of another origin opens no camera. Our own pages send theirs to us.
+  route decides: a page is shown, a snapshot comes from the cache, everything else is refused.
+- A navigation in a frame, an embedding or a prefetch is not a visit: the user does not see our address, so it is
+  refused.
+- A speculative request (`Sec-Purpose`, the preview of a link) opens no camera and must be a GET, whatever its origin.
+- Without `Sec-Fetch-Site`, a request with a `Referer` of another origin opens no camera. Our own pages send their
+  `Referer` to us.
 """
 
 import re
 from collections.abc import Callable, Collection
 from typing import TypeVar
 
-from quart import Request, Websocket, current_app, request
+from quart import Request, Websocket, current_app, request, websocket
 from werkzeug.exceptions import Forbidden
 
 from .hosts import may_connect
@@ -34,7 +35,7 @@ _PREVIEWS = re.compile(
     |mastodon/|synapse|iframely|embedly|vkshare|snap\ url\ preview|googlebot|bingbot""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""Programs that fetch a link because somebody sent it, by their `User-Agent`; not what scripts are called."""
+"""`User-Agent`s of programs that fetch a link to show its preview; the names of scripting clients are not listed."""
 _REFERRER = re.compile(r"(https?://[^/?#]++)(?:[/?#].*+)?", re.DOTALL)
 
 Route = TypeVar("Route", bound=Callable[..., object])
@@ -42,13 +43,13 @@ _MARK = "banken_takes_visits"
 
 
 def takes_visits(route: Route) -> Route:
-    """Marks a route that a link on another site may lead to. It must open no camera for `is_foreign` requests."""
+    """Mark a route that links on other sites may lead to. It must not open a camera for `is_foreign` requests."""
     setattr(route, _MARK, True)
     return route
 
 
 def is_foreign(asked: Request | Websocket) -> bool:
-    """Whether a page of another site, or of another origin of this host, has caused this request."""
+    """Whether a page of another site, or of another origin on this host, has caused the request."""
     sites = asked.headers.getlist("Sec-Fetch-Site")
     if sites:
         return any(site.strip().lower() not in OURS for site in sites)
@@ -56,15 +57,15 @@ def is_foreign(asked: Request | Websocket) -> bool:
 
 
 def is_speculative(asked: Request | Websocket) -> bool:
-    """Whether a browser, or a program that shows previews of links, fetches it before anybody has asked for it."""
+    """Whether a browser, or a program that shows link previews, sent the request before a user asked for it."""
     is_preview = _PREVIEWS.search(asked.headers.get("User-Agent", "")) is not None
     return is_preview or any(name in asked.headers for name in SPECULATIVE)
 
 
 def opens_no_camera(allow_origins: Collection[str]) -> bool:
-    """Whether the current request may be answered from the cache only.
+    """Whether the current request must be answered from the cache.
 
-    That is a visit or an image of another site, a prefetch or a preview, or one for the head alone: nobody looks at it.
+    This holds for a visit or an image of another site, a prefetch, a preview, and HEAD: no viewer is behind them.
     """
     if request.method == "HEAD" or is_speculative(request) or _is_referred(request, allow_origins):
         return True
@@ -72,9 +73,10 @@ def opens_no_camera(allow_origins: Collection[str]) -> bool:
 
 
 def _is_referred(asked: Request, allow_origins: Collection[str]) -> bool:
-    """Whether a page of an origin that is neither ours nor listed has the address of this request in it.
+    """Whether the `Referer` names an origin that is neither ours nor listed.
 
-    Without `Sec-Fetch-Site` that is all a browser says. A page may hide it, and then its request is as a script's.
+    Without `Sec-Fetch-Site` this is all that a browser discloses. A page may suppress it; then its request cannot be
+    distinguished from that of a script.
     """
     if "Sec-Fetch-Site" in asked.headers:
         return False
@@ -83,7 +85,7 @@ def _is_referred(asked: Request, allow_origins: Collection[str]) -> bool:
 
 
 def is_listed(asked: Request | Websocket, allow_origins: Collection[str]) -> bool:
-    """Whether it names one origin or more, and all of these are listed."""
+    """Whether the request names at least one origin, and all of them are listed."""
     origins = asked.headers.getlist("Origin")
     return bool(origins) and all(origin in allow_origins for origin in origins)
 
@@ -91,7 +93,7 @@ def is_listed(asked: Request | Websocket, allow_origins: Collection[str]) -> boo
 def require_own_site(asked: Request | Websocket, allow_origins: Collection[str]) -> None:
     """Raises `Forbidden` (403) for a foreign request that is neither from a listed origin nor a visit.
 
-    And for any that nobody has asked for yet and that does more than GET.
+    Also raises it for a speculative request with a method other than GET.
     """
     if is_speculative(asked) and (isinstance(asked, Websocket) or asked.method not in ("GET", "HEAD")):
         raise Forbidden("a prefetch may not do this: nobody has asked for it yet")
@@ -102,8 +104,15 @@ def require_own_site(asked: Request | Websocket, allow_origins: Collection[str])
     raise Forbidden("pages of other sites may not do this; web.allow_origins can list an origin that may")
 
 
+def refuse_strangers(allow_origins: Collection[str]) -> None:
+    """Raises `Forbidden` for a page of a foreign origin; a browser always sends the origin."""
+    origins = websocket.headers.getlist("Origin")
+    if not may_connect(websocket.scope, origins, allow_origins):
+        raise Forbidden(f"pages of {origins[0][:100]} may not connect; web.allow_origins can list them")
+
+
 def _is_visit(asked: Request) -> bool:
-    """Somebody follows a link of another site, in a window of its own, to a route that takes visits."""
+    """Whether a user follows a link of another site, as a top-level navigation, to a route that takes visits."""
     return (
         asked.method in ("GET", "HEAD")
         and asked.headers.get("Sec-Fetch-Mode", "").lower() == "navigate"

@@ -1,11 +1,11 @@
-"""The names we answer to. A page whose own name was made to lead here (DNS rebinding) asks for us by that name.
+"""The host names that the server accepts. After DNS rebinding, a foreign page sends its own name in `Host`.
 
 Rules of this file:
-- The bytes of the `Host` header decide. A library's view of them may be another: Werkzeug takes a host with a
-  character that it does not expect for no host.
-- A host that cannot be read is refused with 400, a host that others may have with 421. A request without `Host` is
-  served in HTTP/1.0 only, where it is optional; no browser sends one.
-- The page of a WebSocket must have the host that it asks for, or a listed origin. An origin that cannot be read is
+- The bytes of the `Host` header decide. A library may interpret them differently: Werkzeug treats a host with an
+  unexpected character as missing.
+- An unreadable host is refused with 400, a host that others may own with 421. A request without `Host` is served in
+  HTTP/1.0 only, where it is optional; browsers always send it.
+- The page that opens a WebSocket must have the host that it connects to, or a listed origin. An unreadable origin is
   foreign.
 """
 
@@ -18,19 +18,19 @@ from werkzeug.exceptions import BadRequest, MisdirectedRequest
 
 _NAME = r"[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?"
 _HOST = re.compile(rf"(?:\[(?P<v6>[0-9A-Fa-f:.]++)\]|(?P<name>{_NAME}))(?::(?P<port>[0-9]{{0,5}}))?")
-"""An IPv6 address stands in brackets, and nothing else does; a name has neither user, path nor zone."""
+"""Only an IPv6 address is enclosed in brackets; a name has neither user, path nor zone."""
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[^/?#@]++)")
 _PORTS = {"http": 80, "https": 443}
 _LONGEST = 253
-"""Characters of a name (RFC 1035, section 2.3.4)."""
+"""Maximum number of characters in a name (RFC 1035, section 2.3.4)."""
 _LOCAL = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
-"""Nobody can have such a name in the public DNS (RFC 6761, 6762, 8375), nor one without a dot."""
+"""These suffixes cannot be registered in the public DNS (RFC 6761, 6762, 8375); neither can a name without a dot."""
 
 
 def host_of(scope: Any) -> str | None:
-    """The `Host` header of an ASGI scope as it was sent; None without one, which HTTP/1.0 allows.
+    """Return the `Host` header of an ASGI scope as it was sent; None if it is missing in HTTP/1.0, which allows this.
 
-    Raises `BadRequest` for one that is missing, empty or cannot be read, and for more than one.
+    Raises `BadRequest` for a missing, empty or unreadable header, and for more than one.
     """
     sent: list[str] = [
         value.decode("latin-1").strip(" \t") for name, value in scope["headers"] if name.lower() == b"host"
@@ -43,7 +43,7 @@ def host_of(scope: Any) -> str | None:
 
 
 def require_ours(scope: Any, allow_origins: Collection[str]) -> None:
-    """Raises `MisdirectedRequest` (421) for a `Host` that a stranger may have, and as `host_of`."""
+    """Raises `MisdirectedRequest` (421) for a `Host` that a stranger may own, and the errors of `host_of`."""
     host = host_of(scope)
     if host is not None and not is_ours(host, allow_origins):
         raise MisdirectedRequest(
@@ -63,13 +63,16 @@ def is_ours(host: str, allow_origins: Collection[str]) -> bool:
 
 
 def may_connect(scope: Any, origins: Iterable[str], allow_origins: Collection[str]) -> bool:
-    """Whether pages of all `origins` may open the WebSocket of `scope`; a program names none. Raises as `host_of`."""
+    """Whether pages of all `origins` may open the WebSocket of `scope`; programs send no origin.
+
+    Raises the errors of `host_of`.
+    """
     host = host_of(scope)
     return all(origin in allow_origins or _is_origin_of(origin, host) for origin in origins)
 
 
 def _is_origin_of(origin: str, host: str | None) -> bool:
-    """Whether `origin` and `host` are the same; the scheme may differ, as a proxy in front of us may speak TLS."""
+    """Whether `origin` and `host` are equal; the scheme may differ, since a proxy in front may terminate TLS."""
     match = _ORIGIN.fullmatch(origin)
     if match is None or host is None:
         return False
@@ -79,7 +82,7 @@ def _is_origin_of(origin: str, host: str | None) -> bool:
 
 
 def _parse(host: str, default_port: int = 80) -> tuple[str, int] | None:
-    """The name or address in lower case, without a last dot, and the port; None for what no host can be."""
+    """Return the name or address in lower case, without a trailing dot, and the port; None if `host` is invalid."""
     match = _HOST.fullmatch(host)
     if match is None:
         return None

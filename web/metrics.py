@@ -1,6 +1,6 @@
-"""Metrics for Prometheus, made from one snapshot when they are asked for. The configuration bounds the labels.
+"""Metrics for Prometheus, rendered from one snapshot on request. The configuration bounds the number of labels.
 
-Each viewer and each camera is visited once: the cost grows with their sum.
+Each viewer and each camera is visited once: the cost is linear in their sum.
 """
 
 import os
@@ -12,19 +12,21 @@ from typing import get_args
 import attrs
 import trio
 
+from supervisor.base.lag import LoopLag, loop_lag
+from supervisor.domain.availability import Availability
 from supervisor.domain.health import Verdict
 from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.signaling import Code, Request
 from supervisor.domain.state import Lease, Peer
-from supervisor.domain.values import LeaseKind
-from supervisor.gateway import CameraStatistics, Snapshot
-from supervisor.lag import LoopLag, loop_lag
+from supervisor.domain.values import LeaseKind, PeerProtocol
+from supervisor.ports.snapshot import Snapshot
+from supervisor.ports.statistics import CameraStatistics
 
 from . import refusals
 from .exposition import CONTENT_TYPE, Exposition, label
 
-__all__ = ["CONTENT_TYPE", "Process", "expose", "measure_process"]
+__all__ = ["CONTENT_TYPE", "FIGURES", "Process", "expose", "measure_process"]
 
 _PHASES = tuple(each for each in CameraPhase if each is not CameraPhase.REMOVED)
 _VERDICTS = {verdict: level for level, verdict in enumerate(Verdict)}
@@ -32,30 +34,34 @@ _VERDICTS = {verdict: level for level, verdict in enumerate(Verdict)}
 
 @attrs.frozen
 class Process:
-    """The daemon itself, without its children; the request that asks for it included."""
+    """Measurements of the daemon without its child processes, including the current request."""
 
     tasks: int
     threads: int
     descriptors: int
     lag: LoopLag | None
     refused: Mapping[refusals.Refusal, int]
-    """Connections that were refused or ended for their conduct, by reason."""
+    """Connections that were refused or closed for misbehavior, by reason."""
 
 
 def measure_process() -> Process:
-    """To be called in the loop."""
+    """Measure the daemon. Must be called in the event loop."""
     tasks = trio.lowlevel.current_statistics().tasks_living
-    descriptors = len(os.listdir("/proc/self/fd")) - 1  # one is the listing's own
+    descriptors = len(os.listdir("/proc/self/fd")) - 1  # one belongs to the listing itself
     return Process(tasks, threading.active_count(), descriptors, loop_lag(), refusals.totals())
 
 
-def expose(snapshot: Snapshot, process: Process) -> bytes:
-    """All metrics in Prometheus's text format."""
+def expose(snapshot: Snapshot, process: Process, found: Availability | None = None) -> bytes:
+    """Return all metrics in the Prometheus text format; `found` is the availability of the cameras."""
     to = Exposition()
     state = snapshot.state
-    peers, leases = list(state.peers.values()), list(state.leases.values())  # a walk takes a microsecond for each
+    peers, leases = list(state.peers.values()), list(state.leases.values())  # a pass takes 1 µs per item
     _write_cameras(to, snapshot, peers)
+    _write_detectors(to, snapshot)
+    if found is not None:
+        _write_availability(to, snapshot, found)
     _write_sources(to, snapshot)
+    _write_daemons(to, snapshot)
     _write_viewers(to, snapshot, peers)
     _write_daemon(to, snapshot, process, peers, leases)
     _write_monitors(to, snapshot)
@@ -69,10 +75,11 @@ def _write_cameras(to: Exposition, snapshot: Snapshot, peers: Sequence[Peer]) ->
     since = to.gauge("banken_camera_state_seconds", "Time in this state")
     attempts = to.gauge("banken_camera_attempts", "Failed attempts in a row")
     viewers = to.gauge("banken_camera_viewers", "Viewers' connections")
-    granted = to.gauge("banken_camera_leases", "Live leases of the camera: its use count")
+    granted = to.gauge("banken_camera_leases", "Live leases of the camera")
     suggested = to.gauge("banken_camera_suggested", "1 while all pages show the camera")
     children = to.gauge("banken_camera_children", "Child processes")
-    watching, leases = Counter(peer.camera for peer in peers), state.lent()
+    shown = {each.camera for each in state.suggestions}
+    watching, leases = Counter(peer.camera for peer in peers), state.lease_counts()
     working = Counter(child.camera for child in state.children.values())
     for name, camera in sorted(state.cameras.items()):
         labels = label(camera=name)
@@ -83,31 +90,54 @@ def _write_cameras(to: Exposition, snapshot: Snapshot, peers: Sequence[Peer]) ->
         attempts.add(camera.attempts, labels)
         viewers.add(watching[name], labels)
         granted.add(leases[name], labels)
-        suggested.add(state.suggestion is not None and state.suggestion.camera == name, labels)
+        suggested.add(name in shown, labels)
         children.add(working[name], labels)
+
+
+FIGURES = (
+    ("banken_camera_wanted_seconds", "Time for which the camera was wanted", "wanted_s"),
+    ("banken_camera_live_seconds", "Wanted time in which the camera was live", "live_s"),
+    ("banken_camera_patrol_cycles", "Patrol cycles that requested a snapshot", "cycles"),
+    ("banken_camera_patrol_cycles_served", "Patrol cycles that got a snapshot", "cycles_served"),
+    ("banken_camera_patrol_cycles_skipped", "Patrol cycles that were due and did not begin", "cycles_skipped"),
+    ("banken_camera_snapshots", "Snapshots that were requested while the camera rested", "snapshots"),
+    ("banken_camera_snapshots_served", "Requested snapshots that were served", "snapshots_served"),
+    ("banken_camera_losses", "Losses, including failed attempts to open the camera", "losses"),
+    ("banken_camera_failed_attempts", "Failed attempts to open the camera", "failed_attempts"),
+    ("banken_camera_queued", "Waits for a connection slot of the device", "queued"),
+    ("banken_camera_restarts", "Attempts to open the camera again after a loss", "restarts"),
+)
+"""Metric, help and field of the figures since the start of the daemon."""
+
+
+def _write_availability(to: Exposition, snapshot: Snapshot, found: Availability) -> None:
+    known = [(label(camera=one.camera), one) for one in found.cameras if one.camera in snapshot.state.cameras]
+    for metric, help_text, field in FIGURES:
+        family = to.counter(metric, help_text)
+        for labels, one in known:
+            family.add(getattr(one, field), labels)
 
 
 _SOURCES = (
     ("gauge", "banken_camera_frames_per_second", "Frames a second", "fps"),
-    ("gauge", "banken_camera_bits_per_second", "Bit rate", "bitrate"),
     ("counter", "banken_camera_frames", "Frames received", "frames"),
     ("counter", "banken_camera_bytes", "Bytes received", "bytes"),
     ("counter", "banken_camera_skipped_frames", "Frames that viewers missed", "skipped"),
     (
         "counter",
-        "banken_camera_cut_groups",
-        "Groups of pictures that were too long to be kept whole",
-        "cut_groups",
+        "banken_camera_truncated_gops",
+        "GOPs that were too long to be kept whole",
+        "truncated_gops",
     ),
     ("counter", "banken_source_lost_packets", "RTP packets that never came from the camera", "lost_packets"),
     (
         "counter",
-        "banken_source_broken_pictures",
-        "Frames not shown, since a part of each was lost",
-        "broken_pictures",
+        "banken_source_discarded_frames",
+        "Frames that were discarded because a packet was lost",
+        "discarded_frames",
     ),
 )
-"""Kind, metric, help and field of what a camera's hub has measured."""
+"""Kind, metric, help and field of the statistics of a camera's hub."""
 
 
 def _write_sources(to: Exposition, snapshot: Snapshot) -> None:
@@ -116,16 +146,35 @@ def _write_sources(to: Exposition, snapshot: Snapshot) -> None:
         family = to.gauge(metric, help_text) if kind == "gauge" else to.counter(metric, help_text)
         for labels, statistics in measured:
             family.add(getattr(statistics, field), labels)
+    _write_renditions(to, snapshot)
+    rate = to.gauge("banken_camera_bytes_per_second", "Data rate")
     age = to.gauge("banken_camera_frame_age_seconds", "Age of the last frame")
-    odd = to.counter("banken_source_odd_packets", "RTP packets that came late, in disorder or damaged")
+    irregular = to.counter("banken_source_irregular_packets", "RTP packets that came late, reordered or malformed")
+    oddities = to.counter("banken_camera_oddities", "Deviations of the camera from the standards, by their name")
     for name, statistics in sorted(snapshot.cameras.items()):
+        rate.add(statistics.bitrate / 8, label(camera=name))
         if statistics.last_frame_age_s is not None:
             age.add(statistics.last_frame_age_s, label(camera=name))
-        for kind, count in _odd(statistics):
-            odd.add(count, label(camera=name, kind=kind))
+        for kind, count in _irregular(statistics):
+            irregular.add(count, label(camera=name, kind=kind))
+        for oddity, count in sorted(statistics.oddities.items()):
+            oddities.add(count, label(camera=name, oddity=oddity))
 
 
-def _odd(statistics: CameraStatistics) -> tuple[tuple[str, int], ...]:
+def _write_renditions(to: Exposition, snapshot: Snapshot) -> None:
+    """Write the cost of transcoded video, for cameras that have had any."""
+    used = to.counter("banken_transcoder_cpu_seconds", "CPU time of the camera's video transcoders")
+    share = to.gauge("banken_transcoder_cpu_ratio", "Share of a processor that the camera's video transcoder uses")
+    skipped = to.counter("banken_transcoder_skipped_frames", "Frames that the transcoder left out, being too slow")
+    for name, statistics in sorted(snapshot.cameras.items()):
+        if statistics.transcoder_cpu_s:
+            used.add(statistics.transcoder_cpu_s, label(camera=name))
+        if statistics.rendition is not None:
+            share.add(statistics.rendition.cpu, label(camera=name))
+            skipped.add(statistics.rendition.skipped, label(camera=name))
+
+
+def _irregular(statistics: CameraStatistics) -> tuple[tuple[str, int], ...]:
     return (
         ("late", statistics.late_packets),
         ("reordered", statistics.reordered_packets),
@@ -134,17 +183,17 @@ def _odd(statistics: CameraStatistics) -> tuple[tuple[str, int], ...]:
 
 
 def _write_viewers(to: Exposition, snapshot: Snapshot, peers: Sequence[Peer]) -> None:
-    thin = to.gauge("banken_camera_viewers_thin", "Viewers whose path carries key frames only")
-    loss = to.gauge("banken_camera_viewer_loss", "The worst viewer's share of loss")
-    narrow: Counter[CameraId] = Counter()
+    narrow = to.gauge("banken_camera_viewers_key_frames_only", "Viewers whose path carries key frames only")
+    loss = to.gauge("banken_camera_viewer_loss_ratio", "Share of packets lost on the worst viewer's path")
+    slowed: Counter[CameraId] = Counter()
     worst: dict[CameraId, float] = {}
     for peer in peers:
         sent = snapshot.peers.get(peer.peer)
         if sent is not None:
-            narrow[peer.camera] += sent.thin
+            slowed[peer.camera] += sent.key_frames_only
             worst[peer.camera] = max(sent.loss, worst.get(peer.camera, 0.0))
     for camera in sorted(snapshot.state.cameras):
-        thin.add(narrow[camera], label(camera=camera))
+        narrow.add(slowed[camera], label(camera=camera))
         loss.add(worst.get(camera, 0.0), label(camera=camera))
 
 
@@ -156,6 +205,8 @@ def _write_daemon(
     for each in PeerPhase:
         if each is not PeerPhase.CLOSED:
             connections.add(phases[each], label(state=each.value))
+    readers = sum(peer.protocol is PeerProtocol.RTSP for peer in peers)
+    to.gauge("banken_rtsp_readers", "Those of the viewers' connections that are readers by RTSP", readers)
     granted = to.gauge("banken_leases", "Live leases by kind")
     kinds = Counter(lease.kind for lease in leases)
     for kind in LeaseKind:
@@ -166,18 +217,49 @@ def _write_daemon(
     to.counter("banken_journal_events", "Events stored in the journal", journal.committed)
     to.counter("banken_journal_commits", "Commits since the start", journal.commits)
     to.gauge("banken_journal_pending_events", "Events that wait for the disk", journal.pending)
-    to.gauge("banken_journal_lag_seconds", "How long the oldest of them has waited", journal.waited_s)
+    to.gauge("banken_journal_lag_seconds", "Waiting time of the oldest event that waits for the disk", journal.waited_s)
     to.gauge("banken_journal_fault", "1 while the journal cannot write", journal.fault is not None)
     to.gauge("banken_tasks", "Tasks of the daemon's loop", process.tasks)
     to.gauge("banken_threads", "Threads of the daemon, idle ones included", process.threads)
     to.gauge("banken_descriptors", "Open file descriptors of the daemon", process.descriptors)
-    refused = to.counter("banken_connections_refused", "Connections refused, or ended for their conduct")
+    refused = to.counter("banken_connections_refused", "Connections that were refused, or ended for misbehavior")
     for reason in refusals.Refusal:
         refused.add(process.refused.get(reason, 0), label(reason=reason.value))
     if process.lag is not None:
-        lag = to.gauge("banken_loop_lag_seconds", "How late tasks get their turn")
+        lag = to.gauge("banken_loop_lag_seconds", "How late the event loop runs tasks")
         lag.add(process.lag.p50_s, label(quantile="0.5"))
         lag.add(process.lag.p99_s, label(quantile="0.99"))
+
+
+def _write_detectors(to: Exposition, snapshot: Snapshot) -> None:
+    """Nothing without a detector in the configuration."""
+    if not snapshot.detectors:
+        return
+    up = to.gauge("banken_detector_running", "1 while the detector works")
+    pictures = to.counter("banken_detector_pictures", "Pictures that the detector got")
+    made = to.counter("banken_detector_detections", "Detections that were taken")
+    dropped = to.counter("banken_detector_dropped", "Lines, answers and pictures that were not used")
+    latency = to.gauge("banken_detector_latency_seconds", "From the last picture to its detection or answer")
+    for each in snapshot.detectors:
+        labels = label(detector=each.name)
+        up.add(each.state == "running", labels)
+        pictures.add(each.pictures, labels)
+        made.add(each.detections, labels)
+        for reason, count in sorted(each.dropped.items()):
+            dropped.add(count, label(detector=each.name, reason=reason))
+        if each.latency_s is not None:
+            latency.add(each.latency_s, labels)
+
+
+def _write_daemons(to: Exposition, snapshot: Snapshot) -> None:
+    """Nothing without a program in the section `daemons`."""
+    if not snapshot.daemons:
+        return
+    up = to.gauge("banken_daemon_running", "1 while the program of `daemons` runs")
+    starts = to.counter("banken_daemon_starts", "Starts since the last change of its settings")
+    for each in snapshot.daemons:
+        up.add(each.state == "running", label(daemon=each.name))
+        starts.add(each.starts, label(daemon=each.name))
 
 
 def _write_rooms(to: Exposition, snapshot: Snapshot) -> None:
@@ -185,19 +267,20 @@ def _write_rooms(to: Exposition, snapshot: Snapshot) -> None:
     to.gauge("banken_rooms", "Rooms that are open", len(state.rooms))
     to.gauge("banken_room_participants", "Participants in all rooms", len(state.participants))
     to.gauge("banken_signaling_sessions", "WebSockets for rooms that are open", measured.sessions)
-    obeyed = to.counter("banken_signaling_messages", "Messages of clients, obeyed")
+    obeyed = to.counter("banken_signaling_messages", "Messages of clients that were accepted")
     for request in get_args(Request):
-        obeyed.add(measured.requests.get(request.__name__, 0), label(type=request.__name__))
-    refused = to.counter("banken_signaling_errors", "Errors that clients were sent")
+        obeyed.add(measured.requests.get(request.tag(), 0), label(type=request.tag()))
+    refused = to.counter("banken_signaling_errors", "Errors sent to clients")
     for code in Code:
         refused.add(measured.errors.get(code.value, 0), label(code=code.value))
-    to.counter("banken_signaling_unread", "Clients ended, since they did not read", measured.unread)
+    to.counter("banken_signaling_unread", "Clients that were disconnected because they did not read", measured.unread)
 
 
 def _write_monitors(to: Exposition, snapshot: Snapshot) -> None:
     for reading in snapshot.readings.values():
         for figure in reading.figures:
-            to.gauge(figure.metric, figure.help, figure.value)
+            add = to.counter if figure.is_counter else to.gauge
+            add(figure.metric, figure.help, figure.value)
     level = to.gauge("banken_monitor_level", "The value that the monitor compares with its thresholds")
     for name, reading in snapshot.readings.items():
         if reading.level is not None:

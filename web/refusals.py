@@ -1,8 +1,8 @@
-"""Connections that were refused or ended for their conduct: counted for the metrics, and logged once a minute.
+"""Connections that were refused or closed for misbehavior: counted for the metrics, and logged once a minute.
 
 Rules of this file:
-- However many there are, the log gets one line for each reason a minute, and the table has at most `MAX_CLIENTS` rows
-  and one for the others of each reason.
+- However many there are, the log gets one line per reason and minute, and the table has at most `MAX_CLIENTS` rows plus
+  one row per reason for the remaining clients.
 """
 
 import logging
@@ -17,33 +17,33 @@ logger = logging.getLogger("banken.web")
 
 
 class Refusal(Enum):
-    """Why. The values are labels of the metric."""
+    """The reason of a refusal. The values are labels of the metric."""
 
     PEER_HAS_ITS_SHARE = "peer_has_its_share"
     ALL_ARE_TAKEN = "all_are_taken"
     REPLACED = "replaced"
-    """An idle one, ended because a new one came when all were taken."""
+    """An idle connection, closed in favor of a new one when all were taken."""
     NO_RESOURCES = "no_resources"
-    """The system has no descriptor or no memory for it."""
+    """The system has no file descriptor or no memory for it."""
     CRASHED = "crashed"
-    """The HTTP server failed at the client's bytes."""
+    """The HTTP server failed on the client's bytes."""
     UNANSWERED_PINGS = "unanswered_pings"
     UNFINISHED_BODIES = "unfinished_bodies"
-    """A request of a client that has many whose body has not arrived."""
+    """A request of a client with too many unfinished request bodies."""
 
 
 LOG_EVERY_S = 60.0
 MAX_CLIENTS = 32
-"""Clients that are counted one by one in a minute; the others are counted together."""
+"""Maximum number of clients that are counted individually in a minute; the others are counted together."""
 OTHERS = "others"
 
 
 @attrs.define
 class _Table:
     total: Counter[Refusal] = attrs.field(factory=Counter)
-    """By reason, since the start."""
+    """Counts by reason, since the start."""
     minute: Counter[tuple[Refusal, str]] = attrs.field(factory=Counter)
-    """By reason and client, since the last line of the log."""
+    """Counts by reason and client, since the last log line."""
 
 
 _table: trio.lowlevel.RunVar[_Table] = trio.lowlevel.RunVar("connections refused")
@@ -59,7 +59,7 @@ def _here() -> _Table:
 
 
 def count(reason: Refusal, client: str) -> None:
-    """One more. To be called in the loop."""
+    """Count one refusal. Must be called in the event loop."""
     table = _here()
     table.total[reason] += 1
     known = (reason, client) in table.minute or len(table.minute) < MAX_CLIENTS
@@ -67,12 +67,12 @@ def count(reason: Refusal, client: str) -> None:
 
 
 def totals() -> Mapping[Refusal, int]:
-    """How many by reason, since the start. To be called in the loop."""
+    """Return the counts by reason, since the start. Must be called in the event loop."""
     return dict(_here().total)
 
 
 async def run_log() -> None:
-    """Log what was counted, once a minute.
+    """Log the counts once a minute.
 
     Cancellation: at any time. Cleanup: nothing is held.
     """
@@ -82,7 +82,7 @@ async def run_log() -> None:
 
 
 def log_now() -> None:
-    """One line for each reason that was counted since the last one."""
+    """Log one line for each reason that was counted since the last call."""
     table = _here()
     minute, table.minute = table.minute, Counter()
     for reason in Refusal:

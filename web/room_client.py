@@ -1,11 +1,11 @@
-"""A client of rooms: `banken.signaling.v1` over a WebSocket, for programs that talk to each other through banken.
+"""A client for rooms: `banken.signaling.v1` over a WebSocket, for programs that connect to each other through banken.
 
     async with open_room_client("http://127.0.0.1:8620/") as rooms:
         created = await rooms.create()                  # or: await rooms.join(room_id)
         async for told in rooms:                        # RoomParticipants, OfferFrom, …
             ...
 
-It knows messages, not media: offers and answers are made and read by whoever uses it.
+It handles messages, not media: the caller creates and reads offers and answers.
 """
 
 from collections.abc import AsyncIterator
@@ -17,6 +17,7 @@ import attrs
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+from supervisor.base.groups import holds_only
 from supervisor.domain import signaling as s
 
 PATH = "ws/signaling"
@@ -25,7 +26,7 @@ CLOSE_S = 1.0
 
 
 class RoomError(Exception):
-    """The server said no; `code` is one of the five."""
+    """The server rejected the request; `code` is one of the five error codes."""
 
     def __init__(self, error: s.Error) -> None:
         super().__init__(f"{error.code.value}: {error.message}")
@@ -33,7 +34,7 @@ class RoomError(Exception):
 
 
 class RoomsClosed(Exception):
-    """The server ended the connection, or it was lost; `code` is that of the WebSocket."""
+    """The server closed the connection, or it was lost; `code` is the close code of the WebSocket."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"the connection was ended ({code}{f': {reason}' if reason else ''})")
@@ -42,15 +43,15 @@ class RoomsClosed(Exception):
 
 @attrs.define
 class RoomClient:
-    """Made by `open_room_client`. One task reads; any number may send."""
+    """One connection, created by `open_room_client`. One task may read; any number may send."""
 
     socket: WebSocketConnection
     self_id: str | None = None
-    """Known once it is in a room."""
+    """The own participant id; None outside a room."""
 
     async def create(self) -> s.RoomCreated:
-        """Make a room and be in it. Raises `RoomError`, `RoomsClosed`."""
-        await self.send(s.CreateRoom())
+        """Create a room and join it. Raises `RoomError`, `RoomsClosed`."""
+        await self.send(s.CreateRequest())
         async for told in self:
             if isinstance(told, s.RoomCreated):
                 self.self_id = told.self_id
@@ -58,34 +59,34 @@ class RoomClient:
         raise AssertionError("it is read until it raises")
 
     async def join(self, room: str) -> s.RoomParticipants:
-        """Enter a room: who is in it, oneself as the last. Raises `RoomError`, `RoomsClosed`."""
-        await self.send(s.JoinRoom(room))
+        """Join a room; returns its participants, the caller last. Raises `RoomError`, `RoomsClosed`."""
+        await self.send(s.JoinRequest(room))
         async for told in self:
-            if isinstance(told, s.PeerConnected):
+            if isinstance(told, s.ParticipantJoined):
                 self.self_id = told.participant_id
             elif isinstance(told, s.RoomParticipants):
                 return told
         raise AssertionError("it is read until it raises")
 
     async def leave(self) -> None:
-        await self.send(s.LeaveRoom())
+        await self.send(s.LeaveRequest())
         self.self_id = None
 
     async def send(self, request: s.Request) -> None:
-        """Raises `RoomsClosed`."""
+        """Send a request. Raises `RoomsClosed`."""
         await self.send_text(s.write(request))
 
     async def send_text(self, text: str | bytes) -> None:
-        """Anything, for who wants to know what comes of it. Raises `RoomsClosed`."""
+        """Send arbitrary text, for example to test error handling. Raises `RoomsClosed`."""
         try:
             await self.socket.send_message(text)
         except ConnectionClosed as closed:
             raise _closed(closed) from None
 
     async def receive(self) -> s.Told:
-        """The next message, errors among them. Raises `RoomsClosed`."""
+        """Return the next message, including errors. Raises `RoomsClosed`."""
         try:
-            return s.read_told(await self.socket.get_message())
+            return s.read_message(await self.socket.get_message())
         except ConnectionClosed as closed:
             raise _closed(closed) from None
 
@@ -93,7 +94,7 @@ class RoomClient:
         return self
 
     async def __anext__(self) -> s.Told:
-        """The next message. Raises `RoomError` where it is an error."""
+        """Return the next message. Raises `RoomError` if it is an error, and `RoomsClosed`."""
         told = await self.receive()
         if isinstance(told, s.Error):
             raise RoomError(told)
@@ -107,12 +108,14 @@ def _closed(closed: ConnectionClosed) -> RoomsClosed:
 
 @asynccontextmanager
 async def open_room_client(url: str, **headers: str) -> AsyncIterator[RoomClient]:
-    """Connect to the banken at `url`, as a browser is given it. Raises `OSError`, `trio.TooSlowError`, `ValueError`
-    for what is no URL of a banken, and trio-websocket's `HandshakeError`; the block's own error as it is.
+    """Connect to the banken at `url`, the URL of its page.
+
+    Raises `OSError`, `trio.TooSlowError`, `ValueError` for an invalid URL, and trio-websocket's `HandshakeError`. An
+    error of the block itself is raised unchanged.
 
     Cancellation: at any time. Cleanup: the WebSocket is closed within `CLOSE_S`, and its stream in any case.
     """
-    host, port, tls, path = _parts(url)
+    host, port, tls, path = parse_address(url)
     async with _open_nursery() as nursery:
         with trio.fail_after(CONNECT_S):
             open_stream = trio.open_ssl_over_tcp_stream if tls else trio.open_tcp_stream
@@ -137,7 +140,7 @@ async def open_room_client(url: str, **headers: str) -> AsyncIterator[RoomClient
 
 @asynccontextmanager
 async def _open_nursery() -> AsyncIterator[trio.Nursery]:
-    """One that ends with the block, and whose block's error comes out as it is and in no group."""
+    """Open a nursery that is cancelled at the end of the block and raises the block's error without a group."""
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
@@ -149,17 +152,17 @@ async def _open_nursery() -> AsyncIterator[trio.Nursery]:
             finally:
                 nursery.cancel_scope.cancel(reason="the client is closed")
     except BaseExceptionGroup as group:
-        if failure is None or group.exceptions != (failure,):
+        if failure is None or not holds_only(group, failure):
             raise
     if failure is not None:
         raise failure
 
 
-def _parts(url: str) -> tuple[str, int, bool, str]:
-    """Host, port, whether over TLS, and the path of the WebSocket. Raises `ValueError`."""
+def parse_address(url: str) -> tuple[str, int, bool, str]:
+    """Return host, port, whether TLS is used, and the path of the WebSocket. Raises `ValueError`."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ws", "wss") or not parts.hostname:
-        raise ValueError(f"{url!r} is no address of a banken; one is http://127.0.0.1:8620/")
+        raise ValueError(f"{url!r} is not the address of a daemon; an example is http://127.0.0.1:8620/")
     tls = parts.scheme in ("https", "wss")
     path = parts.path if parts.path.endswith(PATH) else f"{parts.path.rstrip('/')}/{PATH}"
     return parts.hostname, parts.port or (443 if tls else 80), tls, path

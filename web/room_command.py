@@ -1,41 +1,49 @@
-"""`banken rooms`: be in a room from a terminal."""
+"""`banken rooms`: join a room from a terminal."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from supervisor.cli.words import clean, fail, say
-from supervisor.printable import printable_json
+from supervisor.base.printable import printable_json
+from supervisor.cli.daemon_address import address_in, daemon
+from supervisor.cli.terminal import clean, fail, say
 
 if TYPE_CHECKING:
     from supervisor.domain import signaling as s
 
 
 @click.command()
-@click.argument("url")
-@click.argument("room")
-@click.option("--json", "as_json", is_flag=True, help="Each message as it comes, on a line.")
-def join(url: str, room: str, as_json: bool) -> None:
-    """Be in ROOM of the banken at URL, and show what is said there, until Ctrl+C. With `new` for ROOM, make one.
+@click.argument("where", nargs=-1, required=True, metavar="[URL] ROOM")
+@daemon
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for scripts.")
+def join(where: tuple[str, ...], url: str | None, config: Path, as_json: bool) -> None:
+    """Join ROOM of the daemon, and print its messages until Ctrl+C. `new` as ROOM creates one.
 
-    It is seen by the others, and answers none of them: for whoever wants to know what goes on. Exit 1: the server said
-    no; exit 2: there is none, or it ended the connection.
+    URL is the address of its page; --url means the same.
+
+    The others see it as a participant; it sends nothing. Exit 1: the server refused; exit 2: no daemon answers, or it
+    ended the connection.
     """
     import trio
     from trio_websocket import HandshakeError
 
+    from supervisor.base.groups import first_of
+
     from .room_client import RoomsClosed
 
+    if len(where) > 2:
+        raise click.UsageError("there is one ROOM, with an optional URL before it")
+    *given, room = where
+    url = given[0] if given else url or address_in(config)
     refused, trouble = False, ""
     try:
         refused = trio.run(_show, url, room, as_json)
-    except* KeyboardInterrupt:  # in a group, when it comes while a nursery is open
+    except* KeyboardInterrupt:  # in a group if it is raised while a nursery is open
         pass
     except* (OSError, ValueError, HandshakeError, RoomsClosed, trio.TooSlowError) as errors:
-        error: BaseException = errors
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = first_of(errors)
         trouble = str(error) or type(error).__name__
     if trouble:
         fail(f"{url}: {trouble}")
@@ -44,13 +52,13 @@ def join(url: str, room: str, as_json: bool) -> None:
 
 
 async def _show(url: str, room: str, as_json: bool) -> bool:
-    """Say what comes; true when the server says no."""
+    """Print the messages; returns true when the server rejects a request."""
     from supervisor.domain import signaling as s
 
     from .room_client import open_room_client
 
     async with open_room_client(url) as client:
-        await client.send(s.CreateRoom() if room == "new" else s.JoinRoom(room))
+        await client.send(s.CreateRequest() if room == "new" else s.JoinRequest(room))
         while True:
             told = await client.receive()
             say(printable_json(s.write(told)) if as_json else clean(describe(told)))
@@ -59,7 +67,7 @@ async def _show(url: str, room: str, as_json: bool) -> bool:
 
 
 def describe(told: "s.Told") -> str:
-    """A message as a sentence, without what only machines read."""
+    """Describe a message as a sentence, without its machine-readable fields."""
     from supervisor.domain import signaling as s
 
     match told:
@@ -67,11 +75,11 @@ def describe(told: "s.Told") -> str:
             return f"room {room} is yours; here you are {me}"
         case s.RoomParticipants(participants=participants):
             return f"{len(participants)} in the room: {', '.join(participants)}"
-        case s.PeerConnected(participant_id=who):
+        case s.ParticipantJoined(participant_id=who):
             return f"{who} came"
-        case s.PeerDisconnected(participant_id=who):
+        case s.ParticipantLeft(participant_id=who):
             return f"{who} left"
         case s.Error(code=code, message=message):
             return f"{code.value}: {message}"
         case _:
-            return f"{told.__struct_config__.tag} from {told.sender}"
+            return f"{told.tag()} from {told.sender}"

@@ -1,4 +1,4 @@
-"""The headers that every answer carries, refusals of the HTTP server included."""
+"""The security headers of every answer, including refusals of the HTTP server."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ _PAIRS = tuple((name.lower().encode(), value.encode()) for name, value in HEADER
 
 
 def with_security(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """`headers` and those of `HEADERS` that are not among them; a header that the route sets is kept as it is."""
+    """Return `headers` with the missing ones of `HEADERS` added; a header that the route sets is kept unchanged."""
     given = list(headers)
     names = {name.lower() for name, _ in given}
     return given + [pair for pair in _PAIRS if pair[0] not in names]

@@ -1,13 +1,13 @@
-"""The HTTP server: connections of our own under Hypercorn's HTTP/1.1, stopped in our order.
+"""The HTTP server: our own connection handling under Hypercorn's HTTP/1.1, with a defined shutdown order.
 
 Rules of this file:
-- What goes wrong in one connection ends that connection. Hypercorn's own `serve` would end the server with it.
-- The number of connections is bounded, in all and for each TCP peer; a trusted proxy may hold more, for many people
-  come through it. When all are taken, a new one replaces an idle one of the peer that holds most of these: requests
-  that are never finished keep nobody out.
-- A refusal costs neither a line of the log nor a traceback: it is counted, and reported once a minute.
-- Stopping takes as long as we say. Hypercorn shields its sends, so a client that does not read would hold the server
-  for ever: at the end what is still open is reset.
+- An error in one connection ends that connection only. Hypercorn's own `serve` would end the server with it.
+- The number of connections is bounded, in total and per TCP peer; a trusted proxy may hold more, since many people
+  connect through it. When all are taken, a new one replaces an idle one of the peer with the most idle connections, so
+  unfinished requests cannot lock out other clients.
+- A refusal causes neither a log line nor a traceback: it is counted, and reported once a minute.
+- The shutdown time is bounded. Hypercorn shields its sends, so a client that does not read would delay the server
+  without limit: connections that are open at the end are reset.
 """
 
 import errno
@@ -22,36 +22,37 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
+from supervisor.base.groups import first_of
 from supervisor.domain.clients import network_of
 
 from . import refusals
 from .connection import Connection, reset
+from .loop_scheduler import CONNECT_S, LoopScheduler, Meter
 from .refusals import Refusal
 from .sockets import Sockets
-from .turns import CONNECT_S, Meter, Turns
 
 logger = logging.getLogger("banken.web")
 
 UNREAD_MS = 10_000
-"""A client that acknowledges nothing for this long is gone."""
+"""A client that acknowledges no data for this many milliseconds is considered gone."""
 BACKLOG = 128
 MAX_CONNECTIONS, MAX_PER_CLIENT, MAX_PER_PROXY = 512, 128, 448
 ACCEPT_PAUSE_S = 0.1
-"""Before the next attempt when the system has no descriptor or no memory for a connection."""
+"""Seconds until the next accept when the system has no file descriptor or no memory for a connection."""
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 LOOK_EVERY_S = 1.0
 LOOKED_AT_ONCE = 64
-"""Connections; each takes 2 µs."""
+"""Number of connections that are checked between two trio checkpoints; each takes 2 µs."""
 GONE_PAUSE_S = 0.001
-"""Behind each connection that is ended: to end one takes 0.3 ms."""
+"""Pause in seconds after each connection that is closed: closing one takes 0.3 ms."""
 DRAIN_S = 1.0
 PING_EVERY_S = 20
 GRACE_S = 0.5
-"""Time that an open request still has after the drain."""
+"""Seconds that an open request may still take after the drain."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises `OSError` when the address is in use or is not ours."""
+    """Open a listening socket. Raises `OSError` if the address is in use or not local."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -66,7 +67,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listener: socket.socket) -> str:
-    """The URL of the page, as a browser on this machine opens it."""
+    """Return the URL of the page for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}/"
@@ -81,9 +82,9 @@ async def run_web(
     *,
     is_proxy: Callable[[str], bool] = lambda peer: False,
 ) -> None:
-    """Serve until `stop` is set: then WebSockets are closed with 1001, open requests get `GRACE_S`, and it returns.
+    """Serve until `stop` is set; then close WebSockets with 1001, give open requests `GRACE_S`, and return.
 
-    `is_proxy` says of a TCP peer's address whether it is a trusted proxy.
+    `is_proxy` returns whether the address of a TCP peer is that of a trusted proxy.
     Cancellation: ends the server at once. Cleanup: every connection and the listening socket are closed in any case.
     """
     connections = Connections(app, is_proxy)
@@ -110,20 +111,23 @@ async def run_web(
 
 
 class Connections:
-    """The open connections, each with its TCP peer as `network_of` names it."""
+    """The open connections, each with the network of its TCP peer (`network_of`)."""
 
     def __init__(self, app: QuartTrio, is_proxy: Callable[[str], bool]) -> None:
         self._config = _configuration()
         self._app = wrap_app(app, self._config.wsgi_max_body_size, None)
         self._context = WorkerContext(None)
         self._is_proxy = is_proxy
-        self.turns = Turns()
+        self.turns = LoopScheduler()
         self._open: dict[Connection, str] = {}
         self._clients: Counter[str] = Counter()
         self._closed = trio.lowlevel.ParkingLot()
 
     async def accept(self, listener: trio.abc.Listener[trio.SocketStream], handlers: trio.Nursery) -> None:
-        """Accept for ever, each connection with a task of its own in `handlers`. Cleanup: `listener` is closed."""
+        """Accept connections until cancelled, each with its own task in `handlers`.
+
+        Cancellation: at any time. Cleanup: `listener` is closed.
+        """
         async with listener:
             while True:
                 try:
@@ -138,7 +142,7 @@ class Connections:
                     handlers.start_soon(self.serve, stream)
 
     async def serve(self, stream: trio.SocketStream) -> None:
-        """Serve one connection to its end, or refuse it when there are too many."""
+        """Serve one connection to its end, or refuse it if there are too many."""
         try:
             peer = str(stream.socket.getpeername()[0])
         except OSError:
@@ -150,20 +154,20 @@ class Connections:
             await trio.aclose_forcefully(stream)
             return
         meter = Meter(self.turns, None if is_proxy else client)
-        self.turns.shares.spend(meter.client, CONNECT_S, trio.current_time())
+        self.turns.budgets.spend(meter.client, CONNECT_S, trio.current_time())
         connection = Connection(self._app, self._config, self._context, stream, meter)
         self._open[connection] = client
         self._clients[client] += 1
         try:
             await connection
-        except* Exception as errors:  # what damaged HTTP does to Hypercorn: no stranger fills the log with tracebacks
+        except* Exception as errors:  # of Hypercorn on malformed HTTP: strangers must not fill the log with tracebacks
             refusals.count(Refusal.CRASHED, client)
-            logger.debug("a connection from %s crashed: %r", client, _first(errors), exc_info=True)
+            logger.debug("a connection from %s crashed: %r", client, first_of(errors), exc_info=True)
         finally:
             self._forget(connection)
 
     async def look_for_gone(self) -> None:
-        """End connections whose client has gone, a few in each turn of the loop.
+        """Close connections whose client has gone, a few per pass of the loop.
 
         Cancellation: at any time. Cleanup: nothing is held.
         """
@@ -176,7 +180,7 @@ class Connections:
                     await trio.lowlevel.checkpoint()
 
     def _why_not(self, client: str, is_proxy: bool) -> Refusal | None:
-        """Why `client` gets no connection now; None when there is room, perhaps since an idle one was ended."""
+        """Return why `client` is refused; None if there is room, possibly after an idle connection was closed."""
         if self._clients[client] >= (MAX_PER_PROXY if is_proxy else MAX_PER_CLIENT):
             return Refusal.PEER_HAS_ITS_SHARE
         if len(self._open) >= MAX_CONNECTIONS and not self._make_room():
@@ -184,7 +188,7 @@ class Connections:
         return None
 
     def _make_room(self) -> bool:
-        """End the oldest idle connection of the peer that has most of these; false when none is idle."""
+        """Close the oldest idle connection of the peer with the most idle ones; false if no connection is idle."""
         idle = {each: client for each, client in self._open.items() if each.idle_since is not None}
         if not idle:
             return False
@@ -208,21 +212,15 @@ class Connections:
         self._closed.unpark_all()
 
     async def terminate(self) -> None:
-        """Tell every connection to end after the request it is at, and wait until they have."""
+        """Ask every connection to close after its current request, and wait until all are closed."""
         await self._context.terminated.set()
         while self._open:
             await self._closed.park()
 
     def reset(self) -> None:
-        """End what is still open, now; a shielded send in it fails at once."""
+        """Reset all open connections; a shielded send in them fails immediately."""
         for connection in self._open:
             reset(connection.stream)  # type: ignore[arg-type]
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _configuration() -> HypercornConfig:

@@ -1,11 +1,13 @@
-"""The WebSockets that are open, and of them `/ws/events`: the journal as it grows, the state beside it, and leases.
+"""The open WebSockets, and the route `/ws/events`: new events of the journal, the current state, and leases.
 
 Rules of this file:
-- A client of the events is a position in the journal. One that does not read makes nobody wait and takes no memory.
-- It is sent something when it is its turn: many that connect at once are not served in one turn of the loop.
-- What it asks is answered before the next thing that it asks is read.
-- The number of clients is bounded for each path, and the number of WebSockets for each client. Stopping closes every
-  one with 1001 before the server ends.
+- A subscriber to the events is a position in the journal. One that does not read neither blocks others nor takes
+  memory.
+- Messages are sent when the client is scheduled (`web/loop_scheduler.py`), so that many clients that connect at once
+  are not served in one pass of the loop.
+- Each request of a client is answered before the next one is read.
+- The number of clients is bounded per path, and the number of WebSockets per client. On shutdown every WebSocket is
+  closed with 1001 before the server ends.
 """
 
 from collections import Counter
@@ -14,38 +16,39 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import trio
-from quart import Blueprint, websocket
-from werkzeug.exceptions import BadRequest, Forbidden, ServiceUnavailable, TooManyRequests
+from quart import websocket
+from werkzeug.exceptions import BadRequest, ServiceUnavailable, TooManyRequests
 
 from supervisor import __version__
 from supervisor.domain.clients import network_of
 from supervisor.domain.events import Recorded
-from supervisor.gateway import Gates, SocketStatistics
-from supervisor.journal.errors import JournalError
+from supervisor.domain.words import plural
+from supervisor.ports.errors import JournalError
+from supervisor.ports.gateway import GatewayPort, ReadPort
+from supervisor.ports.statistics import SocketStatistics
 
-from . import json, leases
-from .api import number
+from . import json
 from .board import VIEWS, Board
 from .client import client
-from .hosts import may_connect
-from .made import in_turns
-from .turns import own_meter
+from .current_state import parts
+from .loop_scheduler import own_meter
+from .messages import Caller, Hello, NewEvents, answer
+from .render_cache import in_turns
+from .resources.events import events
 
 MAX_SOCKETS = 256
-"""Of each path."""
+"""Maximum number of WebSockets per path."""
 MAX_PER_CLIENT = 32
-"""WebSockets of one client, of all paths together."""
+"""Maximum number of WebSockets per client, over all paths."""
 RECENT = 200
-"""Events that a client without a position is given first."""
+"""Number of recent events that a client without a position receives first."""
 STATE_EVERY_S = 1.0
 SETTLE_S = 0.2
-"""After an event the state is sent this soon, so that a burst of events is one state."""
+"""Delay in seconds between an event and the state message, so that a burst of events causes one message."""
 GOING_AWAY = 1001
 
 Messages = Callable[[], Awaitable[Sequence[str]]]
-"""How things stand, as messages for one client."""
-Show = Callable[[Sequence[str]], None]
-"""A client shows other views. Raises `BadRequest`."""
+"""Returns the current state as messages for one client."""
 
 
 class Sockets:
@@ -53,21 +56,21 @@ class Sockets:
 
     def __init__(self) -> None:
         self._open: dict[trio.CancelScope, tuple[str, str]] = {}
-        """Each with its path and its client: those of one path take no place from the others."""
+        """Path and client of each WebSocket: the limit applies to each path separately."""
         self._closed = trio.lowlevel.ParkingLot()
         self._draining = False
         self._board = Board()
         self.exposed = ""
-        """The address at which anybody may reach us, of which each page warns."""
+        """The address at which other machines can reach the server; every page warns of it."""
         self._state: tuple[int, float, str] | None = None
-        """The last state message: of which event, until when it is fresh, its text."""
+        """The last state message: sequence number, time until which it is fresh, text."""
         self._making = trio.Lock()
 
     def statistics(self) -> SocketStatistics:
         return SocketStatistics(max(Counter(path for path, _ in self._open.values()).values(), default=0), MAX_SOCKETS)
 
     async def drain(self) -> None:
-        """Close every WebSocket with 1001 and wait until they are; new ones are refused."""
+        """Close every WebSocket with 1001 and wait until all are closed; new ones are refused."""
         self._draining = True
         for scope in list(self._open):
             scope.cancel(reason="draining")
@@ -76,18 +79,19 @@ class Sockets:
 
     @asynccontextmanager
     async def open(self, protocol: str | None = None) -> AsyncIterator[trio.Nursery]:
-        """A place for the WebSocket that asks, which is accepted.
+        """Accept the current WebSocket and open a nursery for its tasks.
 
-        Raises `ServiceUnavailable` when there is none, and `TooManyRequests` when its client has its share.
+        Raises `ServiceUnavailable` if the path has no free place, and `TooManyRequests` if the client has reached its
+        limit.
 
         Draining cancels the nursery, and then closes the WebSocket with 1001.
         """
         name = network_of(client())
         taken = sum(path == websocket.path for path, _ in self._open.values())
         if self._draining or taken >= MAX_SOCKETS:
-            raise ServiceUnavailable(f"{taken} pages are connected, no more may be")
+            raise ServiceUnavailable(f"{plural(taken, 'page is', 'pages are')} connected, which is the limit")
         if sum(other == name for _, other in self._open.values()) >= MAX_PER_CLIENT:
-            raise TooManyRequests(f"{name} has {MAX_PER_CLIENT} WebSockets, no more may be; close a page first")
+            raise TooManyRequests(f"{name} has {MAX_PER_CLIENT} WebSockets, which is the limit; close a page first")
         scope = trio.CancelScope()
         self._open[scope] = websocket.path, name
         try:
@@ -101,66 +105,48 @@ class Sockets:
             del self._open[scope]
             self._closed.unpark_all()
 
-    async def _whole_state(self, gateway: Gates) -> Sequence[str]:
-        """How things stand, as one message, made once for all clients that ask at about the same time.
+    async def _whole_state(self, gateway: ReadPort) -> Sequence[str]:
+        """Return the current state as one message, rendered once for all clients that ask at about the same time.
 
-        It is of one instant, and made in pieces between which other tasks run.
+        It shows one instant, and is rendered in pieces between which other tasks run.
         """
         async with self._making:
             if self._state is None or gateway.last_seq > self._state[0] or trio.current_time() >= self._state[1]:
                 snapshot, fields = gateway.snapshot(peers=True), []
                 until = trio.current_time() + STATE_EVERY_S / 2
                 await trio.lowlevel.checkpoint()
-                for name, value in json.parts(snapshot, gateway.expiries()):
+                for name, value in parts(snapshot, gateway.expiries()):
                     made = await in_turns(value) if isinstance(value, Iterator) else value
                     fields.append(f'"{name}":{json.encode(made).decode()}')
                     await trio.lowlevel.checkpoint()
                 self._state = (snapshot.state.seq, until, f"{{{','.join(fields)}}}")
             return [self._state[2]]
 
-    def _view(self, gateway: Gates) -> "Whole | Following":
-        """How things stand, in the form that the client asks for. Raises `BadRequest`."""
-        wanted = websocket.args.get("state")
-        if wanted is None:
-            return Whole(partial(self._whole_state, gateway))
-        if wanted != "changes":
-            raise BadRequest("state may be: changes")
-        return Following(self._board, gateway, views_of(websocket.args.get("views", "").split(",")))
+    async def follow(self, gateway: GatewayPort, after: int | None, views: Iterable[str] | None) -> None:
+        """Send the events behind `after`, and the current state, until the WebSocket ends.
 
-    def routes(self, gateway: Gates, allow_origins: tuple[str, ...]) -> Blueprint:
-        sockets = Blueprint("sockets", __name__)
-
-        @sockets.websocket("/ws/events")
-        async def follow() -> None:
-            refuse_strangers(allow_origins)
-            after = number(websocket.args, "after", None, 0, 2**62)
-            beat, view = Beat(), self._view(gateway)
-            async with self.open() as nursery:
-                line = Line()
-                nursery.start_soon(answer_messages, gateway, line, client(), partial(change_view, view, beat))
-                await send_events(gateway, line, after, beat, view.messages, self.exposed)
-
-        return sockets
-
-
-def refuse_strangers(allow_origins: tuple[str, ...]) -> None:
-    """A page of another origin may not listen (a browser always says which page asks). Raises `Forbidden`."""
-    origins = websocket.headers.getlist("Origin")
-    if not may_connect(websocket.scope, origins, allow_origins):
-        raise Forbidden(f"pages of {origins[0][:100]} may not connect; web.allow_origins can list them")
+        `views`: as changes, with the lists of these views; None: the whole state each time. Raises `BadRequest`.
+        """
+        whole = partial(self._whole_state, gateway)
+        view = Whole(whole) if views is None else Following(self._board, gateway, views_of(views))
+        beat = StateTimer()
+        async with self.open() as nursery:
+            line = Line()
+            nursery.start_soon(answer_messages, Caller(gateway, client(), partial(change_view, view, beat)), line)
+            await send_events(gateway, line, after, beat, view.messages, self.exposed)
 
 
 class Whole:
-    """A client that is sent everything each time: one that did not ask for changes."""
+    """A client that receives the full state each time, since it did not ask for changes."""
 
     def __init__(self, messages: Messages) -> None:
         self.messages = messages
 
 
 class Following:
-    """A client that is sent everything once, and then changes; lists only of the `views` that it shows."""
+    """A client that receives the full state once, and then changes; lists only for the `views` that it shows."""
 
-    def __init__(self, board: Board, gateway: Gates, views: frozenset[str]) -> None:
+    def __init__(self, board: Board, gateway: ReadPort, views: frozenset[str]) -> None:
         self._board, self._gateway, self.views = board, gateway, views
         self._position: dict[str, int] = {}
 
@@ -168,29 +154,29 @@ class Following:
         return await self._board.news(self._gateway, self._position, self.views)
 
     def show(self, views: frozenset[str]) -> None:
-        """Other views; one that is shown again is sent in full, also when nothing was sent in between."""
+        """Change the views; one that is shown again is sent in full, even if no message was sent in between."""
         for gone in self.views - views:
             self._position.pop(gone, None)
         self.views = views
 
 
 def views_of(names: Iterable[str]) -> frozenset[str]:
-    """Raises `BadRequest` for a view that has no list."""
+    """Return the set of view names. Raises `BadRequest` for an unknown view."""
     wanted = frozenset(names) - {""}
     if not wanted <= set(VIEWS):
         raise BadRequest(f"views may be: {', '.join(VIEWS)}")
     return wanted
 
 
-class Beat:
-    """When a client is next sent how things stand."""
+class StateTimer:
+    """The time of the next state message to a client."""
 
     def __init__(self) -> None:
         self.due = trio.current_time()
         self._waiting = trio.CancelScope()
 
-    def hurry(self, at: float) -> None:
-        """At this time at the latest."""
+    def bring_forward(self, at: float) -> None:
+        """Move the next message to the time `at` if it is due later."""
         self.due = self._waiting.deadline = min(self.due, at)
 
     def is_due(self) -> bool:
@@ -198,7 +184,7 @@ class Beat:
 
     @contextmanager
     def wait(self) -> Iterator[None]:
-        """Around what is awaited meanwhile; it is cancelled when the time has come."""
+        """Cancel the awaits in the block when the message is due."""
         self._waiting = trio.CancelScope(deadline=self.due)
         with self._waiting:
             yield
@@ -207,16 +193,16 @@ class Beat:
         self.due = trio.current_time() + STATE_EVERY_S
 
 
-def change_view(view: Whole | Following, beat: Beat, names: Sequence[str]) -> None:
-    """The client shows other views, and is sent their lists at once. Raises `BadRequest`."""
+def change_view(view: Whole | Following, beat: StateTimer, names: Sequence[str]) -> None:
+    """Change the views of the client, whose lists are sent immediately. Raises `BadRequest`."""
     if isinstance(view, Whole):
-        raise BadRequest("this WebSocket is sent everything: ask for it with ?state=changes")
+        raise BadRequest("this WebSocket receives the whole state; request changes with ?state=changes")
     view.show(views_of(names))
-    beat.hurry(trio.current_time())
+    beat.bring_forward(trio.current_time())
 
 
 class Line:
-    """The way to one client, for several tasks."""
+    """The outgoing side of one WebSocket, shared by several tasks."""
 
     def __init__(self) -> None:
         self._lock = trio.Lock()
@@ -225,29 +211,29 @@ class Line:
         async with self._lock:
             await websocket.send(text)
 
-    async def say(self, **message: object) -> None:
+    async def say(self, message: json.Answer) -> None:
         await self.send(json.encode(message).decode())
 
 
-async def answer_messages(gateway: Gates, line: Line, client: str, show: Show) -> None:
-    """Answer what the client asks, each message in its turn; and notice its end."""
+async def answer_messages(caller: Caller, line: Line) -> None:
+    """Answer the messages of the client one after the other, until the WebSocket ends."""
     meter = own_meter(websocket.scope)
     while True:
         data = await websocket.receive()
         await meter.take()
-        await line.say(**await meter.measure(leases.answer(gateway, data, client, show)))
+        await line.say(await meter.measure(answer(caller, data)))
 
 
-async def read_first(gateway: Gates) -> Recorded | None:
-    """The oldest event that is kept; None without one, and while the journal cannot be read."""
+async def read_first(gateway: ReadPort) -> Recorded | None:
+    """Return the oldest stored event; None if there is no event or the journal cannot be read."""
     try:
         return await gateway.first()
     except (JournalError, OSError):
         return None
 
 
-async def read_on(gateway: Gates, after: int) -> Sequence[Recorded]:
-    """The next events after `after`. Waits for the first one, and tries again while the journal cannot be read."""
+async def read_on(gateway: ReadPort, after: int) -> Sequence[Recorded]:
+    """Return the next events after `after`. Waits for the first one, and retries while the journal cannot be read."""
     while True:
         try:
             return await gateway.next_events(after)
@@ -256,23 +242,22 @@ async def read_on(gateway: Gates, after: int) -> Sequence[Recorded]:
 
 
 async def send_events(
-    gateway: Gates,
+    gateway: ReadPort,
     line: Line,
     after: int | None,
-    beat: Beat,
+    beat: StateTimer,
     messages: Messages,
     exposed: str = "",
 ) -> None:
-    """Hello, then everything after `after` (or the newest), then for ever what happens and how things stand.
+    """Send hello, then all events after `after` (None: the newest ones), then new events and state messages.
 
-    A journal that cannot be read delays events, never the state: that is where the page shows the fault. When the
-    newest could not be read at first, it is not the whole journal that comes in their place later.
+    An unreadable journal delays events, never the state, which shows the fault on the page. If the newest events could
+    not be read at first, only the newest ones are sent later, not the whole journal.
     """
     meter = own_meter(websocket.scope)
     await meter.take()
     snapshot, first = gateway.snapshot(cameras=False), await read_first(gateway)
-    await line.say(
-        type="hello",
+    hello = Hello(
         version=__version__,
         node=snapshot.state.node,
         run=snapshot.state.run,
@@ -283,6 +268,7 @@ async def send_events(
         exposed=exposed or None,
         replay=None if gateway.replay is None else json.iso(gateway.replay),
     )
+    await line.say(hello)
     position, unread = gateway.last_seq, after is None and first is None
     if not unread:
         position = min(after, position) if after is not None else max(0, position - RECENT)
@@ -297,8 +283,8 @@ async def send_events(
             await meter.take()
         if batch:
             position = batch[-1].seq
-            await line.say(type="events", events=json.events(batch))
-            beat.hurry(trio.current_time() + SETTLE_S)
+            await line.say(NewEvents(events=events(batch)))
+            beat.bring_forward(trio.current_time() + SETTLE_S)
         if beat.is_due():
             beat.passed()
             for text in await messages():

@@ -1,9 +1,10 @@
-"""Requests whose body has not arrived in full: few in all, fewer of one client, and each for a bounded time.
+"""Limits for requests whose body has not fully arrived: in number, in total and per client, and in time.
 
 Rules of this file:
-- The client is the person that a trusted proxy names: nobody takes all connections of a proxy that people share.
-- A body is unfinished from the end of its head until its last byte was received, whoever reads it.
-- One too many is answered with 429, one too late with 408, and the connection ends with that: the rest is not read.
+- The client is the person that a trusted proxy names, so that one person cannot take all connections of a shared proxy.
+- A body is unfinished from the end of its head until its last byte is received, whichever code reads it.
+- A request above the limit is answered with 429, one that is too late with 408; then the connection closes, and the
+  rest is not read.
 """
 
 from collections.abc import Iterator
@@ -18,32 +19,32 @@ from quart.utils import encode_headers
 from werkzeug.exceptions import HTTPException, RequestTimeout, TooManyRequests
 
 from . import problems, refusals
-from .places import Places
+from .concurrency import ConcurrencyLimit
 from .refusals import Refusal
 
 MOST, MOST_OF_CLIENT = 256, 32
-"""Of the 448 connections of a proxy: of all clients, and of one."""
+"""Maximum number of unfinished requests, of the 448 connections of a proxy: in total, per client."""
 ARRIVAL_S = 15.0
-"""For a whole body; reading it has less time (`BODY_TIMEOUT_S`), from when it begins."""
+"""Time limit in seconds for a whole body. `BODY_TIMEOUT_S`, which starts with the reading, is shorter."""
 TOO_MANY = "many of your requests have not arrived in full; finish them first"
 TOO_LATE = "the body of the request did not arrive in time"
 
 
 class Unfinished:
-    """Counts them."""
+    """Counts the unfinished requests."""
 
     def __init__(self) -> None:
-        self.places = Places(MOST, MOST_OF_CLIENT, TOO_MANY)
+        self.limit = ConcurrencyLimit(MOST, MOST_OF_CLIENT, TOO_MANY)
 
     @contextmanager
     def count(self, client: str, receive: ASGIReceiveCallable) -> Iterator[ASGIReceiveCallable]:
-        """`receive` for what answers the request: it ends the count with the last byte, and the request at its time.
+        """Count a request until its last byte; yields the `receive` to use for it.
 
-        Raises `TooManyRequests` for one too many, and `RequestTimeout` when the body took too long.
+        Raises `TooManyRequests` above the limit, and `RequestTimeout` if the body takes too long.
         """
         with trio.CancelScope(deadline=trio.current_time() + ARRIVAL_S) as limit, ExitStack() as place:
             try:
-                place.enter_context(self.places.hold(client))
+                place.enter_context(self.limit.hold(client))
             except TooManyRequests:
                 refusals.count(Refusal.UNFINISHED_BODIES, client)
                 raise
@@ -69,7 +70,7 @@ def has_body(scope: Any) -> bool:
 
 
 class Answering:
-    """`send` that knows whether an answer has begun."""
+    """A `send` that records whether an answer has begun."""
 
     def __init__(self, send: ASGISendCallable) -> None:
         self._send = send
@@ -80,7 +81,7 @@ class Answering:
         await self._send(message)
 
     async def refuse(self, error: HTTPException) -> None:
-        """Answer with `error`, unless another answer has begun: that one ends here."""
+        """Answer with `error`; if another answer has begun, it is left incomplete."""
         if self._begun:
             return
         response: Response = problems.from_http(error)

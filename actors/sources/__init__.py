@@ -1,33 +1,32 @@
-"""The kinds of sources, as a table. A new kind is a file beside this one and a line here.
+"""The table of source kinds. A new kind is a file in this folder and a line here.
 
-A source opens what it is told, publishes access units on the hub and returns the reason why it ended. The world
-failing is such a reason; an exception means a bug.
+A source opens its configured input, publishes access units on the hub and returns the reason why it ended. External
+failures are such reasons; an exception means a bug. The cause of its events is carried (`Kernel.following`).
 """
 
 from collections.abc import Awaitable, Callable
 
 import attrs
 
-from supervisor.config import Check, Source
-from supervisor.domain.events import Recorded
+from supervisor.config.config import Check, Source
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Reason
 
-from ..hub import Hub
+from ..media.hub import Hub
 from ..tools import Tools
-from . import ffmpeg, file, go2rtc, rtsp, test
+from . import ffmpeg, file, go2rtc, rtsp, shm, test
 
-Run = Callable[[CameraId, Source, Hub, Tools, Recorded], Awaitable[Reason]]
+Run = Callable[[CameraId, Source, Hub, Tools], Awaitable[Reason]]
 
 
 @attrs.frozen
 class Kind:
-    """`check` says what is wrong with a source's settings; `run` runs it."""
+    """A kind of source: `check` returns the error in a source's settings, or None; `run` runs the source."""
 
     check: Check
     run: Run
     forks: bool = True
-    """Whether it starts a child process."""
+    """Whether the source starts a child process."""
 
 
 KINDS: dict[str, Kind] = {
@@ -35,5 +34,6 @@ KINDS: dict[str, Kind] = {
     "ffmpeg": Kind(ffmpeg.check, ffmpeg.run),
     "file": Kind(file.check, file.run),
     "go2rtc": Kind(go2rtc.check, go2rtc.run, forks=False),
+    "shm": Kind(shm.check, shm.run, forks=False),
     "test": Kind(test.check, test.run),
 }

@@ -1,23 +1,22 @@
-"""`{ffmpeg: [...]}`: any input and coding that ffmpeg knows; the output is ours and has to be H.264 or H.265.
+"""`{ffmpeg: [...]}`: any input and coding that ffmpeg supports; banken sets the output, which has to be H.264 or H.265.
 
-Its sound is what the arguments make of it; where they say nothing of how to code sound, it is AAC.
+The arguments determine the audio; without an audio codec among them, it is AAC.
 """
 
 import re
 
-from supervisor.config import Source
-from supervisor.domain.events import Recorded
+from supervisor.base.ffmpeg_stdin import hand_over
+from supervisor.base.redact import tell_secrets
+from supervisor.config.config import Source
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Reason
-from supervisor.handover import hand_over
-from supervisor.redact import tell_secrets
 
-from ..ffmpeg import run_ffmpeg
-from ..hub import Hub
+from ..media.ffmpeg import run_ffmpeg
+from ..media.hub import Hub
 from ..tools import Tools
 
-SOUND = ("-c:a", "aac")
-_CODES_SOUND = re.compile(r"-an|-acodec|-(c|codec)(:a.*|:\d+)?")
+AUDIO = ("-c:a", "aac")
+_ENCODES_AUDIO = re.compile(r"-an|-acodec|-(c|codec)(:a.*|:\d+)?")
 
 
 def check(source: Source) -> str | None:
@@ -32,13 +31,13 @@ def check(source: Source) -> str | None:
     return None
 
 
-async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
+async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools) -> Reason:
     shown, stdin = hand_over(source.arguments, source.secrets)
-    return await run_ffmpeg(camera, source, ("-nostdin", *shown, *sound_of(source)), hub, tools, after, stdin)
+    return await run_ffmpeg(camera, source, ("-nostdin", *shown, *audio_of(source)), hub, tools, stdin)
 
 
-def sound_of(source: Source) -> tuple[str, ...]:
-    """What has to be said of the sound; ffmpeg's own choice for FLV would be one that no viewer understands."""
+def audio_of(source: Source) -> tuple[str, ...]:
+    """Return the arguments for audio: ffmpeg's default codec for FLV is one that no browser supports."""
     last_input = len(source.arguments) - source.arguments[::-1].index("-i")
-    said = any(_CODES_SOUND.fullmatch(argument) for argument in source.arguments[last_input:])
-    return () if said else SOUND
+    said = any(_ENCODES_AUDIO.fullmatch(argument) for argument in source.arguments[last_input:])
+    return () if said else AUDIO

@@ -1,13 +1,13 @@
-"""A camera read through a go2rtc: its stream is added by go2rtc's API before it is opened, and removed after.
+"""A camera read through go2rtc: its stream is added by go2rtc's API before it is opened, and removed afterwards.
 
-go2rtc then holds the connection to the camera, and whatever is never removed holds it for ever. So the removal has a
-shield and a deadline, and one that fails is an alert that stands until it has been made good. The stream's name is
-ours and always the same: what a killed daemon left behind is taken over, and removed, when the camera is next used.
+go2rtc then holds the connection to the camera, and keeps it until the stream is removed. Therefore the removal has a
+shield and a deadline, and a failed removal raises an alert that stays until it has been made good. The name of the
+stream is fixed: a stream that a killed daemon left behind is reused, and removed, when the camera is next used.
 
 Rules of this file:
-- An answer is bounded in bytes and in parts, and read in small pieces: no answer keeps the loop for 5 ms.
-- Whatever an answer holds, the call returns or raises `Go2rtcError`. No error quotes an answer, which may
-  hold what we sent.
+- An answer is bounded in bytes and in parts, and read in small pieces: no answer blocks the loop for 5 ms.
+- For every answer, the call returns or raises `Go2rtcError`. No error quotes an answer, because it may contain our
+  request.
 """
 
 import base64
@@ -19,40 +19,42 @@ import h11
 import msgspec
 import trio
 
-from supervisor.config import Source
+from supervisor.base.printable import brief
+from supervisor.base.shield import bounded_shield
+from supervisor.config.config import Source
 from supervisor.domain import commands as c
-from supervisor.domain.events import Recorded
-from supervisor.domain.ids import CameraId, camera_stream
+from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Fault, Reason
-from supervisor.printable import brief
-from supervisor.shield import bounded_shield
 
 from ..addresses import open_stream
-from ..hub import Hub
+from ..media.hub import Hub
 from ..tools import Tools
 from . import rtsp
 
 API_S = 5.0
-"""For one call of the API; it is a local matter."""
+"""Time limit for one call of the API, which is expected to be near."""
 MAX_ANSWER, MAX_PARTS = 256 * 1024, 2048
-"""Bytes of one answer, with its heads, and parts that h11 finds in it."""
+"""Limits for one answer: bytes including the headers, and parts that h11 finds in it."""
 PIECE, AT_ONCE = 1024, 64
-"""Bytes, and parts, between two checkpoints. A part takes 10 to 25 µs, and at least 6 bytes."""
+"""Bytes per read, and parts between two trio checkpoints. A part takes 10 to 25 µs, and at least 6 bytes."""
 MAX_HEAD = 3 * 1024
-"""Bytes of a head that is not whole; h11 reads a whole one at once, in up to 5 µs for each line."""
+"""Bytes of an incomplete header; h11 parses a complete one at once, in up to 5 µs per line."""
 DEFAULT_RTSP_PORT = 8554
 
 
 class Go2rtcError(Exception):
-    """It does not answer, or not as it should; for people."""
+    """go2rtc does not answer, or answers wrongly. The text is for people."""
 
 
 def check(source: Source) -> str | None:
     return rtsp.check(source) if source.via else "go2rtc is no address; write the camera's, and `via:` beside it"
 
 
-async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: Recorded) -> Reason:
-    """As `rtsp.run`. Cleanup: the stream is removed from go2rtc, within `API_S`."""
+async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools) -> Reason:
+    """Add the stream to go2rtc, then continue as `rtsp.run`.
+
+    Cancellation: as `rtsp.run`. Cleanup: the stream is removed from go2rtc, within `API_S`.
+    """
     upstream, name = Upstream(source.via), f"banken-{tools.kernel.node}-{camera}"
     try:
         address = await upstream.find_stream(name)
@@ -60,7 +62,7 @@ async def run(camera: CameraId, source: Source, hub: Hub, tools: Tools, after: R
         return Reason("upstream", f"go2rtc {error}", Fault.TEMPORARY)
     try:
         await upstream.add(name, source.address)
-        return await rtsp.run(camera, attrs.evolve(source, address=address), hub, tools, after)
+        return await rtsp.run(camera, attrs.evolve(source, address=address), hub, tools)
     except Go2rtcError as error:
         return Reason("upstream", f"go2rtc {error}", Fault.TEMPORARY)
     finally:
@@ -73,16 +75,16 @@ async def _remove(upstream: "Upstream", name: str, camera: CameraId, tools: Tool
     try:
         with bounded_shield(API_S):
             await upstream.remove(name)
-            kernel.emit(c.ClearAlert(alert), after=kernel.latest(camera_stream(camera)))
+            kernel.emit(c.ClearAlert(alert))
             return
     except Go2rtcError as error:
         problem = str(error)
     text = f"go2rtc {problem}; it may still hold the stream {name!r}, and with it a connection to {camera}"
-    kernel.emit(c.RaiseAlert(alert, text), after=kernel.latest(camera_stream(camera)))
+    kernel.emit(c.RaiseAlert(alert, text))
 
 
 class Upstream:
-    """The API of one go2rtc, as far as it is needed (its `internal/streams`, `internal/api`)."""
+    """The parts of the API of one go2rtc that are needed (its `internal/streams`, `internal/api`)."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -94,18 +96,18 @@ class Upstream:
             self._headers.append(("Authorization", f"Basic {login}"))
 
     async def find_stream(self, name: str) -> str:
-        """Where the stream `name` can be read, once it has been added. Raises `Go2rtcError`."""
+        """Return the RTSP URL of the stream `name`, valid once it has been added. Raises `Go2rtcError`."""
         about = await self._call("GET", "/api")
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"rtsp://{host}:{_rtsp_port(about)}/{quote(name)}"
 
     async def add(self, name: str, address: str) -> None:
-        """Add, or take over, the stream `name` of `address`. Raises `Go2rtcError`."""
+        """Add the stream `name` of `address`, or replace it. Raises `Go2rtcError`."""
         await self._call("PUT", f"/api/streams?{urlencode({'name': name, 'src': address})}")
 
     async def remove(self, name: str) -> None:
         """Remove the stream. Raises `Go2rtcError`."""
-        # Releases differ in what they call it.
+        # Releases differ in the name of this parameter.
         await self._call("DELETE", f"/api/streams?{urlencode({'src': name, 'name': name})}")
 
     async def _call(self, method: str, target: str) -> bytes:
@@ -123,11 +125,11 @@ class Upstream:
             except (OSError, UnicodeError) as error:
                 raise Go2rtcError(f"{where} cannot be reached: {brief(error)}") from None
             except (trio.BrokenResourceError, h11.ProtocolError):  # their text may quote the answer
-                raise Go2rtcError(f"{where} does not answer as it should") from None
+                raise Go2rtcError(f"{where} gives no valid answer") from None
         raise Go2rtcError(f"{where} did not answer within {API_S:g} s")
 
     async def _read(self, connection: h11.Connection, stream: trio.SocketStream) -> bytes:
-        """The body of the answer. Raises `Go2rtcError` for a refusal, and for more than any answer has."""
+        """Return the body of the answer. Raises `Go2rtcError` for a status above 299, and above the limits."""
         body, size, parts = b"", 0, 0
         while True:
             match connection.next_event():
@@ -155,15 +157,15 @@ class _Rtsp(msgspec.Struct):
 
 
 class _About(msgspec.Struct):
-    """What we read of it: what else it says is passed over, and made into nothing."""
+    """The fields that are read; all others are skipped without creating objects."""
 
     rtsp: _Rtsp
 
 
 def _rtsp_port(about: bytes) -> int:
-    """The port where it serves RTSP, from its description of itself. Raises `Go2rtcError` for one that no port can be.
+    """Return go2rtc's RTSP port, from its description of itself; the default when it names none.
 
-    The default for a description without one.
+    Raises `Go2rtcError` for an invalid port number, and for JSON that is nested too deeply.
     """
     try:
         text = msgspec.json.decode(about, type=_About).rtsp.listen.rpartition(":")[2]

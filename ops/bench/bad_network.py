@@ -5,11 +5,8 @@ a relay between them that loses, delays and holds back packets. Prints one table
 """
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,17 +18,18 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "ops")]
 
 import progress  # noqa: E402
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from tests.kit.bad_network import LOSSY, Through, run_lossy, run_narrow  # noqa: E402
 from tests.kit.numbered import KEY_EVERY_S  # noqa: E402
 from tests.kit.watching import Report, percentile  # noqa: E402
 
 LINES = {
-    "3 % lost both ways, 20 ± 5 ms, places kept": attrs.evolve(LOSSY, ordered=True),
-    "3 % lost both ways, 20 ± 5 ms, places changed": LOSSY,
-    "10 % lost both ways, 20 ± 5 ms, places kept": attrs.evolve(LOSSY, loss=0.1, ordered=True),
+    "3 % lost both ways, 20 ± 5 ms, in order": attrs.evolve(LOSSY, ordered=True),
+    "3 % lost both ways, 20 ± 5 ms, out of order": LOSSY,
+    "10 % lost both ways, 20 ± 5 ms, in order": attrs.evolve(LOSSY, loss=0.1, ordered=True),
 }
 HEAD = (
-    "viewer", "pictures/s decoded", "seen every (p50 / p99 / longest), ms", "freezes > 500 ms", "frozen, s",
+    "viewer", "frames/s decoded", "frame intervals (p50 / p99 / longest), ms", "freezes > 500 ms", "frozen, s",
     "by Chromium: freezes, s", "NACK / PLI", "lost / resent / dropped frames", "jitter buffer, ms", "reconnects",
     "packets sent for each received",
 )  # fmt: skip
@@ -56,23 +54,23 @@ def main() -> None:
     for seed in seeds:
         progress.show(done, steps, f"1 Mbit/s, seed {seed}")
         narrow = run(partial(run_narrow, seconds=options.seconds, seed=seed))
-        lines.append(row(f"good line, its neighbour's too, seed {seed}", narrow.quiet))
-        lines.append(row(f"good line, its neighbour's is narrow, seed {seed}", narrow.beside))
+        lines.append(row(f"good network, the other viewer's too, seed {seed}", narrow.quiet))
+        lines.append(row(f"good network, the other viewer's is narrow, seed {seed}", narrow.beside))
         lines.append(row(f"1 Mbit/s with a queue of 128 KiB, seed {seed}", narrow.slow, narrow.through))
         late.append(
-            f"On the narrow line with seed {seed}, a picture came later than on the good one by {delays(narrow)}"
+            f"On the narrow network with seed {seed}, a frame came later than on the good one by {delays(narrow)}"
         )
         done += 1
     progress.show(done, steps, "done")
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     result = "\n".join([
-        f"Machine: {machine}; {time.strftime('%Y-%m-%d')}. 720p30, 2.5 Mbit/s, a key frame every {KEY_EVERY_S} s; "
-        f"{options.seconds:g} s each.", "", cells(HEAD), "|" + "---|" * len(HEAD), *lines, "", *late, "",
+        stated(), "",
+        f"720p30, 2.5 Mbit/s, a key frame every {KEY_EVERY_S} s; {options.seconds:g} s each.", "",
+        cells(HEAD), "|" + "---|" * len(HEAD), *lines, "", *late, "",
     ])  # fmt: skip
     print(result)
     if options.output:
         command = f"python ops/bench/bad_network.py --seconds {options.seconds:g} --seeds {options.seeds}"
-        options.output.write_text(f"# Bad lines\n\nMade by `{command}`.\n\n{result}")
+        options.output.write_text(f"# Bad networks\n\nMade by `{command}`.\n\n{result}")
 
 
 def run(measure: Any) -> Any:
@@ -103,8 +101,8 @@ def row(name: str, seen: Report, through: Through | None = None) -> str:
 def delays(narrow: Any) -> str:
     """In words: p50 and the latest, at the beginning and afterwards."""
     everything, settled = [each.by_s for each in narrow.late], narrow.settled
-    begin = f"{max(everything):.2f} s at most" if everything else "nobody knows how much: none was seen"
-    after = f"{percentile(settled, 50):.2f} s (p50), {max(settled):.2f} s (most)" if settled else "none was seen"
+    begin = f"{max(everything):.2f} s at most" if everything else "an unknown time: no frame was seen"
+    after = f"{percentile(settled, 50):.2f} s (p50), {max(settled):.2f} s (most)" if settled else "no frame was seen"
     return f"{begin}; after the first {2 * KEY_EVERY_S} s: {after}."
 
 

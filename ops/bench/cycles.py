@@ -4,12 +4,9 @@ One daemon, one page, its own player. Prints what the daemon holds before and af
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import trio
@@ -18,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "ops")]
 
 import progress  # noqa: E402
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from tests.kit.cycles import Count, Cycled, run_cycles  # noqa: E402
 from tests.kit.slopes import COUNTS  # noqa: E402
 
@@ -44,12 +42,11 @@ def main() -> None:
 
 
 def table(cycled: Cycled) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     took = cycled.took_ms
     lines = [
-        f"Machine: {machine}; {time.strftime('%Y-%m-%d')}.",
+        stated(),
         "",
-        f"{len(took)} cycles in {cycled.seconds:.0f} s; first picture after the click: median "
+        f"{len(took)} cycles in {cycled.seconds:.0f} s; from the click to the first frame: median "
         f"{statistics.median(took):.0f} ms, worst {max(took)} ms.",
         "",
         f"| after | {' | '.join(COUNTS)} | tasks | PSS, MB | RSS, MB |",
@@ -58,7 +55,7 @@ def table(cycled: Cycled) -> str:
     ]
     every = max(1, len(took) // STEPS)
     lines += [row(str(n), each) for n, each in enumerate(cycled.on_the_way, 1) if n % every == 0]
-    return "\n".join([*lines, row("all, at rest", cycled.after), ""])
+    return "\n".join([*lines, row("all, idle", cycled.after), ""])
 
 
 def row(name: str, count: Count) -> str:

@@ -6,7 +6,6 @@ an empty pip cache. Prints one table of what was asked and what was got.
 
 import argparse
 import os
-import platform
 import shutil
 import signal
 import statistics
@@ -23,6 +22,7 @@ import trio
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from tests.kit.chromium import Page, open_chromium  # noqa: E402
 from tests.kit.daemon import Daemon, open_daemon  # noqa: E402
 from tests.kit.gst import open_rtsp_server  # noqa: E402
@@ -67,9 +67,9 @@ async def demos(fresh: bool) -> list[Row]:
             clone = home / "banken"
             subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)  # noqa: ASYNC221
             seconds = await demo(["ops/demo", *options], environ, clone)
-            rows.append(("first `ops/demo`, empty pip cache, to the first picture", "120 s", f"{seconds:.1f} s"))
+            rows.append(("first `ops/demo`, empty pip cache, to the first frame", "120 s", f"{seconds:.1f} s"))
         again = [await demo(["ops/demo", *options], environ, clone) for _ in range(3)]
-        rows.append(("`ops/demo` again, to the first picture of all four", "8 s", f"{statistics.median(again):.1f} s"))
+        rows.append(("`ops/demo` again, to the first frame of all four", "8 s", f"{statistics.median(again):.1f} s"))
     return rows
 
 
@@ -87,7 +87,7 @@ async def clicks(daemon: Daemon) -> Row:
             taken.append(float(await page.evaluate(f"{PLAYERS}[0].statistics().firstFrameMs")))
     median, worst = statistics.median(taken), max(taken)
     return (
-        "first picture in Chromium after the click, of 15",
+        "first frame in Chromium after the click, 15 times",
         "1000 ms",
         f"median {median:.0f} ms, worst {worst:.0f} ms",
     )
@@ -109,9 +109,9 @@ async def kills(daemon: Daemon, page: Page) -> list[Row]:
         await trio.sleep(1)
     return [
         ("ffmpeg killed: reaped and in the journal, worst of 5", "at once", f"{max(reaped) * 1000:.0f} ms"),
-        ("ffmpeg killed: picture moving again, same peer", "5 s", f"{moving[0]:.1f} s"),
+        ("ffmpeg killed: frames again, same peer", "5 s", f"{moving[0]:.1f} s"),
         (
-            "the same, killed again within seconds each time: the waits grow, as they should",
+            "the same, killed again within seconds each time: the backoff grows, as intended",
             "–",
             ", ".join(f"{seconds:.1f}" for seconds in moving[1:]) + " s",
         ),
@@ -133,7 +133,7 @@ async def outage(camera: object, daemon: Daemon, page: Page) -> Row:
     back = time.monotonic()
     await until(page, f"{DECODED} > {seen + 10}")
     return (
-        "RTSP server away for 20 s: picture back after its return (children at once)",
+        "RTSP server unavailable for 20 s: frames again after its return (children at the same time)",
         "10 s (1)",
         f"{time.monotonic() - back:.1f} s ({most})",
     )
@@ -199,10 +199,8 @@ async def cost(folder: Path, url: str) -> list[Row]:
             rate = (await daemon.camera("front"))["bitrate"] / 1e6
             base = base if viewers else percent
             each = f", {(percent - base) / viewers:.2f} % a viewer" if viewers else ""
-            rows.append(
-                (f"CPU of the daemon, {viewers} viewers, {rate:.1f} Mbit/s", "written down", f"{percent:.1f} %{each}")
-            )
-        rows.append(("memory of the daemon afterwards (PSS)", "written down", f"{pss_mb(daemon.pid):.0f} MB"))
+            rows.append((f"CPU of the daemon, {viewers} viewers, {rate:.1f} Mbit/s", "–", f"{percent:.1f} %{each}"))
+        rows.append(("memory of the daemon afterwards (PSS)", "–", f"{pss_mb(daemon.pid):.0f} MB"))
     return rows
 
 
@@ -240,8 +238,8 @@ async def measure(fresh: bool) -> list[Row]:
 
 
 def table(rows: list[Row]) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
-    lines = [f"Machine: {machine}; {time.strftime('%Y-%m-%d')}.", "", "| what | asked | got |", "|---|---|---|"]
+    head = ["| measurement | target | result |", "|---|---|---|"]
+    lines = [stated(), "", *head]
     return "\n".join([*lines, *(f"| {what} | {asked} | {got} |" for what, asked, got in rows), ""])
 
 
@@ -255,7 +253,7 @@ def main() -> None:
     print(result)
     if options.output:
         command = f"python ops/bench/first_light.py{' --fresh' if options.fresh else ''}"
-        options.output.write_text(f"# First light\n\nMade by `{command}`.\n\n{result}")
+        options.output.write_text(f"# Times to the first frame, and after faults\n\nMade by `{command}`.\n\n{result}")
 
 
 if __name__ == "__main__":

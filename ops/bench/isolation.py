@@ -5,11 +5,8 @@ Prints one table of the intervals between the pictures that a healthy camera's v
 """
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import trio
@@ -18,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "ops")]
 
 import progress  # noqa: E402
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from tests.faults.test_isolation import NEIGHBOURS, groups  # noqa: E402
 from tests.kit.isolation import Phase, Spread, compare, run_isolation  # noqa: E402
 
@@ -44,22 +42,24 @@ def main() -> None:
 
 
 def table(phases: list[Phase]) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     compared = compare(phases)
     quiet, loud = compared.all_quiet, compared.all_loud
     lines = [
-        f"Machine: {machine}; {time.strftime('%Y-%m-%d')}. Milliseconds: p50 / p99 / largest.",
+        stated(),
         "",
-        f"p99 of the intervals, median over the phases: {compared.quiet:.1f} quiet, {compared.loud:.1f} beside a "
-        f"fault, moved by {compared.moved:+.1f} (asked: at most 5; the quiet ones vary by {compared.varies:.1f}).",
+        "Milliseconds: p50 / p99 / largest.",
         "",
-        "| beside | intervals | from sender to viewer | a task waits for its turn |",
+        f"p99 of the frame intervals, median over the phases: {compared.quiet:.1f} without a fault, "
+        f"{compared.loud:.1f} beside one, difference {compared.moved:+.1f} "
+        f"(target: at most 5; phases without a fault vary by {compared.varies:.1f}).",
+        "",
+        "| fault of another camera | frame intervals | from sender to viewer | loop lag |",
         "|---|---|---|---|",
-        f"| nobody, all phases | {cell(quiet)} | | |",
-        f"| a fault, all phases | {cell(loud)} | | |",
+        f"| none, all phases | {cell(quiet)} | | |",
+        f"| any, all phases | {cell(loud)} | | |",
     ]
     for phase in sorted(phases, key=lambda phase: -phase.corrected.p99):
-        beside = ", ".join(phase.neighbours) or "nobody"
+        beside = ", ".join(f"`{name}`" for name in phase.neighbours) or "none"
         lines.append(f"| {beside} | {cell(phase.corrected)} | {cell(phase.transit)} | {cell(phase.gaps)} |")
     return "\n".join([*lines, ""])
 

@@ -1,13 +1,11 @@
 """Measure ten thousand live leases: `.venv/bin/python ops/bench/leases.py [--leases 10000]`.
 
-The real kernel and keeper in this process, over a journal in memory: how long a sweep takes that finds nothing to end,
-a renewal with its answer (as the gateway gives it), and the end of all that expire together, with the longest time for
-which others have to wait meanwhile.
+The real kernel and keeper run in this process, over a journal in memory. The times are those of a sweep that ends no
+lease, of a renewal with the gateway's answer, and of the end of all leases that expire together. The last one comes
+with the longest time for which another task has to wait meanwhile.
 """
 
 import argparse
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -21,15 +19,19 @@ from rpds import HashTrieMap
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from supervisor.clock import TrioClock  # noqa: E402
+from ops.bench.lib.calibrate import stated  # noqa: E402
+from supervisor.base.clock import TrioClock  # noqa: E402
 from supervisor.domain import commands as c  # noqa: E402
 from supervisor.domain.ids import LeaseId  # noqa: E402
 from supervisor.domain.state import Lease  # noqa: E402
 from supervisor.domain.values import LeaseKind, Limits  # noqa: E402
-from supervisor.gateway import Gateway, Key, hash_secret  # noqa: E402
+from supervisor.ports.viewing import Key, hash_secret  # noqa: E402
+from supervisor.services.detections import Detections  # noqa: E402
+from supervisor.services.gateway import Gateway  # noqa: E402
+from supervisor.services.leases import Leases  # noqa: E402
 from tests.kit.core import MemoryReader, open_core  # noqa: E402
 from tests.kit.domain import GATE, settings  # noqa: E402
-from tests.kit.site import FakeHands  # noqa: E402
+from tests.kit.site import FakeActors  # noqa: E402
 
 SWEEPS, RENEWALS = 50, 20_000
 
@@ -62,15 +64,23 @@ async def measure(count: int) -> str:
     async with open_core(configuration=c.Configure("bench", (settings(GATE),), limits)) as core:
         clock = Shifted()
         core.kernel.clock = clock
-        hands = FakeHands(core.kernel)
-        gateway = Gateway(core.kernel, core.journal, core.feed, MemoryReader(core.disk), hands)  # type: ignore[arg-type]
+        actors = FakeActors(core.kernel)
+        gateway = Gateway(
+            core.kernel,
+            core.journal,
+            core.feed,
+            MemoryReader(core.disk),  # type: ignore[arg-type]
+            actors,
+            Leases(core.kernel),
+            Detections(core.kernel),
+        )
         keeper = gateway.leases
         keys = [Key(LeaseId(f"{number:016x}"), f"secret {number}") for number in range(count)]
-        lent = {key.lease: lease_of(key, number) for number, key in enumerate(keys)}
-        core.kernel.state = replace(core.kernel.state, leases=HashTrieMap(lent))
+        leases = {key.lease: lease_of(key, number) for number, key in enumerate(keys)}
+        core.kernel.state = replace(core.kernel.state, leases=HashTrieMap(leases))
         keeper.look()
         more = c.GrantLease(LeaseId("more"), LeaseKind.VIEWER, GATE, "192.0.2.9", "owner", 30.0)
-        grant_ms = timed(partial(keeper.lend, more))
+        grant_ms = timed(partial(keeper.grant, more))
         sweeps = [timed(keeper.look) for _ in range(SWEEPS)]
         renewals = []
         for number in range(RENEWALS):
@@ -97,7 +107,7 @@ def timed(act: Callable[[], object]) -> float:
 
 
 async def expire(gateway: Gateway) -> list[float]:
-    """End all in one sweep; how long another task had to wait for each of its turns, in milliseconds."""
+    """End all in one sweep. How long another task had to wait at each trio checkpoint, in milliseconds."""
     waits: list[float] = []
     async with trio.open_nursery() as nursery:
 
@@ -117,19 +127,18 @@ async def expire(gateway: Gateway) -> list[float]:
 def table(
     count: int, sweeps: list[float], renewals: list[float], grant_ms: float, ended_s: float, waits: list[float]
 ) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     rows = [
         (f"sweep of {count} live leases, median (ms)", "", quantile(sweeps, 0.5)),
         ("the same, worst", "5", max(sweeps)),
         ("renewal, median (ms)", "", quantile(renewals, 0.5)),
         ("the same, p99", "2", quantile(renewals, 0.99)),
-        ("one more is granted (ms)", "", grant_ms),
+        ("one more lease is granted (ms)", "", grant_ms),
         ("all of them expire in one sweep (s)", "", ended_s),
-        ("for how long others wait meanwhile, p99 (ms)", "", quantile(waits, 0.99)),
+        ("how long another task waits meanwhile, p99 (ms)", "", quantile(waits, 0.99)),
     ]
     lines = [f"| {what} | {asked} | {got:.3f} |" for what, asked, got in rows]
-    head = ["| what | at most | got |", "|---|---|---|"]
-    return "\n".join([f"Machine: {machine}; {time.strftime('%Y-%m-%d')}.", "", *head, *lines, ""])
+    head = ["| measurement | limit | result |", "|---|---|---|"]
+    return "\n".join([stated(), "", *head, *lines, ""])
 
 
 def quantile(values: list[float], share: float) -> float:

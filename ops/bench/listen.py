@@ -8,7 +8,6 @@ itself.
 
 import argparse
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from ops.bench.lib.calibrate import stated  # noqa: E402
+
 START = "from supervisor.__main__ import main; main()"
 CONFIG = """web: {listen: "127.0.0.1:0"}
 journal: {path: journal}
@@ -40,7 +43,7 @@ def main() -> None:
     text = table([measure(what, run, roots, options.rounds) for what, run in MEASURES])
     print(text)
     made = "Made by `python ops/bench/listen.py --against CHECKOUT`, where CHECKOUT is version 0.1.0."
-    options.output.write_text(f"# A start\n\n{made}\n\n{text}")
+    options.output.write_text(f"# Start of the daemon and of commands\n\n{made}\n\n{text}")
 
 
 Took = tuple[float, float]
@@ -101,12 +104,11 @@ def cpu_s(pid: int) -> float:
 MEASURES: list[tuple[str, Run]] = [
     ("`banken run`: exec to listening", listens),
     ("`banken --help`", lambda root: ends("--help", root=root)),
-    ("`banken events`, of a frozen journal", lambda root: ends("events", str(JOURNAL), "-n", "10", root=root)),
+    ("`banken events`, with a stored journal", lambda root: ends("events", str(JOURNAL), "-n", "10", root=root)),
 ]
 
 
 def table(rows: list[Row]) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     lines = []
     for what, found in rows:
         (ours, cpu), other = found[0], found[1:]
@@ -116,9 +118,8 @@ def table(rows: list[Row]) -> str:
             else " | "
         )
         lines.append(f"| {what} | {ours:.0f} ({cpu:.0f}) | {against} |")
-    head = ["| what: ms (of the processor) | here | there | ratio |", "|---|---|---|---|"]
-    load = f"load {os.getloadavg()[0]:.1f}"
-    return "\n".join([f"Machine: {machine}, {load}; {time.strftime('%Y-%m-%d')}.", "", *head, *lines, ""])
+    head = ["| measurement: ms (processor time) | this checkout | the other | ratio |", "|---|---|---|---|"]
+    return "\n".join([stated(), "", *head, *lines, ""])
 
 
 if __name__ == "__main__":

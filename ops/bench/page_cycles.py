@@ -4,12 +4,9 @@ One daemon, one page. Prints what the page and the daemon hold before and after.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import attrs
@@ -19,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "ops")]
 
 import progress  # noqa: E402
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from tests.kit.page_cycles import PageCount, PageCycled, run_page_cycles  # noqa: E402
 
 
@@ -41,15 +39,14 @@ def main() -> None:
 
 
 def table(cycled: PageCycled) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     return "\n".join(
         [
-            f"Machine: {machine}; {time.strftime('%Y-%m-%d')}.",
+            stated(),
             "",
-            f"From the click to the first picture, large: {spread(cycled.opened_ms)}.",
-            f"From a detection to the first picture on an open page: {spread(cycled.suggested_ms)}.",
+            f"From the click to the first frame in the large view: {spread(cycled.opened_ms)}.",
+            f"From a detection to the first frame on an open page: {spread(cycled.suggested_ms)}.",
             "",
-            "| | JS heap, MB | nodes beside the journal | peer connections | descriptors of the daemon |",
+            "| | JS heap, MB | nodes outside the journal panel | peer connections | descriptors of the daemon |",
             "|---|---|---|---|---|",
             row("the warm-up", cycled.before),
             row(f"{len(cycled.opened_ms)} large views", cycled.after_large),

@@ -6,8 +6,6 @@ ask.
 """
 
 import argparse
-import os
-import platform
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -19,18 +17,22 @@ import trio
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from supervisor.domain import commands as c  # noqa: E402
 from supervisor.domain.values import Fault, Reason  # noqa: E402
-from supervisor.gateway import Gateway, Snapshot  # noqa: E402
+from supervisor.ports.snapshot import Snapshot  # noqa: E402
+from supervisor.services.gateway import Gateway  # noqa: E402
 from tests.kit.crowd import open_crowd  # noqa: E402
 from tests.kit.site import Site  # noqa: E402
 from web import json, metrics  # noqa: E402
 from web.board import VIEWS, Board  # noqa: E402
+from web.resources.cameras import cameras as cameras_of  # noqa: E402
+from web.resources.health import health  # noqa: E402
 from web.sockets import Sockets  # noqa: E402
 
 PAGES = (
-    ("a page that is sent everything each second", "", None),
-    ("a page: counts, and changes of cameras", "?state=changes", 4.0),
+    ("a page that receives everything each second", "", None),
+    ("a page that receives counts, and changes of cameras", "?state=changes", 4.0),
     ("a page that shows the lists of viewers and rooms", "?state=changes&views=viewers,rooms", 4.0),
 )
 SETTLE_S = 2.5
@@ -55,7 +57,7 @@ def main() -> None:
 
 
 Row = tuple[str, float | None, float]
-"""What, at most, got."""
+"""The name, the limit and the result."""
 Asked = tuple[Snapshot, metrics.Process]
 
 
@@ -70,8 +72,8 @@ async def measure(cameras: int, viewers: int, seconds: float) -> list[Row]:
         for what, work, most in (
             ("`/metrics`, in the loop (ms)", partial(ask_metrics, gateway), 5.0),
             ("`/metrics`, in a thread (ms)", partial(metrics.expose, *ask_metrics(gateway)), 5.0),
-            ("`/api/cameras` (ms)", lambda: json.encode(list(json.cameras(gateway.snapshot()))), 5.0),
-            ("`/api/health` (ms)", lambda: json.encode(json.health(gateway.snapshot().health)), 5.0),
+            ("`/api/cameras` (ms)", lambda: json.encode(list(cameras_of(gateway.snapshot()))), 5.0),
+            ("`/api/health` (ms)", lambda: json.encode(health(gateway.snapshot().health)), 5.0),
         ):
             rows.append((what, most, median_ms(work)))
         rows += [
@@ -86,7 +88,7 @@ async def measure(cameras: int, viewers: int, seconds: float) -> list[Row]:
 
 
 async def changes(site: Site) -> list[Row]:
-    """A second passes and one viewer leaves between two questions, so that all is looked at again."""
+    """A second passes and one viewer leaves between two requests, so that everything is compared again."""
     board, position, took, further = Board(), dict[str, int](), [], []
     await board.news(site.gateway, position, VIEWS)
     for gone in list(site.core.kernel.state.peers)[:SECONDS]:
@@ -170,13 +172,12 @@ def middle(took: list[float]) -> float:
 
 
 def table(rows: list[Row]) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     lines = [f"| {what} | {'' if most is None else f'{most:g}'} | {got:.2f} |" for what, most, got in rows]
     return "\n".join(
         [
-            f"Machine: {machine}; {time.strftime('%Y-%m-%d')}.",
+            stated(),
             "",
-            "| what | at most | got |",
+            "| measurement | limit | result |",
             "|---|---|---|",
             *lines,
             "",

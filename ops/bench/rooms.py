@@ -9,7 +9,6 @@ import argparse
 import gc
 import itertools
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -25,18 +24,20 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "ops")]
 
 import progress  # noqa: E402
-from supervisor.clock import SystemClock  # noqa: E402
+from ops.bench.lib.calibrate import stated  # noqa: E402
+from supervisor.base.clock import SystemClock  # noqa: E402
 from supervisor.domain import commands as c  # noqa: E402
 from supervisor.domain import signaling as s  # noqa: E402
 from supervisor.domain.ids import NodeId, RunId  # noqa: E402
 from supervisor.domain.state import State  # noqa: E402
 from supervisor.domain.values import Limits  # noqa: E402
-from supervisor.feed import Feed  # noqa: E402
-from supervisor.gateway import JournalReader  # noqa: E402
 from supervisor.journal.store import Store  # noqa: E402
 from supervisor.journal.writer import Journal, ThreadedStore  # noqa: E402
-from supervisor.kernel import Kernel, Receipt  # noqa: E402
-from supervisor.rooms import Rooms, Session, run_idle_rooms  # noqa: E402
+from supervisor.ports.decisions import Receipt  # noqa: E402
+from supervisor.runtime.feed import Feed  # noqa: E402
+from supervisor.runtime.kernel import Kernel  # noqa: E402
+from supervisor.services.journal_reader import JournalReader  # noqa: E402
+from supervisor.services.rooms import Rooms, Session, run_idle_rooms  # noqa: E402
 from tests.kit.site import open_site  # noqa: E402
 from web import serve, sockets  # noqa: E402
 from web.room_client import RoomClient, open_room_client  # noqa: E402
@@ -92,15 +93,14 @@ def main() -> None:
 
 
 async def measure(options: argparse.Namespace) -> str:
-    machine = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
     lines = [
-        f"Machine: {machine}; {time.strftime('%Y-%m-%d')}.",
+        stated(),
         "",
-        f"Rooms of {PEOPLE}, {options.rate} messages of 1 kB a second in each, every one to another participant, and a",
-        "journal on the disk. A hop is from one client's message to the other's. Asked: 50 ms at the 95th percentile;",
-        "aimed at: 5 ms.",
+        f"Rooms of {PEOPLE}, {options.rate} messages of 1 kB a second in each, each to another participant, and a",
+        "journal on the disk. A hop is the time until one client's message has reached the other. Target: 50 ms at the",
+        "95th percentile; goal: 5 ms.",
         "",
-        "| | rooms | messages | lost | out of order | p50, ms | p95, ms | p99, ms | worst, ms | of a core |",
+        "| | rooms | messages | lost | out of order | p50, ms | p95, ms | p99, ms | worst, ms | share of a core |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     async with open_rooms() as (hall, _):
@@ -146,18 +146,18 @@ async def in_process(hall: Rooms, options: argparse.Namespace) -> str:
 
 def meet(stack: ExitStack, hall: Rooms) -> list[Session]:
     people = [stack.enter_context(hall.open_session("192.0.2.1")) for _ in range(PEOPLE)]
-    people[0].take(s.write(s.CreateRoom()))
-    (created, _) = [s.read_told(text) for text in people[0].told_nowait()]
+    people[0].take(s.write(s.CreateRequest()))
+    (created, _) = [s.read_message(text) for text in people[0].messages_nowait()]
     assert isinstance(created, s.RoomCreated)
     for session in people[1:]:
-        session.take(s.write(s.JoinRoom(created.room_id)))
+        session.take(s.write(s.JoinRequest(created.room_id)))
     return people
 
 
 async def listen(session: Session, hops: Hops) -> None:
     while True:
-        for text in await session.wait_told():
-            hops.arrived(s.read_told(text), session.participant)
+        for text in await session.wait_messages():
+            hops.arrived(s.read_message(text), session.participant)
 
 
 async def say(people: list[Session], number: int, hops: Hops) -> None:
@@ -223,20 +223,21 @@ async def send(people: list[RoomClient], number: int, hops: Hops) -> None:
 
 
 async def come_and_go(options: argparse.Namespace) -> str:
-    """What is left of many who joined and left: memory before, and after as many again."""
+    """Memory after many participants have joined and left, and after the same number again."""
     async with open_rooms() as (hall, kernel):
         sizes = []
         for _ in range(3):
             for _ in range(options.joins // PEOPLE):
                 with ExitStack() as stack:
                     meet(stack, hall)
-                await kernel.promise(Receipt((), durable=False))
+                await kernel.wait_durable(Receipt((), durable=False))
             await trio.sleep(0.2)
             gc.collect()
             sizes.append(resident_mb())
     first, *later = sizes
     more = " and ".join(f"{size - first:+.1f} MB" for size in later)
-    return f"{options.joins} joins and as many leaves, three times: {first:.1f} MB after the first, then {more}."
+    times = f"Memory after {options.joins} joins and as many leaves, three times"
+    return f"{times}: {first:.1f} MB after the first, then {more}."
 
 
 def resident_mb() -> float:

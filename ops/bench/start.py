@@ -1,16 +1,15 @@
 """Measure how soon cameras are live after exec: `.venv/bin/python ops/bench/start.py [--against CHECKOUT] [-o FILE]`.
 
-Scripted RTSP cameras in a process of their own, each at an address of its own, answer at once and begin with a key
-frame. Times are from exec to the first camera that is live, and to all of them; `listen.py` measures how soon the web
-answers. With `--against` the daemon of another checkout (with a `.venv` of its own, or ours over its code) runs in turn
-with ours.
+Scripted RTSP cameras in a separate process, each with a separate address, answer at once and begin with a key frame.
+Times are from exec to the first camera that is live, and to all of them. `listen.py` measures how soon the HTTP layer
+answers. With `--against` the daemon of another checkout runs alternately with ours. It uses the `.venv` of that
+checkout, or else ours.
 """
 
 import argparse
 import http.client
 import json
 import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -27,6 +26,7 @@ import attrs
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from tests.kit.proxies import free_port  # noqa: E402
 
 WITHIN_S = 60.0
@@ -92,7 +92,7 @@ def measure(checkout: Path, cameras: int, rtsp: int) -> Start:
 
 
 def table(found: dict[tuple[str, int], list[Start]], names: list[str], counts: list[int]) -> str:
-    rows = ["| cameras | daemon | exec to the first live | to all live | first to last |"]
+    rows = ["| cameras | daemon | exec to the first live camera | exec to all live | first to last |"]
     rows.append("|---|---|---|---|---|")
     medians: dict[tuple[str, int], tuple[float, ...]] = {}
     for count in counts:
@@ -108,7 +108,7 @@ def table(found: dict[tuple[str, int], list[Start]], names: list[str], counts: l
             rows.append(f"| {count} | ratio | {' | '.join(ratios)} |")
         spread_s, all_s = ASKED.get(count, (None, None))
         if spread_s is not None:
-            rows.append(f"| {count} | asked | | {f'{all_s:g} s' if all_s else ''} | {spread_s:g} s |")
+            rows.append(f"| {count} | target | | {f'{all_s:g} s' if all_s else ''} | {spread_s:g} s |")
     return "\n".join(rows)
 
 
@@ -119,14 +119,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
-    checkouts = {"this": ROOT} | ({"against": options.against.resolve()} if options.against else {})
+    checkouts = {"this": ROOT} | ({"other": options.against.resolve()} if options.against else {})
     counts, found = options.cameras or list(ASKED), dict[tuple[str, int], list[Start]]()
     with tempfile.TemporaryDirectory() as name:
         clip = Path(name) / "clip.mp4"
         encode = ["-f", "lavfi", "-i", "testsrc=size=320x180:rate=30", "-t", "4", "-c:v", "libx264", "-g", "30"]
         plain = ["-bf", "0", "-pix_fmt", "yuv420p", "-profile:v", "baseline", "-preset", "ultrafast", str(clip)]
         subprocess.run(["ffmpeg", "-v", "error", *encode, *plain], check=True)
-        serve = [sys.executable, "-m", "actors.bench.camera", str(clip), "--rtsp"]
+        serve = [sys.executable, "-m", "ops.bench.lib.camera", str(clip), "--rtsp"]
         with running(serve, ROOT, ROOT, stdout=subprocess.PIPE) as server:
             assert server.stdout is not None
             rtsp = int(server.stdout.readline())
@@ -137,10 +137,10 @@ def main() -> None:
                         start = measure(checkout, count, rtsp)
                         found.setdefault((label, count), []).append(start)
                         print(label, count, start, file=sys.stderr, flush=True)
-    machine = f"Machine: {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-    load = f"{time.strftime('%Y-%m-%d')}, load average {os.getloadavg()[0]:.1f}."
-    head = f"# Start\n\nMade by `python ops/bench/start.py`; median, least and most of {options.runs} runs.\n"
-    text = "\n".join((head, f"{machine}; {load}\n", table(found, list(checkouts), counts), ""))
+    against = " --against CHECKOUT" if options.against else ""
+    made = f"Made by `python ops/bench/start.py{against}`; median, minimum and maximum of {options.runs} runs."
+    head = f"# Start of cameras\n\n{made}\n"
+    text = "\n".join((head, f"{stated()}\n", table(found, list(checkouts), counts), ""))
     print(text)
     if options.output is not None:
         options.output.write_text(text)

@@ -9,21 +9,21 @@ import click
 
 from ..journal import manifest
 from ..journal.codec import GENESIS
-from ..journal.errors import JournalError
 from ..journal.files import list_segments, list_strangers
-from ..journal.recovery import Found, find
-from ..journal.store import Aside, Chain, End, Store
-from .opening import JOURNAL, quietly
-from .words import clean, fail, say
+from ..journal.recovery import Recoverable, find
+from ..journal.store import Chain, End, SetAsideFile, Store
+from ..ports.errors import JournalError
+from .journal_argument import JOURNAL, quietly
+from .terminal import clean, fail, say
 
 DAMAGED = 1
 
 
 @click.command()
 @JOURNAL
-@click.option("--yes", is_flag=True, help="Do it. Nothing is deleted: what is damaged gets another name.")
+@click.option("--yes", is_flag=True, help="Do it. Nothing is deleted: damaged files are renamed.")
 def repair(journal: Path, yes: bool) -> None:
-    """Show what of JOURNAL is damaged or not ours; with --yes, set it aside and begin a new chain.
+    """Show damaged and foreign files of JOURNAL; with --yes, set them aside and begin a new chain.
 
     A daemon does the same when it starts. Exit 1: something is damaged, and --yes was not given.
     """
@@ -67,7 +67,7 @@ def _clear(journal: Path, strangers: Sequence[tuple[str, str]], yes: bool) -> No
         store.close()
 
 
-def _say_asides(asides: Iterable[Aside]) -> None:
+def _say_asides(asides: Iterable[SetAsideFile]) -> None:
     for aside in dict.fromkeys(asides):
         say(clean(f"{aside.file} is now {aside.aside}"))
 
@@ -80,7 +80,7 @@ def _broken_manifest(journal: Path) -> str | None:
     return None
 
 
-def _do(journal: Path, found: Found) -> None:
+def _do(journal: Path, found: Recoverable) -> None:
     """Raises `JournalError`, also when a daemon uses the journal."""
     store = Store(journal, expect=found.end)
     try:

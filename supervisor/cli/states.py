@@ -1,28 +1,35 @@
 """`banken state`, `diff` and `bisect`: the state at an instant, between two, and since when something holds."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from ..analysis.bisect import ExpressionError, first_holding, parse
-from ..analysis.diff import Change, as_plain, changes
-from ..analysis.replay import state_at
-from .opening import JOURNAL, JSON, SALVAGE, between, open_reader, seq_of, stretch_of
-from .words import COLOURS, At, Moment, clean, fail, local, say, say_json, say_progress
+from ..forensics.bisect import ExpressionError, first_holding, parse
+from ..forensics.diff import Change, as_plain, changes
+from ..forensics.replay import state_at
+from ..ports.questions import At
+from .journal_argument import JOURNAL, JSON, SALVAGE, between, open_reader, require_order, seq_of, stretch_of
+from .terminal import COLOURS, UTC_OPTION, TimeOrSeq, clean, fail, local, say, say_json, say_progress
 
 NEVER_HELD = 1
+ITEMS_SHOWN = 10
+"""Items of a list that are printed as removed, and as added."""
+LONGEST_ITEM = 200
+"""Letters of an item that are printed."""
 
 
 @click.command()
 @JOURNAL
-@click.option("--at", type=Moment(), metavar="TIME|SEQ", help="The state after that [default: the last event].")
+@click.option("--at", type=TimeOrSeq(), metavar="TIME|SEQ", help="The instant [default: the last event].")
 @JSON
+@UTC_OPTION
 @SALVAGE
 def state(journal: Path, at: At | None, as_json: bool, salvage: bool) -> None:
-    """Print everything that was known at an instant."""
+    """Print the state at an instant."""
     with open_reader(journal, salvage) as reader:
         found = as_plain(state_at(reader, seq_of(reader, at)))
         if as_json:
@@ -37,16 +44,17 @@ def state(journal: Path, at: At | None, as_json: bool, salvage: bool) -> None:
 @JSON
 @SALVAGE
 def diff(journal: Path, since: At | None, until: At | None, as_json: bool, salvage: bool) -> None:
-    """Print what changed between two instants: + came, - went, ~ is another."""
+    """Print the changes between two instants: + added, - removed, ~ changed."""
     with open_reader(journal, salvage) as reader:
         part = stretch_of(reader, since, until)
         begin = part.first - 1 if since is None else seq_of(reader, since)
-        found = changes(state_at(reader, begin), state_at(reader, part.last))
+        end = part.last if until is None else seq_of(reader, At(seq=part.last))
+        found = changes(state_at(reader, begin), state_at(reader, end))
         if as_json:
-            say_json({"from": begin, "to": part.last, "changes": found})
+            say_json({"from": begin, "to": end, "changes": found})
             return
         if not found:
-            say(f"nothing changed between #{begin} and #{part.last}")
+            say(f"nothing changed between #{begin} and #{end}")
         for change in found:
             _change(change, "")
 
@@ -58,10 +66,11 @@ def diff(journal: Path, since: At | None, until: At | None, as_json: bool, salva
 @JSON
 @SALVAGE
 def bisect(expression: str, journal: Path, since: At | None, until: At | None, as_json: bool, salvage: bool) -> None:
-    """Find the first event after which EXPRESSION holds. Exit 1: it never does.
+    """Find the first event after which EXPRESSION holds. Exit 1: it never holds.
 
-    EXPRESSION is over the fields of `banken state`, like 'cameras["gate"].phase == "waiting"' or 'len(children) > 30'.
+    EXPRESSION uses the fields of `banken state`, like 'cameras["gate"].phase == "waiting"' or 'len(children) > 30'.
     """
+    require_order(expression, journal, "EXPRESSION")
     try:
         parse(expression)
         with open_reader(journal, salvage) as reader:
@@ -113,6 +122,9 @@ def _change(change: Change, indent: str) -> None:
         say(head)
         for inside in change.inside:
             _change(inside, indent + "  ")
+    elif isinstance(change.before, list) and isinstance(change.after, list):
+        say(head)
+        _items(change.before, change.after, indent + "  ")
     elif change.how == "changed":
         say(f"{head}: {_shown(change.name, change.before)} → {_shown(change.name, change.after)}")
     elif isinstance(value, dict):
@@ -120,3 +132,17 @@ def _change(change: Change, indent: str) -> None:
         _tree({name: held for name, held in value.items() if held not in (None, [], {}, "")}, indent + "    ")
     else:
         say(f"{head}: {_shown(change.name, value)}")
+
+
+def _items(before: list[Any], after: list[Any], indent: str) -> None:
+    """The items of a list that came or went, and no others: a list may be long."""
+    texts = [Counter(clean(msgspec.json.encode(item).decode()) for item in items) for items in (before, after)]
+    removed, added = (list((one - other).elements()) for one, other in (texts, texts[::-1]))
+    for mark, colour, items in (("-", "red", removed), ("+", "green", added)):
+        for item in items[:ITEMS_SHOWN]:
+            text = item if len(item) <= LONGEST_ITEM else f"{item[:LONGEST_ITEM]}…"
+            say(f"{indent}{click.style(mark, fg=colour)} {text}")
+        if len(items) > ITEMS_SHOWN:
+            say(f"{indent}{click.style(mark, fg=colour)} … {len(items) - ITEMS_SHOWN} more")
+    if not removed and not added:
+        say(f"{indent}in another order")

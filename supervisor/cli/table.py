@@ -1,4 +1,4 @@
-"""A group of commands that is a table: a command is imported when it is run, and not to list it.
+"""A group of commands as a table: a command is imported when it runs, not when it is listed.
 
 `banken --help` and one command cost the import of click, and of what that command needs.
 """
@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import click
 
-from ..collector import starting
+from ..base.interrupts import exit_on_ctrl_c
+from ..runtime.collector import starting
 
 
-class Entry(NamedTuple):
+class LazyCommand(NamedTuple):
     """A command that is not imported yet."""
 
     help: str
@@ -20,23 +21,23 @@ class Entry(NamedTuple):
     load: Callable[[], click.Command]
 
 
-def at(place: str, help: str) -> Entry:  # noqa: A002 - click's word for it
+def at(place: str, help: str) -> LazyCommand:  # noqa: A002 - click's word for it
     """The command at `package.module:name`."""
     module, _, name = place.partition(":")
 
     def load() -> click.Command:
-        with starting():
+        with exit_on_ctrl_c(), starting():
             found = getattr(import_module(module), name)
         assert isinstance(found, click.Command)
         return found
 
-    return Entry(help, load)
+    return LazyCommand(help, load)
 
 
 class TableGroup(click.Group):
-    """`table` names the commands. The list of them imports none."""
+    """`table` names the commands. Listing them imports none."""
 
-    def __init__(self, *args: Any, table: Mapping[str, Entry], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, table: Mapping[str, LazyCommand], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.table = table
 
@@ -50,7 +51,7 @@ class TableGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's, which knows no other names to suggest than those of commands that are imported."""
+        """As click's, which can suggest only names of imported commands."""
         if args[0] not in self.table and args[0][:1].isalnum() and not ctx.resilient_parsing:
             raise click.NoSuchCommand(args[0], possibilities=self.table, ctx=ctx)
         return super().resolve_command(ctx, args)
@@ -66,6 +67,6 @@ class TableGroup(click.Group):
             formatter.write_dl(rows)
 
 
-def table(name: str, help: str, commands: Mapping[str, Entry]) -> Entry:  # noqa: A002 - click's word for it
-    """A group with `commands` of its own."""
-    return Entry(help, lambda: TableGroup(name, table=commands, help=help))
+def table(name: str, help: str, commands: Mapping[str, LazyCommand]) -> LazyCommand:  # noqa: A002 - click's word for it
+    """A group with its own `commands`."""
+    return LazyCommand(help, lambda: TableGroup(name, table=commands, help=help))

@@ -4,30 +4,35 @@ from pathlib import Path
 
 import click
 
-from ..analysis.causes import LOOKED_AT, Why, consequences, why_camera
-from ..analysis.causes import why as why_event
-from ..analysis.finding import Step, step_of
-from ..analysis.replay import state_at
-from ..domain.describe import seconds
 from ..domain.ids import CameraId
-from ..journal.reader import Query, Reader
-from .opening import JOURNAL, JSON, SALVAGE, open_reader, require_camera, seq_of, spans
-from .words import COLOURS, At, Moment, clean, fail, local, say, say_json
+from ..domain.words import plural, seconds
+from ..forensics.causes import LOOKED_AT, consequences, why_camera
+from ..forensics.causes import why as why_event
+from ..forensics.finding import step_of
+from ..forensics.renames import renamed
+from ..forensics.replay import state_at
+from ..journal.reader import Reader
+from ..ports.past import Began, Step, Why
+from ..ports.questions import At, Query
+from .journal_argument import JOURNAL, JSON, SALVAGE, open_reader, place_of, require_camera, require_order, spans
+from .terminal import COLOURS, UTC_OPTION, TimeOrSeq, clean, fail, local, say, say_json
 
 SHOWN = 12
 """Steps that are printed of a long chain, without --all; and what it led to."""
-_NUMBER = Moment()
+_NUMBER = TimeOrSeq()
 
 
 @click.command()
 @click.argument("what", metavar="SEQ|CAMERA")
 @JOURNAL
-@click.option("--at", type=Moment(), metavar="TIME|SEQ", help="For a camera: why it was so then [default: now].")
-@click.option("--all", "everything", is_flag=True, help="Every step of a long chain.")
+@click.option("--at", type=TimeOrSeq(), metavar="TIME|SEQ", help="The instant, for a camera [default: now].")
+@click.option("--all", "everything", is_flag=True, help="Print every step of a long chain.")
 @JSON
+@UTC_OPTION
 @SALVAGE
 def why(what: str, journal: Path, at: At | None, everything: bool, as_json: bool, salvage: bool) -> None:
-    """Say what led to event SEQ, or to what CAMERA is doing: from the first cause on, and what came of it."""
+    """Print the chain of causes of event SEQ, or of the state of CAMERA, and the consequences."""
+    require_order(what, journal, "SEQ|CAMERA")
     with open_reader(journal, salvage) as reader:
         if what.lstrip("#").isdecimal():
             if at is not None:
@@ -36,32 +41,58 @@ def why(what: str, journal: Path, at: At | None, everything: bool, as_json: bool
             found = why_event(reader, place.seq or 0)
             if found is None:
                 fail(f"there is no event #{what.lstrip('#')}; {spans(reader)}")
-            camera = None
+            camera, then = None, ""
         else:
             camera = require_camera(reader, what)
-            seq = seq_of(reader, at)
+            seq, wall_ns = place_of(reader, at)
+            then = "now" if at is None else f"at {local(wall_ns)}"
             found = why_camera(reader, camera, seq)
+            gone = renamed(reader, camera, seq + 1) if found is None else None
+            if gone is not None and gone.removed:
+                found = why_event(reader, gone.seq)
             if found is None:
-                gone = camera not in state_at(reader, seq).cameras
-                how = "is not configured" if gone else "is as it was before the journal begins"
+                unknown = camera not in state_at(reader, seq).cameras
+                how = "is not configured" if unknown else "is as it was before the journal begins"
                 fail(f"{what} {how} at event #{seq}")
         led_to = tuple(step_of(recorded) for recorded in consequences(reader, found.seq, SHOWN + 1))
         if as_json:
             say_json({"why": found, "led_to": led_to[:SHOWN], "more": len(led_to) > SHOWN})
         else:
-            _say(reader, found, led_to, camera, everything)
+            _say(reader, found, led_to, camera, then, everything)
 
 
-def _say(reader: Reader, found: Why, led_to: tuple[Step, ...], camera: CameraId | None, everything: bool) -> None:
-    if found.cut is not None:
-        say(f"(event {found.cut}, which came before, is not in the journal any more)")
-    numbered = list(enumerate(found.steps, 1))
+def _say_first(camera: CameraId, began: Began, then: str, everything: bool) -> None:
+    """The first failure comes first: those after it are its repetitions. `then`: when it is what comes below."""
+    after = began.after
+    if after is None:
+        say(f"{camera} was not live as far back as the journal goes. The first failure in it:")
+    elif after.type == "CameraLive":
+        say(f"{camera} last became live at {local(after.wall_ns)}. The first failure after that:")
+    else:
+        say(f"{camera} has never been live since it was configured at {local(after.wall_ns)}. The first failure:")
+    _steps(began.steps, everything)
+    say(f"\nIts state {then}:")
+
+
+def _steps(steps: tuple[Step, ...], everything: bool) -> None:
+    numbered = list(enumerate(steps, 1))
     if len(numbered) > SHOWN and not everything:
         _step(*numbered[0])
-        say(click.style(f"     … {len(numbered) - SHOWN} steps between; --all shows them …", dim=True))
+        say(click.style(f"     … {plural(len(numbered) - SHOWN, 'step')} between; --all shows them …", dim=True))
         numbered = numbered[1 - SHOWN :]
     for number, step in numbered:
         _step(number, step)
+
+
+def _say(
+    reader: Reader, found: Why, led_to: tuple[Step, ...], camera: CameraId | None, then: str, everything: bool
+) -> None:
+    first = found.began.steps[-1].seq if found.began else None
+    if found.began and camera and not (len(found.steps) <= SHOWN and first in [step.seq for step in found.steps]):
+        _say_first(camera, found.began, then, everything)
+    if found.cut is not None:
+        say(f"(event {found.cut}, which came before, is not in the journal any more)")
+    _steps(found.steps, everything)
     if found.device is not None and found.taken_by:
         say(f"\nThe connections to {clean(found.device)} are taken by:")
         for holder in found.taken_by:
@@ -82,12 +113,13 @@ def _say(reader: Reader, found: Why, led_to: tuple[Step, ...], camera: CameraId 
 
 
 def _step(number: int, step: Step) -> None:
-    waited = "" if number == 1 else _later(int(step.after_s * 1e9))
-    say(f"{number:>3}. {local(step.wall_ns)}  {waited:>9}  {_text(step)}  {click.style(f'#{step.seq}', dim=True)}")
+    waited, when = "" if number == 1 else _later(int(step.after_s * 1e9)), local(step.wall_ns)
+    margin = " " * (len(when) + 18)
+    say(f"{number:>3}. {when}  {waited:>9}  {_text(step)}  {click.style(f'#{step.seq}', dim=True)}")
     if number == 1 and step.principal != "system":
-        say(f"{'':>40}asked by {clean(step.principal)}")
+        say(f"{margin}asked by {clean(step.principal)}")
     for line in step.stderr:
-        say(f"{'':>40}| {clean(line)}")
+        say(f"{margin}| {clean(line)}")
 
 
 def _text(step: Step) -> str:
@@ -116,9 +148,11 @@ def _now(reader: Reader, seq: int, camera: CameraId, *, asked: bool) -> str:
 @click.argument("correlation")
 @JOURNAL
 @JSON
+@UTC_OPTION
 @SALVAGE
 def trace(correlation: str, journal: Path, as_json: bool, salvage: bool) -> None:
     """Print all events of a correlation as a tree. #SEQ takes the correlation of that event."""
+    require_order(correlation, journal, "CORRELATION")
     with open_reader(journal, salvage) as reader:
         if correlation.startswith("#") and correlation[1:].isdecimal():
             found = why_event(reader, min(int(correlation[1:19]), 2**62))

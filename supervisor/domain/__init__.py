@@ -1,5 +1,5 @@
-"""The pure heart: commands in, events out, state folded from events.
+"""The pure domain model: commands in, events out, state folded from events.
 
-Nothing below this package reads a clock, draws a random number or touches the world: time, jitter and fresh ids
-arrive inside commands. That is what makes replay exact.
+No module of this package reads a clock, draws a random number or performs I/O: time, jitter and new ids come with
+the commands. Therefore a replay is exact.
 """

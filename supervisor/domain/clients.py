@@ -1,22 +1,22 @@
-"""How clients are counted: an IPv4 client is one address, an IPv6 client has a whole /64 to itself."""
+"""Counts clients by network: an IPv4 client is one address, an IPv6 client is a whole /64."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 OWN_PREFIX = 64
-"""The smallest network that an IPv6 customer is given (RFC 6177); all addresses in it are one client."""
+"""The smallest network that an IPv6 customer gets (RFC 6177). All addresses in it are one client."""
 NAT64 = IPv6Network("64:ff9b::/96")
 """The well-known prefix of RFC 6052."""
 PREFIX = "client:"
-"""A principal that begins with it is a client."""
+"""Prefix of a principal that is a client."""
 
 
 @lru_cache(maxsize=4096)
 def network_of(client: str) -> str:
-    """Under which name a client is counted: its /64 for an IPv6 address, else its own name.
+    """The name under which a client is counted: its /64 for an IPv6 address, otherwise `client` itself.
 
-    All neighbours on a link share one /64 of link-local addresses, and all of IPv4 behind a NAT64 shares its prefix:
-    the first are counted by their whole address, the others by the IPv4 address within it.
+    All neighbours on a link share one /64 of link-local addresses, so these are counted by their whole address. All
+    IPv4 clients behind a NAT64 share its prefix, so these are counted by the IPv4 address within it.
 
     Args:
         client: an address as `web/client.py` makes it, or any other name.
@@ -35,5 +35,5 @@ def network_of(client: str) -> str:
 
 
 def client_in(principal: str) -> str | None:
-    """The client whose request it is; none for what no client asked for."""
+    """The client of a principal; None for a principal that is not a client."""
     return principal.removeprefix(PREFIX) if principal.startswith(PREFIX) else None

@@ -1,4 +1,4 @@
-"""What the domain says no with. Sorted by whose fault it is; the hint is the HTTP status a web layer would use."""
+"""The errors of the domain, with codes by cause. Each code has the HTTP status that an HTTP layer uses."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import attrs
 
 
 class Refusal(StrEnum):
-    """Why a command was refused; the value is stable and part of the API."""
+    """The code of a rejected command. The value is stable and part of the API."""
 
     UNKNOWN = "unknown"
     CONFLICT = "conflict"
@@ -15,6 +15,8 @@ class Refusal(StrEnum):
     CAP_REACHED = "cap-reached"
     RATE_LIMITED = "rate-limited"
     UNAVAILABLE = "unavailable"
+    LOCKOUT = "lockout"
+    """The command may lock an account at a camera. It is accepted if it is sent again with a confirmation."""
 
 
 STATUS: dict[Refusal, int] = {
@@ -25,12 +27,13 @@ STATUS: dict[Refusal, int] = {
     Refusal.CAP_REACHED: 429,
     Refusal.RATE_LIMITED: 429,
     Refusal.UNAVAILABLE: 503,
+    Refusal.LOCKOUT: 409,
 }
 
 
 @attrs.frozen
 class Rejected(Exception):
-    """A command that changes nothing, with a reason for the one who sent it."""
+    """A rejected command, which changes nothing, with a reason for its sender."""
 
     refusal: Refusal
     reason: str
@@ -38,7 +41,7 @@ class Rejected(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that says the same."""
+        """The equivalent HTTP status."""
         return STATUS[self.refusal]
 
     def __str__(self) -> str:
@@ -46,4 +49,4 @@ class Rejected(Exception):
 
 
 class IllegalTransition(Exception):
-    """An event that its life cycle does not allow: a bug in `decide`, or a journal that is not ours."""
+    """An event that the life cycle does not allow: a bug in `decide`, or a journal that is not ours."""

@@ -1,10 +1,11 @@
-"""Whether the journal grows so fast that history would be cut short, and which clients cause it. Pure.
+"""Detects a journal that grows so fast that history would be cut short, and the clients that cause it. Pure.
 
 Rules of this file:
-- Growth is measured over `WINDOW_S`: one page that opens a wall of cameras is no flood.
-- A client is busy if it made more requests than `ORDINARY` bursts in that time; those that slowing it prevented count.
-- One count decides who is slowed, stays slowed and is released: the events that busy clients would write if nobody were
-  slowed, and the rest. `slows` is the rule; while clients are slowed, its limits are wider by `CLEAR_AT`.
+- Growth is measured over `WINDOW_S`, so one page that opens a wall of cameras is not a flood.
+- A client is busy if it made more requests than `ORDINARY` bursts in that time. Prevented requests count as well.
+- One count decides which clients are slowed, stay slowed and are released. It compares the events that busy clients
+  would write if no client were slowed with the events of all others.
+- The rule is `slows`. While clients are slowed, its limits are wider by `CLEAR_AT`.
 - The sums over the window are kept up to date: each reading is added once and subtracted once.
 """
 
@@ -18,9 +19,9 @@ from .values import Limits
 
 WINDOW_S = 600.0
 ORDINARY = 3
-"""Bursts that a client may use within the window and is never named."""
+"""Bursts that a client may use within the window without being named."""
 EVENTS_PER_REQUEST = 3.0
-"""Events that a request leads to, for a client without any to tell: a grant and an end at the least."""
+"""Assumed events per request of a client without known events: at least a grant and an end."""
 RAISE_AT, CLEAR_AT = 1.0, 0.8
 
 
@@ -30,14 +31,14 @@ class Traffic:
 
     events: int
     by_client: Mapping[str, int]
-    """Events that a client's requests led to."""
+    """Events that a client's requests led to, by client."""
     granted: Mapping[str, int]
-    """Journaled requests of a client."""
+    """Journaled requests, by client."""
     prevented: Mapping[str, int]
-    """Those that were refused because it is slowed."""
+    """Requests that were rejected because the client is slowed, by client."""
 
     def wanted(self, limits: Limits) -> dict[str, float]:
-        """Requests that each client would have made if none were slowed: as many as its allowance has."""
+        """Requests that each client would have made if none were slowed, up to its allowance."""
         wanted, most = dict[str, float](self.granted), limits.journaled_rate * WINDOW_S
         for client, prevented in self.prevented.items():
             granted = wanted.get(client, 0)
@@ -45,13 +46,13 @@ class Traffic:
         return wanted
 
     def unwritten(self, client: str, wanted: float) -> float:
-        """Events that the prevented ones among these requests would have led to."""
+        """Events that the prevented requests among the `wanted` requests would have led to."""
         written, granted = self.by_client.get(client, 0), self.granted.get(client, 0)
         return (wanted - granted) * (written / granted if written and granted else EVENTS_PER_REQUEST)
 
 
 class Window:
-    """Sums over the last `most` readings, of `MOST_BUCKETS` names at the most; further names are left out."""
+    """Sums over the last `most` readings, for at most `MOST_BUCKETS` names. Further names are omitted."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -60,9 +61,9 @@ class Window:
         self._totals: tuple[Counter[str], Counter[str], Counter[str]] = (Counter(), Counter(), Counter())
 
     def add(self, events: int, *parts: Mapping[str, int]) -> Traffic:
-        """Add a reading, with the tables of `Traffic` in their order, and forget the one that leaves the window.
+        """Add a reading, with the tables of `Traffic` in their order, and remove the reading that leaves the window.
 
-        The result holds until the next reading.
+        The result is valid until the next reading.
         """
         if len(self._readings) == self._most:
             gone, gone_parts = self._readings.popleft()
@@ -76,7 +77,7 @@ class Window:
 
 
 def _add(total: Counter[str], part: Mapping[str, int]) -> Mapping[str, int]:
-    """Add `part` as far as there is room; returns the rows that were added."""
+    """Add `part` as far as there is room. Returns the added rows."""
     room = MOST_BUCKETS - len(total)
     if len(part) > room:
         new = [name for name in part if name not in total]
@@ -89,7 +90,7 @@ def _add(total: Counter[str], part: Mapping[str, int]) -> Mapping[str, int]:
 
 
 def _subtract(total: Counter[str], part: Mapping[str, int]) -> None:
-    """Names without a count leave the table."""
+    """Subtract `part`. Names with a count of zero leave the table."""
     for name, count in part.items():
         if (left := total[name] - count) > 0:
             total[name] = left
@@ -99,7 +100,7 @@ def _subtract(total: Counter[str], part: Mapping[str, int]) -> None:
 
 @attrs.frozen
 class Keeping:
-    """The retention that the configuration asks for."""
+    """The configured retention."""
 
     keep_s: float
     max_bytes: int
@@ -111,23 +112,23 @@ class Growth:
 
     bytes_per_s: float
     kept_s: float
-    """For how long events are kept at this growth."""
+    """How long events are kept at this growth."""
     ratio: float
-    """Of `keep` to that: at 1 and more, `max_size` would cut history below `keep`."""
+    """Ratio of `journal.retention` to `kept_s`: from 1 on, `max_size` would cut history below it."""
     clients: tuple[str, ...]
-    """Those that cause it, the most first; none while the ratio is small."""
+    """The clients that cause it, those with the most events first; empty while the ratio is small."""
 
     @property
     def level(self) -> float:
-        """The alert follows this figure: growth that no client causes is no alert."""
+        """The level for the alert. Growth that no client causes raises no alert."""
         return self.ratio if self.clients else 0.0
 
 
 def slows(rest: float, busy: float, slowed: bool) -> bool:
-    """Whether busy clients are slowed: history would be cut, and not without them, or by them alone.
+    """Whether busy clients are slowed: history would be cut, either only because of them or by them alone.
 
     Args:
-        rest, busy: the growth that others cause, and that busy clients cause, as shares of what `keep` has room for.
+        rest, busy: the growth that others and busy clients cause, as shares of the growth for which `keep` has room.
         slowed: whether clients are slowed now.
     """
     ease = CLEAR_AT if slowed else 1.0
@@ -138,7 +139,7 @@ def slows(rest: float, busy: float, slowed: bool) -> bool:
 def project(
     traffic: Traffic, bytes_per_event: float, keeping: Keeping, limits: Limits, slowed: frozenset[str]
 ) -> Growth:
-    """How things go on if they go on like this. `slowed`: the clients that were named before, by `network_of`."""
+    """The growth if the traffic continues. `slowed`: the clients that were named before, by `network_of`."""
     wanted, ordinary = traffic.wanted(limits), ORDINARY * limits.journaled_burst
     eased = ordinary * CLEAR_AT
     busy = [name for name, many in wanted.items() if many > eased and (many > ordinary or name in slowed)]

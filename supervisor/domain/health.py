@@ -1,4 +1,4 @@
-"""A verdict for each part of the daemon, with its reason, and one for the whole."""
+"""A verdict with a reason for each part of the daemon, and one for the whole."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,8 +8,10 @@ import attrs
 
 from .lifecycle import CameraPhase, ChildPhase
 from .monitors import Reading, standing, verdict_of
-from .state import Camera, State
+from .restart import NO_SHARED_MEMORY
+from .state import Camera, Refused, State
 from .verdict import Verdict
+from .words import complaints
 
 __all__ = ["Health", "PartHealth", "Verdict", "health"]
 
@@ -25,26 +27,28 @@ class PartHealth(NamedTuple):
 @attrs.frozen
 class Health:
     verdict: Verdict
-    """The worst of its parts; one lost camera degrades the whole, it does not make it critical."""
+    """The worst verdict of its parts. A lost camera degrades the whole, but is not critical."""
     parts: tuple[PartHealth, ...]
 
 
 def health(state: State, journal_fault: str | None, readings: Mapping[str, Reading] = NO_READINGS) -> Health:
-    """The health of everything. `journal_fault` says why the journal cannot write; none when it can.
+    """The health of all parts. `journal_fault` is why the journal cannot write; None if it can.
 
-    `readings` are what the monitors found last, by name; a journal alone has none.
+    `readings` are the last results of the monitors, by name; empty for a journal without a daemon.
     """
     parts = [
         PartHealth("journal", Verdict.CRITICAL, journal_fault)
         if journal_fault
         else PartHealth("journal", Verdict.OK, "writes")
     ]
-    parts += [_camera(name, camera) for name, camera in sorted(state.cameras.items())]
+    if state.refused is not None:
+        parts.append(PartHealth("configuration", Verdict.DEGRADED, _refused(state.refused)))
+    parts += [_camera(camera.settings.camera, camera) for camera in state.in_order()]
     parts += [
         PartHealth(
             f"child/{name}",
             Verdict.CRITICAL,
-            f"pid {child.pid} of {child.camera or 'all cameras'} does not die of SIGKILL",
+            f"pid {child.pid} of {child.camera or child.purpose} did not exit after SIGKILL",
         )
         for name, child in sorted(state.children.items())
         if child.phase is ChildPhase.UNKILLABLE
@@ -55,6 +59,12 @@ def health(state: State, journal_fault: str | None, readings: Mapping[str, Readi
     return Health(worst, tuple(parts))
 
 
+def _refused(refused: Refused) -> str:
+    """The text for a rejected configuration, until a valid one was read."""
+    what = f"{refused.origin} was refused, the configuration before it is in use"
+    return f"{what}: {complaints(refused.lines, refused.more)}"
+
+
 def _camera(name: str, camera: Camera) -> PartHealth:
     part = f"camera/{name}"
     if camera.phase is CameraPhase.LIVE:
@@ -63,11 +73,13 @@ def _camera(name: str, camera: Camera) -> PartHealth:
         return PartHealth(part, Verdict.OK, f"rests: {camera.reason.text}" if camera.reason else "rests")
     if camera.reason is None:
         return PartHealth(part, Verdict.OK, "on its first attempt")
+    if camera.reason.code == NO_SHARED_MEMORY and camera.attempts == 1:
+        return PartHealth(part, Verdict.OK, camera.reason.text)  # the program that provides it may still be starting
     return PartHealth(part, Verdict.DEGRADED, f"{camera.phase.value}: {camera.reason.text}")
 
 
 def _monitor(state: State, name: str, reading: Reading) -> PartHealth:
-    """As its alert says; and something is wrong when it cannot be read."""
+    """The verdict of the monitor's alert. A monitor that cannot be read is at least degraded."""
     stands = standing(state.alerts, name)
     unread = reading.level is None and stands is Verdict.OK
     return PartHealth(f"monitor/{name}", Verdict.DEGRADED if unread else stands, reading.text)

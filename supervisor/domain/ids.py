@@ -1,33 +1,33 @@
-"""The nouns that name things, as distinct types, and the names of the journal's streams."""
+"""The types of ids, and the names of the journal's streams."""
 
 from typing import NewType
 
 CameraId = NewType("CameraId", str)
-"""The name a camera has in the configuration: `[a-z0-9][a-z0-9_-]{0,62}`."""
+"""The name of a camera in the configuration: `[a-z0-9][a-z0-9_-]{0,62}`."""
 ChildId = NewType("ChildId", str)
 PeerId = NewType("PeerId", str)
 UseId = NewType("UseId", str)
 LeaseId = NewType("LeaseId", str)
 DetectionId = NewType("DetectionId", str)
 DeviceId = NewType("DeviceId", str)
-"""The box that serves one camera or several: a name from the configuration, or the host of the address."""
+"""The device behind one or more cameras: a name from the configuration, or the host of the address."""
 RoomId = NewType("RoomId", str)
-"""A UUID: whoever knows it may enter the room."""
+"""A UUID. Anybody who knows it may enter the room."""
 ParticipantId = NewType("ParticipantId", str)
-"""A UUID: one WebSocket of somebody who may be in a room."""
+"""A UUID of one WebSocket, whose client may be in a room."""
 NodeId = NewType("NodeId", str)
-"""One daemon's home: survives restarts, lives in the journal."""
+"""The identity of a daemon. It is stored in the journal and survives restarts."""
 RunId = NewType("RunId", str)
-"""One life of the daemon, from start to end."""
+"""One run of the daemon, from start to end."""
 
 NO_CAMERA = CameraId("")
-"""In the place of a camera, for a child that works for all of them."""
+"""Used instead of a camera for a child process that works for all cameras."""
 
 SYSTEM = "system"
 LIMITS = "limits"
-"""The stream of what clients were refused because they asked too often."""
+"""The stream of requests that were rejected because of rate limits."""
 JOURNAL = "journal"
-"""The stream of what happened to the journal itself. Nothing else follows from it."""
+"""The stream of events of the journal itself. No other event follows from it."""
 
 
 def camera_stream(camera: CameraId) -> str:
@@ -35,13 +35,8 @@ def camera_stream(camera: CameraId) -> str:
 
 
 def demand_stream(camera: CameraId) -> str:
-    """No stream of the journal: names what made somebody want a camera, or want it no more, as a cause."""
+    """Not a stream of the journal. It groups the causes for which a camera is wanted, or no longer wanted."""
     return f"demand/{camera}"
-
-
-def sound_stream(camera: CameraId) -> str:
-    """No stream of the journal: what happened to the children of a camera that work on its sound, as a cause."""
-    return f"sound/{camera}"
 
 
 def child_stream(child: ChildId) -> str:
@@ -69,6 +64,11 @@ def detection_stream(camera: CameraId) -> str:
 
 
 def patrol_stream(group: str) -> str:
+    return f"patrol/{group}"
+
+
+def patrol_alert(group: str) -> str:
+    """The alert that is raised while the patrol of `group` misses cameras."""
     return f"patrol/{group}"
 
 

@@ -1,10 +1,10 @@
-"""When what a monitor reads is worth a word: levels with hysteresis, and the alerts that say so. More is always worse.
+"""Decides which readings of monitors raise or clear alerts, by levels with hysteresis. A higher level is always worse.
 
 Rules of this file:
-- What stands is what the state's alerts say: there is no other memory, so the journal explains every change.
-- A monitor has one alert at the most. It is raised at `raise_at` and stands until the level has come down to
-  `clear_at`: a level that trembles about a threshold is said once.
-- A monitor that could not be read changes nothing: not to know is not to be well.
+- The alerts in the state are the only memory, so the journal explains every change.
+- A monitor has at most one alert. It is raised at `raise_at` and stays until the level has fallen to `clear_at`. So a
+  level that oscillates around a threshold raises one alert.
+- A monitor that could not be read changes nothing: unknown does not mean well.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,13 +14,13 @@ import attrs
 from . import commands as c
 from .verdict import Verdict
 
-GRAVE = {Verdict.DEGRADED: "warning", Verdict.CRITICAL: "critical"}
-"""What an alert of a monitor is called, behind the monitor's name: `memory-warning`."""
+ALERT_SUFFIXES = {Verdict.DEGRADED: "warning", Verdict.CRITICAL: "critical"}
+"""The suffix of an alert's name, after the monitor's name: `memory-warning`."""
 
 
 @attrs.frozen
 class Threshold:
-    """Raised at or above `raise_at`, cleared at or below `clear_at`, which is the lower one."""
+    """Raised at or above `raise_at`, cleared at or below `clear_at`, which is lower."""
 
     raise_at: float
     clear_at: float = attrs.field()
@@ -36,12 +36,14 @@ class Threshold:
 
 @attrs.frozen
 class Thresholds:
+    """The thresholds of a monitor."""
+
     warning: Threshold
     critical: Threshold | None = None
-    """None where it is never more than a warning."""
+    """None if the alert is never more than a warning."""
 
     def grade(self, level: float, before: Verdict) -> Verdict:
-        """The verdict over `level`, when `before` is what stood until now."""
+        """The verdict on `level`, if `before` was the verdict until now."""
         critical = self.critical
         if critical is not None and critical.is_passed(level, before is Verdict.CRITICAL):
             return Verdict.CRITICAL
@@ -50,47 +52,49 @@ class Thresholds:
 
 @attrs.frozen
 class Figure:
-    """A number of a reading, as Prometheus has it."""
+    """A number of a reading, as a Prometheus metric."""
 
     metric: str
-    """Its name, which begins with `banken_`."""
+    """The name of the metric, which begins with `banken_`."""
     help: str
     value: float
+    is_counter: bool = False
+    """The value only grows; the suffix `_total` is added."""
 
 
 @attrs.frozen
 class Reading:
-    """What a monitor has found. `level` is what thresholds are compared with; none when it could not be read."""
+    """The result of a monitor. Thresholds are compared with `level`; it is missing if the monitor could not be read."""
 
     level: float | None
     text: str
-    """For people, in one line; without a level, why there is none."""
+    """One line for people; without a level, the reason."""
     figures: Sequence[Figure] = ()
 
 
 def alert_of(monitor: str, verdict: Verdict) -> str:
-    """The name of the alert. It has no slash: what stands behind one may be a camera."""
-    return f"{monitor}-{GRAVE[verdict]}"
+    """The name of the alert. It has no slash: the text after a slash may be a camera."""
+    return f"{monitor}-{ALERT_SUFFIXES[verdict]}"
 
 
 def standing(alerts: Collection[str], monitor: str) -> Verdict:
-    """What was last said of a monitor."""
-    found = [verdict for verdict in GRAVE if alert_of(monitor, verdict) in alerts]
+    """The verdict of a monitor's current alert; OK without an alert."""
+    found = [verdict for verdict in ALERT_SUFFIXES if alert_of(monitor, verdict) in alerts]
     return found[-1] if found else Verdict.OK
 
 
 def verdict_of(alert: str) -> Verdict:
-    """How grave an alert of any kind is: critical where a monitor says so."""
+    """The verdict of an alert of any kind. Only alerts of monitors can be critical."""
     return Verdict.CRITICAL if "/" not in alert and alert.endswith("-critical") else Verdict.DEGRADED
 
 
 def words(
     monitor: str, reading: Reading, thresholds: Thresholds, before: Verdict
 ) -> Sequence[c.RaiseAlert | c.ClearAlert]:
-    """What is to be said of a new reading, where `before` stands. A new alert comes before the old one goes."""
+    """The alerts to raise and clear for a new reading after the verdict `before`. A new alert precedes the clearing."""
     after = before if reading.level is None else thresholds.grade(reading.level, before)
     if after is before:
         return ()
-    raised = [c.RaiseAlert(alert_of(monitor, after), reading.text)] if after in GRAVE else []
-    cleared = [c.ClearAlert(alert_of(monitor, before))] if before in GRAVE else []
+    raised = [c.RaiseAlert(alert_of(monitor, after), reading.text)] if after in ALERT_SUFFIXES else []
+    cleared = [c.ClearAlert(alert_of(monitor, before))] if before in ALERT_SUFFIXES else []
     return (*raised, *cleared)

@@ -1,4 +1,4 @@
-"""`plan(state)`: which actors should run. Reconciling starts and stops the difference."""
+"""`plan(state)`: the actors that should run. Reconciling starts and stops the difference."""
 
 import attrs
 
@@ -10,18 +10,18 @@ from .values import CameraSettings, Mode, Reason
 
 @attrs.frozen
 class Plan:
-    """What should run, by name; and which viewers should not, with the reason they are told."""
+    """The actors that should run, by name, and the peers that should end, with the reason for each."""
 
     cameras: dict[CameraId, CameraSettings]
     uses: dict[CameraId, str]
-    """What cameras are to be open for now; those that are to rest are not in it."""
+    """The use for which each camera is open now. Cameras that should be closed are not in it."""
     patrols: frozenset[str]
-    """Groups of cameras that are visited in turn."""
+    """Groups of cameras that are visited in patrol cycles."""
     leaving: dict[PeerId, Reason]
 
 
 def plan(state: State) -> Plan:
-    """What should run in `state`. A daemon that stops, or has not begun, wants nothing to run."""
+    """The plan for `state`. It is empty if the daemon is stopping or has not begun."""
     if state.stopping or state.run is None:
         return Plan({}, {}, frozenset(), {})
     cameras = {name: camera.settings for name, camera in state.cameras.items()}

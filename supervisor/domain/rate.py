@@ -1,4 +1,4 @@
-"""How many messages a client may send: so many within a rolling second, and after one too many, none for a second."""
+"""Limits the messages of a client: `MOST` within a rolling second. After one more, all are dropped for a second."""
 
 from collections import deque
 
@@ -11,18 +11,18 @@ CLOSED_S = 1.0
 
 @attrs.define
 class RateLimit:
-    """Of one WebSocket. All times are those of one clock, in seconds."""
+    """The limit of one WebSocket. All times are seconds of one clock."""
 
     _recent: deque[float] = attrs.field(factory=lambda: deque(maxlen=MOST))
-    """When the last messages came that were let through."""
+    """The times of the last accepted messages."""
     _closed_until: float = float("-inf")
 
     def closed(self, now: float) -> bool:
-        """Whether everything is dropped just now, because there was one too many a moment ago."""
+        """Whether all messages are dropped at `now`, because the limit was exceeded recently."""
         return now < self._closed_until
 
     def exceeds(self, now: float) -> bool:
-        """Count one more message; whether it is one too many. Then it closes, and the count starts anew after that."""
+        """Count a message. Returns whether it exceeds the limit; then the limit closes, and the count is reset."""
         if len(self._recent) == MOST and now - self._recent[0] < WINDOW_S:
             self._recent.clear()
             self._closed_until = now + CLOSED_S

@@ -1,9 +1,9 @@
-"""What clients and banken say to each other about rooms: the messages of `banken.signaling.v1`, and who is told what.
+"""The signaling protocol of rooms: the messages of `banken.signaling.v1`, and their recipients.
 
 Rules of this file:
-- Strict: a field that is unknown, missing or of another kind is an error. New fields come with a new version.
-- Pure: text and state in, messages out. What is in an offer, an answer or a candidate is never looked at.
-- Nothing is kept for later: who is not there is told nothing.
+- Strict: a field that is unknown, missing, given twice or of another type is an error. New fields need a new version.
+- Pure: text and state in, messages out. The content of offers, answers and candidates is never read.
+- No message is stored: a participant that is not connected gets nothing later.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from . import events as e
 from .errors import Refusal, Rejected
 from .ids import ParticipantId
+from .json_fields import doubled_field
 from .state import State
 
 PROTOCOL = "banken.signaling.v1"
@@ -27,21 +28,26 @@ Id = Annotated[str, Meta(max_length=64)]
 
 
 class Message(Struct, frozen=True, tag=True, tag_field="type", forbid_unknown_fields=True):
-    """Base of all messages; `type` is the name of the class."""
+    """Base of all messages. The field `type` has the tag of the class: its name, or the one given beside it."""
+
+    @classmethod
+    def tag(cls) -> str:
+        """The value of `type` in the message's JSON."""
+        return str(cls.__struct_config__.tag)
 
 
 # ── from a client ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class CreateRoom(Message, frozen=True):
+class CreateRequest(Message, frozen=True, tag="CreateRoom"):
     pass
 
 
-class JoinRoom(Message, frozen=True):
+class JoinRequest(Message, frozen=True, tag="JoinRoom"):
     room_id: Id
 
 
-class LeaveRoom(Message, frozen=True):
+class LeaveRequest(Message, frozen=True, tag="LeaveRoom"):
     pass
 
 
@@ -61,7 +67,7 @@ class IceCandidate(Message, frozen=True):
 
 
 Relayed = Offer | Answer | IceCandidate
-Request = CreateRoom | JoinRoom | LeaveRoom | Relayed
+Request = CreateRequest | JoinRequest | LeaveRequest | Relayed
 
 
 # ── to a client ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -73,20 +79,20 @@ class RoomCreated(Message, frozen=True):
 
 
 class RoomParticipants(Message, frozen=True):
-    """All who are in the room, in the order in which they came."""
+    """All participants of the room, in the order in which they joined."""
 
     room_id: str
     participants: tuple[str, ...]
 
 
-class PeerConnected(Message, frozen=True):
-    """Somebody has come, oneself included: so who joins learns its own id."""
+class ParticipantJoined(Message, frozen=True, tag="PeerConnected"):
+    """A participant joined. The joining client gets it too, and so learns its own id."""
 
     participant_id: str
 
 
-class PeerDisconnected(Message, frozen=True):
-    """Somebody has left; oneself, too."""
+class ParticipantLeft(Message, frozen=True, tag="PeerDisconnected"):
+    """A participant left. The leaving client gets it too."""
 
     participant_id: str
 
@@ -115,18 +121,18 @@ class Code(StrEnum):
 
 
 class Error(Message, frozen=True):
-    """A message was not obeyed, and nothing has changed."""
+    """A message was rejected, and nothing has changed."""
 
     code: Code
     message: str
 
 
 Forwarded = OfferFrom | AnswerFrom | IceCandidateFrom
-Told = RoomCreated | RoomParticipants | PeerConnected | PeerDisconnected | Forwarded | Error
+Told = RoomCreated | RoomParticipants | ParticipantJoined | ParticipantLeft | Forwarded | Error
 
 
-class Refused(Exception):
-    """What a client sent is not obeyed; `error` says so to it."""
+class MessageRejected(Exception):
+    """A client's message is rejected. `error` is the message for the client."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(message)
@@ -139,47 +145,50 @@ _encoder = msgspec.json.Encoder()
 
 
 def read_request(data: object) -> Request:
-    """What a client sent, as text of a WebSocket. Raises `Refused` for all that is no request."""
+    """Decode a client's message from the text of a WebSocket. Raises `MessageRejected` unless it is a request."""
     return _read(_requests, data)  # type: ignore[return-value]
 
 
-def read_told(data: object) -> Told:
-    """What a client was sent. Raises `Refused` for what this version does not know."""
+def read_message(data: object) -> Told:
+    """Decode a message to a client. Raises `MessageRejected` for a message that this version does not know."""
     return _read(_told, data)  # type: ignore[return-value]
 
 
 def _read(decoder: msgspec.json.Decoder[Any], data: object) -> Message:
     if not isinstance(data, str):
-        raise Refused(Code.INVALID_PAYLOAD, "a message is JSON in a text frame, and this frame is binary")
+        raise MessageRejected(Code.INVALID_PAYLOAD, "a message is JSON in a text frame, and this frame is binary")
     try:
-        return decoder.decode(data)  # type: ignore[no-any-return]
+        message: Message = decoder.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Refused(Code.INVALID_PAYLOAD, str(error)[:200]) from None
+        raise MessageRejected(Code.INVALID_PAYLOAD, str(error)[:200]) from None
+    if (name := doubled_field(data)) is not None:
+        raise MessageRejected(Code.INVALID_PAYLOAD, f"the field {name!r} is given twice")
+    return message
 
 
 def write(message: Message) -> str:
-    """A message as the text of a WebSocket."""
+    """Encode a message as text for a WebSocket."""
     return _encoder.encode(message).decode()
 
 
-def refused(rejected: Rejected) -> Refused:
-    """What the domain said no with, in the words of the protocol, which has five codes for it."""
+def refused(rejected: Rejected) -> MessageRejected:
+    """Convert a rejection of the domain to an error of the protocol, which has five codes."""
     codes = {
         Refusal.CAP_REACHED: Code.ROOM_FULL,
         Refusal.RATE_LIMITED: Code.RATE_LIMITED,
         Refusal.UNAVAILABLE: Code.INTERNAL,
     }
-    return Refused(codes.get(rejected.refusal, Code.INVALID_PAYLOAD), rejected.reason)
+    return MessageRejected(codes.get(rejected.refusal, Code.INVALID_PAYLOAD), rejected.reason)
 
 
 def relay(state: State, sender: ParticipantId, message: Relayed) -> tuple[ParticipantId, Forwarded]:
-    """To whom a message goes, and as what. Raises `Refused` for one who is not in the sender's room."""
+    """The recipient of a message, and the forwarded message. Raises `MessageRejected` unless both are in one room."""
     here, to = state.participants.get(sender), ParticipantId(message.to)
     if here is None:
-        raise Refused(Code.PARTICIPANT_NOT_FOUND, "you are in no room: CreateRoom or JoinRoom comes first")
+        raise MessageRejected(Code.PARTICIPANT_NOT_FOUND, "you are in no room: CreateRoom or JoinRoom comes first")
     there = state.participants.get(to)
     if there is None or there.room != here.room:
-        raise Refused(
+        raise MessageRejected(
             Code.PARTICIPANT_NOT_FOUND, f"there is no participant {message.to!r} in your room, or it has left"
         )
     match message:
@@ -191,8 +200,11 @@ def relay(state: State, sender: ParticipantId, message: Relayed) -> tuple[Partic
             return to, IceCandidateFrom(sender, candidate)
 
 
-def tidings(event: e.Event, state: State) -> Iterator[tuple[ParticipantId, Told]]:
-    """Who is told what of an event of a room, in this order; `state` is that after the decision it is part of."""
+def notifications(event: e.Event, state: State) -> Iterator[tuple[ParticipantId, Told]]:
+    """The messages that follow from an event of a room, each with its recipient, in this order.
+
+    `state` is the state after the decision that the event is part of.
+    """
     if not isinstance(event, e.RoomOpened | e.RoomJoined | e.RoomLeft):
         return
     room, who = state.rooms.get(event.room), event.participant
@@ -201,7 +213,7 @@ def tidings(event: e.Event, state: State) -> Iterator[tuple[ParticipantId, Told]
         case e.RoomOpened():
             yield who, RoomCreated(event.room, who)
         case e.RoomJoined():
-            yield from ((participant, PeerConnected(who)) for participant in present)
+            yield from ((participant, ParticipantJoined(who)) for participant in present)
         case e.RoomLeft():
-            yield from ((participant, PeerDisconnected(who)) for participant in (who, *present))
+            yield from ((participant, ParticipantLeft(who)) for participant in (who, *present))
     yield from ((participant, RoomParticipants(event.room, present)) for participant in present)

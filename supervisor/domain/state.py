@@ -1,6 +1,6 @@
-"""The state: what all events so far add up to. Frozen values in persistent maps, so that a snapshot is a reference.
+"""The state: the projection of all events. Frozen values in persistent maps, so that a copy of it is a reference.
 
-Everything in it is a `Value`: a field added later has a default, and does not count for the hash while it has that.
+Everything in it is a `Value`: a field that is added later has a default, and is not hashed while it has the default.
 """
 
 from __future__ import annotations  # rpds maps take no type arguments at run time
@@ -35,6 +35,7 @@ from .values import (
     Limits,
     Mode,
     Patrol,
+    PeerProtocol,
     Picture,
     Policy,
     Reason,
@@ -43,51 +44,69 @@ from .values import (
 )
 
 USES = ("live", *(kind.value for kind in UseKind))
-"""What a camera is opened for, the most important first: so the queue for a device's connections is ordered."""
+"""Uses of a camera, the most important first. This is the order of the queue for a device's connection slots."""
 
 
-STRAY = "stray"
-"""The purpose of a child that nobody of ours started, or looks after any more."""
+ORPHAN = "stray"
+"""The purpose of an orphan: a child that no current actor started or supervises."""
 DECODER = "decoder"
-"""The purpose of the child that decodes, for all cameras."""
-SOUND = "audio"
-"""The purpose of a child that works on sound we have: it has no connection to the camera, whose source has its own."""
+"""The purpose of the child that decodes for all cameras."""
+DETECTOR = "detector"
+"""The purpose of a program that detects, before a slash and its name. It works for several cameras."""
+DAEMON = "daemon"
+"""The purpose of a program of the section `daemons`, before a slash and its name. It works for no single camera."""
+AUDIO = "audio"
+"""The purpose of a child that transcodes received audio."""
+VIDEO = "video"
+"""The purpose of a child that transcodes received video."""
+TRANSCODERS = frozenset({AUDIO, VIDEO})
+"""Purposes of children that have no connection to their camera; the source has one."""
 
 
 KEYS = 256
-EMPTY_TOO = ("devices", "learned", "slots", "uses", "alerts", "cameras", "children", "peers", "versions")
-"""The maps of the first release count for the hash even when they are empty, since they did then."""
+HASHED_WHEN_EMPTY = ("devices", "learned", "slots", "uses", "alerts", "cameras", "children", "peers", "versions")
+"""The maps of the first release, which are hashed even if they are empty, as they were in that release."""
 
 
 class Camera(Value, frozen=True):
+    """A configured camera: its settings, its phase, and the history that decides the next attempt."""
+
     settings: CameraSettings
     phase: CameraPhase
     since_ns: int
     """When the phase began."""
     reason: Reason | None = None
-    """Why it is not live; none while it is."""
+    """Why it is not live; None while it is live."""
     live_since_ns: int = 0
-    """When the current connection, or the last one, showed its first picture."""
+    """When the current connection, or the last one, received its first key frame."""
     retry_at_ns: int | None = None
+    retried: bool = False
+    """Whether a client has requested the attempt that it waits for."""
     attempts: int = 0
-    """Failures in a row since it was last healthy."""
+    """Consecutive failures since it was last healthy."""
     picture: Picture | None = None
-    """Of the current connection, or of the last one."""
+    """The format of the current connection, or of the last one."""
     crashes_ns: tuple[int, ...] = ()
     quarantines: int = 0
     failed: str = ""
-    """The code of the last reason that does not pass by itself, since the camera was last live."""
+    """The code of the last fatal fault since the camera was last live."""
     failures: int = 0
-    """How often in a row it was that one."""
+    """Consecutive failures with that code."""
     probe_s: float = 0.0
-    """The wait that followed."""
+    """The wait after the last of them."""
     live_until_ns: int = 0
-    """When it was last live; 0 if it is, never was, or an older journal does not say."""
+    """When it was last live; 0 if it is live, never was, or an older journal does not record it."""
     suggested_ns: int = 0
-    """When it was suggested to all pages last, until the end of that."""
+    """When the last suggestion of it to all pages ended."""
+    oddities: tuple[str, ...] = ()
+    """Names of the deviations from the standards that it has shown in this run."""
+    transport: str = ""
+    """How RTP arrived when it was last live; empty for other sources, and since new settings."""
 
 
 class Child(Value, frozen=True):
+    """A child process, or an orphan, that may still exist."""
+
     child: ChildId
     camera: CameraId
     purpose: str
@@ -100,10 +119,12 @@ class Child(Value, frozen=True):
     pid: int | None = None
     start_ticks: int | None = None
     mark: str = ""
-    """The child whose mark a stray bears; empty where that is its own id."""
+    """The child named in an orphan's mark; empty if that is its own id."""
 
 
 class Peer(Value, frozen=True):
+    """A connection of a viewer. `owner` is the SHA-256 of the secret that ends it, in hex; empty if nobody has one."""
+
     peer: PeerId
     camera: CameraId
     client: str
@@ -114,11 +135,14 @@ class Peer(Value, frozen=True):
     reason: Reason | None = None
     """Why it is closing."""
     lease: LeaseId = LeaseId("")
-    """What it lives under; empty in older journals."""
+    """The lease that it depends on; empty in older journals."""
+    protocol: PeerProtocol = PeerProtocol.WEBRTC
+    transcoded: Reason | None = None
+    """Why it gets the camera's rendition; None while it gets the video as the camera sends it."""
 
 
 class Lease(Value, frozen=True):
-    """Somebody's right to have a camera open. Its peers live under it, and end with it."""
+    """A client's right to watch a camera. Its peers depend on it, and end with it."""
 
     lease: LeaseId
     kind: LeaseKind
@@ -126,22 +150,22 @@ class Lease(Value, frozen=True):
     client: str
     since_ns: int
     owner: str = ""
-    """SHA-256 of the secret that renews and releases it; empty for one that nobody can renew."""
+    """SHA-256 of the secret that renews and releases it; empty for a lease that cannot be renewed."""
     ttl_s: float = 0.0
-    """It ends this long after its last renewal; 0 for one that a connection of ours holds, which ends it."""
+    """It expires this long after its last renewal; 0 if one of our connections holds it, and ends it."""
     until_ns: int | None = None
-    """It ends then, renewed or not."""
+    """It ends at this time, renewed or not."""
     exclusive: bool = False
     purpose: str = ""
 
     @property
     def is_held(self) -> bool:
-        """Whether it lives as long as a connection of ours does, a peer's or that of a stream of pictures."""
+        """Whether it lasts as long as one of our connections: a peer or an MJPEG stream."""
         return not self.ttl_s and self.until_ns is None
 
 
 class Slot(Value, frozen=True):
-    """A camera's place among the connections to its device, or in the queue for one."""
+    """A camera's connection slot at its device, or its place in the queue for one."""
 
     camera: CameraId
     device: DeviceId
@@ -150,15 +174,20 @@ class Slot(Value, frozen=True):
     since_ns: int
 
 
+def named(slots: Iterable[Slot]) -> str:
+    """The cameras of `slots` with their uses: `gate (live) and yard (patrol)`."""
+    return " and ".join(f"{slot.camera} ({slot.use})" for slot in slots)
+
+
 class Learned(Value, frozen=True):
-    """What a device's own refusals have taught us."""
+    """A connection limit that was learned from a device's refusals."""
 
     connections: int
     until_ns: int
 
 
 class Use(Value, frozen=True):
-    """Banken itself wants a camera open for a moment: a snapshot, or the visit of a patrol."""
+    """Banken itself needs a camera open briefly: for a snapshot, or for a patrol."""
 
     use: UseId
     camera: CameraId
@@ -168,7 +197,7 @@ class Use(Value, frozen=True):
 
 
 class Suggestion(Value, frozen=True):
-    """What all pages show."""
+    """A camera that all pages show, with its newest detection."""
 
     lease: LeaseId
     camera: CameraId
@@ -177,10 +206,16 @@ class Suggestion(Value, frozen=True):
     score: float
     since_ns: int
     until_ns: int
+    at_ns: int = 0
+    """When that was seen; 0 in older journals."""
+    by: str = ""
+    box: tuple[float, ...] = ()
+    pictured: bool = False
+    """Whether a picture came with it."""
 
 
 class Detected(Value, frozen=True):
-    """What came of a detection that its detector has a name for."""
+    """The outcome of a detection with a key."""
 
     key: str
     detection: DetectionId
@@ -189,102 +224,144 @@ class Detected(Value, frozen=True):
 
 
 class Room(Value, frozen=True):
-    """A meeting of participants, who tell each other through us how to reach each other."""
+    """A room of participants, who exchange signaling messages through banken."""
 
     room: RoomId
     opened_ns: int
     participants: tuple[ParticipantId, ...] = ()
-    """In the order in which they came."""
+    """In the order in which they joined."""
     client: str = ""
-    """Who made it."""
+    """The client that opened it."""
     empty_since_ns: int = 0
-    """Since when nobody is in it; 0 while somebody is."""
+    """Since when it has been empty; 0 while it is not."""
 
 
 class Participant(Value, frozen=True):
+    """A WebSocket client in a room."""
+
     room: RoomId
     client: str
     since_ns: int
 
 
 class Alert(Value, frozen=True):
+    """A raised alert."""
+
     text: str
     since_ns: int
 
 
+class Refused(Value, frozen=True):
+    """A changed configuration that was rejected."""
+
+    origin: str
+    lines: tuple[str, ...]
+    more: int
+    since_ns: int
+
+
 class State(Value, frozen=True):
-    """Everything the daemon knows. `State()` is the state before the first event."""
+    """The complete state of the daemon. `State()` is the state before the first event."""
 
     seq: int = 0
-    """Sequence number of the last event folded in."""
+    """Sequence number of the last folded event."""
     node: NodeId | None = None
     run: RunId | None = None
-    """The run in progress; none after a graceful end."""
+    """The current run; None after a graceful end."""
     stopping: bool = False
     origin: str = ""
     limits: Limits = Limits()
     patrol: Patrol = Patrol()
     devices: HashTrieMap[DeviceId, DeviceSettings] = HashTrieMap()
-    """Those with a budget."""
+    """The devices with a configured connection limit."""
     learned: HashTrieMap[DeviceId, Learned] = HashTrieMap()
     slots: HashTrieMap[CameraId, Slot] = HashTrieMap()
-    """A camera that was removed keeps its place until it has no process any more."""
+    """A removed camera keeps its slot until its last process has ended."""
     uses: HashTrieMap[UseId, Use] = HashTrieMap()
     alerts: HashTrieMap[str, Alert] = HashTrieMap()
     cameras: HashTrieMap[CameraId, Camera] = HashTrieMap()
     children: HashTrieMap[ChildId, Child] = HashTrieMap()
-    """Only those that may still exist."""
+    """Only children that may still exist."""
     peers: HashTrieMap[PeerId, Peer] = HashTrieMap()
-    """Only those that may still hold something."""
+    """Only peers that may still hold resources."""
     leases: HashTrieMap[LeaseId, Lease] = HashTrieMap()
-    """The live ones. When they were renewed is not of the state: see `supervisor/leases.py`."""
+    """The current leases. The times of renewals are not part of the state: see `supervisor/services/leases.py`."""
     policy: Policy = Policy()
     suggestion: Suggestion | None = None
+    """The newest suggestion."""
     detected: tuple[Detected, ...] = ()
-    """The last `KEYS` that came with a key, the newest last."""
+    """The last `KEYS` detections with a key, the newest last."""
     rooms: HashTrieMap[RoomId, Room] = HashTrieMap()
     participants: HashTrieMap[ParticipantId, Participant] = HashTrieMap()
-    """Those who are in a room."""
+    """All participants of rooms."""
+    refused: Refused | None = None
+    """The last configuration that was read, if it was rejected."""
     versions: HashTrieMap[str, int] = HashTrieMap()
-    """How many events each stream has had; streams of ended children and peers are forgotten."""
+    """The number of events of each stream. Streams of ended children and peers are removed."""
+    order: tuple[CameraId, ...] = ()
+    """The cameras in the order of the configuration file; empty in older journals."""
+    suggested_before: tuple[Suggestion, ...] = ()
+    """The suggestions beside the newest one, newest first. Older journals have none."""
 
-    def lent(self) -> Counter[CameraId]:
-        """How many live leases each camera has: those whose peers show it, and those on it that show nothing yet.
+    @property
+    def suggestions(self) -> tuple[Suggestion, ...]:
+        """The cameras that all pages show, newest first."""
+        return () if self.suggestion is None else (self.suggestion, *self.suggested_before)
 
-        A viewer whose codecs do not suit the camera is shown its substream.
+    def in_order(self) -> list[Camera]:
+        """All cameras in the order of the configuration file. Cameras that it does not name follow, by name."""
+        left = dict(self.cameras.items())
+        named = [left.pop(name) for name in self.order if name in left]
+        return named + [left[name] for name in sorted(left)]
+
+    def places(self) -> dict[CameraId, int]:
+        """The position of each camera in `in_order`."""
+        return {known.settings.camera: place for place, known in enumerate(self.in_order())}
+
+    def lease_counts(self) -> Counter[CameraId]:
+        """The number of current leases per camera: leases whose peers show it, and leases on it without a peer.
+
+        A viewer that does not support the camera's codec gets its substream.
         """
-        leases = dict(self.leases.items())  # one walk: each look into a persistent map costs as much as ten into this
+        leases = dict(self.leases.items())  # one pass: a lookup in a persistent map costs as much as ten in this dict
         shown = {(peer.lease, peer.camera) for peer in self.peers.values() if peer.lease in leases or not peer.lease}
         showing = {lease for lease, _ in shown}
-        lent = Counter(camera for _, camera in shown)
-        lent.update(known.camera for name, known in leases.items() if name not in showing)
-        return lent
+        counts = Counter(camera for _, camera in shown)
+        counts.update(known.camera for name, known in leases.items() if name not in showing)
+        return counts
 
     def uses_of_cameras(self) -> dict[CameraId, str]:
-        """As `uses_of`, for all cameras: a walk that takes 2 ms for a thousand of them."""
+        """As `uses_of`, for all cameras. It takes 2 ms for a thousand cameras."""
         return self.uses_of(camera.settings for camera in self.cameras.values())
 
     def uses_of(self, cameras: Iterable[CameraSettings]) -> dict[CameraId, str]:
-        """What each of `cameras` is wanted open for now: the most important of its uses. Those that may rest are not
-        among them.
-        """
+        """The most important use of each of `cameras`. Those without a use, which may be closed, are omitted."""
         wanted: dict[CameraId, str] = {}
         for use in sorted(self.uses.values(), key=lambda use: USES.index(use.kind.value)):
             wanted.setdefault(use.camera, use.kind.value)
-        wanted |= dict.fromkeys(self.lent(), USES[0])
+        wanted |= dict.fromkeys(self.lease_counts(), USES[0])
         found = (
             (known.camera, USES[0] if known.mode is Mode.ALWAYS else wanted.get(known.camera)) for known in cameras
         )
         return {name: use for name, use in found if use is not None}
 
     def settings_of(self, names: Iterable[CameraId]) -> list[CameraSettings]:
-        """Of those that are configured."""
+        """The settings of those of the cameras `names` that are configured."""
         return [self.cameras[name].settings for name in names if name in self.cameras]
 
-    def slots_of(self, device: DeviceId, *, held: bool) -> list[Slot]:
-        """Those who have a place at `device`, or those who wait for one, in the order of their turn.
+    def transports_of(self, camera: CameraId) -> list[str]:
+        """How RTP arrived when the camera was last live, and then the other cameras of its device; known ones only."""
+        known = self.cameras.get(camera)
+        if known is None:
+            return []
+        device = known.settings.device
+        others = (each for each in self.in_order() if device is not None and each.settings.device == device)
+        return [each.transport for each in (known, *others) if each.transport]
 
-        A turn is by what the camera is wanted for now; who is wanted for nothing any more comes last.
+    def slots_of(self, device: DeviceId, *, held: bool) -> list[Slot]:
+        """The held slots of `device`, or with `held=False` the queued ones, in the order of the queue.
+
+        The order is by the current use of the camera, then by time. Cameras without a use come last.
         """
         found = [slot for slot in self.slots.values() if slot.device == device and slot.held is held]
         uses = self.uses_of(self.settings_of(slot.camera for slot in found))
@@ -292,32 +369,49 @@ class State(Value, frozen=True):
         return sorted(found, key=lambda slot: (ranks[slot.camera], slot.since_ns, slot.camera))
 
     def budget(self, device: DeviceId, now_ns: int) -> int | None:
-        """How many connections we may have to `device`; none if nobody has said or taught us."""
+        """The number of connections that `device` serves; None if it is neither configured nor learned."""
         known, learned = self.devices.get(device), self.learned.get(device)
         limits = [known.max_connections] if known else []
         limits += [learned.connections] if learned and now_ns < learned.until_ns else []
         return min(limits, default=None)
 
     def why_queued(self, device: DeviceId, now_ns: int) -> Reason:
-        """Who has the places that somebody waits for, as it is now."""
-        held = " and ".join(f"{slot.camera} ({slot.use})" for slot in self.slots_of(device, held=True)) or "nobody yet"
-        text = f"waits for a connection to {device}, which serves {self.budget(device, now_ns)}; taken by {held}"
-        return Reason("queued", text, Fault.NONE)
+        """A reason that names the current holders of the slots at `device`, for a queued camera."""
+        text = f"waits for a connection to {device}, which serves {self.budget(device, now_ns)}"
+        taken = f"taken by {named(self.slots_of(device, held=True)) or 'none yet'}"
+        if self.learned_until_ns(device, now_ns) is None:
+            return Reason("queued", f"{text}; {taken}", Fault.NONE)
+        until = "next attempt when one of them ends, or when this limit expires"
+        return Reason("queued", f"{text}, as it refused more; {taken}; {until}", Fault.NONE)
+
+    def learned_until_ns(self, device: DeviceId, now_ns: int) -> int | None:
+        """When the limit of `device` ends that its refusals have set; None if another one applies, or none does."""
+        known, learned = self.devices.get(device), self.learned.get(device)
+        if learned is None or now_ns >= learned.until_ns or (known and known.max_connections <= learned.connections):
+            return None
+        return learned.until_ns
+
+    def next_attempt_ns(self, camera: CameraId, now_ns: int) -> int | None:
+        """When `camera` is tried at the latest, if it waits for that; None for a wait without a known end."""
+        known = self.cameras.get(camera)
+        if known is not None and known.phase is CameraPhase.QUEUED and known.settings.device is not None:
+            return self.learned_until_ns(known.settings.device, now_ns)
+        return known.retry_at_ns if known else None
 
     def why(self, camera: CameraId, now_ns: int) -> Reason | None:
-        """Why a camera is not live; none while it is, or when nothing is known of it."""
+        """Why a camera is not live; None while it is live, or if no reason is known."""
         known = self.cameras.get(camera)
         if known is not None and known.phase is CameraPhase.QUEUED and known.settings.device is not None:
             return self.why_queued(known.settings.device, now_ns)
         return known.reason if known else None
 
     def rows(self) -> list[Lease]:
-        """Leases that a connection of ours holds and under which no peer lives: those of MJPEG streams."""
+        """Leases that one of our connections holds without a peer: those of MJPEG streams."""
         of_peers = {peer.lease for peer in self.peers.values()}
         return [lease for lease in self.leases.values() if lease.lease not in of_peers and lease.is_held]
 
     def peers_of(self, lease: LeaseId) -> list[Peer]:
-        """Those who live under `lease`, oldest first; those that are closing among them."""
+        """The peers under `lease`, oldest first, including closing ones."""
         found = [peer for peer in self.peers.values() if peer.lease == lease]
         return sorted(found, key=lambda peer: (peer.opened_ns, peer.peer))
 
@@ -327,18 +421,18 @@ class State(Value, frozen=True):
         return sorted(found, key=lambda child: (child.started_ns, child.child))
 
     def connections_of(self, camera: CameraId) -> list[Child]:
-        """Those of its child processes that may have a connection to it, oldest first."""
-        return [child for child in self.children_of(camera) if child.purpose != SOUND]
+        """The child processes of `camera` that may have a connection to it, oldest first."""
+        return [child for child in self.children_of(camera) if child.purpose not in TRANSCODERS]
 
 
 RULE = 2
-"""How `state_hash` makes bytes of a state. 1: JSON, in which 600 and 600.0 differ. 2: equal values give equal bytes."""
+"""The rule by which `state_hash` encodes a state. 1: JSON, where 600 and 600.0 differ. 2: equal values, equal bytes."""
 
 
 def state_hash(state: State, rule: int = RULE) -> str:
     """SHA-256 of the state in a canonical form: the same for equal states, in any process, under any hash seed.
 
-    A stored hash is compared by the rule that it was made by. Raises `ValueError` for a rule of a later release.
+    A stored hash is compared by the rule with which it was made. Raises `ValueError` for a rule of a later release.
     """
     if rule == 1:
         return hashlib.sha256(msgspec.json.encode(_canonical(state), order="deterministic")).hexdigest()
@@ -348,10 +442,11 @@ def state_hash(state: State, rule: int = RULE) -> str:
 
 
 def canonical(value: object) -> bytes:
-    """The bytes of rule 2: equal values (`==`) have equal bytes, and other values of one field have others.
+    """The bytes of rule 2: equal values (`==`) have equal bytes, and different values of a field have different bytes.
 
-    A field at its default is left out. Numbers are written by value, whatever their type: 600, 600.0 and -0.0 and 0.
-    A tuple and a list are both a sequence; maps and sets have no order. Text is not normalized.
+    A field at its default is omitted. Numbers are encoded by value, not by type: 600 as 600.0, and -0.0 as 0.
+    Tuples and lists are both sequences; maps and sets have no order. Text is not normalized. Raises `TypeError` for a
+    value that a state cannot hold.
     """
     if isinstance(value, Value):
         defaults = _defaults(type(value))
@@ -374,7 +469,7 @@ def canonical(value: object) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    """With its length in front, so that no text can look like two."""
+    """A text with its length in front, so that no text can look like two."""
     data = value.encode(errors="surrogatepass")
     return b"s%d:%b" % (len(data), data)
 
@@ -390,9 +485,9 @@ def _framed(kind: bytes, parts: Iterable[bytes]) -> bytes:
 
 
 def _canonical(value: object) -> object:
-    """For rule 1: `value` without the fields that equal their defaults.
+    """`value` for rule 1, without the fields that equal their defaults.
 
-    msgspec alone would leave out only a field that is the very object of its default, which equal states may differ in.
+    msgspec alone would omit a field only if it is the same object as its default. Equal states may differ in that.
     """
     if isinstance(value, Value):
         fields = _defaults(type(value)).items()
@@ -406,12 +501,12 @@ def _canonical(value: object) -> object:
 
 
 def _is_left_out(name: str, held: object, default: object) -> bool:
-    return bool(held == default) and not (name in EMPTY_TOO and isinstance(held, HashTrieMap))
+    return bool(held == default) and not (name in HASHED_WHEN_EMPTY and isinstance(held, HashTrieMap))
 
 
 @cache
 def _defaults(kind: type[Value]) -> dict[str, object]:
-    """The default of each field; for one that has none, a thing that nothing equals."""
+    """The default of each field; for a field without a default, an object that equals no value."""
     nothing = object()
     missing = len(kind.__struct_fields__) - len(kind.__struct_defaults__)
     return dict(zip(kind.__struct_fields__, (*[nothing] * missing, *kind.__struct_defaults__), strict=True))

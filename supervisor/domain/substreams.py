@@ -1,4 +1,4 @@
-"""Which camera's stream a viewer is given, by the codecs that it takes."""
+"""Selects the camera whose stream a viewer gets, by the codecs that the viewer supports."""
 
 from collections.abc import Collection, Iterator, Mapping
 
@@ -7,7 +7,7 @@ from .state import State
 
 
 def tried(state: State, camera: CameraId) -> tuple[CameraId, ...]:
-    """`camera`, the camera that is its substream, that one's, and so on; what is no camera is not among them."""
+    """`camera`, its substream, the substream of that, and so on. Names that are not cameras are omitted."""
     names: list[CameraId] = []
     name: CameraId | None = camera
     while name is not None and name in state.cameras and name not in names:
@@ -17,18 +17,18 @@ def tried(state: State, camera: CameraId) -> tuple[CameraId, ...]:
 
 
 def takes(state: State, camera: CameraId, codecs: Collection[str]) -> bool:
-    """Whether a viewer of these codecs can be sent this camera's pictures, by what it sent last.
+    """Whether a viewer with these codecs can get this camera's stream, according to its last codec.
 
-    One that never sent a picture is believed to suit: what it sends is known when it comes.
+    A camera that was never live is assumed to be suitable: its codec is known when it is live.
     """
     picture = state.cameras[camera].picture
     return picture is None or picture.codec in codecs
 
 
 def circles(leads: Mapping[str, str]) -> Iterator[list[str]]:
-    """The circles of two or more in which names lead back to themselves; each name is visited once."""
+    """The cycles of two or more names in `leads`. Each name is visited once."""
     seen: dict[str, int] = {}
-    """The walk in which a name was visited."""
+    """The number of the walk in which each name was visited."""
     for walk, start in enumerate(leads):
         path: list[str] = []
         name = start

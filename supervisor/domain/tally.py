@@ -1,4 +1,4 @@
-"""How many events each client's requests lead to. Both tables are bounded."""
+"""Counts the events that each client's requests lead to. Both tables are bounded."""
 
 from collections import Counter
 
@@ -8,7 +8,7 @@ MOST_CORRELATIONS, MOST_CLIENTS = 8192, 1024
 
 
 class Tally:
-    """Counts events by client. `count` is called for each event, and takes a microsecond."""
+    """Counts events by client. `count` is called for each event and takes a microsecond."""
 
     def __init__(self) -> None:
         self._client_of: dict[str, str] = {}
@@ -17,7 +17,7 @@ class Tally:
         self._by_client: Counter[str] = Counter()
 
     def count(self, principal: str, correlation: str) -> None:
-        """One event more; it follows from a client's request if its correlation, or its principal, is the client's."""
+        """Count an event. It follows from a client's request if its principal or its correlation is that client's."""
         self._events += 1
         client = client_in(principal)
         if client is not None:
@@ -35,7 +35,7 @@ class Tally:
             self._by_client[name] += 1
 
     def take(self) -> tuple[int, Counter[str]]:
-        """How many events there were since this was last asked, and whose."""
+        """The number of events since the last call, in total and by client."""
         taken = self._events, self._by_client
         self._events, self._by_client = 0, Counter()
         return taken

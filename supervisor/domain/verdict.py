@@ -1,10 +1,10 @@
-"""How well something is."""
+"""The verdict on the health of a part."""
 
 from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """From well to worst."""
+    """In order from best to worst."""
 
     OK = "ok"
     DEGRADED = "degraded"

@@ -1,7 +1,7 @@
-"""Anchors: the end of a journal's chain, noted in a place that the journal's owner does not write to later. Blocking.
+"""Anchors: records of the end of a journal's chain, stored where the journal's owner does not write later. Blocking.
 
-A chain alone cannot show that its end was cut off, that an older copy was put back, or that all of it was made again:
-whoever can write the folder can compute every digest. An anchor that lies elsewhere can.
+A chain alone cannot show that its end was cut off, that an older copy was restored, or that all of it was rewritten:
+anybody who can write to the folder can compute every digest. An anchor that is stored elsewhere shows it.
 """
 
 import os
@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from .errors import JournalError
+from ..ports.errors import JournalError
 from .guard import read_bounded
 from .reader import Reader
 
 MAX_BYTES = 64 * 1024**2
-"""Of a file of anchors: with one each minute, some months."""
+"""Limit of a file of anchors, in bytes: enough for some months with one anchor each minute."""
 HEAD = 4096
-"""Bytes of it that are looked at before a line is added."""
+"""Bytes of the file that are checked before a line is appended."""
 BEGIN = b'{"journal":"'
 MODE = 0o600
 EVERY_S = 600.0
-"""How often the end of the chain is noted where nothing else is said."""
+"""Default interval between anchors, in seconds."""
 _HEAD = (
     "SELECT b.last, b.digest, w.text FROM batch b JOIN event e ON e.seq = b.last JOIN word w ON w.id = e.node "
     "ORDER BY b.first DESC LIMIT 1"
@@ -33,7 +33,7 @@ _HEAD = (
 class Anchor(msgspec.Struct, frozen=True):
     """The chain of `journal` ended with event `seq` and `digest` (hex) at the time `at` (ISO 8601, UTC).
 
-    `journal` is the node that the journal belongs to: it is drawn when a journal begins, and is in each of its events.
+    `journal` is the node that the journal belongs to: a random id that is made with the journal and is in each event.
     """
 
     journal: str
@@ -43,11 +43,11 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 def find_head(folder: Path, at: str) -> Anchor | None:
-    """The durable end of the journal in `folder`; none while it holds no event. Raises `JournalError`.
+    """The durable end of the journal in `folder`; None while it holds no event. Raises `JournalError`.
 
-    Only the newest segment that has a batch is opened, and those after it: damage of an old one stops no anchor.
+    Opens only the newest segment with a batch, and those after it. So damage of an older segment prevents no anchor.
     """
-    reader = Reader(folder)
+    reader = Reader(folder, linked=False)
     try:
         for segment in reversed(reader.segments()):
             for part in reader.parts(segment.first - 1, segment.first + 1):
@@ -59,9 +59,9 @@ def find_head(folder: Path, at: str) -> Anchor | None:
 
 
 def append_anchor(path: Path, anchor: Anchor) -> None:
-    """Add a line, durably. What a crash had left of an unfinished one ends there.
+    """Append `anchor` as a line, durably. An incomplete line that a crash has left is ended first.
 
-    Raises `OSError`, and `JournalError` for a file that begins with something else than anchors: nothing is added.
+    Raises `OSError`, and `JournalError`, without appending, if the file does not begin with anchors.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, MODE)
     try:
@@ -77,7 +77,7 @@ def append_anchor(path: Path, anchor: Anchor) -> None:
 
 
 def _require_anchors(head: bytes, path: Path) -> None:
-    """Raise `JournalError` unless a file that begins with `head` is one of anchors, or blank, or a torn line."""
+    """Raise `JournalError` unless a file that begins with `head` holds anchors, is blank, or is one torn line."""
     for line in filter(None, map(bytes.strip, head.split(b"\n"))):
         if line.startswith(BEGIN):
             return
@@ -97,9 +97,9 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def read_anchors(path: Path) -> Sequence[Anchor]:
-    """All anchors of a file, as they were written. Raises `JournalError` for a line that is none.
+    """All anchors of a file, in the order of the file. Raises `JournalError` for a line that is not an anchor.
 
-    A line that a crash cut off is left out: the last one without a line break, or an earlier one without its closing
+    Lines that a crash cut off are skipped: the last line without a line break, or an earlier one without its closing
     brace.
     """
     try:
@@ -115,18 +115,18 @@ def read_anchors(path: Path) -> Sequence[Anchor]:
         except msgspec.MsgspecError as error:
             if _is_torn(line):
                 continue
-            raise JournalError(f"{path}:{number}: this is no anchor: {error}") from None
+            raise JournalError(f"{path}:{number}: this is not an anchor: {error}") from None
     return found
 
 
 def _is_torn(line: bytes) -> bool:
-    """The beginning of an anchor, whose end a crash has cut off."""
+    """Whether `line` is the beginning of an anchor whose end a crash has cut off."""
     return line[:2] in (BEGIN[:1], BEGIN[:2]) and not line.endswith(b"}")
 
 
 @attrs.frozen
 class AnchorSettings:
-    """Where the end of the chain is noted, and how often. `url` may hold a secret."""
+    """Where anchors are stored, and how often, in seconds. `url` may hold a secret."""
 
     file: Path | None = None
     url: str = attrs.field(default="", repr=False)
@@ -134,12 +134,12 @@ class AnchorSettings:
 
     @property
     def shown(self) -> str:
-        """Where, without secrets: of a URL its scheme, host and UDP or TCP port only."""
+        """The places without secrets: only the scheme, host and TCP port of the URL."""
         return " and ".join([*([str(self.file)] if self.file else []), *([shown(self.url)] if self.url else [])])
 
 
 def is_url(url: str) -> bool:
-    """Whether an anchor can be posted to it: http or https, with a host, and nothing that ends a line of the head."""
+    """Whether anchors can be posted to `url`: http or https, with a host, and no character that ends a header line."""
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.fragment
@@ -149,7 +149,7 @@ def is_url(url: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """The part of an address that is no secret: a path or a query may be a token."""
+    """The part of a URL that is not secret. Its path or query may be a token."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = f":{parts.port}" if parts.port else ""

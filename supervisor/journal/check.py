@@ -1,7 +1,7 @@
-"""Verifies a whole journal: files, manifest, chain, checksums, and that what is replayed is what ran.
+"""Verifies a whole journal: files, manifest, chain, checksums, and that the replayed states equal the live states.
 
-Without anything from outside it finds damage and clumsy changes. Whoever can write the folder can also cut off the end,
-put an older copy back, or make all of it again: only a digest or an anchor that lies elsewhere shows that.
+Alone, it detects damage and clumsy changes. Anybody who can write to the folder can also cut off the end, restore an
+older copy, or rewrite all of it. Only a digest or an anchor that is stored elsewhere shows that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,48 +14,49 @@ from ..domain.errors import IllegalTransition
 from ..domain.events import SegmentsRemoved
 from ..domain.evolve import evolve
 from ..domain.state import RULE, State, state_hash
+from ..ports.errors import JournalError
+from ..ports.questions import NEVER, Query
 from . import checkpoint, codec, manifest
-from .beside import compare_line, damage_of_pins, misplaced, overdue, removed, strays, trailing_bytes, unsealed
-from .errors import JournalError
+from .consistency import compare_line, damage_of_pins, misplaced, overdue, removed, strays, trailing_bytes, unsealed
 from .expect import Expectations
 from .files import Segment
-from .reader import NEVER, PAGE, Damage, Part, Query, Reader
+from .legacy_hash import WrittenState
+from .reader import PAGE, Damage, Reader, SegmentReader
 from .retention import PINS
 from .segment import file_digest
-from .written import WrittenState
 
 MOST_DAMAGES = 100
-"""Of a segment: then the rest of it is left, so that a small file keeps nobody for long."""
+"""Damages of a segment after which the rest of it is skipped, so that a small file does not take long."""
 OTHER_FILE = "the file is not the one that was sealed"
 
 
 @attrs.frozen
 class Verified:
-    """What was looked at, and what is wrong. Nothing wrong: `damages` is empty."""
+    """The result: what was checked, and the damages. Without damage, `damages` is empty."""
 
     events: int
     segments: int
     hashes: int
-    """State hashes and checkpoints that a fold came to as well."""
+    """State hashes and checkpoints that the fold was compared with."""
     gaps: tuple[tuple[int, int], ...]
-    """First and last of events that were never stored, as the journal itself says."""
+    """First and last of events that were never stored, according to the journal itself."""
     damages: tuple[Damage, ...]
     journal: str | None = None
-    """The node that the journal belongs to; none without an event."""
+    """The node that the journal belongs to; None without an event."""
     last: int = 0
     """The last event of the chain."""
     digest: str = ""
-    """The end of the chain, in hex; empty where it cannot be read."""
+    """The digest at the end of the chain, in hex; empty if it cannot be read."""
     met: tuple[str, ...] = ()
-    """What the comparison with digests and anchors from outside showed, and what cannot be known: no damage."""
+    """Matches with given digests and anchors, and facts that cannot be checked. They are not damage."""
 
 
 def verify(
     path: Path, progress: Callable[[int], None] = lambda seq: None, expected: Expectations | None = None
 ) -> Verified:
-    """Read everything there is of the journal at `path`, and compare its chain with what is `expected` of it.
+    """Read the complete journal at `path`, and compare its chain with the `expected` digests and anchors.
 
-    Raises `JournalError` only for what is no journal at all.
+    `progress` is called with the sequence number reached. Raises `JournalError` only if `path` is not a journal.
     """
     verification = _Verification(path, progress, expected or Expectations())
     try:
@@ -65,28 +66,28 @@ def verify(
 
 
 class _TooManyDamages(Exception):
-    """So much is wrong with a segment that the rest of it is left."""
+    """A segment has `MOST_DAMAGES` damages, so the rest of it is skipped."""
 
 
 class _Verification:
     def __init__(self, path: Path, progress: Callable[[int], None], expected: Expectations) -> None:
         self._progress, self._expected = progress, expected
         self._damages: list[Damage] = []
-        self._reader = Reader(path, salvage=self._damages.append)
+        self._reader = Reader(path, salvage=self._damages.append, linked=False)
         self.close = self._reader.close
         self._gaps: list[tuple[int, int]] = []
         self._events = self._hashes = 0
         self._journal: str | None = None
         self._after = self._removed = 0
-        """The event that the first segment follows, and the last one that retention reported to have removed."""
+        """The event that the first segment follows, and the last event that retention reported as removed."""
         self._first = 1
         """The first event that may be here."""
         self._left = MOST_DAMAGES
-        """Damages that may still be found in the segment that is looked at."""
+        """Further damages that may be reported for the current segment."""
         self._notes: list[str] = []
         self._written: WrittenState | None = None
         self._folded: State | None = State()
-        """What the events of the segment before lead to; none where they do not."""
+        """The state after the previous segment; None if it cannot be folded."""
 
     def run(self) -> Verified:
         sealed = self._manifest()
@@ -113,11 +114,16 @@ class _Verification:
         )
 
     def _segment(
-        self, part: Part, sealed: Mapping[str, manifest.Sealed], is_oldest: bool, before: int, digest: bytes | None
+        self,
+        part: SegmentReader,
+        sealed: Mapping[str, manifest.Sealed],
+        is_oldest: bool,
+        before: int,
+        digest: bytes | None,
     ) -> tuple[bytes | None, int]:
-        """Look at a segment; the one before it ends with event `before` and `digest`, if it can be read.
+        """Check a segment. The one before it ends with event `before` and with `digest`, None if it cannot be read.
 
-        Returns the end of its chain, or none where it breaks, and its last event. Raises `_TooManyDamages`.
+        Returns the end of its chain, or None if it breaks, and its last event. Raises `_TooManyDamages`.
         """
         self._left, line = MOST_DAMAGES, sealed.get(part.path.name)
         size = self._file(part, line)
@@ -140,7 +146,7 @@ class _Verification:
         return end, last
 
     def _outside(self, left: Sequence[Segment], last: int) -> tuple[str, ...]:
-        """Compare with what was noted elsewhere. Returns what holds; what does not is damage."""
+        """Compare with digests and anchors from elsewhere. Returns the matches; a mismatch is damage."""
         removed = None if self._reader.path.is_file() else self._removed
         found = self._expected.conclude(self._journal, self._first, last, removed)
         for each in found:
@@ -148,8 +154,10 @@ class _Verification:
                 self._damages.append(Damage(left[-1].path.name, each.first, each.last, each.text))
         return (*self._notes, *(each.text for each in found if not each.wrong))
 
-    def _beside(self, part: Part, line: manifest.Sealed | None, size: int, last: int, digest: bytes | None) -> None:
-        """What the chain does not cover of a segment: its line in the manifest, its indexes, and its file's end."""
+    def _beside(
+        self, part: SegmentReader, line: manifest.Sealed | None, size: int, last: int, digest: bytes | None
+    ) -> None:
+        """Check what the chain does not cover of a segment: its line in the manifest, its indexes, its file's end."""
         try:
             for first, final, wrong in (*strays(part), *overdue(part)):
                 self._wrong(part, first, final, wrong)
@@ -168,7 +176,7 @@ class _Verification:
             self._wrong(part, part.first, last, str(error))
 
     def _oldest(self, segment: Segment, *, is_whole: bool) -> None:
-        """Whether retention has reported what is missing at the old end. A part of a journal has no manifest."""
+        """Check that retention reported the events missing at the old end. A part of a journal has no manifest."""
         text = removed(self._after, self._removed) if is_whole else None
         if text is not None:
             self._damages.append(Damage(segment.path.name, 1, self._after, text))
@@ -177,7 +185,7 @@ class _Verification:
             self._notes.append(text)
 
     def _folder(self, left: Sequence[Segment], sealed: Mapping[str, manifest.Sealed]) -> None:
-        """What the folder holds beside its segments."""
+        """Check the manifest's coverage and the pins."""
         if self._reader.path.is_file():
             return
         for segment, text in unsealed(left, sealed):
@@ -186,7 +194,7 @@ class _Verification:
         if of_pins is not None:
             self._damages.append(Damage(PINS, 0, 0, of_pins))
 
-    def _wrong(self, part: Part, first: int, last: int, text: str) -> None:
+    def _wrong(self, part: SegmentReader, first: int, last: int, text: str) -> None:
         self._damages.append(Damage(part.path.name, first, last, text))
         self._left -= 1
         if self._left == 0:
@@ -203,15 +211,15 @@ class _Verification:
             self._damages.append(Damage(manifest.NAME, 0, 0, str(error)))
             return {}
 
-    def _file(self, part: Part, sealed: manifest.Sealed | None) -> int:
-        """Look at the file as a whole. Returns its size in bytes."""
+    def _file(self, part: SegmentReader, sealed: manifest.Sealed | None) -> int:
+        """Check the file as a whole. Returns its size in bytes."""
         size = part.path.stat().st_size
         if sealed is not None and file_digest(part.path) != sealed.sha256:
             self._wrong(part, sealed.first, sealed.last, OTHER_FILE)
         return size
 
-    def _chain(self, part: Part) -> tuple[bytes | None, int]:
-        """Follow the chain through a segment. Returns its end, or none where it breaks, and the last event."""
+    def _chain(self, part: SegmentReader) -> tuple[bytes | None, int]:
+        """Follow the chain through a segment. Returns its end, or None if it breaks, and the last event."""
         digest, expected = part.previous, part.first
         select = partial(part.select, limit=PAGE * 2, newest=False)
         try:
@@ -224,7 +232,7 @@ class _Verification:
                 digest, expected = stored, max(expected, last + 1)
                 self._progress(last)
             unpromised = "SELECT min(seq), max(seq) FROM event WHERE seq > (SELECT coalesce(max(last), 0) FROM batch)"
-            beyond = part.rows(unpromised)[0]  # in one look: a daemon may be writing
+            beyond = part.rows(unpromised)[0]  # in one statement: a daemon may be writing
         except JournalError as error:
             self._wrong(part, expected, expected, str(error))
             return None, expected - 1
@@ -232,8 +240,8 @@ class _Verification:
             self._wrong(part, beyond[0], beyond[1], "they belong to no batch")
         return digest, expected - 1
 
-    def _fold(self, part: Part) -> None:
-        """Fold a segment from the state at its head, and compare with every hash and state that was written."""
+    def _fold(self, part: SegmentReader) -> None:
+        """Fold a segment from the state at its head, and compare with every stored hash and state."""
         seq = part.first - 1
         try:
             hashes = {seq: (rule, digest) for seq, rule, digest in part.hashes()}
@@ -242,7 +250,7 @@ class _Verification:
             if before is not None and before.seq == seq and _unpacked(state) != before:
                 self._wrong(part, seq, seq, "the state at its head is not what the events before it lead to")
             self._compare(part, state, hashes, states)
-            while rows := part.select(Query(after=seq, before=NEVER), PAGE, False):
+            while rows := part.read(Query(after=seq), PAGE, False):
                 for row in rows:
                     recorded = codec.decode(row)
                     state, seq, self._journal = evolve(state, recorded), row[0], row[3]
@@ -257,7 +265,7 @@ class _Verification:
         except (KeyError, IllegalTransition) as error:
             self._wrong(part, seq + 1, seq + 1, f"it cannot follow from what was before: {error}")
 
-    def _compare(self, part: Part, state: State, hashes: dict[int, tuple[int, str]], states: set[int]) -> None:
+    def _compare(self, part: SegmentReader, state: State, hashes: dict[int, tuple[int, str]], states: set[int]) -> None:
         if state.seq in hashes:
             self._hashes += 1
             rule, digest = hashes[state.seq]
@@ -270,8 +278,8 @@ class _Verification:
             if _unpacked(part.checkpoint(state.seq)) != state:
                 self._wrong(part, state.seq, state.seq, "the state stored here is not what the events lead to")
 
-    def _is_as_written(self, part: Part, seq: int, digest: str, rule: int) -> bool:
-        """Whether a hash by rule 1 is that of the same state with its numbers as they were written."""
+    def _is_as_written(self, part: SegmentReader, seq: int, digest: str, rule: int) -> bool:
+        """Whether a hash by rule 1 matches the same state with its numbers as they were written."""
         if rule != 1:
             return False
         if self._written is None or self._written.part is not part:
@@ -280,12 +288,12 @@ class _Verification:
 
 
 def _unpacked(state: State) -> State:
-    """The state as it is read again from what is written of it."""
+    """The state after packing and unpacking."""
     return checkpoint.unpack(checkpoint.pack(state))
 
 
-def _broken(part: Part, last: int) -> str:
-    """Why a segment does not go on from the one before it, which ends with event `last`."""
+def _broken(part: SegmentReader, last: int) -> str:
+    """Why a segment does not continue the one before it, which ends with event `last`."""
     if part.start is None:
         return "it does not follow from the segment before it"
     if part.start.last > last:

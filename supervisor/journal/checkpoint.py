@@ -1,7 +1,7 @@
-"""A state as bytes and back: what stands at the head of each segment, and here and there within.
+"""Encodes a state as bytes and decodes it: the checkpoints at the head of each segment and at intervals within it.
 
-The bytes are compressed JSON. A field that a later release adds to the state has a default: an older checkpoint stays
-readable.
+The bytes are compressed JSON. A field that a later release adds to the state has a default, so an older checkpoint
+stays readable.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from ..domain.state import (
     Lease,
     Participant,
     Peer,
+    Refused,
     Room,
     Slot,
     State,
@@ -28,13 +29,13 @@ from ..domain.state import (
     Use,
 )
 from ..domain.values import DeviceSettings, Limits, Patrol, Policy
-from .errors import JournalDamaged
+from ..ports.errors import JournalDamaged
 
 LEVEL = 1
-"""Of the compression: a state of a large site is 50 kB, and every few thousand events there is one."""
+"""Compression level. The state of a large site is 50 kB, and there is one every few thousand events."""
 STORED = "SELECT seq, CAST(state AS BLOB) FROM checkpoint"
 MAX_STATE = 16 * 1024**2
-"""Bytes of a state before it is packed."""
+"""Limit of an unpacked state, in bytes."""
 
 _FIELDS: dict[str, Any] = {
     "seq": int,
@@ -59,8 +60,11 @@ _FIELDS: dict[str, Any] = {
     "rooms": dict[str, Room],
     "participants": dict[str, Participant],
     "versions": dict[str, int],
+    "order": tuple[str, ...],
+    "refused": Refused | None,
+    "suggested_before": tuple[Suggestion, ...],
 }
-"""What the state holds; its maps take no types at run time, so they are named here. A test compares it with `State`."""
+"""Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 
 _decoder = msgspec.json.Decoder(
     msgspec.defstruct("Stored", [(name, kind | msgspec.UnsetType, msgspec.UNSET) for name, kind in _FIELDS.items()])
@@ -68,7 +72,7 @@ _decoder = msgspec.json.Decoder(
 
 
 def pack(state: State) -> bytes:
-    """Equal states give equal bytes: the order within a persistent map depends on how the map was made."""
+    """`state` as bytes. Equal states give equal bytes, although the order within a map depends on its history."""
     return zlib.compress(msgspec.json.encode(state, enc_hook=dict, order="deterministic"), LEVEL)
 
 
@@ -78,7 +82,7 @@ def digests(stored: Iterable[tuple[Any, ...]]) -> dict[int, bytes]:
 
 
 def unpack(data: bytes) -> State:
-    """The state that `pack` was given. Raises `JournalDamaged` for bytes that it did not make, or too many."""
+    """The inverse of `pack`. Raises `JournalDamaged` for bytes that `pack` did not make, or that are too many."""
     unpacker = zlib.decompressobj()
     try:
         plain = unpacker.decompress(data, MAX_STATE)

@@ -1,10 +1,10 @@
-"""Events to rows and back. The row, its checksum and the chain are final; a stored byte is never rewritten.
+"""Encodes events as rows and decodes them. The formats of row, checksum and chain are final; no stored byte changes.
 
-A row's checksum is the CRC-32 of its canonical form: it finds rot and says where. A batch's digest is the SHA-256 of
-the digest before it and of its rows' canonical forms: a row that is changed, dropped or inserted breaks the chain.
+A row's checksum is the CRC-32 of its canonical form. It detects and locates bit rot. A batch's digest is the SHA-256
+of the previous digest and of its rows' canonical forms. A changed, removed or inserted row breaks the chain.
 
-The chain has no key. Whoever can write the folder can cut off its end, put an older copy back, or compute all of it
-again; only a digest that was noted elsewhere shows that (`anchor.py`, `expect.py`).
+The chain has no key. Anybody who can write to the folder can cut off its end, restore an older copy, or compute all
+of it again. Only a digest that is stored elsewhere shows that (`anchor.py`, `expect.py`).
 """
 
 import hashlib
@@ -13,24 +13,25 @@ from collections.abc import Iterable
 
 import msgspec
 
-from ..domain.events import EVENTS, Event, Recorded
+from ..domain.catalogue import EVENTS
+from ..domain.events import Event, Recorded
 from ..domain.ids import NodeId, RunId
-from .errors import JournalDamaged, JournalError
+from ..ports.errors import JournalDamaged, JournalError
 from .upcast import UPCASTS, upcast
 
 Row = tuple[int, int, int, NodeId, RunId, str, int, str, int, int | None, str, str, str, int]
 """seq, wall_ns, mono_ns, node, run, stream, stream_version, type, version, cause, correlation, principal, body, crc."""
 
 Encoded = tuple[Row, bytes]
-"""A row, and its canonical form: all that a commit needs to have of an event."""
+"""A row and its canonical form: all that a commit needs of an event."""
 
 GENESIS = bytes(32)
-"""What stands before the first batch of a chain."""
+"""The digest before the first batch of a chain."""
 
 _READERS = {kind.__name__: (kind.version, msgspec.json.Decoder(kind).decode) for kind in EVENTS}
-"""For each type of event the newest version known here, and what makes the event of a body."""
+"""For each type of event, the newest version known here and the decoder of its body."""
 _body = msgspec.json.Encoder().encode
-_canonical = msgspec.msgpack.Encoder().encode
+canonical = msgspec.msgpack.Encoder().encode
 """One byte string for one row: its columns as a MessagePack array."""
 
 
@@ -40,7 +41,7 @@ def encode(recorded: Recorded) -> Row:
 
 
 def encoded(recorded: Recorded) -> Encoded:
-    """The row that stores `recorded`, and what the chain goes over. Raises `MemoryError`."""
+    """The row that stores `recorded`, and its canonical form, which the chain covers. Raises `MemoryError`."""
     row = (
         recorded.seq,
         recorded.wall_ns,
@@ -56,12 +57,12 @@ def encoded(recorded: Recorded) -> Encoded:
         recorded.principal,
         _body(recorded.event).decode(),
     )
-    form = _canonical(row)
+    form = canonical(row)
     return (*row, zlib.crc32(form)), form
 
 
 def decode(row: Row) -> Recorded:
-    """The event that `row` stores. Raises `JournalError` for damage and for what a newer version wrote."""
+    """The event that `row` stores. Raises `JournalDamaged`, and `JournalError` for an event of a newer release."""
     (
         seq,
         wall_ns,
@@ -78,7 +79,7 @@ def decode(row: Row) -> Recorded:
         body,
         crc,
     ) = row
-    if zlib.crc32(_canonical(row[:-1])) != crc:
+    if zlib.crc32(canonical(row[:-1])) != crc:
         raise JournalDamaged(f"event {seq} is damaged: its checksum does not fit")
     known, read = _READERS.get(name, (0, None))
     try:
@@ -100,11 +101,11 @@ def _upcast(name: str, version: int, body: str) -> Event:
 
 def chain(previous: bytes, rows: Iterable[Row]) -> bytes:
     """The digest of a batch of `rows` that follows the batch with digest `previous`."""
-    return chain_forms(previous, (_canonical(row[:-1]) for row in rows))
+    return chain_forms(previous, (canonical(row[:-1]) for row in rows))
 
 
 def chain_forms(previous: bytes, forms: Iterable[bytes]) -> bytes:
-    """The same, of rows whose canonical forms are known."""
+    """As `chain`, for rows whose canonical forms are known."""
     digest = hashlib.sha256(previous)
     for form in forms:
         digest.update(form)

@@ -1,7 +1,7 @@
-"""The files of a journal: how they are called, what is in them, and which of them we refuse.
+"""The files of a journal: their names, their contents, and which files are rejected.
 
-A journal is a folder of segments. A segment is one SQLite file, named after the number of its first event; every
-segment but the last is sealed: complete, listed in the manifest, and never written again.
+A journal is a folder of segments. A segment is one SQLite file, named after the number of its first event. Every
+segment except the last is sealed: complete, listed in the manifest, and never written again.
 """
 
 import errno
@@ -17,37 +17,37 @@ from typing import IO, NamedTuple
 import apsw
 import msgspec
 
-from .errors import JournalDamaged, JournalError
+from ..ports.errors import JournalDamaged, JournalError
 
 APPLICATION_ID = 0x62616E6B
 """"bank", in the header of the file."""
 FORMAT = 2
-"""Layout of a file that is begun. A newer one is refused; an older one is read, and written to until it is full."""
+"""The format of new files. A newer format is rejected; a file of an older one is read, and written until it is full."""
 SAFE_SQLITE = (3, 51, 3)
 """Older releases can corrupt a database when the WAL is reset."""
 MODE = 0o600
-"""Of every file of a journal: who watched when is nobody else's business. Its folder, when we make it, is 0700."""
+"""Mode of every file of a journal, because it records who watched when. A folder that we make has 0700."""
 MAX_LOCKS = 1024**2
-"""Bytes that are read of the system's list of locks."""
+"""Bytes read at most of the system's list of locks."""
 _HEX = frozenset("0123456789abcdef")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 MAX_FIRST = 2**53 - 2**32
-"""The largest number in a name: any number that follows it in this journal is exact in every JSON reader."""
+"""The largest number in a name. Every number that follows it in this journal is exact in all JSON readers."""
 BESIDE = ("-journal", "-wal", "-shm", "")
-"""Ends of the names of a segment's files: those that SQLite keeps beside it, and last its own."""
+"""Endings of the names of a segment's files: those that SQLite keeps beside it, then the segment itself."""
 PREFIX, SUFFIX, DRAFT, ASIDE = "segment-", ".sqlite", ".new", "damaged-"
 
-INSIDERS = ("system", "actor")
-"""Principals of most events, which nobody looks for: the first words, so that the index can leave them out."""
+INTERNAL_PRINCIPALS = ("system", "actor")
+"""Principals of most events. Nobody searches for them: they are the first words, so that the index can omit them."""
 
 INDEXES = (
     "CREATE INDEX event_stream ON event (stream)",
     "CREATE INDEX event_type ON event (type)",
     "CREATE INDEX event_camera ON event (body ->> 'camera')",
     "CREATE INDEX event_correlation ON event (correlation)",
-    f"CREATE INDEX event_principal ON event (principal) WHERE principal > {len(INSIDERS)}",
+    f"CREATE INDEX event_principal ON event (principal) WHERE principal > {len(INTERNAL_PRINCIPALS)}",
 )
-"""Since format 2 they are made when a segment is sealed: in the live one they would cost half of each commit."""
+"""Since format 2 the indexes are made when a segment is sealed. In the live one they would take half of each commit."""
 
 _TABLES = """
 CREATE TABLE word (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
@@ -65,9 +65,9 @@ CREATE VIEW events AS
         p.text AS principal, body
     FROM event JOIN word t ON t.id = event.type JOIN word p ON p.id = event.principal;
 """
-"""`word` holds the texts that recur (node, run, type, principal); `segment` has one row: the first event that may be
-in here, the last one before it, and the digest that the chain goes on from. A correlation of 64 bits in hex is stored
-as the number that it is. `events` is for people."""
+"""Tables: `word` holds recurring texts (node, run, type, principal); `segment` has one row. It is the first event that
+may be in the segment, the last event before it, and the digest that the chain continues. A correlation of 64 bits in
+hex is stored as an integer. The view `events` is for people."""
 
 SCHEMA_1 = f"""
 CREATE TABLE segment (
@@ -76,7 +76,7 @@ CREATE TABLE segment (
 CREATE TABLE state_hash (seq INTEGER PRIMARY KEY, hash TEXT NOT NULL) STRICT;
 {_TABLES}{";".join(INDEXES)};
 """
-"""Of format 1: the indexes are there from the beginning, and every state hash is by rule 1."""
+"""Schema of format 1: the indexes exist from the beginning, and every state hash is by rule 1."""
 
 SCHEMA = f"""
 CREATE TABLE segment (
@@ -85,32 +85,32 @@ CREATE TABLE segment (
 ) STRICT;
 CREATE TABLE state_hash (seq INTEGER PRIMARY KEY, rule INTEGER NOT NULL, hash TEXT NOT NULL) STRICT;
 {_TABLES}
-INSERT INTO word (text) VALUES {", ".join(f"('{insider}')" for insider in INSIDERS)};
+INSERT INTO word (text) VALUES {", ".join(f"('{insider}')" for insider in INTERNAL_PRINCIPALS)};
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
-"""Of format 2: `start` is a `ChainStart` as JSON where a new chain begins with the segment, and null elsewhere."""
+"""Schema of format 2: `start` is a `ChainStart` as JSON if a new chain begins with the segment, otherwise null."""
 
 
 SCHEMA_SEALED = SCHEMA + ";".join(INDEXES)
-"""Of a segment of format 2 that is sealed."""
+"""Schema of a sealed segment of format 2."""
 
 
 class ChainStart(msgspec.Struct, frozen=True):
-    """Where a new chain follows an old one: the end of the old one as its writer knew it, and why it was left.
+    """The start of a new chain after an old one: the end of the old chain as its writer knew it, and the reason.
 
-    `last` is 0 and `digest` empty where the old chain could not be read.
+    `last` is 0 and `digest` is empty if the old chain could not be read.
     """
 
     last: int
     digest: str
     why: str
     asides: tuple[tuple[str, str, str], ...] = ()
-    """Files that were set aside for it: name, new name, why."""
+    """Files that were set aside for it: name, new name, reason."""
 
 
 def shorten(correlation: str) -> int | str:
-    """What is stored of a correlation: half its bytes, as a rule."""
+    """The stored form of a correlation, usually half as many bytes."""
     if len(correlation) != 16 or not _HEX.issuperset(correlation):
         return correlation
     number = int(correlation, 16)
@@ -118,7 +118,7 @@ def shorten(correlation: str) -> int | str:
 
 
 def lengthen(stored: int | str) -> str:
-    """The correlation that `shorten` was given."""
+    """The inverse of `shorten`."""
     return stored if isinstance(stored, str) else f"{stored % 2**64:016x}"
 
 
@@ -140,7 +140,10 @@ def list_segments(folder: Path) -> list[Segment]:
 
 
 def list_strangers(folder: Path) -> list[tuple[str, str]]:
-    """Names that look like those of our files and are of none that we make, each with the reason. Raises as above."""
+    """Names that look like our files' but belong to no file that we make, each with the reason.
+
+    Raises `JournalError` if the folder cannot be listed.
+    """
     names = set(_list(folder))
     return [(name, why) for name in sorted(names) if (why := _strange(name, names)) is not None]
 
@@ -157,7 +160,7 @@ def _strange(name: str, names: set[str]) -> str | None:
 
 
 def number_of(name: str) -> int | None:
-    """The number of the first event in the name of a segment, if it is the one name that such a segment has."""
+    """The number of the first event in the name of a segment; None unless it is the canonical name of a segment."""
     number = name.removeprefix(PREFIX).removesuffix(SUFFIX)
     if not _NUMBER.fullmatch(number) or not 1 <= int(number) <= MAX_FIRST:
         return None
@@ -165,7 +168,7 @@ def number_of(name: str) -> int | None:
 
 
 def list_drafts(folder: Path) -> list[str]:
-    """Files of segments that were never finished, and no others. Raises `OSError`."""
+    """Only the files of segments that were never completed. Raises `OSError`."""
     return sorted(name for name in os.listdir(folder) if any(_is_draft(name, suffix) for suffix in BESIDE))
 
 
@@ -186,7 +189,7 @@ def _list(folder: Path) -> list[str]:
 
 
 def refuse_unsafe_sqlite() -> None:
-    """Raise `JournalError` when this process's SQLite can damage what it writes."""
+    """Raise `JournalError` if this process's SQLite can corrupt a database."""
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < SAFE_SQLITE:
         wanted = ".".join(map(str, SAFE_SQLITE))
@@ -194,7 +197,7 @@ def refuse_unsafe_sqlite() -> None:
 
 
 def refuse_foreign(db: apsw.Connection, path: Path) -> None:
-    """Raise `JournalError` for a file that is not ours, or that a newer release wrote."""
+    """Raise `JournalDamaged` for a file that is not ours, and `JournalError` for one of a newer release."""
     if db.pragma("application_id") != APPLICATION_ID:
         raise JournalDamaged(f"{path}: this SQLite file is not a banken journal")
     version = db.pragma("user_version")
@@ -206,7 +209,7 @@ def refuse_foreign(db: apsw.Connection, path: Path) -> None:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """SQLite's complaints in the block, as a `JournalError` that names the file; also texts that are no UTF-8."""
+    """Raise SQLite's errors in the block as a `JournalError` that names the file; also for text that is not UTF-8."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -218,7 +221,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def _holder(path: Path) -> str:
-    """The other process that holds a lock on a file, as far as the system shows it."""
+    """The other process that holds a lock on a file, if the system shows it."""
     try:
         found = path.stat()
         hidden = ("-1", "0", str(os.getpid()))  # of another namespace, or ours
@@ -231,15 +234,15 @@ def _holder(path: Path) -> str:
 
 
 def kind_of(error: apsw.Error) -> type[JournalError]:
-    """Whether what SQLite says is damage of the file, or may pass."""
+    """The error class for an error of SQLite: `JournalDamaged` if the file is damaged, `JournalError` otherwise."""
     is_damage = isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.SQLError | apsw.MismatchError)
     return JournalDamaged if is_damage else JournalError
 
 
 def set_aside(folder: Path, name: str) -> str:
-    """Rename a file that cannot be used, and what SQLite has beside it; returns its new name. Raises `OSError`.
+    """Rename a file that cannot be used, with SQLite's files beside it; return its new name. Raises `OSError`.
 
-    The new name is in the same folder, and no reader takes it for a segment; `Reader` can still be given the file.
+    The new name is in the same folder, and no reader treats it as a segment. `Reader` can still open the file.
     """
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     numbered = (f"{ASIDE}{stamp}{f'-{number}' if number else ''}-{name}" for number in range(1000))
@@ -254,13 +257,13 @@ def set_aside(folder: Path, name: str) -> str:
 
 
 def _is_free(folder: Path, name: str) -> bool:
-    """Whether neither the name is taken nor one beside it: set aside, files would belong together that never did."""
+    """Whether the name and those beside it are free. Otherwise unrelated files would seem to belong together."""
     bare = next(name.removesuffix(beside) for beside in BESIDE if name.endswith(beside))
     return not any(os.path.lexists(folder / f"{bare}{beside}") for beside in BESIDE)
 
 
 def make_private(folder: Path) -> None:
-    """Give the journal's files the mode 0600: releases up to 0.1.0 left that to the umask. Not those of others."""
+    """Set the mode 0600 for the journal's files, not for other files. Releases up to 0.1.0 left it to the umask."""
     for name in os.listdir(folder):
         if name.startswith((PREFIX, ASIDE)) or name in ("manifest.jsonl", "pins.json"):
             with suppress(PermissionError, FileNotFoundError):
@@ -270,7 +273,7 @@ def make_private(folder: Path) -> None:
 
 @contextmanager
 def private_file(path: Path) -> Iterator[IO[bytes]]:
-    """A new file of mode 0600 that is written, and is on the disk when the block ends. Raises `OSError`."""
+    """A new file of mode 0600 to write to. It is synced when the block ends. Raises `OSError`."""
     with suppress(FileNotFoundError):
         path.unlink()
     with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE), "wb") as file:
@@ -280,7 +283,7 @@ def private_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a new or a renamed name in `folder` survive a power cut."""
+    """Sync `folder`, so that new and renamed files in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

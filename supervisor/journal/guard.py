@@ -1,10 +1,11 @@
-"""Opens a segment that may come from anybody: nothing in it may run, fill the memory, or keep a reader for long.
+"""Opens an untrusted segment: nothing in it may run code, fill the memory, or block a reader for long.
 
 Rules of this file:
-- A segment is a regular file, and so is all that SQLite would read beside it: a pipe would keep its reader for ever.
-  No segment has a rollback journal: SQLite would play it into the file.
-- Its tables and views are exactly ours, its indexes are some of ours, and it has no triggers.
-- A value has at most `MAX_VALUE` bytes, and a statement at most `STATEMENT_S` seconds.
+- A segment and the files that SQLite would read beside it are regular files: a pipe would block its reader forever.
+  No segment has a rollback journal: SQLite would apply it to the file.
+- Its tables and views are exactly those of our schema, its indexes are a subset of the schema's, and it has no
+  triggers.
+- A value has at most `MAX_VALUE` bytes, and a statement takes at most `STATEMENT_S` seconds.
 """
 
 import errno
@@ -20,24 +21,27 @@ from pathlib import Path
 
 import apsw
 
-from .errors import JournalDamaged, JournalError, SearchTooLong
+from ..domain.words import size
+from ..ports.errors import JournalDamaged, JournalError
+from .errors import SearchTooLong
 from .files import BESIDE, SCHEMA_1, SCHEMA_SEALED, kind_of, naming, refuse_foreign
 
 WRITER_VFS = "unix-excl"
-"""SQLite's own: the index of the WAL is in memory, shared in this process, and other processes are locked out."""
+"""A VFS of SQLite: the WAL index is in memory, shared within this process, and other processes are locked out."""
 MAX_VALUE = 16 * 1024**2
-"""Bytes of one text or blob; the longest that is written, a state, has some 50 kB for each thirty cameras."""
+"""Bytes of one text or blob. The longest that is written is a state: some 50 kB for each thirty cameras."""
 MAX_PAGE = 64 * 1024**2
-"""Bytes of the texts and blobs that one statement may return."""
+"""Total bytes of the texts and blobs that one statement may return."""
 MAX_ROWS = 2_000_000
-"""Rows that one statement may return: the batches of a full segment are fewer."""
+"""Rows that one statement may return. A full segment has fewer batches."""
 STATEMENT_S = 30.0
 SEARCH_S = 5.0
-"""For a search that a client of the API waits for, over all segments."""
+"""Time limit over all segments, in seconds, of a search that a client of the API waits for."""
 LOOK_EVERY, SEARCH_LOOKS_EVERY = 100_000, 2000
-"""Instructions of SQLite's machine between two looks at the clock: some milliseconds; in a search each may be slow."""
+"""Instructions of SQLite's virtual machine between two checks of the clock: some milliseconds. In a search each
+instruction may be slow."""
 _DEADLINE = ContextVar("_DEADLINE", default=math.inf)
-"""When the search ends that runs in this thread."""
+"""When the search in this thread must end, on the monotonic clock."""
 _MAX_OBJECTS = 64
 _SCHEMA_OF = "SELECT type, name, tbl_name, sql FROM sqlite_schema LIMIT ?"
 
@@ -46,24 +50,24 @@ Object = tuple[str, str, str, str | None]
 
 
 def require_regular(path: Path) -> None:
-    """Raise `JournalError` where a segment, or a file that SQLite keeps beside it, is no regular file."""
+    """Raise `JournalError` if a segment, or a file that SQLite keeps beside it, is not a regular file."""
     for suffix in BESIDE:
         beside = path.with_name(path.name + suffix)
         try:
             found = os.stat(beside)
         except FileNotFoundError:
             if beside.is_symlink():
-                raise JournalDamaged(f"{beside}: this is no file of a journal, but a link to nothing") from None
+                raise JournalDamaged(f"{beside}: this is not a file of a journal, but a link to nothing") from None
             continue
         except OSError as error:
             if error.errno == errno.ELOOP:
-                raise JournalDamaged(f"{beside}: this is no file of a journal, but a link to itself") from None
+                raise JournalDamaged(f"{beside}: this is not a file of a journal, but a link to itself") from None
             raise JournalError(f"{beside}: the journal cannot be opened: {error.strerror}") from None
         is_regular = stat.S_ISREG(found.st_mode)
         if suffix == "-journal" and (found.st_size or not is_regular):  # the segment itself may be whole
             raise JournalError(f"{beside}: no segment has such a file; banken repair sets it aside")
         if not is_regular:
-            raise JournalDamaged(f"{beside}: this is no file of a journal, but {_kind(found.st_mode)}")
+            raise JournalDamaged(f"{beside}: this is not a file of a journal, but {_kind(found.st_mode)}")
 
 
 def _kind(mode: int) -> str:
@@ -72,14 +76,17 @@ def _kind(mode: int) -> str:
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """A small file of a journal's folder. Raises `OSError`, and `JournalError` if it is too large or no plain file."""
+    """The content of a small file of a journal's folder, at most `most` bytes.
+
+    Raises `OSError`, and `JournalDamaged` if the file is larger or not a regular file.
+    """
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
-            raise JournalDamaged(f"{path}: this is no file of a journal, but {_kind(found.st_mode)}")
+            raise JournalDamaged(f"{path}: this is not a file of a journal, but {_kind(found.st_mode)}")
         data = file.read(most + 1)
     if len(data) > most:
-        raise JournalDamaged(f"{path}: it has more than {most // 1024**2} MB, the most that is read")
+        raise JournalDamaged(f"{path}: it has more than {size(most)}, the read limit")
     return data
 
 
@@ -94,9 +101,9 @@ def open_segment(
     vfs: str | None = None,
     close: Callable[[apsw.Connection], None] = _close,
 ) -> apsw.Connection:
-    """A connection to a segment that was looked at; it writes nothing. `vfs`: see `live.py`. Raises `JournalError`.
+    """A read-only connection to a segment whose schema was checked. For `vfs` see `live.py`. Raises `JournalError`.
 
-    `close` is called with a connection that is refused.
+    `close` is called with a rejected connection.
     """
     require_regular(path)
     uri = path.absolute().as_uri() + ("?immutable=1" if immutable else "")
@@ -110,7 +117,7 @@ def open_segment(
         db.pragma("query_only", True)
         db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         if vfs == "unix-none":
-            db.pragma("locking_mode", "exclusive")  # of its own index; no lock is taken
+            db.pragma("locking_mode", "exclusive")  # concerns only its index in memory; no lock is taken
         _harden(db)
         with naming(path), time_limit(db, path):
             refuse_foreign(db, path)
@@ -122,7 +129,7 @@ def open_segment(
 
 
 def _harden(db: apsw.Connection) -> None:
-    """Before the first look at its content: what its schema says is not trusted, and sizes are bounded."""
+    """Distrust the schema and bound the sizes, before the content is read."""
     for option, value in (
         (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
         (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
@@ -135,7 +142,7 @@ def _harden(db: apsw.Connection) -> None:
 
 
 def refuse_foreign_schema(db: apsw.Connection, path: Path) -> None:
-    """Raise `JournalError` for tables, views or triggers that are not those of a segment; an index may be missing."""
+    """Raise `JournalDamaged` if tables, views or triggers differ from those of a segment. Indexes may be missing."""
     found = set(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
     known = _objects(_schema(db))
     if found - known or {each for each in known - found if each[0] != "index"}:
@@ -143,13 +150,13 @@ def refuse_foreign_schema(db: apsw.Connection, path: Path) -> None:
 
 
 def missing_indexes(db: apsw.Connection) -> list[str]:
-    """The names of indexes that a segment of this format was made with, and does not have."""
+    """The names of the indexes of this format that the segment lacks."""
     found = set(db.execute(_SCHEMA_OF, (_MAX_OBJECTS,)))
     return sorted(name for kind, name, _, _ in _objects(_schema(db)) - found if kind == "index")
 
 
 def _schema(db: apsw.Connection) -> str:
-    """Everything that a segment of this format may have in the end."""
+    """The full schema that a segment of this format may have."""
     return SCHEMA_1 if db.pragma("user_version") == 1 else SCHEMA_SEALED
 
 
@@ -165,7 +172,7 @@ def _objects(schema: str) -> frozenset[Object]:
 
 @contextmanager
 def search_limit() -> Iterator[None]:
-    """All statements of the block end after `SEARCH_S` together, with `SearchTooLong`. For the thread that reads."""
+    """Limit all statements of the block together to `SEARCH_S`, in this thread. Raises `SearchTooLong`."""
     token = _DEADLINE.set(time.monotonic() + SEARCH_S)
     try:
         yield
@@ -175,7 +182,7 @@ def search_limit() -> Iterator[None]:
 
 @contextmanager
 def time_limit(db: apsw.Connection, path: Path) -> Iterator[None]:
-    """Statements of the block end after `STATEMENT_S` together, with a `JournalError`."""
+    """Limit all statements of the block together to `STATEMENT_S`. Raises `JournalError`."""
     search_ends = _DEADLINE.get()
     _refuse_late(search_ends)
     ends = min(search_ends, time.monotonic() + STATEMENT_S)

@@ -1,12 +1,12 @@
-"""How a segment is opened to be read, while somebody may write to it.
+"""Opens a segment for reading while a process may write to it.
 
 Rules of this file:
-- No file of a journal is mapped: whoever shortens a file that is mapped ends the process that touches it. So the writer
-  keeps the index of its WAL in memory, and locks other processes out. Readers in its process share the index.
-- Any other reader takes no lock, has an index of its own, and compares afterwards. The main file changes only while the
-  WAL is copied to it; after that the WAL begins again, with another header. Whatever was read meanwhile is read again.
-- Closing a connection without locks drops every lock of this process on the file. While a writer of this process has
-  the file, such a connection stays open, unused, until the writer has left.
+- No file of a journal is mapped: if a mapped file is truncated, the process that accesses it dies. So the writer keeps
+  the index of its WAL in memory, and locks other processes out. Readers in its process share the index.
+- Any other reader takes no lock, has its own index, and checks afterwards. The main file changes only while the WAL is
+  copied to it; then the WAL restarts with another header. Everything that was read meanwhile is read again.
+- Closing a connection without locks drops all locks of this process on the file. While a writer of this process has
+  the file, such a connection stays open and unused until the writer closes it.
 """
 
 import os
@@ -23,18 +23,21 @@ from . import guard
 from .wal import HEADER
 
 REUSE_S = 0.1
-"""How long a view without locks is used before newer commits are looked for."""
+"""How long a view without locks is used before a check for newer commits."""
 SETTLED_S = 0.02
-"""After so long a change of a file shows in its time of modification, by the clock of any kernel."""
+"""After this time a change of a file is visible in its modification time, with the clock of any kernel."""
 _NO_LOCKS = "unix-none"
-"""SQLite's own VFS that takes no locks."""
-_written: dict[tuple[int, int], list[apsw.Connection]] = {}
-"""Device and inode of the segments that this process writes to, and the connections that wait to be closed."""
+"""The VFS of SQLite that takes no locks."""
+Written = dict[tuple[int, int], list[apsw.Connection]]
+"""Device and inode of segments that a process writes to, with the connections to close afterwards."""
+_written: Written = {}
+"""Those of this process."""
 _changing = threading.RLock()
-"""Held while `_written` changes, and while a connection without locks is closed. A finalizer may come in between."""
+"""Held while `_written` changes, and while a connection without locks is closed. A finalizer may run in between."""
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None if it cannot be examined."""
     try:
         found = os.stat(path)
     except OSError:
@@ -43,9 +46,9 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 
 def take_writing(path: Path) -> tuple[int, int] | None:
-    """From now on readers in this process share the writer's index, until `leave_writing`.
+    """Let readers in this process share the writer's index from now on, until `leave_writing`.
 
-    Call it before the file is locked: from then on no reader of this process drops the lock.
+    Call it before the file is locked, so that no reader of this process drops the lock.
     """
     identity = identity_of(path)
     if identity is not None:
@@ -55,7 +58,7 @@ def take_writing(path: Path) -> tuple[int, int] | None:
 
 
 def leave_writing(identity: tuple[int, int] | None) -> None:
-    """Call it when the file is closed."""
+    """End `take_writing`. Call it when the file is closed."""
     if identity is not None:
         with _changing:
             for db in _written.pop(identity, ()):
@@ -64,7 +67,7 @@ def leave_writing(identity: tuple[int, int] | None) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """The block writes to this segment."""
+    """Around a block that writes to this segment."""
     identity = take_writing(path)
     try:
         yield
@@ -73,28 +76,31 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _close(db: apsw.Connection) -> None:
-    with suppress(apsw.Error):  # a disk that fails; nothing was written
+    with suppress(apsw.Error):  # a failing disk; nothing was written
         db.close(force=True)
 
 
 @attrs.frozen
 class _Mark:
-    """What changes before a view without locks could show two instants: identity, size and time of the main file."""
+    """Changes before a view without locks could mix two instants: identity, size and time of the main file."""
 
     main: tuple[int, int, int, int] | None
     header: bytes
-    """Of the WAL."""
+    """The header of the WAL."""
 
 
 class View:
-    """A read-only connection to a segment that is opened again when it has to be."""
+    """A read-only connection to a segment. It is reopened when necessary.
 
-    def __init__(self, path: Path, sealed: bool) -> None:
-        self.path = path
+    `written` are the segments that this process writes to; a view as of another process has none.
+    """
+
+    def __init__(self, path: Path, sealed: bool, written: Written = _written) -> None:
+        self.path, self._written = path, written
         self._sealed = sealed
         self._db: apsw.Connection | None = None
         self._mark: _Mark | None = None
-        """None for a connection that shows one instant whatever others do."""
+        """None for a connection that always shows one instant."""
         self._unlocked: tuple[int, int] | None = None
         """Device and inode of the file of a connection without locks."""
         self._wal: tuple[int, int] | None = None
@@ -102,7 +108,7 @@ class View:
         self._opened_at = 0.0
 
     def open(self) -> apsw.Connection:
-        """The connection. Raises `JournalError`."""
+        """The connection, reopened if newer commits may exist. Raises `JournalError`."""
         if self._db is not None and self._is_outdated():
             self.close()
         if self._db is None:
@@ -114,7 +120,7 @@ class View:
         if self._sealed:
             return guard.open_segment(self.path, immutable=True)
         identity = identity_of(self.path)
-        if identity in _written:
+        if identity in self._written:
             return guard.open_segment(self.path, vfs=guard.WRITER_VFS)
         self._opened_at, self._wal = time.monotonic(), self._state_of_wal()
         if self._wal is not None:
@@ -127,7 +133,7 @@ class View:
         return guard.open_segment(self.path, immutable=True)
 
     def _settle(self) -> None:
-        """Wait until a later change of the main file has another time."""
+        """Wait until a later change of the main file gets a different modification time."""
         with suppress(OSError):
             if abs(time.time_ns() - os.stat(self.path).st_mtime_ns) < SETTLED_S * 1e9:
                 time.sleep(SETTLED_S)  # noqa: TID251 - in a thread, or a command
@@ -157,13 +163,13 @@ class View:
         return found.st_size, found.st_mtime_ns
 
     def _is_outdated(self) -> bool:
-        """Whether newer commits may be there that this view does not show."""
+        """Whether newer commits may exist that this view does not show."""
         if self._mark is None or time.monotonic() < self._opened_at + REUSE_S:
             return False
         return self._is_young or self._state_of_wal() != self._wal
 
     def is_one_instant(self) -> bool:
-        """Whether all that was read since `open` is of one instant."""
+        """Whether everything read since `open` is of one instant."""
         return self._mark is None or self._look() == self._mark
 
     def close(self) -> None:
@@ -174,12 +180,12 @@ class View:
     __del__ = close
 
     def _let_go(self, db: apsw.Connection) -> None:
-        """Close it, or leave that to the writer that has the file."""
+        """Close it, or leave that to the writer of the file."""
         if self._unlocked is None:
             _close(db)
             return
         with _changing:
-            waiting = _written.get(self._unlocked)
+            waiting = self._written.get(self._unlocked)
             if waiting is None:
                 _close(db)
             else:

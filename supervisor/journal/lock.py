@@ -1,9 +1,10 @@
-"""The hold of one daemon on a journal's folder.
+"""The lock of one daemon on a journal's folder.
 
 Rules of this file:
-- The lock belongs to the folder (`flock` on its descriptor): deleting files in it lets nobody else in.
-- The file `lock` is locked as well: releases up to 0.1.0 look only there. It holds the pid of the holder.
-- Whoever can read the folder can lock it, as a backup may. That stops nobody's cameras: only a daemon refuses a start.
+- The lock is on the folder (`flock` on its descriptor), so deleting files in it does not release the lock.
+- The file `lock` is locked as well, because releases up to 0.1.0 check only that. It contains the holder's pid.
+- Any program that can read the folder can lock it, as a backup may. Only the lock of a daemon prevents a start, so
+  another program's lock does not stop the cameras.
 """
 
 import errno
@@ -13,21 +14,22 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import JournalError, JournalInUse
+from ..ports.errors import JournalError
+from .errors import JournalInUse
 from .files import MODE, set_aside
 
 NAME = "lock"
 FOLDER_MODE = 0o700
 PROCESSES = Path("/proc")
 NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP)
-"""A network file system that locks no folders; then the file alone is locked."""
+"""Errors of a network file system that cannot lock folders. Then only the file is locked."""
 
 
 class FolderLock:
-    """Holds `folder` until `close`. With `make`, the folder is made if it is missing.
+    """Locks `folder` until `close`. With `make`, a missing folder is created.
 
-    Raises `JournalInUse`, and `JournalError` where the folder cannot be used. `aside` is the new name of whatever stood
-    in the place of the lock file.
+    Raises `JournalInUse`, and `JournalError` if the folder cannot be used. `aside` is the new name of an object that
+    had the name of the lock file, if there was one.
     """
 
     def __init__(self, folder: Path, *, make: bool) -> None:
@@ -80,7 +82,7 @@ class FolderLock:
             return os.open(NAME, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.descriptor)
 
     def _is_in_the_way(self) -> bool:
-        """Whether something else than a file has the name: a folder, a link, a pipe or a socket."""
+        """Whether an object other than a regular file has the name: a folder, a link, a pipe or a socket."""
         try:
             found = os.stat(NAME, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -90,7 +92,7 @@ class FolderLock:
     def _in_use(self) -> JournalInUse:
         return JournalInUse(
             f"{self.folder}: the journal is in use by another daemon, or another program has locked its folder "
-            f"(the last daemon was pid {_noted_pid(self.folder)}); stop that one, or give this one a journal of its own"
+            f"(the last daemon was pid {_noted_pid(self.folder)}); stop that daemon, or give this one another journal"
         )
 
     def _write_pid(self) -> None:
@@ -103,29 +105,31 @@ class FolderLock:
     def close(self) -> None:
         for descriptor in (self.file, self.descriptor):
             if descriptor >= 0:
-                with suppress(OSError):  # a network file system that has lost it: it is closed all the same
+                with suppress(OSError):  # a network file system may have lost it; it is closed anyway
                     os.close(descriptor)
         self.file = self.descriptor = -1
 
 
 def is_used(folder: Path) -> bool:
-    """Whether a living daemon holds `folder`: a process that has both it and its lock open, which may be removed.
-
-    A release up to 0.1.0 has only the lock open, and its pid in there. Slow: it looks at all processes. Those of other
-    users are not seen, and neither are those of another container.
-    """
+    """Whether a running daemon holds `folder`. Slow: it reads all processes that it can see."""
     if not PROCESSES.is_dir():
-        return True  # this system does not say
-    held, noted = str(folder.resolve()), _noted_pid(folder)
-    for pid in filter(str.isdigit, os.listdir(PROCESSES)):
-        opened = _opened(PROCESSES / pid / "fd")
-        if f"{held}/{NAME}" in opened and (held in opened or pid == noted):
-            return True
-    return False
+        return True  # unknown on this system
+    return any(is_held_by(int(pid), folder) for pid in filter(str.isdigit, os.listdir(PROCESSES)))
+
+
+def is_held_by(pid: int, folder: Path) -> bool:
+    """Whether the process `pid` holds `folder` as a daemon does: it has both the folder and its lock file open.
+
+    The lock file may have been removed since. A release up to 0.1.0 has only the lock file open, with its pid in it.
+    False for a process of another user or another container, whose files cannot be seen.
+    """
+    held = str(folder.resolve())
+    opened = _opened(PROCESSES / str(pid) / "fd")
+    return f"{held}/{NAME}" in opened and (held in opened or str(pid) == _noted_pid(folder))
 
 
 def _opened(descriptors: Path) -> set[str]:
-    """The names of what a process has open; none of one that has ended or is somebody else's."""
+    """The paths of a process's open files; empty if it has ended or belongs to another user."""
     names = set()
     with suppress(OSError):
         for number in os.listdir(descriptors):
@@ -135,7 +139,7 @@ def _opened(descriptors: Path) -> set[str]:
 
 
 def _noted_pid(folder: Path) -> str:
-    """As the last daemon has left it."""
+    """The pid that the last daemon wrote, or "unknown"."""
     try:
         with open(os.open(folder / NAME, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             return file.read(32).decode(errors="replace").strip() or "unknown"

@@ -1,6 +1,6 @@
-"""The manifest: a line of JSON for each sealed segment, chained, so that a segment that is changed or missing shows.
+"""The manifest: a chained line of JSON for each sealed segment. It reveals changed and missing segments.
 
-A line stays when its segment is removed by retention: it proves what had been there.
+A line stays when retention removes its segment: it proves what existed.
 """
 
 import hashlib
@@ -9,19 +9,19 @@ from pathlib import Path
 
 import msgspec
 
-from .errors import JournalDamaged, JournalError
+from ..ports.errors import JournalDamaged, JournalError
 from .files import private_file, sync_folder
 from .guard import read_bounded
 
 NAME = "manifest.jsonl"
 GENESIS = "0" * 64
-"""What the first line follows."""
+"""The digest that the first line follows."""
 MAX_BYTES = 64 * 1024**2
-"""Of a manifest: a line has some 500, and there is one a day, or one for each 256 MiB."""
+"""Limit of a manifest: a line has some 500 bytes, and there is one a day, or one for each 256 MiB."""
 
 
 class Sealed(msgspec.Struct, frozen=True):
-    """A segment that is complete. `after` is the last event before it, `digest` the end of its chain (hex)."""
+    """A complete segment. `after` is the last event before it, `digest` the end of its chain (hex)."""
 
     segment: str
     first: int
@@ -32,10 +32,10 @@ class Sealed(msgspec.Struct, frozen=True):
     """When its last event was decided."""
     bytes: int
     sha256: str
-    """Of the file."""
+    """Digest of the file, in hex."""
     digest: str
     previous: str
-    """SHA-256 of the line before, in hex."""
+    """SHA-256 of the previous line, in hex."""
 
 
 def line_of(sealed: Sealed) -> bytes:
@@ -43,14 +43,15 @@ def line_of(sealed: Sealed) -> bytes:
 
 
 def digest_of(sealed: Sealed | None) -> str:
-    """What the next line names as the one before it."""
+    """The value of `previous` in the line after `sealed`."""
     return GENESIS if sealed is None else hashlib.sha256(line_of(sealed)).hexdigest()
 
 
 def read(folder: Path) -> list[Sealed]:
-    """Every line. Raises `JournalError` for one that cannot be read or does not follow from the one before it.
+    """Every line. Raises `JournalDamaged` for a line that cannot be decoded or does not follow the previous one.
 
-    A last line without an end was cut off by a crash, and is as good as not written.
+    A last line without a line break was cut off by a crash, and counts as not written. Raises `JournalError` if the
+    file cannot be read.
     """
     path = folder / NAME
     try:
@@ -74,7 +75,7 @@ def read(folder: Path) -> list[Sealed]:
 
 
 def append(folder: Path, known: Sequence[Sealed], sealed: Sealed) -> None:
-    """Add a line after those in `known`, durably; what a crash had left of an unfinished one is overwritten."""
+    """Append a line after those in `known`, durably. An incomplete line that a crash left is overwritten."""
     draft = folder / f"{NAME}.new"
     with private_file(draft) as file:
         file.writelines(line_of(each) + b"\n" for each in (*known, sealed))

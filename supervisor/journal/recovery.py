@@ -1,11 +1,11 @@
-"""What there is of a journal at a start, whatever has become of it. Blocking.
+"""Recovers a journal at a start, in any condition. Blocking.
 
 Rules of this file:
-- Nothing but another daemon in the folder refuses a start. What cannot be read or written is a fault, and is retried;
-  so is a lock that anybody else holds.
-- Only what is proven to be damaged or not ours is set aside. A disk that does not answer proves nothing.
-- A number that an event may have had is not given to another one: behind a damaged segment, and where nothing could be
-  read, the numbers go on far above.
+- Only another daemon in the folder prevents a start. A failure to read or write is a fault, and is retried. The same
+  applies to a lock that another program holds.
+- Only files that are proven to be damaged or not ours are set aside. A disk that does not answer proves nothing.
+- No number is used for two events: after a damaged segment, and if nothing could be read, the numbers continue far
+  above.
 """
 
 import time
@@ -20,41 +20,43 @@ from msgspec.structs import replace
 from ..domain.errors import IllegalTransition
 from ..domain.evolve import fold
 from ..domain.state import State
+from ..ports.errors import JournalDamaged, JournalError
+from ..ports.questions import NEVER, Query
 from . import codec, manifest
 from .codec import GENESIS
-from .errors import JournalDamaged, JournalError, JournalInUse
+from .errors import JournalInUse
 from .files import MAX_FIRST, ChainStart, Segment, list_segments, number_of
 from .lock import is_used
-from .reader import NEVER, PAGE, Part, Query
+from .reader import PAGE, SegmentReader
 from .retention import Retention
-from .store import Aside, Chain, End, Store, end_of
+from .store import Chain, End, SetAsideFile, Store
 
 SPAN = 2**24
 """More events than a segment can hold."""
 ROOM = 2**32
-"""Numbers below the largest one in a name that are left for events, whatever names are found."""
+"""Numbers below the largest one in a name that are reserved for events, whatever names are found."""
 
 
 @attrs.frozen
-class Found:
-    """The newest state that can be read, and the end of the chain that led to it. `damaged` are the segments after it.
+class Recoverable:
+    """The newest readable state, and the end of the chain that led to it. `damaged` are the segments after it.
 
-    `start` says of the old chain what an unfinished new one began with; `end` is none where nothing could be read.
+    `start` belongs to a new chain whose first event is not stored yet. Without a readable segment, `end` is `None`.
     """
 
     state: State
     end: End | None
-    damaged: tuple[Aside, ...] = ()
+    damaged: tuple[SetAsideFile, ...] = ()
     start: ChainStart | None = None
     fault: str | None = None
 
 
 @attrs.frozen
 class Recovered:
-    """A journal that is ours now, and what its events add up to.
+    """A journal that is ours now, and the state after its events.
 
-    `fault` says why it cannot be written to yet, `chain` which chain begins first; `start` and the store's `asides`
-    are to be told.
+    `fault` is why it cannot be written yet, `chain` the chain that must begin first. `start` and the store's `asides`
+    have to be reported.
     """
 
     store: Store
@@ -64,54 +66,57 @@ class Recovered:
     start: ChainStart | None = None
 
 
-def find(folder: Path) -> Found:
-    """What can be read, and what of it is damaged. Changes nothing, raises nothing."""
+def find(folder: Path) -> Recoverable:
+    """The readable part of a journal, and the damaged segments. Changes nothing and raises nothing."""
     try:
         segments = list_segments(folder)
         if not segments:
-            return Found(State(), End(0, GENESIS))
+            return Recoverable(State(), End(0, GENESIS))
         return _newest(segments)
     except (JournalError, OSError, apsw.Error, MemoryError) as error:
-        return Found(State(seq=time.time_ns() // 10**6), None, fault=str(error) or "no memory")
+        return Recoverable(State(seq=time.time_ns() // 10**6), None, fault=str(error) or "no memory")
 
 
-def _newest(segments: Sequence[Segment]) -> Found:
-    """From the newest segment that is whole. Raises `JournalError` where it cannot be said what is whole."""
-    damaged: list[Aside] = []
+def _newest(segments: Sequence[Segment]) -> Recoverable:
+    """Read the newest intact segment. Raises `JournalError` if it cannot be decided which segments are intact."""
+    damaged: list[SetAsideFile] = []
     beyond = 0
     for index, segment in reversed(list(enumerate(segments))):
         try:
             state, end, start = _read(segment, segments[:index])
         except JournalDamaged as error:
-            damaged.append(Aside(segment.path.name, "", str(error)))
-            if segment.first <= MAX_FIRST - ROOM:  # otherwise no event had such a number, and none would be left
+            damaged.append(SetAsideFile(segment.path.name, "", str(error)))
+            if segment.first <= MAX_FIRST - ROOM:  # otherwise no event had such a number, and no number would be left
                 beyond = max(beyond, segment.first + SPAN)
         else:
-            return Found(replace(state, seq=max(state.seq, beyond)), end, tuple(damaged), start)
-    return Found(State(seq=beyond), End(0, b""), tuple(damaged))
+            return Recoverable(replace(state, seq=max(state.seq, beyond)), end, tuple(damaged), start)
+    return Recoverable(State(seq=beyond), End(0, b""), tuple(damaged))
 
 
-def _after_lost(found: Found, asides: Sequence[Aside]) -> Found:
-    """`found`, behind all numbers of segments that are missing, and whose WAL was there."""
+def _after_lost(found: Recoverable, asides: Sequence[SetAsideFile]) -> Recoverable:
+    """`found`, with its number moved past all missing segments whose WAL exists."""
     names = [aside.file.removesuffix("-wal") for aside in asides if aside.file.endswith("-wal")]
     lost = {name: first for name in names if found.state.seq < (first := number_of(name) or 0) <= MAX_FIRST - ROOM}
     if found.end is None or not lost:
         return found
     state = replace(found.state, seq=max(lost.values()) + SPAN)
-    missing = tuple(Aside(name, "", f"{name} is missing, and its WAL was there") for name in lost)
+    missing = tuple(SetAsideFile(name, "", f"{name} is missing, and its WAL was there") for name in lost)
     end = found.end if found.end.seq else End(0, b"")
-    return Found(state, end, (*missing, *found.damaged))
+    return Recoverable(state, end, (*missing, *found.damaged))
 
 
 def _read(segment: Segment, older: Sequence[Segment]) -> tuple[State, End, ChainStart | None]:
-    """Without a WAL beside it, and nobody else to write, a file is all there is: also on a read-only disk."""
-    part = Part(segment, sealed=not segment.path.with_name(f"{segment.path.name}-wal").exists())
+    """The state, the end of the chain, and the start of an unfinished one.
+
+    Without a WAL and without another writer, the file is complete, so it is read as sealed; also on a read-only disk.
+    """
+    part = SegmentReader(segment, sealed=not segment.path.with_name(f"{segment.path.name}-wal").exists())
     try:
         if part.first != segment.first:
             raise JournalDamaged(f"{segment.path}: it begins with event {part.first}, and its name says another one")
         if _is_foreign(part, older):
-            raise JournalDamaged(f"{segment.path}: it is of another journal, and follows from no segment of this one")
-        end = End(*end_of(part))
+            raise JournalDamaged(f"{segment.path}: it is of another journal than the other segments")
+        end = End(*part.end())
         return _fold(part, end.seq), end, part.start if end.seq < part.first else None
     except (KeyError, IllegalTransition) as error:
         raise JournalDamaged(f"{segment.path}: the journal's events do not follow from each other: {error}") from None
@@ -119,10 +124,10 @@ def _read(segment: Segment, older: Sequence[Segment]) -> tuple[State, End, Chain
         part.close()
 
 
-def _is_foreign(part: Part, older: Sequence[Segment]) -> bool:
-    """Whether the segment follows from no older one and no line of the manifest, and was written by another node.
+def _is_foreign(part: SegmentReader, older: Sequence[Segment]) -> bool:
+    """Whether the segment follows no older segment and no line of the manifest, and was written by another node.
 
-    One that follows from nothing, and is of the same node, is ours: what was before it is missing or damaged.
+    A segment of the same node that follows nothing is ours: the segments before it are missing or damaged.
     """
     if part.start is not None or not older:
         return False
@@ -131,21 +136,21 @@ def _is_foreign(part: Part, older: Sequence[Segment]) -> bool:
         if before in {(line.last, line.digest) for line in manifest.read(part.path.parent)}:
             return False
     nodes = set[str]()
-    for segment in reversed(older):  # the one before it, as a rule
-        with suppress(JournalError), closing(Part(segment, sealed=False)) as other:
-            if part.follows(*end_of(other)):
+    for segment in reversed(older):  # usually the one before it
+        with suppress(JournalError), closing(SegmentReader(segment, sealed=False)) as other:
+            if part.follows(*other.end()):
                 return False
             nodes |= _node_of(other)
     mine = _node_of(part)
     return bool(nodes and mine) and nodes.isdisjoint(mine)
 
 
-def _node_of(part: Part) -> set[str]:
-    """The node that wrote the first event of a segment; none where there is no event."""
+def _node_of(part: SegmentReader) -> set[str]:
+    """The node that wrote the first event of a segment; empty if there is no event."""
     return {row[3] for row in part.select(Query(after=part.first - 1, before=NEVER), 1, False)}
 
 
-def _fold(part: Part, last: int) -> State:
+def _fold(part: SegmentReader, last: int) -> State:
     """The state after event `last`, from the newest checkpoint of the segment."""
     state = part.checkpoint(last)
     while state.seq < last:
@@ -157,13 +162,13 @@ def _fold(part: Part, last: int) -> State:
 
 
 def recover(folder: Path, retention: Retention = Retention()) -> Recovered:  # noqa: B008
-    """Take the folder and fold what is in it. Raises `JournalInUse` for another daemon, and then holds nothing.
+    """Take the folder and fold its events. Raises `JournalInUse` for another daemon; then it holds nothing.
 
-    Damage is set aside when the new chain begins; a folder that cannot be written to is tried again by `reconnect`.
+    Damaged files are set aside when the new chain begins. For a folder that cannot be written, `reconnect` retries.
     """
     store = Store(folder, retention=retention, expect=End(0, GENESIS))
     try:
-        store.clear_if_possible()  # and make the folder if there is none
+        store.clear_if_possible()  # and create a missing folder
         found = _after_lost(find(folder), store.asides)
         store.end = found.end or store.end
         if found.damaged or found.end is None:

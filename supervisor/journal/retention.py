@@ -1,4 +1,4 @@
-"""Which sealed segments may go, and which are kept because somebody pinned what is in them."""
+"""Decides which sealed segments are removed, and which are kept because of a pin."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,8 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from .errors import JournalError
+from ..domain.words import plural, size
+from ..ports.errors import JournalError
 from .files import private_file, sync_folder
 from .guard import read_bounded
 from .manifest import Sealed
@@ -15,14 +16,14 @@ from .manifest import Sealed
 PINS = "pins.json"
 MAX_PINS = 1000
 MAX_BYTES = 4 * 1024**2
-"""Of all pins."""
+"""Limit of the file of pins."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}")
 DAY_S = 86_400.0
 
 
 @attrs.frozen
 class Retention:
-    """What is kept of a journal: events for `keep_s` seconds, and of those, `max_bytes` at the most."""
+    """The limits of a journal: events are kept for `keep_s` seconds, and at most `max_bytes` of them."""
 
     keep_s: float = 90 * DAY_S
     max_bytes: int = 4 * 1024**3
@@ -30,7 +31,7 @@ class Retention:
 
 @attrs.frozen
 class Removal:
-    """Segments that retention removes, oldest first, with what is in them and the limit that they exceed."""
+    """Segments that retention removes, oldest first, with their events, their bytes and the limit that they exceed."""
 
     segments: tuple[str, ...]
     first: int
@@ -40,12 +41,12 @@ class Removal:
 
 
 def removal_of(gone: Sequence[Sealed], retention: Retention, now_ns: int) -> Removal | None:
-    """What `expendable` found, as a fact to be told; none if it is nothing."""
+    """The result of `expendable` as a fact to report; None if it is empty."""
     if not gone:
         return None
     old = sum(now_ns - segment.ended_ns > retention.keep_s * 1e9 for segment in gone)
-    days, size = f"{retention.keep_s / DAY_S:.3g} days", f"{retention.max_bytes / 1024**3:.3g} GiB"
-    reasons = [f"{old} older than {days}"] * bool(old) + [f"{len(gone) - old} beyond {size}"] * bool(len(gone) - old)
+    days, most = plural(float(f"{retention.keep_s / DAY_S:.3g}"), "day"), size(retention.max_bytes)
+    reasons = [f"{old} older than {days}"] * bool(old) + [f"{len(gone) - old} beyond {most}"] * bool(len(gone) - old)
     names = tuple(segment.segment for segment in gone)
     size_of = sum(segment.bytes for segment in gone)
     return Removal(names, gone[0].first, gone[-1].last, size_of, ", ".join(reasons))
@@ -61,12 +62,12 @@ class Pin(msgspec.Struct, frozen=True):
 
 
 def expendable(sealed: Sequence[Sealed], pins: Sequence[Pin], retention: Retention, now_ns: int) -> list[Sealed]:
-    """Those of the `sealed` segments, oldest first, that may go.
+    """The `sealed` segments that may be removed, oldest first.
 
-    Only from the old end: a journal has no holes. So a pin also keeps what is younger than what it names.
+    Segments are removed only from the old end: a journal has no holes. So a pin also keeps all younger segments.
     """
     gone: list[Sealed] = []
-    if sealed:  # a clock that is far ahead for a minute must not cost a journal
+    if sealed:  # a clock that is far ahead for a minute must not cause the loss of a journal
         now_ns = min(now_ns, max(segment.ended_ns for segment in sealed) + int(DAY_S * 1e9))
     left = sum(segment.bytes for segment in sealed)
     for segment in sealed:
@@ -79,7 +80,7 @@ def expendable(sealed: Sequence[Sealed], pins: Sequence[Pin], retention: Retenti
 
 
 def is_pinned(first: int, last: int, pins: Iterable[Pin]) -> bool:
-    """Whether a pin names one of the events `first` to `last`."""
+    """Whether a pin covers one of the events `first` to `last`."""
     return any(pin.first <= last and first <= pin.last for pin in pins)
 
 
@@ -95,10 +96,10 @@ def read_pins(folder: Path) -> dict[str, Pin]:
 
 
 def write_pins(folder: Path, pins: dict[str, Pin]) -> None:
-    """Replace the pins, durably. Raises `JournalError` for a name that none can have, and for too many."""
+    """Replace the pins, durably. Raises `JournalError` for an invalid name, too many pins, or a failed write."""
     for name in pins:
         if not _NAME.fullmatch(name):
-            raise JournalError(f"{name[:70]!r} cannot be the name of a pin: letters, digits and ._:- are welcome")
+            raise JournalError(f"{name[:70]!r} cannot be the name of a pin: letters, digits and ._:- are allowed")
     if len(pins) > MAX_PINS:
         raise JournalError(f"{folder} has {MAX_PINS} pins already; unpin some")
     draft = folder / f"{PINS}.new"

@@ -1,8 +1,8 @@
-"""One segment that is written: made with the state it begins from, appended to, sealed. Blocking.
+"""Writes a segment: makes it with its initial state, appends to it, seals it. Blocking.
 
 Rules of this file:
 - A batch is one transaction, synced before `append` returns (WAL, `synchronous=FULL`).
-- After an error the connection is thrown away, never used again: SQLite cannot say what a failed sync left behind.
+- After an error the connection is discarded: SQLite cannot report what a failed sync left behind.
 """
 
 import hashlib
@@ -16,10 +16,11 @@ import apsw
 import msgspec
 
 from ..domain.state import RULE, State, state_hash
+from ..ports.errors import JournalDamaged, JournalError
 from . import checkpoint, codec, guard
 from .codec import Encoded
 from .copied import look_at_copied
-from .errors import JournalDamaged, JournalError, JournalReplaced
+from .errors import JournalReplaced
 from .files import (
     BESIDE,
     DRAFT,
@@ -41,35 +42,36 @@ from .manifest import Sealed
 from .wal import Wal
 
 HASH_EVERY = 1000
-"""Events after which the hash of the live state is written, to prove a replay."""
+"""Events between two hashes of the live state, which prove a replay."""
 CHECKPOINT_EVERY = 5000
-"""Events after which the state itself is written, so that none is far from any instant."""
+"""Events between two checkpoints, so that every instant has one nearby."""
 SYNCHRONOUS = "full"
-"""A commit is on the disk when it returns; `normal` would leave that to the operating system."""
+"""A commit is on the disk when it returns. `normal` would leave that to the operating system."""
 CHUNK = 1024 * 1024
 CHECKPOINT_BYTES = 4 * 1024**2
-"""Of a WAL. From there on what it holds is copied to the main file, by `empty_wal` and by no commit."""
+"""Size of a WAL from which its content is copied to the main file: by `empty_wal`, not by a commit."""
 _LAST = "SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1"
 
 
 def make_segment(
     folder: Path, head: State, after: int, digest: bytes, now_ns: int, start: ChainStart | None = None
 ) -> Path:
-    """Make the segment that goes on after `head`, durably: there is all of it, or none. Its mode is 0600.
+    """Make the segment that continues after `head`, durably and atomically, with mode 0600. Returns its path.
 
-    `after` is the last event that is stored before it: other than `head.seq` only if some were lost.
-    With `start` a new chain begins with it, and `digest` is `GENESIS`. Raises `apsw.Error` and `OSError`.
+    `after` is the last event stored before it: it differs from `head.seq` only if events were lost.
+    With `start`, a new chain begins with it, and `digest` is `GENESIS`. Raises `apsw.Error`, `OSError` and
+    `JournalError`.
     """
     path = segment_path(folder, head.seq + 1)
     if number_of(path.name) is None:
-        raise JournalError(f"{path}: no journal reads a segment of this name")
+        raise JournalError(f"{path}: this is not a valid name of a segment")
     for suffix in BESIDE[:-1]:
         if os.path.lexists(beside := path.with_name(f"{path.name}{suffix}")):
             raise JournalError(
                 f"{beside}: it lies beside a segment that is not made yet, and would be taken for its own"
             )
     draft = path.with_name(path.name + DRAFT)
-    remove_file(draft)  # of an attempt that failed
+    remove_file(draft)  # left by a failed attempt
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, MODE))
     db = apsw.Connection(str(draft))
     try:
@@ -79,7 +81,7 @@ def make_segment(
             db.execute("INSERT INTO segment VALUES (?, ?, ?, ?, ?)", values)
             db.execute("INSERT INTO checkpoint VALUES (?, ?)", (head.seq, checkpoint.pack(head)))
             db.execute("INSERT INTO state_hash VALUES (?, ?, ?)", (head.seq, RULE, state_hash(head)))
-        db.pragma("journal_mode", "wal")  # here: under its own name no segment ever has a rollback journal
+        db.pragma("journal_mode", "wal")  # here, so that under its final name a segment never has a rollback journal
     finally:
         db.close(force=True)
     draft.replace(path)
@@ -88,13 +90,13 @@ def make_segment(
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file of SQLite and those that it keeps beside it, itself last. Raises `OSError`."""
+    """Remove a file of SQLite after the files that SQLite keeps beside it. Raises `OSError`."""
     for suffix in BESIDE:
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
 
 
 class Rows:
-    """Puts rows into a segment, with numbers for the texts that recur. Of no use after an error."""
+    """Inserts rows into a segment, with numbers for recurring texts. Do not use it after an error."""
 
     _INSERT = f"INSERT INTO event VALUES ({','.join('?' * 14)})"
 
@@ -125,7 +127,7 @@ class Rows:
 
 
 class SegmentWriter:
-    """The only read-write connection to the last segment. Raises `JournalError` where the file cannot be used."""
+    """The only read-write connection to the last segment. Raises `JournalError` if the file cannot be used."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -144,7 +146,7 @@ class SegmentWriter:
             raise
 
     def _read(self) -> None:
-        """What is stored already."""
+        """Read and check the stored content."""
         with naming(self.path):
             refuse_foreign(self._db, self.path)
             refuse_foreign_schema(self._db, self.path)
@@ -158,10 +160,10 @@ class SegmentWriter:
             self._rows = Rows(self._db)
             self._hashed: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM state_hash").get
             self.states = checkpoint.digests(self._db.execute(checkpoint.STORED))
-            """SHA-256 of each state in the file, as this writer knows it."""
+            """SHA-256 of each state in the file, as known to this writer."""
             self._page_size = self._db.pragma("page_size")
         if len(found) != 1:
-            raise JournalDamaged(f"{self.path}: it does not say where it begins")
+            raise JournalDamaged(f"{self.path}: it does not state where it begins")
         first, previous, created_ns = cast(tuple[int, bytes, int], found[0])
         acknowledged, end = cast(tuple[int, bytes], last) if last else (None, previous)
         if (type(first), type(previous), type(created_ns), type(end)) != (int, bytes, int, bytes):
@@ -174,7 +176,7 @@ class SegmentWriter:
         self.last_seq: int = acknowledged or first - 1
         self.digest: bytes = end
         self.attempted: tuple[int, bytes] | None = None
-        """The last event and the digest of the last batch that was given to SQLite, stored or not."""
+        """The last event and the digest of the last batch that was passed to SQLite, stored or not."""
 
     @property
     def size(self) -> int:
@@ -182,7 +184,7 @@ class SegmentWriter:
         return int(self._db.pragma("page_count") * self._page_size)
 
     def append(self, batch: Sequence[Encoded], state: State) -> None:
-        """Store `batch`, which follows `last_seq` without a gap, and sync it. `state` is the one after it."""
+        """Store `batch`, which follows `last_seq` without a gap, and sync it. `state` is the state after it."""
         rows = [row for row, _ in batch]
         first_seq, last_seq = rows[0][0], rows[-1][0]
         digest = codec.chain_forms(self.digest, (form for _, form in batch))
@@ -209,11 +211,11 @@ class SegmentWriter:
             self._db.execute("INSERT INTO state_hash VALUES (?, ?, ?)", (seq, RULE, state_hash(state)))
 
     def look_at_commit(self) -> None:
-        """Raise `JournalReplaced` if the batch that was appended would not be found after a crash."""
+        """Raise `JournalReplaced` if a recovery after a crash would not find the appended batch."""
         self._wal.look_at_commit()
 
     def look_at_wal(self) -> None:
-        """Raise `JournalReplaced` if the WAL does not hold what was read back of it."""
+        """Raise `JournalReplaced` if the WAL no longer holds the commits that were read back."""
         self._wal.look_again()
 
     @property
@@ -221,45 +223,45 @@ class SegmentWriter:
         return self._wal.end >= CHECKPOINT_BYTES
 
     def empty_wal(self, take: Callable[[], None]) -> None:
-        """Copy what is in the WAL to the main file, as far as readers let it: the next commit begins the WAL again.
+        """Copy the WAL to the main file, as far as readers allow it. Then the next commit restarts the WAL.
 
-        `take` is called when the main file was written to, before it is read back.
+        `take` is called after the main file was written, before it is read back.
         """
         self.look_at_wal()
         busy, frames, copied = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").get
         take()
         if self.path.stat().st_size < self.size:
-            raise JournalReplaced(f"{self.path}: somebody else shortened this file")
+            raise JournalReplaced(f"{self.path}: another program shortened this file")
         if not busy and copied == frames:
             look_at_copied(self.path, self._wal.pages())
             self._wal.may_begin_again()
 
     def sync_again(self) -> None:
-        """Copy what is in the WAL to the main file. A sync that failed may have lost it, though it still reads well.
+        """Copy the WAL to the main file. A failed sync may have lost its content, although it is still readable.
 
-        Linux forgets what it could not write; only what is written again is synced by the next sync. And what is
-        written behind a lost frame of the WAL is lost with it: so the WAL begins anew.
+        Linux discards pages that it could not write. The next sync covers only pages that are written again. Frames
+        after a lost frame of the WAL are lost with it, so the WAL restarts.
         """
         busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() or (1,)
         if busy:
-            raise JournalError(f"{self.path}: a reader is in the way of what a failed sync has left behind")
+            raise JournalError(f"{self.path}: a reader prevents the repair after a failed sync")
         self._wal = Wal(self.path)
 
     def abandon(self) -> None:
-        """Close without a word to the files, which are not ours any more."""
+        """Close without changing the files, which are not ours any more."""
         with suppress(apsw.Error):
             self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.close()
 
     def close(self) -> None:
-        """Also while a hung disk still holds a commit: then the file is left to the end of the process."""
-        with suppress(apsw.Error):  # a disk that fails: what is in the WAL is found there when it is opened again
+        """Close the file. If a disk hangs during a commit, the file stays open until the process ends."""
+        with suppress(apsw.Error):  # a failing disk: the next opening finds the content of the WAL
             self._db.close(force=True)
         leave_writing(self._written)
 
 
 def seal(path: Path, previous: str) -> Sealed | None:
-    """Complete a segment that nobody writes to any more, and say what is in it; none while a reader is in the way.
+    """Complete a segment that is no longer written, and return its line of the manifest; None while a reader blocks it.
 
     Raises `JournalError` and `OSError`.
     """
@@ -292,7 +294,7 @@ def seal(path: Path, previous: str) -> Sealed | None:
 
 
 def make_indexes(db: apsw.Connection) -> None:
-    """Those that are missing: all of a segment of format 2 that is not sealed yet."""
+    """Make the missing indexes: all indexes, in an unsealed segment of format 2."""
     found = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")}
     with db:
         for statement in INDEXES:
@@ -301,7 +303,10 @@ def make_indexes(db: apsw.Connection) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a sealed segment's bytes. Never of one that is written to: closing the file would drop its locks."""
+    """SHA-256 of a sealed segment's file, in hex.
+
+    Never call it for a segment that is being written: closing the file would drop its locks. Raises `OSError`.
+    """
     digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as file:
         while chunk := file.read(CHUNK):

@@ -1,12 +1,13 @@
-"""A journal folder that is written: locked, appended to, its full segments sealed and its old ones let go. Blocking.
+"""Writes a journal folder: locks it, appends to it, seals full segments and removes old ones. Blocking.
 
 Rules of this file:
 - One store owns the folder: see `lock.py`.
-- The files are compared with those that we left (`watch.py`): files that a commit writes before and after it, older
-  segments once in `LOOK_EVERY_S`. Files that were replaced are not written to again: see `begin_chain`.
-- `append`, `skip`, `reconnect` and `begin_chain` are called by one thread at a time, `keep` and `remove` by another if
-  need be.
-- A segment that is full is left at the next append; sealing it can wait, and never makes an append wait.
+- The files are compared with their attributes after our last write (`watch.py`). Files that a commit writes are
+  compared before and after it, older segments once in `LOOK_EVERY_S`.
+- Files that were replaced are not written again: see `begin_chain`.
+- One thread at a time calls `append`, `skip`, `reconnect` and `begin_chain`. Another thread may call `keep` and
+  `remove`.
+- The next append after a segment is full begins a new one. Sealing the full one never delays an append.
 """
 
 import math
@@ -23,9 +24,11 @@ import attrs
 
 from ..domain.events import Recorded
 from ..domain.state import State
+from ..ports.errors import JournalDamaged, JournalError
+from ..ports.questions import Query
 from . import codec, manifest
 from .codec import GENESIS, Encoded
-from .errors import JournalDamaged, JournalError, JournalInUse, JournalReplaced, may_pass
+from .errors import JournalInUse, JournalReplaced, may_pass
 from .files import (
     BESIDE,
     ChainStart,
@@ -41,25 +44,25 @@ from .files import (
     sync_folder,
 )
 from .lock import FolderLock, is_used
-from .reader import Part, Query
+from .reader import SegmentReader
 from .retention import DAY_S, Removal, Retention, expendable, is_pinned, read_pins, removal_of
 from .segment import SegmentWriter, file_digest, make_segment, remove_file, seal
-from .watch import Watch
+from .watch import FileWatch
 
 LOOK_EVERY_S = 0.4
-"""How often all files are compared: while nothing is written, and by the next append where that is later."""
+"""Interval in seconds at which all files are compared: while idle, or otherwise by the next append."""
 
 
 @attrs.frozen
 class Rotation:
-    """When a segment is full. Until it is sealed it has no indexes, and questions read all of it: so it is small."""
+    """The limits of a segment. It is small because, until it is sealed, it has no indexes and queries scan it."""
 
     max_bytes: int = 64 * 1024**2
     max_age_s: float = DAY_S
 
 
 @attrs.frozen
-class Aside:
+class SetAsideFile:
     """A file that was renamed because it cannot be used."""
 
     file: str
@@ -69,10 +72,10 @@ class Aside:
 
 @attrs.frozen
 class Kept:
-    """What `keep` has done, and what retention would remove now."""
+    """The result of `keep`: segments sealed, files set aside, and segments that retention would remove now."""
 
     sealed: tuple[str, ...]
-    asides: tuple[Aside, ...] = ()
+    asides: tuple[SetAsideFile, ...] = ()
     expendable: Removal | None = None
 
 
@@ -86,22 +89,22 @@ class End:
 
 @attrs.frozen
 class Chain:
-    """A new chain that is to begin: the state it begins from, and the end of the old one as far as it is known."""
+    """A new chain to begin: the state from which it begins, the end of the old chain if known, and the reason."""
 
     head: State
     old: End | None
     why: str
-    damaged: tuple[Aside, ...] = ()
-    """Files that must be set aside first; they have no new name yet."""
+    damaged: tuple[SetAsideFile, ...] = ()
+    """Files that must be set aside first. They have no new name yet."""
 
 
 class Store:
-    """The read-write side of a journal folder. `rotation` and `retention` may be changed at any time.
+    """Read-write access to a journal folder. `rotation` and `retention` may be changed at any time.
 
-    It is opened at once, unless it is told what to `expect` in the folder: then by `reconnect` or `begin_chain`.
+    The folder is opened at once. If `expect` is given, `reconnect` or `begin_chain` opens it.
 
-    Raises `JournalError` when the folder cannot be used: locked by another daemon, written by a newer version, not
-    ours, damaged at its end, not writable, or when this machine's SQLite is unsafe.
+    Raises `JournalError` if the folder cannot be used: locked by another daemon, written by a newer version, not
+    ours, damaged at its end, or not writable. Raises it also if this machine's SQLite is unsafe.
     """
 
     def __init__(
@@ -115,26 +118,26 @@ class Store:
         self.rotation = rotation
         self.retention = retention
         self.end = expect or End(0, GENESIS)
-        """The end that was acknowledged: it is durable."""
+        """The acknowledged end of the chain: it is durable."""
         self._attempted: End | None = None
-        """The end of a write that has failed: the files may hold it all the same."""
-        self.asides: list[Aside] = []
-        """Files that were set aside and not told yet."""
+        """The end after a failed write: the files may contain it nevertheless."""
+        self.asides: list[SetAsideFile] = []
+        """Files that were set aside and not reported yet."""
         self._state: State | None = None
-        """After the last append; none before the first."""
+        """The state after the last append; None before the first."""
         self._writer: SegmentWriter | None = None
         self._lock: FolderLock | None = None
-        self._watch: Watch | None = None
+        self._watch: FileWatch | None = None
         self._broken = False
-        """Whether an attempt to write has failed since the files were opened."""
+        """Whether a write has failed since the files were opened."""
         self._looking = threading.Lock()
-        """Held while files that are watched change, and while they are compared; not while a segment is sealed."""
+        """Held while watched files change, and while they are compared, but not while a segment is sealed."""
         self._sealing: str | None = None
-        """The segment that is being sealed: it changes by our own writes."""
+        """The segment that is being sealed. It changes by our own writes."""
         self._compared_at = -math.inf
-        """When all files were found to be as we left them, on the monotonic clock."""
+        """When all files were last found unchanged, on the monotonic clock."""
         self._looks_at_wal = 0
-        """Looks that read all of the WAL: two after a commit, since changes within a tick of the clock look alike."""
+        """Checks left that read the whole WAL: two after a commit, since changes within one clock tick look alike."""
         if expect is None:
             try:
                 self._hold(make=True)
@@ -145,7 +148,7 @@ class Store:
 
     @property
     def last_seq(self) -> int:
-        """The last event that is stored."""
+        """The last stored event."""
         return self.end.seq
 
     # ── the folder and its last segment ─────────────────────────────────────────────────────────────────────────
@@ -154,17 +157,17 @@ class Store:
         refuse_unsafe_sqlite()
         if self._lock is None:
             self._lock = FolderLock(self.folder, make=make)
-            self._watch = Watch(self._lock)
+            self._watch = FileWatch(self._lock)
             if self._lock.aside is not None:
-                self.asides.append(Aside("lock", self._lock.aside, "it is not a file"))
+                self.asides.append(SetAsideFile("lock", self._lock.aside, "it is not a file"))
 
     def clear(self) -> None:
-        """Take the lock, and set aside what would keep segments from being read. Raises `JournalError`, `OSError`."""
+        """Take the lock, and set aside files that prevent reading of segments. Raises `JournalError`, `OSError`."""
         self._hold(make=True)
         self._clear()
 
     def clear_if_possible(self) -> None:
-        """The same. Raises `JournalInUse` if a daemon holds the folder; other trouble is left to the next attempt."""
+        """As `clear`. Raises `JournalInUse` if a daemon holds the folder; leaves other errors to the next attempt."""
         try:
             self.clear()
         except (JournalError, OSError) as error:
@@ -179,7 +182,7 @@ class Store:
         self._writer = self._lock = self._watch = None
 
     def _open_last(self, *, create: bool) -> None:
-        """Open the last segment, and sync what it holds: an earlier life may have failed to, though it reads well."""
+        """Open the last segment, and sync it: an earlier run may have failed to, although it is readable."""
         try:
             self._clear()
             found = list_segments(self.folder)
@@ -192,7 +195,7 @@ class Store:
         self._take(SegmentWriter(path), found[:-1])
 
     def _clear(self) -> None:
-        """Remove segments that were never finished, and set aside what stands in the way of others."""
+        """Remove incomplete segments, and set aside files that obstruct others."""
         self._put_strangers_aside()
         for draft in list_drafts(self.folder):
             self._remove_file(draft)
@@ -204,7 +207,7 @@ class Store:
                 self.put_aside(name, why)
 
     def _take(self, writer: SegmentWriter, sealed: Sequence[Segment]) -> None:
-        """Write to this segment from now on."""
+        """Write to the segment of `writer` from now on."""
         try:
             writer.sync_again()
             self._watch_files(writer, sealed)
@@ -217,14 +220,14 @@ class Store:
     def _watch_files(self, writer: SegmentWriter, older: Sequence[Segment]) -> None:
         assert self._lock is not None
         with self._looking:
-            watch = self._watch = Watch(self._lock, self._is_ours)
+            watch = self._watch = FileWatch(self._lock, self._is_ours)
             watch.take(manifest.NAME, *_names(writer), f"{writer.path.name}-journal")
             for segment in older:
                 take = watch.take_shared if segment.path.name == self._sealing else watch.take_older
                 take(segment.path.name)
 
     def look(self) -> None:
-        """Raise `JournalReplaced` if the files are not as we left them. Nothing is looked at before they are open."""
+        """Raise `JournalReplaced` if the files are not as we left them. Before they are open, it does nothing."""
         with self._looking:
             if self._watch is not None and self._writer is not None and not self._broken:
                 self._compared_at = -math.inf
@@ -235,9 +238,9 @@ class Store:
                 self._compared_at = time.monotonic()
 
     def _is_ours(self, name: str) -> bool:
-        """Whether a file whose entry somebody has changed still holds what we left. Slow: all of it is read.
+        """Whether a file whose attributes changed still has the content that we left. Slow: it reads the whole file.
 
-        Raises `OSError` and `JournalError` where it cannot be read for the moment.
+        Raises `OSError` and `JournalError` if the file cannot be read at the moment.
         """
         writer = self._writer
         try:
@@ -260,7 +263,7 @@ class Store:
         return True
 
     def _look_before_commit(self) -> None:
-        """As `look`, without the older segments where they were compared a moment ago: no commit writes to them."""
+        """As `look`, but without the older segments if they were compared recently: no commit writes to them."""
         if time.monotonic() >= self._compared_at + LOOK_EVERY_S:
             self.look()
             return
@@ -271,18 +274,18 @@ class Store:
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def append(self, batch: Sequence[Recorded], state: State, encoded: Sequence[Encoded] | None = None) -> None:
-        """Store `batch`, which follows `last_seq` without a gap, and sync it; `state` is the one after it.
+        """Store `batch`, which follows `last_seq` without a gap, and sync it; `state` is the state after it.
 
-        It is encoded here, unless it comes `encoded` as well.
-        Raises `apsw.Error`, `OSError`, `MemoryError` and `JournalError`; then nothing of it counts as stored, and
-        `reconnect` comes next, or after `JournalReplaced` `begin_chain`.
+        Without `encoded`, the events are encoded here.
+        Raises `apsw.Error`, `OSError`, `MemoryError` and `JournalError`. Then nothing of it counts as stored. Call
+        `reconnect` next, or `begin_chain` after `JournalReplaced`.
         """
         with self._breaking():
             self._append([codec.encoded(each) for each in batch] if encoded is None else encoded, state)
 
     @contextmanager
     def _breaking(self) -> Iterator[None]:
-        """What fails in the block leaves files that are not as they were taken: they are not written to again."""
+        """After an exception in the block, the files may be inconsistent: do not write to them again."""
         try:
             yield
         except BaseException:
@@ -292,7 +295,7 @@ class Store:
     def _append(self, batch: Sequence[Encoded], state: State) -> None:
         writer = self._opened()
         self._look_before_commit()
-        state_is_known = self._state is not None and self._state.seq == self.last_seq  # not after a fault
+        state_is_known = self._state is not None and self._state.seq == self.last_seq  # false after a fault
         if self._state is not None and state_is_known and self._is_full(writer):
             writer = self._begin_segment(self._state)
         with self._looking:
@@ -303,7 +306,7 @@ class Store:
                 writer.append(batch, state)
             finally:
                 self._attempted = writer.attempted and End(*writer.attempted)
-            self._watch.take_written(_names(writer)[1])  # before it is read: what changes it later is seen below
+            self._watch.take_written(_names(writer)[1])  # before it is read: later changes are detected below
             writer.look_at_commit()
             self._looks_at_wal = 2
             self._watch.look_at_written()
@@ -315,19 +318,19 @@ class Store:
         return self._writer
 
     def skip(self, state: State) -> None:
-        """Go on after `state`; the events between `last_seq` and it were lost. Raises what `append` raises."""
+        """Continue after `state`; the events between `last_seq` and it were lost. Raises what `append` raises."""
         with self._breaking():
             self._opened()
             self.look()
             self._begin_segment(state)
 
     def _older_than(self, first: int) -> list[Segment]:
-        """The segments before the one that begins with `first`. Somebody may have put one behind it."""
+        """The segments before the one that begins with `first`. A foreign segment may follow it."""
         return [segment for segment in list_segments(self.folder) if segment.first < first]
 
     def _is_full(self, writer: SegmentWriter) -> bool:
         if writer.path == segment_path(self.folder, self.last_seq + 1):
-            return False  # nothing is in it
+            return False  # it is empty
         age_s = abs(time.time_ns() - writer.created_ns) / 1e9
         return writer.size >= self.rotation.max_bytes or age_s >= self.rotation.max_age_s
 
@@ -343,11 +346,10 @@ class Store:
         return writer
 
     def reconnect(self) -> None:
-        """Open the files again after an error, or for the first time; `last_seq` then says what is stored, and synced.
+        """Open the files after an error, or for the first time. Then `last_seq` is the last stored and synced event.
 
-        Raises `JournalReplaced` where the chain ends neither at the end that was acknowledged nor at that of the write
-        that failed; then `begin_chain` comes next. Raises `JournalError`, `OSError` and `apsw.Error`; then it must be
-        called again.
+        Raises `JournalReplaced` unless the chain ends at the acknowledged end or at the end of the failed write; then
+        call `begin_chain` next. Raises `JournalError`, `OSError` and `apsw.Error`; then call it again.
         """
         acknowledged, attempted = self.end, self._attempted
         self._leave()
@@ -372,14 +374,14 @@ class Store:
     # ── a new chain ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin_chain(self, chain: Chain) -> ChainStart:
-        """Begin a new chain in the folder as it is now; returns what it says of the old one.
+        """Begin a new chain in the folder as it is now. Returns its record of the old chain.
 
-        Files in the way are set aside: see `asides`. Raises as `reconnect`; then it must be called again.
+        Obstructing files are set aside: see `asides`. Raises as `reconnect`; then call it again.
         """
         self._leave()
         if self._lock is not None:
             try:
-                Watch(self._lock).look_at_folder()
+                FileWatch(self._lock).look_at_folder()
             except JournalReplaced:
                 self._release()
         had_folder = chain.old is not None and chain.old.seq > 0
@@ -407,7 +409,7 @@ class Store:
         return start
 
     def _usable(self, last: int) -> list[Segment]:
-        """The segments of older chains, which end at `last` or before. What does not fit is set aside."""
+        """The segments of older chains that end at `last` or before. Other segments are set aside."""
         found = list_segments(self.folder)
         while found:
             segment = found[-1]
@@ -426,7 +428,7 @@ class Store:
         return []
 
     def _remove_file(self, name: str) -> None:
-        """A file of a segment, if there is one. A folder of this name is not ours, and is set aside."""
+        """Remove a file of a segment, if it exists. A folder of this name is not ours, and is set aside."""
         path = self.folder / name
         if path.is_dir() and not path.is_symlink():
             self.put_aside(name, "it is a folder, in the place of a file of the journal")
@@ -435,12 +437,12 @@ class Store:
 
     def put_aside(self, name: str, why: str) -> None:
         """Rename a file of the folder. Raises `OSError`."""
-        self.asides.append(Aside(name, set_aside(self.folder, name), why))
+        self.asides.append(SetAsideFile(name, set_aside(self.folder, name), why))
 
     # ── sealing and retention ───────────────────────────────────────────────────────────────────────────────────
 
     def keep(self, now_ns: int) -> Kept:
-        """Seal what is complete, and say what retention no longer asks for. Raises `JournalError` and `OSError`."""
+        """Seal complete segments, and find those that retention removes. Raises `JournalError` and `OSError`."""
         self.look()
         with self._looking:
             self._put_strangers_aside("-journal")
@@ -470,7 +472,7 @@ class Store:
 
     @contextmanager
     def _changing(self, name: str) -> Iterator[None]:
-        """In the block this segment changes by our own writes, while others may compare the files."""
+        """Around a block in which this segment changes by our own writes, while other threads may compare the files."""
         with self._looking:
             self._sealing = name
             if self._watch is not None:
@@ -484,7 +486,7 @@ class Store:
                     self._watch.take_older(name)
 
     def _manifest(self) -> list[manifest.Sealed]:
-        """Every line; a manifest that is damaged is set aside, and a new one is made from the segments."""
+        """Every line. A damaged manifest is set aside, and a new one is made from the segments."""
         try:
             return manifest.read(self.folder)
         except JournalDamaged as error:
@@ -495,9 +497,10 @@ class Store:
             return []
 
     def remove(self, removal: Removal) -> tuple[str, ...]:
-        """Delete these segments, the oldest first, so that what is left has no holes whatever happens on the way.
+        """Delete these segments, the oldest first, so that the rest has no holes even after a failure.
 
-        It ends before one that somebody has pinned since `keep`. Returns those that are deleted.
+        It stops before a segment that was pinned since `keep`. Returns the deleted segments. Raises `JournalError` and
+        `OSError`.
         """
         firsts = [number_of(name) or 0 for name in removal.segments]
         done: list[str] = []
@@ -519,18 +522,18 @@ class Store:
         return tuple(done)
 
     def close(self) -> None:
-        """Let the folder go. Also while a hung disk still holds a commit."""
+        """Release the folder, even while a commit hangs on the disk."""
         self._release()
 
 
 def _names(writer: SegmentWriter) -> tuple[str, str]:
-    """The files of a segment that nobody but its writer changes."""
+    """The files of a segment that only its writer changes."""
     return writer.path.name, f"{writer.path.name}-wal"
 
 
 def read_through(path: Path) -> tuple[int, bytes, dict[int, bytes]]:
-    """As `read_end`, of a segment whose every event was compared with the chain; and the digests of its states."""
-    part = Part(Segment(1, path), sealed=False)
+    """As `read_end`, after a comparison of every event with the chain. Also returns the digests of its states."""
+    part = SegmentReader(Segment(1, path), sealed=False)
     try:
         part.checkpoint(part.first - 1)
         digest, expected = part.previous, part.first
@@ -546,18 +549,8 @@ def read_through(path: Path) -> tuple[int, bytes, dict[int, bytes]]:
 
 def read_end(path: Path) -> tuple[int, bytes]:
     """The last event of a segment and the end of its chain. Raises `JournalDamaged` and `JournalError`."""
-    part = Part(Segment(1, path), sealed=False)
+    part = SegmentReader(Segment(1, path), sealed=False)
     try:
-        return end_of(part)
+        return part.end()
     finally:
         part.close()
-
-
-def end_of(part: Part) -> tuple[int, bytes]:
-    """The same, of a segment that is read already."""
-    last = part.rows("SELECT last, digest FROM batch ORDER BY first DESC LIMIT 1")
-    ((stored,),) = part.rows("SELECT max(seq) FROM event")
-    acknowledged = last[0][0] if last else None
-    if stored != acknowledged:
-        raise JournalDamaged(f"{part.path}: the last event is {stored}, but {acknowledged} were acknowledged")
-    return (last[0][0], last[0][1]) if last else (part.first - 1, part.previous)

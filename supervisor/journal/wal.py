@@ -1,12 +1,12 @@
-"""Reads back what a commit has left in the WAL: whether a recovery after a crash would find it.
+"""Reads back a commit from the WAL, to check that a recovery after a crash would find it.
 
-Somebody may change the file while a commit is under way. SQLite does not notice: it writes on where it was, and its
-index in memory still knows all pages. The next recovery stops at the first frame whose checksum is wrong.
+Another process may change the file during a commit. SQLite does not notice: it continues at its position, and its
+index in memory still has all pages. The next recovery stops at the first frame whose checksum is wrong.
 
 Rules of this file:
-- Each frame of a commit is compared with its checksum, once. From then on its bytes are in a running digest.
-- `look_again` compares the whole file with that digest: 3 ms for 4 MB, and the interpreter is free meanwhile.
-- The file begins again only after `may_begin_again`.
+- Each frame of a commit is compared with its checksum once. Then its bytes are part of a running digest.
+- `look_again` compares the whole file with that digest: 3 ms for 4 MB, without the interpreter's lock.
+- The file restarts only after `may_begin_again`.
 - Opening and closing a WAL drops no lock: SQLite holds its locks on the main file.
 """
 
@@ -22,14 +22,14 @@ from pathlib import Path
 from .errors import JournalReplaced, replaced_unless
 
 HEADER, FRAME = 32, 24
-"""Bytes of the header of the file, and of that of each page in it."""
+"""Bytes of the header of the file, and of the header of each frame in it."""
 _LITTLE, _BIG = 0x377F0682, 0x377F0683
 _WORD = 0xFFFFFFFF
 _CHUNK = 256 * 1024
 
 
 class Wal:
-    """The WAL of a segment, read back after each commit. It is empty when this is made."""
+    """The WAL of a segment, read back after each commit. The WAL must be empty when this object is made."""
 
     def __init__(self, segment: Path) -> None:
         self.path = segment.with_name(f"{segment.name}-wal")
@@ -37,22 +37,22 @@ class Wal:
         self._last = b""
         """The last frame of the last commit."""
         self.end = 0
-        """Bytes up to the end of that frame."""
+        """Offset of the end of that frame, in bytes."""
         self._digest = hashlib.sha256()
-        """Of these bytes."""
+        """Digest of the bytes up to `end`."""
         self._may_begin = True
 
     def may_begin_again(self) -> None:
-        """Call it when all of it was copied: SQLite then begins at the beginning of the file, with another salt."""
+        """Call it when the whole WAL was copied: SQLite then restarts at the beginning of the file, with a new salt."""
         self._may_begin = True
 
     def look_at_commit(self) -> None:
-        """Raise `JournalReplaced` unless the file holds one more commit than at the last call, after the last one."""
+        """Raise `JournalReplaced` unless one new, intact commit follows the commits of the last call."""
         with self._opened() as file:
             self._look(file)
 
     def look_again(self) -> None:
-        """Raise `JournalReplaced` unless all commits that were read back are still there, byte for byte."""
+        """Raise `JournalReplaced` unless all commits that were read back are unchanged, byte for byte."""
         digest, offset = hashlib.sha256(), 0
         if not self.end:
             return
@@ -61,10 +61,10 @@ class Wal:
                 digest.update(chunk)
                 offset += len(chunk)
         if digest.digest() != self._digest.digest():
-            raise JournalReplaced(f"{self.path}: somebody else changed this file: commits in it are not whole")
+            raise JournalReplaced(f"{self.path}: another program changed this file: commits in it are not whole")
 
     def pages(self) -> dict[int, bytes]:
-        """Each page as the last commit left it, by its place in the main file."""
+        """Each page as the last commit left it, by its offset in the main file."""
         size, found = int.from_bytes(self._header[8:12], "big"), dict[int, bytes]()
         with self._opened() as file:
             for place in range(HEADER, self.end, FRAME + size):
@@ -74,7 +74,7 @@ class Wal:
 
     @contextmanager
     def _opened(self) -> Iterator[int]:
-        """The file, to be read. Raises `OSError` where that cannot be for the moment, otherwise `JournalReplaced`."""
+        """The file, open for reading. Raises `OSError` for a temporary failure, otherwise `JournalReplaced`."""
         try:
             file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
@@ -115,22 +115,22 @@ class Wal:
 
     def _hole(self, offset: int) -> JournalReplaced:
         return JournalReplaced(
-            f"{self.path}: somebody else changed this file: the last commit is not whole at {offset}"
+            f"{self.path}: another program changed this file: the last commit is not whole at {offset}"
         )
 
 
 def checksum_of(data: bytes, before: bytes, is_little: bool) -> bytes:
-    """SQLite's checksum of `data`, some pairs of words of 32 bits, after data that has the checksum `before`.
+    """SQLite's checksum of `data`, pairs of 32-bit words, after data that has the checksum `before`.
 
     Two sums run over the pairs (a, b): one += a + two, then two += b + one. Both are linear. So the sums of the first
-    half, times the matrix of the second, are added to those of the second, in all halves of the data at a time.
+    half, times the matrix of the second half, are added to the sums of the second half, for all halves at a time.
     """
     if not is_little:
         words = array("I", data)
         words.byteswap()
         data = words.tobytes()
     pairs = len(data) // 8
-    if pairs & (pairs - 1):  # a header: halves must be of one length
+    if pairs & (pairs - 1):  # a header: the halves must have equal length
         for first in range(0, len(data), 8):
             before = checksum_of(data[first : first + 8], before, True)
         return before
@@ -152,13 +152,13 @@ def checksum_of(data: bytes, before: bytes, is_little: bool) -> bytes:
 
 @cache
 def _lanes(pairs: int) -> int:
-    """The lower half of so many lanes of 64 bits."""
+    """A mask of the lower halves of `pairs` lanes of 64 bits."""
     return int.from_bytes((b"\xff" * 4 + bytes(4)) * pairs, "little")
 
 
 @cache
 def _matrix(pairs: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """How so many pairs of zeros change both sums."""
+    """The matrix by which `pairs` pairs of zeros change both sums."""
     a, b, c, d = 1, 0, 0, 1
     for _ in range(pairs):
         a, b = a + c & _WORD, b + d & _WORD

@@ -1,15 +1,15 @@
-"""Whether the files that a journal writes are still those under their names.
+"""Checks that the journal's file names still lead to the files that the journal wrote.
 
 Rules of this file:
-- A look changes nothing: it compares device, inode, size, time of change and mode with what was there after our own
-  last write. Whatever another process does to a file, in its place or instead of it, changes one of them.
-- Nobody can put back the time of the last change of a file's entry (`ctime`). Where only that is another one, `is_ours`
-  looks at the content: a backup that links a file changes it, and so does whoever sets its mode or its owner.
-- A file that we may not read and write any more is not ours.
-- A reader changes none of them: the times of access are not compared.
-- A segment that is being sealed grows by our own writes: of it, only the inode and the least size are compared.
-- A look that fails for want of resources, or by a fault of the disk, raises that `OSError`: it says nothing of a file.
-- Older segments are compared by `look` only. There may be more than a hundred, too many for each commit.
+- A check changes nothing. It compares device, inode, size, modification time and mode with the values after our last
+  write. Any foreign change or replacement of a file changes one of them.
+- No program can reset the time of the last change of a file's inode (`ctime`). If only that differs, `is_ours` reads
+  the content: a backup that links a file changes it, and so does a change of its mode or owner.
+- A file that we can no longer read and write is not ours.
+- Readers do not matter: access times are not compared.
+- A segment that is being sealed grows by our own writes, so only its inode and minimum size are compared.
+- A check that fails for lack of resources, or by a fault of the disk, raises that `OSError`: it proves nothing.
+- Only `look` compares older segments. There may be more than a hundred, too many for each commit.
 """
 
 import os
@@ -24,8 +24,8 @@ from .lock import FolderLock
 
 
 @attrs.frozen
-class Mark:
-    """A file as we left it."""
+class FileAttributes:
+    """The attributes of a file after our last write."""
 
     device: int
     inode: int
@@ -35,31 +35,31 @@ class Mark:
     entry_changed_ns: int
 
 
-class Watch:
-    """Looks after the files of the folder that `lock` holds. Not for several threads at once, but for `manifest`."""
+class FileWatch:
+    """Watches the files of the folder that `lock` holds. For one thread at a time, except for `manifest`."""
 
     def __init__(self, lock: FolderLock, is_ours: Callable[[str], bool] = lambda name: False) -> None:
         self._lock = lock
         self._is_ours = is_ours
-        self._exact: dict[str, Mark | None] = {}
-        """Files that nobody but we changes; none for one that is not there."""
-        self._older: dict[str, Mark | None] = {}
-        """The same, for segments that no commit writes to."""
-        self._shared: dict[str, Mark] = {}
+        self._exact: dict[str, FileAttributes | None] = {}
+        """Files that only we change; None for a missing file."""
+        self._older: dict[str, FileAttributes | None] = {}
+        """As `_exact`, for segments that no commit writes to."""
+        self._shared: dict[str, FileAttributes] = {}
 
     def take(self, *names: str) -> None:
-        """From now on these files must stay as they are."""
+        """From now on these files must not change."""
         for name in names:
             self._exact[name] = self._mark(name)
 
     def take_older(self, *names: str) -> None:
-        """From now on these segments must stay as they are."""
+        """From now on these older segments must not change."""
         for name in names:
             self.forget(name)
             self._older[name] = self._mark(name)
 
     def take_shared(self, name: str) -> None:
-        """From now on this file must stay the same one, and must not shrink."""
+        """From now on this file must not be replaced and must not shrink."""
         self.forget(name)
         mark = self._mark(name)
         if mark is not None:
@@ -72,7 +72,7 @@ class Watch:
             self._shared.pop(name, None)
 
     def look(self) -> None:
-        """Raise `JournalReplaced` if anything is not as we left it."""
+        """Raise `JournalReplaced` if any watched file was changed or replaced."""
         self.look_at_written()
         self._compare(self._older)
 
@@ -90,7 +90,7 @@ class Watch:
                 self._complain(name, mark, found)
         self._compare(self._exact)
 
-    def _compare(self, marks: dict[str, Mark | None]) -> None:
+    def _compare(self, marks: dict[str, FileAttributes | None]) -> None:
         for name, mark in marks.items():
             found = self._mark(name)
             if found == mark:
@@ -99,19 +99,23 @@ class Watch:
                 self._complain(name, mark, found)
             marks[name] = found
 
-    def _is_same(self, name: str, mark: Mark, found: Mark) -> bool:
-        """Whether only the entry of a file was changed, and not what it holds."""
+    def _is_same(self, name: str, mark: FileAttributes, found: FileAttributes) -> bool:
+        """Whether only the attributes of a file changed, not its content."""
         alike = attrs.evolve(found, mode=mark.mode, entry_changed_ns=mark.entry_changed_ns) == mark
         return alike and not _is_closed(mark, found) and self._is_ours(name)
 
     def take_written(self, name: str) -> None:
-        """As `take`, after a write of ours: raise `JournalReplaced` if the name means another file now."""
+        """As `take`, after our own write. Raises `JournalReplaced` if the name now leads to another file."""
         mark, found = self._exact.get(name), self._mark(name)
         if mark and (found is None or (found.device, found.inode) != (mark.device, mark.inode)):
             self._complain(name, mark, found)
         self._exact[name] = found
 
     def look_at_folder(self) -> None:
+        """Raise `JournalReplaced` if the folder or its lock file was removed or replaced.
+
+        Raises `OSError` for a temporary failure.
+        """
         folder = self._lock.folder
         try:
             there = os.stat(folder)
@@ -119,23 +123,23 @@ class Watch:
             text = f"{folder}: the journal's folder is gone ({error.strerror}); make or mount it again"
             raise replaced_unless(error, text) from None
         if not os.path.samestat(there, self._held(self._lock.descriptor)):
-            raise JournalReplaced(f"{folder}: another folder stands under the journal's name")
+            raise JournalReplaced(f"{folder}: the journal's path leads to another folder")
         held, found = self._held(self._lock.file), self._stat(LOCK)
         if found is None or not os.path.samestat(found, held):
             raise JournalReplaced(f"{folder / LOCK}: the journal's lock was removed or replaced")
 
-    def _complain(self, name: str, mark: Mark | None, found: Mark | None) -> None:
+    def _complain(self, name: str, mark: FileAttributes | None, found: FileAttributes | None) -> None:
         path = self._lock.folder / name
         if found is None:
             raise JournalReplaced(f"{path}: the file is gone")
         if mark is None or (found.device, found.inode) != (mark.device, mark.inode):
-            raise JournalReplaced(f"{path}: another file stands under this name")
+            raise JournalReplaced(f"{path}: another file is at this path")
         if _is_closed(mark, found):
-            raise JournalReplaced(f"{path}: its owner may not read and write this file any more")
-        raise JournalReplaced(f"{path}: somebody else changed this file ({mark.size} bytes before, {found.size} now)")
+            raise JournalReplaced(f"{path}: its owner may no longer read and write this file")
+        raise JournalReplaced(f"{path}: another program changed this file ({mark.size} bytes before, {found.size} now)")
 
     def _held(self, descriptor: int) -> os.stat_result:
-        """A file that is held open. A network file system may have lost it."""
+        """The attributes of an open file. A network file system may have lost it."""
         try:
             return os.fstat(descriptor)
         except OSError as error:
@@ -151,13 +155,15 @@ class Watch:
             text = f"{self._lock.folder / name}: the file cannot be looked at: {error}"
             raise replaced_unless(error, text) from None
 
-    def _mark(self, name: str) -> Mark | None:
+    def _mark(self, name: str) -> FileAttributes | None:
         found = self._stat(name)
         if found is None:
             return None
-        return Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode, found.st_ctime_ns)
+        return FileAttributes(
+            found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode, found.st_ctime_ns
+        )
 
 
-def _is_closed(mark: Mark, found: Mark) -> bool:
-    """Whether the mode has lost what its owner needs."""
+def _is_closed(mark: FileAttributes, found: FileAttributes) -> bool:
+    """Whether the owner has lost a permission that it needs."""
     return bool(mark.mode & ~found.mode & MODE)

@@ -1,9 +1,9 @@
-"""A thread of our own that runs calls for the loop, one after the other.
+"""A dedicated thread that runs calls for the loop, one after the other.
 
 Rules of this file:
-- The thread is started once, with the first call, and is kept: at a limit on threads it goes on working.
-- What a call raises is raised where the call was made. Nothing ends the thread but `close`.
-- The queue of calls is bounded. A call that is abandoned still runs to its end: the disk may hang.
+- The thread starts with the first call and is kept, so it continues to work when a limit on threads is reached.
+- An exception of a call is raised in its caller. Only `close` ends the thread.
+- The queue of calls is bounded. An abandoned call still runs to its end: the disk may hang.
 """
 
 import queue
@@ -18,18 +18,18 @@ import attrs
 import outcome
 import trio
 
-from ..threads import refusing_threads
-from .errors import JournalError
+from ..base.threads import refusing_threads
+from ..ports.errors import JournalError
 
 Item = TypeVar("Item")
 
 CALLS = 4
-"""Calls that may wait: one more than a writer makes."""
+"""Length of the queue: one more than a writer needs."""
 
 
 @attrs.define(eq=False)
 class Call(Generic[Item]):
-    """A call under way. `inbox` has the items that it has posted and nobody has taken yet."""
+    """A running call. `inbox` has the items that it has posted and that were not taken yet."""
 
     work: Callable[[Callable[[Item], None]], None]
     token: trio.lowlevel.TrioToken
@@ -38,7 +38,7 @@ class Call(Generic[Item]):
     _caller: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     def post(self, item: Item) -> None:
-        """Hand an item to the loop. Called in the thread."""
+        """Pass an item to the loop. Called in the thread."""
         self._tell(partial(self.inbox.append, item))
 
     def run(self) -> None:
@@ -46,7 +46,7 @@ class Call(Generic[Item]):
         self._tell(partial(setattr, self, "result", result))
 
     def _tell(self, change: Callable[[], object]) -> None:
-        with suppress(trio.RunFinishedError):  # nobody waits for it any more
+        with suppress(trio.RunFinishedError):  # no task waits for it any more
             self.token.run_sync_soon(self._change, change)
 
     def _change(self, change: Callable[[], object]) -> None:
@@ -54,7 +54,7 @@ class Call(Generic[Item]):
         self._caller.unpark_all()
 
     async def wait(self, heard: Callable[[Item], None]) -> None:
-        """Give each item to `heard`, in order, until the call is over. Raises what the call raises."""
+        """Pass each item to `heard`, in order, until the call ends. Raises what the call raises."""
         while True:
             while self.inbox:
                 heard(self.inbox.popleft())
@@ -64,7 +64,7 @@ class Call(Generic[Item]):
 
 
 class Worker:
-    """One thread. `idle` is called in it when nothing was asked of it for `idle_s` seconds; it must not raise."""
+    """One thread. It calls `idle`, which must not raise, whenever it had no call for `idle_s` seconds."""
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class Worker:
     async def run(
         self, work: Callable[[Callable[[Item], None]], None], heard: Callable[[Item], None] = lambda item: None
     ) -> None:
-        """Run `work(post)` in the thread; `heard` gets, in the loop, what it posts.
+        """Run `work(post)` in the thread. `heard` receives each posted item, in the loop.
 
-        Raises what `work` raises, `ThreadRefused` (an `OSError`), and `JournalError` when too many calls wait.
+        Raises what `work` raises, `ThreadRefused` (an `OSError`), and `JournalError` if too many calls wait.
         Cancellation: abandons the call. Cleanup: the thread is kept until `close`.
         """
         self._start_once()
@@ -113,7 +113,7 @@ class Worker:
             call.run()
 
     def close(self, within_s: float = 0.5) -> None:
-        """Let the thread end. One that hangs in a call is left to the end of the process. Blocking."""
+        """End the thread; wait at most `within_s` seconds. A call that hangs runs until the process ends. Blocking."""
         try:
             self._calls.put_nowait(None)
         except queue.Full:

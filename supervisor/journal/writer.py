@@ -1,15 +1,15 @@
-"""The journal's writer: the one actor that appends. Commits are grouped by what gathers while one is under way.
+"""The journal's writer: the only actor that appends. Events that arrive during a commit form the next one.
 
 Rules of this file:
-- Events are stored in the order in which they were decided, without a gap as long as they find room to wait.
-- `committed` only ever names events that are synced; what was promised is at or below it.
-- What waits is bounded. Beyond the bound events are lost, but not silently: as soon as the disk writes again, the state
-  that they led to is stored, and an event that says how many they were.
-- When the files were replaced, a new chain begins. Its first event names the end of the old one. What waited before
-  that event was never acknowledged; it is lost in the same way.
-- An event that comes while the disk is at work is encoded in the loop meanwhile; any other by the thread, which takes
-  it at once and has it nearer at hand.
-- Whatever the disk or the system refuses is a fault: it is tried again, and ends nothing.
+- Events are stored in the order of their decisions, without a gap unless the queue overflows.
+- Every event up to `committed` is synced. No later event is acknowledged.
+- The queue is bounded. Events beyond the bound are lost, but not silently: when the disk writes again, the state after
+  them is stored, with an event that records their number.
+- If the files were replaced, a new chain begins. Its first event names the end of the old chain. Events that waited
+  before it were never acknowledged; they are lost in the same way.
+- An event that arrives while the disk is busy is encoded in the loop meanwhile. Any other event is encoded by the
+  thread, which takes it at once while it is still in the cache.
+- A failure of the disk or the system is a fault: it is retried, and ends nothing.
 """
 
 import heapq
@@ -26,44 +26,47 @@ import attrs
 import trio
 from msgspec.structs import replace
 
-from ..clock import SystemClock
+from ..base.clock import SystemClock
+from ..base.groups import first_of
 from ..domain.events import ChainBegan, Recorded
 from ..domain.state import State
+from ..ports.errors import JournalError
+from ..ports.statistics import JournalStatistics
 from . import codec
 from .codec import Encoded
-from .errors import JournalError, JournalReplaced
+from .errors import JournalReplaced
 from .files import ChainStart
 from .retention import Removal
-from .store import LOOK_EVERY_S, Aside, Chain, End, Kept, Store
+from .store import LOOK_EVERY_S, Chain, End, Kept, SetAsideFile, Store
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
 
 BATCH = 512
-"""Events in one transaction at the most."""
+"""Events in one transaction at most."""
 PENDING = 4096
-"""Events that may wait for a disk that does not write: hours of ordinary life."""
+"""Events that may wait for a disk that does not write: hours of normal operation."""
 RETRY_S = 0.5
 STALLED_S = 1.0
-"""A disk that has not answered for so long counts as one that cannot write, until it does: nobody waits for ever."""
+"""A disk that has not answered for this time counts as failed until it answers, so that no caller waits forever."""
 KEEP_EVERY_S = 60.0
-"""How often full segments are sealed and old ones let go."""
-TOLD_EVERY_S = 60.0
-"""A fault that comes and goes is one event in this time at the most: each event is another write."""
+"""How often full segments are sealed and old ones removed."""
+RECOVERED_EVERY_S = 60.0
+"""An intermittent fault causes at most one event in this time, because each event is another write."""
 FAULTS = (apsw.Error, JournalError, OSError, MemoryError)
-"""What a disk or a system may refuse; among the `OSError` is `ThreadRefused`."""
+"""Failures of a disk or a system. `ThreadRefused` is an `OSError`."""
 
 Batch = tuple[list[Recorded], State, list[Encoded]]
-"""Events that follow each other, the state after the last one, and the events encoded."""
+"""Consecutive events, the state after the last one, and the encoded events."""
 Take = Callable[[], Batch | None]
-"""The next events to store; none when nothing waits. It may be called in a thread."""
+"""Returns the next events to store; None if the queue is empty. It may be called in a thread."""
 
 
 class Segments(Protocol):
-    """Where the writer writes: `ThreadedStore` over a real store, or one in memory for simulated time."""
+    """The store below the writer: `ThreadedStore` over a real store, or one in memory for simulated time."""
 
     on_replaced: Callable[[JournalReplaced], object]
-    """Called in the loop when the files were found to be replaced while nothing was written."""
+    """Called in the loop if the files were found to be replaced while no write was active."""
 
     @property
     def last_seq(self) -> int: ...
@@ -72,25 +75,35 @@ class Segments(Protocol):
     def end(self) -> End: ...
 
     async def drain(self, take: Take, stored: Callable[[Sequence[Recorded]], None]) -> None:
-        """Store what `take` gives, a batch at a time, until it gives nothing; `stored` hears of each batch."""
+        """Store each batch that `take` returns, until it returns None. `stored` is called with each durable batch."""
         ...
 
-    async def skip(self, state: State) -> None: ...
+    async def skip(self, state: State) -> None:
+        """Continue after `state`; the events before it were lost. Raises one of `FAULTS`."""
+        ...
 
-    async def reconnect(self) -> None: ...
+    async def reconnect(self) -> None:
+        """Open the files again after a fault. Raises one of `FAULTS`; `JournalReplaced` needs `begin_chain` next."""
+        ...
 
-    async def begin_chain(self, chain: Chain) -> ChainStart: ...
+    async def begin_chain(self, chain: Chain) -> ChainStart:
+        """Begin a new chain; return its record of the old one. Raises one of `FAULTS`."""
+        ...
 
-    async def keep(self) -> Kept: ...
+    async def keep(self) -> Kept:
+        """Seal complete segments, and find those that retention removes. Raises one of `FAULTS`."""
+        ...
 
-    async def remove(self, removal: Removal) -> Sequence[str]: ...
+    async def remove(self, removal: Removal) -> Sequence[str]:
+        """Delete segments; return the names of the deleted ones. Raises one of `FAULTS`."""
+        ...
 
 
 class ThreadedStore:
-    """A `Store` in a thread of its own, which is started once; sealing and retention have another one.
+    """A `Store` in a dedicated thread, which is started once. Sealing and retention have a second thread.
 
-    The thread takes the next batch itself as soon as the one before is stored: the loop acknowledges meanwhile.
-    A cancellation abandons a call: the disk may hang.
+    The thread takes the next batch itself when the previous one is stored; the loop acknowledges meanwhile.
+    A cancellation abandons a call, because the disk may hang.
     """
 
     def __init__(self, store: Store) -> None:
@@ -108,7 +121,7 @@ class ThreadedStore:
     def end(self) -> End:
         return self._store.end
 
-    def asides(self) -> list[Aside]:
+    def asides(self) -> list[SetAsideFile]:
         """Files that were set aside since the last call."""
         found, self._store.asides[:] = list(self._store.asides), []
         return found
@@ -152,36 +165,20 @@ class ThreadedStore:
                 with suppress(trio.RunFinishedError):
                     self._token.run_sync_soon(partial(self._tell, error))
         except FAULTS:
-            return  # it says nothing of the files; a commit that meets it reports it
+            return  # it says nothing about the files; a commit that fails in this way reports it
 
     def _tell(self, error: JournalReplaced) -> None:
         self.on_replaced(error)
 
     def close(self) -> None:
-        """End both threads; what hangs is left to the end of the process. Blocking, for a second at the most."""
+        """End both threads. A call that hangs runs until the process ends. Blocking, for at most a second."""
         self._writing.close()
         self._keeping.close()
 
 
 @attrs.frozen
-class JournalStatistics:
-    """`pending` events wait for the disk; `commits` were made and `lost` events dropped since the start.
-
-    `fault` says why it cannot write.
-    """
-
-    committed: int
-    pending: int
-    commits: int
-    lost: int
-    fault: str | None
-    waited_s: float = 0.0
-    """How long the oldest that waits has waited."""
-
-
-@attrs.frozen
 class Gap:
-    """Events that found no room while the disk did not write, and the state that they led to."""
+    """Events that did not fit into the queue while the disk did not write, and the state after them."""
 
     first: int
     state: State
@@ -194,7 +191,7 @@ class Gap:
 
 @attrs.define(eq=False)
 class Waiting:
-    """An event in line, and the state after it."""
+    """A queued event, and the state after it."""
 
     recorded: Recorded
     state: State
@@ -204,10 +201,10 @@ class Waiting:
 
 
 class Journal:
-    """The writing end of the journal.
+    """The write side of the journal.
 
-    `publish` is called with every batch once it is durable. `state` is the one after the last event that is stored. A
-    `fault` says why the store is not open yet, and `chain` which chain must begin first.
+    Every durable batch is passed to `publish`. The argument `state` is the state after the last stored event. If the
+    store is not open yet, `fault` is the reason, and `chain` the chain that must begin first.
     """
 
     def __init__(
@@ -222,51 +219,54 @@ class Journal:
         self._segments = segments
         self._publish = publish
         self.on_gap: Callable[[int, int], object] = lambda first, last: None
-        """Called with the first and the last of events that were lost: what it appends is stored right after them."""
+        """Called with the first and the last lost event. The event that it appends is stored right after the gap."""
         self.on_chain: Callable[[End, str], object] = lambda old, why: None
-        """Called with the end of the old chain, when a new one must begin: what it appends first is its first event."""
+        """Called with the end of the old chain and the reason when a new chain must begin.
+
+        The first event that it appends is the first event of the new chain.
+        """
         self.on_begun: Callable[[], object] = lambda: None
-        """Called when the new chain has begun: other files than before are the journal."""
-        self.on_aside: Callable[[Aside], object] = lambda aside: None
+        """Called when the new chain has begun and other files are the journal."""
+        self.on_aside: Callable[[SetAsideFile], object] = lambda aside: None
         self.on_removal: Callable[[Removal], Recorded | None] = lambda removal: None
-        """Called before segments are removed. They are removed once the event that it returns is durable."""
+        """Called before segments are removed. They are removed when the event that it returns is durable."""
         self.on_not_removed: Callable[[str], object] = lambda why: None
-        """Called with the reason when a removal fails for the first time. It is tried again."""
+        """Called with the reason when a removal fails for the first time. The removal is retried."""
         self.on_recovered: Callable[[str, float], object] = lambda why, lasted_s: None
-        """Called when the journal writes again after a fault that lasted so long; seldom: see `TOLD_EVERY_S`."""
+        """Called with the reason and the duration of a fault when it is over, at most once in `RECOVERED_EVERY_S`."""
         self._line: deque[Waiting | Gap] = deque()
         self._unsent: deque[Waiting] = deque()
-        """Those of the line that the segments have not taken yet; none behind a gap."""
+        """The queued events that the segments have not taken yet, without those after a gap."""
         self._overflow: Gap | None = None
         self._gap: Gap | None = None
-        """The last one that is stored."""
+        """The last stored gap."""
         self._reported: frozenset[str] = frozenset()
-        """Segments whose removal is in the journal, and has not been done."""
+        """Segments whose removal is journaled, but not done."""
         self._work = trio.lowlevel.ParkingLot()
         self._begun = trio.lowlevel.ParkingLot()
         self._waiters: list[tuple[int, int, list[trio.lowlevel.Task]]] = []
-        """A heap: the event that a task waits for, a number, and the task while it waits."""
+        """A heap of (event that a task waits for, tie-breaking number, the task while it waits)."""
         self._numbers = count()
         self._commits = self._lost = 0
         self._fault = fault
         self._faulty_since: float | None = None
-        self._told_at = -TOLD_EVERY_S
+        self._told_at = -RECOVERED_EVERY_S
         self._chain = chain
         self._asked_at: float | None = None
-        """Since when the disk has been at work; none while it is not."""
+        """Since when the disk has been busy; None while it is idle."""
         self._head = State() if state is None else state
-        """After the last event that is stored."""
+        """The state after the last stored event."""
         self.committed = segments.last_seq if chain is None else chain.head.seq
         segments.on_replaced = self._replaced
         self._logged = ""
-        """The reason of a fault that was logged last. Another one is logged too, once in `TOLD_EVERY_S`."""
-        self._logged_at = -TOLD_EVERY_S
+        """The last logged reason of a fault. A different reason is also logged, once in `RECOVERED_EVERY_S`."""
+        self._logged_at = -RECOVERED_EVERY_S
         if fault is not None:
             self._log(fault)
 
     @property
     def fault(self) -> str | None:
-        """Why nothing can be promised now."""
+        """Why no event can be acknowledged now; None if the journal works."""
         if self._fault is None and self._asked_at is not None:
             now = trio.current_time()
             if now >= self._asked_at + STALLED_S:
@@ -274,7 +274,7 @@ class Journal:
         return self._fault
 
     def append_nowait(self, recorded: Recorded, state: State) -> None:
-        """Put an event in line; `state` is the one after it."""
+        """Queue an event; `state` is the state after it. Never waits."""
         if self._overflow is not None or len(self._line) >= PENDING:
             if self._overflow is None:
                 logger.critical("event %d and what follows are lost: %d wait for the disk", recorded.seq, PENDING)
@@ -289,15 +289,15 @@ class Journal:
         if self._work:
             self._work.unpark_all()
         if self._asked_at is not None:
-            with suppress(MemoryError):  # then the thread tries, and what it meets is a fault
+            with suppress(MemoryError):  # then the thread tries, and its failure is a fault
                 waiting.encoded = codec.encoded(recorded)
 
     def _is_behind_gap(self) -> bool:
-        """Whether a gap is in line, always the first of it: all that follows is stored after it."""
+        """Whether a gap is queued, always as the first entry: all other entries are stored after it."""
         return bool(self._line) and isinstance(self._line[0], Gap)
 
     async def wait_committed(self, seq: int) -> bool:
-        """Wait until event `seq` is durable: true; or until the journal has a fault, or has lost it: false."""
+        """Wait until event `seq` is durable. Returns false if the journal has a fault or has lost the event."""
         while self.committed < seq and self.fault is None:
             place = (seq, next(self._numbers), [trio.lowlevel.current_task()])
             heapq.heappush(self._waiters, place)
@@ -305,13 +305,13 @@ class Journal:
         return self.committed >= seq and not (self._gap is not None and self._gap.first <= seq <= self._gap.last)
 
     def _wake(self, seq: float = float("inf")) -> None:
-        """Let those go on who wait for `seq` or less."""
+        """Wake the tasks that wait for event `seq` or an earlier one."""
         while self._waiters and self._waiters[0][0] <= seq:
             for task in heapq.heappop(self._waiters)[2]:
                 trio.lowlevel.reschedule(task)
 
     def waiting(self) -> list[Recorded]:
-        """The events in line."""
+        """The queued events."""
         return [each.recorded for each in self._line if isinstance(each, Waiting)]
 
     def statistics(self) -> JournalStatistics:
@@ -319,9 +319,9 @@ class Journal:
         return JournalStatistics(self.committed, len(self._line), self._commits, self._lost, self.fault, waited_s)
 
     async def run(self) -> None:
-        """Store what is put in line, for ever.
+        """Store queued events, without end.
 
-        Cancellation: at once; `wait_committed` first, if what is in line matters. Cleanup: nothing is held.
+        Cancellation: at once; await `wait_committed` first if the queued events matter. Cleanup: nothing is held.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._run_keeping)
@@ -334,9 +334,9 @@ class Journal:
                     await trio.sleep(RETRY_S)
 
     async def _run_keeping(self) -> None:
-        """Seal and let go, every minute and when a new chain has begun.
+        """Seal and remove segments, every minute and when a new chain has begun.
 
-        A fault is the disk's, told by the appends, and it is tried again.
+        A fault is retried. The appends report faults of the disk.
         """
         while True:
             with trio.move_on_after(KEEP_EVERY_S):
@@ -357,7 +357,7 @@ class Journal:
         await self._remove(kept.expendable)
 
     async def _remove(self, removal: Removal) -> None:
-        """Remove segments. A removal that fails is tried again; it is reported once, and so is its failure."""
+        """Remove segments. A failed removal is retried; the removal and its failure are reported once."""
         if not self._reported.issuperset(removal.segments):
             reported = self.on_removal(removal)
             if reported is None or not await self.wait_committed(reported.seq):
@@ -383,7 +383,9 @@ class Journal:
                 await self._store()
                 nursery.cancel_scope.cancel(reason="the disk has answered")
         except* FAULTS as group:
-            self._failed(_first(group))
+            error = first_of(group)
+            assert isinstance(error, Exception)
+            self._failed(error)
         else:
             self._writes()
         finally:
@@ -393,7 +395,7 @@ class Journal:
 
     def _failed(self, error: Exception) -> None:
         now, text = trio.current_time(), str(error) or type(error).__name__
-        if self._fault is None or (text != self._logged and now >= self._logged_at + TOLD_EVERY_S):
+        if self._fault is None or (text != self._logged and now >= self._logged_at + RECOVERED_EVERY_S):
             self._logged_at = now
             self._log(text)
         if self._faulty_since is None:
@@ -407,26 +409,29 @@ class Journal:
         logger.critical("the journal cannot write: %s", fault)
 
     def _writes(self) -> None:
-        """It does: a fault is over."""
+        """A write succeeded, so a fault is over."""
         if self._faulty_since is None and self._fault is None:
             return
         now = trio.current_time()
         since, why, self._faulty_since, self._fault = self._faulty_since, self._fault, None, None
         lasted_s = 0.0 if since is None else now - since
         logger.warning("the journal writes again after %.1f s", lasted_s)
-        if why is not None and now >= self._told_at + TOLD_EVERY_S:
+        if why is not None and now >= self._told_at + RECOVERED_EVERY_S:
             self._told_at = now
             self.on_recovered(why, lasted_s)
 
     async def _tell_of_stall(self) -> None:
-        """Let those who wait look again while the disk has not answered for too long."""
+        """Wake all waiting tasks while the disk has not answered for too long.
+
+        It looks often, because the time starts again with each answer.
+        """
         while True:
-            await trio.sleep(STALLED_S)
+            await trio.sleep(STALLED_S / 10)
             if self.fault is not None:
                 self._wake()
 
     async def _store(self) -> None:
-        """Store what is first in line. After a fault the file is opened anew; what it holds is not stored twice."""
+        """Store the head of the queue. After a fault the file is reopened; its events are not stored twice."""
         if self._chain is not None:
             await self._begin_chain(self._chain)
         elif self._fault is not None:
@@ -447,7 +452,7 @@ class Journal:
             self.on_gap(gap.first, gap.last)
 
     def _take(self) -> Batch | None:
-        """The next events that no segment has taken. Called in the journal's thread: a deque's ends are safe there."""
+        """The next events that no segment has taken. Called in the journal's thread, where a deque's ends are safe."""
         rows: list[Recorded] = []
         encoded: list[Encoded] = []
         waiting: Waiting | None = None
@@ -458,7 +463,7 @@ class Journal:
         return (rows, waiting.state, encoded) if waiting is not None else None
 
     def _stored(self, rows: Sequence[Recorded]) -> None:
-        """These events are durable."""
+        """Acknowledge and publish these events: they are durable."""
         taken = [self._line.popleft() for _ in rows]
         self._head, self.committed = taken[-1].state, rows[-1].seq
         self._commits += 1
@@ -468,7 +473,7 @@ class Journal:
         self._publish(rows)
 
     def _resume(self) -> None:
-        """After a fault: stored events are acknowledged, and the rest is sent again; behind a gap, later."""
+        """After a fault: acknowledge stored events, and send the others again, or later if they are after a gap."""
         waiting = [] if self._is_behind_gap() else [each for each in self._line if isinstance(each, Waiting)]
         found = [each.recorded for each in waiting if each.recorded.seq <= self._segments.last_seq]
         self._unsent.clear()
@@ -479,7 +484,7 @@ class Journal:
     # ── a new chain ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _replaced(self, error: JournalReplaced) -> None:
-        """The files are not ours any more: a new chain begins with the next event, and what waits is lost to it."""
+        """The files are not ours any more: a new chain begins with the next event, and the queued events are lost."""
         if self._chain is not None:
             return
         logger.critical("the journal's files were replaced: %s", error)
@@ -496,7 +501,7 @@ class Journal:
         if head.seq >= first:
             self._lost += head.seq - first + 1
             self._gap = Gap(first, head, trio.current_time())
-        self._told_at = trio.current_time()  # the event of the chain says it
+        self._told_at = trio.current_time()  # the event of the chain records it
         self.on_chain(old, self._fault)
         if head.seq >= first:
             self.on_gap(first, head.seq)
@@ -513,12 +518,6 @@ class Journal:
         self._resume()
         self.on_begun()
         self._begun.unpark_all()
-
-
-def _first(group: BaseExceptionGroup[Any]) -> Exception:
-    """The first of what was raised, however deep."""
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _leave(place: list[trio.lowlevel.Task], raise_cancel: Any) -> trio.lowlevel.Abort:

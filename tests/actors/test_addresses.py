@@ -1,5 +1,6 @@
-"""From a host to its address: a resolver that hangs delays nobody but those who ask for a name."""
+"""Name resolution: a resolver that hangs delays only callers that need a name."""
 
+import math
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,23 +10,40 @@ import trio
 
 from actors.addresses import LOOKUP_S, Found, NameNotResolved, Resolver, numeric_addresses, open_stream
 from actors.sources.rtsp.reasons import unreachable
-from tests.kit.processes import wait_until
+from tests.kit.processes import wait_bounded, wait_until
 
 ADDRESS: Found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
 
 
+class Resolved(Resolver):
+    """Knows the addresses of every name. Without a thread: the clock would jump while it looks a name up."""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(lambda _: found)
+        self.found = found
+
+    async def resolve(self, host: str, within_s: float = LOOKUP_S) -> Found:
+        return self.found
+
+
 class Names:
-    """A resolver that hangs for names that begin with `hung`, until it is let go."""
+    """A resolver that hangs for names with `hung`, until it is released, and denies those with `unknown`.
+
+    Names that begin with `once` are resolved by the first lookup, whatever follows.
+    """
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
         self.asked: list[str] = []
 
     def look_up(self, name: str) -> Found:
+        first = name not in self.asked
         self.asked.append(name)
-        if name.startswith("hung"):
+        if name.startswith("once") and first:
+            return ADDRESS
+        if "hung" in name:
             self.let_go.wait(60)
-        if name.startswith("unknown"):
+        if "unknown" in name:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return ADDRESS
 
@@ -48,7 +66,7 @@ def names() -> Iterator[Names]:
     ],
 )
 async def test_numeric_address_uses_no_thread(names: Names, host: str, family: int, address: str) -> None:
-    """Of either version, with a zone or without."""
+    """IPv4 and IPv6, with a zone or without."""
     resolver = Resolver(names.look_up, threads=0)
     (found,) = await resolver.resolve(host)
     assert (found[0], found[4][0]) == (family, address)
@@ -58,12 +76,12 @@ async def test_numeric_address_uses_no_thread(names: Names, host: str, family: i
 
 @pytest.mark.parametrize("name", ["camera.local", "", "1.2.3.4.5", "fe80::1%nowhere", "a" * 300, "[::1]"])
 def test_name_is_no_numeric_address(name: str) -> None:
-    """Nor is what looks like one."""
+    """This includes names that look like an address."""
     assert name == "" or numeric_addresses(name) == []
 
 
 async def test_numeric_camera_connects_while_every_lookup_hangs(names: Names) -> None:
-    """Eight cameras with names, one with an address."""
+    """Eight cameras have names, one has an address."""
     resolver = Resolver(names.look_up, threads=4)
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
@@ -79,8 +97,57 @@ async def test_numeric_camera_connects_while_every_lookup_hangs(names: Names) ->
         await listener.aclose()
 
 
+@pytest.mark.parametrize(("addresses", "within_s", "took_s"), [(1, 60, 60), (2, 60, 60), (4, 10, 10), (2, 8, 8)])
+async def test_last_address_gets_the_rest_of_the_time_limit(
+    addresses: int, within_s: float, took_s: float, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each address gets an equal share; without a time limit of the caller each gets 5 s."""
+
+    class Deaf:
+        async def connect(self, address: object) -> None:
+            await trio.sleep_forever()
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(trio.socket, "socket", lambda *_: Deaf())
+    resolver = Resolved(ADDRESS * addresses)
+
+    async def open_it() -> None:
+        with pytest.raises(OSError, match="in time"):
+            await open_stream("192.0.2.1" if addresses == 1 else "deaf", 1, resolver)
+
+    with trio.move_on_after(within_s):
+        await open_it()
+    assert trio.current_time() == pytest.approx(took_s, abs=LOOKUP_S)
+    began = trio.current_time()
+    await open_it()
+    assert trio.current_time() - began == pytest.approx(5 * addresses, abs=LOOKUP_S)
+
+
+async def test_every_address_of_a_name_is_tried_within_a_short_limit(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 5 s for three addresses that do not answer, none of them gets all of the time."""
+    tried: list[object] = []
+
+    class Deaf:
+        async def connect(self, address: object) -> None:
+            tried.append(address)
+            await trio.sleep_forever()
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(trio.socket, "socket", lambda *_: Deaf())
+    with trio.move_on_after(5):
+        with pytest.raises(OSError, match="in time"):
+            await open_stream("deaf", 1, Resolved(ADDRESS * 3))
+    assert len(tried) == 3
+
+
 async def test_name_is_asked_for_by_one_thread_however_often(names: Names) -> None:
-    """A camera that is tried again and again has one hung lookup, and leaves the other threads to other names."""
+    """Repeated attempts of one camera share one hung lookup, and leave the other threads to other names."""
     resolver = Resolver(names.look_up, threads=2)
     for _ in range(5):
         with trio.move_on_after(0.02):
@@ -90,8 +157,8 @@ async def test_name_is_asked_for_by_one_thread_however_often(names: Names) -> No
         assert await resolver.resolve("camera") == ADDRESS
 
 
-async def test_name_that_is_not_resolved_in_time_has_a_reason_of_its_own(names: Names, autojump_clock: object) -> None:
-    """Neither the connection nor the host is blamed."""
+async def test_name_that_is_not_resolved_in_time_has_a_separate_reason(names: Names, autojump_clock: object) -> None:
+    """The reason blames neither the connection nor the host."""
     with pytest.raises(NameNotResolved) as caught:
         await Resolver(names.look_up).resolve("hung-1")
     reason = unreachable(caught.value)
@@ -103,22 +170,20 @@ async def test_name_that_was_resolved_before_is_used_when_the_resolver_hangs(
 ) -> None:
     """A DNS outage ends no camera that has been connected."""
     resolver = Resolver(names.look_up)
-    resolver._known["hung-1"] = ADDRESS
-    assert await resolver.resolve("hung-1") == ADDRESS
+    await resolver.resolve("once, then hung", math.inf)
+    assert await resolver.resolve("once, then hung") == ADDRESS
 
 
-async def test_lookup_that_answered_is_remembered_and_one_that_denies_is_not_overruled(names: Names) -> None:
-    """A name that is gone is gone, whatever it was before."""
+async def test_name_that_is_denied_is_an_error_although_it_was_resolved_before(names: Names) -> None:
+    """A name that does not exist any more is an error, whatever it was before."""
     resolver = Resolver(names.look_up)
-    assert await resolver.resolve("camera") == ADDRESS
-    assert resolver._known == {"camera": ADDRESS}
-    resolver._known["unknown"] = ADDRESS
+    assert await resolver.resolve("once, then unknown") == ADDRESS
     with pytest.raises(socket.gaierror):
-        await resolver.resolve("unknown")
+        await resolver.resolve("once, then unknown")
 
 
 async def test_lookup_that_ends_makes_room_for_the_next_name(names: Names) -> None:
-    """A name that waits for a thread has it as soon as one is free."""
+    """A name that waits for a thread gets one as soon as it is free."""
     resolver = Resolver(names.look_up, threads=1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(resolver.resolve, "hung-1")
@@ -131,7 +196,7 @@ async def test_lookup_that_ends_makes_room_for_the_next_name(names: Names) -> No
 
 
 async def test_two_lookups_that_end_make_room_for_two_names() -> None:
-    """However many wait for the first of them: they need one thread together, and the second name has the other."""
+    """All callers for the first name share one thread, and the second name gets the other."""
     go = {name: threading.Event() for name in ("one", "two", "slow", "camera")}
     asked: list[str] = []
 
@@ -152,7 +217,7 @@ async def test_two_lookups_that_end_make_room_for_two_names() -> None:
                 await trio.testing.wait_all_tasks_blocked()
             go["one"].set()
             go["two"].set()
-            await wait_until(lambda: "camera" in asked, LOOKUP_S / 2, what="the second name")
+            await wait_bounded(lambda: "camera" in asked, LOOKUP_S / 2, what="the second name")
             go["slow"].set()
     finally:
         for event in go.values():

@@ -1,4 +1,4 @@
-"""Cameras that are open only while somebody wants them: viewers, pictures, patrols; and what they share and leave."""
+"""On-demand cameras: viewers, snapshots, patrols; their shared resources and their cleanup."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -11,17 +11,21 @@ import trio
 from msgspec.structs import replace
 from trio.testing import MockClock
 
-from actors.rtc.fanout import Viewer
-from actors.rtc.sender import Sender
+from actors.webrtc.deferred import Witness
+from actors.webrtc.fanout import Joinable
+from actors.webrtc.fanout_peer import FanoutPeer
+from actors.webrtc.offer import SdpOffer
+from actors.webrtc.sender import Sender
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import CameraId, DeviceId, LeaseId, PeerId
-from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol
-from supervisor.kernel import ACTOR
-from supervisor.leases import SWEEP_S, Leases
+from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol, Reason
+from supervisor.ports.decisions import ACTOR
+from supervisor.services.leases import SWEEP_S, Leases
 from tests.kit.domain import ASKED, GATE, YARD, lease, peer, settings
 from tests.kit.media import flv
+from tests.kit.patience import give_up_after
 from tests.kit.world import FakeProcess, Script, World, hangs, open_world, refused, streams, streams_for
 from tests.sim.viewers import OFFER
 
@@ -39,6 +43,7 @@ async def on_demand(*script: Script, mode: Mode = Mode.ON_DEMAND, patrol: Patrol
 async def test_a_camera_on_demand_opens_with_its_first_viewer_and_lingers_after_the_last(
     autojump_clock: MockClock,
 ) -> None:
+    """It closes 10 s after the last peer, as `unused`, after one connection."""
     async with on_demand(streams) as world:
         await trio.sleep(60)
         assert (world.starts, world.camera()) == ([], "idle")
@@ -62,18 +67,18 @@ async def test_a_camera_on_demand_opens_with_its_first_viewer_and_lingers_after_
 async def test_a_page_that_vanishes_leaves_neither_a_lease_nor_a_viewer_nor_an_open_camera(
     autojump_clock: MockClock,
 ) -> None:
-    """Its connection may even seem to live: whoever does not renew the lease has its viewers ended with it."""
+    """Even if its connection seems alive: without renewal of the lease, its peers end with it."""
 
-    async def connect(offer, fanout, candidates, witness, **_):  # type: ignore[no-untyped-def]
+    async def connect(offer: SdpOffer, fanout: Joinable, candidates: object, witness: Witness, **_: object) -> Reason:
         witness.answered("answer")
-        witness.connected(Viewer(Sender(offer), fanout.hub.subscribe()))
+        witness.connected(FanoutPeer(Sender(offer), fanout.hub.subscribe()))
         await trio.sleep_forever()
 
     async with on_demand(streams) as world:
-        object.__setattr__(world.registry._tools, "connect", connect)
+        world.connect = connect
         kernel, keeper = world.core.kernel, Leases(world.core.kernel)
         world.core.nursery.start_soon(keeper.run)
-        keeper.lend(lease(ttl_s=30))
+        keeper.grant(lease(ttl_s=30))
         kernel.emit(replace(peer("peer-1"), lease=LeaseId("lease-1"), holder="mine"))
         await world.registry.open_peer(GATE, PeerId("peer-1"), world.registry.read_offer(OFFER))
         for _ in range(30):
@@ -91,14 +96,14 @@ async def test_a_page_that_vanishes_leaves_neither_a_lease_nor_a_viewer_nor_an_o
 async def test_a_viewer_whose_lease_ends_before_its_actor_begins_is_ended_all_the_same(
     autojump_clock: MockClock,
 ) -> None:
-    """Somebody closes the large view at once, and nothing else happens that could remind anybody."""
+    """The lease ends at once, and no other event happens that could end the peer."""
 
-    async def connect(offer, fanout, candidates, witness, **_):  # type: ignore[no-untyped-def]
+    async def connect(offer: SdpOffer, fanout: Joinable, candidates: object, witness: Witness, **_: object) -> Reason:
         witness.answered("answer")
         await trio.sleep_forever()
 
     async with on_demand(streams) as world:
-        object.__setattr__(world.registry._tools, "connect", connect)
+        world.connect = connect
         kernel = world.core.kernel
         kernel.emit(lease())
         await world.until(lambda: world.camera() == "live")
@@ -111,7 +116,8 @@ async def test_a_viewer_whose_lease_ends_before_its_actor_begins_is_ended_all_th
         assert not kernel.state.peers
 
 
-async def test_a_viewer_who_comes_back_while_it_lingers_finds_it_open(autojump_clock: MockClock) -> None:
+async def test_viewer_that_returns_while_the_camera_lingers_uses_the_same_connection(autojump_clock: MockClock) -> None:
+    """Three viewers with pauses of 5 s share one connection."""
     async with on_demand(streams) as world:
         for name in ("peer-1", "peer-2", "peer-3"):
             await world.core.kernel.submit(peer(name))
@@ -121,8 +127,8 @@ async def test_a_viewer_who_comes_back_while_it_lingers_finds_it_open(autojump_c
         assert len(world.starts) == 1
 
 
-async def test_nobody_who_comes_and_goes_can_hurry_a_camera_that_fails(autojump_clock: MockClock) -> None:
-    """A hundred callers in ten minutes, each served by a connection attempt at most as often as backoff allows."""
+async def test_repeated_requests_do_not_shorten_the_backoff_of_a_failed_camera(autojump_clock: MockClock) -> None:
+    """A hundred callers in ten minutes cause connection attempts no more often than the backoff allows."""
     async with on_demand(refused) as world:
         for _ in range(100):
             with pytest.raises(Rejected, match="connection refused"):
@@ -133,7 +139,7 @@ async def test_nobody_who_comes_and_goes_can_hurry_a_camera_that_fails(autojump_
 
 
 async def test_abandoned_requests_for_pictures_delay_no_other_camera(autojump_clock: MockClock) -> None:
-    """165 requests for pictures of resting cameras, each given up after 30 ms; then a camera is lost and comes back."""
+    """165 requests for snapshots of resting cameras are cancelled after 30 ms; then a camera is lost and comes back."""
     cameras = [settings(GATE), settings(YARD, mode=Mode.ON_DEMAND)]
     async with open_world({GATE: [streams_for(10, refused), streams], YARD: [hangs]}, cameras=cameras) as world:
         await world.until(lambda: world.camera() == "live")
@@ -147,7 +153,8 @@ async def test_abandoned_requests_for_pictures_delay_no_other_camera(autojump_cl
         assert world.registry.starts_waiting() == (0, 0.0)
 
 
-async def test_a_picture_opens_a_camera_that_rests_and_closes_it_again(autojump_clock: MockClock) -> None:
+async def test_snapshot_opens_an_idle_camera_and_closes_it_again(autojump_clock: MockClock) -> None:
+    """A recent snapshot is used again; one that is too old for the caller needs a second connection."""
     async with on_demand(streams) as world:
         jpeg = await world.registry.take_picture(GATE, ME, None)
         assert (jpeg.data[:4], jpeg.age_s < 1) == (b"JPEG", True)
@@ -159,7 +166,8 @@ async def test_a_picture_opens_a_camera_that_rests_and_closes_it_again(autojump_
         assert (newer.taken_ns > jpeg.taken_ns, len(world.starts)) == (True, 2)
 
 
-async def test_the_picture_that_there_is_opens_nothing_and_asks_nobody(autojump_clock: MockClock) -> None:
+async def test_cached_snapshot_opens_no_camera(autojump_clock: MockClock) -> None:
+    """Without a snapshot it is 404; one that is too old is refused with its limit."""
     async with on_demand(streams) as world:
         with pytest.raises(Rejected, match="no picture of gate yet") as none:
             await world.registry.take_picture(GATE, ME, None, open_it=False)
@@ -174,6 +182,7 @@ async def test_the_picture_that_there_is_opens_nothing_and_asks_nobody(autojump_
 
 
 async def test_many_callers_share_one_connection_and_one_decoding(autojump_clock: MockClock) -> None:
+    """Fifty callers at the same time."""
     async with on_demand(streams) as world:
         async with trio.open_nursery() as nursery:
             for number in range(50):
@@ -181,8 +190,8 @@ async def test_many_callers_share_one_connection_and_one_decoding(autojump_clock
         assert (len(world.starts), world.decoder.made) == (1, 1)
 
 
-async def test_a_caller_who_leaves_takes_his_wish_with_him(autojump_clock: MockClock) -> None:
-    """Cancelled while the camera hangs: nothing of the request is left, and the camera closes."""
+async def test_cancelled_snapshot_request_leaves_nothing(autojump_clock: MockClock) -> None:
+    """After a cancellation while the camera hangs, nothing of the request is left, and the camera closes."""
     async with on_demand(hangs) as world:
         with trio.move_on_after(3):
             await world.registry.take_picture(GATE, ME, None)
@@ -190,10 +199,10 @@ async def test_a_caller_who_leaves_takes_his_wish_with_him(autojump_clock: MockC
         assert (world.camera(), world.alive(GATE), len(world.core.kernel.state.uses)) == ("idle", [], 0)
 
 
-async def test_nobody_waits_longer_than_his_patience(autojump_clock: MockClock) -> None:
-    """Whoever waits for a place that does not come free is told who has it."""
+async def test_snapshot_request_waits_at_most_its_time_limit(autojump_clock: MockClock) -> None:
+    """The error for a slot that does not become free names its holder."""
     cameras = [settings(GATE, device=BOX), settings(YARD, device=BOX, mode=Mode.ON_DEMAND)]
-    scripts: dict[CameraId, list[Script]] = {GATE: [streams], YARD: [streams]}
+    scripts = {GATE: [streams], YARD: [streams]}
     async with open_world(scripts, cameras=cameras, devices=[DeviceSettings(BOX, 1)]) as world:
         await world.until(lambda: world.camera(GATE) == "live")
         began = trio.current_time()
@@ -204,14 +213,16 @@ async def test_nobody_waits_longer_than_his_patience(autojump_clock: MockClock) 
         assert not world.core.kernel.state.slots_of(BOX, held=False)
 
 
-async def test_a_live_camera_gives_its_picture_without_being_asked_for_one(autojump_clock: MockClock) -> None:
+async def test_snapshot_of_a_live_camera_needs_no_use(autojump_clock: MockClock) -> None:
+    """The journal has no `UseBegan`."""
     async with open_world({GATE: [streams]}) as world:
         await world.until(lambda: world.camera() == "live")
         await world.registry.take_picture(GATE, ME, None)
         assert "UseBegan" not in world.core.types()
 
 
-async def test_a_row_of_pictures_counts_as_a_viewer_and_ends_with_its_caller(autojump_clock: MockClock) -> None:
+async def test_mjpeg_stream_counts_as_a_viewer_and_ends_with_its_caller(autojump_clock: MockClock) -> None:
+    """The MJPEG stream holds a lease, and the camera is idle 12 s after it is closed."""
     async with on_demand(streams) as world:
         row = world.registry.watch_pictures(GATE, ME)
         numbers = [(await anext(row)).taken_ns for _ in range(5)]
@@ -225,6 +236,7 @@ async def test_a_row_of_pictures_counts_as_a_viewer_and_ends_with_its_caller(aut
 
 
 async def test_a_photograph_does_not_end_the_time_that_a_viewer_has_left(autojump_clock: MockClock) -> None:
+    """A snapshot 5 s after the last peer changes nothing about the 10 s."""
     async with on_demand(streams) as world:
         await world.core.kernel.submit(peer("peer-1"))
         await world.until(lambda: world.camera() == "live")
@@ -239,16 +251,18 @@ async def test_a_photograph_does_not_end_the_time_that_a_viewer_has_left(autojum
 
 
 async def test_a_patrol_that_gets_no_picture_is_an_alert_until_it_does(autojump_clock: MockClock) -> None:
+    """The text names the group and the camera; the next snapshot clears it."""
     async with open_world({GATE: [refused, streams]}, cameras=patrolled(GATE)) as world:
         await trio.sleep(30)
-        assert world.core.kernel.state.alerts["patrol/east"].text == "the patrol of east gets no picture of gate"
+        assert world.core.kernel.state.alerts["patrol/east"].text == "the patrol of east gets no snapshot of gate"
         await trio.sleep(120)
         assert not world.core.kernel.state.alerts
 
 
-async def test_nobody_lingers_in_a_place_that_another_waits_for(autojump_clock: MockClock) -> None:
+async def test_camera_does_not_linger_in_a_slot_that_another_waits_for(autojump_clock: MockClock) -> None:
+    """On a device with one slot, the other camera's snapshot takes less than 2 s."""
     cameras = [settings(name, device=BOX, mode=Mode.ON_DEMAND) for name in (GATE, YARD)]
-    scripts: dict[CameraId, list[Script]] = {GATE: [streams], YARD: [streams]}
+    scripts = {GATE: [streams], YARD: [streams]}
     async with open_world(scripts, cameras=cameras, devices=[DeviceSettings(BOX, 1)]) as world:
         await world.core.kernel.submit(peer("peer-1", GATE))
         await world.until(lambda: world.camera(GATE) == "live")
@@ -259,7 +273,8 @@ async def test_nobody_lingers_in_a_place_that_another_waits_for(autojump_clock: 
         assert trio.current_time() - began < 2
 
 
-async def test_why_a_camera_opened_and_closed_leads_to_who_wanted_it(autojump_clock: MockClock) -> None:
+async def test_causes_of_opening_and_closing_lead_to_the_client(autojump_clock: MockClock) -> None:
+    """All three events share a correlation, and the principal is the client's address."""
     async with on_demand(streams) as world:
         await world.registry.take_picture(GATE, ME, None)
         await world.until(lambda: world.camera() == "idle")
@@ -270,26 +285,26 @@ async def test_why_a_camera_opened_and_closed_leads_to_who_wanted_it(autojump_cl
 
 
 async def test_a_camera_that_crashed_is_opened_again_when_it_is_wanted(autojump_clock: MockClock) -> None:
-    """Crashes in a row, quarantine included, are waited out; nobody has to change its settings for it to come back."""
+    """After repeated crashes and a quarantine, the camera is opened again without a change of its settings."""
     async with on_demand(streams) as world:
         stock = world.open_process
 
         def broken(*_: object) -> FakeProcess:
             raise ZeroDivisionError("a bug")
 
-        object.__setattr__(world.registry._tools, "open_process", broken)
+        world.opener = broken
         for _ in range(8):
             with pytest.raises(Rejected):
                 await world.registry.take_picture(GATE, ME, 0.0)
             await trio.sleep(2)
-        object.__setattr__(world.registry._tools, "open_process", stock)
+        world.opener = stock
         await trio.sleep(400)
         assert world.camera() == "idle"
         assert (await world.registry.take_picture(GATE, ME, None)).data.startswith(b"JPEG")
 
 
-async def test_a_row_of_pictures_begins_with_one_of_now(autojump_clock: MockClock) -> None:
-    """The picture of this morning is not shown to whoever comes now, and a camera that fails says so with a status."""
+async def test_mjpeg_stream_begins_with_a_new_snapshot(autojump_clock: MockClock) -> None:
+    """An old snapshot is not sent to a new client, and a camera that fails returns an error status."""
     async with on_demand(streams, refused) as world:
         old = await world.registry.take_picture(GATE, ME, None)
         await trio.sleep(3600)
@@ -304,13 +319,14 @@ async def test_a_row_of_pictures_begins_with_one_of_now(autojump_clock: MockCloc
         assert not world.core.kernel.state.uses
 
 
-async def test_a_row_of_pictures_ends_with_its_camera(autojump_clock: MockClock) -> None:
+async def test_mjpeg_stream_ends_with_its_camera(autojump_clock: MockClock) -> None:
+    """The stream ends when the camera is removed, and leaves no use."""
     async with open_world({GATE: [streams], YARD: [streams]}) as world:
         await world.until(lambda: world.camera() == "live")
         row = world.registry.watch_pictures(GATE, ME)
         await anext(row)
         await world.core.kernel.submit(c.Configure("test", (settings(YARD),), Limits()))
-        with trio.fail_after(60):
+        with give_up_after(60):
             async for _ in row:
                 pass
         assert not world.core.kernel.state.uses
@@ -321,7 +337,7 @@ def patrolled(*names: CameraId, device: str | None = None) -> list[CameraSetting
 
 
 async def test_a_patrol_opens_takes_closes_and_leaves_nothing(autojump_clock: MockClock) -> None:
-    """One after the other, each once a round, and nothing is open between the rounds."""
+    """Each camera is visited once per patrol cycle, one after the other, and none is open between the cycles."""
     names = [CameraId(f"cam-{number}") for number in range(5)]
     async with open_world({name: [streams] for name in names}, cameras=patrolled(*names)) as world:
         await trio.sleep(30)
@@ -330,11 +346,31 @@ async def test_a_patrol_opens_takes_closes_and_leaves_nothing(autojump_clock: Mo
         assert len(world.starts) == 50
         assert all(process.status is not None for process in world.processes)
         rounds = [r.event for r in await world.core.stored() if isinstance(r.event, e.PatrolEnded)]
-        assert [(r.pictures, r.missed, r.skipped) for r in rounds] == [(5, (), 0)] * 10
+        assert [(r.snapshots, r.missed, r.skipped) for r in rounds] == [(5, (), 0)] * 10
+
+
+async def test_patrol_visits_its_cameras_in_the_order_of_the_configuration(autojump_clock: MockClock) -> None:
+    """The order holds in each cycle."""
+    names = [YARD, CameraId("cam-2"), CameraId("cam-10")]
+    async with open_world({name: [streams] for name in names}, cameras=patrolled(*names)) as world:
+        await trio.sleep(90)
+        visits = [r.event.camera for r in await world.core.stored() if isinstance(r.event, e.UseBegan)]
+        assert visits == [*names, *names]
+
+
+async def test_camera_that_leaves_its_group_before_its_visit_is_not_visited(autojump_clock: MockClock) -> None:
+    """The cycle reports neither its snapshot nor a miss: each snapshot that it reports is of one visit."""
+    async with open_world({GATE: [hangs], YARD: [streams]}, cameras=patrolled(GATE, YARD)) as world:
+        await world.until(lambda: bool(world.core.kernel.state.uses))
+        await world.core.kernel.submit(c.Configure("test", (*patrolled(GATE), settings(YARD)), Limits()))
+        await trio.sleep(30)
+        rows = [r.event for r in await world.core.stored()]
+        assert [(r.snapshots, r.missed) for r in rows if isinstance(r, e.PatrolEnded)] == [(0, (GATE,))]
+        assert {r.camera for r in rows if isinstance(r, e.UseBegan)} == {GATE}
 
 
 async def test_a_late_round_skips_and_never_overlaps(autojump_clock: MockClock) -> None:
-    """Two cameras that hang for longer than a round: rounds are left out, and no camera is ever opened twice."""
+    """With two cameras that hang for longer than a cycle, cycles are skipped, and no camera is opened twice."""
     async with open_world(
         {GATE: [hangs], YARD: [hangs]}, cameras=patrolled(GATE, YARD), patrol=Patrol(every_s=10, patience_s=12)
     ) as world:
@@ -345,19 +381,20 @@ async def test_a_late_round_skips_and_never_overlaps(autojump_clock: MockClock) 
 
 
 async def test_a_patrolled_camera_that_is_watched_is_not_opened_a_second_time(autojump_clock: MockClock) -> None:
+    """Each patrol cycle takes its snapshot from the viewer's connection."""
     async with open_world({GATE: [streams]}, cameras=patrolled(GATE)) as world:
         await world.core.kernel.submit(peer("peer-1"))
         await trio.sleep(300)
         assert (len(world.starts), world.camera()) == (1, "live")
         rounds = [r.event for r in await world.core.stored() if isinstance(r.event, e.PatrolEnded)]
-        assert {r.pictures for r in rounds} == {1}
+        assert {r.snapshots for r in rounds} == {1}
 
 
 async def test_cameras_of_one_device_share_its_connections(autojump_clock: MockClock) -> None:
-    """Two places, three cameras: the third waits, says for whom, and is live when one leaves."""
+    """With two slots and three cameras, the third waits, names the holders, and is live when one leaves."""
     names = [GATE, YARD, CameraId("roof")]
     cameras = [settings(name, device=BOX, mode=Mode.ON_DEMAND) for name in names]
-    scripts: dict[CameraId, list[Script]] = {name: [streams] for name in names}
+    scripts = {name: [streams] for name in names}
     async with open_world(scripts, cameras=cameras, devices=[DeviceSettings(BOX, 2)]) as world:
         kernel = world.core.kernel
         for name in names:
@@ -372,7 +409,9 @@ async def test_cameras_of_one_device_share_its_connections(autojump_clock: MockC
         assert (world.camera(waiting), world.camera(leaving)) == ("live", "idle")
 
 
-async def test_an_unkillable_child_holds_its_devices_place(autojump_clock: MockClock) -> None:
+async def test_unkillable_child_holds_the_slot_of_its_device(autojump_clock: MockClock) -> None:
+    """The device still serves the old connection; the second camera opens once the child has ended."""
+
     async def deaf(process: FakeProcess) -> int:
         process.ignores = {signal.SIGTERM, signal.SIGKILL}
         await streams_for(10, partial(stay, seconds=300))(process)
@@ -383,7 +422,7 @@ async def test_an_unkillable_child_holds_its_devices_place(autojump_clock: MockC
         return 0
 
     cameras = [settings(name, device=BOX, mode=Mode.ON_DEMAND) for name in (GATE, YARD)]
-    scripts: dict[CameraId, list[Script]] = {GATE: [deaf], YARD: [streams]}
+    scripts = {GATE: [deaf], YARD: [streams]}
     async with open_world(scripts, cameras=cameras, devices=[DeviceSettings(BOX, 1)]) as world:
         await world.core.kernel.submit(peer("peer-1", GATE))
         await trio.sleep(1)
@@ -397,7 +436,7 @@ async def test_an_unkillable_child_holds_its_devices_place(autojump_clock: MockC
 
 
 async def test_silence_is_shown_before_it_ends_the_connection(autojump_clock: MockClock) -> None:
-    """After 2 s without a picture the camera is stalled; with the next picture it is live again, on the same child."""
+    """After 2 s without an access unit the camera is stalled; with the next one it is live again, on the same child."""
 
     async def pauses(process: FakeProcess) -> int:
         for index, chunk in enumerate(flv(count=200)):
@@ -414,13 +453,13 @@ async def test_silence_is_shown_before_it_ends_the_connection(autojump_clock: Mo
 
 
 async def test_stream_of_pictures_ends_with_its_lease(autojump_clock: MockClock) -> None:
-    """An operator who ends the lease of a stream of pictures ends the stream, whether its camera sends or hangs."""
+    """When an operator ends the lease of an MJPEG stream, the stream ends, whether its camera sends or hangs."""
     for script in (streams, streams_for(1.0, hangs)):
         async with on_demand(script) as world:
             row = world.registry.watch_pictures(GATE, ME)
             await anext(row)
             (lease,) = world.core.kernel.state.leases
             world.core.kernel.emit(c.EndLease(lease, ASKED))
-            with trio.fail_after(3):
+            with give_up_after(3):
                 assert [jpeg async for jpeg in row] == []
             assert not world.core.kernel.state.leases

@@ -1,7 +1,8 @@
 """A real browser on a bad line sees a picture that moves.
 
-How well it moves is measured, on a quiet machine, by `ops/bench/bad_network.py`. Here only what no machine's slowness
-explains: that what was lost is mended in one and the same connection, and that a narrow line still carries key frames.
+How well it moves is measured, on a quiet machine, by `ops/bench/bad_network.py`. These tests check only properties that
+a slow machine does not change: lost packets are repaired within one connection, and a narrow path still carries key
+frames.
 """
 
 from pathlib import Path

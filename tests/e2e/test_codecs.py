@@ -1,4 +1,4 @@
-"""H.265 and sound from a real ffmpeg through a real daemon, to viewers that do not take everything."""
+"""H.265 and audio from a real ffmpeg through a real daemon, to viewers that do not support every codec."""
 
 import os
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import pytest
 
 from supervisor.domain import events as e
 from tests.actors.sources.test_file import BUNDLED, write_clip
-from tests.e2e.test_sound import OWN, transcoders
+from tests.e2e.test_audio import OWN, transcoders
 from tests.e2e.test_sources import write_video
 from tests.kit.chromium import Page, open_chromium
 from tests.kit.daemon import Daemon, launch_daemon, write_config
@@ -30,14 +30,14 @@ async def newest_ffmpeg(folder: Path, cameras: dict[str, Any]) -> AsyncIterator[
         yield daemon
 
 
-async def test_who_takes_no_h265_gets_the_substream_or_is_told(tmp_path: Path) -> None:
-    """Also of a camera that rests and never sent anything: then it is told with its first picture."""
+async def test_browser_without_h265_gets_the_substream_or_an_error(tmp_path: Path) -> None:
+    """This also holds for a camera that rests and never sent anything: the codec is reported with its first picture."""
     main = f"file://{write_clip(tmp_path / 'main.mkv', 'libx265')}"
     sub = f"file://{write_video(tmp_path / 'sub.mp4', 'libx264', {'bf': '0'})}"
     cameras = {
         "main": {"source": main, "substream": "sub"},
         "sub": {"source": sub, "mode": "on_demand"},
-        "lone": {"source": main, "mode": "on_demand"},
+        "lone": {"source": main, "mode": "on_demand", "transcode": "never"},
     }
     async with newest_ffmpeg(tmp_path, cameras) as daemon:
         assert (await daemon.wait_camera("main", "live"))["codec"] == "h265"
@@ -85,11 +85,12 @@ async def press_on(page: Page, camera: str, key: str) -> None:
 
 @pytest.mark.usefixtures("chromium_here")
 async def test_the_page_is_heard_when_asked_to_and_says_what_it_cannot_show(tmp_path: Path) -> None:
-    """Sound is off until `m`, and then of one camera; what has none says so; H.265 is shown as well as can be."""
+    """Audio is off until `m`, and then on for one camera; a camera without audio says so; H.265 is shown where
+    possible."""
     main = f"file://{write_clip(tmp_path / 'main.mkv', 'libx265')}"
     cameras = {
         "hall": {"ffmpeg": OWN},
-        "lone": {"source": main, "mode": "on_demand"},
+        "lone": {"source": main, "mode": "on_demand", "transcode": "never"},
         "main": {"source": main, "substream": "hall"},
         "odd": {"ffmpeg": (*OWN[:-1], "libmp3lame")},
     }
@@ -107,7 +108,7 @@ async def test_the_page_is_heard_when_asked_to_and_says_what_it_cannot_show(tmp_
             assert not await page.evaluate(f"{player('hall')}.querySelector('video').muted")
 
             await press_on(page, "odd", "m")
-            await page.wait_for(f"{player('odd')}.innerText.includes('No sound: the sound is MP3')", 20)
+            await page.wait_for(f"{player('odd')}.innerText.includes('No audio: the audio is MP3')", 20)
 
             await press_on(page, "lone", " ")
             await page.wait_for(f"{player('lone')}.innerText.includes('does not play H.265')", 8)

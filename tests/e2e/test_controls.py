@@ -24,6 +24,7 @@ async def choose(page: Page, name: str, value: str) -> None:
 
 
 async def test_every_other_control_does_what_it_says(tmp_path: Path) -> None:
+    """Header, past, drawer, timeline and journal, without an error in the console."""
     async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium(size=(1440, 900)) as browser:
         async with browser.open_page(daemon.url) as page:
             await page.wait_for("banken.players.get('front')?.state().name === 'live'", 30)
@@ -85,6 +86,8 @@ async def use_the_drawer(page: Page) -> None:
     await page.click("[data-part=process-rows] .words")
     await page.wait_for("document.querySelector('[data-part=process-rows] .words').ariaExpanded === 'true'")
     await page.click(part("open-viewers"))
+    playing = "[...banken.players.values()].filter((player) => player.state().name === 'live').length"
+    await page.wait_for(f"document.querySelectorAll('#view-viewers .kick').length === {playing}")
     await page.click("#view-viewers .kick")
     await page.click(part("kick-keep"))
     await page.wait_for("!document.querySelector('dialog[open]')")
@@ -113,7 +116,10 @@ async def use_the_timeline(page: Page) -> None:
 
 
 async def use_the_journal(page: Page) -> None:
-    """One camera alone and all again; a row unfolded, its cause, its correlation, and the page as it was then."""
+    """Held and followed; one camera alone and all again; a row unfolded, its cause, its correlation, its moment."""
+    for pressed in ("false", "true"):
+        await page.click(part("follow"))
+        await page.wait_for(f"document.querySelector('{part('follow')}').ariaPressed === '{pressed}'")
     await page.click(tile("front", part("name")))
     await page.click(part("filter-chip"))
     await page.wait_for(f"document.querySelector('{part('filter-chip')}').hidden")

@@ -141,7 +141,7 @@ async def test_a_vanished_browser_leaves_no_peer(tmp_path: Path) -> None:
     """Killed, it says nothing; its peers are ended for silence, with that reason, after the configured time."""
     limits = "limits: {disconnected_after: 15s}"
     async with open_daemon(tmp_path, {"front": "test:320x180@15"}, limits) as daemon:
-        async with open_chromium() as browser, browser.open_page(daemon.url) as page:
+        async with open_chromium(own=True) as browser, browser.open_page(daemon.url) as page:
             await wait_frames(page, 10)
             await browser.kill()
         await wait_no_peers(daemon)
@@ -152,7 +152,8 @@ async def test_a_vanished_browser_leaves_no_peer(tmp_path: Path) -> None:
 async def test_a_page_that_slept_until_it_was_given_up_is_live_again_by_itself(tmp_path: Path) -> None:
     """As on a phone: the whole browser stands still for longer than is waited for it, and goes on."""
     limits = "limits: {disconnected_after: 15s, peers: 1}"
-    async with open_daemon(tmp_path, {"front": "test:320x180@15"}, limits) as daemon, open_chromium() as browser:
+    cameras = {"front": "test:320x180@15"}
+    async with open_daemon(tmp_path, cameras, limits) as daemon, open_chromium(own=True) as browser:
         async with browser.open_page(daemon.url) as page:
             await wait_frames(page, 10)
             (before,) = await peers(daemon)
@@ -166,6 +167,7 @@ async def test_a_page_that_slept_until_it_was_given_up_is_live_again_by_itself(t
 
 
 async def test_leaving_the_page_ends_its_peers_at_once(tmp_path: Path) -> None:
+    """The reason is `left`, not a timeout of consent."""
     async with open_daemon(tmp_path, {"front": "test:320x180@15"}) as daemon, open_chromium() as browser:
         async with browser.open_page(daemon.url) as page:
             await wait_frames(page, 10)

@@ -62,7 +62,7 @@ async def test_three_days_leave_the_page_as_it_was(tmp_path: Path) -> None:
 
 
 async def test_the_journal_is_cut_at_500_rows_which_are_used_again(tmp_path: Path) -> None:
-    """What comes after them stands in the same elements, the newest on top."""
+    """Later rows reuse the same elements, the newest on top."""
     newest = f"Number({ROWS}[0].dataset.seq)"
     async with open_kiosk(tmp_path) as page:
         await page.evaluate("kiosk.pass(10_800_000)", within=120)
@@ -74,7 +74,7 @@ async def test_the_journal_is_cut_at_500_rows_which_are_used_again(tmp_path: Pat
         assert await page.evaluate(f"{ROWS}.filter((row) => row.known).length") == FULL
 
 
-async def test_a_page_that_nobody_touches_goes_on_suggesting_and_one_that_is_left_does_nothing_more(
+async def test_idle_page_continues_with_suggestions_and_a_left_page_stops(
     tmp_path: Path,
 ) -> None:
     """The large view ends after five minutes, the suggestion of the tenth is played. Left while all of it plays, the
@@ -125,5 +125,5 @@ async def look_and_forget(page: Page) -> None:
     await page.evaluate("kiosk.pass(300_000)", within=60)
     left = await counts(page)
     assert (left["leases"], left["connections"]) == (0, 2)
-    assert await page.evaluate("document.querySelector('dialog.large').innerText.includes('Nobody touched this page')")
+    assert await page.evaluate("document.querySelector('dialog.large').innerText.includes('No input on this page')")
     await page.evaluate("document.querySelector('[data-part=large-close]').click(); kiosk.pass(3_340_000)", within=120)

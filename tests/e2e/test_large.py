@@ -24,6 +24,16 @@ LIVE = f"{LARGE} === 'live'"
 LEASES = "[...pretend.leases.values()].map(({camera}) => camera).join()"
 
 
+COVERED = """(() => {
+  const pane = document.querySelector('.suggestions'), box = pane.getBoundingClientRect();
+  const meets = (a, b) => a.left < b.right - 1 && a.right > b.left + 1 && a.top < b.bottom - 1 && a.bottom > b.top + 1;
+  const others = [...document.querySelectorAll('.grid .tile, button, input, select')]
+    .filter((node) => !pane.contains(node) && !node.closest('dialog, .rows') && node.checkVisibility());
+  return others.filter((node) => meets(node.getBoundingClientRect(), box)).map((node) => node.outerHTML.slice(0, 80));
+})()"""
+"""Controls and tiles that the suggestion lies over."""
+
+
 @asynccontextmanager
 async def page_over(folder: Path, address: str = "") -> AsyncIterator[tuple[Daemon, Page]]:
     async with open_daemon(folder, CAMERAS) as daemon, open_chromium(size=(1440, 900)) as browser:
@@ -55,14 +65,14 @@ async def peers(daemon: Daemon) -> list[str]:
 
 
 async def hide(page: Page, hidden: bool) -> None:
-    """What the page hears when its tab is hidden or shown."""
+    """Tell the page that its tab is hidden or shown."""
     value = str(hidden).lower()
     await page.evaluate(f"Object.defineProperty(document, 'hidden', {{value: {value}, configurable: true}})")
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 
 async def test_a_camera_is_watched_large_under_a_lease_and_left_without_a_trace(tmp_path: Path) -> None:
-    """By the mouse and by keys; every fact is told; to the next and the one before; closed, lease and peer are gone."""
+    """By mouse and by keys: all facts are shown, next and previous work; after closing, lease and peer are gone."""
     async with page_over(tmp_path) as (daemon, page):
         await page.click(tile("front", ".picture"))
         await page.wait_for(LIVE, 20)
@@ -72,6 +82,7 @@ async def test_a_camera_is_watched_large_under_a_lease_and_left_without_a_trace(
         for fact in ("codec", "resolution", "rate", "bits", "roundTrip", "loss", "delay"):
             await page.wait_for(f"/\\d/.test({text_of(part(f'fact-{fact}'))})")
         await page.wait_for(f"{text_of(part('large-history'))}.includes('front is live')")
+        await page.wait_for(f"/: live \\d+\\.\\d\\d % of [\\d.]+ s/.test({text_of(part('large-availability'))})")
         await page.wait_for("pretend.log.some((asked) => asked.startsWith('PUT'))")
 
         for step, camera in (
@@ -99,6 +110,21 @@ async def test_a_camera_is_watched_large_under_a_lease_and_left_without_a_trace(
         await page.wait_for("!document.querySelector('dialog[open]')")
 
 
+async def test_facts_about_a_camera_are_on_its_page(tmp_path: Path) -> None:
+    """Of a camera that is open; of one that was never opened, that it is not connected yet. In every width."""
+    facts, note = part("about-facts"), part("about-note")
+    async with page_over(tmp_path) as (_, page):
+        await page.click(tile("front", ".picture"))
+        await page.wait_for(f"/H.264, Constrained Baseline profile/.test({text_of(facts)})", 20)
+        await page.wait_for(f"/30 frames in [12][.0-9]* s, no B-frames/.test({text_of(facts)})", 20)
+        for width in (375, 768, 1440, 2560):
+            await page.set_viewport(width, 900)
+            assert await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), width
+        await page.evaluate("location.hash = 'camera=attic'")
+        await page.wait_for(f"{text_of(part('large-name'))} === 'attic' && {text_of(note)} === 'Not connected yet.'")
+        assert await page.evaluate(f"document.querySelector({facts!r}).hidden")
+
+
 async def wait_until_watched(page: Page, daemon: Daemon, *cameras: str) -> None:
     """Until these are the cameras that have a viewer, one each."""
     asked = "fetch('/api/peers').then((r) => r.json()).then(({peers}) => peers.map(({camera}) => camera).sort().join())"
@@ -106,12 +132,12 @@ async def wait_until_watched(page: Page, daemon: Daemon, *cameras: str) -> None:
 
 
 async def wait_states(page: Page, more: int) -> None:
-    """Until the page has been told so many more times how things stand."""
+    """Wait until the page has received `more` further states."""
     await page.wait_for(f"pretend.states >= {await page.evaluate('pretend.states') + more}")
 
 
-async def test_what_can_be_done_in_the_large_view(tmp_path: Path) -> None:
-    """Pause and play, sound, a picture, full screen, reconnecting, the journal of this camera alone."""
+async def test_controls_of_the_large_view(tmp_path: Path) -> None:
+    """Pause and play, audio, a snapshot, full screen, reconnecting, the journal of this camera alone."""
     saved = tmp_path / "saved"
     saved.mkdir()
     async with page_over(tmp_path) as (daemon, page):
@@ -144,7 +170,7 @@ async def test_what_can_be_done_in_the_large_view(tmp_path: Path) -> None:
         await wait_until_watched(page, daemon, "front", "yard")
 
 
-async def test_hidden_or_left_alone_the_large_view_stops_and_the_wall_goes_on(tmp_path: Path) -> None:
+async def test_hidden_or_idle_large_view_stops_and_the_wall_continues(tmp_path: Path) -> None:
     """Shown again it goes on by itself; ended for idleness it waits for a press, and says why."""
     async with page_over(tmp_path) as (daemon, page):
         await page.click(tile("front", ".picture"))
@@ -167,6 +193,7 @@ async def test_hidden_or_left_alone_the_large_view_stops_and_the_wall_goes_on(tm
 
 
 async def test_a_lease_that_is_refused_says_why_and_is_asked_for_again_where_that_helps(tmp_path: Path) -> None:
+    """A 409 is final and shows its text; a 429 with `Retry-After` is tried again."""
     async with page_over(tmp_path) as (_, page):
         await page.evaluate("pretend.refuse = {status: 409, detail: 'the guard has it for himself'}")
         await page.click(tile("front", ".picture"))
@@ -180,6 +207,7 @@ async def test_a_lease_that_is_refused_says_why_and_is_asked_for_again_where_tha
 
 
 async def test_the_address_of_a_camera_shows_its_page_and_plays_nothing(tmp_path: Path) -> None:
+    """The address alone makes no POST; a link in the history leads to the past, without a lease."""
     async with page_over(tmp_path, address="#camera=attic") as (daemon, page):
         await page.wait_for(f"{text_of(part('large-history'))}.includes('attic added')")
         await page.reload()
@@ -207,7 +235,7 @@ async def test_large_view_closes_when_its_camera_leaves_the_address(tmp_path: Pa
 
 
 async def test_a_suggestion_plays_for_its_time_and_no_longer(tmp_path: Path) -> None:
-    """It comes and goes by itself, moves nothing, is put away, is enlarged, and stops in a hidden tab on demand."""
+    """It comes and goes by itself, moves and covers nothing, is put away, is enlarged, and stops in a hidden tab."""
     suggested = "banken.suggest()?.state().name === 'live'"
     place = f"JSON.stringify(document.querySelector('{tile('yard')}').getBoundingClientRect())"
     async with page_over(tmp_path) as (daemon, page):
@@ -216,14 +244,17 @@ async def test_a_suggestion_plays_for_its_time_and_no_longer(tmp_path: Path) -> 
         await page.wait_for(f"{text_of('.suggest')}.includes('person at attic, 87 %')")
         await page.wait_for(suggested, 20)
         assert await page.evaluate(place) == before
-        await page.wait_for("document.querySelector('.suggest').hidden", 10)
+        await page.wait_for("document.querySelector('.suggestions').hidden", 10)
         await wait_until_watched(page, daemon, "front", "yard")
 
         await page.evaluate("pretend.suggest('front', 60)")
         await page.wait_for(suggested, 20)
         await page.evaluate("pretend.suggest('yard', 60)")
         await page.wait_for(f"{text_of('.suggest')}.includes('yard') && {suggested}", 20)
-        await page.set_viewport(375, 812)
+        for width, height in ((1440, 900), (2560, 1300), (768, 1024), (375, 812)):
+            await page.set_viewport(width, height)
+            await wait_states(page, 1)
+            assert await page.evaluate(COVERED) == [], width
         wall = "document.querySelector('main').clientWidth === document.documentElement.clientWidth"
         assert await page.evaluate(wall), "on a phone it takes nothing from the wall's width"
         await page.set_viewport(1440, 900)
@@ -243,13 +274,51 @@ async def test_a_suggestion_plays_for_its_time_and_no_longer(tmp_path: Path) -> 
         await page.wait_for(f"{text_of(part('large-name'))} === 'yard' && {LIVE}", 20)
         await page.press("Escape")
         await page.click(part("suggest-away"))
-        await page.wait_for("document.querySelector('.suggest').hidden")
+        await page.wait_for("document.querySelector('.suggestions').hidden")
         await wait_until_watched(page, daemon, "front", "yard")
         await wait_states(page, 2)
-        assert await page.evaluate("document.querySelector('.suggest').hidden"), "what was put away stays away"
+        assert await page.evaluate("document.querySelector('.suggestions').hidden"), "what was put away stays away"
         await page.reload()
         await page.wait_for("document.querySelectorAll('.grid .tile').length === 3")
-        assert await page.evaluate("document.querySelector('.suggest').hidden")
+        assert await page.evaluate("document.querySelector('.suggestions').hidden")
+
+
+async def test_three_suggestions_are_shown_newest_first_each_with_its_end(tmp_path: Path) -> None:
+    """Each is dismissed alone, by mouse or keyboard; the other two play on. On no width do they cover anything."""
+    cameras = "[...document.querySelectorAll('.suggestions .tile')].map((tile) => tile.dataset.camera).join()"
+    playing = "[...document.querySelectorAll('.suggestions .tile')].every((tile) => tile.dataset.player === 'live')"
+    async with page_over(tmp_path) as (_, page):
+        for camera in CAMERAS:
+            await page.evaluate(f"pretend.suggest({camera!r}, 60, 'person', 3)")
+        await page.wait_for(f"{cameras} === 'yard,front,attic' && {playing}", 30)
+        for width, height in ((1440, 900), (2560, 1300), (768, 1024), (375, 812)):
+            await page.set_viewport(width, height)
+            await wait_states(page, 1)
+            assert await page.evaluate(COVERED) == [], width
+            wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+            assert await page.evaluate(wide), f"{width}: the page scrolls sideways"
+        await page.set_viewport(1440, 900)
+        buttons = "document.querySelectorAll('[data-part=suggest-away]')"
+        assert await page.evaluate(f"{buttons}[1].ariaLabel") == "Dismiss the suggestion of front"
+        await page.evaluate(f"{buttons}[1].focus()")
+        await page.press("Enter")
+        await page.wait_for(f"{cameras} === 'yard,attic' && {playing}")
+        focused = "document.activeElement.closest('.suggest')?.querySelector('.tile').dataset.camera"
+        assert await page.evaluate(focused) == "attic", "the focus is on the next one"
+        await wait_states(page, 2)
+        assert await page.evaluate(cameras) == "yard,attic"
+        longer = "pretend.suggestions[2].until = new Date(Date.now() + 300_000).toISOString()"
+        await page.evaluate(longer)
+        left = "[...document.querySelectorAll('[data-part=suggest-left]')].at(-1).innerText"
+        await page.wait_for(f"{left} === '5 min'", 10)
+
+
+async def test_suggestion_of_a_camera_that_the_page_does_not_list_is_shown(tmp_path: Path) -> None:
+    """It is shown by what it says itself, until the list of cameras has the camera."""
+    async with page_over(tmp_path) as (_, page):
+        await page.evaluate("pretend.suggest('newcomer', 60)")
+        await page.wait_for(f"{text_of('.suggest')}.includes('person at newcomer, 87 %')")
+        assert await page.evaluate("document.querySelector('.suggest .tile').dataset.camera") == "newcomer"
 
 
 async def test_detections_are_listed_narrowed_and_lead_to_their_camera(tmp_path: Path) -> None:
@@ -261,7 +330,7 @@ async def test_detections_are_listed_narrowed_and_lead_to_their_camera(tmp_path:
         shown = "[...document.querySelectorAll('#view-detections .detection b')].map((b) => b.innerText).join()"
         await page.press("x")
         await page.wait_for(f"{shown} === 'cat 50 %,cat 50 %,dog 50 %'")
-        assert await page.evaluate("document.querySelector('.suggest').hidden"), "what HTTP lists is no suggestion"
+        assert await page.evaluate("document.querySelector('.suggestions').hidden"), "what HTTP lists is no suggestion"
         await page.evaluate(
             "document.querySelector('[data-part=detection-camera]').value = 'yard';"
             "document.querySelector('[data-part=detection-camera]').dispatchEvent(new Event('change'))"
@@ -349,9 +418,15 @@ async def drag(page: Page, start: str, end: str) -> None:
     )
 
 
-async def test_the_page_speaks_japanese_when_it_is_told_to(tmp_path: Path) -> None:
+async def test_page_is_japanese_when_that_is_chosen(tmp_path: Path) -> None:
     """Chosen in the settings, kept over a reload, in every size, and back; the words of the server stay as they are."""
     async with page_over(tmp_path) as (_, page):
+        await page.command("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kolkata"})
+        await page.wait_for(f"{text_of(part('clock-zone'))} === 'UTC+5:30'")
+        await page.click(tile("front", ".picture"))
+        await page.wait_for(f"/to \\d+ \\w+ [0-9:]+ UTC.5:30: live/.test({text_of(part('large-availability'))})")
+        assert await page.evaluate(text_of(part("large-zone"))) == "UTC+5:30"
+        await page.press("Escape")
         await page.click(part("settings"))
         await page.evaluate(
             "document.querySelector('[data-part=language]').value = 'ja';"
@@ -362,6 +437,8 @@ async def test_the_page_speaks_japanese_when_it_is_told_to(tmp_path: Path) -> No
         await page.wait_for(f"{text_of(part('rows'))}.includes('front is live')")
         await page.reload()
         await page.wait_for("document.querySelector('[data-part=settings]')?.title === '設定 (,)'")
+        await page.wait_for(f"{text_of(part('clock-zone'))} === 'UTC+5:30'")
+        assert await page.evaluate("document.querySelector('[data-part=clock]').title.endsWith(' UTC+5:30')")
         for width in (375, 1440, 2560):
             await page.set_viewport(width, 900)
             for key in ("x", "v", "Enter", "Escape"):

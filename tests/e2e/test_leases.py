@@ -1,4 +1,4 @@
-"""Who watches what: the page's leases, as the daemon knows them; and the page when the daemon is another one."""
+"""The page's leases, as the daemon knows them; and the page after the daemon was replaced by another one."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -33,8 +33,9 @@ async def wait_modals(page: Page, expected: str) -> None:
     await page.wait_for(f"{MODALS}.then((found) => found === {expected!r})", 20)
 
 
-async def test_the_large_view_is_a_lease_that_everybody_sees_and_that_ends_with_it(tmp_path: Path) -> None:
-    """It is listed while it is held, with its connection; to the next camera it is another one; hidden, it is none."""
+async def test_large_view_has_a_listed_lease_that_ends_with_it(tmp_path: Path) -> None:
+    """A lease is listed with its connection while it is held; the next camera gets another one; a hidden tab has
+    none."""
     async with page_over(tmp_path) as (daemon, browser, page), browser.open_page(daemon.url) as other:
         await page.click(tile("front", ".picture"))
         await page.wait_for(LIVE, 20)
@@ -52,6 +53,7 @@ async def test_the_large_view_is_a_lease_that_everybody_sees_and_that_ends_with_
 
 
 async def test_an_operator_ends_the_connection_of_a_large_view_and_it_says_so(tmp_path: Path) -> None:
+    """The lease is gone, and the button to reconnect gets a new one."""
     async with page_over(tmp_path) as (daemon, browser, page), browser.open_page(daemon.url) as other:
         await page.click(tile("front", ".picture"))
         await page.wait_for(LIVE, 20)
@@ -68,6 +70,7 @@ async def test_an_operator_ends_the_connection_of_a_large_view_and_it_says_so(tm
 
 
 async def test_a_page_that_is_closed_leaves_neither_lease_nor_connection(tmp_path: Path) -> None:
+    """The lease of the large view and all peers of its page end; the other page's two stay."""
     async with page_over(tmp_path) as (daemon, browser, page):
         async with browser.open_page(daemon.url) as leaving:
             await leaving.wait_for("banken.players.get('front')?.state().name === 'live'", 30)

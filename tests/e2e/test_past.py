@@ -5,17 +5,25 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
+from supervisor.domain import commands as c
+from supervisor.domain.ids import CameraId
+from supervisor.domain.values import Limits
 from tests.kit.chromium import Page, open_chromium
 from tests.kit.daemon import ROOT, Daemon, open_daemon
+from tests.kit.domain import GATE, NODE, PICTURE, RUN, Story, settings
 from tests.kit.http import request
+from tests.kit.journals import write_journal
+from tests.kit.patience import give_up_after
 from tests.kit.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("chromium_here")
@@ -54,6 +62,7 @@ def quiet(page: Page) -> bool:
 
 
 async def test_the_page_goes_back_refuses_to_act_there_and_returns(tmp_path: Path) -> None:
+    """The past opens no peer and plays no video; the key `n` returns to live video."""
     async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium() as browser:
         async with browser.open_page(daemon.url) as page:
             await wait_player(page, "live")
@@ -63,14 +72,13 @@ async def test_the_page_goes_back_refuses_to_act_there_and_returns(tmp_path: Pat
             await page.wait_for("document.querySelectorAll('.tile').length === 0 || " + f"{state('front')} !== 'live'")
             await page.wait_for(f"{text_of('[data-part=rows]')}.includes('RunStarted')")
             assert not await page.evaluate(f"{text_of('[data-part=rows]')}.includes('CameraLive')")
+            await page.wait_for(f"{text_of('[data-part=past-note]')}.startsWith('#1 ')")  # where the drag ended
 
             await walk_to(page, daemon, "CameraLive")
             await page.wait_for(f"{state('front')} === 'live'")
             assert await page.evaluate("location.hash.startsWith('#at=')")
             await page.evaluate("document.querySelector('.tile[data-camera=front] [data-part=play]').click()")
-            await page.wait_for(
-                f"{text_of('.tile[data-camera=front]')}.includes('it can be looked at, and not changed')"
-            )
+            await page.wait_for(f"{text_of('.tile[data-camera=front]')}.includes('it cannot be changed')")
             assert await page.evaluate("[...document.querySelectorAll('video')].every(video => !video.srcObject)")
             before = len((await daemon.get("/api/peers"))["peers"])
 
@@ -92,7 +100,84 @@ async def walk_to(page: Page, daemon: Daemon, kind: str) -> None:
         await page.wait_for(f"{shown} > {at}")
 
 
-async def test_a_moment_can_be_sent_to_somebody_and_failures_are_a_key_apart(tmp_path: Path) -> None:
+FRONT = CameraId("front")
+AGO_S = 3 * 3600
+
+
+def write_cut_off_run(folder: Path) -> datetime:
+    """A journal of a daemon that was cut off three hours ago, while both cameras were live; → when no daemon ran."""
+    story = Story(now_ns=time.time_ns() - AGO_S * 10**9).given(c.StartRun(RUN, NODE, "0", 1))
+    story.given(c.Configure("test", (settings(FRONT), settings(GATE)), Limits()))
+    for camera in (FRONT, GATE):
+        story.given(c.ConnectCamera(camera), c.ReportLive(camera, PICTURE))
+    write_journal(folder / "journal", story.recorded)
+    return datetime.fromtimestamp(time.time() - AGO_S / 2, UTC)
+
+
+async def test_moment_without_a_daemon_shows_no_state_and_says_so(tmp_path: Path) -> None:
+    """The bar, each tile and each view show it. The daemon was cut off while all was live; the stretch ends when the
+    next start has closed everything that the run left open."""
+    moment = write_cut_off_run(tmp_path).isoformat().replace("+00:00", "Z")
+    nothing = "'No data for this time: the daemon was not running, or it ended abnormally.'"
+    async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium(size=(1440, 900)) as browser:
+        async with browser.open_page(f"{daemon.url}#viewers&at={moment}") as page:
+            note = "document.querySelector('[data-part=past-note]')"
+            await page.wait_for(f"{note}.innerText.startsWith('Nothing is known between ')", 30)
+            assert await page.evaluate(f"[{note}.innerText.endsWith(': the daemon was cut off.'), {note}.lang]") == [
+                True,
+                "en",
+            ]
+            for camera in (FRONT, GATE):
+                assert await page.evaluate(state(camera)) == "unknown"
+                shown = await page.evaluate(text_of(f".tile[data-camera={camera}]"))
+                assert "Nothing is known" in shown
+                assert "live" not in shown
+            parts = ("live-count", "viewer-count", "verdict-text", "viewer-total", "room-count")
+            found = [await page.evaluate(text_of(f"[data-part={name}]")) for name in parts]
+            assert found == ["–", "–", "unknown", "–", "–"]
+            assert await page.evaluate("document.title") == "–/2 live · banken"
+            for key, name in (
+                ("v", None),
+                ("v", "viewer-note"),
+                ("p", "process-note"),
+                ("d", "device-note"),
+                ("o", "room-note"),
+            ):
+                await page.press(key)
+                if name:
+                    await page.wait_for(f"{text_of(f'[data-part={name}]')} === {nothing}")
+            await page.click("[data-part=verdict]")
+            assert nothing[1:-1] in await page.evaluate(text_of("#health"))
+            await page.press("Escape")
+            await page.press("]")
+            await page.wait_for(
+                f"{note}.innerText.endsWith(': the daemon had ended; what it left open is being closed.')"
+            )
+            assert await page.evaluate(state("front")) == "unknown"
+            (cut,) = (await daemon.get("/api/events?type=RunAbandoned"))["events"]
+            started = (await daemon.get("/api/events?type=RunStarted"))["events"][-1]
+            for _ in range(started["seq"] - cut["seq"]):
+                await page.press("]")
+            await page.wait_for(f"{note}.innerText.startsWith('#{started['seq']} ')")
+            await page.wait_for(f"{state('front')} === 'idle'")
+            assert quiet(page)
+
+
+async def test_three_quick_presses_are_three_steps(tmp_path: Path) -> None:
+    """While the first moment is still being read."""
+    async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium() as browser:
+        await daemon.wait_camera("front", "live")
+        async with browser.open_page(f"{daemon.url}#at=9") as page:
+            note = text_of("[data-part=past-note]")
+            await page.wait_for(f"{note}.startsWith('#9 ')")
+            press = "document.querySelector('[data-part={}]').click()"
+            for name, seq in (("past-back", 6), ("past-on", 9)):
+                await page.evaluate(";".join([press.format(name)] * 3))
+                await page.wait_for(f"{note}.startsWith('#{seq} ')")
+
+
+async def test_link_opens_its_moment_and_keys_move_between_failures(tmp_path: Path) -> None:
+    """`#at=` is the moment, `{` and `}` go to failures; at the end playback returns to now."""
     async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium() as browser:
         await wait_until(lambda: [r for r in daemon.journal() if r.type == "CameraWaiting"], 20)
         waiting = next(row.seq for row in daemon.journal() if row.type == "CameraWaiting")
@@ -120,13 +205,14 @@ async def test_a_moment_can_be_sent_to_somebody_and_failures_are_a_key_apart(tmp
 
 
 async def test_a_click_on_the_timeline_says_why_and_leads_there(tmp_path: Path) -> None:
+    """The steps begin with the first cause; then keys, the table, both themes and three widths."""
     async with open_daemon(tmp_path, CAMERAS) as daemon, open_chromium() as browser:
         await wait_until(lambda: [r for r in daemon.journal() if r.type == "CameraWaiting"], 20)
         async with browser.open_page(f"{daemon.url}#timeline") as page:
             await page.wait_for(f"{text_of('[data-part=timeline-legend]')}.includes('waiting')")
             box = "document.querySelector('.timeline-canvas').getBoundingClientRect()"
             mouse: dict[str, Any] = {}
-            with trio.fail_after(10):  # the lanes may still move under the mouse
+            with give_up_after(10):  # the lanes may still move under the mouse
                 while not await page.evaluate(f"{text_of('[data-part=timeline-tip]')}.includes('gate: waiting')"):
                     x, y = await page.evaluate(f"(box => [box.right - 4, box.top + 24 + 26 + 14])({box})")
                     mouse = {"x": x, "y": y, "button": "left", "clickCount": 1}
@@ -159,10 +245,10 @@ async def test_a_click_on_the_timeline_says_why_and_leads_there(tmp_path: Path) 
 
 @asynccontextmanager
 async def open_replay(journal: Path, *more: str) -> AsyncIterator[tuple[subprocess.Popen[bytes], int]]:
-    """`banken replay` in a process of its own, and its port."""
+    """`banken replay` in its own process, and its TCP port."""
     said = journal.parent / "said"
     with said.open("wb") as output:
-        argv = [sys.executable, "-m", "supervisor", "replay", journal, "--listen", "127.0.0.1:0", *more]
+        argv = [sys.executable, "-m", "supervisor", "replay", str(journal), "--listen", "127.0.0.1:0", *more]
         process = subprocess.Popen(argv, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)  # noqa: ASYNC220
     try:
         line = await wait_until(lambda: "http://" in said.read_text() and said.read_text(), 20, what="the ready line")
@@ -174,8 +260,9 @@ async def open_replay(journal: Path, *more: str) -> AsyncIterator[tuple[subproce
 
 
 async def test_a_copied_journal_is_the_same_page_without_a_now(tmp_path: Path) -> None:
-    """Also while the daemon writes on; SIGTERM ends it in good order."""
-    async with open_daemon(tmp_path, CAMERAS) as daemon:
+    """Also while the daemon writes on; SIGTERM ends it in good order. The page asks for no snapshot."""
+    cameras = {**CAMERAS, "hall": {"source": "test:320x180@15", "mode": "on_demand"}}
+    async with open_daemon(tmp_path, cameras) as daemon:
         await daemon.wait_camera("front", "live")
         copy = tmp_path / "copy" / "journal"
         shutil.copytree(tmp_path / "journal", copy)

@@ -1,22 +1,18 @@
 """Real RTSP cameras, in every way in which they speak, read by ourselves."""
 
-import datetime
 from pathlib import Path
 
 import attrs
 import pytest
-import trio
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from actors.media import AudioFormat
-from supervisor.config import Source
+from actors.media.media import AudioFormat
+from supervisor.config.config import Source
 from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import CameraPhase
-from tests.kit.gst import RtspServer, open_rtsp_server
+from tests.kit.certificates import pin_of, write_certificate
+from tests.kit.gst import Audio, Auth, Codec, RtspServer, open_rtsp_server
 from tests.kit.media import follow
+from tests.kit.patience import give_up_after
 from tests.kit.processes import wait_until
 from tests.kit.yard import Yard, open_yard
 
@@ -27,41 +23,42 @@ PASSWORD = "s3cr3t!/@"
 WITHIN_S = 20.0
 PICTURES = 30
 APART_S = 0.3
-"""Sound and pictures that were made together, by the time stamps; a server with an encoder in it buffers some."""
+"""Offset between audio and pictures made at the same time, by their time stamps; a server that encodes buffers some."""
 
 
 async def watch(yard: Yard) -> None:
-    """Until so many pictures have come; their time stamps go forward by what lies between them."""
+    """Wait until enough pictures have come; their time stamps advance by the interval between them."""
     assert await yard.until(lambda: yard.camera(GATE).phase is CameraPhase.LIVE, WITHIN_S), yard.camera(GATE).reason
     hub = yard.hub(GATE)
     place = hub.subscribe()
-    with trio.fail_after(WITHIN_S):
+    with give_up_after(WITHIN_S):
         shown = [(await follow(hub, place))[0] for _ in range(PICTURES)]
     seconds = (shown[-1].pts - shown[0].pts) / 90_000
     assert 0.5 < seconds / ((PICTURES - 1) / 15) < 1.5
-    assert hub.statistics().broken_pictures == hub.statistics().malformed_packets == 0
+    assert hub.statistics().discarded_frames == hub.statistics().malformed_packets == 0
 
 
 async def hear(yard: Yard, camera: RtspServer) -> AudioFormat:
-    """Sound comes, in step with the pictures."""
+    """Audio arrives, in step with the pictures."""
     hub = yard.hub(GATE)
-    with trio.fail_after(WITHIN_S):
-        while hub.sounds.end < 20:
-            await hub.sounds.wait_beyond(hub.sounds.end)
+    with give_up_after(WITHIN_S):
+        while hub.audio_frames.end < 20:
+            await hub.audio_frames.wait_beyond(hub.audio_frames.end)
     assert hub.audio is not None
-    newest = hub.sounds.read_nowait(hub.sounds.end - 1, 1)[0]
+    newest = hub.audio_frames.read_nowait(hub.audio_frames.end - 1, 1)[0]
     assert abs(newest.pts - hub.pts_now()) / 90_000 < APART_S
     return hub.audio
 
 
 async def wait_left(camera: RtspServer) -> None:
-    """The server has been told that we leave, and holds nothing for us."""
+    """The server has received TEARDOWN and holds no session."""
     await wait_until(lambda: camera.requests["TEARDOWN"] and not camera.sessions, WITHIN_S, what="the end of sessions")
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 @pytest.mark.parametrize(("codec", "audio"), [("h264", "pcma"), ("h264", "opus"), ("h265", "pcmu"), ("h264", "aac")])
-async def test_a_camera_is_seen_and_heard(codec: str, audio: str, transport: str) -> None:
+async def test_a_camera_is_seen_and_heard(codec: Codec, audio: Audio, transport: str) -> None:
+    """Four pairs of codecs over TCP and UDP; afterwards the camera has no connection."""
     async with open_rtsp_server(size=(320, 180), fps=15, codec=codec, audio=audio) as camera:
         async with open_yard({GATE: Source("rtsp", camera.url, transport=transport)}) as yard:
             await watch(yard)
@@ -74,7 +71,8 @@ async def test_a_camera_is_seen_and_heard(codec: str, audio: str, transport: str
 
 
 @pytest.mark.parametrize("auth", ["both", "basic", "digest"])
-async def test_a_camera_with_a_password(auth: str) -> None:
+async def test_a_camera_with_a_password(auth: Auth) -> None:
+    """With Basic, Digest or both; a wrong password is `unauthorized` and the camera fails."""
     async with open_rtsp_server(size=(320, 180), fps=15, password=PASSWORD, auth=auth) as camera:
         async with open_yard({GATE: Source("rtsp", camera.url_with(PASSWORD))}) as yard:
             await watch(yard)
@@ -95,7 +93,36 @@ async def test_a_camera_by_tls(tmp_path: Path) -> None:
         await wait_left(camera)
 
 
+async def test_camera_with_another_certificate_than_the_pinned_one_is_not_asked(tmp_path: Path) -> None:
+    """Its reason has the SHA-256 that was seen; with that one as the pin, the camera is live."""
+    certificate = write_certificate(tmp_path / "camera.pem")
+    async with open_rtsp_server(size=(320, 180), fps=15, password=PASSWORD, certificate=certificate) as camera:
+        async with open_yard({GATE: Source("rtsp", camera.url_with(PASSWORD), pin="ab" * 32)}) as yard:
+            assert await yard.until(lambda: yard.camera(GATE).phase is CameraPhase.FAILED, WITHIN_S)
+            reason = yard.camera(GATE).reason
+        assert not camera.requests
+        async with open_yard({GATE: Source("rtsp", camera.url_with(PASSWORD), pin=pin_of(certificate))}) as yard:
+            await watch(yard)
+        await wait_left(camera)
+    assert reason is not None
+    assert (reason.code, pin_of(certificate) in reason.text) == ("wrong-certificate", True)
+
+
+async def test_camera_by_tls_sends_encrypted_datagrams(tmp_path: Path) -> None:
+    """SRTP over UDP beside TLS; the camera without SRTP is read over TCP."""
+    certificate = write_certificate(tmp_path / "camera.pem")
+    for encrypted, transport in (True, "udp"), (False, "tcp"):
+        async with open_rtsp_server(
+            size=(320, 180), fps=15, encrypted=encrypted, password=PASSWORD, certificate=certificate
+        ) as camera:
+            async with open_yard({GATE: Source("rtsp", camera.url_with(PASSWORD), transport="udp")}) as yard:
+                await watch(yard)
+                assert yard.hub(GATE).transport == transport
+            await wait_left(camera)
+
+
 async def test_rtsps_to_a_camera_without_tls_says_so() -> None:
+    """The camera waits for another attempt, and the text names TLS."""
     async with open_rtsp_server(size=(320, 180), fps=15) as camera:
         address = camera.url.replace("rtsp:", "rtsps:")
         async with open_yard({GATE: Source("rtsp", address)}) as yard:
@@ -105,14 +132,13 @@ async def test_rtsps_to_a_camera_without_tls_says_so() -> None:
     assert "TLS" in reason.text
 
 
-def write_certificate(path: Path) -> Path:
-    """A certificate that nobody has signed but itself, and its key."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "camera")])
-    began = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, began, began + datetime.timedelta(days=36_500))
-    ).sign(key, hashes.SHA256())
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(certificate.public_bytes(encoding) + private)
-    return path
+@pytest.mark.parametrize(("transport", "codec"), [("tcp", "h264"), ("udp", "h264"), ("tcp", "h265")])
+async def test_camera_with_encrypted_media_is_seen_and_heard(transport: str, codec: Codec) -> None:
+    """SRTP with MIKEY: the keys are in the description, and all packets are authentic."""
+    async with open_rtsp_server(size=(320, 180), fps=15, codec=codec, audio="pcma", encrypted=True) as camera:
+        async with open_yard({GATE: Source("rtsp", camera.url, transport=transport)}) as yard:
+            await watch(yard)
+            heard, loss = await hear(yard, camera), yard.hub(GATE).loss
+        await wait_left(camera)
+    assert heard.codec == "pcma"
+    assert (loss.malformed, loss.lost, dict(loss.oddities)) == (0, 0, {})

@@ -6,14 +6,17 @@ from pathlib import Path
 import av
 import pytest
 
+from actors.media.decoder.codec import decode
 from tests.kit.daemon import open_daemon
-from tests.kit.gst import open_rtsp_server
+from tests.kit.gst import Codec, open_rtsp_server
+from tests.kit.http import request
 from tests.kit.viewer import open_viewer
 
 
 def write_video(path: Path, codec: str, options: dict[str, str]) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10, options=options)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         for index in range(30):
             frame = av.VideoFrame(128, 96, "yuv420p")
@@ -34,7 +37,8 @@ def write_audio(path: Path) -> Path:
 
 
 async def test_files_and_ffmpeg(tmp_path: Path) -> None:
-    """What passes is copied, what would not is re-encoded, and what is no video says so; a file loops."""
+    """Video that WebRTC carries is copied, other video is re-encoded, a file without video is an error; a file
+    loops."""
     simple = write_video(tmp_path / "simple.mp4", "libx264", {"bf": "0"})
     b_frames = write_video(tmp_path / "b frames.mp4", "libx264", {"bf": "2", "b-adapt": "0"})
     old = write_video(tmp_path / "old.avi", "mpeg4", {})
@@ -57,8 +61,15 @@ async def test_files_and_ffmpeg(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("rtsp_server_here")
-async def test_a_camera_of_another_codec_says_which_are_carried(tmp_path: Path) -> None:
-    async with open_rtsp_server(codec="mjpeg") as camera, open_daemon(tmp_path, {"front": camera.url}) as daemon:
-        reason = (await daemon.wait_camera("front", "failed"))["reason"]
-        assert reason["fault"] == "fatal"
-        assert "H.264" in reason["text"]
+@pytest.mark.parametrize("codec", ["mjpeg", "mjpeg422", "mpeg4"])
+async def test_camera_of_an_old_codec_is_live_and_has_snapshots(tmp_path: Path, codec: Codec) -> None:
+    """MJPEG and MPEG-4 over RTSP. Viewers get transcoded video."""
+    async with open_rtsp_server(codec=codec) as camera, open_daemon(tmp_path, {"front": camera.url}) as daemon:
+        known = await daemon.wait_camera("front", "live")
+        assert (known["codec"], known["width"], known["height"]) == (codec.removesuffix("422"), 640, 360)
+        answer = await request(daemon.port, "GET", "/cameras/front/snapshot.jpg")
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
+        assert decode("mjpeg", answer.body).width == 640
+        async with open_viewer() as viewer:
+            await viewer.accept((await daemon.offer("front", viewer.offer)).text)
+            await viewer.wait_frames(45)

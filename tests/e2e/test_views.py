@@ -1,4 +1,4 @@
-"""What the page shows beside the pictures, and what can be done there, in a real browser over a real daemon."""
+"""The page's facts and actions beside the pictures, in a real browser over a real daemon."""
 
 import json
 import os
@@ -114,7 +114,8 @@ async def test_looking_at_a_camera_on_demand_does_not_open_it(tmp_path: Path) ->
 
 
 async def test_after_a_change_of_settings_nothing_on_the_page_is_stale(tmp_path: Path) -> None:
-    """The picture and all that is said of it are the new source's, on the wall and large; who is removed is gone."""
+    """The picture and all facts about it are the new source's, on the wall and in the large view; a removed camera is
+    gone."""
     wall, large = ".grid .tile[data-camera=front]", "dialog.large .tile"
 
     def shows(root: str, size: str) -> str:
@@ -148,6 +149,7 @@ def configure(daemon: Daemon, cameras: dict[str, Any]) -> None:
 
 
 async def test_an_operator_ends_a_connection_and_its_page_says_so_and_stays_away(tmp_path: Path) -> None:
+    """Neither time nor a reload reconnects it, but the play button does."""
     async with page_over(tmp_path, {"front": TEST}) as (daemon, page):
         state = f"document.querySelector('{tile('front')}').dataset.player"
         await page.wait_for(f"{state} === 'live'", 30)
@@ -170,8 +172,8 @@ async def test_an_operator_ends_a_connection_and_its_page_says_so_and_stays_away
         await page.wait_for(f"{state} === 'live'", 30)
 
 
-async def test_page_warns_of_an_address_that_anybody_reaches(tmp_path: Path) -> None:
-    """The warning stays visible in every view and after a reload, at all widths; on loopback there is none."""
+async def test_page_warns_of_a_public_address(tmp_path: Path) -> None:
+    """The warning stays visible in every view and after a reload, at all widths; on loopback there is no warning."""
     for exposed in ("0.0.0.0:8620", ""):
         async with open_site(settings=WebSettings(exposed=exposed)) as site, open_chromium() as browser:
             async with browser.open_page(site.url) as page:
@@ -231,7 +233,8 @@ async def test_a_picture_is_saved_under_the_name_of_its_camera(tmp_path: Path) -
         await wait_until(lambda: [*saved.glob("attic-*Z.jpg")], 20, what="the second picture")
 
 
-async def test_without_webrtc_there_are_still_pictures_and_leaving_ends_them(tmp_path: Path) -> None:
+async def test_without_webrtc_the_page_shows_snapshots_until_it_is_left(tmp_path: Path) -> None:
+    """Snapshots hold one lease, which pause and leaving the page release."""
     async with page_over(tmp_path, {"front": TEST}) as (daemon, page):
         await page.command("Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.RTCPeerConnection"})
 
@@ -243,10 +246,10 @@ async def test_without_webrtc_there_are_still_pictures_and_leaving_ends_them(tmp
 
         await page.reload()
         await page.wait_for(f"document.querySelector('{tile('front', '.stills')}').naturalWidth === 320", 20)
-        await page.wait_for(f"{text_of(tile('front'))}.includes('Still pictures only')")
+        await page.wait_for(f"{text_of(tile('front'))}.includes('Snapshots only')")
         await wait_viewers(1)
         await page.press("v")
-        await page.wait_for(f"{text_of('#view-viewers tbody')}.includes('still pictures')")
+        await page.wait_for(f"{text_of('#view-viewers tbody')}.includes('snapshots')")
         await page.click(tile("front", "[data-part=play]"))
         await wait_viewers(0)
         await page.click(tile("front", "[data-part=play]"))
@@ -255,7 +258,7 @@ async def test_without_webrtc_there_are_still_pictures_and_leaving_ends_them(tmp
         await wait_viewers(0)
 
 
-async def test_what_a_monitor_says_is_on_the_page_as_long_as_it_holds() -> None:
+async def test_alert_of_a_monitor_is_on_the_page_until_it_is_cleared() -> None:
     """The alert across the page, the newest reading in the list of health, and the verdict over all."""
     async with open_site() as site, open_chromium(size=(1440, 900)) as browser:
         site.readings["memory"] = Reading(0.5, "half of it is in use")

@@ -1,7 +1,7 @@
-"""Everything at once: honest viewers and holders of leases notice no hostile client, of whatever kind.
+"""All attacks at once: honest viewers and lease holders are not affected by any kind of hostile client.
 
-`ops/attack.py --minutes 30` is the long figure, with the times; `--seed` repeats a run. Here only that is asserted
-which does not depend on how fast the machine is.
+`ops/attack.py --minutes 30` is the long measurement, with the times; `--seed` repeats a run. The assertions here do not
+depend on the speed of the machine.
 """
 
 import random
@@ -18,6 +18,8 @@ from tests.kit.domain import GATE
 from tests.kit.processes import wait_until
 from tests.kit.site import open_site
 
+pytestmark = pytest.mark.paired
+
 SEED, QUIET_S, LOUD_S = 13, 5.0, 25.0
 
 
@@ -28,24 +30,24 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 def test_honest_clients_notice_no_attack_and_nothing_is_left_of_it(result: Result) -> None:
-    """Nothing acknowledged is lost, no picture is missed, each client's journal is bounded, all is closed again."""
+    """No acknowledged event is lost, no access unit is missed, the journal per client is bounded, and all is closed."""
     assert find_faults(result) == [], f"ops/attack.py --minutes 0.5 --seed {SEED}; {result.output[-2000:]}"
 
 
 def test_every_attack_reached_the_daemon(result: Result) -> None:
-    """An attack that did nothing would have proved nothing."""
+    """Each attack was active; otherwise the test would prove nothing."""
     assert sorted(result.tallies) == sorted(ATTACKS)
     assert [name for name, tally in result.tallies.items() if not sum(tally.values())] == []
     assert result.granted >= 4
 
 
 def test_honest_holders_are_not_refused_under_attack(result: Result) -> None:
-    """Each has its address, and so a share of its own."""
+    """Each client has its own address, and so its own share."""
     assert result.honest_refusals[429] == 0
 
 
 async def test_flood_of_leases_is_refused_after_its_burst() -> None:
-    """However slowly the attack gets on, it is refused in the end, and had no more than its burst before."""
+    """However slow the attack is, it is refused in the end, and had no more than its burst before."""
     async with open_site(limits=Limits(journaled_burst=3, journaled_rate=1e-6)) as site, trio.open_nursery() as nursery:
         target = Target(site.port, 0, "127.0.0.2", (GATE,), "", (), random.Random(SEED))
         nursery.start_soon(leases.attack, target)

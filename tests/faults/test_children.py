@@ -1,6 +1,6 @@
-"""Children that misbehave, in every way we could think of, all at the same time, as cameras of one core.
+"""Child processes with all known kinds of misbehavior, all at the same time, as cameras of one core.
 
-One run for the whole table: each row is then looked up in what that run journaled.
+One run serves the whole table: each row is then checked in the journal of that run.
 """
 
 import os
@@ -10,17 +10,23 @@ import attrs
 import pytest
 import trio
 
-from actors.camera import FIRST_KEY_S, STALL_S
-from actors.child import LAST_WORDS_S, PATIENCE_S
-from actors.process import MARK
+from actors.media.hub import STALL_S
+from actors.process.child import LAST_WORDS_S, PATIENCE_S
+from actors.process.process import MARK
+from supervisor.config.config import Timeouts
 from supervisor.domain import events as e
 from supervisor.domain.ids import CameraId
 from supervisor.domain.restart import backoff_s
-from tests.kit.domain import NODE, RUN
+from tests.kit.domain import RUN
 from tests.kit.process_group import end_marked
 from tests.kit.processes import descriptors, wait_until
 from tests.kit.stage import JITTER, PLAIN, SECRET, open_stage
 from tests.kit.stand_in import STREAMS_S
+from tests.kit.tools import OWNER
+
+pytestmark = pytest.mark.alone
+
+FIRST_KEY_S = Timeouts().first_picture_s
 
 STALL_SLACK_S = 1.0
 START_SLACK_S = 2.5
@@ -34,7 +40,7 @@ STOP_S = 5.0
 
 @attrs.frozen
 class Row:
-    """What has to come of a part: the first child's end, and what the camera makes of it."""
+    """The expected result of a part: the end of the first child process, and the reaction of the camera."""
 
     part: str
     code: str
@@ -46,9 +52,9 @@ class Row:
     after_s: float = 0.0
     """From its start, or from the first picture where there was one, until it is lost."""
     says: str = ""
-    """What is found among the reason and the last words."""
+    """Text that the reason and the last output must contain."""
     plain: bool = True
-    """Whether it behaves the same without a guardian."""
+    """Whether the behavior is the same without a guardian."""
 
 
 TERM, KILL = "SIGTERM", "SIGKILL"
@@ -84,7 +90,7 @@ CASES = {row.part: row for row in ROWS} | {row.part + PLAIN: row for row in ROWS
 
 @attrs.define
 class Play:
-    """What the run left: the journal until the stop, and what came of the stop."""
+    """The results of the run: the journal until the stop, and the results of the stop."""
 
     before: list[e.Recorded] = attrs.field(factory=list)
     phases: dict[str, str] = attrs.field(factory=dict)
@@ -95,7 +101,7 @@ class Play:
     descriptors: tuple[dict[int, str], dict[int, str]] = ({}, {})
 
     def of(self, name: str) -> list[e.Recorded]:
-        """What was journaled of a camera and its children until the stop."""
+        """Return the events of a camera and its child processes until the stop."""
         return [recorded for recorded in self.before if getattr(recorded.event, "camera", None) == name]
 
     def children(self, name: str) -> dict[str, list[e.Recorded]]:
@@ -134,14 +140,14 @@ async def perform(folder: Path) -> Play:
     play.stopped_within_s = trio.current_time() - began
     play.after = stage.core.disk.rows
     begun = [recorded.event for recorded in play.after if isinstance(recorded.event, e.ChildStarting)]
-    play.left_over = list(end_marked(*(f"{MARK}={NODE}/{RUN}/{child.camera}/{child.child}" for child in begun)))
+    play.left_over = list(end_marked(*(f"{MARK}={OWNER}/{RUN}/{child.camera}/{child.child}" for child in begun)))
     play.descriptors = (before, descriptors(os.getpid()))
     return play
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_told_as_it_was(play: Play, name: str) -> None:
-    """The first child's life, from the intent to the end, and what the camera was told of it."""
+def test_first_child_is_journaled_from_intent_to_end(play: Play, name: str) -> None:
+    """The first child process is journaled from the intent to the end, with the reason that its camera reports."""
     row, (first, *_) = CASES[name], play.children(name).values()
     types = ["ChildStarting", "ChildStarted", *("ChildStopping" for _ in row.signals), "ChildEnded"]
     assert [recorded.type for recorded in first] == types
@@ -156,6 +162,7 @@ def test_it_is_told_as_it_was(play: Play, name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_its_camera_is_lost_in_time_and_tried_again_after_a_growing_wait(play: Play, name: str) -> None:
+    """The times of each case are in `CASES`, the waits in `backoff_s`."""
     row, rows = CASES[name], play.of(name)
     began = next(r for r in rows if isinstance(r.event, e.CameraLive if row.live else e.ChildStarted))
     waits = [recorded for recorded in rows if isinstance(recorded.event, e.CameraWaiting)]
@@ -171,17 +178,20 @@ def test_its_camera_is_lost_in_time_and_tried_again_after_a_growing_wait(play: P
 
 
 @pytest.mark.parametrize("name", UNHURT)
-def test_it_stays_live_whatever_else_it_does(play: Play, name: str) -> None:
+def test_camera_stays_live_during_a_flood_and_a_daemon_beside_it(play: Play, name: str) -> None:
+    """A flood on stderr and a daemon beside the program: one child, live until the end."""
     assert [recorded.type for recorded in play.of(name)][-1] == "CameraLive"
     assert (play.phases[name], len(play.children(name))) == ("live", 1)
 
 
 def test_no_camera_has_crashed_or_been_given_up(play: Play) -> None:
+    """A faulty child is an expected event, not a bug of its actor."""
     assert set(play.phases.values()) <= {"connecting", "live", "stalled", "waiting"}
     assert not {"CameraCrashed", "CameraQuarantined", "ChildUnkillable"} & {recorded.type for recorded in play.after}
 
 
-def test_what_is_remembered_is_bounded_and_without_secrets(play: Play) -> None:
+def test_journaled_stderr_is_bounded_and_without_secrets(play: Play) -> None:
+    """No password in any event; at most 20 lines of 300 characters for each child."""
     assert SECRET not in str(play.after)
     tails = [recorded.event.stderr_tail for recorded in play.after if isinstance(recorded.event, e.ChildEnded)]
     assert max(len(tail) for tail in tails) == 20
@@ -189,12 +199,12 @@ def test_what_is_remembered_is_bounded_and_without_secrets(play: Play) -> None:
 
 
 def test_the_loop_stays_responsive(play: Play) -> None:
-    """A hundred megabytes of complaints a second keep no other task waiting; ten starts at once do, a little."""
+    """100 MB/s of error output delays no other task; ten starts at once cause a small delay."""
     assert play.largest_gap_s < 1.0
 
 
 def test_all_are_gone_in_time_and_nothing_is_left(play: Play) -> None:
-    """Cancelled, every child is ended, reaped and journaled within the ladder's bound; no descriptor, no process."""
+    """On cancellation every child is ended, reaped and journaled within the ladder's bound; no resource is left."""
     assert play.stopped_within_s < STOP_S
     started = [recorded.stream for recorded in play.after if isinstance(recorded.event, e.ChildStarting)]
     ended = [recorded.stream for recorded in play.after if isinstance(recorded.event, e.ChildEnded)]

@@ -1,4 +1,4 @@
-"""Hostile clients, all together, against a real daemon: nobody else notices, and it stops when it is told to.
+"""Hostile clients, all together, against a real daemon: no other client is affected, and it stops on request.
 
 One daemon for all of it: the clients come, a viewer of the API is served among them, they go and leave nothing; they
 come again, and SIGTERM ends the daemon in time.
@@ -25,7 +25,7 @@ from web import serve
 IDLE = 200
 STOP_S = 5.0
 ANSWER_S = 2.0
-"""A healthy client's answer comes within this, on a machine that does other things too."""
+"""Maximum seconds for an answer to a healthy client, on a machine with other work."""
 UPGRADE = (
     b"GET /ws/events?after=0 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -35,7 +35,7 @@ OFFER = (Path(__file__).parents[1] / "kit" / "chromium.sdp").read_text()
 
 @attrs.define
 class Crowd:
-    """The clients that are there, each on an address of its own kind: no address may have more than its share."""
+    """The connected clients, each kind on its own address: no address may exceed its share."""
 
     port: int
     nursery: trio.Nursery
@@ -54,20 +54,20 @@ class Crowd:
         return client
 
     async def never_reads(self) -> None:
-        """Asks for much, again and again, and takes nothing of it."""
+        """Requests large answers repeatedly, and reads none of them."""
         for _ in range(10):
             client = await self.connect("127.0.1.1", room=2048)
             await client.send(b"GET /dashboard/main.js HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
 
     async def half_open(self) -> None:
-        """Has said that it will send nothing more, in the middle of a request, and stays."""
+        """Half-closes its connection in the middle of a request, and keeps it open."""
         for data in (b"", b"GET / HT", b"POST /whep/bars HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nv=0"):
             client = await self.connect("127.0.1.2")
             await client.send(data)
             client.shutdown(socket.SHUT_WR)
 
     async def resets(self) -> None:
-        """Is gone without a word, in the middle of a request, of an answer, of a WebSocket."""
+        """Vanishes in the middle of a request, of an answer, of a WebSocket."""
         for data in (b"GET / HTTP/1.1\r\nHo", b"GET /dashboard/main.js HTTP/1.1\r\nHost: x\r\n\r\n" * 9, UPGRADE):
             client = await self.connect("127.0.1.3", room=2048)
             await client.send(data)
@@ -93,16 +93,16 @@ class Crowd:
                 self.fed += await client.send(data[at : at + 1])
                 await trio.sleep(1)
         except OSError:
-            pass  # it was told to go
+            pass  # it was closed on request
 
     async def unread_websockets(self) -> None:
-        """Follow every event there is, and read none."""
+        """Subscribe to all events, and read none."""
         for _ in range(20):
             client = await self.connect("127.0.1.6", room=2048)
             await client.send(UPGRADE)
 
     async def silent_websockets(self) -> None:
-        """Upgrade, read, and never say anything: no pong, no close."""
+        """Upgrade, read, and send nothing: no pong, no close."""
         for _ in range(5):
             client = await self.connect("127.0.1.7")
             await client.send(UPGRADE)
@@ -158,7 +158,7 @@ async def open_crowd(port: int) -> AsyncIterator[Crowd]:
 
 @asynccontextmanager
 async def open_follower(port: int) -> AsyncIterator[WebSocketConnection]:
-    """A page that is alive."""
+    """A healthy page."""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream, trio.open_nursery() as nursery:
         yield await wrap_client_stream(nursery, stream, f"127.0.0.1:{port}", "/ws/events")
         nursery.cancel_scope.cancel()
@@ -174,7 +174,7 @@ async def follow(page: WebSocketConnection, kinds: list[str]) -> int | None:
 
 
 async def healthy(daemon: Daemon) -> None:
-    """What a healthy client asks for, and how soon it wants it."""
+    """Send the requests of a healthy client, and check the time of each answer."""
     for path in ("/healthz", "/api/cameras/bars", "/api/events?after=0&limit=1000", "/"):
         answer = await request(daemon.port, "GET", path, within=ANSWER_S)
         assert answer.status == 200
@@ -191,6 +191,7 @@ async def make_events(daemon: Daemon, viewers: int) -> None:
 
 
 async def test_hostile_clients_change_nothing_for_others_and_do_not_keep_the_daemon(tmp_path: Path) -> None:
+    """Events arrive, descriptors return, and the daemon stops within 5 s with code 1001 for readers."""
     async with open_daemon(tmp_path, {"bars": "test:64x64@5"}) as daemon:
         await daemon.wait_camera("bars", "live")
         await make_events(daemon, 3)
@@ -228,7 +229,8 @@ async def test_hostile_clients_change_nothing_for_others_and_do_not_keep_the_dae
         assert "Traceback" not in daemon.output, daemon.output
 
 
-async def test_one_who_asks_for_much_reads_nothing_and_goes_is_forgotten(tmp_path: Path) -> None:
+async def test_descriptors_of_clients_that_left_unanswered_requests_are_released(tmp_path: Path) -> None:
+    """The descriptors of connections with unsent answers are released within 12 s."""
     async with open_daemon(tmp_path, {"bars": "test:64x64@5"}) as daemon:
         await healthy(daemon)
         before = await _settled(daemon)
@@ -243,7 +245,7 @@ async def test_one_who_asks_for_much_reads_nothing_and_goes_is_forgotten(tmp_pat
 
 
 async def test_daemon_without_descriptors_serves_on_in_silence(tmp_path: Path) -> None:
-    """Idle connections make room; no traceback, no line for each attempt, no busy loop, and it is counted."""
+    """Idle connections are replaced and counted, without a traceback, a log line per attempt, or a busy loop."""
     async with open_daemon(tmp_path, {"bars": "test:64x64@5"}) as daemon:
         await daemon.wait_camera("bars", "live")
         await healthy(daemon)
@@ -267,8 +269,8 @@ async def test_daemon_without_descriptors_serves_on_in_silence(tmp_path: Path) -
         assert ("Traceback" in daemon.output, daemon.output.count("\n") < 20) == (False, True), daemon.output
 
 
-async def test_half_requests_that_take_all_connections_keep_nobody_out(tmp_path: Path) -> None:
-    """Five addresses hold as many connections as there may be; others are served all the while."""
+async def test_half_requests_on_all_connections_do_not_block_other_clients(tmp_path: Path) -> None:
+    """Five addresses hold the maximum number of connections; other clients are served meanwhile."""
     async with open_daemon(tmp_path, {"bars": "test:64x64@5"}) as daemon, trio.open_nursery() as nursery:
         await daemon.wait_camera("bars", "live")
         crowd = Crowd(daemon.port, nursery)
@@ -290,7 +292,7 @@ def metric(text: str, reason: str) -> float:
 
 
 async def _settled(daemon: Daemon) -> int:
-    """How many descriptors there are, once that number stays."""
+    """Return the number of file descriptors once it is stable."""
     seen: list[int] = []
 
     def same() -> bool:

@@ -1,17 +1,16 @@
-"""Decoding in a real daemon: what it costs the daemon, what the end of the child costs, what the child has."""
+"""Decoding in a real daemon: its cost, the effect of the child's end, and the resources of the child."""
 
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
-import trio
-
-from actors.bitstream import join_annexb
-from actors.process import HANDED_ON, MARK
+from actors.media.bitstream import join_annexb
+from actors.process.process import INHERITED, MARK
 from tests.kit.daemon import Daemon, launch_daemon, open_daemon, write_config
 from tests.kit.http import Answer, request
 from tests.kit.media import access_units
+from tests.kit.patience import give_up_after
 from tests.kit.processes import ProcessInfo, descendants, read_process, wait_until
 
 ENCODER = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1", "-pix_fmt", "yuv420p"]
@@ -31,8 +30,8 @@ def decoder_of(daemon: Daemon) -> ProcessInfo | None:
 
 
 async def working_decoder(daemon: Daemon) -> ProcessInfo:
-    """Once a snapshot needed one: a key frame is decoded once, whoever asks."""
-    with trio.fail_after(20):
+    """The child starts with the first snapshot; a key frame is decoded once, for all clients."""
+    with give_up_after(20):
         while (decoder := decoder_of(daemon)) is None:
             assert (await snapshot(daemon, "front")).status == 200
     return decoder
@@ -44,7 +43,7 @@ def environment_of(process: ProcessInfo) -> dict[str, str]:
 
 
 def peak_memory(pid: int) -> int:
-    """Bytes that were resident at most (proc(5), VmHWM)."""
+    """Return the peak resident memory in bytes (proc(5), VmHWM)."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
@@ -87,7 +86,7 @@ async def test_key_frame_of_8192x8192_is_refused_and_takes_no_memory_of_the_daem
 
 
 async def test_decoder_does_not_outlive_a_daemon_that_is_killed(tmp_path: Path) -> None:
-    """The kernel ends it, whatever it has given up before."""
+    """The kernel ends the decoder with its parent, whatever privileges it has dropped."""
     async with open_daemon(tmp_path, {"front": lavfi("320x180")}) as daemon:
         await daemon.wait_camera("front", "live")
         decoder = await working_decoder(daemon)
@@ -108,7 +107,7 @@ async def test_children_of_a_daemon_have_none_of_its_passwords(tmp_path: Path) -
             assert (await snapshot(daemon, name)).status == 200
         found = {process.pid: environment_of(process) for process in descendants(daemon.pid)}
         assert len(found) >= 3
-        allowed = {*HANDED_ON, MARK, "LICENCE", "LC_CTYPE", "PWD", "OLDPWD", "SHLVL", "_"}
+        allowed = {*INHERITED, MARK, "LICENCE", "LC_CTYPE", "PWD", "OLDPWD", "SHLVL", "_"}
         assert {name for names in found.values() for name in names} <= allowed
         having = [values[MARK].split("/")[2] for values in found.values() if "LICENCE" in values]
         assert having == ["front"]
@@ -124,7 +123,7 @@ async def test_twenty_key_frames_in_turn_become_snapshots_by_one_child(tmp_path:
     async with open_daemon(tmp_path, {"front": lavfi("640x360", 10, 5)}) as daemon:
         await daemon.wait_camera("front", "live")
         seen, children = set[str](), set[int]()
-        with trio.fail_after(120):
+        with give_up_after(120):
             while len(seen) < 20:
                 answer = await request(daemon.port, "GET", "/cameras/front/snapshot.jpg")
                 assert (answer.status, answer.body[:2]) == (200, b"\xff\xd8")

@@ -1,4 +1,4 @@
-"""One client asks for as much as it can, over every path that the journal keeps something of; others notice nothing."""
+"""One client sends as many requests as it can, over every path that is journaled; other clients are not affected."""
 
 import json
 import time
@@ -14,6 +14,7 @@ from supervisor.domain.events import Recorded, RequestsRefused
 from supervisor.domain.values import Limits
 from tests.kit.daemon import Daemon, open_daemon
 from tests.kit.http import Answer, request
+from tests.kit.patience import give_up_after
 from tests.kit.processes import wait_until
 from web.room_client import open_room_client
 
@@ -22,7 +23,7 @@ FLOODER, OTHER = "127.0.0.66", "127.0.0.67"
 LIMITS = Limits(journaled_burst=6, journaled_rate=1.0)
 SETTING = "limits: {journaled_burst: 6, journaled_rate: 1}"
 ENOUGH = 25
-"""Refusals that make a flood."""
+"""Number of refusals that counts as a flood."""
 FLOOD_S = 4.0
 CAMERAS = {"bars": "test:64x64@5", "rest": {"source": "test:64x64@5", "mode": "on_demand"}}
 KIND = {"Content-Type": "application/json"}
@@ -43,7 +44,7 @@ class Flood:
         return answer.status == 201
 
     async def leases(self) -> None:
-        """Grant and release, as fast as it goes."""
+        """Acquire and release leases as fast as possible."""
         body = json.dumps({"kind": "viewer", "camera": "bars"})
         answer = await request(self.daemon.port, "POST", "/api/leases", body, KIND, source=FLOODER)
         if self.note(answer):
@@ -59,7 +60,7 @@ class Flood:
             assert (await request(self.daemon.port, "DELETE", answer.location, source=FLOODER)).status == 200
 
     async def pictures(self) -> None:
-        """Snapshots of a camera that rests, never old enough."""
+        """Request snapshots of a closed camera that no cached one satisfies."""
         path = "/cameras/rest/snapshot.jpg?max_age=0"
         with trio.move_on_after(0.2):
             self.note(await request(self.daemon.port, "GET", path, source=FLOODER))
@@ -89,7 +90,7 @@ def caused_by(rows: list[Recorded], client: str) -> list[Recorded]:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_flood_of_one_client_is_bounded_and_others_are_served(tmp_path: Path, path: str) -> None:
-    """Its requests get its burst and its rate, whatever it does; another client has all of its own meanwhile."""
+    """Its requests get its burst and its rate, whatever it does; another client keeps its full share meanwhile."""
     async with open_daemon(tmp_path, CAMERAS, SETTING) as daemon:
         await daemon.wait_camera("bars", "live")
         flood, began = Flood(daemon, Counter()), time.monotonic()
@@ -98,7 +99,7 @@ async def test_flood_of_one_client_is_bounded_and_others_are_served(tmp_path: Pa
             while flood.seen["429 rate-limited"] < ENOUGH:
                 await PATHS[path](flood)
 
-        with trio.fail_after(120):
+        with give_up_after(120):
             async with trio.open_nursery() as nursery:
                 for _ in range(6):
                     nursery.start_soon(ask)
@@ -117,7 +118,7 @@ async def test_flood_of_one_client_is_bounded_and_others_are_served(tmp_path: Pa
 
 
 async def test_flood_of_rooms_is_bounded(tmp_path: Path) -> None:
-    """A client with many WebSockets makes as many rooms as one with one."""
+    """A client with many WebSockets can create as many rooms as a client with one."""
     async with open_daemon(tmp_path, {}, SETTING) as daemon:
         began = time.monotonic()
 

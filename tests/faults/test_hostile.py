@@ -1,6 +1,6 @@
-"""30,400 hostile inputs, spread over all that strangers can reach: a refusal that has a type, or an answer.
+"""30,400 hostile inputs for all code that strangers can reach: each gets a typed refusal or an answer.
 
-The same for every run. A failure says how to have it again; `ops/hostile.py` runs millions, with any seed.
+The inputs are the same in every run. A failure prints how to repeat it; `ops/hostile.py` runs millions, with any seed.
 """
 
 import gc
@@ -9,8 +9,8 @@ import random
 
 import pytest
 
-from actors.flv import FlvDemuxer
-from actors.rtc import answer
+from actors.media.flv import FlvDemuxer
+from actors.webrtc import answer
 from tests.kit.hostile import TARGETS, shares
 from tests.kit.hostile.cameras import Player, conversations, descriptions, rtp_streams, take_description, take_rtp
 from tests.kit.hostile.cameras import frames as interleaved
@@ -23,7 +23,7 @@ from tests.kit.processes import descriptors, thread_names, wait_until
 
 INPUTS, SEED = 30_400, 20
 KNOWN = {"LocalProtocolError", "Error", "AttributeError", "UnicodeDecodeError", "KeyError", "ValueError"}
-"""What Hypercorn raises over damaged HTTP, and what ends that connection alone."""
+"""Exceptions that Hypercorn raises for damaged HTTP, which end that connection alone."""
 
 
 def target_of(name: str) -> Target:
@@ -31,8 +31,8 @@ def target_of(name: str) -> Target:
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
-async def test_what_strangers_send_is_answered_or_refused(target: Target) -> None:
-    """Nothing else comes out, nothing hangs, nothing refused has changed anything, and no descriptor stays."""
+async def test_hostile_input_is_answered_or_refused(target: Target) -> None:
+    """No other exception occurs, nothing hangs, refused inputs change no state, and no file descriptor leaks."""
     await run_target(target, SEED, range(1))  # what is opened once is opened now
     gc.collect()
     before, threads = len(descriptors(os.getpid())), len(thread_names(os.getpid()))
@@ -46,6 +46,7 @@ async def test_what_strangers_send_is_answered_or_refused(target: Target) -> Non
 
 
 def test_an_input_is_made_of_its_seed_and_number_alone() -> None:
+    """A failure can be repeated from these two; other numbers and seeds give other inputs."""
     for target in TARGETS:
         first, again = input_of(target, 1, 7), input_of(target, 1, 7)
         assert first == again
@@ -62,12 +63,12 @@ def test_no_kind_of_damage_ever_fails_itself() -> None:
                 assert isinstance(mutation(rng, data, (data, b""), split), bytes)
 
 
-def test_what_cameras_say_undamaged_is_understood() -> None:
-    """Else the damage would be done to nothing: three conversations come to pictures, two of them to sound."""
+def test_undamaged_conversations_of_cameras_reach_video() -> None:
+    """The undamaged inputs work: three conversations reach video, two of them audio."""
     players = [Player() for _ in conversations()]
     ends = [player.play([data]) for player, data in zip(players, conversations(), strict=True)]
     assert [player.hub.units.end > 0 for player in players] == [True, True, False, False, False]
-    assert [type(end).__name__ for end in ends] == ["NoneType", "NoneType", "Ended", "Ended", "Moved"]
+    assert [type(end).__name__ for end in ends] == ["NoneType", "NoneType", "Ended", "TransportRefused", "Moved"]
     for data in descriptions():
         take_description(data)
     for stream in rtp_streams():
@@ -76,6 +77,7 @@ def test_what_cameras_say_undamaged_is_understood() -> None:
 
 
 def test_sections_joined_are_the_input() -> None:
+    """The mutator cuts FLV into tags and a WebSocket stream into frames, without a remainder."""
     stream, messages = b"".join(flv(count=3)), frame(1, b"one") + frame(9, b"two") + frame(8)
     assert b"".join(tags(stream)) == stream
     assert len(tags(stream)) == 5
@@ -84,8 +86,11 @@ def test_sections_joined_are_the_input() -> None:
 
 
 async def test_an_error_of_another_kind_is_noticed_and_can_be_had_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted `KeyError` is reported with its command line and the bytes of the input."""
+
     def careless(text: str) -> object:
-        return {}["a=mid"]
+        known: dict[str, object] = {}
+        return known["a=mid"]
 
     monkeypatch.setattr("tests.kit.hostile.parsers.parse_offer", careless)
     tally = await run_target(target_of("offer"), 3, range(4, 6))
@@ -97,6 +102,8 @@ async def test_an_error_of_another_kind_is_noticed_and_can_be_had_again(monkeypa
 
 
 async def test_a_reader_that_never_returns_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endless loop in the FLV reader is interrupted and is a failure."""
+
     def spin(self: FlvDemuxer, data: bytes) -> list[object]:
         while True:
             pass
@@ -108,6 +115,7 @@ async def test_a_reader_that_never_returns_is_noticed(monkeypatch: pytest.Monkey
 
 
 async def test_an_answer_that_lacks_a_section_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted bug in the answer is a failure, although nothing raises."""
     stock = answer.write_answer
     monkeypatch.setattr(
         "tests.kit.hostile.parsers.write_answer", lambda *given: stock(*given).replace("m=video", "x=video", 1)

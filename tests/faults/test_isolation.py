@@ -1,4 +1,4 @@
-"""Whatever a camera does, its neighbours' viewers do not see it; `ops/bench/isolation.py` measures how little.
+"""A faulty camera does not affect the viewers of its neighbors; `ops/bench/isolation.py` measures the effect.
 
 One run: every fault of the children's table and of the cameras' table, three at a time, with quiet phases in between.
 """
@@ -10,6 +10,8 @@ from supervisor.domain.ids import CameraId
 from tests.faults.test_cameras import FAULTS, HARMLESS, to_id
 from tests.kit.isolation import Neighbour, Phase, compare, run_isolation
 from tests.kit.stand_in import PARTS
+
+pytestmark = pytest.mark.alone
 
 PHASE_S, GROUPS = 1.1, 19
 MOVED_MS = 5.0
@@ -36,6 +38,7 @@ def phases(tmp_path_factory: pytest.TempPathFactory) -> list[Phase]:
 
 
 def test_every_fault_is_in_one_of_the_groups() -> None:
+    """A new fault without a measurement would otherwise go unnoticed."""
     assert sorted(each.name for group in groups(GROUPS) for each in group) == sorted(each.name for each in NEIGHBOURS)
     assert len(NEIGHBOURS) == len(FAULTS) + len(HARMLESS) + len(PARTS)
 

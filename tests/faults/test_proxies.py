@@ -62,7 +62,7 @@ async def behind(folder: Path, name: str, below: bool) -> AsyncIterator[Site]:
 
 
 def routes() -> list[tuple[str, str]]:
-    """Every method and path that there is, with names filled in."""
+    """Return every method and path of the application, with names filled in."""
     app = create_app(cast(Any, None), WebSettings(), Sockets())
     found = []
     for rule in app.url_map.iter_rules():
@@ -140,7 +140,7 @@ async def test_person_is_the_client_and_everything_works_through_the_proxy(
 
 @EACH
 async def test_mjpeg_stream_comes_as_it_is_sent(tmp_path: Path, name: str) -> None:
-    """No proxy keeps pictures back: each of three comes before the next but one is made."""
+    """No proxy buffers MJPEG: each of three images arrives before the next but one is produced."""
     async with behind(tmp_path, name, True) as site:
         gaps = await read_pictures(site.proxy, "cameras/front/stream.mjpeg", 4)
         assert max(gaps) < 10
@@ -166,7 +166,7 @@ async def test_page_plays_below_a_prefix_in_a_browser(tmp_path: Path, name: str,
 
 
 async def test_viewers_behind_both_proxies_keep_leases_pictures_and_sockets(tmp_path: Path) -> None:
-    """Four viewers for half a minute, as `ops/proxied.py` does for an hour: nothing ends, nothing is refused."""
+    """Four viewers for 30 s, as in `ops/proxied.py` for an hour: no connection ends, and no request is refused."""
     require(missing_reason(*PROXIES))
     persons = await run_proxied(tmp_path, 25.0, 4, lambda passed, persons: None)
     assert {person.proxy.name for person in persons} == set(PROXIES)

@@ -1,4 +1,4 @@
-"""Two minutes of everyday work grow nothing; `ops/soak.py --minutes 1440` is the long figure."""
+"""Two minutes of normal work leak no resource; `ops/soak.py --minutes 1440` is the long measurement."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ async def test_two_minutes_of_restarts_and_viewers_grow_nothing(tmp_path: Path) 
     verdict = judge(samples, soaked.seconds)
     assert verdict.leaks == (), f"ops/soak.py --minutes {MINUTES} --seed {SEED}"
     assert soaked.code == 0
-    # A load that was none would have proved nothing.
+    # A run without load would prove nothing.
     assert soaked.kills >= CAMERAS
     assert soaked.viewers >= 2 * VIEWERS
     assert max(sample.viewers for sample in samples) >= VIEWERS // 2
@@ -34,7 +34,7 @@ def soaking(
     grown_mb: float = 1,
     threads: Callable[[int], int] | None = None,
 ) -> Iterator[Sample]:
-    """Samples of so long: quiet moments with these descriptors, and a crowd between them."""
+    """Return samples over the given time: quiet moments with these descriptors, and a crowd between them."""
     random = Random(seed)
     for number in range(moments):
         at_s = seconds * number / moments
@@ -60,7 +60,8 @@ def test_a_descriptor_that_is_kept_now_and_then_is_a_leak(each: int) -> None:
     assert verdict.slopes["descriptors"] > 0
 
 
-def test_a_thread_that_is_kept_for_each_quiet_moment_is_a_leak_and_idle_ones_are_none() -> None:
+def test_growing_number_of_threads_is_a_leak_and_idle_threads_are_not() -> None:
+    """Between two and five threads of a pool are expected."""
     verdict = judge(list(soaking(lambda _: 63, threads=lambda number: 2 + number)), 120)
     assert [leak.partition(":")[0] for leak in verdict.leaks] == ["threads"]
     idle = (2, 2, 2, 4, 3, 3, 5, 4, 4, 5, 4, 4)
@@ -68,17 +69,20 @@ def test_a_thread_that_is_kept_for_each_quiet_moment_is_a_leak_and_idle_ones_are
 
 
 def test_one_odd_reading_neither_makes_nor_hides_a_leak() -> None:
+    """The slope is a median, so one outlier does not move it."""
     assert judge(list(soaking(lambda number: 80 if number == 11 else 63)), 120).leaks == ()
     assert judge(list(soaking(lambda number: 200 if number == 4 else 63 + number)), 120).leaks != ()
 
 
 @pytest.mark.parametrize(("grown_mb", "leaks"), [(0.1, []), (1.6, []), (1.7, ["memory"])])
 def test_after_two_hours_more_than_ten_megabytes_an_hour_are_a_leak(grown_mb: float, leaks: list[str]) -> None:
+    """1.6 MB in ten minutes is still accepted, and 1.7 MB is not."""
     verdict = judge(list(soaking(lambda _: 63, seconds=7200, grown_mb=grown_mb)), 7200)
     assert [leak.partition(":")[0] for leak in verdict.leaks] == leaks
 
 
-def test_memory_of_minutes_is_told_and_not_judged() -> None:
+def test_memory_growth_over_minutes_is_reported_and_not_judged() -> None:
+    """360 MB an hour over 120 s is in the slopes, but is not a leak: caches still fill."""
     verdict = judge(list(soaking(lambda _: 63)), 120)
     assert verdict.leaks == ()
     assert verdict.slopes["pss_mb"] == pytest.approx(360)
@@ -86,4 +90,5 @@ def test_memory_of_minutes_is_told_and_not_judged() -> None:
 
 
 def test_too_few_quiet_moments_are_no_success() -> None:
+    """Five quiet moments prove nothing, so the verdict is not empty."""
     assert judge(list(soaking(lambda _: 63, moments=5)), 120).leaks != ()

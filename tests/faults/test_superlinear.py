@@ -1,9 +1,10 @@
-"""Whatever a camera, a viewer, a child or a file sends: reading it takes time that is linear in its size.
+"""Parsing input from cameras, viewers, child processes and files takes time that is linear in its size.
 
-One table: for each parser the inputs that are worst for it, made of repeated bytes and of forms within forms. Each size
-stays below the bound at which the parser refuses, or passes it: then the time stops to grow, which is as well.
+One table lists the worst inputs for each parser, made of repeated bytes and nested structures. A size may be below or
+above the limit at which the parser refuses; above it the time stops growing, which is acceptable too.
 """
 
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -12,42 +13,58 @@ from typing import Any
 import pytest
 from werkzeug.exceptions import BadRequest
 
-from actors.bitstream import Bits, BitstreamError, split_annexb, unescape
-from actors.flv import FlvDemuxer, UnsupportedCodec
-from actors.h264 import H264, parse_avcc
-from actors.h265 import H265, parse_hvcc
-from actors.hub import Hub
-from actors.media import SourceLoss
-from actors.ogg import OggOpus
-from actors.rtc.offer import parse_fragment, parse_offer
+from actors.media.bitstream import (
+    Bits,
+    BitstreamError,
+    has_start_code,
+    split_annexb,
+    split_joined,
+    strip_zeros,
+    unescape,
+)
+from actors.media.flv import FlvDemuxer, UnsupportedCodec
+from actors.media.h264 import H264, parse_avcc
+from actors.media.h265 import H265, parse_hvcc
+from actors.media.hub import Hub
+from actors.media.media import SourceLoss
+from actors.media.ogg import OggOpus
 from actors.sources import KINDS
 from actors.sources.go2rtc import Go2rtcError, _rtsp_port
 from actors.sources.rtsp import auth, rtcp, sdp
-from actors.sources.rtsp.address import parse_target, redirected, resolve
+from actors.sources.rtsp.address import candidates, parse_target, redirected, repair, resolve
 from actors.sources.rtsp.audio import AacFrames
-from actors.sources.rtsp.choice import choose_audio, choose_video
+from actors.sources.rtsp.choice import choose_audio, choose_videos
 from actors.sources.rtsp.messages import Parser, ProtocolError
 from actors.sources.rtsp.reasons import Ended, Moved
-from actors.sources.rtsp.rtp import Reorder, Track
-from actors.sources.rtsp.session import Session
-from actors.sources.rtsp.timeline import Timeline
-from actors.sources.rtsp.video import H264Depacketizer, H265Depacketizer
-from supervisor.cli.words import clean, parse_time
-from supervisor.clock import SystemClock
-from supervisor.config import ConfigError, parse
-from supervisor.domain.signaling import Refused, read_request
-from supervisor.gateway import OfferError
+from actors.sources.rtsp.reorder import Reorder
+from actors.sources.rtsp.rtp import Track
+from actors.sources.rtsp.session import RtspSession
+from actors.sources.rtsp.timeline import TrackTimeline
+from actors.sources.rtsp.video_h264 import H264Depacketizer
+from actors.sources.rtsp.video_h265 import H265Depacketizer
+from actors.webrtc.offer import parse_fragment, parse_offer
+from supervisor.base.clock import SystemClock
+from supervisor.base.redact import redact
+from supervisor.cli.terminal import clean
+from supervisor.config.load import parse
+from supervisor.config.problem_text import ConfigError
+from supervisor.domain.ids import NodeId, RunId
+from supervisor.domain.signaling import MessageRejected, read_request
 from supervisor.journal import checkpoint, codec
-from supervisor.journal.errors import JournalError
-from supervisor.redact import redact
+from supervisor.ports.errors import JournalError
+from supervisor.ports.questions import parse as parse_time
+from supervisor.ports.viewing import OfferError
 from tests.kit.growth import MOST, growth
 from tests.kit.hostile.parsers import KIT
-from web import bodies, detections
-from web.past import moment
+from web import bodies
+from web.past import time_of
+from web.resources import detections
+
+pytestmark = pytest.mark.paired
 
 REFUSALS = (
     BadRequest, BitstreamError, ConfigError, Ended, Go2rtcError, JournalError, Moved, OfferError, ProtocolError,
-    Refused, UnsupportedCodec, ValueError, RecursionError,
+    MessageRejected, UnsupportedCodec, ValueError, RecursionError,
 )  # fmt: skip
 Make = Callable[[int], Any]
 """An input of about so many bytes."""
@@ -63,7 +80,7 @@ def of(text: Any, before: Any = None, after: Any = None) -> Make:
 
 
 def read_rtsp(piece: int, *, playing: bool = False) -> Callable[[bytes], None]:
-    """In pieces of so many bytes."""
+    """Feed the data in pieces of the given size in bytes."""
 
     def read(data: bytes) -> None:
         parser = Parser(lambda message: None)
@@ -78,7 +95,7 @@ def read_rtsp(piece: int, *, playing: bool = False) -> Callable[[bytes], None]:
 
 
 def read_answers(data: bytes) -> None:
-    session = Session(parse_target("rtsp://viewer:pa55@192.0.2.1/main"), Hub(SystemClock()), SourceLoss())
+    session = RtspSession(parse_target("rtsp://viewer:pa55@192.0.2.1/main"), Hub(SystemClock()), SourceLoss())
     session.begin(0.0)
     session.feed(data, 0.0)
     while session.step():
@@ -91,7 +108,7 @@ def read_description(data: bytes) -> None:
         with suppress(ValueError):
             resolve("rtsp://192.0.2.1/main", media.control)
     choose_audio(description)
-    choose_video(description)
+    choose_videos(description)
 
 
 def read_redirect(text: str) -> None:
@@ -99,12 +116,15 @@ def read_redirect(text: str) -> None:
 
 
 def read_packets(make: Callable[..., Any]) -> Callable[[bytes], None]:
-    """Payloads of 12 bytes and more, each in a packet of its own; in order, and then backwards."""
+    """Payloads of 12 bytes and more, each in its own packet; in order, and then backwards."""
 
     def read(data: bytes) -> None:
         loss = SourceLoss()
         track = Track(
-            96, make(lambda units, timestamp: None, lambda units: None, loss, lambda _: None), Timeline(90_000), loss
+            96,
+            make(lambda units, timestamp: None, lambda units: None, loss, lambda _: None),
+            TrackTimeline(90_000),
+            loss,
         )
         order = Reorder(track, lambda: 0)
         for number in range(len(data) // 12):
@@ -116,8 +136,31 @@ def read_packets(make: Callable[..., Any]) -> Callable[[bytes], None]:
     return read
 
 
+def read_sources(in_order: bool) -> Callable[[bytes], None]:
+    """Headers without a sensible order: sources, sequence numbers and payload types as they come."""
+
+    def read(data: bytes) -> None:
+        loss = SourceLoss()
+        reader = H264Depacketizer(lambda units, timestamp: None, lambda units: None, loss, lambda _: None)
+        track = Track(96, reader, TrackTimeline(90_000), loss, in_order)
+        order = Reorder(track, lambda: 0)
+        for index in range(len(data) // 12):
+            packet = data[index * 12 : index * 12 + 12] + b"\x65\x88"
+            track.timeline.now = index / 1000
+            if in_order:
+                track.receive(packet, 0, len(packet))
+            else:
+                order.receive(packet, index / 1000)
+
+    return read
+
+
+_MANY_SOURCES = b"".join(bytes((0x80, 0x60, 0, n // 3, 0, 0, n, 0, 0, 0, 0, n % 7)) for n in range(250))
+"""Headers of seven sources whose packets alternate."""
+
+
 def read_aac(data: bytes) -> None:
-    AacFrames(lambda frame, timestamp: None, SourceLoss(), 13, 3, 3).take(data, 0, len(data), 0, True)
+    AacFrames(lambda frame, timestamp: None, SourceLoss()).take(data, 0, len(data), 0, True)
 
 
 def read_pipe(make: Callable[[], Any], piece: int) -> Callable[[bytes], None]:
@@ -137,6 +180,12 @@ def read_units(data: bytes) -> None:
         video.picture_size(unescape(data))
 
 
+def read_joined(data: bytes) -> None:
+    if has_start_code(data):
+        list(split_joined(data))
+    strip_zeros(data)
+
+
 def read_codes(data: bytes) -> None:
     bits = Bits(data)
     with suppress(BitstreamError):
@@ -153,8 +202,8 @@ def read_detection(data: bytes) -> None:
 
 
 def read_row(body: str) -> None:
-    head = (1, 1, 1, "n", "r", "s", 1, "RunStopping", 1, None, "c", "p", body)
-    codec.decode((*head, codec.zlib.crc32(codec._canonical(head))))
+    head = (1, 1, 1, NodeId("n"), RunId("r"), "s", 1, "RunStopping", 1, None, "c", "p", body)
+    codec.decode((*head, zlib.crc32(codec.canonical(head))))
 
 
 # ── the worst for each ──────────────────────────────────────────────────────────────────────────────────────────
@@ -189,6 +238,7 @@ def avcc(size: int) -> bytes:
 
 
 challenge = lambda value: auth.choose([value])  # noqa: E731
+base = lambda value: candidates(repair(value, "rtsp://h/main"), "rtsp://h/main", value, value)  # noqa: E731
 CASES: dict[str, tuple[Callable[[Any], object], Make, int]] = {
     # the camera: challenges
     "auth: spaces": (challenge, of(" ", 'Digest realm="x" ', ";"), 1000),
@@ -199,6 +249,12 @@ CASES: dict[str, tuple[Callable[[Any], object], Make, int]] = {
     "auth: quotes": (challenge, of('a="', "Digest "), 1000),
     "auth: pairs": (challenge, of("a=b,", "Digest "), 1000),
     "auth: schemes": (challenge, of("Digest a=b "), 1000),
+    # the camera: addresses
+    "base: schemes": (base, of("rtsp://"), 1000),
+    "base: colons": (base, of(":"), 1000),
+    "base: numbers": (base, of("1."), 1000),
+    "base: names": (base, of("a.", "", ":1"), 1000),
+    "base: hosts": (base, of("a@", "rtsp://"), 1000),
     # the camera: messages
     "rtsp: a line byte by byte": (read_rtsp(1), of(b"a", OK + b"X: "), 900),
     "rtsp: a header byte by byte": (read_rtsp(1), of(b"X: " + b"a" * 500 + b"\r\n", OK, b"\r\n"), 8000),
@@ -236,10 +292,22 @@ CASES: dict[str, tuple[Callable[[Any], object], Make, int]] = {
     "rtp: H.264, fragments without an end": (
         read_packets(H264Depacketizer), of(b"\x7c\x05" * 6, b"\x7c\x85" * 6), 30_000,
     ),
+    "rtp: H.264, slices that begin pictures": (read_packets(H264Depacketizer), of(b"\x65\x88"), 30_000),
+    "rtp: H.264, start codes in fragments": (
+        read_packets(H264Depacketizer),
+        of(b"\x7c\x05\0\0\1\x65\x88\0\0\1\x41\x9a", b"\x7c\x85" * 6, b"\x7c\x45" * 6),
+        30_000,
+    ),
+    "rtp: H.264, parameter sets": (read_packets(H264Depacketizer), of(b"\x67\x68"), 30_000),
+    "rtp: H.265, slices that begin pictures": (read_packets(H265Depacketizer), of(b"\x26\x01\x80"), 30_000),
+    "rtp: sources over TCP": (read_sources(in_order=True), of(_MANY_SOURCES), 30_000),
+    "rtp: sources over UDP": (read_sources(in_order=False), of(_MANY_SOURCES), 30_000),
     "rtp: H.265, units": (read_packets(H265Depacketizer), of(b"\x26\x01"), 30_000),
     "rtp: AAC": (read_aac, of(b"\xff"), 8000),
     "rtcp": (lambda data: list(rtcp.parse(data)), of(b"\x80\xc9\x00\x01aaaa"), 8000),
     "units: start codes": (read_units, of(b"\0\0\1"), 30_000),
+    "units: joined": (read_joined, of(b"\0\0\1"), 30_000),
+    "units: joined, zeros": (read_joined, of(b"\0"), 30_000),
     "units: zeros": (read_units, of(b"\0", SPS), 30_000),
     "units: parameter sets": (read_units, of(b"\0\0\1\x67a"), 8000),
     "units: escapes": (read_units, of(b"\0\0\3", SPS), 30_000),
@@ -278,8 +346,8 @@ CASES: dict[str, tuple[Callable[[Any], object], Make, int]] = {
     "rooms: keys": (read_request, of('"a":1,', "{"), 8000),
     "rooms: escapes": (read_request, of("\\u0000", '{"type":"Offer","sdp":"', '"}'), 8000),
     "rooms: one long number": (read_request, of("9", '{"type":"Offer","to":', "}"), 8000),
-    "query: a time": (lambda text: moment({"at": text}, "at"), of("1", "2026-01-01T00:00:00."), 8000),
-    "query: a time of points": (lambda text: moment({"at": text}, "at"), of("."), 8000),
+    "query: a time": (lambda text: time_of("at", text), of("1", "2026-01-01T00:00:00."), 8000),
+    "query: a time of points": (lambda text: time_of("at", text), of("."), 8000),
     # detectors
     "detection: brackets": (read_detection, of(b"[", b'{"box":'), 8000),
     "detection: keys": (read_detection, of(b'"a":1,', b'{"b":1,', b'"c":1}'), 8000),
@@ -359,7 +427,7 @@ CASES: dict[str, tuple[Callable[[Any], object], Make, int]] = {
     "command line: a time ago": (parse_time, of("1", after="m"), 500),
     "journal: an event": (read_row, of("[", '{"reason":'), 8000),
     "journal: an event's text": (read_row, of("\\u0000", '{"reason":{"code":"', '"}}'), 8000),
-    "journal: a checkpoint": (checkpoint.unpack, lambda size: codec.zlib.compress(b"[" * size), 30_000),
+    "journal: a checkpoint": (checkpoint.unpack, lambda size: zlib.compress(b"[" * size), 30_000),
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """A proxy with a password in front: no protocol switch makes a tunnel past it.
 
-A real nginx, with the lines of its own documentation for WebSockets (a `map` of `$http_upgrade`), which the page needs.
+A real nginx, with the WebSocket configuration of its documentation (a `map` of `$http_upgrade`), which the page needs.
 The password is asked for on `/`; `/healthz` is open, as for a load balancer.
 """
 
@@ -68,7 +68,7 @@ def listens(port: int) -> bool:
 
 
 async def ask(port: int, data: bytes, within: float = 3) -> bytes:
-    """What comes back for `data`, until the server closes or says nothing for so long."""
+    """Return the answer to `data`, until the server closes or is silent for the given time."""
     answer = b""
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         await stream.send_all(data)
@@ -115,7 +115,7 @@ def nginx_here() -> None:
 async def test_upgrade_to_http_2_makes_no_tunnel_past_a_password(
     connection: str, tmp_path: Path, nginx_here: None
 ) -> None:
-    """What is refused without a password is refused in every form, and what is open is served as HTTP/1.1."""
+    """Protected paths are refused in every form without a password, and open ones are served as HTTP/1.1."""
     async with open_site() as site, open_nginx(tmp_path, site.port, connection) as port:
         assert (await ask(port, get("/api/cameras"))).startswith(b"HTTP/1.1 401")
         assert (await ask(port, get("/api/cameras", PASSWORD))).startswith(b"HTTP/1.1 200")

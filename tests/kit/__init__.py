@@ -1,1 +1,1 @@
-"""The vocabulary of the tests: real cameras, real browsers, and the eyes to see what they leave behind."""
+"""Shared tools of the tests: real cameras, real browsers, and checks for leaked resources."""

@@ -1,8 +1,8 @@
-"""What must hold of a journal whose daemon was killed: pure, over what is stored and what was promised.
+"""Invariants of a journal whose daemon was killed: pure, over the stored and the acknowledged events.
 
 Rules of this file:
-1. It finds faults and says each in words; it never raises for one.
-2. It knows nothing of how `decide` works out the ends: it counts beginnings and ends by itself.
+1. Faults are returned as texts; a fault never raises an exception.
+2. It does not use `decide`: it counts beginnings and ends independently.
 """
 
 from collections import Counter
@@ -16,29 +16,30 @@ from supervisor.domain import events as e
 from supervisor.domain.errors import IllegalTransition
 from supervisor.domain.evolve import fold
 from web import json
+from web.resources.events import event
 
 
 @attrs.define
-class Promised:
-    """What a daemon has told its clients, so that it must be remembered."""
+class Acknowledged:
+    """Facts that a daemon has acknowledged to its clients, so that they must be stored."""
 
     opened: set[str] = attrs.field(factory=set)
     """Peers whose offer was answered with 201."""
     leaving: set[str] = attrs.field(factory=set)
     """Peers whose DELETE was answered with 200."""
     shown: dict[int, Any] = attrs.field(factory=dict)
-    """Events as a WebSocket or the API showed them, by sequence number."""
+    """Events as a WebSocket or the API returned them, by sequence number."""
     last: int = 0
-    """The highest sequence number that was named as the last."""
+    """The highest sequence number that was reported as the last one."""
 
     def show(self, event: Any) -> None:
         self.shown[event["seq"]] = event
         self.last = max(self.last, event["seq"])
 
 
-def find_faults(rows: Sequence[e.Recorded], promised: Promised) -> list[str]:
-    """Everything that is wrong with a journal, the newest life of which may have been cut short."""
-    return [*_gaps(rows), *_lives(rows), *_lost(rows, promised), *_folding(rows)]
+def find_faults(rows: Sequence[e.Recorded], acknowledged: Acknowledged) -> list[str]:
+    """Return all faults of a journal, whose newest run may have been cut short."""
+    return [*_gaps(rows), *_lives(rows), *_lost(rows, acknowledged), *_folding(rows)]
 
 
 def _gaps(rows: Sequence[e.Recorded]) -> list[str]:
@@ -55,7 +56,7 @@ def _gaps(rows: Sequence[e.Recorded]) -> list[str]:
 
 
 def _lives(rows: Sequence[e.Recorded]) -> list[str]:
-    """Every run, child and peer begins once and ends once, and a new run begins with nothing left open."""
+    """Check that every run, child and peer begins once and ends once, and that a new run starts with none open."""
     faults: list[str] = []
     begun: set[str] = set()
     still_open: set[str] = set()
@@ -88,19 +89,19 @@ def _lives(rows: Sequence[e.Recorded]) -> list[str]:
     return faults
 
 
-def _lost(rows: Sequence[e.Recorded], promised: Promised) -> list[str]:
+def _lost(rows: Sequence[e.Recorded], acknowledged: Acknowledged) -> list[str]:
     faults = []
     opened = {row.event.peer for row in rows if isinstance(row.event, e.PeerOpened)}
     leaving = {row.event.peer for row in rows if isinstance(row.event, e.PeerClosing | e.PeerClosed)}
-    faults += [f"peer {peer} was answered with 201 and is not in the journal" for peer in promised.opened - opened]
-    faults += [f"peer {peer} was told it had left and is not closing" for peer in promised.leaving - leaving]
-    for seq, shown in sorted(promised.shown.items()):
+    faults += [f"peer {peer} was answered with 201 and is not in the journal" for peer in acknowledged.opened - opened]
+    faults += [f"peer {peer} was told it had left and is not closing" for peer in acknowledged.leaving - leaving]
+    for seq, shown in sorted(acknowledged.shown.items()):
         if seq > len(rows):
             faults.append(f"event {seq}, a {shown['type']}, was shown and is lost")
-        elif shown != msgspec.json.decode(json.encode(json.event(rows[seq - 1]))):
+        elif shown != msgspec.json.decode(json.encode(event(rows[seq - 1]))):
             faults.append(f"event {seq} was shown as a {shown['type']} and is another: {rows[seq - 1].event}")
-    if promised.last > len(rows):
-        faults.append(f"{promised.last} was named as the last event, but {len(rows)} is")
+    if acknowledged.last > len(rows):
+        faults.append(f"{acknowledged.last} was named as the last event, but {len(rows)} is")
     return faults
 
 

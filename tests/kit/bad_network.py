@@ -1,6 +1,6 @@
-"""Real browsers on bad lines: one that loses, and one that is too narrow, beside a viewer whose line is good.
+"""Real browsers on bad lines: one with packet loss, and one that is too narrow, next to a viewer with a good line.
 
-What is measured is what is seen, in the dashboard, with the player that everybody has; nothing is judged here.
+The visible frames in the dashboard are measured, with the normal player; nothing is judged here.
 """
 
 from collections.abc import AsyncIterator
@@ -19,12 +19,12 @@ from .watching import Late, Report, compare, open_watcher
 
 CAMERA = "front"
 WINDOW = (640, 480)
-"""Small: without a graphics card, painting is what a machine is slowest at."""
+"""Small, since painting is the slowest step on a machine without a graphics card."""
 GOOD = Link()
 LOSSY = Link(loss=0.03, delay_s=0.02, jitter_s=0.005)
 SETTLED_S = 2.0 * KEY_EVERY_S
 NARROW = Link(bit_rate=1e6, queue_bytes=128 * 1024)
-"""Down; what comes back is never much. A full queue is a delay of 1.05 s."""
+"""The downlink; the uplink carries little. A full queue is a delay of 1.05 s."""
 
 
 @attrs.frozen

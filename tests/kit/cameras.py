@@ -1,10 +1,10 @@
-"""A camera that follows a script: an RTSP server on 127.0.0.1, in the test's own nursery, with every bad habit.
+"""A scripted camera: an RTSP server on 127.0.0.1, in the nursery of the test, with every kind of misbehavior.
 
 Rules of this file:
-- A connection keeps the behaviour it began with; a camera that heals, heals for the next one.
-- A hanging camera still reads: a connection counts from `accept` until its end has been seen.
-- A session lives until TEARDOWN, or until its timeout: as in real cameras, a client that merely closes the connection
-  frees no place. Only the camera itself, when it closes, forgets it at once.
+- A connection keeps the behavior that it began with; a repaired camera behaves well from the next connection on.
+- A hanging camera still reads: a connection counts from `accept` until its end is detected.
+- A session lives until TEARDOWN or until its timeout: as in real cameras, a client that merely closes the connection
+  frees no connection slot. The camera discards a session immediately only if the camera itself closes.
 """
 
 import secrets
@@ -21,7 +21,7 @@ from .habits import CONNECT, HEALTHY, Behaviour, Then
 from .rtp import describe, interleaved, pictures, stamp
 
 DRIP_S = 0.1
-"""Between two bytes of a dripping camera."""
+"""Seconds between two bytes of a dripping camera."""
 UNDEFINED = b"\x7f"
 """The head of a NAL unit of type 31, which does not exist (RFC 6184, table 3): random types would now and then fit."""
 
@@ -60,7 +60,7 @@ class ScriptedCamera:
         self._changed.set()
 
     def sessions(self) -> int:
-        """Those that hold a place: neither torn down nor timed out."""
+        """The sessions that hold a connection slot: neither torn down nor timed out."""
         now = trio.current_time()
         self._sessions = {name: (used, lasts) for name, (used, lasts) in self._sessions.items() if now < used + lasts}
         return len(self._sessions)
@@ -155,7 +155,7 @@ class Conversation:
                 first, *lines = self._buffer[:end].decode().split("\r\n")
                 del self._buffer[: end + 4]
                 if first.startswith("RTSP/"):
-                    continue  # an answer, to what was taken for a request of ours
+                    continue  # a response: the camera treated something else as a request from us
                 pairs = (line.partition(":") for line in lines)
                 return first.split()[0], {key.strip().lower(): value.strip() for key, _, value in pairs}
             chunk = await self.stream.receive_some()
@@ -202,7 +202,8 @@ class Conversation:
                 self.camera.end_session(self._session)
                 self._session = ""
                 return "200 OK", (), ""
-        return "200 OK", session, ""
+            case _:
+                return "200 OK", session, ""
 
     async def _send(self, data: bytes) -> None:
         async with self._sending:
@@ -251,7 +252,7 @@ class Conversation:
             await trio.sleep(self.behaviour.pause_s)
         elif then is Then.DRIPS:
             self._dripping = True
-        elif then is Then.BABBLES:
+        elif then is Then.UNASKED_MESSAGES:
             while True:
                 await self._send(secrets.token_bytes(500))
                 await trio.sleep(DRIP_S)

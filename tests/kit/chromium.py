@@ -5,9 +5,11 @@
         await page.wait_for("document.querySelector('video').videoWidth > 0")
 
 Rules of this file:
-1. A fresh profile for each browser, which is also its home and its folder for temporary files; removed afterwards.
+1. A fresh profile for each browser; that of a separate process is also its home and its folder for temporary files.
 2. Nothing of it survives the block: renderers, zygotes and crash handlers are ended, in or out of its process group.
 3. It talks to nobody on the network but the page under test.
+4. Within `share_chromium` one process serves all browsers that need no separate one. Each is a browser context:
+   cookies, storage, cache and service workers are its own, and are gone with it.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Literal
 
 import trio
@@ -42,7 +46,7 @@ __all__ = [
     "open_chromium",
 ]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 READY_SECONDS = 30.0  # a cold start on a busy machine of two cores takes up to 10 s
 SMALL_SHM_BYTES = 512 * 1024 * 1024  # Docker gives 64 MiB, in which tabs crash
 FLAGS = (
@@ -68,31 +72,28 @@ FLAGS = (
     "--disable-renderer-backgrounding",
 )
 
+_shared: str | None = None
+"""The address of the process that `share_chromium` runs."""
+
 
 class ChromiumError(Exception):
-    """Chromium did not start; the message has its last words."""
+    """Chromium did not start; the message has its last output."""
 
 
 class Browser:
-    """Made by `open_chromium`."""
+    """Made by `open_chromium`. `context` is the browser context of its pages; None: the only one of its process."""
 
-    def __init__(self, group: ProcessGroup, devtools: DevTools, profile: Path, size: tuple[int, int]) -> None:
-        self.profile = profile
+    def __init__(
+        self, devtools: DevTools, size: tuple[int, int], group: ProcessGroup | None, context: str | None
+    ) -> None:
         self._size = size
         self._group = group
+        self._context = {"browserContextId": context} if context else {}
         self._devtools = devtools
-
-    @property
-    def pid(self) -> int:
-        return self._group.pid
-
-    @property
-    def running(self) -> bool:
-        return self._group.running
 
     @asynccontextmanager
     async def open_page(self, url: str, until: Literal["dom", "load"] = "dom") -> AsyncIterator[Page]:
-        """A page in a window of its own (a tab behind another would be hidden), at `url`.
+        """Open a page in its own window (a tab behind another would be hidden), at `url`.
 
         `until` as in `Page.goto`. Raises NavigationError. Cleanup: closed as a user closes it, within 5 s.
         """
@@ -109,33 +110,94 @@ class Browser:
     @contextmanager
     def asleep(self) -> Iterator[None]:
         """All its processes stand still, as on a phone that sleeps. Nothing may be asked of a page meanwhile."""
-        self._group.send(signal.SIGSTOP)
+        group = self._own_group()
+        group.send(signal.SIGSTOP)
         try:
             yield
         finally:
-            self._group.send(signal.SIGCONT)
-
-    async def version(self) -> str:
-        return str((await self._devtools.send("Browser.getVersion"))["product"])
+            group.send(signal.SIGCONT)
 
     async def kill(self) -> None:
         """SIGKILL to every process at once, as when a viewer's machine vanishes; returns when all are gone."""
-        await self._group.end(first=signal.SIGKILL)
+        await self._own_group().end(first=signal.SIGKILL)
+
+    def _own_group(self) -> ProcessGroup:
+        assert self._group is not None, "other blocks share its process: open it with `own=True`"
+        return self._group
 
     async def _new_page(self) -> Page:
-        made = await self._devtools.send("Target.createTarget", {"url": "about:blank", "newWindow": True})
-        target = made["targetId"]
+        width, height = self._size
+        window = {"newWindow": True, "width": width, "height": height, **self._context}
+        target = (await self._devtools.send("Target.createTarget", {"url": "about:blank", **window}))["targetId"]
         attached = await self._devtools.send("Target.attachToTarget", {"targetId": target, "flatten": True})
         return Page(self._devtools, target, attached["sessionId"])
 
 
 @asynccontextmanager
-async def open_chromium(*, size: tuple[int, int] = (1280, 800), flags: Sequence[str] = ()) -> AsyncIterator[Browser]:
+async def open_chromium(
+    *, size: tuple[int, int] = (1280, 800), flags: Sequence[str] = (), own: bool = False
+) -> AsyncIterator[Browser]:
     """A browser for the length of the block; `size` is the inside of every page, `flags` are added to the command line.
 
+    It has a separate process if it has `flags`, if `own`, and everywhere but in a block of `share_chromium`.
     Raises ChromiumError. Cleanup: killed (its profile is worth nothing) and reaped within 6 s, the profile removed; on
-    error and cancellation too.
+    error and cancellation too. Of a shared one, its context is closed.
     """
+    if _shared is not None and not flags and not own:
+        async with open_devtools(_shared) as devtools:
+            context = (await devtools.send("Target.createBrowserContext"))["browserContextId"]
+            try:
+                yield Browser(devtools, size, None, context)
+            finally:
+                with trio.CancelScope(shield=True):  # bounded by `send`
+                    await devtools.send("Target.disposeBrowserContext", {"browserContextId": context})
+        return
+    async with _open_process(size, flags) as (group, address), open_devtools(address) as devtools:
+        yield Browser(devtools, size, group, None)
+
+
+@contextmanager
+def share_chromium() -> Iterator[None]:
+    """For the length of the block, one process serves each `open_chromium` that needs no separate one.
+
+    It is run by a thread, since each test has its own trio loop. Without a Chromium on this machine nothing happens.
+    Raises ChromiumError.
+    """
+    global _shared
+    if _find() is None:
+        yield
+        return
+    said, failures = SimpleQueue[tuple[str, Callable[[], None]] | None](), list[Exception]()
+
+    async def hold() -> None:
+        token, over = trio.lowlevel.current_trio_token(), trio.Event()
+        try:
+            async with _open_process((1280, 800), ()) as (_, address):
+                said.put((address, lambda: token.run_sync_soon(over.set)))
+                await over.wait()
+        except Exception as error:
+            failures.append(error)
+            said.put(None)
+
+    thread = Thread(target=trio.run, args=(hold,))
+    thread.start()
+    begun = said.get()
+    if begun is None:
+        raise failures[0]
+    _shared, end = begun
+    try:
+        yield
+    finally:
+        _shared = None
+        end()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+@asynccontextmanager
+async def _open_process(size: tuple[int, int], flags: Sequence[str]) -> AsyncIterator[tuple[ProcessGroup, str]]:
+    """Chromium in a new process group, and the address of its DevTools."""
     program = _find()
     if program is None:
         raise ChromiumError(chromium_missing_reason())
@@ -144,9 +206,7 @@ async def open_chromium(*, size: tuple[int, int] = (1280, 800), flags: Sequence[
         argv += [f"--user-data-dir={profile}", *flags, "about:blank"]
         async with open_process_group(argv, env=_environment(profile)) as group:
             try:
-                address = await _wait_address(group, profile / "DevToolsActivePort")
-                async with open_devtools(address) as devtools:
-                    yield Browser(group, devtools, profile, size)
+                yield group, await _wait_address(group, profile / "DevToolsActivePort")
             finally:
                 await group.end(first=signal.SIGKILL)
 
@@ -154,7 +214,7 @@ async def open_chromium(*, size: tuple[int, int] = (1280, 800), flags: Sequence[
 def chromium_missing_reason() -> str | None:
     """Why there is no browser on this machine and what would help, in words; None when there is one."""
     if _find() is None:
-        return f"none of {', '.join(NAMES)} on PATH (apt install chromium)"
+        return f"none of {', '.join(NAMES)} on PATH (apt install chromium-headless-shell)"
     return None
 
 
@@ -184,7 +244,7 @@ def _flags_of_this_machine() -> list[str]:
 
 
 def _environment(profile: Path) -> dict[str, str]:
-    """Ours, with a home of its own, and neither display, session bus, proxies nor Debian's flags of the user."""
+    """Our environment with a separate home, without display, session bus, proxies and the user's Debian flags."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LC_ALL", "TZ")}
     return kept | {"HOME": str(profile), "TMPDIR": str(profile)}
 

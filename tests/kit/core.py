@@ -1,4 +1,4 @@
-"""A kernel with its journal and feed, on a disk that is a list, with trio's clock for its clock."""
+"""A kernel with its journal and feed, on an in-memory disk, with trio's clock."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -6,24 +6,26 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from supervisor.clock import TrioClock
+from supervisor.base.clock import TrioClock
 from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
-from supervisor.domain.ids import CameraId
+from supervisor.domain.ids import CameraId, RunId
 from supervisor.domain.state import State
 from supervisor.domain.values import Limits
-from supervisor.feed import Feed
-from supervisor.gateway import Answer
-from supervisor.journal.reader import Query, Reader
 from supervisor.journal.writer import Journal, Segments
-from supervisor.kernel import Kernel, new_id
+from supervisor.ports.gateway import Answer
+from supervisor.ports.past import Past
+from supervisor.ports.questions import Query
+from supervisor.runtime.feed import Feed
+from supervisor.runtime.kernel import Kernel, new_id
+from supervisor.services.journal_reader import JournalReader
 
 from .domain import GATE, NODE, RUN, settings
 from .memory import MemorySegment
 
 
 @attrs.frozen
-class MemoryReader:
+class MemoryReader(JournalReader):
     """Reads a disk that is a list, as `JournalReader` reads a folder."""
 
     disk: MemorySegment
@@ -45,7 +47,7 @@ class MemoryReader:
         await trio.lowlevel.checkpoint()
         return next(iter(self.disk.rows), None)
 
-    async def ask(self, question: Callable[[Reader], Answer]) -> Answer:
+    async def ask(self, question: Callable[[Past], Answer]) -> Answer:
         raise AssertionError("a disk that is a list keeps no states")
 
 
@@ -62,9 +64,18 @@ class Core:
         return [recorded.type for recorded in self.disk.rows if recorded.stream.startswith(stream)]
 
     async def stored(self) -> list[Recorded]:
-        """Everything decided so far, once it is stored."""
+        """Wait until all events decided so far are stored, and return them."""
         await self.journal.wait_committed(self.kernel.state.seq)
         return self.disk.rows
+
+    def restarted(self, run: RunId) -> "Core":
+        """The core of the next run on the same journal. Its kernel has the state, and no events in memory."""
+        return attrs.evolve(self, kernel=Kernel(self.kernel.state, self.journal, TrioClock(), NODE, run))
+
+
+def configure(*cameras: CameraId, limits: Limits | None = None) -> c.Configure:
+    """The command that configures these cameras, or one called `gate`."""
+    return c.Configure("test", tuple(settings(name) for name in cameras or (GATE,)), limits or Limits())
 
 
 @asynccontextmanager
@@ -85,8 +96,7 @@ async def open_core(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
         await kernel.submit(c.StartRun(RUN, NODE, "0", 1))
-        plain = c.Configure("test", tuple(settings(name) for name in cameras or (GATE,)), limits or Limits())
-        await kernel.submit(configuration or plain)
+        await kernel.submit(configuration or configure(*cameras, limits=limits))
         yield Core(kernel, journal, feed, disk, nursery)
         await journal.wait_committed(kernel.state.seq)
         nursery.cancel_scope.cancel()

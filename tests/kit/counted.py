@@ -1,4 +1,4 @@
-"""What passes between a browser and banken over TCP: a proxy in front of the daemon that counts it, and keeps some."""
+"""A TCP proxy between a browser and the daemon that counts the traffic and keeps some of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

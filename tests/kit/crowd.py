@@ -1,4 +1,4 @@
-"""Many cameras with many viewers, which only pretend to send and to be sent: what statistics and pages cost."""
+"""Many fake cameras with many fake viewers, to measure the cost of statistics and pages."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,15 +9,15 @@ import attrs
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.values import Limits
-from supervisor.gateway import CameraStatistics, PeerStatistics
-from supervisor.kernel import Kernel
+from supervisor.ports.statistics import CameraStatistics, PeerStatistics
+from supervisor.runtime.kernel import Kernel
 
 from .domain import PICTURE
-from .site import FakeHands, Site, open_site
+from .site import FakeActors, Site, open_site
 
 
 @attrs.define
-class CrowdHands(FakeHands):
+class CrowdActors(FakeActors):
     """Each camera sends, a little more or less from one question to the next, and each viewer is sent it."""
 
     chance: Random = attrs.field(factory=lambda: Random(1))
@@ -48,7 +48,7 @@ async def open_crowd(cameras: int = 30, viewers: int = 300) -> AsyncIterator[Sit
     limits = Limits(
         peers=viewers + 1, peers_per_camera=viewers + 1, peers_per_client=64, leases=viewers + 9, leases_per_client=64
     )
-    async with open_site(*names, limits=limits, make_hands=CrowdHands) as site:
+    async with open_site(*names, limits=limits, make_actors=CrowdActors) as site:
         fill(site.core.kernel, names, viewers)
         await site.core.stored()
         yield site

@@ -1,9 +1,9 @@
-"""One page that opens a live view, sees a picture and closes the view, again and again; the daemon counted in between.
+"""One page that repeatedly opens a live view, waits for a frame and closes the view, with counts of the daemon between.
 
 Rules of this file:
-1. It is counted when the view is closed, its peer is gone and the requests that said so are closed.
-2. The warm-up is the same as what follows: imports, caches and thread pools fill in it.
-3. Of memory the least of some counts is taken: what a moment adds, another does not.
+1. The count is taken when the view is closed, its peer is gone and the related requests are finished.
+2. The warm-up runs the same cycles: imports, caches and thread pools fill in it.
+3. For memory the minimum of several counts is used, which excludes momentary peaks.
 """
 
 import re
@@ -16,6 +16,7 @@ import trio
 from .chromium import Page, open_chromium
 from .daemon import Daemon, open_daemon
 from .http import request
+from .patience import PATIENCE, give_up_after
 from .processes import wait_until
 from .slopes import IDLE, Sample
 from .soak import take_sample
@@ -24,9 +25,9 @@ CAMERA, PICTURE = "front", "test:320x180@15"
 PLAYER = f"window.banken?.players.get('{CAMERA}')"
 TOGGLE = "document.querySelector('.tile [data-part=play]').click()"
 WITHIN_S = 20.0
-"""For a first picture, or for the end of a peer."""
+"""Timeout in seconds for a first frame, or for the end of a peer."""
 SETTLE_S = 20.0
-"""Threads that have nothing to do go within this time: trio keeps each for 10 s."""
+"""Idle threads end within this time in seconds: trio keeps each for 10 s."""
 COUNTED = 5
 """Counts from which the least memory is taken."""
 
@@ -75,7 +76,7 @@ async def _cycle(page: Page, daemon: Daemon) -> int:
     await page.evaluate(TOGGLE)
     took = await page.wait_for(f"{PLAYER}.state().name === 'live' && {PLAYER}.statistics().firstFrameMs", WITHIN_S)
     await page.evaluate(TOGGLE)
-    with trio.fail_after(WITHIN_S):
+    with give_up_after(WITHIN_S):
         while True:
             if not (await daemon.get("/api/peers"))["peers"]:
                 return int(took)
@@ -92,7 +93,7 @@ async def _settled(daemon: Daemon, before: Count | None) -> Count:
 async def _idle_threads(daemon: Daemon, before: Count | None) -> int:
     """The fewest threads seen while nothing is asked of the daemon: every request may use one, or need one more."""
     fewest = (await _sample(daemon)).threads
-    with trio.move_on_after(SETTLE_S):
+    with trio.move_on_after(SETTLE_S * PATIENCE):
         while before is not None and fewest > before.sample.threads + IDLE["threads"]:
             await trio.sleep(0.1)
             fewest = min(fewest, (await _sample(daemon)).threads)
@@ -104,7 +105,7 @@ async def _sample(daemon: Daemon) -> Sample:
 
 
 async def count(daemon: Daemon) -> Count:
-    """What `/proc` says, and the tasks that the daemon counts itself, always with the one request that asks."""
+    """Return the counts from `/proc`, and the daemon's own task count, always including the current request."""
     text = (await request(daemon.port, "GET", "/metrics")).text
     found = re.search(r"^banken_tasks (\S+)$", text, re.MULTILINE)
     assert found is not None

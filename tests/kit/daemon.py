@@ -1,4 +1,4 @@
-"""A real daemon in a process of its own, as an operator would start it."""
+"""A real daemon in its own process, as an operator would start it."""
 
 import json
 import os
@@ -18,11 +18,15 @@ from supervisor.domain.events import Recorded
 
 from .http import Answer, request
 from .journals import read_all
-from .processes import ProcessInfo, descendants, wait_until
+from .patience import PATIENCE
+from .processes import ProcessInfo, descendants, wait_bounded, wait_until
 
 ROOT = Path(__file__).parents[2]
 MANY_REQUESTS = "journaled_burst: 100000, journaled_rate: 1000"
 """For tests in which one client asks more often than people do; `limits: {}` has the defaults."""
+
+MOST_SHOWN = 20_000
+"""Characters of a daemon's output that are printed when a test fails."""
 
 
 @attrs.define
@@ -65,7 +69,7 @@ class Daemon:
     async def wait_camera(self, name: str, state: str, within: float = 60) -> Any:
         """Wait until a camera is in a state, and for `live` until it is sending pictures now."""
         camera: Any = None
-        with trio.move_on_after(within):
+        with trio.move_on_after(within * PATIENCE):
             while True:
                 camera = await self.camera(name)
                 fresh = camera["last_frame_age_ms"] is not None and camera["last_frame_age_ms"] < 500
@@ -82,10 +86,10 @@ class Daemon:
     def journal(self) -> list[Recorded]:
         return read_all(self.folder / "journal")
 
-    async def end(self, number: signal.Signals = signal.SIGTERM, within: float = 20) -> int:
-        """Signal the daemon and wait for its end; returns the exit code."""
+    async def end(self, number: signal.Signals = signal.SIGTERM, within: float = 20 * PATIENCE) -> int:
+        """Signal the daemon and wait for its end; returns the exit code. A given `within` is a documented bound."""
         self.process.send_signal(number)
-        await wait_until(lambda: self.process.poll() is not None, within, what=f"the end after {number.name}")
+        await wait_bounded(lambda: self.process.poll() is not None, within, what=f"the end after {number.name}")
         return self.process.returncode
 
 
@@ -113,9 +117,9 @@ async def launch_daemon(
     program: str = "supervisor",
     before: Sequence[str] = (),
 ) -> AsyncIterator[Daemon]:
-    """Start `banken run` with the configuration that stands in the folder, and do not wait for anything.
+    """Start `banken run` with the configuration in the folder, and do not wait for anything.
 
-    `before`: a program that runs it in its own place, and its arguments.
+    `before`: a program that executes it, and its arguments. When the block fails, the daemon's output is printed.
     """
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - a test may block for the millisecond it takes
@@ -128,6 +132,9 @@ async def launch_daemon(
         )
     try:
         yield Daemon(process, 0, folder)
+    except BaseException:
+        print((folder / "output").read_text(errors="replace")[-MOST_SHOWN:])
+        raise
     finally:
         if process.poll() is None:
             process.terminate()

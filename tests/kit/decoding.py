@@ -1,10 +1,10 @@
-"""A decoder that decodes nothing: for tests in which pictures are wanted, and not what is on them."""
+"""A decoder that decodes nothing: for tests that need snapshots, but not their content."""
 
 import attrs
 import trio
 
-from actors.decoder.wire import GREY, Looked
-from actors.hub import Still
+from actors.media.decoder.wire import GREY_BYTES, Looked
+from actors.media.hub import Still
 from supervisor.domain.ids import CameraId
 
 TAKES_S = 0.05
@@ -24,6 +24,9 @@ class FakeDecoder:
     async def thumbnail(self, camera: CameraId, still: Still) -> bytes:
         return await self.jpeg(camera, still)
 
+    async def scaled(self, camera: CameraId, still: Still, size: tuple[int, int]) -> bytes:
+        return await self.jpeg(camera, still)
+
     async def look(self, camera: CameraId, still: Still, before: bytes) -> Looked:
         await trio.sleep(TAKES_S)
-        return Looked(0.0, (0.0, 0.0, 0.0, 0.0), bytes(GREY))
+        return Looked(0.0, (0.0, 0.0, 0.0, 0.0), bytes(GREY_BYTES))

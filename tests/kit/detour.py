@@ -1,7 +1,7 @@
-"""A page whose pictures take the way through a relay: its WHEP requests are stopped in the browser and rewritten.
+"""A page whose media is routed through a relay: its WHEP requests are intercepted in the browser and rewritten.
 
-Nothing else is touched: page, player and daemon are as they are for everybody. The offer loses its candidates, so that
-banken knows no way round the relay; the answer's candidates become the relay's ports, so that the browser knows none.
+Page, player and daemon are unchanged. The candidates of the offer are removed, and those of the answer are replaced by
+the ports of the relay. So neither banken nor the browser knows a path around the relay.
 """
 
 import base64

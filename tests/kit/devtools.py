@@ -20,6 +20,7 @@ import attrs
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
+from .patience import PATIENCE, give_up_after
 from .process_group import open_background
 
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024  # a full-page screenshot is one message; trio-websocket's default is 1 MiB
@@ -79,7 +80,7 @@ class DevTools:
             raise PageGone(f"{method}: the connection to the browser is closed")
         self._calls[number] = call
         try:
-            with trio.move_on_after(within):
+            with trio.move_on_after(within * PATIENCE):
                 await self._socket.send_message(json.dumps(message))
                 await call.done.wait()
         except ConnectionClosed:
@@ -150,7 +151,7 @@ async def open_devtools(url: str) -> AsyncIterator[DevTools]:
     async with open_background() as tasks:
         host, _, resource = url.removeprefix("ws://").partition("/")
         name, _, port = host.partition(":")
-        with trio.fail_after(COMMAND_SECONDS):
+        with give_up_after(COMMAND_SECONDS):
             # The stream is ours: trio-websocket leaves it open when the other end closes first.
             stream = await trio.open_tcp_stream(name, int(port))
             socket = await wrap_client_stream(

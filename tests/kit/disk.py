@@ -4,9 +4,9 @@ Run as a program it is banken itself on such a disk: `python -m tests.kit.disk r
 `FAILING_DISK` names a file that holds the fault of the moment, or none.
 
 Rules of this file:
-- A fault is in what SQLite calls for its main file and the WAL; the real file below is whole.
-- A sync that fails has lost what was written since the last one, as Linux does it: the pages read well until the power
-  goes, no later sync writes them, and only writing them again mends it. `lost()` is what is in that state.
+- A fault affects the calls of SQLite for its main file and the WAL; the real file below stays intact.
+- A failed sync loses everything written since the last one, as on Linux: the pages are readable until a power cut, and
+  no later sync writes them. Only writing them again repairs this. `lost()` counts the data in that state.
 """
 
 import os
@@ -76,7 +76,7 @@ class Disk(apsw.VFS):
         return self._fault()
 
     def lost(self) -> int:
-        """Pieces that were promised by no sync, although they can be read."""
+        """Return the number of ranges that can be read although a sync of them failed."""
         return sum(len(ranges.lost) for ranges in self.ranges.values())
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
@@ -93,7 +93,7 @@ class Disk(apsw.VFS):
 
 class DiskFile(apsw.VFSFile):
     def __init__(self, disk: Disk, path: str, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__(BASE, name, flags)  # type: ignore[arg-type]
+        super().__init__(BASE, name, flags)
         self._disk = disk
         self._ranges = disk.ranges.setdefault(path, Ranges())
 
@@ -112,6 +112,8 @@ class DiskFile(apsw.VFSFile):
                 super().xWrite(data[:half], offset)
                 self._ranges.write(offset, offset + half)
                 raise apsw.IOError("input/output error")
+            case _:
+                pass
         super().xWrite(data, offset)
         self._ranges.write(offset, offset + len(data))
 
@@ -134,7 +136,7 @@ class DiskFile(apsw.VFSFile):
 
 
 def fault_in(file: Path) -> Fault:
-    """What the file says; nothing fails while there is none."""
+    """Return the fault that the file names; no fault if the file does not exist."""
     try:
         return Fault(file.read_text() or Fault.NONE)
     except FileNotFoundError:

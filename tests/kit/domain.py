@@ -1,4 +1,4 @@
-"""Given, when, then: the vocabulary of tests of the domain."""
+"""Given, when, then: the vocabulary of the domain tests."""
 
 import attrs
 
@@ -9,7 +9,17 @@ from supervisor.domain.errors import Rejected
 from supervisor.domain.evolve import evolve
 from supervisor.domain.ids import CameraId, ChildId, DeviceId, LeaseId, NodeId, PeerId, RunId
 from supervisor.domain.state import State
-from supervisor.domain.values import CameraSettings, Fault, LeaseKind, Limits, Mode, Picture, Reason, SourceSummary
+from supervisor.domain.values import (
+    CameraSettings,
+    Fault,
+    LeaseKind,
+    Limits,
+    Mode,
+    Picture,
+    Reason,
+    SourceSummary,
+    Transcode,
+)
 
 SECOND = 1_000_000_000
 NODE, RUN = NodeId("node"), RunId("run-1")
@@ -29,14 +39,15 @@ def settings(
     mode: Mode = Mode.ALWAYS,
     group: str = "others",
     substream: CameraId | None = None,
+    transcode: Transcode = Transcode.AUTO,
 ) -> CameraSettings:
     box = DeviceId(device) if device else None
-    return CameraSettings(camera, SourceSummary("rtsp", url, revision), box, mode, group, substream)
+    return CameraSettings(camera, SourceSummary("rtsp", url, revision), box, mode, group, substream, transcode)
 
 
 @attrs.define
 class Story:
-    """A domain with a clock that stands still until told otherwise. Every step returns the story, or the events."""
+    """A domain with a clock that moves on request only. Every step returns the story, or the events."""
 
     state: State = attrs.field(factory=State)
     now_ns: int = 1_800_000_000 * SECOND
@@ -46,7 +57,7 @@ class Story:
         """Decide and fold; raises `Rejected` as the domain does."""
         events = decide(self.state, command, self.now_ns)
         for event in events:
-            self._fold(event)
+            self.fold(event)
         return events
 
     def given(self, *commands: c.Command) -> "Story":
@@ -59,7 +70,7 @@ class Story:
         return self
 
     def refuses(self, command: c.Command) -> Rejected:
-        """The refusal that `command` meets; the state has not changed."""
+        """Return the refusal of `command`, and check that the state is unchanged."""
         before = self.state
         try:
             self.when(command)
@@ -68,7 +79,8 @@ class Story:
             return rejected
         raise AssertionError(f"{command} was accepted")
 
-    def _fold(self, event: e.Event) -> None:
+    def fold(self, event: e.Event) -> None:
+        """Record an event that no command decided."""
         recorded = e.Recorded(
             seq=self.state.seq + 1,
             wall_ns=self.now_ns,

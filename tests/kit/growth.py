@@ -1,8 +1,8 @@
-"""How the time of a parser grows with its input: counted in processor time of this process, by ratios alone.
+"""Growth of a parser's run time with its input: measured as processor time of this process, judged by ratios alone.
 
 Rules of this file:
-- A slow or busy machine changes no verdict: the same work is timed at two sizes, one right after the other, the least
-  of several runs counts, and only a ratio that stays too high in every attempt is a failure.
+- A slow or busy machine does not change the verdict: the same work is timed at two sizes in direct succession, and the
+  minimum of several runs counts. Only a ratio that is too high in every attempt is a failure.
 - The sizes differ by `FACTOR`, three doublings: linear work takes 8 times as long, quadratic work 64 times.
 """
 
@@ -14,12 +14,12 @@ FACTOR = 8
 MOST = 2.2**3
 """At most 2.2 times as long for each doubling."""
 LEAST_S = 0.001
-"""A measurement that takes less says nothing: the work is repeated until it takes as long."""
+"""Minimum duration of a measurement: shorter work is repeated until it takes as long."""
 RUNS, ATTEMPTS = 2, 12
 
 
 def growth(work: Callable[[int], Callable[[], object]], size: int) -> float:
-    """How many times as long `work` takes for an input of `FACTOR * size` as for one of `size`: the least seen.
+    """Return the smallest measured ratio of the times of `work` for inputs of `FACTOR * size` and of `size`.
 
     `work(size)` prepares an input and returns what is timed. Returns early when the ratio is at most `MOST`.
     """

@@ -1,8 +1,8 @@
-"""A real RTSP camera for tests, which can be stopped, started again on its port, and frozen.
+"""A real RTSP camera for tests, which can be stopped, restarted on its port, and frozen.
 
 Rules of this file:
 1. `rtsp_server.py` is its own program, under the system's Python: GStreamer never enters the test process.
-2. What the server reports is what is counted; nothing is guessed from our own sockets.
+2. The counts come from the server's reports; nothing is inferred from our own sockets.
 3. The password goes through the environment: tests that search the process list for it must not find ours.
 """
 
@@ -15,13 +15,18 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 from urllib.parse import quote
 
+import attrs
+import av
 import trio
 
+from .patience import give_up_after
 from .process_group import ProcessGroup, open_background, open_process_group
 from .processes import wait_until
 
@@ -31,13 +36,22 @@ USER = "viewer"
 READY_SECONDS = 15.0  # the first start on a machine builds GStreamer's plugin registry
 STOP_SECONDS = 10.0
 
-Codec = Literal["h264", "h265", "mjpeg"]
-Audio = Literal["pcma", "pcmu", "opus", "aac"]
+Codec = Literal["h264", "h265", "mjpeg", "mjpeg422", "mpeg4"]
+Audio = Literal["pcma", "pcmu", "opus", "aac", "l16", "l24", "mp2", "mp3", "latm", "speex", "gsm", "amr"]
 Auth = Literal["both", "basic", "digest"]
+Transport = Literal["tcp", "udp", "multicast"]
 
 
 class ServerError(Exception):
-    """The RTSP server did not start; the message has its last words."""
+    """The RTSP server did not start; the message has its last output."""
+
+
+@attrs.frozen
+class Place:
+    """Where a server listens: its address, and the command that starts it in a network namespace."""
+
+    address: str = "127.0.0.1"
+    command: tuple[str, ...] = ()
 
 
 class RtspServer:
@@ -47,7 +61,9 @@ class RtspServer:
     not yet torn down or timed out; `requests`: accepted requests by method (`TEARDOWN`). The totals survive `stop`.
     """
 
-    def __init__(self, tasks: trio.Nursery, arguments: list[str], password: str | None, port: int, tls: bool) -> None:
+    def __init__(
+        self, tasks: trio.Nursery, arguments: list[str], password: str | None, port: int, tls: bool, place: Place
+    ) -> None:
         self.port = port
         self.scheme = "rtsps" if tls else "rtsp"
         self.clients = 0
@@ -55,6 +71,7 @@ class RtspServer:
         self.sessions = 0
         self.requests: Counter[str] = Counter()
         self._tasks = tasks
+        self._place = place
         self._arguments = arguments
         self._password = password
         self._changed = trio.Event()
@@ -66,7 +83,7 @@ class RtspServer:
     @property
     def url(self) -> str:
         """Without credentials, even when they are needed."""
-        return f"{self.scheme}://127.0.0.1:{self.port}/main"
+        return f"{self.scheme}://{self._place.address}:{self.port}/main"
 
     def url_with(self, password: str | None) -> str:
         """The address with user `viewer` and that password, right or wrong."""
@@ -90,7 +107,7 @@ class RtspServer:
     async def stop(self) -> None:
         """TERM, after 2 s KILL, reaped. The clients' connections end with it. Does nothing when stopped."""
         self._stop.set()
-        with trio.CancelScope(shield=True), trio.fail_after(STOP_SECONDS):
+        with trio.CancelScope(shield=True), give_up_after(STOP_SECONDS):
             await self._stopped.wait()
 
     def pause(self) -> None:
@@ -120,7 +137,8 @@ class RtspServer:
             else:
                 self._hear(message)
 
-        argv = [SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), *self._arguments]
+        argv = [*self._place.command, SYSTEM_PYTHON, str(SCRIPT), "--port", str(self.port), *self._arguments]
+        argv += ["--address", self._place.address]
         env = dict(os.environ)
         env.pop("RTSP_PASSWORD", None)
         if self._password is not None:
@@ -167,10 +185,16 @@ async def open_rtsp_server(
     auth: Auth = "both",
     key_frames: int | None = None,
     certificate: Path | None = None,
+    encrypted: bool = False,
+    b_frames: int = 0,
+    transports: tuple[Transport, ...] = ("tcp", "udp"),
+    place: Place | None = None,
 ) -> AsyncIterator[RtspServer]:
     """A running camera for the length of the block; `key_frames` is their distance in frames (None: one second).
 
+    It refuses all but `transports` with 461; `tcp` is also the one in HTTP.
     With a `certificate` (PEM, its key in the same file), which goes with a password, it speaks TLS and nothing else.
+    With `encrypted`, its media is SRTP with MIKEY.
 
     One encoder serves all clients, so the second waits up to that distance for its first key frame.
     Cleanup: the process is ended and reaped on error and cancellation too. Raises ServerError.
@@ -178,9 +202,16 @@ async def open_rtsp_server(
     arguments = ["--size", f"{size[0]}x{size[1]}", "--fps", str(fps), "--codec", codec, "--auth", auth]
     arguments += ["--audio", audio] if audio else []
     arguments += ["--key-frames", str(key_frames)] if key_frames else []
+    arguments += ["--b-frames", str(b_frames)] if b_frames else []
     arguments += ["--certificate", str(certificate)] if certificate else []
-    async with open_background() as tasks:
-        server = RtspServer(tasks, arguments, password, port, tls=certificate is not None)
+    arguments += ["--encrypted"] if encrypted else []
+    arguments += ["--transports", ",".join(transports)]
+    async with AsyncExitStack() as stack:
+        if codec == "mpeg4":
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="banken-mpeg4-")))
+            arguments += ["--file", str(write_mpeg4(folder / "video.mp4", size, fps, key_frames or fps))]
+        tasks = await stack.enter_async_context(open_background())
+        server = RtspServer(tasks, arguments, password, port, tls=certificate is not None, place=place or Place())
         await server.start()
         try:
             yield server
@@ -188,13 +219,34 @@ async def open_rtsp_server(
             await server.stop()
 
 
+def write_mpeg4(path: Path, size: tuple[int, int], fps: int, key_frames: int, seconds: int = 60) -> Path:
+    """Write a video of MPEG-4 part 2, whose picture changes: Debian's GStreamer has no encoder for it."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=fps, options={"g": str(key_frames), "b": "1000000"})
+        assert isinstance(stream, av.VideoStream)
+        (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"
+        frame = av.VideoFrame(*size, "yuv420p")
+        for index in range(fps * seconds):
+            for number, plane in enumerate(frame.planes):
+                plane.update(bytes([40 + (3 * index + 50 * number) % 150]) * plane.buffer_size)
+            frame.pts, frame.time_base = index, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 PACKAGES = {  # what must be there → the Debian package that has it
     "videotestsrc": "gstreamer1.0-plugins-base",
     "opusenc": "gstreamer1.0-plugins-base",
     "alawenc": "gstreamer1.0-plugins-good",
     "rtph264pay": "gstreamer1.0-plugins-good",
+    "lamemp3enc": "gstreamer1.0-plugins-good",
+    "twolamemp2enc": "gstreamer1.0-plugins-good",
     "x264enc": "gstreamer1.0-plugins-ugly",
     "x265enc": "gstreamer1.0-plugins-bad",
+    "mpeg4videoparse": "gstreamer1.0-plugins-bad",
+    "jpegenc": "gstreamer1.0-plugins-good",
+    "srtpenc": "gstreamer1.0-plugins-bad",
     "voaacenc": "gstreamer1.0-plugins-bad",
 }
 PROBE = """
@@ -226,3 +278,16 @@ def missing_reason() -> str | None:
         packages = sorted({PACKAGES[name] for name in absent})
         return f"GStreamer lacks {', '.join(absent)} (apt install {' '.join(packages)})"
     return None
+
+
+@functools.cache
+def webrtcbin_missing_reason() -> str | None:
+    """As `missing_reason`, for `ops/stacks/gst_viewer.py`."""
+    viewer = Path(__file__).parents[2] / "ops" / "stacks" / "gst_viewer.py"
+    try:
+        probe = subprocess.run([SYSTEM_PYTHON, viewer], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{SYSTEM_PYTHON} cannot look for GStreamer's elements: {error}"
+    packages = "apt install python3-gst-1.0 gstreamer1.0-nice gir1.2-gst-plugins-bad-1.0"
+    words = probe.stderr.strip().splitlines()[-1:]
+    return f"GStreamer lacks {' '.join(words)} ({packages})" if words or probe.returncode else None

@@ -1,4 +1,4 @@
-"""Good and bad habits of cameras, as literal values."""
+"""Correct and incorrect behavior of cameras, as literal values."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +12,7 @@ CONNECT = "CONNECT"
 
 
 class Then(StrEnum):
-    """What becomes of a stream after a while."""
+    """The later behavior of a stream."""
 
     GOES_ON = "goes on"
     STOPS = "sends nothing more, keeps the connection"
@@ -21,14 +21,14 @@ class Then(StrEnum):
     DRIPS = "sends a byte now and then"
     CLOSES = "closes the connection"
     RESETS = "resets the connection"
-    BABBLES = "sends bytes without any form"
+    UNASKED_MESSAGES = "sends bytes without any form"
     GARBLES = "sends well-formed packets of nonsense"
     RESIZES = "sends pictures of another size"
 
 
 @attrs.frozen
 class Behaviour:
-    """What a camera does. As it stands here, it is healthy."""
+    """The behavior of a camera; the defaults are those of a healthy one."""
 
     size: tuple[int, int] = (64, 64)
     fps: int = 25

@@ -9,6 +9,8 @@ import attrs
 import h11
 import trio
 
+from .patience import give_up_after
+
 
 @attrs.frozen
 class Answer:
@@ -46,7 +48,7 @@ async def request(
     data = body.encode() if isinstance(body, str) else body
     fields = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(data)), "Connection": "close", **(headers or {})}
     connection = h11.Connection(h11.CLIENT)
-    with trio.fail_after(within):
+    with give_up_after(within):
         plain = await trio.open_tcp_stream("127.0.0.1", port, local_address=source)
         stream = over_tls(plain) if secure else plain
         async with stream:
@@ -70,11 +72,12 @@ def over_tls(stream: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:
 
 
 async def _read(connection: h11.Connection, stream: trio.abc.Stream, path: str) -> Answer:
-    response, body = None, b""
+    response: h11.InformationalResponse | h11.Response | None = None
+    body = b""
     while True:
         match connection.next_event():
             case h11.NEED_DATA:
-                connection.receive_data(await stream.receive_some())
+                connection.receive_data(bytes(await stream.receive_some()))
             case h11.InformationalResponse() as response:
                 break  # 101: it is not HTTP any more
             case h11.Response() as response:

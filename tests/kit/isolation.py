@@ -1,10 +1,10 @@
-"""Healthy cameras beside one neighbour after the other that does everything wrong: what the healthy ones' viewers see.
+"""Healthy cameras next to a series of faulty neighbors: measurements by the viewers of the healthy ones.
 
 Rules of this file:
 1. Quiet and loud phases of equal length alternate in one run; each loud phase is compared with the quiet ones.
-2. Whoever sends pictures is in a process of its own, and each picture says when it was sent: what disturbs a sender is
-   told apart from what disturbs the way through banken.
-3. A phase begins when the one before it has left no child behind.
+2. Senders run in a separate process, and each access unit carries its time of sending. This distinguishes delays of a
+   sender from delays in banken.
+3. A phase begins when no child process of the previous phase is left.
 """
 
 import statistics
@@ -16,15 +16,15 @@ from pathlib import Path
 import attrs
 import trio
 
-from actors.hub import Hub
-from actors.media import CLOCK_RATE
-from actors.process import Process, RealProcess
-from supervisor import collector
-from supervisor.config import Source
+from actors.media.hub import Hub
+from actors.media.media import CLOCK_RATE
+from actors.process.process import Process, RealProcess
+from supervisor.config.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.values import Limits
+from supervisor.runtime import collector
 
 from .habits import Behaviour, Then
 from .media import follow
@@ -37,7 +37,7 @@ FPS = 25
 HEALTHY = tuple(CameraId(f"steady-{number}") for number in range(3))
 TURNS_AFTER_S = 1.0
 """Of a stream that is good at first: sooner than elsewhere, a phase is short."""
-NOWHERE = "rtsp://127.0.0.1:1/"
+INVALID_REDIRECT = "rtsp://127.0.0.1:1/"
 """Where the cameras of children that play a part would be."""
 STARTS_PER_S = 4
 READY_S, GONE_S = 20.0, 15.0
@@ -97,10 +97,10 @@ class Phase:
 
 @attrs.define
 class Recorder:
-    """What has been seen since the last look."""
+    """The measurements since the last report."""
 
     arrivals: dict[CameraId, list[tuple[int, int]]] = attrs.field(factory=dict)
-    """When each picture came, and when it was sent."""
+    """Times of arrival and of sending of each access unit."""
     late_ms: list[float] = attrs.field(factory=list)
     missed: int = 0
 
@@ -115,7 +115,7 @@ class Recorder:
         due = None
         while True:
             unit, _ = await follow(hub, place)
-            sent = stamped_at(unit.annexb())
+            sent = stamped_at(unit.data)
             assert sent is not None
             if due is not None:
                 self.missed += round((unit.pts - due) * FPS / CLOCK_RATE)
@@ -135,8 +135,16 @@ class Recorder:
             for (at, sent), (next_at, next_sent) in pairwise(seen):
                 intervals.append((next_at - at) / 1e6)
                 corrected.append((next_at - at - (next_sent - sent)) / 1e6 + 1000 / FPS)
-        spreads = (Spread.of(values) for values in (intervals, corrected, transit, self.late_ms))
-        return Phase(tuple(each.name for each in neighbours), *spreads, len(transit), self.missed, tuple(corrected))
+        return Phase(
+            tuple(each.name for each in neighbours),
+            Spread.of(intervals),
+            Spread.of(corrected),
+            Spread.of(transit),
+            Spread.of(self.late_ms),
+            len(transit),
+            self.missed,
+            tuple(corrected),
+        )
 
 
 async def run_isolation(
@@ -151,7 +159,7 @@ async def run_isolation(
     def open_process(
         arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
     ) -> Process:
-        part = stand_in_environment(folder, address_among(arguments).removeprefix(NOWHERE))
+        part = stand_in_environment(folder, address_among(arguments).removeprefix(INVALID_REDIRECT))
         return RealProcess((stand_in, *arguments[1:]), {**environment, **part}, stdin, True)
 
     async with open_senders(healthy) as urls, open_senders(list(scripted.values())) as bad_urls:
@@ -173,7 +181,7 @@ async def run_isolation(
                 sources = {
                     each.name: Source("rtsp", addresses[each.name])
                     if each.name in addresses
-                    else by_ffmpeg(NOWHERE + each.name)
+                    else by_ffmpeg(INVALID_REDIRECT + each.name)
                     for each in group
                 }
                 await yard.core.kernel.submit(c.Configure("test", yard.vault.take(steady | sources), Limits()))

@@ -1,4 +1,4 @@
-"""Journals on a real disk, made of stories of the domain."""
+"""Journals on a real disk, written from stories of the domain."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from supervisor.journal.store import Rotation, Store
 from .domain import ASKED, GATE, PICTURE, TEMPORARY, child, live, peer
 
 TINY = Rotation(max_bytes=1)
-"""Every append begins a segment of its own."""
+"""Every append begins a new segment."""
 
 
 def lively(rounds: int = 20) -> list[Recorded]:
@@ -79,7 +79,7 @@ def read_all(path: Path) -> list[Recorded]:
 
 
 def change(folder: Path, statement: str, first: int = 1) -> None:
-    """What a tamperer, or rot, might do to a segment."""
+    """Change a segment as tampering or bit rot might."""
     db = apsw.Connection(str(segment_path(folder, first)))
     db.execute(statement)
     db.close()

@@ -1,9 +1,9 @@
-"""Killing the real daemon under load, again and again over one journal, and looking closely at what is left.
+"""Repeated kills of the real daemon under load, over one journal, with a check of everything that remains.
 
 Rules of this file:
-1. What a kill meets is drawn from the seed and its number alone; a fault names both.
-2. What was acknowledged is written down before anything else is awaited.
-3. A fault is collected, not raised: one kill's fault does not hide the next one's.
+1. The moment of a kill is drawn from the seed and its number alone; a fault names both.
+2. Acknowledged facts are noted before anything else is awaited.
+3. Faults are collected, not raised: the fault of one kill does not hide that of the next.
 """
 
 import json
@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -23,21 +23,20 @@ import h11
 import trio
 import trio_websocket
 
-from actors.process import MARK as CHILD_MARK
-from supervisor.daemon import open_journal
+from supervisor.compose.daemon import open_journal
 from supervisor.domain import events as e
 from supervisor.domain.evolve import fold
 from supervisor.domain.ids import ChildId
 from supervisor.journal.check import verify
-from supervisor.journal.errors import JournalError
 from supervisor.journal.files import segment_path
+from supervisor.ports.errors import JournalError
 
-from .audit import Promised, find_faults
+from .audit import Acknowledged, find_faults
 from .daemon import MANY_REQUESTS, Daemon, launch_daemon, write_config
 from .http import request
 from .journals import read_all
 from .process_group import open_background
-from .processes import ProcessInfo, marked, read_process, wait_until
+from .processes import ProcessInfo, marked, read_process, wait_bounded, wait_until
 
 READ_S = 30.0
 """Clients whose daemon is dead end by themselves, on a busy machine too; one that does not is found by this."""
@@ -63,7 +62,7 @@ OFFER = "\n".join(
 """Of a browser, without its addresses: it is answered, and never connects."""
 LOST = (OSError, h11.ProtocolError, trio.BrokenResourceError, AssertionError)
 LOST_SOCKET = (trio_websocket.HandshakeError, trio_websocket.ConnectionClosed)
-"""What a client meets whose daemon is killed: half an answer, or none."""
+"""Errors of a client whose daemon is killed: a partial answer, or no answer."""
 
 
 @attrs.frozen
@@ -117,7 +116,7 @@ async def run_kills(folder: Path, kills: int, seed: int, lanes: int, report: Cal
 
 @asynccontextmanager
 async def open_silence() -> AsyncIterator[int]:
-    """A port that accepts and says nothing: an ffmpeg that reads from it never writes, so nothing but us ends it."""
+    """A port that accepts and sends nothing: an ffmpeg that reads from it never writes, so only the daemon ends it."""
 
     async def hold(_stream: trio.SocketStream) -> None:
         await trio.sleep_forever()
@@ -138,7 +137,7 @@ class Lane:
     kills: list[Kill] = attrs.field(factory=list)
     faults: list[str] = attrs.field(factory=list)
     code: int = -1
-    promised: Promised = attrs.field(factory=Promised)
+    acknowledged: Acknowledged = attrs.field(factory=Acknowledged)
 
     @property
     def journal(self) -> Path:
@@ -162,7 +161,7 @@ class Lane:
     async def _kill(self, number: int) -> Kill:
         random = Random(f"{self.seed}/{number}")
         aim = AIMS[number % len(AIMS)]
-        answers, shown, before = len(self.promised.opened), len(self.promised.shown), self._written()
+        answers, shown, before = len(self.acknowledged.opened), len(self.acknowledged.shown), self._written()
         ready_s: float | None = None
         faults: list[str] = []
         began = time.monotonic()
@@ -175,7 +174,7 @@ class Lane:
                 ready_s = time.monotonic() - began
                 load.start_soon(self._load, daemon, random, faults)
                 if aim == "work":
-                    await wait_until(lambda: len(self.promised.opened) > answers, READ_S, what="the first viewer")
+                    await wait_until(lambda: len(self.acknowledged.opened) > answers, READ_S, what="the first viewer")
                 await trio.sleep(random.uniform(*LIFE_S))
             if daemon.process.poll() is not None:
                 faults.append(f"it ended by itself with {daemon.process.returncode}")
@@ -188,15 +187,15 @@ class Lane:
         rows, damage = self._read()
         faults += await self._leftovers(rows, dead_at + GONE_S)
         gone_s = time.monotonic() - dead_at
-        faults += damage + find_faults(rows, self.promised)
+        faults += damage + find_faults(rows, self.acknowledged)
         return Kill(
             number=number,
             aim=aim,
             after_s=dead_at - began,
             hit=rows[-1].type if rows else "nothing",
             events=len(rows),
-            answers=len(self.promised.opened) - answers,
-            shown=len(self.promised.shown) - shown,
+            answers=len(self.acknowledged.opened) - answers,
+            shown=len(self.acknowledged.shown) - shown,
             children=0 if faults else len(fold(rows).children),
             gone_s=gone_s,
             ready_s=ready_s,
@@ -205,7 +204,7 @@ class Lane:
         )
 
     async def _end(self) -> None:
-        """One more life, at the end of which nothing is open any more."""
+        """Run one more life, after which nothing is open."""
         async with launch_daemon(self.folder, {MARK: str(self.folder)}) as daemon, open_background() as load:
             await daemon.wait_ready()
             load.start_soon(self._load, daemon, Random(self.seed), self.faults)
@@ -214,7 +213,7 @@ class Lane:
             ended_at = time.monotonic()
             await wait_until(lambda: not load.child_tasks, READ_S, what="the clients to read what was sent to them")
         rows, damage = self._read()
-        self.faults += damage + find_faults(rows, self.promised)
+        self.faults += damage + find_faults(rows, self.acknowledged)
         self.faults += await self._leftovers(rows, ended_at)
         state = fold(rows)
         if (state.run, len(state.children), len(state.peers), rows[-1].type) != (None, 0, 0, "RunEnded"):
@@ -223,8 +222,8 @@ class Lane:
     # ── load ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _load(self, daemon: Daemon, random: Random, faults: list[str]) -> None:
-        """Viewers come and go, and two readers follow the journal, for as long as the daemon is there."""
-        after = self.promised.last
+        """Run viewers that join and leave, and two subscribers to the journal, while the daemon runs."""
+        after = self.acknowledged.last
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_lost, partial(self._offer, daemon, random, faults))
             nursery.start_soon(_until_lost, partial(self._follow, daemon, after))
@@ -237,12 +236,12 @@ class Lane:
                 place = places.pop(random.randrange(len(places)))
                 answer = await request(daemon.port, "DELETE", place)
                 if answer.status == 200:
-                    self.promised.leaving.add(_peer(place))
+                    self.acknowledged.leaving.add(_peer(place))
             else:
                 answer = await daemon.offer(random.choice(CAMERAS), OFFER)
                 if answer.status == 201:
                     places.append(answer.location)
-                    self.promised.opened.add(_peer(places[-1]))
+                    self.acknowledged.opened.add(_peer(places[-1]))
             if answer.status not in (200, 201, 404, 503):
                 faults.append(f"a viewer was answered with {answer.status}: {answer.text[:200]}")
 
@@ -269,8 +268,8 @@ class Lane:
 
     def _take(self, message: dict[str, Any]) -> None:
         for event in message.get("events", ()):
-            self.promised.show(event)
-        self.promised.last = max(self.promised.last, message.get("last", 0))
+            self.acknowledged.show(event)
+        self.acknowledged.last = max(self.acknowledged.last, message.get("last", 0))
 
     # ── what is left ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -283,24 +282,24 @@ class Lane:
         return status.st_size, status.st_mtime_ns
 
     def _read(self) -> tuple[list[e.Recorded], list[str]]:
-        """The journal as it is, and what is damaged in it."""
+        """Return the rows of the journal, and its damage."""
         try:
             damages = [str(damage) for damage in verify(self.journal).damages]
             return (read_all(self.journal) if not damages else []), damages
-        except JournalError as error:  # killed while it was made, when nothing could have been promised yet
-            return [], [str(error)] if self.promised.last else []
+        except JournalError as error:  # killed during its creation, before anything could be acknowledged
+            return [], [str(error)] if self.acknowledged.last else []
 
     async def _leftovers(self, rows: list[e.Recorded], until: float) -> list[str]:
-        """What of the daemon still runs then, found by its mark and by the journal's pids; it is killed."""
+        """Kill the remaining processes of the daemon, found by its mark and by the pids in the journal; return them."""
         started = [row.event for row in rows if isinstance(row.event, e.ChildStarted)]
-        children = {row.event.child for row in rows if isinstance(row.event, e.ChildStarting)}
+        children = {event.pid: event.child for event in started}
 
         def left() -> dict[int, ProcessInfo]:
             known = (p for child in started if (p := read_process(child.pid)) and p.started == child.start_ticks)
             return {p.pid: p for p in (*marked(f"{MARK}={self.folder}"), *known) if not p.zombie}
 
         try:
-            await wait_until(lambda: not left(), max(0.0, until - time.monotonic()))
+            await wait_bounded(lambda: not left(), max(0.0, until - time.monotonic()))
         except TimeoutError:
             return [_end(process, children) for process in left().values()]
         return []
@@ -332,9 +331,9 @@ def _peer(place: str) -> str:
     return place.rpartition("/")[2].partition(".")[0]
 
 
-def _end(process: ProcessInfo, children: set[ChildId]) -> str:
+def _end(process: ProcessInfo, children: Mapping[int, ChildId]) -> str:
     """Kill what was left over; returns its description."""
-    name = next((child for child in children if any(p.pid == process.pid for p in marked(f"{CHILD_MARK}={child}"))), "")
+    name = children.get(process.pgid, "")
     with suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGKILL)
     return f"process {process.pid}, child {name or 'unknown'}, outlived it: {' '.join(process.cmdline)}"

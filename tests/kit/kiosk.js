@@ -1,5 +1,5 @@
-// Runs in a page before its own scripts: its clock, its timers, its server and its connections are made of nothing, so
-// that three days pass in a minute. `kiosk` drives them; what the server does is timed by the same clock, but counted apart.
+// Runs in a page before its scripts: replaces its clock, timers, server and connections, so that three days pass in a
+// minute. `kiosk` drives them. The server's timers use the same clock, but are counted separately.
 (() => {
   const began = Date.UTC(2026, 10, 22, 6);
   const page = new Map(); // the page's timers
@@ -37,7 +37,7 @@
     return found;
   }
 
-  // What is promised comes true between two ticks.
+  // Microtasks run between two timers.
   async function settle() {
     for (let turn = 0; turn < 12; turn += 1) await null;
   }
@@ -58,7 +58,7 @@
   // ── the server ──
 
   const CAMERAS = ["attic", "front", "gate", "yard"];
-  const server = { run: 1, seq: 0, up: true, sockets: new Set(), leases: new Set(), peers: new Set(), suggestion: null, asked: 0 };
+  const server = { run: 1, seq: 0, up: true, sockets: new Set(), leases: new Set(), peers: new Set(), suggestions: [], asked: 0 };
   const iso = (at = now) => new StockDate(at).toISOString();
 
   const camera = (id) => ({
@@ -69,7 +69,7 @@
   });
 
   const state = () => ({
-    type: "state", now: iso(), cameras: CAMERAS.map(camera), peers: [], uses: [], leases: [], suggestion: server.suggestion,
+    type: "state", now: iso(), cameras: CAMERAS.map(camera), peers: [], uses: [], leases: [], suggestions: server.suggestions,
     health: { verdict: server.seq % 2 ? "ok" : "degraded", parts: server.seq % 2 ? [] : [{ part: "alert/disk", verdict: "degraded", reason: "80 % full" }] },
   });
 
@@ -102,9 +102,9 @@
 
   const tell = (message) => server.sockets.forEach((socket) => socket.say(message));
   const drop = () => [...server.sockets].forEach((socket) => (server.sockets.delete(socket), socket.onclose?.()));
-  later(() => tell(state()), 4000, 4000);
+  later(() => tell(state()), 3000, 3000); // before the page doubts (feed.js), and not as often as a server, for speed
   later(() => tell({ type: "events", events: [event()] }), 5000, 15_000);
-  // Each hour the line breaks, every five hours the server is away for a minute and is another one afterwards.
+  // The connection breaks every hour. Every five hours the server is away for a minute, and is another one afterwards.
   later(drop, 1_800_000, 3_600_000);
   later(() => {
     server.up = false;
@@ -115,13 +115,14 @@
       server.leases.clear();
     }, 60_000);
   }, 9_000_000, 18_000_000);
-  // Something to be suggested every twenty minutes.
+  // A suggestion every twenty minutes.
   later(() => {
-    server.suggestion = { lease: `S${server.seq}`, camera: "front", label: "person", score: 0.9, detection: "D", since: iso(), until: iso(now + 30_000), remaining_s: 30 };
-    later(() => (server.suggestion = null), 30_000);
+    const times = { since: iso(), time: iso(), until: iso(now + 30_000), remaining_s: 30 };
+    server.suggestions = [{ lease: `S${server.seq}`, camera: "front", label: "person", score: 0.9, detection: "D", by: "test", box: null, image: null, ...times }];
+    later(() => (server.suggestions = []), 30_000);
   }, 600_000, 1_200_000);
 
-  // The body of a real one is read in its own time, and not in ours.
+  // The body of a real Response is read in real time; this one is read in microtasks.
   function reply(status, body, headers = {}) {
     const parts = { status, ok: status < 400, url: location.origin, headers: new Headers(headers), text: async () => body, json: async () => JSON.parse(body) };
     return Object.create(Response.prototype, Object.fromEntries(Object.entries(parts).map(([name, value]) => [name, { value }])));
@@ -149,7 +150,8 @@
       return reply(204);
     }
     if (pathname.endsWith(".jpg")) return reply(404, "{}");
-    return json({ events: [], detections: [], processes: [], devices: [] });
+    if (pathname.endsWith("/about")) return json({ oddities: [], round_trip_s: null, loss: null, clock_skew_s: null });
+    return json({ events: [], detections: [], processes: [], devices: [], cameras: [], from: null, to: null });
   };
 
   // ── the connections ──

@@ -1,4 +1,4 @@
-"""One direction of a bad line: what is lost on it, and when the rest comes out at the other end. Pure.
+"""One direction of a bad line: which packets are lost, and when the others arrive at the other end. Pure.
 
 Time is whatever the caller says it is, chance is a generator with a seed: the same packets at the same instants have
 the same fate. The order of events: a packet is lost, or it waits until those in front of it are on the wire, and then
@@ -18,23 +18,23 @@ T = TypeVar("T")
 
 @attrs.frozen
 class Link:
-    """What is wrong with a line; nothing, unless it is said."""
+    """The impairments of a line; the default is a perfect line."""
 
     loss: float = 0.0
     """The share of packets that are lost, each by its own chance."""
     delay_s: float = 0.0
     jitter_s: float = 0.0
-    """Each packet travels for `delay_s`, more or less so much, evenly: those nearer to each other may change places."""
+    """Uniform jitter in seconds, added to or subtracted from `delay_s`: close packets may change their order."""
     ordered: bool = False
-    """Whether they keep their places all the same, as on most real lines: who is behind a late one is late as well."""
+    """Whether packets keep their order despite jitter, as on most real lines: packets after a late one are late too."""
     bit_rate: float = math.inf
     queue_bytes: int = 128 * 1024
-    """What may wait where the line is narrow; the packet that would not fit is dropped, not those that wait."""
+    """Size of the queue at the bottleneck; a packet that does not fit is dropped, not the waiting ones."""
 
 
 @attrs.define
 class Traffic:
-    """What has become of the packets of a line, so far."""
+    """Counts of the packets of a line so far."""
 
     taken: int = 0
     lost: int = 0

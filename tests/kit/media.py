@@ -1,22 +1,25 @@
 """Small real H.264, H.265 and AAC, and the containers it comes in."""
 
+import random
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache
 from itertools import chain, pairwise
+from typing import Any
 
 import av
 import av.filter
 
-from actors.bitstream import split_annexb
-from actors.h264 import IDR, PPS, SPS, nal_type
-from actors.h265 import PPS as PPS265
-from actors.h265 import SPS as SPS265
-from actors.h265 import VPS
-from actors.hub import Hub, Subscription
-from actors.media import AccessUnit
+from actors.media.bitstream import split_annexb
+from actors.media.h264 import IDR, PPS, SPS, nal_type
+from actors.media.h265 import PPS as PPS265
+from actors.media.h265 import SPS as SPS265
+from actors.media.h265 import VPS
+from actors.media.hub import Hub
+from actors.media.media import AccessUnit
+from actors.media.subscription import Subscription
 from actors.sources.test import KEY_EVERY_S
 
 FPS = 10
@@ -62,8 +65,11 @@ def without_sets(units: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return tuple(unit for unit in units if nal_type(unit) not in (SPS, PPS))
 
 
-def flv(width: int = 64, height: int = 64, count: int = 41) -> Iterator[bytes]:
-    """An FLV stream as ffmpeg writes it: header, decoder configuration, then one tag for each picture."""
+def flv(width: int = 64, height: int = 64, count: int = 41, *, b_frames: bool = False) -> Iterator[bytes]:
+    """An FLV stream as ffmpeg writes it: header, decoder configuration, then one tag for each picture.
+
+    With `b_frames`, the composition offsets are those of pictures that are presented in the order 0 2 3 1 5 6 4 …
+    """
     pictures = access_units(width, height, count)
     sps = next(unit for unit in pictures[0] if nal_type(unit) == SPS)
     pps = next(unit for unit in pictures[0] if nal_type(unit) == PPS)
@@ -73,7 +79,8 @@ def flv(width: int = 64, height: int = 64, count: int = 41) -> Iterator[bytes]:
     for index, units in enumerate(pictures):
         sample = b"".join(len(unit).to_bytes(4) + unit for unit in without_sets(units))
         key = any(nal_type(unit) == IDR for unit in units)
-        yield video_tag(index * 1000 // FPS, (b"\x17" if key else b"\x27") + b"\x01\x00\x00\x00" + sample)
+        offset = (0 if not b_frames else 100 if index == 0 else 300 if index % 3 == 1 else 0).to_bytes(3)
+        yield video_tag(index * 1000 // FPS, (b"\x17" if key else b"\x27") + b"\x01" + offset + sample)
 
 
 def video_tag(time_ms: int, body: bytes) -> bytes:
@@ -100,7 +107,7 @@ AAC_CONFIG = b"\x11\x90"
 """AudioSpecificConfig: AAC-LC, 48 kHz, stereo."""
 
 
-def flv_with_sound(seconds: int = 2) -> Iterator[bytes]:
+def flv_with_audio(seconds: int = 2) -> Iterator[bytes]:
     """As `flv`, with AAC between the pictures, as ffmpeg would time it: rounded to milliseconds."""
     head, configuration, *pictures = flv(count=seconds * FPS)
     frames = aac_frames(seconds)
@@ -120,7 +127,7 @@ def aac_frames(
     """A tone, in raw frames of stereo AAC; so many of them are silent first."""
     encoder = av.CodecContext.create("aac", "w")
     assert isinstance(encoder, av.AudioCodecContext)
-    encoder.rate, encoder.layout, encoder.format = rate, "stereo", "fltp"  # type: ignore[assignment]
+    encoder.rate, encoder.layout, encoder.format = rate, "stereo", "fltp"
     sound: list[av.AudioFrame | None] = list(tone(seconds, rate, frequency))
     for frame in sound[:silent_frames]:
         assert frame is not None
@@ -145,13 +152,13 @@ def tone(seconds: int, rate: int = 48_000, frequency: int = 1000) -> Iterator[av
 
 
 def decode(codec: str, packets: Iterable[bytes], config: bytes = b"") -> list[av.AudioFrame]:
-    """What a decoder makes of packets; `config` is that of AAC."""
+    """Decode packets; `config` is the AudioSpecificConfig of AAC."""
     decoder = av.CodecContext.create(codec, "r")
     assert isinstance(decoder, av.AudioCodecContext)
     if config:
         decoder.extradata = config
     else:
-        decoder.sample_rate, decoder.layout = 48_000, "stereo"  # type: ignore[assignment]
+        decoder.sample_rate, decoder.layout = 48_000, "stereo"
     return [frame for packet in packets for frame in decoder.decode(av.Packet(packet))]
 
 
@@ -208,3 +215,76 @@ def h265_units(width: int, height: int, count: int = 3) -> tuple[tuple[bytes, ..
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     return tuple(tuple(split_annexb(bytes(packet))) for packet in packets)
+
+
+@cache
+def jpegs(width: int = 64, height: int = 64, count: int = 3, busy: bool = False) -> tuple[bytes, ...]:
+    """Pictures of an MJPEG camera: each is another one. `busy` ones have several kB, and the usual Huffman tables."""
+    return tuple(_encoded("mjpeg", "yuvj420p", width, height, count, {"huffman": "default"} if busy else {}, busy))
+
+
+@cache
+def mpeg4_pictures(
+    width: int = 64, height: int = 64, count: int = 3, group: int = 100, busy: bool = False
+) -> tuple[bytes, ...]:
+    """Pictures of MPEG-4 part 2: each `group` begins with an I-VOP with its configuration in front, then P-VOPs."""
+    options = {"g": str(group), "sc_threshold": "1000000000"}
+    return tuple(_encoded("mpeg4", "yuv420p", width, height, count, options, busy))
+
+
+def _encoded(
+    codec: str, pixels: str, width: int, height: int, count: int, options: dict[str, str], busy: bool = False
+) -> Iterator[bytes]:
+    encoder = av.CodecContext.create(codec, "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, pixels
+    encoder.framerate, encoder.time_base = Fraction(FPS), Fraction(1, FPS)
+    encoder.options = options
+    for index in range(count):
+        frame = av.VideoFrame(width, height, pixels)
+        frame.pts = index
+        for number, plane in enumerate(frame.planes):
+            grey = bytes([20 + 9 * index])
+            noise = random.Random(index + 10 * number)
+            plane.update(noise.randbytes(plane.buffer_size) if busy else grey * plane.buffer_size)
+        yield from map(bytes, encoder.encode(frame))
+    yield from map(bytes, encoder.encode(None))
+
+
+@cache
+def coded(
+    encoder: str, width: int, height: int, count: int, fps: int, b_frames: int = 0
+) -> tuple[tuple[int, int, bytes], ...]:
+    """Pictures that become brighter, in the order of decoding: presentation and decode time in frames, and the bytes.
+
+    The first is a key frame, and another one follows every two seconds.
+    """
+    context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, av.VideoCodecContext)
+    pixels = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+    context.width, context.height, context.pix_fmt = width, height, pixels
+    context.framerate, context.time_base = Fraction(fps), Fraction(1, fps)
+    context.gop_size, context.thread_count = KEY_EVERY_S * fps, 1
+    context.options = {
+        "libx264": {
+            "preset": "ultrafast",
+            "bf": str(b_frames),
+            "b-adapt": "0",
+            "sc_threshold": "0",
+            "rc-lookahead": "0",
+        },
+        "libx265": {
+            "preset": "ultrafast",
+            "x265-params": f"log-level=none:pools=1:bframes={b_frames}:b-adapt=0:scenecut=0:repeat-headers=1",
+        },
+        "mpeg4": {"sc_threshold": "1000000000"},
+    }.get(encoder, {})
+    packets: list[Any] = []
+    for index in range(count):
+        frame = av.VideoFrame(width, height, pixels)
+        frame.pts = index
+        for number, plane in enumerate(frame.planes):
+            plane.update(bytes([128 if number else 16 + index * 220 // max(count, 1)]) * plane.buffer_size)
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    return tuple((packet.pts or 0, packet.dts or 0, bytes(packet)) for packet in packets)

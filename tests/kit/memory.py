@@ -1,4 +1,4 @@
-"""A disk that is a list: the journal's segment without a file, with the faults a test asks for."""
+"""An in-memory disk: a segment of the journal without a file, with the faults that a test requests."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,11 +8,12 @@ import trio
 
 from supervisor.domain.events import Recorded
 from supervisor.domain.state import State
-from supervisor.journal.errors import JournalError, JournalReplaced
+from supervisor.journal.errors import JournalReplaced
 from supervisor.journal.files import ChainStart
 from supervisor.journal.retention import Removal
 from supervisor.journal.store import Chain, End, Kept
 from supervisor.journal.writer import Take
+from supervisor.ports.errors import JournalError
 
 
 @attrs.define
@@ -28,16 +29,16 @@ class MemorySegment:
     """Store, and fail all the same: as when the power of the disk goes between the sync and the answer."""
     connected: bool = True
     error: Exception | None = None
-    """What the system refuses with."""
+    """The error with which the system refuses."""
     replaced: bool = False
-    """Somebody else's files stand there, and none of ours can be made."""
+    """The folder contains foreign files, and a segment cannot be created."""
 
     skipped: int = 0
-    """The last event that was lost."""
+    """The sequence number of the last lost event."""
     expendable: Removal | None = None
     removed: tuple[str, ...] = ()
     refused: OSError | None = None
-    """Why no segment can be removed."""
+    """The error with which the removal of a segment fails."""
     on_replaced: Callable[[JournalReplaced], object] = lambda error: None
 
     @property
@@ -57,7 +58,7 @@ class MemorySegment:
         assert self.connected, "a connection is used again after an error"
         if self.replaced:
             self.connected = False
-            raise JournalReplaced("another file stands there")
+            raise JournalReplaced("another file is there")
         if self.error is not None:
             self.connected = False
             raise self.error

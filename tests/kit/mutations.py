@@ -1,9 +1,9 @@
-"""Damage to inputs that were good: the same for the same seed, anywhere.
+"""Mutations of valid inputs: equal for equal seeds, on any machine.
 
 Rules of this file:
-- Bytes in, bytes out; all chance comes from the `random.Random` that is handed in.
+- Bytes in, bytes out; all randomness comes from the `random.Random` argument.
 - Every kind of damage is one function of the list `MUTATIONS`. It may change nothing, and it never fails.
-- What comes out is bounded by `MOST`, so that it is the reader that is tested and not the memory.
+- The result is at most `MOST` bytes long, so that the parser is tested and not the memory.
 """
 
 import random
@@ -21,7 +21,7 @@ TEXTS = (
     "ü", "番犬", "\u2028", "\u202e", "\ufeff", "\u0660", "\U0001f415", "\x7f", "\x1b[2J", "%00", "%ff", "\\u0000",
     "\\UFFFFFFFF", "${HOME}", "${", "../" * 8, "&a [*a]", "!!python/object:os.system", "a" * 300,
 )  # fmt: skip
-"""What is no letter, what a reader may take for a command, and what is too long for a name."""
+"""Texts that are not letters, that a parser may interpret as a command, or that are too long for a name."""
 NOT_UTF8 = (b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\x80")
 NESTS = (b"[]", b"{}", b"()", b'""', b"--", b"&&", b"<>")
 

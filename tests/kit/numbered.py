@@ -1,6 +1,6 @@
-"""A video in which each picture shows its number, for the eye of a script: what is on a screen can be told to be old.
+"""A video in which each frame shows its number in machine-readable form, to measure the age of a displayed frame.
 
-The number stands in the upper left corner as a row of cells, the lowest bit first, white for one.
+The number is drawn in the upper left corner as a row of cells, the lowest bit first, white for one.
 """
 
 from fractions import Fraction

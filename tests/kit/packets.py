@@ -5,8 +5,8 @@ Source: RFC 6184, section 5.8; RFC 7798, section 4.4.3; RFC 3550, section 5.1.
 
 from collections.abc import Iterable, Iterator
 
-from actors.h264 import H264
-from actors.media import VideoCodec
+from actors.media.h264 import H264
+from actors.media.media import VideoCodec
 
 
 def fragments(unit: bytes, size: int, codec: VideoCodec = H264) -> Iterator[bytes]:

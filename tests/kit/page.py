@@ -3,7 +3,7 @@
 Rules of this file:
 1. Clicks and keys are the browser's own input events: what is covered, hidden or disabled cannot be clicked.
 2. Nothing waits without a bound, and an error says what the page showed: expression, last value, console.
-3. What the page logs and what fails to load is kept, the newest 500 of each.
+3. Console messages of the page and failed requests are kept, the newest 500 of each.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import trio
 
 from .devtools import COMMAND_SECONDS, SESSION_ENDED, DevTools, DevToolsError, Json, PageGone
 from .keys import key_events
+from .patience import PATIENCE, give_up_after
 
 KEPT = 500
 REQUESTS_KEPT = 2000
@@ -129,7 +130,7 @@ class Page:
         try:
             # Not Page.close, which runs beforeunload handlers and then waits for the answer to "Leave site?".
             await self._devtools.send("Target.closeTarget", {"targetId": self._target}, within=within)
-            with trio.fail_after(within):
+            with give_up_after(within):
                 await self._gone.wait()
         except DevToolsError:
             pass  # gone already
@@ -140,7 +141,7 @@ class Page:
     # what it says
 
     async def evaluate(self, expression: str, await_promise: bool = True, within: float = COMMAND_SECONDS) -> Any:
-        """The value of `expression` as JSON gives it; `undefined` is None, NaN and Infinity are floats.
+        """Evaluate `expression` and return its JSON value; `undefined` becomes None, NaN and Infinity become floats.
 
         A statement needs its own function: `(() => { …; return x })()`. Raises JavaScriptError (thrown, rejected),
         DevToolsError (not serialisable, navigated meanwhile), PageGone, TimeoutError.
@@ -154,11 +155,13 @@ class Page:
     async def wait_for(self, expression: str, within: float = 10.0) -> Any:
         """Wait until `expression` is truthy and return its value; survives reloads.
 
-        It is asked again every 20 ms from outside, because timers and animation frames of a hidden page stand still.
-        What throws counts as not yet true, but for a SyntaxError. TimeoutError shows the last value and the console.
+        The value arrives as JSON: a DOM element is `{}`, which is false. Ask for `!!ELEMENT` or for a property of it.
+
+        It is evaluated every 20 ms from outside, since timers and animation frames of a hidden page are suspended.
+        An exception counts as not yet true, except a SyntaxError. TimeoutError shows the last value and the console.
         """
         last: object = "never evaluated"
-        with trio.move_on_after(within):
+        with trio.move_on_after(within * PATIENCE):
             while True:
                 try:
                     if last := await self.evaluate(expression):
@@ -216,7 +219,7 @@ class Page:
         await self.command("Emulation.setDeviceMetricsOverride", params)
 
     async def set_color_scheme(self, scheme: Literal["dark", "light"]) -> None:
-        """What `prefers-color-scheme` says."""
+        """Set the value of `prefers-color-scheme`."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         await self.command("Emulation.setEmulatedMedia", {"features": features})
 
@@ -224,7 +227,7 @@ class Page:
 
     async def _wait_document(self, before: str, until: Literal["dom", "load"], what: str, within: float) -> None:
         """Wait until another document than `before` has come to `until`."""
-        with trio.move_on_after(within):
+        with trio.move_on_after(within * PATIENCE):
             while self._document == before or MOMENT[until] not in self._reached:
                 if self.closed:
                     raise PageGone(f"{what}: the page ended while it was loading")
@@ -235,7 +238,7 @@ class Page:
     async def _wait_clickable(self, selector: str, within: float) -> tuple[float, float]:
         found: Json = {}
         previous: Json = {}
-        with trio.move_on_after(within):
+        with trio.move_on_after(within * PATIENCE):
             while True:
                 found = await self.evaluate(f"({FIND})({json.dumps(selector)})")
                 if "x" in found and found == previous:  # at the same place twice: no longer moving

@@ -2,9 +2,9 @@
 and the daemon counted before and after.
 
 Rules of this file:
-1. It is counted when the view is closed, the suggestion is put away, and only the wall is watched.
-2. The warm-up is the same as what follows.
-3. Of each the least of some counts is taken, after the browser has collected its garbage.
+1. The counts are taken when the view is closed, the suggestion is dismissed, and only the wall is watched.
+2. The warm-up runs the same cycles.
+3. For each count the minimum of several readings is used, after a garbage collection of the browser.
 4. The rows of the journal are not counted: their ring fills while this goes on. `test_kiosk.py` counts them.
 """
 
@@ -19,6 +19,7 @@ import trio
 from .chromium import Page, open_chromium
 from .daemon import Daemon, open_daemon
 from .http import request
+from .patience import give_up_after
 from .processes import descriptors
 
 CAMERAS = ("front", "yard")
@@ -75,7 +76,7 @@ async def run_page_cycles(folder: Path, warm_up: int, cycles: int, report: Calla
     most = warm_up + cycles
     # Each label is more important than the one before, so each detection replaces the suggestion before it.
     labels = ", ".join(f"l{number}" for number in reversed(range(most)))
-    policy = f"detections: {{token: {TOKEN}, labels: [{labels}], score: 0.1, quiet: 0s, shown: 600s}}"
+    policy = f"detections: {{token: {TOKEN}, labels: [{labels}], score: 0.1, quiet: 0s, shown: 600s, at_once: 1}}"
     cameras = dict.fromkeys(CAMERAS, "test:320x180@15")
     async with (
         open_daemon(folder, cameras, policy) as daemon,
@@ -134,7 +135,7 @@ async def _put_away(page: Page) -> None:
 
 
 async def _wait_only_the_wall(daemon: Daemon, peers: int) -> None:
-    with trio.fail_after(WITHIN_S):
+    with give_up_after(WITHIN_S):
         while True:
             if len((await daemon.get("/api/peers"))["peers"]) == peers:
                 return
@@ -150,6 +151,6 @@ async def _settled(page: Page, daemon: Daemon) -> PageCount:
         nodes = int(metrics["Nodes"]) - int(await page.evaluate(ROWS))
         connections = int(await page.evaluate("openConnections()"))
         counts.append(PageCount(metrics["JSHeapUsedSize"] / 1e6, nodes, connections, len(descriptors(daemon.pid))))
-        # What ended a moment ago is let go of between the pictures.
+        # Resources that were just closed are released between the frames.
         await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestIdleCallback(done)))")
     return PageCount(*(min(values) for values in zip(*(attrs.astuple(each) for each in counts), strict=True)))

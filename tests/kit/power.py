@@ -1,10 +1,10 @@
-"""Power cuts under the real journal: what SQLite had written and not synced is dropped, torn or kept, as it happens.
+"""Power cuts under the real journal: data that SQLite has written but not synced is dropped, torn or kept at random.
 
 Rules of this file:
-- Every write, truncation, sync and deletion is noted as SQLite asks for it; an image is what a disk may hold at one of
-  these moments: all that was synced, and of the rest any part, in pieces of a sector.
-- A folder's new names are safe once the folder was synced; the store does that before it opens them.
-- What is checked is what was promised: a prefix, at least as long as the last acknowledgement, whole and chained.
+- Every write, truncation, sync and deletion of SQLite is recorded; an image is a possible content of the disk at one of
+  these moments: all synced data, and any part of the rest, in units of a sector.
+- New names in a folder are durable once the folder is synced; the store does that before it opens them.
+- The check follows the guarantee: a prefix, at least as long as the last acknowledgement, complete and chained.
 """
 
 import shutil
@@ -18,9 +18,9 @@ import attrs
 from supervisor.domain.events import Recorded
 from supervisor.journal import guard, segment
 from supervisor.journal.check import verify
-from supervisor.journal.errors import JournalError
 from supervisor.journal.files import DRAFT
 from supervisor.journal.store import Rotation, Store
+from supervisor.ports.errors import JournalError
 
 from .journals import lively, read_all, states
 
@@ -63,13 +63,13 @@ class Rename:
 
 
 @attrs.frozen
-class Promise:
+class Acknowledgement:
     """Everything up to `seq` was acknowledged."""
 
     seq: int
 
 
-Step = Write | Truncate | Sync | Delete | Rename | Promise
+Step = Write | Truncate | Sync | Delete | Rename | Acknowledgement
 
 
 class PowerDisk(apsw.VFS):
@@ -100,7 +100,7 @@ class PowerDisk(apsw.VFS):
 
 class PowerFile(apsw.VFSFile):
     def __init__(self, disk: PowerDisk, file: str, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__(BASE, name, flags)  # type: ignore[arg-type]
+        super().__init__(BASE, name, flags)
         self._disk, self._file = disk, file
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
@@ -153,15 +153,15 @@ class _Held:
 
 @attrs.frozen
 class Life:
-    """What was asked of the disk while `rows` were stored."""
+    """The recorded disk operations while `rows` were stored."""
 
     rows: list[Recorded]
     steps: list[Step]
 
     def cut(self, folder: Path, chance: Random) -> int:
-        """Fill `folder` with what a disk may hold after a cut at any moment; returns what had been promised then."""
+        """Fill `folder` with a possible image after a cut; returns the sequence number acknowledged at that moment."""
         files: dict[str, _Held] = {}
-        promised = 0
+        acknowledged = 0
         end = chance.randrange(len(self.steps) + 1)
         for step in self.steps[:end]:
             match step:
@@ -173,12 +173,12 @@ class Life:
                     files.pop(step.file, None)
                 case Rename():
                     files[step.file] = files.pop(step.file + DRAFT)
-                case Promise():
-                    promised = step.seq
+                case Acknowledgement():
+                    acknowledged = step.seq
         for name, held in files.items():
             held.cut(chance)
             (folder / name).write_bytes(held.safe)
-        return promised
+        return acknowledged
 
 
 def live(folder: Path, chance: Random) -> Life:
@@ -192,7 +192,7 @@ def live(folder: Path, chance: Random) -> Life:
         while store.last_seq < len(rows):
             end = min(len(rows), store.last_seq + chance.choice((1, 3, 9, 40)))
             store.append(rows[store.last_seq : end], after[end])
-            disk.steps.append(Promise(end))
+            disk.steps.append(Acknowledgement(end))
         store.close()
     finally:
         segment.CHECKPOINT_BYTES = bytes_before
@@ -204,7 +204,7 @@ def look(life: Life, folder: Path, chance: Random) -> str | None:
     """Cut the power once, start again, and say what is wrong; none if nothing is."""
     folder.mkdir()
     try:
-        promised = life.cut(folder, chance)
+        acknowledged = life.cut(folder, chance)
         try:
             Store(folder).close()
             rows = read_all(folder)
@@ -215,11 +215,11 @@ def look(life: Life, folder: Path, chance: Random) -> str | None:
         shutil.rmtree(folder)
     if rows != life.rows[: len(rows)] or damages:
         return f"not what was written: {damages[:1]}"
-    return f"lost: {promised} were promised, {len(rows)} are there" if len(rows) < promised else None
+    return f"lost: {acknowledged} were acknowledged, {len(rows)} are there" if len(rows) < acknowledged else None
 
 
 def cut_power(folder: Path, images: int, seed: int, report: Callable[[int], None] = lambda done: None) -> list[str]:
-    """What was wrong in so many images, with the number of each; fifty cuts of every life."""
+    """Return the faults in `images` images, with the number of each; fifty cuts per run."""
     wrong = []
     life: Life | None = None
     for number in range(images):

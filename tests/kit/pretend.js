@@ -1,14 +1,15 @@
-// Runs in a page before its own scripts: answers for leases, detections and the suggestion in the daemon's place, and
-// passes on everything else. `pretend` is what a test says and asks.
+// Runs in a page before its scripts: answers for leases, detections and the suggestions in place of the daemon, and
+// passes on every other request. `pretend` is the interface for a test.
 (() => {
-  const pretend = (globalThis.pretend = { suggestion: null, detections: [], leases: new Map(), log: [], states: 0, refuse: null, ended: null });
+  const pretend = (globalThis.pretend = { suggestions: [], detections: [], leases: new Map(), log: [], states: 0, refuse: null, ended: null });
   let number = 0;
 
-  pretend.suggest = (camera, seconds, label = "person") => {
+  pretend.suggest = (camera, seconds, label = "person", most = 1) => {
     const now = Date.now();
     const lease = `S${(number += 1)}`;
     const times = { since: new Date(now).toISOString(), until: new Date(now + seconds * 1000).toISOString(), remaining_s: seconds };
-    pretend.suggestion = { lease, camera, label, score: 0.87, detection: `D${number}`, ...times };
+    const one = { lease, camera, label, score: 0.87, detection: `D${number}`, time: times.since, by: "test", box: null, image: null, ...times };
+    pretend.suggestions = [one, ...pretend.suggestions].slice(0, most);
     return lease;
   };
 
@@ -40,7 +41,7 @@
     const { pathname, searchParams } = new URL(input, location.href);
     const asked = `${options.method ?? "GET"} ${pathname}`;
     const [name, answer] = Object.entries(routes).find(([route]) => (route.endsWith("/") ? asked.startsWith(route) : asked === route)) ?? [];
-    // The daemon knows nothing of a lease that was only pretended.
+    // The daemon does not know a simulated lease.
     const { "Banken-Lease": lease, ...headers } = options.headers ?? {};
     if (!answer) return fetched(input, { ...options, headers });
     pretend.log.push(asked);
@@ -58,14 +59,13 @@
     const message = JSON.parse(data);
     if (message.type !== "state" && message.type !== "changes") return data;
     pretend.states += 1;
-    const inForce = pretend.suggestion && Date.parse(pretend.suggestion.until) > Date.now();
-    const suggestion = inForce ? pretend.suggestion : null;
-    if (message.type === "changes" || message.summary) message.summary = { daemon: { ...message.summary?.daemon, suggestion } };
+    const suggestions = pretend.suggestions.filter(({ until }) => Date.parse(until) > Date.now());
+    if (message.type === "changes" || message.summary) message.summary = { daemon: { ...message.summary?.daemon, suggestions } };
     if (message.type === "changes" || message.leases) message.leases = leases(message.type === "state");
     return JSON.stringify(message);
   }
 
-  // All of them, or as changes: those that are over are null.
+  // All leases, or changes: ended leases are null.
   function leases(whole) {
     const expires = new Date(Date.now() + 30_000).toISOString();
     const gone = whole ? [] : Array.from({ length: number }, (_, index) => [`L${index + 1}`, null]);

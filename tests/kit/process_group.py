@@ -1,11 +1,11 @@
-"""Starting and ending the real programs that tests need.
+"""Start and end of the real programs that tests need.
 
 Rules of this file:
 1. Started from the caller's thread, never through trio's worker thread: a parent-death signal follows the thread that
    forked, and an idle worker ends after 10 s.
-2. Its own session. What is signalled is the whole group, while the leader is still unreaped and so holds the number.
+2. Each program has its own session. Signals go to the whole group while the unreaped leader still holds the number.
 3. `end` is bounded and shielded; afterwards nothing of the session or with our mark runs, and the leader is reaped.
-4. Pipes are read by a task with a bounded memory, so that a talkative program never blocks on us.
+4. Pipes are read by a task with bounded memory, so that a program with much output never blocks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import IO
 
 import trio
 
+from .patience import give_up_after
 from .processes import ProcessInfo, marked, session_members, wait_until
 
 MARK = "BANKEN_TEST_KIT"
@@ -82,7 +83,7 @@ class ProcessGroup:
                     await self.wait_exited()
                 self.send(signal.SIGKILL)
             await wait_until(self._none_left, END_SECONDS, what=f"the group of {self.pid} to end")
-            with trio.fail_after(END_SECONDS):
+            with give_up_after(END_SECONDS):
                 await self.wait_exited()
         return self._popen.wait()  # does not wait: it has ended
 

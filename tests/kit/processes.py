@@ -1,9 +1,9 @@
-"""What `/proc` says about processes, and the one way tests wait for it.
+"""Information about processes from `/proc`, and the one way in which tests wait for it.
 
 Rules of this file:
-1. It only looks. Ending processes is `process_group.py`'s trade.
-2. Zombies count: a process that was not reaped is a process that was left behind.
-3. A process that ends while it is being looked at is simply absent; that is never an error.
+1. It only reads. `process_group.py` ends processes.
+2. Zombies count: a process that was not reaped is a leak.
+3. A process that ends while it is being read is absent; that is never an error.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import TypeVar
 
 import attrs
 import trio
+
+from .patience import PATIENCE
 
 T = TypeVar("T")
 
@@ -43,13 +45,13 @@ class ProcessInfo:
 
 
 def read_process(pid: int) -> ProcessInfo | None:
-    """The process with that number, or None if there is none (any more)."""
+    """Return the process with this pid, or None if it does not exist."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(errors="replace")
         cmdline = (PROC / str(pid) / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
-    # The name stands in parentheses and may itself hold blanks and parentheses: count from the last one.
+    # The name is enclosed in parentheses and may contain blanks and parentheses: split at the last one.
     fields = stat[stat.rindex(")") + 2 :].split()
     return ProcessInfo(
         pid=pid,
@@ -120,7 +122,7 @@ def descriptors(pid: int) -> dict[int, str]:
         try:
             found[int(name)] = os.readlink(folder / name)
         except OSError:
-            continue  # closed meanwhile, or the descriptor with which we read the folder of our own process
+            continue  # closed meanwhile, or the descriptor that reads the folder of this process
     return found
 
 
@@ -145,12 +147,18 @@ def thread_names(pid: int) -> dict[int, str]:
     return found
 
 
-async def wait_until(predicate: Callable[[], T], within: float = 5.0, *, what: str = "") -> T:
+async def wait_until(predicate: Callable[[], T | None], within: float = 5.0, *, what: str = "") -> T:
     """Wait until `predicate()` is true and return what it gave.
 
     For things that cannot be waited on, such as `/proc`; where there is an event, wait for the event. Real time: do not
-    mix with trio's autojump clock. Raises TimeoutError, naming `what` and the last value, after `within` seconds.
+    mix with trio's autojump clock. Raises TimeoutError, naming `what` and the last value, after `within` seconds, times
+    `PATIENCE`.
     """
+    return await wait_bounded(predicate, within * PATIENCE, what=what)
+
+
+async def wait_bounded(predicate: Callable[[], T | None], within: float, *, what: str = "") -> T:
+    """As `wait_until`, for a documented bound: `PATIENCE` does not stretch it."""
     deadline = trio.current_time() + within
     while not (value := predicate()):
         if trio.current_time() >= deadline:

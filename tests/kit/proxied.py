@@ -1,7 +1,7 @@
-"""An hour of viewing through both documented proxies: viewers with leases, WebSockets and pictures, all watched.
+"""An hour of viewing through both documented proxies: viewers with leases, WebSockets and MJPEG, all checked.
 
-Each viewer is a person at a loopback address of its own. It has a lease, which it renews, a WebRTC connection under it,
-and the WebSocket of the page. What ends before it should, or stands still, is a fault.
+Each viewer is a person with a separate loopback address. It has a lease, which it renews, a peer under the lease,
+and the WebSocket of the page. A premature end or a stall is a fault.
 """
 
 import json
@@ -21,14 +21,14 @@ from .viewer import Viewer, open_viewer
 CAMERA, FPS = "front", 10
 HEARTBEAT_S = 10.0
 ANSWER_S = 30.0
-"""Of a request; Caddy takes a second and more of a core to check a password for the first time."""
+"""Timeout of a request in seconds; Caddy needs more than 1 s of a core to check a password for the first time."""
 QUIET_S = 10.0
-"""A picture or a message of the WebSocket comes within this, also on a busy machine."""
+"""Maximum seconds between two images or WebSocket messages, also on a busy machine."""
 
 
 @attrs.define
 class Person:
-    """One who watches, and what came."""
+    """One viewer, with the received data."""
 
     proxy: Proxy
     address: str
@@ -79,7 +79,7 @@ class Person:
                 self.faults.append(f"renewal {self.renewals}: {answer.status} {answer.text}")
 
     async def _follow(self) -> None:
-        """The page's WebSocket; it says how things stand at least once a second."""
+        """Read the page's WebSocket, which sends the state at least once a second."""
         fields = [(name.encode(), value.encode()) for name, value in password().items()]
         plain = await trio.open_tcp_stream("127.0.0.1", self.proxy.port, local_address=self.address)
         async with over_tls(plain) as stream, trio.open_nursery() as nursery:
@@ -107,7 +107,7 @@ class Person:
 async def run_proxied(
     folder: Path, seconds: float, viewers: int, report: Callable[[float, Sequence[Person]], None]
 ) -> list[Person]:
-    """Watch for so long with so many viewers through each proxy in turn, all at once, below a prefix and at the root.
+    """Watch with viewers distributed over both proxies, all at once, below a prefix and at the root.
 
     Raises AssertionError for a proxy or daemon that does not start. Cleanup: all of them have ended.
     """
@@ -145,7 +145,7 @@ async def _watch_all(persons: list[Person], seconds: float, report: Callable[[fl
 
 
 async def _judge(daemon: Daemon, persons: list[Person]) -> None:
-    """What the journal says must be what the persons did."""
+    """Check that the journal matches the actions of the persons."""
     rows: list[Any] = daemon.journal()
     ended = {row.event.client: row.event.reason.code for row in rows if row.type == "LeaseEnded"}
     for person in persons:

@@ -1,4 +1,4 @@
-"""Real nginx and Caddy with the configurations of `ops/docs/proxy.md`, on free ports, in a folder of their own."""
+"""Real nginx and Caddy with the configurations of `ops/docs/proxy.md`, on free ports, in a separate folder."""
 
 import base64
 import json
@@ -16,6 +16,7 @@ import trio
 import yaml
 
 from .http import over_tls
+from .patience import give_up_after
 from .process_group import open_process_group
 
 PAGE = Path(__file__).parents[2] / "ops" / "docs" / "proxy.md"
@@ -82,7 +83,7 @@ def replaced(text: str, old: str, new: str) -> str:
 
 
 def write_certificate(folder: Path) -> None:
-    """A key and a certificate of its own for `HOST`."""
+    """Create a key and a self-signed certificate for `HOST`."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", f"/CN={HOST}"]
     command += ["-addext", f"subjectAltName=DNS:{HOST},IP:127.0.0.1"]
@@ -145,7 +146,7 @@ async def _open(name: str, argv: list[str], folder: Path, port: int, prefix: str
                 else:
                     return await stream.aclose()
 
-        with trio.fail_after(TIDY_S):
+        with give_up_after(TIDY_S):
             await answers()
         yield Proxy(name, port, prefix)
 
@@ -158,7 +159,7 @@ async def read_pictures(proxy: Proxy, path: str, count: int) -> list[float]:
     fields = {"Host": f"{HOST}:{proxy.port}", **password()}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     came, data, began = list[float](), b"", trio.current_time()
-    with trio.fail_after(60):
+    with give_up_after(60):
         async with over_tls(await trio.open_tcp_stream("127.0.0.1", proxy.port)) as stream:
             await stream.send_all(f"GET /{proxy.prefix}{path} HTTP/1.1\r\n{head}\r\n".encode())
             while len(came) < count:

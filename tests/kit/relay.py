@@ -1,12 +1,12 @@
-"""A bad line between a viewer and banken: a UDP relay in a process of its own, which no loop of a test can delay.
+"""A bad line between a viewer and banken: a UDP relay in a separate process, which no loop of a test can delay.
 
     async with open_relay(up=Link(loss=0.03), down=Link(loss=0.03), seed=1) as relay:
         port = await relay.open("192.0.2.1", 40000)     # sends on what comes to 192.0.2.1:port, and brings the answers
 
 Rules of this file:
 1. One relay is one viewer's line: all of its ports, and both ends of each, share the two links. `link.py` decides.
-2. Each address of the viewer has a socket of its own towards banken, as behind a NAT: so ICE sees whom it must.
-3. What the relay itself spoils is counted: packets the kernel dropped in front of it, and how late it ever was.
+2. Each address of the viewer has its own socket towards banken, as behind a NAT, so that ICE sees distinct addresses.
+3. Errors of the relay itself are counted: packets that the kernel dropped before it, and its maximum lateness.
 """
 
 import json
@@ -26,6 +26,7 @@ import attrs
 import trio
 
 from .link import Line, Link, Traffic
+from .patience import give_up_after
 
 ROOT = Path(__file__).parents[2]
 HEADERS = 28
@@ -40,7 +41,7 @@ CONTROL_S = 5.0
 
 @attrs.define
 class Direction(Traffic):
-    """What went one way."""
+    """Counts for one direction."""
 
     rtp: int = 0
     """Those delivered that are RTP, not RTCP, DTLS or STUN (RFC 7983, RFC 5761)."""
@@ -48,7 +49,7 @@ class Direction(Traffic):
     """Dropped by the kernel before the relay could read them, or when it sent them: must be 0, or a figure is worth
     nothing."""
     latest_s: float = 0.0
-    """So late was the relay itself, at worst."""
+    """Maximum lateness of the relay itself in seconds."""
 
 
 @attrs.frozen
@@ -77,7 +78,7 @@ class Relay:
 
     async def _ask(self, *what: object) -> Any:
         async with self._turn:
-            with trio.fail_after(CONTROL_S):
+            with give_up_after(CONTROL_S):
                 await _write(self._control, what)
                 return await _read(self._control)
 
@@ -108,7 +109,7 @@ async def _read(stream: trio.SocketStream) -> Any:
     """A value; none at the end of the stream."""
     data = b""
     while len(data) < 4 or len(data) < 4 + int.from_bytes(data[:4]):
-        # One question at a time, one answer to each: nothing stands behind it.
+        # One request at a time, one answer to each: no data follows it.
         more = await stream.receive_some()
         if not more:
             return None
@@ -167,7 +168,7 @@ class _Way:
         except BlockingIOError:
             self._spoiled += 1
         except OSError:
-            pass  # whoever was there has gone, and the kernel was told so
+            pass  # the receiver has gone, which the kernel reports as an error
         self._rtp += hop.data[0] >> 6 == 2 and not 192 <= hop.data[1] <= 223
 
 
@@ -233,7 +234,7 @@ async def _run_reader(reading: socket.socket, take: Callable[[bytes, Any], None]
 
 
 async def serve(control: trio.SocketStream, up: Link, down: Link, seed: int) -> None:
-    """Do what is asked until whoever asks is gone."""
+    """Execute requests until the client has gone."""
     ways = {"up": _Way(up, f"{seed}/up"), "down": _Way(down, f"{seed}/down")}
     async with control, trio.open_nursery() as nursery:
         exchange = _Exchange(ways["up"], ways["down"], nursery)

@@ -1,6 +1,6 @@
-"""Pictures as a camera puts them on the wire: the SDP that announces them, the RTP packets that carry them.
+"""Video as a camera sends it: the SDP that announces it, the RTP packets that carry it.
 
-Sans-I/O: access units in, bytes out. H.264 and H.265 are passed on; JPEG and sound alone are for saying no to.
+Sans-I/O: access units in, bytes out. audio alone tests the refusal.
 """
 
 import base64
@@ -12,8 +12,8 @@ from functools import cache
 import attrs
 import av
 
-from actors.bitstream import split_annexb
-from actors.h264 import IDR, PPS, SPS, nal_type
+from actors.media.bitstream import split_annexb
+from actors.media.h264 import IDR, PPS, SPS, nal_type
 
 from .media import access_units
 
@@ -29,7 +29,7 @@ class Codec(StrEnum):
     H265 = "h265"
     JPEG = "mjpeg"
     PCMU = "pcmu"
-    """Sound only: silence, in frames as long as a picture."""
+    """Audio only: silence, in audio frames as long as a video frame."""
 
     @property
     def number(self) -> int:
@@ -51,7 +51,7 @@ class Picture:
 
 @cache
 def pictures(codec: Codec, width: int, height: int, fps: int, key_every: int) -> tuple[Picture, ...]:
-    """One group of pictures that can be sent again and again, a key frame in front."""
+    """One GOP that can be sent repeatedly; it starts with a key frame."""
     if codec is Codec.H264:
         return tuple(_h264(units) for units in access_units(width, height, key_every, fps))
     if codec is Codec.PCMU:
@@ -134,7 +134,7 @@ def _jpeg(data: bytes) -> Iterator[bytes]:
 
 
 def _encoded(codec: Codec, width: int, height: int, fps: int) -> Iterator[bytes]:
-    """One key picture after the other, of a codec that nobody here can show."""
+    """Yield key frames only, in H.265 or JPEG."""
     name, layout = {Codec.H265: ("libx265", "yuv420p"), Codec.JPEG: ("mjpeg", "yuvj420p")}[codec]
     encoder = av.CodecContext.create(name, "w")
     assert isinstance(encoder, av.VideoCodecContext)

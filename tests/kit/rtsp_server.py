@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 """A real RTSP camera on 127.0.0.1, made of GStreamer's RTSP server. Run by the system's Python, which has `gi`.
 
-    /usr/bin/python3 rtsp_server.py [--port N] [--size 640x360] [--fps 30] [--codec h264|h265|mjpeg]
-                                    [--audio pcma|pcmu|opus|aac] [--key-frames N] [--auth both|basic|digest]
-                                    [--password P [--certificate FILE]]
+    /usr/bin/python3 rtsp_server.py [--port N] [--size 640x360] [--fps 30] [--codec CODEC]
+                                    [--audio CODEC] [--key-frames N]
+                                    [--auth both|basic|digest] [--password P [--certificate FILE]] [--encrypted]
 
 `/main` is the only mount; every other path is 404. With a password (better in the environment as RTSP_PASSWORD than in
-the process list) the user is `viewer`; with a certificate and its key (PEM) it speaks TLS and nothing else. Standard
-output is one JSON object a line:
+the process list) the user is `viewer`; with a certificate and its key (PEM) it speaks TLS and nothing else.
+`--encrypted` is RTP/SAVP, with the keys in its description. `--b-frames N` sends N of them between two
+others. With `--transports` it refuses all others by 461. Standard output is one JSON object a line:
 
     {"port": N}                                          once, when connections are accepted
     {"event": "connected"|"closed", "clients": N, "sessions": M}     TCP connections; N and M after the event
@@ -15,7 +16,7 @@ output is one JSON object a line:
     {"event": "request", "method": "PLAY"}
 
 One encoder serves all clients, as in a camera: who comes second waits for the next key frame. Ends on SIGTERM and
-SIGINT, and with its parent. Imports nothing of ours.
+SIGINT, and with its parent. It imports no module of this project.
 """
 
 from __future__ import annotations
@@ -31,12 +32,31 @@ import threading
 import gi
 
 gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import Gio, GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 PR_SET_PDEATHSIG = 1
 USER = "viewer"
 METHODS = ("options", "describe", "setup", "play", "pause", "teardown", "get-parameter", "set-parameter")
+TRANSPORTS = {
+    "tcp": GstRtsp.RTSPLowerTrans.TCP,
+    "udp": GstRtsp.RTSPLowerTrans.UDP,
+    "multicast": GstRtsp.RTSPLowerTrans.UDP_MCAST,
+}
+GROUPS = ("239.255.42.1", "239.255.42.9", 5100, 5199, 1)
+"""First and last multicast group and port, and the TTL."""
+TONES = {
+    "l16": "audio/x-raw,rate=16000,channels=1 ! audioconvert ! audio/x-raw,format=S16BE ! rtpL16pay name=pay1 pt=97",
+    "l24": "audio/x-raw,rate=48000,channels=2 ! audioconvert ! audio/x-raw,format=S24BE ! rtpL24pay name=pay1 pt=97",
+    "mp2": "audio/x-raw,rate=48000,channels=2 ! audioconvert ! twolamemp2enc ! rtpmpapay name=pay1",
+    "mp3": "audio/x-raw,rate=44100,channels=2 ! audioconvert ! lamemp3enc ! mpegaudioparse ! rtpmpapay name=pay1",
+    "speex": "audio/x-raw,rate=16000,channels=1 ! speexenc ! rtpspeexpay name=pay1 pt=97",
+    "gsm": "audio/x-raw,rate=8000,channels=1 ! gsmenc ! rtpgsmpay name=pay1",
+    "amr": "audio/x-raw,rate=8000,channels=1 ! amrnbenc ! rtpamrpay name=pay1 pt=97",
+    "latm": "audio/x-raw,rate=16000,channels=1 ! voaacenc ! rtpmp4apay name=pay1 pt=97",
+}
+"""A tone of 440 Hz in codecs that browsers do not play."""
 AUTH = {"basic": 1, "digest": 2, "both": 3}  # GstRTSPAuthMethod, a set of bits
 
 
@@ -53,7 +73,7 @@ def main() -> int:
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, number, loop.quit)
 
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(options.address)
     server.set_service(str(options.port))
     factory = make_factory(options)
     password = options.password or os.environ.get("RTSP_PASSWORD")
@@ -72,7 +92,7 @@ def main() -> int:
     mounts.add_factory("/main", factory)
     reporter = Reporter(server)
     if server.attach(None) == 0:
-        print(f"cannot listen on 127.0.0.1:{options.port}", file=sys.stderr)
+        print(f"cannot listen on {options.address}:{options.port}", file=sys.stderr)
         return 1
     reporter.say({"port": server.get_bound_port()})
     loop.run()
@@ -81,15 +101,20 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--fps", type=int, default=30)
-    parser.add_argument("--codec", choices=("h264", "h265", "mjpeg"), default="h264")
-    parser.add_argument("--audio", choices=("pcma", "pcmu", "opus", "aac"), nargs="?", const="pcma")
+    parser.add_argument("--codec", choices=("h264", "h265", "mjpeg", "mjpeg422", "mpeg4"), default="h264")
+    parser.add_argument("--file", help="an MP4 file with the video of --codec mpeg4; it is sent once")
+    parser.add_argument("--audio", choices=("pcma", "pcmu", "opus", "aac", *TONES), nargs="?", const="pcma")
     parser.add_argument("--key-frames", type=int, help="frames from key frame to key frame (one second)")
+    parser.add_argument("--b-frames", type=int, default=0, help="B-frames between two others, of H.264")
     parser.add_argument("--auth", choices=tuple(AUTH), default="both")
     parser.add_argument("--password")
+    parser.add_argument("--transports", default="tcp,udp", help="any other one gets 461; tcp is also that in HTTP")
     parser.add_argument("--certificate", help="a PEM file with the key in it")
+    parser.add_argument("--encrypted", action="store_true", help="SRTP, with the keys in the description")
     return parser.parse_args()
 
 
@@ -98,35 +123,55 @@ def make_factory(options: argparse.Namespace) -> GstRtspServer.RTSPMediaFactory:
     factory.set_launch(launch_line(options))
     factory.set_shared(True)
     factory.set_latency(0)
+    if options.encrypted:
+        factory.set_profiles(GstRtsp.RTSPProfile.SAVP)
+    protocols = GstRtsp.RTSPLowerTrans(0)
+    for name in options.transports.split(","):
+        protocols |= TRANSPORTS[name]
+    factory.set_protocols(protocols)
+    if "multicast" in options.transports:
+        pool = GstRtspServer.RTSPAddressPool.new()
+        pool.add_range(*GROUPS)
+        factory.set_address_pool(pool)
     return factory
 
 
 def launch_line(options: argparse.Namespace) -> str:
     width, height = options.size.split("x")
     every = options.key_frames or options.fps
+    b_frames, profile = options.b_frames, "main" if options.b_frames else "constrained-baseline"
+    tune = f"b-adapt=false bframes={b_frames} rc-lookahead=4" if b_frames else "tune=zerolatency bframes=0"
     encoder = {
-        "h264": f"x264enc tune=zerolatency speed-preset=ultrafast threads=1 bframes=0 key-int-max={every} bitrate=1000"
-        " ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
+        "h264": f"x264enc {tune} speed-preset=ultrafast threads=1 key-int-max={every} bitrate=1000"
+        f" ! video/x-h264,profile={profile},stream-format=byte-stream,alignment=au"
         " ! rtph264pay name=pay0 pt=96 config-interval=-1 aggregate-mode=zero-latency",
         "h265": f"x265enc tune=zerolatency speed-preset=ultrafast key-int-max={every} bitrate=1000"
         " ! rtph265pay name=pay0 pt=96 config-interval=-1",
         "mjpeg": "jpegenc quality=60 ! rtpjpegpay name=pay0 pt=26",
+        "mjpeg422": "videoconvert ! video/x-raw,format=Y42B ! jpegenc quality=60 ! rtpjpegpay name=pay0 pt=26",
+        "mpeg4": "",
     }[options.codec]
     video = (
-        f"videotestsrc is-live=true pattern={'smpte' if overlays() else 'ball'}"
+        f"filesrc location={options.file} ! qtdemux ! mpeg4videoparse ! rtpmp4vpay name=pay0 pt=96 config-interval=1"
+        if options.file
+        else f"videotestsrc is-live=true pattern={'smpte' if overlays() else 'ball'}"
         f" ! video/x-raw,format=I420,width={width},height={height},framerate={options.fps}/1{overlays()} ! {encoder}"
     )
-    audio = {
-        None: "",
-        "pcma": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1"
-        " ! alawenc ! rtppcmapay name=pay1 pt=8",
-        "pcmu": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1"
-        " ! mulawenc ! rtppcmupay name=pay1 pt=0",
-        "opus": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=2"
-        " ! opusenc ! rtpopuspay name=pay1 pt=97",
-        "aac": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=2"
-        " ! voaacenc ! rtpmp4gpay name=pay1 pt=97",
-    }[options.audio]
+    audio = (
+        ""
+        if options.audio is None
+        else {
+            "pcma": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1"
+            " ! alawenc ! rtppcmapay name=pay1 pt=8",
+            "pcmu": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=8000,channels=1"
+            " ! mulawenc ! rtppcmupay name=pay1 pt=0",
+            "opus": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=2"
+            " ! opusenc ! rtpopuspay name=pay1 pt=97",
+            "aac": " audiotestsrc is-live=true wave=ticks ! audio/x-raw,rate=48000,channels=2"
+            " ! voaacenc ! rtpmp4gpay name=pay1 pt=97",
+        }.get(options.audio)
+        or f" audiotestsrc is-live=true freq=440 samplesperbuffer=320 ! {TONES[options.audio]}"
+    )
     return f"( {video}{audio} )"
 
 

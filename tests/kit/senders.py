@@ -1,6 +1,6 @@
-"""Scripted cameras in a process of their own, so that who watches them does not disturb them, nor they the watcher.
+"""Scripted cameras in a separate process, so that cameras and test do not disturb each other.
 
-With `stamps` each picture carries the moment in which it was sent: a unit of user data (H.264, D.1.7) in front of it.
+With `stamps` each access unit carries its time of sending, in a user data SEI (H.264, D.1.7) in front of it.
 """
 
 import json

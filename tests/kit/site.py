@@ -1,8 +1,8 @@
-"""The web layer on a real port, over a core in memory and hands that only pretend to have cameras."""
+"""The web layer on a real port, over a core in memory and fake I/O actors without cameras."""
 
 import json
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -11,15 +11,19 @@ import attrs
 import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
-from supervisor.detections import Detections
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.monitors import Reading
 from supervisor.domain.values import LeaseKind, Limits
-from supervisor.gateway import CameraStatistics, Gateway, Jpeg, OfferError, PeerStatistics, Understood
-from supervisor.kernel import Kernel
-from supervisor.leases import Leases
+from supervisor.ports.facts import CameraFacts, MetOddity
+from supervisor.ports.statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
+from supervisor.ports.viewing import Jpeg, OfferError, ParsedOffer
+from supervisor.runtime.kernel import Kernel
+from supervisor.services.detections import Detections
+from supervisor.services.gateway import Gateway
+from supervisor.services.leases import Leases
+from supervisor.services.reload import Reloads
 from web.app import WebSettings, create_app
 from web.serve import listen, run_web
 from web.sockets import Sockets
@@ -30,6 +34,10 @@ from .http import Answer, request
 
 OFFER = "v=0 a good offer"
 ANSWER = "v=0 an answer"
+FACTS = CameraFacts(
+    server="Hipcam RealServer/V1.0", transport="RTP over TCP", codec="h264", profile="High", level="4.1", width=64,
+    oddities=(MetOddity(code="cseq", does="answers with another CSeq", handled="taken in order", count=3),),
+)  # fmt: skip
 
 
 @attrs.frozen
@@ -38,30 +46,30 @@ class FakeOffer:
 
 
 @attrs.define
-class FakeHands:
-    """Answers the good offer, for as long as `answers` says so. Pictures are used as the real ones are."""
+class FakeActors:
+    """Answers the valid offer while `answers` is true. Snapshots cause uses as in the real gateway."""
 
     kernel: Kernel
     answers: bool = True
     codecs: tuple[str, ...] = ("h264",)
-    """What who offers takes."""
+    """The codecs that the offer accepts."""
     picture: bytes = b"a picture"
     pictures: float = math.inf
-    """So many has the camera for each who watches; then it is still."""
+    """The number of images that each MJPEG viewer receives; then the camera is silent."""
     pictured: bool = True
-    """Whether there is a picture already."""
+    """Whether an image is available already."""
     taken: list[bool] = attrs.field(factory=list)
-    """For each picture that was asked for, whether its camera might be opened."""
+    """For each requested image, whether its camera was permitted to open."""
     candidates: list[tuple[PeerId, str]] = attrs.field(factory=list)
-    leases: Leases = attrs.field(default=attrs.Factory(lambda hands: Leases(hands.kernel), takes_self=True))
-    detections: Detections = attrs.field(default=attrs.Factory(lambda hands: Detections(hands.kernel), takes_self=True))
+    detectors: Sequence[DetectorStatistics] = ()
+    daemons: tuple[DaemonStatistics, ...] = ()
 
     def read_offer(self, text: str) -> FakeOffer:
         if text != OFFER:
             raise OfferError(400, "the offer does not begin with v=0")
         return FakeOffer(self.codecs)
 
-    async def open_peer(self, camera: CameraId, peer: PeerId, offer: Understood) -> str:
+    async def open_peer(self, camera: CameraId, peer: PeerId, offer: ParsedOffer) -> str:
         await trio.lowlevel.checkpoint()
         if not self.answers:
             raise Rejected(Refusal.UNAVAILABLE, "only just starting", 1.0)
@@ -98,15 +106,24 @@ class FakeHands:
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:
         return {GATE: CameraStatistics(25.0, 1_000_000, 100, 12345, 2, 0.04)}
 
+    def detector_statistics(self) -> Sequence[DetectorStatistics]:
+        return self.detectors
+
+    def daemon_statistics(self) -> tuple[DaemonStatistics, ...]:
+        return self.daemons
+
     def peer_statistics(self) -> Mapping[PeerId, PeerStatistics]:
         return {}
+
+    def about(self, camera: CameraId) -> CameraFacts | None:
+        return FACTS if camera == GATE else None
 
 
 @attrs.frozen
 class Site:
     core: Core
     gateway: Gateway
-    hands: FakeHands
+    actors: FakeActors
     port: int
     stop: trio.Event
     stopped: trio.Event
@@ -127,7 +144,7 @@ class Site:
     async def delete(self, location: str) -> Answer:
         return await request(self.port, "DELETE", location)
 
-    async def knock(self, query: str = "", path: str = "/ws/events", **headers: str) -> Answer:
+    async def handshake(self, query: str = "", path: str = "/ws/events", **headers: str) -> Answer:
         """Ask for a WebSocket, and be content with the answer: 101 when it would be opened."""
         upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
         key = {"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
@@ -154,13 +171,26 @@ async def open_site(
     *cameras: CameraId,
     limits: Limits | None = None,
     settings: WebSettings | None = None,
-    make_hands: Callable[[Kernel], FakeHands] = FakeHands,
+    make_actors: Callable[[Kernel], FakeActors] = FakeActors,
     is_proxy: Callable[[str], bool] = lambda peer: False,
+    refuse_not_live: bool = False,
+    make_reloads: Callable[[Kernel], Reloads | None] = lambda kernel: None,
 ) -> AsyncIterator[Site]:
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
-        hands, sockets, stop, stopped = make_hands(core.kernel), Sockets(), trio.Event(), trio.Event()
+        actors, sockets, stop, stopped = make_actors(core.kernel), Sockets(), trio.Event(), trio.Event()
         reader, readings = MemoryReader(core.disk), dict[str, Reading]()
-        gateway = Gateway(core.kernel, core.journal, core.feed, reader, hands, readings=readings)  # type: ignore[arg-type]
+        gateway = Gateway(
+            core.kernel,
+            core.journal,
+            core.feed,
+            reader,
+            actors,
+            Leases(core.kernel),
+            Detections(core.kernel),
+            readings=readings,
+            reloads=make_reloads(core.kernel),
+            refuse_not_live=refuse_not_live,
+        )
         app = create_app(gateway, settings or WebSettings(), sockets)
         listener = listen("127.0.0.1", 0)
 
@@ -169,5 +199,5 @@ async def open_site(
             stopped.set()
 
         await nursery.start(partial(serve))
-        yield Site(core, gateway, hands, listener.getsockname()[1], stop, stopped, sockets, readings)
+        yield Site(core, gateway, actors, listener.getsockname()[1], stop, stopped, sockets, readings)
         nursery.cancel_scope.cancel()

@@ -1,10 +1,10 @@
-"""Whether something grows: a slope that single readings cannot bend, and the verdict over a soak's samples.
+"""Detection of growth: a robust slope that outliers do not change, and the verdict over the samples of a soak test.
 
 Rules of this file:
-1. Counts are compared at quiet moments only: no viewer, every camera live. There they are exact.
-2. One odd reading is no leak, and hides none: both the slope and the least of the last third must have grown.
-3. Minutes say nothing of memory, so its slope is only told; after an hour it has a verdict, too.
-4. Threads are not exact at quiet moments: one that has nothing to do lives on for 10 s. Growth by `IDLE` is none.
+1. Counts are compared at quiet moments only: no viewer, every camera live. Then they are exact.
+2. One outlier neither is a leak nor hides one: both the slope and the minimum of the last third must have grown.
+3. Some minutes prove nothing about memory, so its slope is only reported; after an hour it is judged too.
+4. Thread counts are not exact at quiet moments: an idle thread lives for 10 s. Growth by up to `IDLE` is not a leak.
 """
 
 import statistics
@@ -15,15 +15,15 @@ import attrs
 
 COUNTS = ("descriptors", "processes", "threads")
 IDLE = {"threads": 2}
-"""How much more of a count the last third may have than the first: worker threads that wait for work."""
+"""Permitted growth of a count from the first to the last third: idle worker threads."""
 WARM_UP = 0.25
-"""Of the whole time: imports, caches and thread pools fill."""
+"""Share of the whole time in which imports, caches and thread pools fill."""
 LONG_S = 3600.0
 """So long a run has seen what fills up, and what is left is growth."""
 MEMORY_MB = 10.0
 """An hour; below it, what a heap's gaps make of a day is not told from growth."""
 FEWEST = 6
-"""Quiet moments after the warm-up; with fewer there is no verdict."""
+"""Minimum number of quiet moments after the warm-up for a verdict."""
 
 
 @attrs.frozen
@@ -49,7 +49,7 @@ class Verdict:
 
 
 def judge(samples: Sequence[Sample], seconds: float) -> Verdict:
-    """The verdict over a soak that took so long. Too few quiet moments are a leak, too: nothing was proved."""
+    """Return the verdict over a soak. Too few quiet moments count as a leak too, since they prove nothing."""
     quiet = [sample for sample in samples if sample.quiet and sample.at_s >= WARM_UP * seconds]
     if len(quiet) < FEWEST:
         return Verdict({}, (f"only {len(quiet)} quiet moments of {FEWEST}: no verdict",))
@@ -62,7 +62,7 @@ def judge(samples: Sequence[Sample], seconds: float) -> Verdict:
         if name in COUNTS and slopes[name] > 0 and min(values[-third:]) > min(values[:third]) + IDLE.get(name, 0):
             leaks.append(f"{name}: {' '.join(f'{value:g}' for value in values)}")
     if seconds >= LONG_S and slopes["pss_mb"] > MEMORY_MB:
-        leaks.append(f"memory: {slopes['pss_mb']:.1f} MB an hour, {MEMORY_MB:g} are the most")
+        leaks.append(f"memory: {slopes['pss_mb']:.1f} MB an hour, at most {MEMORY_MB:g} are allowed")
     return Verdict(slopes, tuple(leaks))
 
 

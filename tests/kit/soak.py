@@ -1,6 +1,7 @@
-"""The real daemon at its everyday work for minutes or days, seen from outside.
+"""The real daemon under normal load for minutes or days, observed from outside.
 
-Waves: viewers come and go and children are killed; then all leave, every camera is live, and the count is exact.
+Load comes in waves: viewers join and leave and child processes are killed; then all viewers leave, every camera is
+live, and the count is exact.
 """
 
 import os
@@ -49,7 +50,7 @@ class Soaked:
 async def run_soak(
     folder: Path, minutes: float, cameras: int, viewers: int, seed: int, report: Callable[[Sample], None]
 ) -> Soaked:
-    """Soak for so long, from the start of the daemon to its end, and tell every sample."""
+    """Soak for the given time, from the start of the daemon to its end, and report every sample."""
     began = trio.current_time()
     names = [f"cam-{number}" for number in range(cameras)]
     sources = {name: {"ffmpeg": [*PICTURE, *ENCODER]} for name in names}

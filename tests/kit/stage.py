@@ -1,4 +1,4 @@
-"""The world as it is: real child processes of real actors, with a stand-in that misbehaves where ffmpeg would be."""
+"""Real child processes of real actors, with a misbehaving stand-in instead of ffmpeg."""
 
 import shlex
 import sys
@@ -9,14 +9,14 @@ from pathlib import Path
 import attrs
 import trio
 
-from actors.process import Process, RealProcess
-from actors.process_table import RealProcessTable
+from actors.camera.start_gate import StartGate
+from actors.process.process import Process, RealProcess
 from actors.registry import Registry
-from actors.tools import StartGate, Tools
-from supervisor.config import Source
+from supervisor.config.config import Source
 from supervisor.domain.ids import CameraId
-from supervisor.reconcile import run_reconcile
-from supervisor.vault import Vault
+from supervisor.runtime.reconcile import run_reconcile
+from supervisor.runtime.vault import Vault
+from tests.kit.tools import make_tools
 
 from .core import Core, open_core
 from .media import flv
@@ -39,7 +39,7 @@ def write_stand_in(folder: Path) -> Path:
 
 
 def stand_in_environment(folder: Path, part: str) -> dict[str, str]:
-    """What the stand-in has to know, its media included."""
+    """The environment of the stand-in, including its media."""
     media = folder / "media"
     if not media.exists():
         media.write_bytes(b"".join(len(chunk).to_bytes(4) + chunk for chunk in flv()))
@@ -52,7 +52,7 @@ def by_ffmpeg(address: str, *secrets: str) -> Source:
 
 
 def address_among(arguments: Sequence[str]) -> str:
-    """What a child is to read."""
+    """Return the address that a child process reads."""
     return arguments[arguments.index("-i") + 1]
 
 
@@ -63,7 +63,7 @@ class Stage:
     folder: Path
     core: Core
     largest_gap_s: float = 0.0
-    """The longest that a task of this loop had to wait for its turn."""
+    """The longest delay of a task of this loop, in seconds."""
 
     def open_process(
         self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
@@ -81,9 +81,9 @@ class Stage:
 
 @asynccontextmanager
 async def open_stage(folder: Path, *names: CameraId) -> AsyncIterator[Stage]:
-    """Real actors, kernel, reconciling and processes; they start in a hurry."""
+    """Real actors, kernel, reconciling and processes; they start quickly."""
 
-    async def knock(host: str, port: int) -> bool:
+    async def tcp_probe(host: str, port: int) -> bool:
         return False
 
     async with open_core(*names) as core:
@@ -92,19 +92,18 @@ async def open_stage(folder: Path, *names: CameraId) -> AsyncIterator[Stage]:
             vault = Vault()
             address = f"rtsp://viewer:{SECRET}@192.0.2.1/"
             vault.take({name: by_ffmpeg(address + name, SECRET) for name in names})
-            tools = Tools(
-                kernel=core.kernel,
+            tools = make_tools(
+                core.kernel,
+                core.nursery,
                 sources=vault,
                 open_process=stage.open_process,
-                processes=RealProcessTable(),
                 ffmpeg=str(write_stand_in(folder)),
-                knock=knock,
-                ice_servers=(),
+                tcp_probe=tcp_probe,
                 jitter=lambda: JITTER,
-                keep=core.nursery,
-                starts=StartGate(STARTS_PER_S),
             )
-            nursery.start_soon(run_reconcile, core.kernel, Registry(tools), tools.jitter)
+            nursery.start_soon(
+                run_reconcile, core.kernel, Registry(tools, starts=StartGate(STARTS_PER_S)), tools.jitter
+            )
             nursery.start_soon(stage.watch_gaps)
             yield stage
             nursery.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""A stand-in for ffmpeg that plays one part of a play of bad manners. A program of its own: it imports nothing of ours.
+"""A stand-in for ffmpeg that misbehaves in one chosen way. A separate program: it imports no module of this project.
 
 The environment says which part (`STAND_IN_PART`), and where the media are (`STAND_IN_MEDIA`): chunks of FLV, each with
 its length in front, as 4 bytes; the first two are the beginning, the others a picture each.
@@ -56,7 +56,7 @@ def stream(seconds: float = STREAMS_S, beside: Callable[[], None] = lambda: None
 
 
 def flood() -> None:
-    """What is due of the flood for the time of one picture."""
+    """Write the share of the flood that is due during one frame interval."""
     lines = _LINE * (60_000 // len(_LINE))
     for _ in range(int(FLOOD * PICTURE_S) // len(lines)):
         write(lines, 2)

@@ -1,4 +1,4 @@
-"""What the browser is told instead of banken's own answer."""
+"""The answer that the browser receives instead of banken's own."""
 
 from tests.kit.detour import through
 from tests.kit.link import Link

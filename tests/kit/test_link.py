@@ -1,4 +1,4 @@
-"""What a bad line does to packets, in virtual time."""
+"""Effects of a bad line on packets, in virtual time."""
 
 from random import Random
 
@@ -32,10 +32,12 @@ def carry(link: Link, times: list[float], seed: int = 1) -> list[tuple[float, in
 
 
 def test_a_good_line_changes_nothing() -> None:
+    """Each packet arrives at the instant at which it was sent, in order."""
     assert carry(Link(), [0.0, 0.0, 1.0]) == [(0.0, 0), (0.0, 1), (1.0, 2)]
 
 
 def test_a_long_line_delays_and_keeps_the_order() -> None:
+    """Every packet is 20 ms later."""
     assert carry(Link(delay_s=0.02), [0.0, 0.001, 0.5]) == [(0.02, 0), (0.021, 1), (0.52, 2)]
 
 
@@ -51,10 +53,12 @@ def test_a_full_queue_drops_the_newcomer() -> None:
 
 
 def test_a_packet_larger_than_the_queue_still_passes_an_idle_line() -> None:
+    """With a queue of one byte, only the packet that had to wait is dropped."""
     assert carry(Link(bit_rate=1e6, queue_bytes=1), [0.0, 0.001, 0.01]) == [(0.01, 0), (0.02, 2)]
 
 
 def test_the_longest_wait_is_that_of_the_last_in_the_queue() -> None:
+    """Two packets of 1250 bytes at 1 Mbit/s are in front of the third: 20 ms."""
     line = Line[int](Link(bit_rate=1e6), Random(1))
     for number in range(3):
         line.send(number, SIZE, 0.0)
@@ -62,19 +66,21 @@ def test_the_longest_wait_is_that_of_the_last_in_the_queue() -> None:
     assert line.receive(0.019) == [0]
 
 
-def test_what_is_lost_takes_no_room() -> None:
+def test_lost_packet_does_not_use_the_bottleneck() -> None:
+    """With a loss of 100 % the bottleneck stays idle."""
     line = Line[int](Link(loss=1.0, bit_rate=1e6), Random(1))
     line.send(0, SIZE, 0.0)
     assert (line.traffic.lost, line.next_at) == (1, float("inf"))
 
 
-def test_as_many_are_lost_as_was_said() -> None:
+def test_share_of_lost_packets_is_that_of_the_link() -> None:
     """3 % of ten thousand: within three standard deviations."""
     out = carry(Link(loss=0.03), [number / 1000 for number in range(10_000)])
     assert 249 <= 10_000 - len(out) <= 351
 
 
 def test_packets_change_places_only_when_they_are_nearer_than_the_jitter() -> None:
+    """Packets 1 ms apart move by at most ten; those more than 10 ms apart keep their order."""
     link = Link(delay_s=0.02, jitter_s=0.005)
     near, far = ([number for _, number in carry(link, [n * step for n in range(500)])] for step in (0.001, 0.0101))
     assert far == sorted(far)
@@ -83,6 +89,7 @@ def test_packets_change_places_only_when_they_are_nearer_than_the_jitter() -> No
 
 
 def test_jitter_can_keep_the_order() -> None:
+    """Packets after a late one are late too, so times vary and the order does not."""
     link = Link(delay_s=0.02, jitter_s=0.005, ordered=True)
     out = carry(link, [number / 1000 for number in range(500)])
     assert [number for _, number in out] == list(range(500))
@@ -100,6 +107,7 @@ def test_the_same_seed_is_the_same_line(seed: int, times: list[float]) -> None:
 
 
 def test_another_seed_is_another_line() -> None:
+    """Twenty seeds lose twenty different sets of packets."""
     times = [number / 100 for number in range(100)]
     link = Link(loss=0.5)
     assert len({tuple(carry(link, times, seed)) for seed in range(20)}) == 20

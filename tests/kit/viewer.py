@@ -1,4 +1,4 @@
-"""A viewer that is not a browser: an offer by aiortc, on an asyncio loop of its own, in any trio task."""
+"""A viewer that is not a browser: an offer by aiortc, on a separate asyncio loop, in any trio task."""
 
 import asyncio
 from collections import deque
@@ -19,7 +19,7 @@ from .processes import wait_until
 
 @attrs.define
 class Viewer:
-    """`offer` is ready at once; after `accept` pictures are decoded and counted in `frames`, and sound in `heard`."""
+    """`offer` is ready at once; after `accept`, decoded frames are counted in `frames` and audio is kept in `heard`."""
 
     pc: RTCPeerConnection
     offer: str
@@ -27,7 +27,7 @@ class Viewer:
     frames: int = 0
     sizes: set[tuple[int, int]] = attrs.field(factory=set)
     heard: deque[AudioFrame] = attrs.field(factory=lambda: deque(maxlen=100))
-    """The newest two seconds of sound."""
+    """The newest two seconds of audio."""
 
     async def accept(self, answer: str) -> None:
         await aio_as_trio(self.pc.setRemoteDescription)(RTCSessionDescription(answer, "answer"))
@@ -42,12 +42,16 @@ class Viewer:
                 self.heard.append(frame)
                 continue
             self.frames += 1
-            self.sizes.add((frame.width, frame.height))  # type: ignore[union-attr]
+            self.sizes.add((frame.width, frame.height))
 
     async def wait_frames(self, more: int, within: float = 15) -> None:
         """Wait until `more` further pictures have been decoded."""
         wanted = self.frames + more
-        await wait_until(lambda: self.frames >= wanted, within, what=f"{more} more pictures")
+        try:
+            await wait_until(lambda: self.frames >= wanted, within, what=f"{more} more pictures")
+        except TimeoutError as error:
+            error.add_note(f"{self.frames} of {wanted} came; the connection is {self.pc.connectionState}")
+            raise
 
 
 @asynccontextmanager
@@ -57,7 +61,7 @@ async def open_viewer(*, sound: bool = False, certificate: RTCCertificate | None
         endpoints = _remember_endpoints(loop)
         pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         if certificate is not None:
-            pc._RTCPeerConnection__certificates = [certificate]
+            vars(pc)["_RTCPeerConnection__certificates"] = [certificate]
         try:
             async with trio.open_nursery() as nursery:
                 pc.addTransceiver("video", direction="recvonly")

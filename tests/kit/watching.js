@@ -1,5 +1,5 @@
-// Runs in a page before its own scripts: notes every picture that is shown and keeps hold of the connections.
-// CELL and BITS are those of numbered.py; they stand in front of this.
+// Runs in a page before its scripts: records every displayed picture and keeps the connections. CELL and BITS are those
+// of numbered.py; they are prepended to this file.
 (() => {
   const connections = [];
   const shown = []; // [milliseconds of the wall clock, pictures presented so far, number in the picture]
@@ -15,7 +15,7 @@
   const strip = new OffscreenCanvas(BITS, 1).getContext("2d", { willReadFrequently: true });
   strip.imageSmoothingEnabled = false;
 
-  // One dot from the middle of each cell; grain and compression leave black and white far apart.
+  // One pixel from the middle of each cell; noise and compression leave black and white far apart.
   function numberIn(video) {
     strip.drawImage(video, 0, 0, BITS * CELL, CELL, 0, 0, BITS, 1);
     const { data } = strip.getImageData(0, 0, BITS, 1);
@@ -38,7 +38,7 @@
   globalThis.watching = {
     shown,
     connected: () => connections.some((each) => each.connectionState === "connected"),
-    // The newest connection's: how many there were, the wall clock, what it has received, and from which ports it may.
+    // Statistics of the newest connection, with the number of connections, the wall clock and the remote ports.
     async statistics() {
       const entries = [...(await connections.at(-1).getStats()).values()];
       return {

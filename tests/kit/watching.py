@@ -1,4 +1,4 @@
-"""What a viewer really gets to see: the dashboard in a real browser, and every picture that it shows written down."""
+"""The view of a real viewer: the dashboard in a real browser, with a record of every displayed frame."""
 
 import math
 import statistics
@@ -21,7 +21,7 @@ SETTLED_PICTURES = 30
 EARLY_S = 0.2
 """So much sooner than on the other page a picture may be seen: two windows are not painted at the same time."""
 UNKNOWN_S = SECONDS - 2.0
-"""What seems to be later than this was seen no sooner on the other page, which has missed it or is late itself."""
+"""Maximum lateness in seconds; above it the other page has missed the frame or is late itself."""
 FREEZE_S = 0.5
 
 
@@ -35,7 +35,7 @@ class Shown:
 
 @attrs.frozen
 class Report:
-    """What was seen in a stretch of time, and what the browser counted in it; gaps in seconds."""
+    """Displayed frames and counters of the browser in a period; gaps in seconds."""
 
     began_at: float
     seconds: float
@@ -110,7 +110,7 @@ class Watcher:
         await self.page.wait_for("watching.connected()", within)
 
     async def wait_pictures(self, count: int = SETTLED_PICTURES, within: float = FIRST_PICTURE_S) -> None:
-        """Wait until so many have been shown in all."""
+        """Wait until the given total number of frames has been shown."""
         await self.page.wait_for(f"watching.shown.length >= {count}", within)
 
     async def pictures(self) -> list[Shown]:
@@ -118,11 +118,11 @@ class Watcher:
         return [Shown(at / 1000, number) for at, _, number in await self.page.evaluate("watching.shown")]
 
     async def begin(self) -> None:
-        """A stretch begins now."""
+        """Start a new period."""
         self._began = await self.statistics()
 
     async def report(self) -> Report:
-        """What there was since it began."""
+        """Return the record since the start of the period."""
         before, after = self._began, await self.statistics()
         rows = await self.page.evaluate("watching.shown")
         inside = [row for row in rows if before["at"] < row[0] <= after["at"]]
@@ -141,7 +141,7 @@ class Watcher:
 
 @asynccontextmanager
 async def open_watcher(browser: Browser, url: str, relay: Relay | None = None) -> AsyncIterator[Watcher]:
-    """The dashboard at `url` in a window of its own, its pictures through `relay` if there is one."""
+    """Open the dashboard at `url` in its own window, with its media through `relay`, if given."""
     async with browser.open_page("about:blank") as page:
         script = f"const CELL = {CELL}, BITS = {BITS};\n{SCRIPT.read_text()}"
         await page.command("Page.addScriptToEvaluateOnNewDocument", {"source": f"{{{script}}}"})
@@ -163,7 +163,7 @@ class Late:
 
 
 def compare(behind: Sequence[Shown], ahead: Sequence[Shown]) -> Iterator[Late]:
-    """How late each picture was; those that were not seen on the other page are left out.
+    """Return the lateness of each frame; frames that were not seen on the other page are omitted.
 
     Numbers come again with each turn of the video: the latest that was seen by then is meant.
     """
@@ -180,5 +180,5 @@ def compare(behind: Sequence[Shown], ahead: Sequence[Shown]) -> Iterator[Late]:
 
 
 def percentile(values: Sequence[float], share: int) -> float:
-    """So many percent of the values are not above this one."""
+    """Return the given percentile of the values."""
     return statistics.quantiles(values, n=100, method="inclusive")[share - 1] if len(values) > 1 else max(values)

@@ -1,4 +1,4 @@
-"""A world in memory: child processes that follow a script, hosts that answer a knock or do not.
+"""A world in memory: child processes that follow a script, hosts that answer a TCP probe or not.
 
 For tests under the autojump clock: nothing here is a thread, a process or a socket, so days pass in moments.
 """
@@ -6,21 +6,25 @@ For tests under the autojump clock: nothing here is a thread, a process or a soc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Self
 
 import attrs
 import trio
-from trio.testing import MemoryReceiveStream, MemorySendStream, memory_stream_one_way_pair
+from trio.testing import memory_stream_one_way_pair
 
-from actors.process import MARK
-from actors.process_table import Marked
+from actors.addresses import open_tcp
+from actors.process.process import MARK, OpenProcess
+from actors.process.process_table import Marked
 from actors.registry import Registry
-from actors.tools import Tools
-from supervisor.config import Source
+from actors.tools import OpenTcp
+from actors.webrtc.deferred import Connect, run_connection
+from supervisor.config.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId, NodeId
 from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Patrol
-from supervisor.reconcile import run_reconcile
-from supervisor.vault import Vault
+from supervisor.runtime.reconcile import run_reconcile
+from supervisor.runtime.vault import Vault
+from tests.kit.tools import make_tools
 
 from .core import Core, open_core
 from .decoding import FakeDecoder
@@ -31,7 +35,7 @@ from .media import flv
 class FakeProcess:
     """A child that lives in this process's nursery. Its script says what it writes and when it ends."""
 
-    def __init__(self, pid: int, arguments: Sequence[str], stdin: bytes) -> None:
+    def __init__(self, pid: int, arguments: Sequence[str], stdin: bytes | None) -> None:
         self.pid, self.start_ticks = pid, pid * 10
         self.arguments, self.stdin = tuple(arguments), stdin
         self.status: int | None = None
@@ -39,12 +43,15 @@ class FakeProcess:
         self.ignores: set[signal.Signals] = set()
         self.closed = False
         self.exited = trio.Event()
-        self.output, self.stdout = _pipe()
-        self.errors, self.stderr = _pipe()
+        self.stdout: trio.abc.ReceiveStream
+        self.stderr: trio.abc.ReceiveStream
+        self.output, self.stdout = memory_stream_one_way_pair()
+        self.errors, self.stderr = memory_stream_one_way_pair()
+        self.feed: trio.abc.SendStream | None = None
         self._scope = trio.CancelScope()
         self._ended_by = 0
 
-    async def run(self, script: "Script") -> None:
+    async def run(self, script: Callable[[Self], Awaitable[int]]) -> None:
         try:
             with self._scope:
                 self._ended_by = await script(self)
@@ -69,10 +76,6 @@ class FakeProcess:
 
     async def say(self, line: str) -> None:
         await self.errors.send_all(line.encode() + b"\n")
-
-
-def _pipe() -> tuple[MemorySendStream, MemoryReceiveStream]:
-    return memory_stream_one_way_pair()
 
 
 Script = Callable[[FakeProcess], Awaitable[int]]
@@ -130,9 +133,13 @@ class World:
     strays: list[Marked] = attrs.field(factory=list)
     """Processes with our mark that nobody started here."""
     answers: bool = False
-    """Whether hosts answer a knock."""
-    knocks: int = 0
+    """Whether hosts answer a TCP probe."""
+    probes: int = 0
     decoder: FakeDecoder = attrs.field(factory=FakeDecoder)
+    opener: OpenProcess = attrs.field(default=attrs.Factory(lambda world: world.open_process, takes_self=True))
+    """Opens the children; a test may replace it."""
+    connect: Connect = run_connection
+    """Connects the viewers; a test may replace it."""
 
     def open_process(
         self, arguments: Sequence[str], environment: Mapping[str, str], stdin: bytes | None, guarded: bool
@@ -160,9 +167,9 @@ class World:
     async def wait_end(self, process: Marked) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def knock(self, host: str, port: int) -> bool:
+    async def tcp_probe(self, host: str, port: int) -> bool:
         await trio.sleep(0.01)
-        self.knocks += 1
+        self.probes += 1
         return self.answers
 
     async def until(self, holds: Callable[[], bool], within_s: float = 3600) -> None:
@@ -182,12 +189,13 @@ def address_of(camera: CameraId) -> str:
 
 @asynccontextmanager
 async def open_world(
-    scripts: dict[CameraId, list[Script]],
+    scripts: Mapping[CameraId, Sequence[Script]],
     jitter: float = 0.999,
     cameras: Sequence[CameraSettings] = (),
     devices: Sequence[DeviceSettings] = (),
     patrol: Patrol | None = None,
     limits: Limits | None = None,
+    open_tcp: OpenTcp = open_tcp,
 ) -> AsyncIterator[World]:
     """Real actors, a real kernel and reconciling, over this world; every camera is read by an ffmpeg child.
 
@@ -196,21 +204,21 @@ async def open_world(
     chosen = {name: settings(name) for name in scripts} | {known.camera: known for known in cameras}
     wanted = c.Configure("test", tuple(chosen.values()), limits or Limits(), tuple(devices), patrol or Patrol())
     async with open_core(configuration=wanted) as core, trio.open_nursery() as nursery:
-        world = World(scripts, core, nursery)
+        world = World({name: list(script) for name, script in scripts.items()}, core, nursery)
         world.vault.take({name: Source("ffmpeg", address_of(name), ("-i", address_of(name))) for name in scripts})
-        tools = Tools(
-            kernel=core.kernel,
+        tools = make_tools(
+            core.kernel,
+            nursery,
             sources=world.vault,
-            open_process=world.open_process,
+            open_process=lambda *given: world.opener(*given),
             processes=world,
-            ffmpeg="ffmpeg",
-            knock=world.knock,
-            decoder=world.decoder,
-            ice_servers=(),
+            tcp_probe=world.tcp_probe,
             jitter=lambda: jitter,
-            keep=nursery,
+            open_tcp=open_tcp,
         )
-        world.registry = Registry(tools)
+        world.registry = Registry(
+            tools, decoder=world.decoder, connect=lambda *given, **more: world.connect(*given, **more)
+        )
         nursery.start_soon(run_reconcile, core.kernel, world.registry, tools.jitter)
         yield world
         nursery.cancel_scope.cancel()

@@ -1,6 +1,6 @@
-"""A yard of real things: real actors over a real kernel, a real ffmpeg for every camera, a real clock.
+"""A yard of real components: real actors over a real kernel, a real ffmpeg for every camera, a real clock.
 
-The journal is a list, as in `core.py`; nothing else is pretended.
+The journal is a list, as in `core.py`; this is the only fake.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -9,29 +9,30 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from actors.decoder.actor import run_decoder
-from actors.decoder.client import Decoder
-from actors.ffmpeg import find_ffmpeg
-from actors.hub import Hub
-from actors.process import OpenProcess, RealProcess
-from actors.process_table import RealProcessTable
+from actors.addresses import tcp_probe
+from actors.camera.start_gate import StartGate
+from actors.media.decoder.actor import run_decoder
+from actors.media.decoder.client import Decoder
+from actors.media.ffmpeg import find_ffmpeg
+from actors.media.hub import Hub
+from actors.process.process import OpenProcess, RealProcess
 from actors.registry import Registry
-from actors.tools import StartGate, Tools, knock
-from supervisor.config import Source
+from supervisor.config.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId
 from supervisor.domain.restart import STARTS_PER_S
 from supervisor.domain.state import Camera
 from supervisor.domain.values import Limits
-from supervisor.reconcile import run_reconcile
-from supervisor.vault import Vault
+from supervisor.runtime.reconcile import run_reconcile
+from supervisor.runtime.vault import Vault
+from tests.kit.tools import make_tools
 
 from .core import Core, open_core
 from .domain import ASKED
 
 STOPPED_WITHIN_S = 6.0
-"""What banken promises a stop takes, and a second for a busy machine."""
+"""The documented maximum duration of a stop in seconds, plus a second for a busy machine."""
 
 
 @attrs.define
@@ -47,7 +48,7 @@ class Yard:
         return self.registry._cameras[name].hub
 
     def events(self, name: CameraId) -> list[Recorded]:
-        """What has been decided of a camera and its children so far, as far as it is stored."""
+        """Return the stored events of a camera and its child processes."""
         return [row for row in self.core.disk.rows if getattr(row.event, "camera", None) == name]
 
     async def until(self, holds: Callable[[], bool], within_s: float) -> bool:
@@ -72,20 +73,16 @@ async def open_yard(
     async with open_core(*sources) as core:
         vault, decoder = Vault(), Decoder()
         await core.kernel.submit(c.Configure("test", vault.take(sources), Limits()))
-        tools = Tools(
-            kernel=core.kernel,
+        tools = make_tools(
+            core.kernel,
+            core.nursery,
             sources=vault,
             open_process=open_process,
-            processes=RealProcessTable(),
             ffmpeg=find_ffmpeg(),
-            knock=knock,
-            ice_servers=(),
-            decoder=decoder,
+            tcp_probe=tcp_probe,
             jitter=lambda: jitter,
-            keep=core.nursery,
-            starts=StartGate(starts_per_s),
         )
-        registry = Registry(tools)
+        registry = Registry(tools, decoder=decoder, starts=StartGate(starts_per_s))
         async with trio.open_nursery() as decoding:
             decoding.start_soon(run_decoder, decoder, tools)
             async with trio.open_nursery() as nursery:

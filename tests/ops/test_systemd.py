@@ -16,6 +16,7 @@ def settings(unit: str) -> dict[str, str]:
 
 
 def test_the_service_restarts_stops_and_is_confined_as_it_should() -> None:
+    """A wrong configuration (exit 2) is not retried, and stopping may take more than 12 s."""
     unit = settings("banken.service")
     wanted = {
         "Type": "notify", "Restart": "always", "RestartPreventExitStatus": "2", "KillMode": "mixed",
@@ -25,15 +26,18 @@ def test_the_service_restarts_stops_and_is_confined_as_it_should() -> None:
     assert wanted.items() <= unit.items()
     assert int(unit["TimeoutStopSec"]) > 12, "with children that do not die it takes so long"
     assert unit["ExecStart"].split()[1] == "run"
+    assert unit["ExecReload"].endswith(" --pid $MAINPID"), "a daemon that cannot be asked over HTTP gets SIGHUP"
 
 
 def test_it_is_restarted_every_night_at_three_also_when_that_was_missed() -> None:
+    """`Persistent=true`, and `try-restart`, which does not start a service that is stopped."""
     timer = settings("banken-restart.timer")
     assert (timer["OnCalendar"], timer["Persistent"]) == ("*-*-* 03:00:00", "true")
     assert settings("banken-restart.service")["ExecStart"].endswith("systemctl try-restart banken.service")
 
 
 def test_its_log_is_rotated() -> None:
+    """The log namespace limits its size, the age of a file and the time that a file is kept."""
     log = settings(f"journald@{settings('banken.service')['LogNamespace']}.conf")
     assert {"SystemMaxUse", "MaxFileSec", "MaxRetentionSec"} <= log.keys()
 

@@ -1,5 +1,5 @@
-"""Simulated days: the real actors, kernel, journal writer and reconciling, in virtual time, from one seed.
+"""Simulated days: the real actors, kernel, journal writer and reconciliation, in virtual time, from one seed.
 
-`world.py` puts it together, one file for each part of the world that is not ours. A story of your own begins with
+`world.py` assembles the simulation; each external part of the world is simulated by one file. A new story begins with
 `run_seeded(seed, story)` and `open_world(...)`; `test_stories.py` shows how.
 """

@@ -1,4 +1,4 @@
-"""Callers of pictures: they ask for snapshots and lose their patience, or watch MJPEG for a while."""
+"""Clients for images: they request snapshots and give up after a timeout, or watch MJPEG for a while."""
 
 import random
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import trio
 
 from supervisor.domain.ids import CameraId
-from supervisor.gateway import Gateway
+from supervisor.services.gateway import Gateway
 
 from .viewers import refusals
 
 
 async def run_caller(client: str, cameras: Sequence[CameraId], gateway: Gateway, chance: random.Random) -> None:
-    """Asks for the picture of one camera after the other, until it is cancelled."""
+    """Requests snapshots of one camera after the other, until it is cancelled."""
     while True:
         await trio.sleep(chance.expovariate(1 / 60))
         camera = chance.choice(cameras)
@@ -23,7 +23,7 @@ async def run_caller(client: str, cameras: Sequence[CameraId], gateway: Gateway,
 
 
 async def run_watcher(client: str, cameras: Sequence[CameraId], gateway: Gateway, chance: random.Random) -> None:
-    """Watches the row of pictures of one camera after the other."""
+    """Watches the MJPEG stream of one camera after the other."""
     while True:
         await trio.sleep(chance.expovariate(1 / 60))
         async with refusals():

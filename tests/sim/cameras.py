@@ -1,4 +1,4 @@
-"""What a camera does over its life: a row of moods, each with its end; and the boxes that serve several cameras."""
+"""The behavior of a camera over time: a sequence of moods, each with its end; and devices with several cameras."""
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,26 +17,26 @@ FOR_EVER = float("inf")
 
 @attrs.define
 class Device:
-    """A box. `capacity` is what it serves; `budget` what the configuration says of that, if anything."""
+    """A device. `capacity` is its real number of connection slots; `budget` the configured number, if any."""
 
     name: DeviceId
     capacity: int
     budget: int | None = None
     sessions: set[object] = attrs.field(factory=set)
-    """Children that are connected, and RTSP sessions that were neither torn down nor forgotten."""
+    """Connected child processes, and RTSP sessions that were neither torn down nor timed out."""
 
     def forget(self, before: float) -> None:
-        """Forget the sessions that were last used before that time; what is connected is used all the time."""
+        """Discard the sessions that were last used before that time; a connection counts as permanent use."""
         self.sessions = {held for held in self.sessions if getattr(held, "used", before) >= before}
 
 
 Mood = Callable[["Camera", Child], Awaitable[int]]
-"""How a camera treats a child, new or connected already; returns the child's exit code."""
+"""The treatment of a child process, new or connected already; returns the child's exit code."""
 
 
 @attrs.define(eq=False)
 class Camera:
-    """`life` is a row of (seconds, mood); the last mood stays."""
+    """`life` is a sequence of (seconds, mood); the last mood stays."""
 
     settings: CameraSettings
     life: Sequence[tuple[float, Mood]]
@@ -44,7 +44,7 @@ class Camera:
     device: Device | None = None
     manners: Callable[[random.Random], Manners] = draw_manners
     kind: str = "ffmpeg"
-    """`rtsp` for a camera that we read ourselves; else a child does."""
+    """`rtsp` for a camera that the daemon reads itself; otherwise a child process reads it."""
     _ends: list[float] = attrs.field(init=False)
     _began: float = attrs.field(init=False, default=0.0)
 
@@ -56,7 +56,7 @@ class Camera:
         return self.settings.camera
 
     def mood(self) -> tuple[Mood, float]:
-        """Its mood now, and when that ends."""
+        """Return the current mood, and when it ends."""
         now = trio.current_time()
         for (_, mood), end in zip(self.life, self._ends, strict=True):
             if now < end:
@@ -64,11 +64,11 @@ class Camera:
         return self.life[-1][1], FOR_EVER
 
     def answers(self) -> bool:
-        """Whether somebody takes TCP connections there."""
+        """Whether the address accepts TCP connections."""
         return self.mood()[0] not in (refuses, is_gone)
 
     async def play(self, child: Child) -> int:
-        """The part of a child: connect, and bear the camera's moods until one of them ends it."""
+        """Run the script of a child process: connect, and follow the camera's moods until one of them ends it."""
         await child.flood()
         await trio.sleep(self.chance.uniform(0.05, 0.8))
         try:
@@ -90,13 +90,13 @@ async def works(camera: Camera, child: Child) -> int:
 
 
 async def refuses(camera: Camera, child: Child) -> int:
-    """The power is cut, the address stays: who was connected is reset, who comes is refused."""
+    """A power cut with the address still active: connections are reset, new ones are refused."""
     await child.say("Connection reset by peer" if child.connected else "tcp://192.0.2.1:554 failed: Connection refused")
     return 1
 
 
 async def is_gone(camera: Camera, child: Child) -> int:
-    """The network is cut: silence, and no way to connect."""
+    """A network failure: silence, and connecting times out."""
     hush(child)
     await trio.sleep(10 if child.connected else 3)
     await child.say("Connection to tcp://192.0.2.1:554 failed: No route to host")
@@ -104,14 +104,14 @@ async def is_gone(camera: Camera, child: Child) -> int:
 
 
 async def hangs(camera: Camera, child: Child) -> int:
-    """It takes connections and says nothing more."""
+    """It accepts connections and sends nothing."""
     hush(child)
     await trio.sleep_forever()
     return 0
 
 
 async def wants_another_password(camera: Camera, child: Child) -> int:
-    """Asked for when connecting; who is connected stays so."""
+    """Checked when connecting; existing connections stay open."""
     if child.connected:
         return await works(camera, child)
     await child.say("[rtsp @ 0x1] method DESCRIBE failed: 401 Unauthorized")
@@ -119,7 +119,7 @@ async def wants_another_password(camera: Camera, child: Child) -> int:
 
 
 async def serves_for_a_while(camera: Camera, child: Child) -> bool:
-    """Whether it was let in; then it has had pictures for some seconds."""
+    """Connect and receive frames for some seconds; returns whether the camera accepted the child."""
     if not await lets_in(camera, child):
         return False
     child.pictures.flow()
@@ -136,12 +136,12 @@ async def drops(camera: Camera, child: Child) -> int:
 
 
 async def stalls(camera: Camera, child: Child) -> int:
-    """It sends pictures for some seconds, and then none."""
+    """It sends frames for some seconds, and then nothing."""
     return await hangs(camera, child) if await serves_for_a_while(camera, child) else 1
 
 
 async def stutters(camera: Camera, child: Child) -> int:
-    """Silences that come close to the end of patience."""
+    """Pauses that come close to the stall timeout."""
     if not await lets_in(camera, child):
         return 1
     while True:
@@ -152,18 +152,18 @@ async def stutters(camera: Camera, child: Child) -> int:
 
 
 async def is_full(camera: Camera, child: Child) -> int:
-    """Somebody else has all its places."""
+    """Other clients hold all its connection slots."""
     return await works(camera, child) if child.connected else await is_refused_as_full(child)
 
 
 async def crashes(camera: Camera, child: Child) -> int:
-    """It sends what ffmpeg does not survive."""
+    """It sends data that crashes ffmpeg."""
     await trio.sleep(camera.chance.uniform(0, 5))
     return -11
 
 
 async def lets_in(camera: Camera, child: Child) -> bool:
-    """A place among the device's connections, or none."""
+    """Hold a connection slot of the device, if one is free."""
     device = camera.device
     if device is not None and not child.connected:
         if len(device.sessions) >= device.capacity:
@@ -189,7 +189,7 @@ FAULTS = (
 
 
 def draw_life(chance: random.Random, seconds: float) -> list[tuple[float, Mood]]:
-    """Some minutes of work, some minutes of a fault, and so on; as many of both as `seconds` have room for."""
+    """Alternate minutes of normal operation and minutes of a fault, for `seconds`."""
     life: list[tuple[float, Mood]] = []
     while sum(length for length, _ in life) < seconds:
         if chance.random() < 0.8 or life:

@@ -1,8 +1,8 @@
-"""The fake process: what a child does with the signals it gets, and what it writes.
+"""The fake process: the reaction of a child process to signals, and its output.
 
 Rules of this file:
-- A child sends its pictures when they are read, not by a task of its own: that is what makes an hour cheap.
-- It has ended when its script has; it is alive, for those who count, until it has been reaped.
+- A child produces its frames when they are read, not in a separate task, so that a simulated hour is cheap.
+- It has ended when its script has ended; for the process count it exists until it is reaped.
 """
 
 import errno
@@ -19,8 +19,10 @@ from tests.kit.media import flv, video_tag
 from tests.kit.world import FakeProcess
 
 PICTURE_EVERY_S = 1.9
-"""A little less than the silence that is shown; every picture is a key frame. All cameras send theirs at the same
-moments: the herd is what we want to see, and a turn of the loop serves them all."""
+"""Seconds between frames, a little less than the reported silence; every frame is a key frame.
+
+All cameras send at the same moments: the simulation is to show the herd, and one pass of the loop serves all.
+"""
 _KEY_FRAME = b"\x17\x01\x00\x00\x00" + b"\x00\x00\x00\x05\x65\x88\x84\x00\x10"
 
 
@@ -30,11 +32,11 @@ def _head() -> bytes:
 
 
 class Output(trio.abc.ReceiveStream):
-    """What a child writes to its standard output. It flows, or it does not, until it is closed."""
+    """The standard output of a child process. It flows or pauses until it is closed."""
 
     def __init__(self) -> None:
         self._head = _head()
-        self._flows = self._closed = False
+        self._flows, self._closed = False, False
         self._due = 0.0
         self._changes = trio.lowlevel.ParkingLot()
 
@@ -51,6 +53,9 @@ class Output(trio.abc.ReceiveStream):
         self._closed = True
         self._changes.unpark_all()
 
+    def _is_due(self, now: float) -> bool:
+        return self._flows and self._due <= now
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         while not self._closed:
             if not self._flows:
@@ -59,9 +64,9 @@ class Output(trio.abc.ReceiveStream):
             with trio.move_on_at(self._due):
                 await self._changes.park()
             now = trio.current_time()
-            if self._flows and self._due <= now:
+            if self._is_due(now):
                 picture, self._head = self._head + video_tag(int(now * 1000), _KEY_FRAME), b""
-                self._due = int(now / PICTURE_EVERY_S + 1.5) * PICTURE_EVERY_S  # whatever is lost in rounding
+                self._due = int(now / PICTURE_EVERY_S + 1.5) * PICTURE_EVERY_S  # robust against rounding errors
                 return picture
         await trio.lowlevel.checkpoint()
         return b""
@@ -72,13 +77,13 @@ class Output(trio.abc.ReceiveStream):
 
 @attrs.frozen
 class Manners:
-    """Seconds until a child obeys each signal; one that is not in it is ignored."""
+    """Seconds until a child obeys each signal; a missing signal is ignored."""
 
     obeys: dict[signal.Signals, float]
     refusal: OSError | None = None
-    """Why it cannot even be started."""
+    """The error with which its start fails, if any."""
     lines: int = 0
-    """How much it says on standard error before anything else."""
+    """Amount of initial output on standard error."""
 
 
 POLITE = Manners({signal.SIGTERM: 0.05, signal.SIGKILL: 0.0})
@@ -86,7 +91,7 @@ IGNORES_TERM = Manners({signal.SIGKILL: 0.0})
 
 
 def draw_manners(chance: random.Random) -> Manners:
-    """Most children are polite; some ignore SIGTERM, some hang where even SIGKILL does not reach them for a while."""
+    """Most children handle signals; some ignore SIGTERM, and some hang so that even SIGKILL is delayed for a while."""
     drawn = chance.random()
     if drawn < 0.01:
         return Manners({}, refusal=OSError(errno.EAGAIN, "Resource temporarily unavailable"))
@@ -100,15 +105,17 @@ def draw_manners(chance: random.Random) -> Manners:
 
 
 class Child(FakeProcess):
-    """A child of one camera, with manners."""
+    """A child process of one camera, with its signal behavior."""
 
-    def __init__(self, pid: int, arguments: Sequence[str], stdin: bytes, camera: CameraId, mark: str, manners: Manners):
+    def __init__(
+        self, pid: int, arguments: Sequence[str], stdin: bytes | None, camera: CameraId, mark: str, manners: Manners
+    ):
         super().__init__(pid, arguments, stdin)
         self.camera, self.mark, self.manners = camera, mark, manners
         self.pictures = Output()
         self.output = self.stdout = self.pictures  # type: ignore[assignment]
         self.connected = False
-        """Whether the camera has let it in."""
+        """Whether the camera has accepted it."""
 
     def signal_group(self, number: signal.Signals) -> None:
         self.signals.append(number)

@@ -1,4 +1,4 @@
-"""The journal's disk: fast as a rule, slow at times, full for a while, and now and then in error after a write."""
+"""The journal's disk: normally fast, sometimes slow or full, and occasionally failing after a write."""
 
 import random
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ async def be_full(disk: MemorySegment, seconds: float) -> None:
 
 
 async def run_disk(disk: Disk, chance: random.Random) -> None:
-    """A disk's troubles, one after the other, until it is cancelled. Cleanup: it works."""
+    """Apply disk faults, one after the other.
+
+    Cancellation: at any time. Cleanup: the disk works.
+    """
     try:
         while True:
             await trio.sleep(chance.expovariate(1 / 300))

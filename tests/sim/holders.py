@@ -1,4 +1,4 @@
-"""Holders of leases: pages that take one, look under it or not, renew it from here or there, and go, or just vanish."""
+"""Lease holders: pages that acquire a lease, watch or not, renew it from any address, and release it or vanish."""
 
 import random
 from collections.abc import Sequence
@@ -9,8 +9,7 @@ import trio
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId, DetectionId, LeaseId, lease_stream
 from supervisor.domain.values import LeaseKind
-from supervisor.gateway import Key
-from supervisor.leases import HEARTBEAT_S, LeaseOver
+from supervisor.ports.viewing import HEARTBEAT_S, Key, LeaseOver
 
 from .viewers import OFFER, refusals
 
@@ -46,8 +45,8 @@ async def hold(client: str, camera: CameraId, world: "World", chance: random.Ran
     gateway, kind = world.gateway, chance.choice((LeaseKind.VIEWER, LeaseKind.MODAL))
     wish = c.GrantLease(LeaseId(""), kind, camera, client, ttl_s=chance.choice((0.0, 10.0, 60.0)))
     wish = wish if chance.random() < 0.9 else c.GrantLease(LeaseId(""), kind, camera, client, exclusive=True)
-    lent = await gateway.grant(wish)
-    key = Key(lent.lease.lease, lent.secret)
+    held = await gateway.grant(wish)
+    key = Key(held.lease.lease, held.secret)
     idle_s = 0.0
     try:
         while chance.random() < 0.9:

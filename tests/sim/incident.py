@@ -1,9 +1,9 @@
-"""The morning of an incident, told again with banken in it: children that no signal reaches, and a box whose two
-connections they hold, so that nobody gets through to one of its cameras.
+"""Replay of a real incident: child processes that cannot be killed hold both connection slots of a device. Nobody can
+watch one of its cameras.
 
-03:10 a share hangs for `camera-12`: its child cannot be killed. 06:07 the same for the box `tapo-19`: first
-`camera-19-door`, then `camera-19-yard` keep a connection each. 07:51 people want to see `camera-19`. 08:30 the share is
-back, and everything ends that should have ended.
+03:10 a network share hangs for `camera-12`: its child process cannot be killed. 06:07 the same happens on the device
+`tapo-19`: first `camera-19-door`, then `camera-19-yard` hold a slot each. 07:51 people want to watch `camera-19`. 08:30
+the share returns, and all hanging processes end.
 """
 
 import random
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, DeviceId
 from supervisor.domain.values import Mode, Patrol
-from supervisor.kernel import Origin
+from supervisor.ports.decisions import Origin
 from tests.kit.domain import settings
 
 from .cameras import FOR_EVER, Camera, Device, hangs, works
@@ -34,7 +34,7 @@ DOOR, YARD, WANTED = CameraId("camera-19-door"), CameraId("camera-19-yard"), Cam
 
 
 def the_incident() -> list[Recorded]:
-    """The journal of that morning, with its times."""
+    """Return the journal of that morning, with its times."""
     rows = run_seeded(19, _live)
     shift_ns = MIDNIGHT_NS - (rows[0].wall_ns - rows[0].mono_ns)
     return [replace(row, wall_ns=row.wall_ns + shift_ns) for row in rows]
@@ -73,7 +73,7 @@ async def _live(chance: Chance) -> list[Recorded]:
 
 
 async def _look(world: World, client: str) -> None:
-    """Somebody opens the page, looks at the camera for a while, or at why it shows nothing, and leaves."""
+    """A person opens the page, watches the camera (or the reason why it shows nothing) for a while, and leaves."""
     from supervisor.domain import commands as c
 
     async with refusals():

@@ -1,8 +1,8 @@
-"""What must always hold, looked at with every event that is appended. The first thing that does not ends the story.
+"""Invariants, checked with every appended event. The first violation ends the simulation.
 
 Rules of this file:
-- It keeps its own books, from the events and from what the world sees; it never asks the code that it watches.
-- What costs more than a moment is done every `FOLD_EVERY` events, and at the end.
+- It keeps its own records, from the events and from observations of the world; it never calls the code under test.
+- Expensive checks run every `FOLD_EVERY` events, and at the end.
 """
 
 from collections import defaultdict, deque
@@ -13,104 +13,49 @@ import attrs
 import trio
 
 from supervisor.domain import events as e
+from supervisor.domain.core import ANY, OUTSIDE
 from supervisor.domain.evolve import fold
 from supervisor.domain.ids import CameraId, DeviceId, lease_stream
 from supervisor.domain.restart import HEALTHY_AFTER_S, PROBE_BASE_S, STARTS_PER_S
 from supervisor.domain.state import State, state_hash
 from supervisor.domain.values import Fault, LeaseKind, Limits
 from supervisor.journal.writer import Journal, Segments
-from supervisor.leases import SWEEP_S
+from supervisor.services.leases import SWEEP_S
 
 FOLD_EVERY = 1000
-FROM_OUTSIDE = (
-    e.RunStarted, e.RunStopping, e.ConfigurationApplied, e.EventsLost, e.SegmentsRemoved, e.PatrolEnded, e.UseBegan,
-    e.PeerOpened, e.PeerClosing, e.ChildFound, e.LeaseGranted, e.LeaseRefused, e.LeaseEnded,
-    e.DetectionMade, e.RequestsRefused,
-)  # fmt: skip
-"""Inputs and timers: they may follow from nothing."""
-LOSSES = (e.CameraWaiting, e.CameraFailed, e.CameraCrashed, e.CameraQuarantined)
-WANTED = (e.CameraChanged, e.CameraRemoved, e.RunStopping, e.PeerClosed, e.LeaseEnded, e.UseEnded)
-"""What makes somebody want the end of what a camera runs."""
-CAUSES: dict[type[e.Event], tuple[type[e.Event], ...]] = {
-    e.RunStopping: (),
-    e.RunEnded: (e.RunStopping, e.LeaseEnded),
-    e.ConfigurationApplied: (e.RunStarted,),
-    e.CameraAdded: (e.ConfigurationApplied,),
-    e.CameraChanged: (e.ConfigurationApplied,),
-    e.CameraRemoved: (e.ConfigurationApplied,),
-    e.CameraConnecting: (
-        e.SlotTaken, e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.LeaseGranted, e.PeerOpened, e.UseBegan,
-        *LOSSES, e.CameraIdle, e.ChildEnded,
-    ),
-    e.CameraQueued: (
-        e.ConfigurationApplied, e.CameraAdded, e.CameraChanged, e.LeaseGranted, e.PeerOpened, e.UseBegan,
-        *LOSSES, e.CameraIdle, e.SlotFreed, e.ChildEnded,
-    ),
-    e.CameraLive: (e.ChildStarted, e.CameraConnecting, e.CameraStalled, e.CameraLive, e.CameraChanged),
-    e.CameraWaiting: (
-        e.ChildEnded, e.ChildUnkillable, e.CameraConnecting, e.CameraStalled, e.CameraLive, e.CameraChanged,
-        e.DeviceFull,
-    ),
-    e.CameraIdle: (e.SlotFreed, e.ChildEnded, e.ChildUnkillable, *WANTED, *LOSSES),
-    e.SlotFreed: (e.ChildEnded, e.ChildUnkillable, e.CameraQueued, *WANTED, *LOSSES),
-    e.DeviceFull: (e.ChildEnded, e.CameraConnecting),
-    e.UseEnded: (e.UseBegan, e.CameraRemoved, e.RunStopping, e.ConfigurationApplied, *LOSSES),
-    e.ChildStarting: (e.CameraConnecting,),
-    e.ChildStarted: (e.ChildStarting,),
-    e.ChildStopping: (e.ChildStarted, e.ChildStopping, e.ChildFound, e.CameraConnecting, e.CameraStalled, *WANTED),
-    e.ChildUnkillable: (e.ChildStopping,),
-    e.ChildEnded: (
-        e.ChildStarting, e.ChildStarted, e.ChildStopping, e.ChildUnkillable, e.CameraConnecting, e.CameraStalled,
-        *WANTED,
-    ),
-    e.LeaseGranted: (e.DetectionMade,),
-    e.DetectionMade: (),
-    e.SuggestionMade: (e.DetectionMade,),
-    e.LeaseRefused: (),
-    e.RequestsRefused: (),
-    e.LeaseEnded: (
-        e.LeaseGranted, e.SuggestionMade, e.DetectionMade, e.LeaseEnded, e.PeerClosed, e.CameraRemoved,
-        e.ConfigurationApplied, e.RunStopping, *LOSSES,
-    ),
-    e.PeerOpened: (e.LeaseGranted,),
-    e.PeerClosing: (e.LeaseEnded, e.ConfigurationApplied),
-    e.PeerConnected: (e.PeerOpened,),
-    e.PeerClosed: (
-        e.PeerOpened, e.PeerConnected, e.PeerSilent, e.PeerHeard, e.PeerClosing, e.CameraRemoved, e.RunStopping,
-    ),
-}  # fmt: skip
-"""The kinds that may stand in the cause of an event of each kind, in a run that nothing was left to. A camera that is
-closed because nobody wants it, for one, never follows from who came, nor one that is opened from who left."""
+CAUSES: dict[type[e.Event], tuple[str, ...]] = {e.ChildStarting: ("CameraConnecting",)}
+"""The permitted causes where the simulation has fewer than the event declares: all its children are sources."""
 SLACK_S = 1e-6
 LOOKED_EVERY_S = 10.0
 BEGINS_WITHIN_S = 60.0
-"""What is only just beginning, a child or a viewer, has begun or ended after so long."""
+"""Seconds after which a starting child process or peer must have started or ended."""
 
 
 class Broken(Exception):
-    """Something that must always hold did not."""
+    """An invariant was violated."""
 
 
 class Seen(Protocol):
-    """What the watch sees of the world, beside the journal."""
+    """Observations of the world besides the journal."""
 
     def living(self, camera: CameraId) -> int:
-        """How many processes of a camera have not been reaped."""
+        """The number of unreaped processes of a camera."""
         ...
 
-    def knocked_at(self, camera: CameraId) -> float:
-        """When its host last answered a knock."""
+    def probed_at(self, camera: CameraId) -> float:
+        """When its host last answered a TCP probe."""
         ...
 
 
 @attrs.define
 class History:
-    """What the watch remembers of one camera."""
+    """The record of one camera."""
 
     attempts: int = 0
     not_before: float = 0.0
+    is_asked: bool = False
     lost_at: float = 0.0
-    may_be_knocked: bool = False
+    may_be_probed: bool = False
     live_since: float | None = None
     child: str | None = None
     device: DeviceId | None = None
@@ -118,32 +63,32 @@ class History:
 
 @attrs.define
 class Watch:
-    """The books. `broken` says what was found; then `scope` is cancelled, and with it the simulation."""
+    """The records. A violation is stored in `broken`; then `scope` is cancelled, and with it the simulation."""
 
     world: Seen
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     broken: str | None = None
     broken_at: int = 0
-    """The event at which it was found; what follows is the clearing up."""
+    """The event at which the violation was found; later events belong to the cleanup."""
     seq: int = 0
-    promised: int = 0
-    """The highest number that somebody was told is durable."""
+    acknowledged: int = 0
+    """The highest sequence number that was acknowledged as durable."""
     limits: Limits = attrs.field(factory=Limits)
     budgets: dict[DeviceId, int] = attrs.field(factory=dict)
     holders: dict[CameraId, DeviceId] = attrs.field(factory=dict)
     cameras: dict[CameraId, History] = attrs.field(factory=lambda: defaultdict(History))
     viewers: dict[str, tuple[CameraId, str]] = attrs.field(factory=dict)
-    """Camera and client of each peer, and of each use that counts as one."""
+    """Camera and client of each peer, and of each use that counts as a peer."""
     leases: dict[str, e.LeaseGranted] = attrs.field(factory=dict)
-    """The live ones, by stream."""
+    """The active ones, by stream."""
     heard: dict[str, float] = attrs.field(factory=dict)
-    """When the holders of leases that need renewing did so last."""
+    """Time of the last renewal of each lease that needs renewing."""
     orphans: set[str] = attrs.field(factory=set)
-    """Peers whose lease has ended, and of whom the next events must say that they are to close."""
+    """Peers whose lease has ended; the next events must close them."""
     peers: dict[str, str] = attrs.field(factory=dict)
-    """Streams of the peers that are not to close, and of their leases."""
+    """Streams of the peers that are not closing, and of their leases."""
     begun: dict[str, float] = attrs.field(factory=dict)
-    """Streams of what is only just beginning, and since when."""
+    """Streams of starting child processes and peers, with their start times."""
     versions: dict[str, int] = attrs.field(factory=dict)
     kinds: list[type[e.Event]] = attrs.field(factory=list)
     """Of all events, in order."""
@@ -158,12 +103,12 @@ class Watch:
             self.scope.cancel(reason=text)
 
     def look_at(self, row: e.Recorded) -> None:
-        """One more event, just decided."""
+        """Check and record the next event, which was just decided."""
         event, now_s = row.event, row.mono_ns / 1e9
         self.require(row.seq == self.seq + 1, f"event {row.seq} follows event {self.seq}")
         self.seq = row.seq
         if row.cause is None:
-            self.require(isinstance(event, FROM_OUTSIDE), f"event {row.seq}, {row.type}, names no cause")
+            self.require(OUTSIDE in event.causes, f"event {row.seq}, {row.type}, names no cause")
         else:
             self.require(0 < row.cause < row.seq, f"event {row.seq} names event {row.cause} as its cause")
             self.look_at_cause(row, self.kinds[row.cause - 1])
@@ -181,9 +126,10 @@ class Watch:
             look(self, event, now_s)
 
     def look_at_cause(self, row: e.Recorded, cause: type[e.Event]) -> None:
-        """That it is one of a kind that can lead to such an event."""
+        """Check that the event declares this type of cause. The run starts without leftovers."""
         event, told = row.event, f"event {row.seq}, {row.type}, follows from {cause.__name__}, {row.cause}"
-        self.require(cause in CAUSES.get(type(event), (cause,)), told)
+        permitted = CAUSES.get(type(event), event.causes)
+        self.require(cause.__name__ in permitted or ANY in permitted, told)
         if isinstance(event, e.ChildStopping) and cause is e.ChildStarted:
             by_itself = event.reason.fault is not Fault.NONE and event.reason.code != "stalled"
             self.require(by_itself, f"{told}, though somebody wanted its end: {event.reason.text}")
@@ -193,7 +139,7 @@ class Watch:
             (self.queued.add if isinstance(event, e.CameraQueued) else self.queued.discard)(event.camera)
 
     def look_at_clock(self, now_s: float) -> None:
-        """That nothing is for ever about to begin."""
+        """Check that no start takes longer than permitted."""
         for stream, since_s in self.begun.items():
             self.require(now_s - since_s < BEGINS_WITHIN_S, f"{stream} has been about to begin since {since_s:.0f} s")
         for stream, heard_s in self.heard.items():
@@ -201,21 +147,21 @@ class Watch:
             self.require(late_s < LOOKED_EVERY_S, f"{stream} lives, and was renewed last at {heard_s:.0f} s")
 
     def look_at_all(self, state: State) -> None:
-        """That the events add up to `state`. Takes a few milliseconds."""
+        """Check that the fold of the events equals `state`. Takes a few milliseconds."""
         self.folded = fold(self.unfolded, self.folded)
         self.unfolded.clear()
         self.require(state_hash(self.folded) == state_hash(state), f"the events up to {self.seq} give another state")
 
     def starts_child(self, camera: CameraId, device: DeviceId | None, on_device: int) -> None:
-        """A process of `camera` is about to be; `on_device` others of its device live."""
+        """Check the start of a process of `camera` while `on_device` other processes of its device exist."""
         self.require(self.world.living(camera) == 0, f"a second process of {camera} beside one that lives")
         budget = self.budgets.get(device) if device else None
         self.require(budget is None or on_device < budget, f"{device} gets connection {on_device + 1} of {budget}")
 
-    def promises(self, seq: int, stored: int) -> None:
-        """Somebody is told that event `seq` is durable, when the disk has stored so many."""
-        self.promised = max(self.promised, seq)
-        self.require(seq <= stored, f"event {seq} was promised, but the disk has only {stored}")
+    def acknowledge(self, seq: int, stored: int) -> None:
+        """Check the acknowledgement of event `seq` against the number of stored events."""
+        self.acknowledged = max(self.acknowledged, seq)
+        self.require(seq <= stored, f"event {seq} was acknowledged, but the disk has only {stored}")
 
     # ── what each kind of event may and may not ─────────────────────────────────────────────────────────────────
 
@@ -224,7 +170,7 @@ class Watch:
         self.budgets = {known.device: known.max_connections for known in event.devices}
 
     def changed(self, event: e.CameraAdded | e.CameraChanged | e.CameraRemoved, now_s: float) -> None:
-        """Whatever we knew of it, it starts anew; but its child, if it has one, lives on."""
+        """Reset the record of the camera; its child process, if any, continues."""
         device = None if isinstance(event, e.CameraRemoved) else event.settings.device
         self.cameras[event.camera] = History(child=self.cameras[event.camera].child, device=device)
 
@@ -241,16 +187,21 @@ class Watch:
         self.require(living == 0, f"{event.camera} gives its place back while {living} process of it lives")
 
     def connects(self, event: e.CameraConnecting, now_s: float) -> None:
-        if event.attempt > 1:  # first attempts are not limited with them: they are no herd after a power cut
+        if event.attempt > 1 and not self.cameras[event.camera].is_asked:  # others do not form a herd after a power cut
             self.starts.append(now_s)
             crowd = len(self.starts) == self.starts.maxlen and now_s - self.starts[0] < 1 - SLACK_S
             self.require(not crowd, f"{event.camera} is start {STARTS_PER_S + 1} after a failure in one second")
         known = self.cameras[event.camera]
-        knocked = known.may_be_knocked and known.lost_at < self.world.knocked_at(event.camera)
+        known.is_asked = False
+        probed = known.may_be_probed and known.lost_at < self.world.probed_at(event.camera)
         placed = known.device is None or event.camera in self.holders
         self.require(placed, f"{event.camera} connects to {known.device} without a place")
         early_s = known.not_before - now_s
-        self.require(knocked or early_s < SLACK_S, f"{event.camera} is tried {early_s:.1f} s too early")
+        self.require(probed or early_s < SLACK_S, f"{event.camera} is tried {early_s:.1f} s too early")
+
+    def retried(self, event: e.CameraRetried, now_s: float) -> None:
+        known = self.cameras[event.camera]
+        known.not_before, known.is_asked = now_s, True
 
     def is_live(self, event: e.CameraLive, now_s: float) -> None:
         known = self.cameras[event.camera]
@@ -260,7 +211,7 @@ class Watch:
         known = self.cameras[event.camera]
         healthy = known.live_since is not None and now_s - known.live_since >= HEALTHY_AFTER_S - SLACK_S
         known.lost_at, known.not_before, known.live_since = now_s, now_s + event.delay_s, None
-        known.may_be_knocked = event.reason.code == "unreachable"
+        known.may_be_probed = event.reason.code == "unreachable"
         if isinstance(event, e.CameraFailed):
             self.require(event.reason.fault is Fault.FATAL, f"{event.camera} failed of what will pass")
             self.require(event.delay_s >= PROBE_BASE_S, f"{event.camera} failed and is tried in {event.delay_s:g} s")
@@ -356,6 +307,7 @@ _LOOKS: dict[type[e.Event], Callable[..., None]] = {
     e.SlotTaken: Watch.slot_taken,
     e.SlotFreed: Watch.slot_freed,
     e.CameraConnecting: Watch.connects,
+    e.CameraRetried: Watch.retried,
     e.CameraLive: Watch.is_live,
     e.CameraWaiting: Watch.is_lost,
     e.CameraFailed: Watch.is_lost,
@@ -376,7 +328,7 @@ _LOOKS: dict[type[e.Event], Callable[..., None]] = {
 
 
 class WatchedJournal(Journal):
-    """The real writer; what is put in line, and what is promised, is looked at."""
+    """The real writer, with checks of queued events and of acknowledgements."""
 
     def __init__(self, watch: Watch, segments: Segments, publish: Callable[[Sequence[e.Recorded]], None]) -> None:
         super().__init__(segments, publish)
@@ -389,5 +341,5 @@ class WatchedJournal(Journal):
     async def wait_committed(self, seq: int) -> bool:
         durable = await super().wait_committed(seq)
         if durable:
-            self._watch.promises(seq, self._segments.last_seq)
+            self._watch.acknowledge(seq, self._segments.last_seq)
         return durable

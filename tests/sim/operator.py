@@ -1,4 +1,4 @@
-"""The operator: takes cameras away and brings them back, changes what they are and when they are open, and kicks."""
+"""The operator: removes cameras and adds them again, changes and retries them, and disconnects viewers."""
 
 import random
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId
+from supervisor.domain.lifecycle import LOST
 from supervisor.domain.values import CameraSettings, Fault, Mode, Reason
-from supervisor.gateway import Gateway
-from supervisor.kernel import Origin
+from supervisor.ports.decisions import Origin
+from supervisor.services.gateway import Gateway
 
 from .viewers import refusals
 
@@ -19,7 +20,7 @@ OPERATOR = Origin("client:192.0.2.1")
 
 
 async def run_operator(configured: c.Configure, gateway: Gateway, chance: random.Random) -> None:
-    """Meddles every few minutes, until he is cancelled."""
+    """Act every few minutes, until cancelled."""
     whole = {settings.camera: settings for settings in configured.cameras}
     now: dict[CameraId, CameraSettings] = dict(whole)
     while True:
@@ -35,7 +36,7 @@ async def run_operator(configured: c.Configure, gateway: Gateway, chance: random
 def change(
     whole: Mapping[CameraId, CameraSettings], now: Mapping[CameraId, CameraSettings], chance: random.Random
 ) -> dict[CameraId, CameraSettings]:
-    """One camera is removed, brought back, or has new settings."""
+    """Remove one camera, add it again, or change its settings."""
     name = chance.choice(list(whole))
     if name not in now:
         return {**now, name: whole[name]}
@@ -49,8 +50,20 @@ def change(
 
 
 async def kick(gateway: Gateway, chance: random.Random) -> None:
-    """End some viewer, if there is one."""
+    """Close a random peer, if there is one."""
     peers = sorted(gateway.snapshot().state.peers)
     if peers:
         async with refusals():
             await gateway.submit(c.ClosePeer(chance.choice(peers), KICKED), OPERATOR)
+
+
+async def run_retries(gateway: Gateway, chance: random.Random) -> None:
+    """Request a retry of a random lost camera from time to time, until cancelled."""
+    while True:
+        await trio.sleep(chance.expovariate(1 / 30))
+        cameras = gateway.state.cameras.values()
+        lost = sorted(camera.settings.camera for camera in cameras if camera.phase in LOST)
+        if lost:
+            retry = c.RetryCamera(chance.choice(lost), "192.0.2.1", confirmed=chance.random() < 0.5)
+            async with refusals():
+                await gateway.submit(retry, OPERATOR)

@@ -1,10 +1,11 @@
-"""The story of a simulation, for people: what the journal says and what the world did, in the order of time."""
+"""The story of a simulation for people: events of the journal and actions of the world, in order of time."""
 
 from collections.abc import Iterable
 
 import attrs
 
-from supervisor.domain.describe import Severity, describe
+from supervisor.domain.core import Severity
+from supervisor.domain.describe import describe
 from supervisor.domain.events import Recorded
 
 LINES = 80
@@ -13,14 +14,14 @@ MARKS = {Severity.INFO: " ", Severity.NOTICE: "·", Severity.WARNING: "!", Sever
 
 @attrs.frozen
 class Note:
-    """Something that the world did, and that the journal cannot know."""
+    """An action of the world that the journal does not record."""
 
     at_s: float
     text: str
 
 
 def tell(rows: Iterable[Recorded], notes: Iterable[Note] = (), about: str = "", last: int = LINES) -> str:
-    """The last lines of the story, those only in which `about` is named; the world's own deeds are set apart by ~."""
+    """Return the last lines of the story that mention `about`; actions of the world are marked with ~."""
     lines = [(row.mono_ns / 1e9, 0, f"{row.seq:6} {_sentence(row)}") for row in rows]
     lines += [(note.at_s, 1, f"     ~   {note.text}") for note in notes]
     told = [f"{_clock(at_s)} {text}" for at_s, _, text in sorted(lines) if about in text]

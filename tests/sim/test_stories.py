@@ -1,6 +1,7 @@
-"""Stories from life, told by hand: what happened once, and what must never come of it again."""
+"""Hand-written stories of real incidents, which must not happen again."""
 
 import random
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import pytest
@@ -13,7 +14,7 @@ from supervisor.domain.health import Verdict
 from supervisor.domain.ids import SYSTEM, CameraId, DeviceId
 from supervisor.domain.values import Mode, Patrol
 from supervisor.journal.writer import PENDING
-from supervisor.kernel import Origin
+from supervisor.ports.decisions import Origin
 from tests.kit.domain import GATE, YARD, settings
 
 from .callers import run_caller
@@ -43,8 +44,8 @@ def camera(
 
 
 def test_the_incident() -> None:
-    """A camera that hangs, an ffmpeg that ignores SIGTERM, callers who lose their patience, and a patrol every minute:
-    after six hours there is not one process too many, and there never was. When it heals, its next picture comes."""
+    """A hanging camera, an ffmpeg that ignores SIGTERM, clients that give up, and a patrol cycle every minute: the
+    number of processes stays within its limit for six hours. After the repair the next snapshot arrives."""
     run_seeded(1, the_incident)
 
 
@@ -77,8 +78,8 @@ async def the_incident(chance: Chance) -> None:
         assert sum(1 + patrolled.skipped for patrolled in rounds) == pytest.approx(6 * 60, abs=5)
 
 
-async def retried_picture(take_picture) -> float:  # type: ignore[no-untyped-def]
-    """Seconds until a caller who asks again and again gets the camera's picture."""
+async def retried_picture(take_picture: Callable[[CameraId, str, float | None], Awaitable[object]]) -> float:
+    """Return the seconds until a client that asks repeatedly gets a snapshot of the camera."""
     began = trio.current_time()
     while trio.current_time() - began < 600:
         async with refusals():
@@ -90,7 +91,7 @@ async def retried_picture(take_picture) -> float:  # type: ignore[no-untyped-def
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_twenty_cameras_come_back_after_ten_minutes(seed: int) -> None:
-    """After a power cut at most four are tried again in any second, and each is live within a minute of its return."""
+    """After a power cut at most four cameras are retried per second, and each is live within a minute of its return."""
     run_seeded(seed, the_power_cut)
 
 
@@ -111,8 +112,8 @@ async def the_power_cut(chance: Chance) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_full_disk_stops_no_picture(seed: int) -> None:
-    """For ten minutes nothing can be stored: pictures go on, health is critical, what wants a promise is refused;
-    and afterwards nothing is missing."""
+    """For ten minutes nothing can be stored: video continues, health is critical, requests that need an acknowledgement
+    are refused; and afterwards no event is missing."""
     run_seeded(seed, the_full_disk)
 
 

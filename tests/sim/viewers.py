@@ -1,4 +1,4 @@
-"""Viewers over WebRTC, as gateway and actors can see them: they come, go, vanish, never connect."""
+"""WebRTC viewers as seen by gateway and actors: they join, leave, vanish, or never connect."""
 
 import random
 from collections.abc import AsyncIterator
@@ -7,16 +7,19 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from actors.rtc.connection import CONNECT_S, SILENT_AFTER_S, Witness
-from actors.rtc.fanout import Fanout, Viewer
-from actors.rtc.offer import Candidate, Offer
-from actors.rtc.sender import Sender
+from actors.webrtc.connection import CONNECT_S, SILENT_AFTER_S
+from actors.webrtc.deferred import Witness
+from actors.webrtc.fanout import Joinable
+from actors.webrtc.fanout_peer import FanoutPeer
+from actors.webrtc.offer import Candidate, SdpOffer
+from actors.webrtc.sender import Sender
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Fault, Reason
-from supervisor.gateway import Gateway, hash_secret
-from supervisor.kernel import Origin
+from supervisor.ports.decisions import Origin
+from supervisor.ports.viewing import hash_secret
+from supervisor.services.gateway import Gateway
 
 LEFT = Reason("left", "the viewer closed the connection", Fault.NONE)
 LOST = Reason("lost", "nothing was heard of the viewer")
@@ -33,23 +36,22 @@ OFFER = "\n".join(
 
 @attrs.define
 class Connections:
-    """Plays `run_connection`. `opened` counts those that hold something."""
+    """Replaces `run_connection`. `opened` counts the connections that hold resources."""
 
     chance: random.Random
     opened: int = 0
     served: int = 0
-    """Pictures that viewers got."""
+    """Number of frames that viewers received."""
     steady: bool = False
-    """Every viewer connects, and stays until it is told to go: for stories that are about something else."""
+    """Every viewer connects, and stays until it is closed: for stories about something else."""
 
     async def connect(
         self,
-        offer: Offer,
-        fanout: Fanout,
+        offer: SdpOffer,
+        fanout: Joinable,
         candidates: trio.MemoryReceiveChannel[Candidate],
         witness: Witness,
         *,
-        ice_servers: tuple[str, ...],
         disconnected_after_s: float,
     ) -> Reason:
         self.opened += 1
@@ -58,11 +60,11 @@ class Connections:
         finally:
             self.opened -= 1
 
-    async def _serve(self, offer: Offer, fanout: Fanout, witness: Witness, disconnected_after_s: float) -> Reason:
+    async def _serve(self, offer: SdpOffer, fanout: Joinable, witness: Witness, disconnected_after_s: float) -> Reason:
         chance = self.chance
         if self.steady:
             witness.answered("v=0")
-            witness.connected(Viewer(Sender(offer), fanout.hub.subscribe()))
+            witness.connected(FanoutPeer(Sender(offer), fanout.hub.subscribe()))
             await trio.sleep_forever()
         await trio.sleep(chance.uniform(0.01, 0.3))
         if chance.random() < 0.03:
@@ -74,7 +76,7 @@ class Connections:
         await trio.sleep(chance.uniform(0.05, 2))
         if chance.random() < 0.01:
             raise ZeroDivisionError("a bug in the connection")
-        witness.connected(Viewer(Sender(offer), fanout.hub.subscribe()))
+        witness.connected(FanoutPeer(Sender(offer), fanout.hub.subscribe()))
         with trio.move_on_after(chance.expovariate(1 / 60)):
             while True:
                 await fanout.hub.wait_unit()
@@ -92,7 +94,7 @@ class Connections:
 
 
 async def run_viewer(client: str, cameras: list[CameraId], gateway: Gateway, chance: random.Random) -> None:
-    """Somebody who looks at one camera after the other, until he is cancelled; patient or not."""
+    """Watch one camera after the other, with or without patience, until cancelled."""
     while True:
         await trio.sleep(chance.expovariate(1 / 60))
         camera = chance.choice(cameras)
@@ -107,7 +109,7 @@ async def run_viewer(client: str, cameras: list[CameraId], gateway: Gateway, cha
 
 @asynccontextmanager
 async def refusals() -> AsyncIterator[None]:
-    """Being refused is part of life."""
+    """Ignore refusals, which are normal here."""
     try:
         yield
     except Rejected:

@@ -1,9 +1,9 @@
-"""The fake RTSP connection: what a camera answers and sends over it depends on its mood of the moment.
+"""The fake RTSP connection: the answers and data of a camera depend on its current mood.
 
 Rules of this file:
-- A wire has no task of its own: a camera speaks when it is listened to. That is what makes an hour cheap.
-- A session holds its place at the device until TEARDOWN, or until its timeout: one that is left behind counts.
-- To leave a session behind at a camera that would have heard a TEARDOWN ends the story.
+- A wire has no separate task: a camera sends when it is read, so that a simulated hour is cheap.
+- A session holds its connection slot until TEARDOWN, or until its timeout: an abandoned session counts.
+- Abandoning a session at a camera that could receive a TEARDOWN ends the simulation as a violation.
 """
 
 import errno
@@ -34,20 +34,20 @@ from .cameras import (
 from .children import PICTURE_EVERY_S
 
 SESSION_S = 60.0
-"""A device forgets a session that has not been used for so long."""
+"""Seconds without use after which a device discards a session."""
 _KEY_FRAME = b"\x65\x88\x84\x00\x10"
 
 
 @attrs.frozen
 class Reception:
-    """How a camera in some mood treats a connection."""
+    """The treatment of a connection by a camera in a mood."""
 
     refuses: Mapping[str, str] = attrs.field(factory=dict)
     """Status by method."""
     silent: bool = False
-    """It neither hears nor sends."""
+    """It neither receives nor sends."""
     lasts: tuple[float, float] | None = None
-    """Pictures come for some seconds between these two, and then what `then` says."""
+    """Bounds of the seconds with frames; then `then` applies."""
     then: str = "goes on"
     """Or: `silent`, `end`, `noise`, `again`."""
 
@@ -77,7 +77,7 @@ def noise() -> bytes:
 
 
 class Wire(trio.abc.Stream):
-    """One connection to `camera`. `accuse` is told what must not be."""
+    """One connection to `camera`. `accuse` is called with a description of a violation."""
 
     def __init__(self, camera: Camera, accuse: Callable[[str], None]) -> None:
         self.camera, self.closed = camera, False
@@ -92,7 +92,7 @@ class Wire(trio.abc.Stream):
         self._sequence = 0
 
     async def connect(self) -> None:
-        """Raises `OSError` when nobody is there."""
+        """Open the connection. Raises `OSError` if the camera is unreachable."""
         await trio.sleep(self.camera.chance.uniform(0.05, 0.4))
         mood, _ = self.camera.mood()
         if mood is refuses:
@@ -148,7 +148,7 @@ class Wire(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
     def _reception(self) -> tuple[Reception, float]:
-        """How things stand, and until when."""
+        """Return the current treatment, and until when it applies."""
         mood, until = self.camera.mood()
         reception, now = MOODS[mood], trio.current_time()
         if mood is not self._mood:
@@ -201,7 +201,7 @@ class Wire(trio.abc.Stream):
         return "200 OK", (), ""
 
     def _end(self) -> None:
-        """The camera knows nothing of it any more."""
+        """The camera has discarded the session."""
         self._cut, self._plays = True, False
         if self._session is not None:
             self._session.end()
@@ -210,7 +210,7 @@ class Wire(trio.abc.Stream):
 
 @attrs.define(eq=False)
 class Session:
-    """A place at a device, if the camera has one."""
+    """Hold a connection slot, if the camera belongs to a device."""
 
     device: Device | None
     used: float

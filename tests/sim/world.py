@@ -1,6 +1,6 @@
-"""The world of a simulation: real actors, kernel, writer and reconciling; everything else is a fake of this folder.
+"""The world of a simulation: real actors, kernel, writer and reconciliation; everything else is a fake of this folder.
 
-A failure tells the story of what had happened, and the command that lets it happen again.
+A failure prints the story of the run, and the command that repeats it.
 """
 
 import signal
@@ -12,26 +12,31 @@ from functools import partial
 import attrs
 import trio
 
-from actors.process import MARK
-from actors.process_table import Marked
+from actors.process.process import MARK
+from actors.process.process_table import Marked
 from actors.registry import Registry
-from actors.tools import Tools
-from supervisor.config import Source
+from supervisor.config.config import Source
 from supervisor.domain import commands as c
+from supervisor.domain.availability import Availability
 from supervisor.domain.events import Recorded
 from supervisor.domain.health import Health, health
-from supervisor.domain.ids import CameraId, ChildId, DeviceId, NodeId
+from supervisor.domain.ids import CameraId, ChildId, DeviceId
 from supervisor.domain.state import State
 from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol, Policy
-from supervisor.gateway import Gateway
 from supervisor.journal import codec
-from supervisor.reconcile import run_reconcile
-from supervisor.vault import Vault
+from supervisor.runtime.reconcile import run_reconcile
+from supervisor.runtime.vault import Vault
+from supervisor.services.detections import Detections
+from supervisor.services.gateway import Gateway
+from supervisor.services.leases import Leases
 from tests.kit.core import Core, MemoryReader, open_core
 from tests.kit.decoding import FakeDecoder
 from tests.kit.domain import ASKED, settings
 from tests.kit.processes import wait_until
+from tests.kit.tools import make_tools
+from web.metrics import Process, expose
 
+from .answers import disagreement
 from .callers import run_caller, run_watcher
 from .cameras import Camera, Device, draw_life
 from .chance import Chance, run_seeded
@@ -39,18 +44,18 @@ from .children import Child
 from .disk import Disk, run_disk
 from .holders import run_detector, run_holder
 from .invariants import FOLD_EVERY, LOOKED_EVERY_S, Broken, Watch, WatchedJournal
-from .operator import run_operator
+from .operator import run_operator, run_retries
 from .story import Note, tell
 from .viewers import Connections, run_viewer
 from .wires import Wire
 
 STOP_S = 12.0
-"""A stop is over after this long, with children that ignore every signal."""
+"""Maximum seconds of a stop with child processes that ignore every signal."""
 
 
 @attrs.define
 class World:
-    """`children` are all there ever were; one is alive until it has been reaped."""
+    """`children` are all child processes so far; each is alive until it is reaped."""
 
     chance: Chance
     configured: c.Configure
@@ -62,13 +67,13 @@ class World:
     connections: Connections = attrs.field(init=False)
     children: list[Child] = attrs.field(factory=list)
     wires: list[Wire] = attrs.field(factory=list)
-    """All RTSP connections there ever were."""
+    """All RTSP connections so far."""
     notes: list[Note] = attrs.field(factory=list)
     most: dict[CameraId, int] = attrs.field(factory=dict)
-    """How many processes and connections of a camera there were at once, at the most."""
+    """The maximum number of concurrent processes and connections of each camera."""
     _alive: dict[CameraId, list[Child]] = attrs.field(factory=dict)
     _open: dict[CameraId, Wire] = attrs.field(factory=dict)
-    _knocked: dict[CameraId, float] = attrs.field(factory=dict)
+    _probed: dict[CameraId, float] = attrs.field(factory=dict)
     watch: Watch = attrs.field(init=False)
     stopping: Recorded | None = None
 
@@ -111,17 +116,17 @@ class World:
     def _look_at_start(self, camera: Camera) -> None:
         others = [other for other in self.cameras.values() if other.device and other.device is camera.device]
         on_device = sum(self.living(other.name) for other in others)
-        self.watch.starts_child(camera.name, camera.device and camera.device.name, on_device)
+        self.watch.starts_child(camera.name, camera.device.name if camera.device else None, on_device)
 
     def living(self, camera: CameraId) -> int:
-        """Processes that have not been reaped, and connections that have not been closed."""
+        """Return the number of unreaped processes and open connections of a camera."""
         alive = self._alive.get(camera)
         if alive:
             alive[:] = [child for child in alive if child.status is None]
         wire = self._open.get(camera)
         return (len(alive) if alive else 0) + (wire is not None and not wire.closed)
 
-    async def find(self, node: NodeId) -> list[Marked]:
+    async def find(self, owner: str) -> list[Marked]:
         await trio.lowlevel.checkpoint()
         found = [child for alive in self._alive.values() for child in alive if not child.exited.is_set()]
         return [_marked(child) for child in sorted(found, key=lambda child: child.pid)]
@@ -132,16 +137,16 @@ class World:
     async def wait_end(self, process: Marked) -> None:
         await self.children[process.pid - 1000].exited.wait()
 
-    async def knock(self, host: str, port: int) -> bool:
+    async def tcp_probe(self, host: str, port: int) -> bool:
         await trio.sleep(0.01)
         camera = CameraId(host.removesuffix(".invalid"))
         answers = self.cameras[camera].answers()
         if answers:
-            self._knocked[camera] = trio.current_time()
+            self._probed[camera] = trio.current_time()
         return answers
 
-    def knocked_at(self, camera: CameraId) -> float:
-        return self._knocked.get(camera, -1.0)
+    def probed_at(self, camera: CameraId) -> float:
+        return self._probed.get(camera, -1.0)
 
     # ── what stories look at ────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,19 +168,19 @@ class World:
         return tell((row for row in self.rows() if row.seq <= end), self.notes, about)
 
     def rows(self) -> list[Recorded]:
-        """What is stored, and what waits for the disk."""
+        """Return the stored and the pending rows of the journal."""
         stored = self.core.disk.rows
         return [*stored, *(row for row in self.core.journal.waiting() if row.seq > len(stored))]
 
     async def until(self, holds: Callable[[], bool], within_s: float = 3600) -> None:
-        """Let time pass until a condition holds; looked at with every event, and every second."""
+        """Let time pass until a condition holds; it is checked with every event, and every second."""
         with trio.fail_after(within_s):
             while not holds():
                 with trio.move_on_after(1):
                     await self.core.kernel.wait_change(self.state.seq)
 
     async def watch_state(self) -> None:
-        """Fold what has been appended, every so many events."""
+        """Fold the appended events at regular intervals."""
         while True:
             await trio.sleep(LOOKED_EVERY_S)
             self.watch.look_at_clock(trio.current_time())
@@ -191,7 +196,7 @@ class World:
         work.cancel_scope.cancel(reason="the end")
 
     async def look_for_remains(self, keep: trio.Nursery) -> None:
-        """Let every hung child go, and see that nothing is left of anything."""
+        """Release every hanging child, and check that no resource is left."""
         kernel = self.core.kernel
         for child in self.children:
             if child.status is None:
@@ -212,12 +217,12 @@ class World:
         require(not tasks, f"tasks that have not ended: {tasks}")
         kernel.emit(c.EndRun(), after=self.stopping)
         require(not self.state.leases, f"left at the end, of leases: {', '.join(self.state.leases)}")
-        # A disk that was full until the end works again, which the journal finds out in a while.
+        # A disk that was full until the end works again, which the journal detects after a while.
         await wait_until(lambda: self.core.journal.fault is None, STOP_S, what="the journal to write again")
         await self.core.journal.wait_committed(self.state.seq)
         rows = self.core.disk.rows
         require([row.seq for row in rows] == list(range(1, self.watch.seq + 1)), "events are missing on the disk")
-        require(self.watch.promised <= len(rows), "what was promised is not on the disk")
+        require(self.watch.acknowledged <= len(rows), "what was acknowledged is not on the disk")
         self.watch.look_at_all(self.state)
 
 
@@ -235,9 +240,9 @@ async def open_world(
     patrol: Patrol | None = None,
     again: str = "",
 ) -> AsyncIterator[World]:
-    """A daemon that has started, over these cameras; it is stopped at the end of the block, and nothing may be left.
+    """Start a daemon with these cameras; it is stopped at the end of the block, and must leave no resource behind.
 
-    Raises `Broken` when something did not hold that must. `again` is the command that repeats the story.
+    Raises `Broken` if an invariant was violated. `again` is the command that repeats the run.
     """
     devices = {camera.device.name: camera.device for camera in cameras if camera.device}
     budgets = tuple(DeviceSettings(box.name, box.budget) for box in devices.values() if box.budget is not None)
@@ -277,27 +282,35 @@ async def open_world(
 
 
 def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: Callable[[], str]) -> trio.Event:
-    """Put the daemon together and start it; the event says that reconciling has ended."""
+    """Assemble the daemon and start it; the event is set when reconciliation has ended."""
     core, reconciled, vault = world.core, trio.Event(), Vault()
     vault.take({name: _source(camera) for name, camera in world.cameras.items()})
     world.connections = Connections(world.chance.stream("connections"))
-    tools = Tools(
-        kernel=core.kernel,
+    leases, detections = Leases(core.kernel), Detections(core.kernel)
+    tools = make_tools(
+        core.kernel,
+        keep,
+        leases=leases,
+        detections=detections,
         sources=vault,
         open_process=world.open_process,
         processes=world,
-        ffmpeg="ffmpeg",
-        knock=world.knock,
-        decoder=FakeDecoder(),
-        ice_servers=(),
+        tcp_probe=world.tcp_probe,
         jitter=world.chance.stream("jitter").random,
-        keep=keep,
-        connect=world.connections.connect,
         open_tcp=world.open_tcp,
     )
-    world.registry = Registry(tools)
+    world.registry = Registry(tools, decoder=FakeDecoder(), connect=world.connections.connect)
     reader = MemoryReader(core.disk)
-    world.gateway = Gateway(core.kernel, core.journal, core.feed, reader, world.registry, new_secret)  # type: ignore[arg-type]
+    world.gateway = Gateway(
+        core.kernel,
+        core.journal,
+        core.feed,
+        reader,
+        world.registry,
+        leases,
+        detections,
+        new_secret,
+    )
 
     async def reconcile() -> None:
         await run_reconcile(core.kernel, world.registry, tools.jitter)
@@ -320,7 +333,7 @@ def _source(camera: Camera) -> Source:
 
 @attrs.frozen
 class Simulated:
-    """What came of one seed. `broken` is the story of what must not be; none when everything held."""
+    """The result of one seed. `broken` is the story of a violation; None if all invariants held."""
 
     seed: int
     simulated_s: float
@@ -331,29 +344,52 @@ class Simulated:
     """RTSP connections."""
     pictures: int
     digest: str
-    """Of every row of the journal; empty if nobody asked."""
+    """Digest of all rows of the journal; empty unless requested."""
     rows: list[Recorded] = attrs.field(factory=list, repr=False)
-    """Every row of the journal; none if nobody asked."""
+    """All rows of the journal; empty unless requested."""
+    disagreement: str | None = None
+    """Two answers about its journal that differ; none if all agree, or if not requested."""
     broken: str | None = None
 
     @property
     def ratio(self) -> float:
-        """Simulated time to the time that one core took."""
+        """Ratio of simulated time to processor time of one core."""
         return self.simulated_s / self.real_s
 
 
 def simulate(
-    seed: int, hours: float = 1.0, cameras: int = 16, *, digest: bool = False, keep: bool = False
+    seed: int,
+    hours: float = 1.0,
+    cameras: int = 16,
+    *,
+    digest: bool = False,
+    keep: bool = False,
+    answers: bool = False,
 ) -> Simulated:
-    """Live through `hours` of the life that this seed draws, with everything that can go wrong.
+    """Simulate `hours` of operation drawn from this seed, with all kinds of faults.
 
-    `digest` asks for that of all rows, which takes a while; `keep` for the rows.
+    `digest` requests the digest of all rows, which takes a while; `keep` the rows; `answers` compares the availability
+    from all interfaces, which adds a third of the time.
     """
     began = time.process_time()
-    return run_seeded(seed, partial(_live, hours=hours, cameras=cameras, began=began, digest=digest, keep=keep))
+    asks = Asks(digest, keep, answers)
+    life, end = run_seeded(seed, partial(_live, hours=hours, cameras=cameras, began=began, asks=asks))
+    return attrs.evolve(life, disagreement=disagreement(*end)) if end else life
 
 
-async def _live(chance: Chance, hours: float, cameras: int, began: float, digest: bool, keep: bool) -> Simulated:
+@attrs.frozen
+class Asks:
+    """The results that are requested from a run."""
+
+    digest: bool
+    rows: bool
+    answers: bool
+
+
+async def _live(
+    chance: Chance, hours: float, cameras: int, began: float, asks: Asks
+) -> tuple[Simulated, tuple[list[Recorded], Availability, str] | None]:
+    """Return the result, with the rows, the daemon's sum and its metrics if requested."""
     again = f".venv/bin/python ops/simulate.py --first {chance.seed} --seeds 1 --hours {hours:g} --cameras {cameras}"
     broken = world = None
     try:
@@ -372,7 +408,7 @@ async def _live(chance: Chance, hours: float, cameras: int, began: float, digest
     except* Broken as group:
         broken = str(group.exceptions[0])
     assert world is not None
-    return Simulated(
+    life = Simulated(
         seed=chance.seed,
         simulated_s=trio.current_time(),
         real_s=time.process_time() - began,
@@ -380,14 +416,19 @@ async def _live(chance: Chance, hours: float, cameras: int, began: float, digest
         children=len(world.children),
         wires=len(world.wires),
         pictures=world.connections.served,
-        digest=codec.chain(codec.GENESIS, map(codec.encode, world.rows())).hex() if digest else "",
-        rows=world.rows() if keep else [],
+        digest=codec.chain(codec.GENESIS, map(codec.encode, world.rows())).hex() if asks.digest else "",
+        rows=world.rows() if asks.rows else [],
         broken=broken,
     )
+    if not asks.answers:
+        return life, None
+    kept = await world.gateway.availability()
+    exposed = expose(world.gateway.snapshot(), Process(0, 0, 0, None, {}), kept).decode()
+    return life, (world.rows(), kept, exposed)
 
 
 def _invite(world: World, crowd: trio.Nursery) -> None:
-    """Everybody who comes and goes in an ordinary hour."""
+    """Start the clients of an ordinary hour."""
     names, gateway, chance = list(world.cameras), world.gateway, world.chance
     for number in range(6):
         crowd.start_soon(run_viewer, f"192.0.2.{10 + number}", names, gateway, chance.stream(f"viewer/{number}"))
@@ -397,13 +438,15 @@ def _invite(world: World, crowd: trio.Nursery) -> None:
         crowd.start_soon(run_watcher, f"192.0.2.{30 + number}", names, gateway, chance.stream(f"watcher/{number}"))
     crowd.start_soon(run_detector, "192.0.2.40", names, world, chance.stream("detector"))
     crowd.start_soon(run_operator, world.configured, gateway, chance.stream("operator"))
+    crowd.start_soon(run_retries, gateway, chance.stream("retries"))
     disk = world.core.disk
     assert isinstance(disk, Disk)
     crowd.start_soon(run_disk, disk, chance.stream("disk"))
 
 
 def draw_cameras(chance: Chance, count: int, seconds: float) -> list[Camera]:
-    """Cameras of every mode: some share a box with a budget, some one whose budget nobody told us, most are alone."""
+    """Create cameras of every mode: some share a device with a configured limit, some one with an unknown limit; most
+    are alone on their device."""
     draw = chance.stream("cameras")
     boxes = [Device(DeviceId("box-of-2"), 2, 2), Device(DeviceId("box-of-1"), 1, 1), Device(DeviceId("recorder"), 3)]
     cameras = []

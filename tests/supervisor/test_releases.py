@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 from click.testing import CliRunner
 
+from actors.sources import KINDS
 from supervisor.__main__ import main
-from supervisor.incident.verify import unpack, verify
+from supervisor.config.load import parse
+from supervisor.config.rewrite import rewritten
+from supervisor.config.settings import SETTINGS
+from supervisor.forensics.incident.verify import unpack, verify
 from supervisor.journal import check
 
 TESTS = Path(__file__).parents[1]
@@ -33,6 +38,18 @@ def test_configuration_of_an_earlier_release_is_taken(path: Path, tmp_path: Path
     assert done.exit_code == 0, done.output
     assert "geheim" not in done.output
     assert "word" not in done.output
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_rewritten_configuration_of_an_earlier_release_means_the_same(path: Path) -> None:
+    """It has the same settings and cameras, and no former name."""
+    environ = {"FRONT_PASSWORD": "geheim-1", "DETECTOR_TOKEN": "geheim-0123456789", "CLIP": "/c.mp4", "WORD": "geheim"}
+    kinds = {name: lambda source: None for name in KINDS}
+    text = path.read_text()
+    new = rewritten(text, path.name, SETTINGS)
+    before, after = (parse(each, path.name, environ, kinds) for each in (text, new))
+    assert any("now called" in note for note in before.notes) == ("keep:" in text)
+    assert attrs.evolve(before, notes=()) == after
 
 
 @pytest.mark.parametrize("path", BUNDLES, ids=lambda path: f"{path.parent.name}-{path.stem}")

@@ -13,13 +13,15 @@ from trio_websocket import WebSocketConnection
 from supervisor.domain import commands as c
 from supervisor.domain.ids import PeerId
 from supervisor.domain.state import Camera
-from supervisor.domain.values import Fault, Reason
+from supervisor.domain.values import Fault, Limits, Reason
 from tests.kit.crowd import open_crowd
-from tests.kit.domain import GATE, lease
+from tests.kit.domain import GATE, YARD, lease, settings
+from tests.kit.patience import give_up_after
 from tests.kit.site import Site, message, open_site
 from tests.web.test_changes import apply
 from web import board as boards
-from web.made import AT_ONCE
+from web import resources
+from web.render_cache import AT_ONCE
 from web.sockets import Following
 
 CHANGES = "?state=changes"
@@ -27,7 +29,7 @@ CHANGES = "?state=changes"
 
 @attrs.define
 class Follower:
-    """A page that applies what it is told."""
+    """A page that applies the messages that it gets."""
 
     socket: WebSocketConnection
     known: dict[str, Any] = attrs.field(factory=dict)
@@ -37,7 +39,7 @@ class Follower:
     async def hear(self) -> str:
         """Take the next message about how things stand; its type."""
         while True:
-            text = await self.socket.get_message()
+            text = str(await self.socket.get_message())
             kind = str(json.loads(text)["type"])
             if kind in ("state", "changes"):
                 apply(self.known, text)
@@ -47,7 +49,7 @@ class Follower:
 
     async def hear_of(self, part: str, count: int) -> None:
         """Until so many are known in a part."""
-        with trio.fail_after(10):
+        with give_up_after(10):
             while len(self.known.get(part, {"": None})) != count:
                 await self.hear()
 
@@ -61,7 +63,7 @@ async def follow(site: Site, query: str = CHANGES) -> AsyncIterator[Follower]:
         yield Follower(socket)
 
 
-async def test_state_is_told_once_and_then_changes() -> None:
+async def test_state_is_sent_once_and_then_its_changes() -> None:
     """The first message is everything; then cameras say only what changed, with at most a second of silence."""
     async with open_crowd(cameras=4, viewers=8) as site, follow(site) as page:
         assert await page.hear() == "state"
@@ -79,13 +81,25 @@ async def test_events_change_what_they_concern() -> None:
         gone = next(iter(site.core.kernel.state.peers))
         camera = site.core.kernel.state.peers[gone].camera
         site.core.kernel.emit(c.ReportPeerClosed(gone, Reason("left", "it left", Fault.NONE)))
-        with trio.fail_after(5):
+        with give_up_after(5):
             while page.known["cameras"][camera]["viewers"] == 2:
                 assert await page.hear() == "changes"
         assert page.known["summary"]["daemon"]["viewers"] == 3
 
 
-async def test_list_of_viewers_is_told_to_pages_that_show_it_and_to_no_other() -> None:
+async def test_page_knows_the_order_of_the_configuration() -> None:
+    """Each camera has its place, also in a file in which only the order has changed."""
+    async with open_site(YARD, GATE) as site, follow(site) as page:
+        await page.hear()
+        assert {name: camera["place"] for name, camera in page.known["cameras"].items()} == {"yard": 0, "gate": 1}
+        site.core.kernel.emit(c.Configure("test", (settings(GATE), settings(YARD)), Limits()))
+        with give_up_after(5):
+            while page.known["cameras"]["gate"]["place"] != 0:
+                assert await page.hear() == "changes"
+        assert page.known["cameras"]["yard"]["place"] == 1
+
+
+async def test_list_of_viewers_is_sent_to_pages_that_show_it_and_to_no_other() -> None:
     """It is asked for by message or by address, told at once, followed, and no longer told when the view is closed."""
     async with open_crowd(cameras=2, viewers=6) as site, follow(site) as page, follow(site) as other:
         await page.hear()
@@ -98,7 +112,7 @@ async def test_list_of_viewers_is_told_to_pages_that_show_it_and_to_no_other() -
         await page.show()
         site.core.kernel.emit(lease(camera=next(iter(site.core.kernel.state.cameras))))
         await page.hear_of("peers", 7)
-        with trio.fail_after(5):
+        with give_up_after(5):
             while page.known["summary"]["daemon"]["viewers"] != 8:
                 await page.hear()
                 await other.hear()
@@ -120,7 +134,7 @@ async def test_viewer_of_mjpeg_counts_once_and_is_its_lease_in_the_list() -> Non
         assert "uses" not in page.known
 
 
-async def test_view_that_is_closed_and_shown_again_is_told_in_full() -> None:
+async def test_view_that_is_shown_again_is_sent_in_full() -> None:
     """Also when that happens between two messages: the page may have forgotten the list by then."""
     async with open_crowd(cameras=1, viewers=2) as site:
         view = Following(boards.Board(), site.gateway, frozenset({"viewers"}))
@@ -134,14 +148,14 @@ async def test_view_that_is_closed_and_shown_again_is_told_in_full() -> None:
 async def test_unknown_views_are_refused(query: str) -> None:
     """Before the WebSocket is accepted."""
     async with open_site() as site:
-        assert (await site.knock(query)).status == 400
+        assert (await site.handshake(query)).status == 400
 
 
 @pytest.mark.parametrize(
     ("query", "views"), [("", ["viewers"]), (CHANGES, ["x"]), (CHANGES, "viewers"), (CHANGES, None)]
 )
 async def test_wrong_views_are_answered_with_400(query: str, views: object) -> None:
-    """Also one that is told everything may not choose."""
+    """Also a page that gets everything may not choose."""
     async with open_site() as site, site.socket(query) as socket:
         await socket.send_message(json.dumps({"type": "state.show", "id": 7, "views": views}))
         while (reply := await message(socket))["type"] != "reply":
@@ -186,15 +200,15 @@ async def test_camera_is_made_again_only_when_something_of_it_changed(monkeypatc
     """Each second and each event costs as many cameras as have changed, however many there are."""
     async with open_crowd(cameras=60, viewers=0) as site:
         made: list[str] = []
-        whole = boards.json.camera
+        whole = resources.cameras.camera
 
-        def counted(known: Camera, *rest: Any) -> boards.json.Json:
+        def counted(known: Camera, *rest: Any) -> Any:
             made.append(known.settings.camera)
             return whole(known, *rest)
 
-        monkeypatch.setattr(boards.json, "camera", counted)
-        steady = site.hands.statistics()
-        monkeypatch.setattr(type(site.hands), "statistics", lambda _: steady)
+        monkeypatch.setattr(resources.cameras, "camera", counted)
+        steady = site.actors.statistics()
+        monkeypatch.setattr(type(site.actors), "statistics", lambda _: steady)
         monkeypatch.setattr(boards, "EVERY_S", 0.0)
         monkeypatch.setattr(boards, "HEARD_MS", 10**9)
         board, position = boards.Board(), dict[str, int]()
@@ -215,9 +229,9 @@ async def test_cameras_are_made_a_few_in_each_turn_of_the_loop(monkeypatch: pyte
     """For a page's first state, for the whole state, and for the API: another task runs between two dozen of them."""
     async with open_crowd(cameras=100, viewers=0) as site:
         in_turn, most = [0], [0]
-        whole = boards.json.camera
+        whole = resources.cameras.camera
 
-        def counted(*sources: Any) -> boards.json.Json:
+        def counted(*sources: Any) -> Any:
             in_turn[0] += 1
             most[0] = max(most[0], in_turn[0])
             return whole(*sources)
@@ -227,7 +241,7 @@ async def test_cameras_are_made_a_few_in_each_turn_of_the_loop(monkeypatch: pyte
                 await trio.lowlevel.checkpoint()
                 in_turn[0] = 0
 
-        monkeypatch.setattr(boards.json, "camera", counted)
+        monkeypatch.setattr(resources.cameras, "camera", counted)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             await boards.Board().news(site.gateway, {}, ())
@@ -241,13 +255,13 @@ async def test_statistics_are_taken_only_for_answers_that_show_them(monkeypatch:
     """They are work for each camera; pages that follow changes take them once a second, whatever happens."""
     async with open_crowd(cameras=2, viewers=0) as site:
         taken = [0]
-        statistics = site.hands.statistics
+        statistics = site.actors.statistics
 
         def counted() -> Any:
             taken[0] += 1
             return statistics()
 
-        monkeypatch.setattr(type(site.hands), "statistics", lambda _: counted())
+        monkeypatch.setattr(type(site.actors), "statistics", lambda _: counted())
         for path in (
             "/readyz",
             "/healthz",
@@ -274,7 +288,8 @@ async def test_statistics_are_taken_only_for_answers_that_show_them(monkeypatch:
 async def test_whole_state_is_made_in_pieces_and_once_for_all() -> None:
     """Two clients without `state=changes` share one text; other tasks run while it is made."""
     async with open_crowd(cameras=2, viewers=6) as site:
-        turns, texts = [0], []
+        turns = [0]
+        texts: list[str] = []
 
         async def count() -> None:
             while len(texts) < 2:
@@ -292,6 +307,7 @@ async def test_whole_state_is_made_in_pieces_and_once_for_all() -> None:
         assert turns[0] >= len(json.loads(texts[0]))
 
 
+@pytest.mark.slow
 async def test_steady_site_costs_a_page_less_than_four_kilobytes_a_second() -> None:
     """With 30 cameras that send and 300 viewers, and nothing else; also a page that shows the list of viewers."""
     async with open_crowd(cameras=30, viewers=300) as site:
@@ -310,7 +326,7 @@ async def test_steady_site_costs_a_page_less_than_four_kilobytes_a_second() -> N
             assert sum(curious.sizes) / seconds < 4000
 
 
-async def test_lease_is_told_again_only_when_it_ends_noticeably_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lease_is_sent_again_only_when_it_ends_noticeably_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page renews every 10 s; each renewal must not be a change for everybody who looks."""
     async with open_site() as site:
         site.core.kernel.emit(lease())
@@ -328,7 +344,7 @@ async def test_lease_is_told_again_only_when_it_ends_noticeably_later(monkeypatc
         assert told == ["1970-01-01T00:16:40.000Z"] * 3 + ["1970-01-01T00:16:50.000Z"] * 2
 
 
-async def test_last_picture_is_told_coarsely_while_live_and_exactly_afterwards() -> None:
+async def test_time_of_the_last_picture_is_coarse_while_live_and_exact_afterwards() -> None:
     """While pictures come their time is not news; when they stop, the page counts from the last one."""
     async with open_site() as site:
         board = boards.Board()

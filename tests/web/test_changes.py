@@ -28,7 +28,7 @@ def apply(known: dict[str, Any], text: str) -> None:
 
 
 def story(chance: Random, length: int) -> list[dict[str, dict[str, dict[str, Any]]]]:
-    """What a topic holds from one moment to the next."""
+    """The content of a topic from one moment to the next."""
     parts: dict[str, dict[str, dict[str, Any]]] = {"cameras": {}, "rooms": {}}
     told = []
     for _ in range(length):
@@ -44,7 +44,7 @@ def story(chance: Random, length: int) -> list[dict[str, dict[str, dict[str, Any
 
 @pytest.mark.parametrize("seed", range(8))
 def test_client_that_applies_changes_has_what_is(seed: int) -> None:
-    """However often it asks, and however long it was away, it ends with the same as one that is told everything."""
+    """However often it asks, and however long it was away, it ends with the same state as one that gets everything."""
     chance, topic = Random(seed), Topic()
     known: dict[str, Any] = {}
     version = 0
@@ -57,7 +57,7 @@ def test_client_that_applies_changes_has_what_is(seed: int) -> None:
             assert known == parts
 
 
-def test_client_that_is_too_far_behind_is_told_everything() -> None:
+def test_client_that_is_too_far_behind_gets_the_whole_state() -> None:
     """So many changes are kept and no more, whatever a client does not read."""
     topic = Topic()
     for number in range(KEPT + 3):
@@ -69,7 +69,7 @@ def test_client_that_is_too_far_behind_is_told_everything() -> None:
     ]
 
 
-def test_client_that_knows_the_newest_is_told_nothing() -> None:
+def test_client_that_knows_the_newest_gets_nothing() -> None:
     """And what is as it was makes no new version."""
     topic = Topic()
     topic.update({"cameras": {"a": {"fps": 1}}})
@@ -80,6 +80,14 @@ def test_client_that_knows_the_newest_is_told_nothing() -> None:
 
 def test_difference_names_what_came_changed_and_went() -> None:
     """A field that became null is not an entity that is gone."""
-    before = {"a": {"fps": 1, "why": "x"}, "b": {"fps": 2, "why": None}, "c": {"fps": 3, "why": None}}
-    now = {"a": {"fps": 1, "why": None}, "c": {"fps": 3, "why": None}, "d": {"fps": 4, "why": None}}
+    before: dict[str, dict[str, Any]] = {
+        "a": {"fps": 1, "why": "x"},
+        "b": {"fps": 2, "why": None},
+        "c": {"fps": 3, "why": None},
+    }
+    now: dict[str, dict[str, Any]] = {
+        "a": {"fps": 1, "why": None},
+        "c": {"fps": 3, "why": None},
+        "d": {"fps": 4, "why": None},
+    }
     assert difference(before, now) == {"a": {"why": None}, "b": None, "d": {"fps": 4, "why": None}}

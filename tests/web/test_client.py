@@ -5,10 +5,11 @@ from ipaddress import ip_network
 
 import pytest
 
-from actors.rtc.offer import Candidate
-from actors.rtc.reach import reachable
+from actors.webrtc.candidate_selection import reachable
+from actors.webrtc.offer import Candidate
+from tests.kit.domain import GATE
 from tests.kit.growth import MOST, growth
-from tests.kit.site import GATE, open_site
+from tests.kit.site import open_site
 from web.app import WebSettings
 from web.client import MOST_HOPS, ForwardedError, Proxies, client_of
 
@@ -199,7 +200,7 @@ async def test_person_behind_a_proxy_is_the_client_of_a_viewer() -> None:
         assert granted[-1]["principal"] == f"client:{PERSON}"
 
 
-async def test_proxy_that_names_nobody_readable_is_answered_with_400() -> None:
+async def test_proxy_header_without_a_readable_address_gets_400() -> None:
     """Every path refuses: pages, API, WHEP and WebSockets."""
     settings = WebSettings(proxies=Proxies((ip_network("127.0.0.1/32"),)))
     async with open_site(settings=settings) as site:
@@ -207,8 +208,8 @@ async def test_proxy_that_names_nobody_readable_is_answered_with_400() -> None:
         for path in ("/", "/api/cameras", "/healthz", f"/cameras/{GATE}/snapshot.jpg"):
             assert (await site.get(path, **bad)).status == 400
         assert (await site.offer(GATE, **bad)).status == 400
-        assert (await site.knock(**bad)).status == 400
-        assert (await site.knock(path="/ws/signaling", **bad)).status == 400
+        assert (await site.handshake(**bad)).status == 400
+        assert (await site.handshake(path="/ws/signaling", **bad)).status == 400
 
 
 async def test_location_leads_on_below_a_path_prefix() -> None:

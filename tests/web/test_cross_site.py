@@ -53,7 +53,7 @@ FOREIGN = {
 
 def untouched(site: Site) -> bool:
     """No lease and no picture was made."""
-    return not site.core.kernel.state.uses and not site.hands.taken
+    return not site.core.kernel.state.uses and not site.actors.taken
 
 
 @pytest.mark.parametrize("headers", FOREIGN.values(), ids=FOREIGN)
@@ -66,7 +66,7 @@ async def test_foreign_request_is_refused_on_every_route(headers: dict[str, str]
             assert "Access-Control-Allow-Origin" not in answer.headers
             assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         for path in ("/ws/events", "/ws/signaling"):
-            assert (await site.knock(path=path, **headers)).status == 403
+            assert (await site.handshake(path=path, **headers)).status == 403
         for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
             for path in (f"/whep/{GATE}", "/api/leases", "/api/peers/x", "/"):
                 assert (await request(site.port, method, path, headers=headers)).status == 403
@@ -75,13 +75,13 @@ async def test_foreign_request_is_refused_on_every_route(headers: dict[str, str]
 
 @pytest.mark.parametrize("value", ["same-origin", "none", "Same-Origin", "NONE"])
 async def test_own_request_is_served(value: str) -> None:
-    """Of our own page, and of somebody who types the address or has it as a bookmark; the camera may open."""
+    """From the daemon's page, a typed address or a bookmark; the camera may open."""
     async with open_site(GATE) as site:
         headers = {**VISIT, "Sec-Fetch-Site": value}
         for path in ("/", "/api/cameras", "/metrics", f"{SNAPSHOT}?max_age=0"):
             assert (await site.get(path, **headers)).status == 200
-        assert site.hands.taken == [True]
-        assert (await site.knock(**{"Sec-Fetch-Site": value, "Sec-Fetch-Mode": "websocket"})).status == 101
+        assert site.actors.taken == [True]
+        assert (await site.handshake(**{"Sec-Fetch-Site": value, "Sec-Fetch-Mode": "websocket"})).status == 101
 
 
 async def test_request_without_fetch_metadata_is_served() -> None:
@@ -90,7 +90,7 @@ async def test_request_without_fetch_metadata_is_served() -> None:
         for path in ("/", "/api/cameras", SNAPSHOT):
             assert (await site.get(path)).status == 200
         assert (await site.get("/api/cameras", **{"Sec-Fetch-Mode": "cors"})).status == 200
-        assert site.hands.taken == [True]
+        assert site.actors.taken == [True]
 
 
 async def test_two_headers_that_disagree_are_foreign() -> None:
@@ -134,14 +134,14 @@ async def test_link_on_another_site_shows_a_page_but_nothing_else(site_value: st
 @pytest.mark.parametrize("path", [SNAPSHOT, f"{SNAPSHOT}?max_age=0", STREAM])
 @pytest.mark.parametrize("site_value", ["cross-site", "same-site"])
 async def test_link_on_another_site_to_a_picture_opens_no_camera(path: str, site_value: str) -> None:
-    """The picture that there is, however old, as one JPEG; 404 when there is none."""
+    """The picture that there is, however old, as one JPEG; 404 without one."""
     headers = {**VISIT, "Sec-Fetch-Site": site_value}
     async with open_site(GATE) as site:
         answer = await site.get(path, **headers)
         assert (answer.status, answer.headers["Content-Type"], answer.body) == (200, "image/jpeg", b"a picture")
-        site.hands.pictured = False
+        site.actors.pictured = False
         assert (await site.get(path, **headers)).status == 404
-        assert site.hands.taken == [False, False]
+        assert site.actors.taken == [False, False]
         assert not site.core.kernel.state.uses
 
 
@@ -152,7 +152,7 @@ async def test_prefetch_of_a_picture_opens_no_camera(path: str, name: str, value
     async with open_site(GATE) as site:
         headers = {**VISIT, "Sec-Fetch-Site": "none", name: value}
         assert (await site.get(path, **headers)).headers["Content-Type"] == "image/jpeg"
-        assert site.hands.taken == [False]
+        assert site.actors.taken == [False]
 
 
 async def test_listed_origin_is_served_with_preflight() -> None:
@@ -166,8 +166,8 @@ async def test_listed_origin_is_served_with_preflight() -> None:
         opened = await site.offer(**cors)
         assert (opened.status, opened.headers["Access-Control-Allow-Origin"]) == (201, WALL)
         assert (await site.get(f"{SNAPSHOT}?max_age=0", **cors)).status == 200
-        assert site.hands.taken == [True]
-        assert (await site.knock(**cors)).status == 101
+        assert site.actors.taken == [True]
+        assert (await site.handshake(**cors)).status == 101
         twice = await with_lines(site, "Sec-Fetch-Site: cross-site", f"Origin: {WALL}", "Origin: http://evil.example")
         assert twice.status == 403
 
@@ -188,7 +188,7 @@ async def test_prefetch_does_nothing_but_get(name: str, value: str) -> None:
         for path in ("/api/leases", f"/whep/{GATE}", "/api/detections"):
             assert (await request(site.port, "POST", path, headers=headers)).status == 403
         assert (await request(site.port, "DELETE", "/api/leases/x", headers=headers)).status == 403
-        assert (await site.knock(**headers)).status == 403
+        assert (await site.handshake(**headers)).status == 403
         for path in ("/", "/api/cameras"):
             assert (await site.get(path, **headers)).status == 200
         assert untouched(site)
@@ -224,9 +224,9 @@ async def test_preview_of_a_link_opens_no_camera(path: str, agent: str) -> None:
     async with open_site(GATE) as site:
         answer = await site.get(path, **{"User-Agent": agent})
         assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
-        site.hands.pictured = False
+        site.actors.pictured = False
         assert (await site.get(path, **{"User-Agent": agent})).status == 404
-        assert site.hands.taken == [False, False]
+        assert site.actors.taken == [False, False]
         assert not site.core.kernel.state.uses
 
 
@@ -246,7 +246,7 @@ async def test_picture_in_a_foreign_page_over_plain_http_opens_no_camera(page: s
     async with open_site(GATE, settings=WebSettings(allow_origins=(WALL,))) as site:
         for path in (SNAPSHOT, f"{SNAPSHOT}?max_age=0") + (() if opens else (STREAM,)):
             assert (await site.get(path, Host="x", Referer=page)).status == 200
-        assert set(site.hands.taken) == {opens}
+        assert set(site.actors.taken) == {opens}
         assert not site.core.kernel.state.uses
 
 
@@ -257,7 +257,7 @@ async def test_script_opens_a_camera(agent: str) -> None:
     """A program names itself as it likes, and sends no `Sec-Fetch-*`."""
     async with open_site(GATE) as site:
         assert (await site.get(SNAPSHOT, **{"User-Agent": agent})).status == 200
-        assert site.hands.taken == [True]
+        assert site.actors.taken == [True]
 
 
 async def test_own_page_sends_its_address_to_us_alone() -> None:

@@ -21,7 +21,8 @@ OURS = [
 
 
 @pytest.mark.parametrize("host", OURS)
-def test_addresses_and_names_of_ours(host: str) -> None:
+def test_own_addresses_and_names_are_accepted_hosts(host: str) -> None:
+    """Addresses, local names, and the host of an allowed Origin may stand in `Host`."""
     assert is_ours(host, ["https://cams.example"])
 
 
@@ -62,17 +63,19 @@ def test_addresses_and_names_of_ours(host: str) -> None:
     ],
 )
 def test_names_of_others(host: str) -> None:
+    """Names that only contain, begin with or end like a local one, and malformed ones, are refused."""
     assert not is_ours(host, ["https://cams.example"])
 
 
 async def test_a_page_whose_name_leads_here_reads_nothing() -> None:
+    """DNS rebinding: 421 for pages, API and both WebSockets, though Host and Origin agree."""
     stranger = {"Host": "evil.example", "Origin": "http://evil.example"}
     async with open_site() as site:
         for path in ("/", "/api/cameras", "/healthz"):
             answer = await site.get(path, **stranger)
             assert (answer.status, "evil.example" in answer.json["detail"]) == (421, True)
-        assert (await site.knock(**stranger)).status == 421
-        assert (await site.knock(path="/ws/signaling", **stranger)).status == 421
+        assert (await site.handshake(**stranger)).status == 421
+        assert (await site.handshake(path="/ws/signaling", **stranger)).status == 421
         assert (await site.get("/api/cameras", Host="localhost")).status == 200
 
 
@@ -112,7 +115,7 @@ STRANGE = [
 
 
 async def test_host_that_werkzeug_takes_for_none_is_refused() -> None:
-    """The bytes of the header decide: a host that a library cannot read is never one of ours."""
+    """The bytes of the header decide: a host that a library cannot read is never accepted."""
     async with open_site() as site:
         for host, status in STRANGE:
             for path in (b"/api/cameras", b"/healthz", b"/", b"/nothing"):
@@ -155,11 +158,11 @@ async def test_missing_host_is_served_in_http_1_0_only() -> None:
         ("nas", "https://cams.example", 101),
     ],
 )
-async def test_websocket_opens_for_pages_of_its_own_host(host: str, origin: str, status: int) -> None:
+async def test_websocket_opens_for_pages_of_the_same_host(host: str, origin: str, status: int) -> None:
     """The origin of the page is the host that it asks for, or a listed one; a malformed one is foreign."""
     async with open_site(settings=WebSettings(allow_origins=("https://cams.example",))) as site:
         for path in ("/ws/events", "/ws/signaling"):
-            assert (await site.knock(path=path, Host=host, Origin=origin)).status == status
+            assert (await site.handshake(path=path, Host=host, Origin=origin)).status == status
 
 
 def test_page_of_one_foreign_origin_among_its_own_may_not_connect() -> None:

@@ -1,5 +1,6 @@
 """HTTP/1.1 only, with bounded heads: what the parser refuses before anything is served."""
 
+import json
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from h11._abnf import header_field
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.kit.patience import give_up_after
 from tests.kit.site import Site, open_site
 from web import http1
 from web.http1 import Http1
@@ -28,14 +30,14 @@ H2C = head(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", SETTINGS.str
 
 
 async def talk(site: Site, *parts: bytes, until: bytes = b"") -> bytes:
-    """Send `parts`, each as a packet of its own; what comes back until `until` comes or the server closes."""
+    """Send `parts`, each as a separate packet. Returns the answer up to `until` or the end of the connection."""
     answer = b""
     async with await trio.open_tcp_stream("127.0.0.1", site.port) as stream:
         stream.setsockopt(6, 1, 1)  # TCP_NODELAY
         for part in parts:
             await stream.send_all(part)
             await trio.testing.wait_all_tasks_blocked()
-        with trio.fail_after(10):
+        with give_up_after(10):
             try:
                 while not (until and until in answer) and (part := await stream.receive_some()):
                     answer += part
@@ -55,6 +57,19 @@ def no_http2(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     monkeypatch.setattr("hypercorn.protocol.h2.H2Protocol.__init__", note)
     monkeypatch.setattr("h2.connection.H2Connection.__init__", note)
     return made
+
+
+async def test_names_of_headers_are_written_as_clients_that_compare_by_case_expect() -> None:
+    """Those that a route sets, and those that every answer carries."""
+    async with open_site() as site:
+        answer = await talk(site, head(b"Connection: close"))
+        names = [line.partition(b":")[0] for line in answer.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]]
+        assert {b"Content-Type", b"Content-Length", b"Date", b"X-Content-Type-Options"} <= {*names}
+        assert names == [name.title() for name in names]
+        made = http1.spell.cache_info().misses
+        await talk(site, head(b"Connection: close"))
+        assert http1.spell.cache_info().misses == made, "each name is spelled once"
+        assert http1.spell.cache_info().hits >= len(HEADERS)
 
 
 @pytest.mark.parametrize(
@@ -161,11 +176,10 @@ FULL = b"X: " + b"x" * (http1.MAX_LINE - 5)
         ([FULL] * 8, 431),
         ([b"X: x"] * (http1.MAX_LINES - 2), 200),
         ([b"X: x"] * http1.MAX_LINES, 431),
-        ([b"X: x"] + [b" x"] * http1.MAX_LINES, 431),
     ],
-    ids=["a line that fits", "a long line", "a head that fits", "a long head", "lines", "many lines", "folded lines"],
+    ids=["a line that fits", "a long line", "a head that fits", "a long head", "lines", "many lines"],
 )
-@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\r\n"], ids=["whole", "bare LF", "unfinished"])
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\r\n"], ids=["whole", "unfinished"])
 def test_large_head_is_refused_before_it_is_parsed(lines: list[bytes], status: int, end: bytes) -> None:
     """8 kB a line, 64 kB in all, 128 lines: beyond, 431, whether the head has ended or not."""
     data = b"\r\n".join((b"GET / HTTP/1.1", b"Host: x", *lines)) + end
@@ -183,12 +197,12 @@ def test_long_request_line_is_refused() -> None:
     "name",
     [
         *(b"Accept", b"ACCEPT-Language", b"Connection", b"Content-Type", b"Content-Length", b"Expect", b"Forwarded"),
-        *(b"If-None-Match", b"Range", b"Sec-WebSocket-Protocol", b"TE", b"Transfer-Encoding", b"Upgrade", b"X: x\r\n "),
+        *(b"If-None-Match", b"Range", b"Sec-WebSocket-Protocol", b"TE", b"Transfer-Encoding", b"Upgrade"),
     ],
 )
 def test_lists_of_many_items_are_refused_before_they_are_parsed(name: bytes) -> None:
     """431 for more than 1 kB, in one line or in several of any names; other headers may be long."""
-    line = name + (b"" if name.endswith(b" ") else b": ")
+    line = name + b": "
     for lines in ([line + b"a," * 520], [line + b"a," * 15] * 40, [line + b"a," * 400, b"Accept: " + b"a," * 110]):
         assert parse(head(*lines)) == 431
     assert (
@@ -216,7 +230,7 @@ def test_header_lines_are_read_as_h11_reads_them(parts: list[bytes]) -> None:
 
 
 async def test_large_trailers_are_refused() -> None:
-    """What stands behind a chunked body is bounded as the head is."""
+    """Trailers of a chunked body are bounded as the head is."""
     chunked = head(b"Transfer-Encoding: chunked").replace(b"GET", b"POST") + b"1\r\nx\r\n0\r\n"
     async with open_site() as site:
         fits = await talk(site, chunked + b"X: x\r\n" * 100 + b"\r\n" + head(b"Connection: close"))
@@ -243,7 +257,7 @@ async def test_refusal_of_the_server_is_a_problem_document_with_security_headers
         b"403": head(*upgrade, b"Origin: http://evil.example", target=b"/ws/events"),
         b"404": head(*upgrade, target=b"/ws/nothing"),
         b"200": head(b"Connection: close", target=b"/"),
-        b"503": b"",
+        b"426": head(b"Connection: close", target=b"/ws/events"),
     }
     async with open_site() as site:
         for status, data in asked.items():
@@ -254,5 +268,6 @@ async def test_refusal_of_the_server_is_a_problem_document_with_security_headers
                 for name, value in HEADERS.items():
                     assert f"{name}: {value}".lower().encode() in fields, (status, name)
                 assert fields.count(b"content-security-policy:") == 1
-                if status in (b"431", b"400"):
+                if status != b"200":
                     assert b"application/problem+json" in fields
+                    assert json.loads(answer.partition(b"\r\n\r\n")[2])["detail"]

@@ -1,4 +1,4 @@
-"""What a client sends to the web server costs time in proportion to its length.
+"""The web server parses any input in time proportional to its length.
 
 `tests/kit/growth.py` compares one length with eight times that length; a busy machine fails no test.
 """
@@ -22,6 +22,8 @@ from web.bodies import parse as parse_json
 from web.cross_site import OURS
 from web.hosts import is_ours
 from web.http1 import Http1
+
+pytestmark = pytest.mark.paired
 
 Parse = Callable[[bytes], object]
 

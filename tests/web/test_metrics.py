@@ -1,6 +1,8 @@
 """Metrics: as Prometheus's own parser reads them, at a cost that grows with cameras and viewers, not their product."""
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
 
 import attrs
 import pytest
@@ -11,6 +13,8 @@ from supervisor.domain.ids import PeerId
 from tests.kit.crowd import open_crowd
 from web import metrics
 from web.exposition import Exposition, label, number
+
+T = TypeVar("T")
 
 
 def samples(text: str) -> dict[tuple[str, str], float]:
@@ -29,10 +33,25 @@ async def test_metrics_of_viewers_are_those_of_their_camera() -> None:
         sent = [snapshot.peers[name] for name, known in state.peers.items() if known.camera == camera]
         assert len(sent) == 4
         assert got["banken_camera_viewers", camera] == 4
-        assert got["banken_camera_viewer_loss", camera] == max(each.loss for each in sent)
-        assert got["banken_camera_viewers_thin", camera] == sum(each.thin for each in sent)
+        assert got["banken_camera_viewer_loss_ratio", camera] == max(each.loss for each in sent)
+        assert got["banken_camera_viewers_key_frames_only", camera] == sum(each.key_frames_only for each in sent)
         assert got["banken_camera_live", camera] == 1
-        assert got["banken_camera_bits_per_second", camera] == snapshot.cameras[camera].bitrate
+        assert got["banken_camera_bytes_per_second", camera] == snapshot.cameras[camera].bitrate / 8
+
+
+async def test_deviations_of_a_camera_are_counted_by_their_names() -> None:
+    """One sample for each name that occurred; a camera without deviations has none."""
+    async with open_crowd(cameras=2, viewers=1) as site:
+        snapshot = site.gateway.snapshot()
+        odd, plain = sorted(snapshot.cameras)
+        statistics = attrs.evolve(snapshot.cameras[odd], oddities={"early-marker": 1840, "cseq": 2})
+        cameras = {odd: statistics, plain: snapshot.cameras[plain]}
+        text = metrics.expose(attrs.evolve(snapshot, cameras=cameras), metrics.measure_process()).decode()
+    found = [family for family in text_string_to_metric_families(text) if family.name == "banken_camera_oddities"]
+    assert [(sample.name, sample.labels, sample.value) for family in found for sample in family.samples] == [
+        ("banken_camera_oddities_total", {"camera": odd, "oddity": "cseq"}, 2.0),
+        ("banken_camera_oddities_total", {"camera": odd, "oddity": "early-marker"}, 1840.0),
+    ]
 
 
 async def test_metrics_keep_their_types() -> None:
@@ -45,14 +64,23 @@ async def test_metrics_keep_their_types() -> None:
     assert len(kinds) > 35
 
 
+async def test_metrics_follow_the_conventions_of_prometheus() -> None:
+    """Each has the prefix and base units; only a counter ends in `_total`, which the parser removes from its name."""
+    async with open_crowd(cameras=1, viewers=1) as site:
+        text = metrics.expose(site.gateway.snapshot(peers=True), metrics.measure_process()).decode()
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert not [name for name in names if not re.fullmatch(r"banken_[a-z]+(_[a-z]+)*", name)]
+    assert not [name for name in names if re.search(r"_(total|ms|milliseconds|minutes|bits|percent|kb|mb)(_|$)", name)]
+
+
 @attrs.define
-class Counted(Mapping[PeerId, object]):
+class Counted(Mapping[PeerId, T]):
     """A mapping that counts how often one of its values is looked at."""
 
-    inside: Mapping[PeerId, object]
+    inside: Mapping[PeerId, T]
     looks: int = 0
 
-    def __getitem__(self, name: PeerId) -> object:
+    def __getitem__(self, name: PeerId) -> T:
         self.looks += 1
         return self.inside[name]
 
@@ -92,7 +120,7 @@ async def test_cost_of_metrics_does_not_grow_with_cameras_times_viewers() -> Non
     ],
 )
 def test_number_is_written_as_prometheus_reads_it(value: float, text: str) -> None:
-    """Infinity and what is no number have words of their own."""
+    """Infinity and NaN have the words that Prometheus uses."""
     assert number(value) == text
 
 

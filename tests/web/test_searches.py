@@ -9,14 +9,15 @@ import trio
 import trio.testing
 
 from supervisor.domain.events import Recorded
-from supervisor.gateway import JournalReader
-from supervisor.journal.reader import Query, Reader
+from supervisor.ports.past import Past
+from supervisor.ports.questions import Query
+from supervisor.services import journal_reader
+from supervisor.services.journal_reader import JournalReader
 from tests.kit.core import MemoryReader
 from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.site import open_site
 from tests.web.test_past import open_past
-from web import past
 from web.client import client
 from web.searches import MAX_PATTERN, MOST_OF_CLIENT, Searches, why_costly
 
@@ -37,10 +38,10 @@ async def test_clients_that_wait_are_served_in_turn() -> None:
         gone.cancel_scope.cancel()
         released.set()
     assert order == ["a", "b", "c", "a", "a"]
-    assert not searches.places.taken and not searches._waiting
+    assert not searches.limit.taken and not searches._waiting
 
 
-async def test_search_whose_client_leaves_just_before_its_turn_takes_no_turn() -> None:
+async def test_search_whose_client_leaves_while_waiting_passes_the_reader_on() -> None:
     """The turn goes on to the next client, and the reader is free at the end."""
     searches, order, leaving = Searches(), list[str](), trio.CancelScope()
 
@@ -81,7 +82,7 @@ async def test_costly_pattern_is_refused(pattern: str) -> None:
 async def test_search_beyond_the_places_of_a_client_gets_429(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events and detections count alike: the next one is refused until one of those that wait is answered."""
     running, released = trio.Event(), trio.Event()
-    searches = fix(monkeypatch, "web.app.Searches")
+    searches = fix(monkeypatch, "web.routes.Searches")
 
     async def wait(self: MemoryReader, query: Query, limit: int, *, newest: bool = False) -> list[Recorded]:
         running.set()
@@ -92,7 +93,7 @@ async def test_search_beyond_the_places_of_a_client_gets_429(monkeypatch: pytest
     async with open_site() as site, trio.open_nursery() as nursery:
         for number in range(MOST_OF_CLIENT):
             nursery.start_soon(site.get, "/api/detections" if number % 2 else "/api/events?stream=system")
-        await wait_until(lambda: searches.places.taken == MOST_OF_CLIENT, 30)
+        await wait_until(lambda: searches.limit.taken == MOST_OF_CLIENT, 30)
         for path in ("/api/events?stream=system", "/api/detections"):
             answer = await site.get(path)
             assert (answer.status, answer.headers.get("Retry-After")) == (429, "1")
@@ -109,7 +110,7 @@ async def test_client_with_sixty_questions_delays_another_by_one(
     order, released, statuses = list[str](), trio.Event(), Counter[tuple[str, int]]()
     questions, ask = fix(monkeypatch, "web.past.Searches"), JournalReader.ask
 
-    async def wait(self: JournalReader, question: Callable[[Reader], bytes]) -> bytes:
+    async def wait(self: JournalReader, question: Callable[[Past], bytes]) -> bytes:
         order.append(client())
         await released.wait()
         return await ask(self, question)
@@ -120,14 +121,14 @@ async def test_client_with_sixty_questions_delays_another_by_one(
         assert answer.status == 200 or answer.headers["Retry-After"] == "1"
 
     monkeypatch.setattr(JournalReader, "ask", wait)
-    await past.ANSWERS.load()
+    await journal_reader.ANSWERS.load()
     async with open_past(tmp_path / "journal") as port, trio.open_nursery() as nursery:
         for _ in range(15):
             for path in ("/api/timeline", "/api/why/3", "/api/state", "/api/failures?after=0"):
                 nursery.start_soon(put, path, "127.0.0.2")
         await wait_until(lambda: statuses["127.0.0.2", 429] == 60 - MOST_OF_CLIENT, 30)
         nursery.start_soon(put, "/api/timeline", "127.0.0.3")
-        await wait_until(lambda: questions.places.taken == MOST_OF_CLIENT + 1, 30)
+        await wait_until(lambda: questions.limit.taken == MOST_OF_CLIENT + 1, 30)
         assert order == ["127.0.0.2"]
         released.set()
     assert order == ["127.0.0.2", "127.0.0.3", *["127.0.0.2"] * (MOST_OF_CLIENT - 1)]

@@ -9,10 +9,12 @@ import h11
 import pytest
 import trio
 import trio.testing
+from hypercorn.events import Event, RawData
 from quart_trio import QuartTrio
 
 from supervisor.domain.clients import network_of
 from tests.kit.http import request
+from tests.kit.patience import give_up_after
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
 from web import app, refusals, serve
@@ -36,7 +38,8 @@ UPGRADE = (
     ],
     ids=["zeros", "a huge header", "a bad path", "half a body"],
 )
-async def test_a_hostile_connection_harms_nobody_else(data: bytes) -> None:
+async def test_hostile_connection_does_not_affect_other_clients(data: bytes) -> None:
+    """After zeros, a huge header, a bad path or half a body, another client gets 200."""
     async with open_site() as site:
         async with await trio.open_tcp_stream("127.0.0.1", site.port) as stream:
             await stream.send_all(data)
@@ -54,7 +57,7 @@ async def test_connections_are_bounded_for_each_client(monkeypatch: pytest.Monke
         streams = [await trio.open_tcp_stream("127.0.0.1", site.port) for _ in range(3)]
         await trio.testing.wait_all_tasks_blocked(0.05)
         refused = await trio.open_tcp_stream("127.0.0.1", site.port)
-        with trio.fail_after(5):
+        with give_up_after(5):
             try:
                 assert await refused.receive_some() == b""
             except trio.BrokenResourceError:
@@ -100,7 +103,7 @@ async def test_trusted_proxy_may_hold_more_connections(monkeypatch: pytest.Monke
         assert refusals.totals() == {Refusal.PEER_HAS_ITS_SHARE: 2}
 
 
-async def test_half_requests_of_few_peers_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_requests_of_few_peers_do_not_block_other_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     """When all connections are taken, a new one replaces the oldest idle one of the peer that holds most of these."""
     monkeypatch.setattr(serve, "MAX_CONNECTIONS", 8)
     monkeypatch.setattr(serve, "MAX_PER_CLIENT", 5)
@@ -120,7 +123,7 @@ async def test_half_requests_of_few_peers_keep_nobody_out(monkeypatch: pytest.Mo
 
 
 async def test_connections_that_are_all_in_use_are_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only idle ones are; when there is none, the new one is refused."""
+    """Only an idle connection is closed; without one, the new connection is refused."""
     monkeypatch.setattr(serve, "MAX_CONNECTIONS", 2)
     async with open_site() as site, AsyncExitStack() as stack:
         for _ in range(2):
@@ -217,16 +220,16 @@ async def test_accept_without_descriptors_is_counted_and_tried_again(
         await connections.accept(Exhausted([errno.EINVAL]), nursery)
 
 
-async def test_what_crashes_the_http_server_ends_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_crash_of_the_http_server_ends_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted; the server and the other connections go on."""
 
-    async def crash(self: Http1Protocol, request: h11.Request) -> None:
-        if request.target == b"/crash":
+    async def crash(self: Http1Protocol, event: Event) -> None:
+        if isinstance(event, RawData) and event.data.startswith(b"GET /crash"):
             raise RuntimeError("too much")
-        await create(self, request)
+        await handle(self, event)
 
-    create = Http1Protocol._create_stream
-    monkeypatch.setattr(Http1Protocol, "_create_stream", crash)
+    handle = Http1Protocol.handle
+    monkeypatch.setattr(Http1Protocol, "handle", crash)
     async with open_site() as site:
         async with await connect(site, "127.0.0.2", b"GET /crash HTTP/1.1\r\nHost: x\r\n\r\n") as stream:
             assert await ended(stream)
@@ -251,7 +254,7 @@ async def served_again(site: Site) -> None:
         except (OSError, trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError):
             return False
 
-    with trio.fail_after(5):
+    with give_up_after(5):
         while not await served():
             await trio.lowlevel.checkpoint()
 
@@ -265,7 +268,7 @@ async def unread(site: Site) -> trio.SocketStream:
     return trio.SocketStream(client)
 
 
-async def test_who_asks_for_much_reads_nothing_and_goes_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_that_reads_nothing_and_leaves_frees_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its requests wait for their turn, and nobody reads that it has gone; the listening socket lives on."""
     monkeypatch.setattr(serve, "MAX_PER_CLIENT", 3)
     monkeypatch.setattr(serve, "LOOK_EVERY_S", 0.2)
@@ -278,7 +281,8 @@ async def test_who_asks_for_much_reads_nothing_and_goes_makes_room(monkeypatch: 
             await served_again(site)
 
 
-async def test_who_asks_for_much_reads_nothing_and_stays_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_that_reads_nothing_and_stays_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection is closed after UNREAD_MS, and the next client of the same address is served."""
     monkeypatch.setattr(serve, "MAX_PER_CLIENT", 1)
     monkeypatch.setattr(serve, "UNREAD_MS", 500)
     async with open_site() as site, await unread(site):
@@ -303,20 +307,21 @@ async def test_a_body_that_comes_too_slowly_is_not_waited_for(
     async with open_site() as site, await trio.open_tcp_stream("127.0.0.1", site.port) as stream:
         await stream.send_all(head + b"\r\n\r\nv=0")
         answer = b""
-        with trio.fail_after(5):
+        with give_up_after(5):
             while part := await stream.receive_some():
                 answer += part
         assert answer.startswith(b"HTTP/1.1 " + status)
         assert (await site.get("/healthz")).status == 200
 
 
-async def test_who_does_not_wait_for_the_upgrade_is_refused_without_noise(caplog: pytest.LogCaptureFixture) -> None:
+async def test_bytes_before_the_upgrade_get_400_without_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Bytes sent before the handshake is answered get 400, and no error is logged."""
     async with open_site() as site:
         for behind in (b"\x81\x85abcdabcde", b"\x00" * 10, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 9):
             async with await trio.open_tcp_stream("127.0.0.1", site.port) as stream:
                 await stream.send_all(UPGRADE + behind)
                 assert (await stream.receive_some()).startswith(b"HTTP/1.1 400")
-                with trio.fail_after(5):
+                with give_up_after(5):
                     while await stream.receive_some():
                         pass
         assert (await site.get("/healthz")).status == 200
@@ -324,7 +329,7 @@ async def test_who_does_not_wait_for_the_upgrade_is_refused_without_noise(caplog
     assert not [record.getMessage() for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
 
 
-async def test_stopping_does_not_wait_for_who_does_not_read() -> None:
+async def test_stop_resets_clients_that_do_not_read() -> None:
     """Clients that ask for much and read nothing, sockets that say nothing: all are reset, within the grace."""
     async with open_site() as site:
         sleepers = [await unread(site) for _ in range(20)]
@@ -339,5 +344,6 @@ async def test_stopping_does_not_wait_for_who_does_not_read() -> None:
 
 
 def test_an_address_in_use_is_an_error_at_once() -> None:
+    """`listen` raises OSError before the server starts."""
     with listen("127.0.0.1", 0) as first, pytest.raises(OSError, match="in use"):
         listen("127.0.0.1", first.getsockname()[1])

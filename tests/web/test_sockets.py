@@ -10,10 +10,11 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_st
 
 from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
-from supervisor.journal.errors import JournalDamaged, JournalError
-from supervisor.journal.reader import Query
+from supervisor.ports.errors import JournalDamaged, JournalError
+from supervisor.ports.questions import Query
 from tests.kit.core import MemoryReader
 from tests.kit.domain import GATE, PICTURE
+from tests.kit.patience import give_up_after
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, message, open_site
 from web import sockets
@@ -30,14 +31,15 @@ async def read_events(site: Site, query: str, last: int) -> list[int]:
     return seen
 
 
-async def test_hello_warns_of_an_address_that_anybody_reaches() -> None:
-    """Every page is told until the address is one of this machine."""
+async def test_hello_warns_of_a_public_address() -> None:
+    """Every page shows it until the address is one of this machine."""
     for exposed, said in (("0.0.0.0:8620", "0.0.0.0:8620"), ("", None)):
         async with open_site(settings=WebSettings(exposed=exposed)) as site, site.socket() as socket:
             assert (await message(socket))["exposed"] == said
 
 
 async def test_hello_then_events_then_state() -> None:
+    """The first three messages in order; after that each event comes once, and states end with the newest."""
     async with open_site() as site, site.socket() as socket:
         hello, first, state = [await message(socket) for _ in range(3)]
         assert (hello["type"], hello["last"], hello["first"]) == ("hello", 3, 1)
@@ -90,12 +92,13 @@ async def test_journal_that_cannot_be_read_is_answered_with_503(fault: Fault) ->
             assert answer.json["detail"] == str(error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["?state=changes", "?after=3", ""])
 async def test_state_goes_on_while_the_journal_cannot_be_read(query: str, fault: Fault) -> None:
     """Hello and state come; a position is not lost: its events come when they can be read."""
     async with open_site() as site, site.socket(query) as socket:
         rows = site.core.disk.rows
-        with trio.fail_after(10):
+        with give_up_after(10):
             assert (await message(socket))["type"] == "hello"
             site.core.feed.publish([replace(rows[0], seq=300)])  # events 1 to 299 are only on the disk
             for _ in range(2):
@@ -108,9 +111,9 @@ async def test_state_goes_on_while_the_journal_cannot_be_read(query: str, fault:
 
 
 async def test_a_client_resumes_where_it_was() -> None:
-    """What happened while it was away comes first, nothing twice; a position beyond the end waits for what is new."""
+    """Missed events come first, nothing twice; a position beyond the end waits for what is new."""
     async with open_site() as site:
-        with trio.fail_after(10):
+        with give_up_after(10):
             assert await read_events(site, "?after=1", 3) == [2, 3]
             site.core.kernel.emit(c.ConnectCamera(GATE))
             await site.core.stored()
@@ -118,7 +121,7 @@ async def test_a_client_resumes_where_it_was() -> None:
 
 
 async def read_on(socket: WebSocketConnection) -> None:
-    with trio.fail_after(5):
+    with give_up_after(5):
         while True:
             await message(socket)
 
@@ -133,26 +136,31 @@ async def read_on(socket: WebSocketConnection) -> None:
         ("", {"Origin": "null"}, 403),
     ],
 )
-async def test_what_is_wrong_is_refused_before_it_is_accepted(query: str, headers: dict[str, str], status: int) -> None:
+async def test_invalid_handshake_is_refused_before_it_is_accepted(
+    query: str, headers: dict[str, str], status: int
+) -> None:
+    """The handshake gets 400 or 403, so no WebSocket is opened."""
     async with open_site() as site:
-        assert (await site.knock(query, **headers)).status == status
+        assert (await site.handshake(query, **headers)).status == status
 
 
 async def test_our_own_page_may_listen() -> None:
+    """An Origin that equals the address of the server is accepted."""
     async with open_site() as site:
         async with site.socket(Origin=f"http://127.0.0.1:{site.port}") as socket:
             assert (await message(socket))["type"] == "hello"
 
 
 async def test_too_many_are_refused_and_a_place_comes_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With MAX_SOCKETS at 2 the third gets 503, until one of the two has closed."""
     monkeypatch.setattr(sockets, "MAX_SOCKETS", 2)
     async with open_site() as site:
         async with site.socket() as first, site.socket() as second:
             await message(first)
             await message(second)
-            assert (await site.knock()).status == 503
-        with trio.fail_after(5):
-            while (await site.knock()).status == 503:
+            assert (await site.handshake()).status == 503
+        with give_up_after(5):
+            while (await site.handshake()).status == 503:
                 await trio.lowlevel.checkpoint()
 
 
@@ -164,7 +172,7 @@ async def test_websockets_are_bounded_for_each_client(monkeypatch: pytest.Monkey
             await message(first)
             await message(second)
             for path in ("/ws/events", "/ws/signaling"):
-                refused = await site.knock(path=path)
+                refused = await site.handshake(path=path)
                 assert (refused.status, "127.0.0.1 has 2 WebSockets" in refused.json["detail"]) == (429, True)
             other = trio.socket.socket()
             await other.bind(("127.0.0.2", 0))
@@ -173,8 +181,8 @@ async def test_websockets_are_bounded_for_each_client(monkeypatch: pytest.Monkey
                 third = await wrap_client_stream(nursery, stream, "localhost", "/ws/events")
                 assert (await message(third))["type"] == "hello"
                 nursery.cancel_scope.cancel()
-        with trio.fail_after(5):
-            while (await site.knock()).status == 429:
+        with give_up_after(5):
+            while (await site.handshake()).status == 429:
                 await trio.lowlevel.checkpoint()
 
 
@@ -185,11 +193,11 @@ async def test_websockets_are_counted_for_people_and_not_for_their_proxy(monkeyp
     async with open_site(settings=settings) as site:
         async with site.socket(**{"X-Forwarded-For": "192.0.2.1"}) as first:
             await message(first)
-            assert (await site.knock(**{"X-Forwarded-For": "192.0.2.1"})).status == 429
+            assert (await site.handshake(**{"X-Forwarded-For": "192.0.2.1"})).status == 429
             async with site.socket(**{"X-Forwarded-For": "2001:db8::1"}) as second:
                 await message(second)
-                assert (await site.knock(**{"X-Forwarded-For": "2001:db8::2"})).status == 429
-                assert (await site.knock(**{"X-Forwarded-For": "2001:db8:0:1::1"})).status == 101
+                assert (await site.handshake(**{"X-Forwarded-For": "2001:db8::2"})).status == 429
+                assert (await site.handshake(**{"X-Forwarded-For": "2001:db8:0:1::1"})).status == 101
 
 
 def test_a_client_may_have_32_websockets_by_default() -> None:
@@ -198,6 +206,7 @@ def test_a_client_may_have_32_websockets_by_default() -> None:
 
 
 async def test_stopping_says_goodbye_with_1001() -> None:
+    """The code tells a client that the server goes away; the server itself ends within 5 s."""
     async with open_site() as site, site.socket() as socket:
         await message(socket)
         site.stop.set()

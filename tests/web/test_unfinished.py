@@ -9,6 +9,7 @@ import trio
 
 from tests.kit.domain import GATE
 from tests.kit.http import Answer, request
+from tests.kit.patience import give_up_after
 from tests.kit.site import Site, open_site
 from tests.web.test_serve import connect, ended
 from web import refusals, serve, unfinished
@@ -43,7 +44,7 @@ async def ask(site: Site, person: str, path: str = "/healthz", method: str = "GE
 
 
 async def status(stream: trio.SocketStream) -> bytes:
-    with trio.fail_after(10):
+    with give_up_after(10):
         return (await stream.receive_some())[9:12]
 
 
@@ -64,7 +65,7 @@ async def test_person_with_too_many_unfinished_bodies_gets_429_and_others_are_se
         for number in range(20):
             async with await connect(site, PROXY, posted(f"2001:db8::{number}")) as one_too_many:
                 answer = b""
-                with trio.fail_after(10):
+                with give_up_after(10):
                     while part := await one_too_many.receive_some():
                         answer += part
                 assert answer.startswith(b"HTTP/1.1 429") and b"\r\nretry-after: 1\r\n" in answer.lower()

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from tests.kit.hostile.web import frame
+from tests.kit.patience import give_up_after
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
 from web import refusals, serve, websocket_stream
@@ -48,7 +49,7 @@ async def open_socket(
 
 async def read_to_the_end(stream: trio.SocketStream, within: float = 10) -> bytes:
     data = b""
-    with trio.fail_after(within):
+    with give_up_after(within):
         try:
             while part := await stream.receive_some():
                 data += part
@@ -99,7 +100,7 @@ async def test_message_of_many_fragments_ends_the_websocket() -> None:
             assert close_code(await read_to_the_end(stream)) == 1009
         async with open_socket(site) as (stream, _):
             await stream.send_all(frame(1, b"{", fin=False) + frame(0, b"", fin=False) * 100 + frame(0, b"}"))
-            with trio.fail_after(5):
+            with give_up_after(5):
                 data = b""
                 while b'"reply"' not in data:
                     data += await stream.receive_some()
@@ -154,7 +155,7 @@ async def test_websocket_with_pongs_stays(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(serve, "PING_EVERY_S", 0.05)
     async with open_site() as site, open_socket(site) as (stream, _):
         pings = 0
-        with trio.fail_after(10):
+        with give_up_after(10):
             while pings < 10:
                 data = await stream.receive_some()
                 assert data
@@ -167,6 +168,6 @@ async def test_websocket_that_reads_nothing_and_answers_nothing_is_closed(monkey
     """The pings wait behind what it does not read; the count goes on all the same."""
     monkeypatch.setattr(serve, "PING_EVERY_S", 0.2)
     async with open_site() as site, open_socket(site, room=2048) as (stream, _):
-        with suppress(trio.BrokenResourceError), trio.fail_after(5):
+        with suppress(trio.BrokenResourceError), give_up_after(5):
             await stream.send_all(frame(9, b"x" * 100) * 100_000)  # each asks for an answer that it does not read
         await wait_until(lambda: not site.sockets.statistics().open, 5)

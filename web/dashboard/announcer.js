@@ -1,6 +1,6 @@
-// Says changes of camera states to screen readers, gathered, so that a power cut is one sentence and not thirty.
+// Announces changes of camera states to screen readers, collected, so that a power cut is one sentence and not thirty.
 import { t } from "./i18n.js";
-import { tells } from "./panels/overlay.js";
+import { tells } from "./panels/wall/overlay.js";
 
 const GATHER_MS = 1500;
 const SPELL_OUT = 3;
@@ -33,7 +33,11 @@ export function createAnnouncer(region) {
   };
 }
 
-const sentence = (camera) => t("{title} is {state}.", { title: camera.title, state: t(camera.state) + (tells(camera) ? `: ${camera.reason.text}` : "") });
+const sentence = (camera) =>
+  t("{title} is {state}.", {
+    title: camera.title,
+    state: t(camera.state) + (tells(camera) ? `: ${camera.reason.text}` : ""),
+  });
 
 function summary(cameras) {
   const counts = {};

@@ -1,7 +1,7 @@
 // Requests to the API. Rules of this file:
-// 1. What passes by itself (no answer, 408, 429, 5xx) is asked three times, with growing waits; the rest once.
-// 2. A `signal` that is aborted leaves neither request nor timer.
-// 3. Refusals carry the server's own words.
+// 1. After a transient failure (no answer, 408, 429, 5xx) there are up to three tries with growing waits, else one.
+// 2. An aborted `signal` leaves neither a request nor a timer.
+// 3. A refusal carries the server's words, silence those of this page. The browser's words for either are not shown.
 import { t } from "./i18n.js";
 import { passes } from "./player/table.js";
 
@@ -10,15 +10,34 @@ const TIMEOUT_MS = 10_000;
 const FIRST_MS = 500;
 
 export class Refusal extends Error {
+  /** @param {number} status @param {string} reason @param {{retryAfter?: number, problem?: any}} more */
   constructor(status, reason, { retryAfter = 0, problem = {} } = {}) {
     super(reason);
-    Object.assign(this, { status, reason, retryAfter, problem });
+    this.status = status;
+    this.reason = reason;
+    this.retryAfter = retryAfter;
+    this.problem = problem;
   }
 }
 
-// → what `read` makes of the response, whose status is below 400. Raises Refusal (the server said no), or TypeError,
-// TimeoutError or AbortError (nobody answered, in time, or was to).
-export async function ask(url, { tries = TRIES, timeout = TIMEOUT_MS, signal = null, read = (response) => response, ...options } = {}) {
+// TypeScript 4.8 does not know `AbortSignal.timeout`.
+/** @type {(milliseconds: number) => AbortSignal} */
+export const endsAfter = (milliseconds) => /** @type {any} */ (AbortSignal).timeout(milliseconds);
+
+// No answer arrived, or only a part of it. `cause` is the browser's error.
+export class Silence extends Error {}
+
+/**
+ * → the result of `read` for a response with a status below 400. Raises Refusal (the server refused), Silence (no
+ * answer, or not in time), or the reason of `signal`.
+ *
+ * @param {URL | string} url
+ * @param {RequestInit & {tries?: number, timeout?: number, read?: (response: Response) => any}} options
+ */
+export async function ask(
+  url,
+  { tries = TRIES, timeout = TIMEOUT_MS, signal = null, read = (response) => response, ...options } = {},
+) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await once(url, { timeout, signal, read, options });
@@ -34,12 +53,19 @@ export const askJson = (url, options) => ask(url, { ...options, read: (response)
 async function once(url, { timeout, signal, read, options }) {
   const control = new AbortController();
   const giveUp = () => control.abort(signal.reason);
-  const timer = setTimeout(() => control.abort(new DOMException("the server did not answer in time", "TimeoutError")), timeout);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    control.abort();
+  }, timeout);
   signal?.addEventListener("abort", giveUp);
   try {
     const response = await fetch(url, { ...options, signal: control.signal });
     if (response.status >= 400) throw await refusalOf(response);
     return await read(response);
+  } catch (error) {
+    if (error instanceof Refusal || signal?.aborted) throw error;
+    throw new Silence(late ? t("banken did not answer in time") : t("banken does not answer"), { cause: error });
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", giveUp);
@@ -49,7 +75,10 @@ async function once(url, { timeout, signal, read, options }) {
 export async function refusalOf(response) {
   const problem = await response.json().catch(() => ({}));
   const reason = problem.detail || problem.title || t("the server answered {status}", { status: response.status });
-  return new Refusal(response.status, reason, { retryAfter: parseRetryAfter(response.headers.get("Retry-After"), Date.now()), problem });
+  return new Refusal(response.status, reason, {
+    retryAfter: parseRetryAfter(response.headers.get("Retry-After"), Date.now()),
+    problem,
+  });
 }
 
 // Seconds, or an HTTP date (RFC 9110, 10.2.3) → seconds from now.
@@ -59,16 +88,22 @@ export function parseRetryAfter(value, now) {
   return Number.isFinite(seconds) ? Math.max(0, seconds) : 0;
 }
 
-// Whether the server does not have this part at all: an unknown path, not an unknown thing (RFC 9457, 4.2.1).
+// Whether the server lacks this part of the API: an unknown path, not an unknown resource (RFC 9457, 4.2.1).
 export const isAbsent = ({ status, problem }) =>
-  (status === 404 || status === 405) && (problem.type ?? "about:blank") === "about:blank" && problem.reason === undefined;
+  (status === 404 || status === 405) &&
+  (problem.type ?? "about:blank") === "about:blank" &&
+  problem.reason === undefined;
 
 function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
+    signal?.addEventListener(
+      "abort",
+      () => {
+        clearTimeout(timer);
+        reject(signal.reason);
+      },
+      { once: true },
+    );
   });
 }

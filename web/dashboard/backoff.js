@@ -1,4 +1,4 @@
-// How long to wait before the feed tries again. Full jitter on the upper half: a hall of walls must not return as one.
+// The delay before the feed reconnects. Full jitter on the upper half: many walls must not return at the same time.
 
 export const BASE = 1000;
 export const CAP = 30_000;

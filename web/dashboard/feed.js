@@ -1,16 +1,19 @@
 // The one WebSocket. Rules of this file:
-// 1. It resumes after the last event it handed on, so nothing is shown twice and nothing is lost.
-// 2. Silence is loss: the server speaks at least once a second.
+// 1. It resumes after the last event that it passed on: no event is displayed twice, and none is lost.
+// 2. The server sends at least one message a second. After DOUBT_S of silence the connection is in doubt until the next
+//    message; after LOST_S it is lost. Silence is counted in ticks of this page, so that a page that was suspended does
+//    not blame the server.
 // 3. stop() leaves no socket and no timer.
-// 4. Lists come for the views that are shown, and for no others.
+// 4. The server sends lists only for the views that are displayed.
 import { backoff } from "./backoff.js";
 import { on } from "./dom.js";
 import { createModel } from "./model.js";
 
-const HEARTBEAT_MS = 10_000;
+export const DOUBT_S = 4;
+export const LOST_S = 10;
 
-// Handlers: hello(message, {restarted}), events(list), state(message), link({status: connecting|live|waiting, retryAt}),
-// reset() when the journal is another one than before.
+// Handlers: hello(message, {restarted}), events(list), state(message), link({status: connecting|live|silent|waiting,
+// retryAt}), reset() when the journal is a different one than before.
 export function createFeed({ url, handlers, chance = Math.random }) {
   let socket = null;
   let timer = null;
@@ -18,7 +21,8 @@ export function createFeed({ url, handlers, chance = Math.random }) {
   let last = null;
   let run = null;
   let asked = 0;
-  let live = false; // whether it has said hello
+  let live = false; // whether the server has sent hello
+  let silence = 0; // seconds without a message
   let reported = ""; // the views that the server knows of
   const views = new Set();
   const model = createModel();
@@ -42,10 +46,19 @@ export function createFeed({ url, handlers, chance = Math.random }) {
 
   function expectWord() {
     clearTimeout(timer);
-    timer = setTimeout(lose, HEARTBEAT_MS);
+    silence = 0;
+    timer = setTimeout(listen, 1000);
+  }
+
+  function listen() {
+    silence += 1;
+    if (silence >= LOST_S) return lose();
+    if (live && silence === DOUBT_S) handlers.link({ status: "silent" });
+    timer = setTimeout(listen, 1000);
   }
 
   function receive(message) {
+    if (live && silence >= DOUBT_S) handlers.link({ status: "live" });
     expectWord();
     take[message.type]?.(message);
   }
@@ -82,7 +95,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
     if (message) handlers.state(message);
   }
 
-  // A view that needs a list is shown, or is not any more.
+  // A view that needs a list is opened or closed.
   function show(view, is) {
     if (is === views.has(view)) return;
     if (is) views.add(view);
@@ -99,7 +112,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
     socket.send(JSON.stringify({ type: "state.show", id: (asked += 1), views: [...views] }));
   }
 
-  // The journal begins below what we have seen: it was replaced, and our position means nothing in it.
+  // The journal ends before the last event that we have seen: it was replaced, and our position is meaningless in it.
   function startOver() {
     last = null;
     handlers.reset();
@@ -124,7 +137,7 @@ export function createFeed({ url, handlers, chance = Math.random }) {
     leaving?.close();
   }
 
-  // A page that was asleep, or a line that came back, has waited long enough.
+  // The page was asleep, or the network is back: no reason to wait longer.
   function hurry() {
     if (!socket && !document.hidden) connect();
   }

@@ -1,4 +1,4 @@
-// Full screen for the picture of the large view, whichever camera's it is; else for the whole wall.
+// Full screen for the picture of the large view, whichever camera it displays; otherwise for the whole wall.
 
 export function toggleFullscreen() {
   if (document.fullscreenElement) return void document.exitFullscreen().catch(() => {});

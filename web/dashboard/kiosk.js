@@ -1,22 +1,25 @@
-// A screen that nobody sits at is loaded anew every night, while the server answers: a page that could not be loaded
-// would be the end of it.
+// An unattended screen is reloaded every night, but only while the server answers.
+// A page that failed to load would stay broken.
 
 const HOUR = 3;
 const AGAIN_MS = 30_000;
-// The screens of one house do not come all in the same second.
+// The screens of one site do not all reload in the same second.
 export const SPREAD_MS = 60_000;
 
 export const isKiosk = (search) => new URLSearchParams(search).get("kiosk") === "1";
 
-// Milliseconds until it is next three o'clock here. Pure but for the time zone.
+// Milliseconds until the next three o'clock local time. Pure except for the time zone.
 export function untilReload(now) {
   const next = new Date(now);
   next.setHours(HOUR, 0, 0, 0);
   if (next <= now) next.setDate(next.getDate() + 1);
-  return next - now;
+  return next.getTime() - now;
 }
 
-// `answers()` → whether the server does; `reload()` loads the page.
+// Whether the server answers.
+export const asks = (base) => async () => (await fetch(new URL("healthz", base), { cache: "no-store" })).ok;
+
+// `answers()` → whether the server answers; `reload()` loads the page.
 export function createKiosk({ answers, reload, chance = Math.random }) {
   let timer = null;
 

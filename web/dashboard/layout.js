@@ -1,26 +1,26 @@
-// How somebody has arranged the page: the order of the cameras, and the sizes of the panes. Remembered by this browser.
+// The user's arrangement of the page: the order of the cameras and the sizes of the panes. Stored in this browser.
 import { recall, remember } from "./storage.js";
 
 const KEY = "banken.layout";
 
-// Sizes in rem; null: as it comes. A journal of 0 is put away.
+// Sizes in rem; null: the default. A journal of size 0 is hidden.
 export const AS_IT_COMES = Object.freeze({ order: [], journal: null, drawer: null });
 
 export const BOUNDS = { journal: { least: 14, most: 60 }, drawer: { least: 6, most: 60 } };
 
-// What was remembered → a layout, whatever it was. Pure.
+// The stored text → a valid layout, whatever the text is. Pure.
 export function parse(text) {
   let found = {};
   try {
     found = JSON.parse(text ?? "{}") ?? {};
   } catch {
-    // Not ours any more: begun anew.
+    // Not a layout that we wrote: start with the default.
   }
   const order = Array.isArray(found.order) ? found.order.filter((id) => typeof id === "string").slice(0, 1000) : [];
   return { order, journal: size(found.journal, "journal"), drawer: size(found.drawer, "drawer") };
 }
 
-// A size that may be had; below half of the least it is put away, where that is possible. Pure.
+// The nearest allowed size; below half of the minimum the pane is hidden, where that is possible. Pure.
 export function size(value, pane) {
   if (!Number.isFinite(value)) return null;
   const { least, most } = BOUNDS[pane];
@@ -28,7 +28,7 @@ export function size(value, pane) {
   return Math.min(most, Math.max(least, value));
 }
 
-// Those that somebody has placed, as he placed them, each of the others behind the one it usually follows. Pure.
+// The cameras in the user's order; each camera without a place follows the one that it usually follows. Pure.
 export function sorted(ids, order) {
   const placed = order.filter((id) => ids.includes(id));
   const result = [...placed];
@@ -40,7 +40,7 @@ export function sorted(ids, order) {
   return result;
 }
 
-// One of them, some places on or back, as far as it goes. Pure.
+// Moves one camera some positions forward or back, at most to the end. Pure.
 export function moved(ids, id, by) {
   const at = ids.indexOf(id);
   const to = Math.max(0, Math.min(ids.length - 1, at + by));

@@ -1,9 +1,9 @@
-// How things stand, put together from what the server says: everything once, then what has changed. Rules of this file:
-// 1. A state replaces the parts that it names; changes are fields of entities, and null is an entity that is gone.
-// 2. Panels are shown whole messages, and never know of changes.
-// 3. A server that says everything each time, in lists, is taken at its word.
+// The current state, built from the server's messages: everything once, then changes. Rules of this file:
+// 1. A state replaces the parts that it names. Changes are fields of entities, and null removes an entity.
+// 2. Panels receive complete messages and do not handle changes.
+// 3. Complete messages of a server that sends everything as lists are used as they are.
 
-// Lists that a page has to ask for, by what is to be shown.
+// Lists that a page has to request, by the view that displays them.
 export const VIEWS = { viewers: ["leases", "peers"], rooms: ["rooms"] };
 
 export function createModel() {
@@ -26,24 +26,37 @@ export function createModel() {
     }
   }
 
-  // Lists that are no longer asked for are dropped.
+  // Drops lists that are no longer requested.
   function forget(views) {
-    for (const [view, names] of Object.entries(VIEWS)) if (!views.has(view)) for (const name of names) held.delete(name);
+    for (const [view, names] of Object.entries(VIEWS))
+      if (!views.has(view)) for (const name of names) held.delete(name);
   }
 
-  // In order of a field; none where nobody asked for it.
-  const list = (name, field) => (held.has(name) ? [...held.get(name).values()].sort((a, b) => (a[field] < b[field] ? -1 : a[field] > b[field] ? 1 : 0)) : undefined);
+  // Sorted by a field; undefined where the list was not requested.
+  const list = (name, field) =>
+    held.has(name)
+      ? [...held.get(name).values()].sort((a, b) => (a[field] < b[field] ? -1 : a[field] > b[field] ? 1 : 0))
+      : undefined;
 
-  // As a message that says everything: what is asked for in lists, the oldest first; of the rest `counts`. Null before the first state.
+  // As a complete message: requested entities as lists, oldest first; `counts` for the others.
+  // Null before the first state.
   function message(now) {
     if (whole) return whole;
     const daemon = held.get("summary")?.get("daemon");
     if (!daemon || !held.has("cameras")) return null;
-    const { verdict, suggestion, viewers, rooms } = daemon;
+    const { verdict, suggestions, viewers, rooms, refused = null } = daemon;
     const health = [...held.get("health")].map(([part, entity]) => ({ part, ...entity }));
     return {
-      type: "state", now, suggestion, counts: { viewers, rooms }, health: { verdict, parts: health },
-      cameras: list("cameras", "id"), leases: list("leases", "since"), peers: list("peers", "opened"), rooms: list("rooms", "opened"),
+      type: "state",
+      now,
+      suggestions,
+      refused,
+      counts: { viewers, rooms },
+      health: { verdict, parts: health },
+      cameras: list("cameras", "place"),
+      leases: list("leases", "since"),
+      peers: list("peers", "opened"),
+      rooms: list("rooms", "opened"),
     };
   }
 

@@ -1,12 +1,12 @@
-// Asks the server for one thing again and again, and has it drawn anew with every tick of the clock, for as long as
-// somebody looks at the answer. While an answer is given from elsewhere, nothing is asked.
+// Asks the server for one resource repeatedly, and redraws it with every tick of the clock, for as long as the answer
+// is displayed. While an answer comes from elsewhere, nothing is requested.
 import { askJson } from "./ask.js";
 
 const PERIOD_MS = 5000;
-// What changes comes in bursts; they are one question.
+// Changes come in bursts; one request covers a burst.
 const SETTLE_MS = 300;
 
-// `url()`; `take(answer)`, `fail(error)` after three tries.
+// `url()`; `take(answer)`; `fail(error)` after three tries.
 export function createPoll({ url, take, fail, clock, tick }) {
   let timer = null;
   let asking = null;
@@ -43,9 +43,9 @@ export function createPoll({ url, take, fail, clock, tick }) {
       clearTimeout(timer);
       timer = setTimeout(ask, SETTLE_MS);
     },
-    // The question has changed.
+    // The URL has changed.
     again: () => undo && ask(),
-    // The answer of another moment; null: ask again.
+    // The answer for another moment; null: request again.
     give(answer) {
       given = answer;
       if (undo) ask();

@@ -1,5 +1,5 @@
-// One element per item, in the items' order. What stays is filled again where it stands, so that focus and selection
-// survive a redraw.
+// One element per item, in the order of the items. An element that stays is refilled in place, so that focus and
+// selection survive a redraw.
 
 // `create(item)` → an element; `fill(element, item)`; `key(item)` is unique. → a function that draws a list of items.
 export function createRows(parent, { key, create, fill }) {

@@ -1,56 +1,47 @@
-// The keyboard, as a table. Each row: keys, what the help dialog says, and the name of the action main.js provides.
-// In the large view only those act that have an action of their own there.
+// The keyboard. Each panel declares its keys; while its dialog is open, only those keys work that it declares for that.
 import { isTyping, on } from "./dom.js";
+import { n } from "./i18n.js";
 
-export const SHORTCUTS = [
-  { keys: ["j", "ArrowRight"], says: "next camera", action: "next" },
-  { keys: ["k", "ArrowLeft"], says: "previous camera", action: "previous" },
-  { keys: ["ArrowDown"], says: "camera below", action: "below" },
-  { keys: ["ArrowUp"], says: "camera above", action: "above" },
-  { keys: ["Enter"], says: "enlarge, or back to the wall", action: "enlarge" },
-  { keys: [" "], says: "play or pause; on the time bar, the past", action: "play" },
-  { keys: ["m"], says: "sound on or off", action: "hear" },
-  { keys: ["s"], says: "save a picture", action: "take" },
-  { keys: ["e"], says: "only this camera’s events", action: "select" },
-  { keys: ["f"], says: "full screen", action: "fullscreen" },
-  { keys: ["r"], says: "in the large view: reconnect", action: "reconnect" },
-  { keys: ["/"], says: "filter the journal", action: "filter" },
-  { keys: ["l"], says: "follow or hold the journal", action: "follow" },
-  { keys: ["p"], says: "processes", action: "processes" },
-  { keys: ["d"], says: "devices", action: "devices" },
-  { keys: ["v"], says: "viewers", action: "viewers" },
-  { keys: ["x"], says: "detections", action: "detections" },
-  { keys: ["t"], says: "timeline", action: "timeline" },
-  { keys: ["o"], says: "rooms", action: "rooms" },
-  { keys: ["["], says: "the event before", action: "back" },
-  { keys: ["]"], says: "the next event", action: "on" },
-  { keys: ["{"], says: "the failure before", action: "failureBack" },
-  { keys: ["}"], says: "the next failure", action: "failureOn" },
-  { keys: ["n"], says: "back to now", action: "now" },
-  { keys: ["<"], says: "move this camera one place back", action: "earlier" },
-  { keys: [">"], says: "move it one place on", action: "later" },
-  { keys: ["a"], says: "arrange the cameras", action: "arrange" },
-  { keys: [","], says: "settings", action: "settings" },
-  { keys: ["T"], says: "dark or light", action: "theme" },
-  { keys: ["?"], says: "this list", action: "help" },
-  { keys: ["Escape"], says: "close what is open", action: "escape" },
-];
-
-// Keys a focused control needs for itself.
+// Keys that a focused control needs.
 const OWN = new Set(["Enter", " "]);
 
-export function attachShortcuts(actions, large) {
-  const byKey = new Map(SHORTCUTS.flatMap(({ keys, action }) => keys.map((key) => [key, action])));
+// Of the frame, not of a panel.
+const ESCAPE = { keys: ["Escape"], says: n("close what is open") };
+
+/**
+ * The rows of the help dialog, in the order of the table.
+ *
+ * @param {import("./panel.js").Panel[]} table
+ */
+export const rowsOf = (table) => [...table.flatMap(({ shortcuts }) => shortcuts.filter(({ says }) => says)), ESCAPE];
+
+export function attachShortcuts({ context, drawer }) {
+  const { table, panels } = context;
+  const outside = new Map([
+    ["Escape", () => !document.querySelector(":popover-open") && (panels.arranging.cancel() || drawer.close())],
+  ]);
+  /** @type {Map<string, Map<string, () => unknown>>} */
+  const inside = new Map();
+
+  for (const { id, shortcuts } of table) {
+    for (const { keys, inside: own = false, run = () => drawer.toggle(id) } of shortcuts) {
+      const map = own ? (inside.get(id) ?? new Map()) : outside;
+      if (own) inside.set(id, map);
+      for (const key of keys) map.set(key, () => run(panels[id], context));
+    }
+  }
 
   return on(document, "keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     const { key, target } = event;
     if (isTyping(target) && key !== "Escape") return;
-    const dialog = document.querySelector("dialog[open]");
-    if (dialog && !dialog.matches(".large")) return;
+    /** @type {NodeListOf<HTMLElement>} */
+    const dialogs = document.querySelectorAll("dialog[open]");
     if (OWN.has(key) && target.closest?.("button, a, summary, pre")) return;
-    const act = (dialog ? large : actions)[byKey.get(key)];
-    // An action that answers false had nothing to do; the key keeps its usual meaning.
-    if (act && act(event) !== false) event.preventDefault();
+    const map =
+      dialogs.length === 0 ? outside : dialogs.length === 1 ? inside.get(dialogs[0].dataset.panel ?? "") : null;
+    const act = map?.get(key);
+    // An action that returns false had nothing to do; then the key keeps its usual meaning.
+    if (act && act() !== false) event.preventDefault();
   });
 }

@@ -1,4 +1,4 @@
-// Remembered choices. Storage may be forbidden or full; the page then only forgets.
+// Remembered choices. Storage may be forbidden or full; then the page forgets them, and nothing else fails.
 
 export function remember(storage, key, value) {
   try {

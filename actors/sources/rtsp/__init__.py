@@ -1,14 +1,19 @@
-"""`rtsp://` and `rtsps://`: a camera, read by ourselves; its pictures and its sound are passed on as they come.
+"""`rtsp://` and `rtsps://`: a camera, read directly; video and audio pass through unchanged.
 
-    source ── bytes ──▶ session ──▶ messages    requests, answers, interleaved frames
-    (trio)                 │   └──▶ auth, sdp, choice
-                           └──▶ rtp ──▶ video, audio (depacketizers) ──▶ hub
-                                 └──▶ rtcp, timeline
+    source ── bytes ──▶ session ──▶ messages ──▶ exchange    requests and their responses
+    (trio)                 │                        ▲
+                           │     conversation, setup    their order, with auth, sdp, choice, memory
+                           │            │
+                           │            ▼
+                           └────────▶ tracks ──▶ rtp ──▶ video, audio (depacketizers) ──▶ hub
+                                                  └──▶ rtcp, timeline
 
-Everything but `source` and `udp` is pure: bytes and times in, bytes and media out.
+`source`, `tunnel` and `udp` touch the network. The others get bytes and times, and give bytes and media. `encrypted`
+also loads its cipher in a thread, and `memory` writes into the hub.
 """
 
 from .address import DEFAULT_PORT, check, host_and_port
 from .source import run
+from .transport import silence_advice
 
-__all__ = ["DEFAULT_PORT", "check", "host_and_port", "run"]
+__all__ = ["DEFAULT_PORT", "check", "host_and_port", "run", "silence_advice"]

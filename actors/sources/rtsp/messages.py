@@ -1,11 +1,12 @@
-"""RTSP on the wire: requests, responses and interleaved frames, out of one stream of bytes. Sans-I/O.
+"""RTSP on the wire: parse requests, responses and interleaved frames from one stream of bytes. Sans-I/O.
 
 Rules of this file:
-- What a frame carries is not copied: its taker gets the bytes it lies in, and where it begins and ends.
-- Nothing grows without a bound: a header, a body, a frame, and what is neither and is skipped.
-- No error quotes what came: it may hold what we sent.
-- Whatever the pieces in which the bytes come, what comes out is the same, and so is the time, within a factor: it is
-  linear in the bytes.
+- The payload of a frame is not copied: its taker gets the surrounding bytes, and where the payload begins and ends.
+- Everything is bounded: a header, a body, a frame, and noise that is skipped.
+- No error quotes the input, because it may contain our request.
+- A response may have the first line of HTTP if it has a CSeq, which no web server sends.
+- The result does not depend on how the bytes are split into reads, nor does the time, within a factor: it is linear in
+  the bytes.
 
 Source: RFC 2326, sections 4 to 7, 10.12 (interleaved data) and 12.
 """
@@ -15,58 +16,65 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from ...share import AT_ONCE
+from ...cpu_share import AT_ONCE
 
-MAX_LINE = 8 * 1024
-"""Of one header: the longest that cameras send are challenges and addresses, of some hundred bytes."""
+AGENT = "banken"
+"""Our name in requests."""
+MAX_LINE = 16 * 1024
+"""Limit of one header line in bytes: challenges and addresses, the longest lines of cameras, have some hundred."""
 MAX_HEADER = 64 * 1024
-"""Of all headers of a message together."""
+"""Limit of all headers of a message together, in bytes."""
 MAX_BODY = 64 * 1024
-"""The longest body that means anything is a description of the stream, of some thousand bytes."""
-MAX_HEADERS = 128
+"""Limit of a body in bytes: the longest meaningful one is a stream description, of some thousand bytes."""
+MAX_HEADERS = 256
+"""Header lines of a message that are read; those behind them are ignored."""
 MAX_NOISE = 64 * 1024
-"""Bytes in a row that are no part of the protocol: some cameras let a few slip in between two frames."""
+"""Limit of consecutive bytes outside the protocol: some cameras insert a few between two frames."""
 OF_MESSAGE = 16
-"""As how many frames a message counts."""
+"""The work of one message, in frames."""
+
+NOT_RTSP = "the received data is not RTSP"
 
 TakeFrame = Callable[[bytes, int, int], None]
 """`take(data, start, stop)`: the payload of one frame is `data[start:stop]`."""
 
 _DOLLAR = 0x24
-_START = re.compile(rb"RTSP/\d|[A-Z_]{3,20} ")
-_PERHAPS = re.compile(rb"[A-Z_/]{0,20}\Z")
-"""Too little yet to tell a message from noise."""
-_RESPONSE = re.compile(r"RTSP/\d\.\d +(\d{3})(?: +(.*))?")
+_START = re.compile(rb"[ \t]{0,8}(?i:RTSP)(?:/\d| \d)|HTTP/1\.|[A-Z_]{3,20} ")
+_PARTIAL_METHOD = re.compile(rb"(?:[A-Z_/]{0,20}|[ \t]{0,8}(?i:R|RT|RTS|RTSP|RTSP/)?)\Z")
+"""Too short to distinguish a message from noise."""
+_RESPONSE = re.compile(r"((?i:RTSP|HTTP))(?:/\d{1,3}(?:\.\d{1,3})?)?[ \t]+0?(\d{3})(?!\d)(.*)")
 _REQUEST = re.compile(r"([A-Z_]+) +(\S+) +RTSP/\d\.\d")
-"""No two quantifiers that stand beside each other take the same character: nothing is read more than twice."""
+"""No two adjacent quantifiers match the same character: nothing is read more than twice."""
 
 
 class ProtocolError(ValueError):
-    """The other side does not speak RTSP, or speaks beyond all bounds."""
+    """The other side does not speak RTSP, or exceeds a limit."""
 
 
 @attrs.frozen
-class Message:
-    """Names of headers are in lower case; one that came more than once has all its values."""
+class RtspMessage:
+    """Header names are in lower case; a repeated header has all its values."""
 
     headers: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     body: bytes = b""
 
     def header(self, name: str) -> str:
-        """Its first value; empty for one that did not come."""
+        """Return the first value of a header; empty when it is missing."""
         return self.headers.get(name, ("",))[0]
 
 
 @attrs.frozen
-class Request(Message):
+class RtspRequest(RtspMessage):
     method: str = attrs.field(kw_only=True)
     url: str = attrs.field(kw_only=True)
 
 
 @attrs.frozen
-class Response(Message):
+class Response(RtspMessage):
     status: int = attrs.field(kw_only=True)
     phrase: str = attrs.field(kw_only=True, default="")
+    is_http: bool = attrs.field(kw_only=True, default=False)
+    """Whether its first line is one of HTTP."""
 
 
 def encode_request(method: str, url: str, headers: Mapping[str, str]) -> bytes:
@@ -83,39 +91,50 @@ def _encode(first: str, headers: Mapping[str, str]) -> bytes:
 
 
 class Parser:
-    """Bytes in; frames to whom their channel is for, messages to `take_message`, in the order in which they came.
+    """Parses bytes; passes frames to the taker of their channel, and messages to `take_message`, in order of arrival.
 
-    `channels` says who takes the frames of which channel; those of others are skipped. As long as it is empty no
-    frames are expected, and noise is an error at once.
+    `channels` maps each channel to its taker; frames of other channels are skipped. While it is empty no frames are
+    expected, and noise is an error at once.
     """
 
-    def __init__(self, take_message: Callable[[Request | Response], None]) -> None:
+    def __init__(self, take_message: Callable[[RtspRequest | Response], None]) -> None:
         self.channels: dict[int, TakeFrame] = {}
         self.skipped = 0
-        """Bytes of noise, in all."""
+        """Bytes of noise, in total."""
         self.messages = 0
-        """That came, in all."""
+        """Messages received, in total."""
         self.spent = 0
-        """Work of this turn beside one for each frame, in frames, as the takers report it."""
+        """Work of this call besides one per frame, in frames, as reported by the takers."""
         self._take_message = take_message
         self._parts: list[bytes] = [b""]
         self._size = 0
         self._at = 0
-        """Where in the first part reading goes on."""
+        """Position in the first part where parsing continues."""
         self._head: _Head | None = None
-        """The header that is only just coming."""
+        """The header that is still incomplete."""
         self._wanted = 1
-        """So many bytes have to be there before anything more can be read."""
+        """Number of bytes that have to arrive before parsing can continue."""
         self._noise = 0
         self._lost = False
-        """Whether what comes is noise until something is recognised."""
+        """Whether the input counts as noise until something is recognised."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a message or a frame has begun and not ended."""
+        return self._size > self._at
+
+    @property
+    def begins_http(self) -> bool:
+        """Whether the message that has not ended begins as one of HTTP without a CSeq: that of a web server."""
+        rest = b"".join(self._parts)[self._at :].lower()
+        return rest.startswith(b"http/") and b"cseq" not in rest
 
     def feed(self, data: bytes) -> None:
         self._parts.append(data)
         self._size += len(data)
 
     def parse(self) -> bool:
-        """Read on. Returns whether there is more that can be read at once. Raises `ProtocolError`."""
+        """Parse one batch. Returns whether more can be parsed at once. Raises `ProtocolError`."""
         if self._size - self._at < self._wanted or (self._head and not self._head.ends(self._parts)):
             return False
         if len(self._parts) > 1:
@@ -147,64 +166,78 @@ class Parser:
         return not waits and at < self._size
 
     def _read_other(self, data: bytes, at: int) -> int:
-        """Read what is no frame; returns where it ends, or `at` when more of it is needed."""
+        """Parse input that is not a frame. Returns where it ends, or `at` when more of it is needed."""
         self._wanted = len(data) - at + 1
         if self._lost:
             return self._skip_noise(data, at)
         if line_end := _BLANK.match(data, at):
             return line_end.end()
         if not _START.match(data, at):
-            return at if _PERHAPS.match(data, at) else self._skip_noise(data, at)
+            return at if _PARTIAL_METHOD.match(data, at) else self._skip_noise(data, at)
         head = _Head()
         end = head.find_end(data, at)
         if end < 0:
             self._head = head
             return at
         lines = data[at:end].decode("utf-8", "replace").splitlines()
-        headers = _read_headers(lines[1:-1])
-        start, end = end, end + _read_length(headers)
-        if end > len(data):
-            self._wanted = end - at
-            return at
+        start = end
+        try:
+            headers = read_headers(lines[1:-1])
+            if "cseq" not in headers and lines[0].startswith("HTTP"):
+                raise ProtocolError(NOT_RTSP)  # a web server
+            end += _read_length(headers)
+            if end > len(data):
+                self._wanted = end - at
+                return at
+            message = read_message(lines[0], headers, data[start:end])
+        except ProtocolError:
+            if not self.channels:
+                raise
+            self.messages += 1
+            self._count_noise(end - at)  # a stream of pictures need not end for it
+            return end
         self.messages += 1
-        self._take_message(_read_message(lines[0], headers, data[start:end]))
+        self._take_message(message)
         return end
 
     def _skip_noise(self, data: bytes, at: int) -> int:
-        """To the next frame of a known channel, or the next answer; raises `ProtocolError` when there was too much."""
+        """Skip to the next frame of a known channel, or the next response. Raises `ProtocolError` above `MAX_NOISE`."""
         if not self.channels:
-            raise ProtocolError("what came is no RTSP")
+            raise ProtocolError(NOT_RTSP)
         known = b"".join(b"\\x%02x" % channel for channel in self.channels)
         found = re.compile(rb"\$[" + known + rb"]|RTSP/\d|(?P<perhaps>(?:\$|RTSP/|RTSP|RTS|RT|R)\Z)").search(data, at)
         end = found.start() if found else len(data)
         self._lost = found is None or found["perhaps"] is not None
         if not self._lost:
             self._wanted = 1
-        self.skipped += end - at
-        self._noise += end - at
-        if self._noise > MAX_NOISE:
-            raise ProtocolError(f"more than {MAX_NOISE >> 10} KiB that are no RTSP")
+        self._count_noise(end - at)
         return end
 
+    def _count_noise(self, size: int) -> None:
+        self.skipped += size
+        self._noise += size
+        if self._noise > MAX_NOISE:
+            raise ProtocolError(f"more than {MAX_NOISE >> 10} KiB that are no RTSP")
 
-_END = re.compile(rb"\n\r?\n")
+
+HEADER_END = re.compile(rb"\n\r?\n")
 _BLANK = re.compile(rb"[\r\n]+")
 
 
 class _Head:
-    """Looks for the end of a header that comes in pieces; each byte is looked at once, and not copied for it."""
+    """Finds the end of a header that arrives in pieces; each byte is examined once, without copying it."""
 
     def __init__(self) -> None:
         self._size = 0
         self._line = 0
-        """Bytes since the last line ended."""
+        """Bytes since the end of the last line."""
         self._tail = b""
-        """The last bytes: the end may lie across two pieces."""
+        """The last bytes: the end may be split across two pieces."""
         self._seen = 1
-        """How many pieces have been looked at."""
+        """Number of pieces that have been examined."""
 
     def ends(self, parts: list[bytes]) -> bool:
-        """Whether the header ends within `parts`; what was looked at before is not looked at again.
+        """Return whether the header ends within `parts`; bytes of earlier calls are not examined twice.
 
         Raises `ProtocolError` for a line, or a header, that is too long.
         """
@@ -215,10 +248,10 @@ class _Head:
         return False
 
     def find_end(self, data: bytes, at: int) -> int:
-        """Where in `data` the header ends that goes on at `at`; -1 when it does not. Raises as `ends`."""
+        """Return where the header that continues at `at` ends in `data`; -1 when it does not. Raises as `ends`."""
         if tail := self._tail:
             data, at = tail + data[at:], 0
-        found = _END.search(data, at, at + MAX_HEADER + 4)
+        found = HEADER_END.search(data, at, at + MAX_HEADER + 4)
         stop, begin = found.end() if found else min(len(data), at + MAX_HEADER + 4), at + len(tail)
         lines = data[begin:stop].split(b"\n")
         longest = max(self._line + len(lines[0]), *map(len, lines))
@@ -232,13 +265,12 @@ class _Head:
         return stop - len(tail) if found else -1
 
 
-def _read_headers(lines: list[str]) -> dict[str, tuple[str, ...]]:
-    if len(lines) > MAX_HEADERS:
-        raise ProtocolError(f"more than {MAX_HEADERS} headers")
+def read_headers(lines: list[str]) -> dict[str, tuple[str, ...]]:
+    """Return the headers of the first `MAX_HEADERS` lines."""
     headers: dict[str, list[list[str]]] = {}
     values: list[list[str]] = []
-    for line in lines:
-        if line[:1] in (" ", "\t") and values:  # the line before goes on
+    for line in lines[:MAX_HEADERS]:
+        if line[:1] in (" ", "\t") and values:  # continuation of the last line
             values[-1].append(line.strip())
             continue
         name, _, value = line.partition(":")
@@ -254,9 +286,11 @@ def _read_length(headers: Mapping[str, tuple[str, ...]]) -> int:
     return int(text)
 
 
-def _read_message(first: str, headers: dict[str, tuple[str, ...]], body: bytes) -> Request | Response:
-    if response := _RESPONSE.fullmatch(first.rstrip()):
-        return Response(headers, body, status=int(response[1]), phrase=response[2] or "")
+def read_message(first: str, headers: dict[str, tuple[str, ...]], body: bytes) -> RtspRequest | Response:
+    """Return a message; a response may be that of HTTP. Raises `ProtocolError`."""
+    if response := _RESPONSE.fullmatch(first.strip()):
+        is_http = response[1].upper() == "HTTP"
+        return Response(headers, body, status=int(response[2]), phrase=response[3].strip(), is_http=is_http)
     if request := _REQUEST.fullmatch(first.rstrip()):
-        return Request(headers, body, method=request[1], url=request[2])
+        return RtspRequest(headers, body, method=request[1], url=request[2])
     raise ProtocolError("a first line of neither a request nor a response")

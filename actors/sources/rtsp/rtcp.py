@@ -1,6 +1,6 @@
-"""RTCP: what the camera says of its clock, and what it is told of our reception. Pure.
+"""RTCP: parse the camera's sender reports, and build our receiver reports. Pure.
 
-Source: RFC 3550, sections 6.4.1 (sender report), 6.4.2 (receiver report) and 6.5 (SDES).
+Source: RFC 3550, sections 6.4.1 (sender report), 6.4.2 (receiver report) and 6.5 (SDES); RFC 5761, section 4.
 """
 
 import struct
@@ -9,40 +9,49 @@ from collections.abc import Iterator
 import attrs
 
 SR, RR, SDES = 200, 201, 202
+TYPES = range(192, 224)
+"""Packet types of RTCP; RTP has other values there (RFC 5761, section 4)."""
 MAX_PACKETS = 64
-"""In one compound packet."""
+"""Limit of packets in one compound packet."""
 
 
 @attrs.frozen
 class SenderReport:
-    """At `ntp` (seconds since 1900, any clock, the same for all tracks) the RTP clock stood at `rtp`."""
+    """At `ntp` (seconds since 1900, any clock, the same for all tracks) the RTP clock was at `rtp`."""
 
     ssrc: int
     ntp: float
     rtp: int
     middle: int
-    """The middle 32 bits of the NTP time, to be repeated to the sender."""
+    """The middle 32 bits of the NTP time, to be echoed to the sender."""
 
 
 @attrs.frozen
 class ReceiverReport:
-    """What a receiver reports of one source (RFC 3550, section 6.4.1)."""
+    """The report block of one source (RFC 3550, section 6.4.1)."""
 
     fraction_lost: int
-    """Of 256, since the report before."""
+    """The lost fraction since the last report, in 1/256."""
     lost: int
     highest: int
-    """Extended sequence number."""
+    """The extended highest sequence number."""
     jitter: int
     middle: int
-    """Of the last sender report; 0 if there was none."""
+    """The middle NTP bits of the last sender report; 0 without one."""
     delay: int
-    """Since then, in 1/65536 s."""
+    """The time since that report, in 1/65536 s."""
+
+
+def is_media(data: bytes, start: int, stop: int) -> bool:
+    """Whether a packet where RTCP is expected is RTP: by its version, and a type that RTCP does not have."""
+    return stop - start >= 12 and data[start] >> 6 == 2 and data[start + 1] not in TYPES
 
 
 def parse(data: bytes) -> Iterator[SenderReport]:
-    """The sender reports of a compound packet. What is damaged is left out; a goodbye says nothing that a stall does
-    not, and a sender that comes back under another SSRC says it as well."""
+    """Yield the sender reports of a compound packet. Damaged packets are skipped.
+
+    BYE is ignored: a sender that leaves stalls, and one that returns under another SSRC is recognised by it.
+    """
     at = 0
     for _ in range(MAX_PACKETS):
         if at + 8 > len(data) or data[at] >> 6 != 2:
@@ -58,7 +67,7 @@ def parse(data: bytes) -> Iterator[SenderReport]:
 
 
 def build(ours: int, theirs: int, report: ReceiverReport | None) -> bytes:
-    """A receiver report with the name that RFC 3550 demands beside it; empty if nothing has come yet."""
+    """Build a receiver report with the CNAME that RFC 3550 demands; without `report` it has no report block."""
     head = struct.pack(">BBHI", 0x81 if report else 0x80, RR, 7 if report else 1, ours)
     block = b""
     if report is not None:

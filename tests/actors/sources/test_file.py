@@ -1,4 +1,4 @@
-"""Files, read by a real ffmpeg: what reaches the hub, and when."""
+"""Files, read by a real ffmpeg: the output on the hub, and its timing."""
 
 import os
 import shutil
@@ -12,24 +12,25 @@ import imageio_ffmpeg
 import pytest
 import trio
 
-from actors.hub import Hub
-from actors.media import CLOCK_RATE, AccessUnit, AudioFrame
+from actors.media.hub import Hub
+from actors.media.media import AUDIO_OFF, CLOCK_RATE, AccessUnit, AudioFrame
 from actors.sources import KINDS, file
-from supervisor.config import Source
+from supervisor.config.config import Source
 from supervisor.domain import events as e
 from supervisor.domain.values import Fault, Reason
-from tests.actors.test_child import tools
+from tests.actors.process.test_child import tools
 from tests.kit.core import open_core
 from tests.kit.domain import GATE
 from tests.kit.media import FPS, decode, follow, pitch, tone
+from tests.kit.patience import give_up_after
 
 BUNDLED = str(imageio_ffmpeg.get_ffmpeg_exe())
 PROGRAMS = sorted({BUNDLED, shutil.which("ffmpeg") or BUNDLED})
-"""Debian's is older, and puts neither H.265 nor Opus into FLV."""
+"""Debian's ffmpeg is older, and muxes neither H.265 nor Opus into FLV."""
 
 
 def write_clip(path: Path, video: str = "libx264", sound: str = "", rate: int = 48_000, b_frames: int = 0) -> Path:
-    """Two seconds. The picture brightens from second to second."""
+    """Write a clip of two seconds, which brightens from second to second."""
     with av.open(str(path), "w") as container:
         pictures = container.add_stream(video, rate=FPS)
         assert isinstance(pictures, av.VideoStream)
@@ -58,34 +59,37 @@ class Played:
     units: list[AccessUnit]
     sounds: list[AudioFrame]
     children: list[str]
-    """The purposes of the children that were started, in order."""
+    """The purposes of the started children, in order."""
+    mute: str
+    """Why there is no audio."""
 
 
-async def play(path: Path, ffmpeg: str, pictures: int = 8, sounds: int = 0) -> Played:
-    """Play a file until so many pictures and frames of sound have come."""
+async def play(path: Path, ffmpeg: str, pictures: int = 8, sounds: int = 0, wants_audio: bool = True) -> Played:
+    """Play a file until `pictures` access units and `sounds` audio frames have arrived."""
     async with open_core() as core:
         hub = Hub(core.kernel.clock)
-        hands = attrs.evolve(tools(core), ffmpeg=ffmpeg)
-        source = Source("file", f"file://{path}")
+        child_tools = attrs.evolve(tools(core), ffmpeg=ffmpeg)
+        source = Source("file", f"file://{path}", audio=wants_audio)
         units: list[AccessUnit] = []
-        with trio.fail_after(15):
+        with give_up_after(15):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(KINDS["file"].run, GATE, source, hub, hands, core.disk.rows[-1])
+                nursery.start_soon(KINDS["file"].run, GATE, source, hub, child_tools)
                 viewer = hub.subscribe()
                 while len(units) < pictures:
                     units.append((await follow(hub, viewer))[0])
-                while hub.sounds.end < sounds:
-                    await hub.sounds.wait_beyond(hub.sounds.end)
+                while hub.audio_frames.end < sounds:
+                    await hub.audio_frames.wait_beyond(hub.audio_frames.end)
                 nursery.cancel_scope.cancel()
         children = [row.event.purpose for row in await core.stored() if isinstance(row.event, e.ChildStarting)]
-        return Played(units, hub.sounds.read_nowait(hub.sounds.start, 1000), children)
+        assert hub.picture is not None
+        return Played(units, hub.audio_frames.read_nowait(hub.audio_frames.start, 1000), children, hub.picture.mute)
 
 
 @pytest.mark.parametrize("ffmpeg", PROGRAMS)
 async def test_a_film_with_aac(tmp_path: Path, ffmpeg: str) -> None:
-    """Both as they are; sound that began with the picture stays with it, and its frames follow one another."""
+    """Both pass unchanged; audio that began with the video stays aligned, and its frames are contiguous."""
     played = await play(write_clip(tmp_path / "clip.mp4", sound="aac"), ffmpeg, sounds=40)
-    assert played.children == ["probe", "source"]
+    assert played.children == ["inspector", "source"]
     assert {(sound.format.codec, sound.format.rate) for sound in played.sounds} == {("aac", 48_000)}
     steps = {later.pts - earlier.pts for earlier, later in pairwise(played.sounds)}
     assert steps == {1024 * CLOCK_RATE // 48_000}
@@ -99,35 +103,45 @@ async def test_a_film_with_aac(tmp_path: Path, ffmpeg: str) -> None:
     ("name", "sound", "rate"),
     [("clip.mov", "pcm_mulaw", 8000), ("clip.mkv", "libopus", 48_000), ("clip.avi", "mp3", 44_100)],
 )
-async def test_a_film_with_other_sound(tmp_path: Path, ffmpeg: str, name: str, sound: str, rate: int) -> None:
-    """It is carried as it is, or as AAC; it costs no picture."""
+async def test_file_with_other_audio_loses_no_access_unit(
+    tmp_path: Path, ffmpeg: str, name: str, sound: str, rate: int
+) -> None:
+    """The audio passes unchanged or as AAC; no access unit is lost."""
     played = await play(write_clip(tmp_path / name, sound=sound, rate=rate), ffmpeg, sounds=20)
     as_it_is = {"pcm_mulaw": "pcmu", "libopus": "opus" if ffmpeg == BUNDLED else "aac", "mp3": "aac"}
     assert {sound.format.codec for sound in played.sounds} == {as_it_is[sound]}
 
 
 @pytest.mark.parametrize("ffmpeg", PROGRAMS)
+async def test_audio_of_a_file_that_is_off_is_left_out(tmp_path: Path, ffmpeg: str) -> None:
+    """Its video plays, and the reason names the configuration."""
+    played = await play(write_clip(tmp_path / "clip.mp4", sound="aac"), ffmpeg, pictures=15, wants_audio=False)
+    assert (played.sounds, played.mute) == ([], AUDIO_OFF)
+
+
+@pytest.mark.parametrize("ffmpeg", PROGRAMS)
 async def test_a_film_in_h265(tmp_path: Path, ffmpeg: str) -> None:
-    """As it is, without B-frames; by an ffmpeg that cannot write it, re-encoded."""
+    """H.265 without B-frames passes unchanged; it is re-encoded for an ffmpeg that cannot mux it."""
     played = await play(write_clip(tmp_path / "clip.mp4", "libx265"), ffmpeg)
     can = ffmpeg == BUNDLED
     assert {unit.codec.name for unit in played.units} == {"h265" if can else "h264"}
-    assert played.children == ["probe", "source", *([] if can else ["source"])]
+    assert played.children == ["inspector", "source", *([] if can else ["source"])]
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 async def test_b_frames_are_re_encoded(tmp_path: Path, codec: str) -> None:
+    """A viewer cannot decode B-frames over WebRTC: the output is H.264, of both codecs."""
     played = await play(write_clip(tmp_path / "clip.mkv", codec, b_frames=2), BUNDLED)
     assert {unit.codec.name for unit in played.units} == {"h264"}
-    assert played.children == ["probe", "source"]
+    assert played.children == ["inspector", "source"]
 
 
 async def ends(path: Path) -> tuple[Reason, list[str]]:
-    """Why the source of a file ends by itself, and which events the journal has of children."""
+    """Return why the source of a file ends, and the journaled events of its children."""
     async with open_core() as core:
         hub, source = Hub(core.kernel.clock), Source("file", f"file://{path}")
-        with trio.fail_after(15):
-            ended = await KINDS["file"].run(GATE, source, hub, tools(core), core.disk.rows[-1])
+        with give_up_after(15):
+            ended = await KINDS["file"].run(GATE, source, hub, tools(core))
         await core.stored()
         assert not core.kernel.state.children
         return ended, core.types("child/")
@@ -137,7 +151,7 @@ async def ends(path: Path) -> tuple[Reason, list[str]]:
     ("content", "says"), [(b"no video at all", "Invalid data"), (b"", "Invalid data"), (None, "No such")]
 )
 async def test_file_that_is_no_video_ends_with_the_reason(tmp_path: Path, content: bytes | None, says: str) -> None:
-    """The child that looked into it says why; no ffmpeg is started for it."""
+    """The probing child reports the reason; no ffmpeg is started for the file."""
     path = tmp_path / "clip.mp4"
     if content is not None:
         path.write_bytes(content)
@@ -147,7 +161,7 @@ async def test_file_that_is_no_video_ends_with_the_reason(tmp_path: Path, conten
 
 
 async def test_film_without_video_ends_with_the_reason(tmp_path: Path) -> None:
-    """Sound alone is shown by nothing."""
+    """A file with audio alone cannot be shown."""
     path = tmp_path / "sound.mka"
     with av.open(str(path), "w") as container:
         heard = container.add_stream("libopus", rate=48_000, layout="stereo")
@@ -162,8 +176,8 @@ async def test_film_without_video_ends_with_the_reason(tmp_path: Path) -> None:
 async def test_file_that_does_not_answer_is_given_up_and_its_child_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipe without a writer hangs as a network drive does; the loop and other files do not wait for it."""
-    monkeypatch.setattr(file, "PROBE_S", 0.5)
+    """A pipe without a writer hangs like a network drive; neither the loop nor other files wait for it."""
+    monkeypatch.setattr(file, "INSPECTION_S", 0.5)
     path = tmp_path / "pipe.mp4"
     os.mkfifo(path)
     ended, types = await ends(path)

@@ -1,4 +1,4 @@
-"""A camera through a go2rtc: its stream is there while it is used, and gone after, however the use ends."""
+"""A camera through go2rtc: its stream exists while it is used, and is removed after every kind of end."""
 
 import json
 import tracemalloc
@@ -14,7 +14,7 @@ import trio
 
 from actors.sources import go2rtc
 from actors.sources.go2rtc import Go2rtcError, Upstream, _rtsp_port
-from supervisor.config import Source
+from supervisor.config.config import Source
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.lifecycle import CameraPhase
@@ -29,8 +29,11 @@ CAMERA = "rtsp://viewer:s3cr3t@192.0.2.1/main"
 
 @attrs.define
 class FakeGo2rtc:
-    """Its API, and the streams it holds. `status` is what it answers, `about` what it says of itself; `added` names
-    every stream it ever held, and one that `keeps` them refuses to let any go."""
+    """A fake go2rtc: its API and its streams.
+
+    `status` is its answer, `about` its description; `added` lists every stream it ever held. With `keeps` it refuses to
+    remove streams.
+    """
 
     port: int = 0
     streams: dict[str, str] = attrs.field(factory=dict)
@@ -40,7 +43,7 @@ class FakeGo2rtc:
     about: bytes = b'{"rtsp": {"listen": ":8555"}}'
     hangs: bool = False
     echoes: bool = False
-    """Whether it answers with the question, and nothing else."""
+    """Whether it answers with the request, and nothing else."""
     logins: list[str] = attrs.field(factory=list)
 
     @property
@@ -86,6 +89,7 @@ async def open_go2rtc() -> AsyncIterator[FakeGo2rtc]:
 
 
 async def test_a_stream_is_added_read_where_it_says_and_removed() -> None:
+    """The RTSP port is the one that go2rtc reports."""
     async with open_go2rtc() as fake:
         upstream = Upstream(fake.url)
         assert await upstream.find_stream("banken-gate") == "rtsp://127.0.0.1:8555/banken-gate"
@@ -97,6 +101,7 @@ async def test_a_stream_is_added_read_where_it_says_and_removed() -> None:
 
 @pytest.mark.parametrize("about", [b"", b"[]", b'{"rtsp": null}', b'{"rtsp": {"listen": "?"}}'])
 async def test_without_a_word_of_its_port_the_usual_one_is_taken(about: bytes) -> None:
+    """Empty, malformed or incomplete answers give 8554."""
     async with open_go2rtc() as fake:
         fake.about = about
         assert (await Upstream(fake.url).find_stream("banken-gate")).endswith(":8554/banken-gate")
@@ -113,7 +118,7 @@ async def test_rtsp_port_that_no_port_can_be_is_an_error_of_the_upstream(listen:
 
 
 def test_description_is_read_as_far_as_it_is_needed() -> None:
-    """The rest is passed over: 230 kB of it, made into objects, took 15 ms of the loop."""
+    """Other fields are skipped: parsing 230 kB of them into objects took 15 ms of the loop."""
     rest = b",".join(b'"%d":{"a":[1,{}]}' % index for index in range(10_000))
     for about in (b'{"rtsp":{"listen":":8999","x":{%s}}}' % rest, b'{%s,"rtsp":{"listen":":8999"}}' % rest):
         tracemalloc.start()
@@ -150,7 +155,7 @@ ENDLESS = {
 async def test_answer_without_an_end_is_read_in_small_turns_and_given_up(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between two checkpoints h11 finds few parts, in few bytes; all of an answer is bounded, and so is the error."""
+    """Between two trio checkpoints h11 parses few parts and few bytes; the whole answer and the error are bounded."""
     begin, piece = ENDLESS[name]
     turn, turns = [0, 0], [(0, 0)]
     next_event, receive_data, checkpoint = (
@@ -190,7 +195,7 @@ async def test_answer_without_an_end_is_read_in_small_turns_and_given_up(
     monkeypatch.setattr(go2rtc, "API_S", 60.0)
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        with pytest.raises(Go2rtcError, match=r"sends more than any answer has|does not answer as it should") as raised:
+        with pytest.raises(Go2rtcError, match=r"sends more than any answer has|gives no valid answer") as raised:
             await Upstream(f"http://127.0.0.1:{listener.socket.getsockname()[1]}").add("banken-gate", CAMERA)
         nursery.cancel_scope.cancel()
     assert max(parts for parts, _ in turns) <= go2rtc.AT_ONCE + 1 and max(size for _, size in turns) <= go2rtc.PIECE
@@ -201,29 +206,32 @@ async def test_answer_without_an_end_is_read_in_small_turns_and_given_up(
 
 @pytest.mark.parametrize("call", [Upstream.add, Upstream.remove])
 async def test_answer_that_holds_the_question_is_not_quoted(call: Callable[..., Awaitable[None]]) -> None:
-    """A go2rtc may answer with the address, and the password in it, that it was asked to add."""
+    """go2rtc may answer with the address that it was asked to add, and the password in it."""
     async with open_go2rtc() as fake:
         fake.echoes = True
-        with pytest.raises(Go2rtcError, match="does not answer as it should") as raised:
+        with pytest.raises(Go2rtcError, match="gives no valid answer") as raised:
             await call(Upstream(fake.url), *([CAMERA] * (1 + (call is Upstream.add))))
     assert "s3cr3t" not in str(raised.value)
 
 
 async def test_login_of_the_url_is_sent_as_basic_authorization() -> None:
+    """The percent-encoded password is decoded first."""
     async with open_go2rtc() as fake:
         await Upstream(f"http://me:p%61ss@127.0.0.1:{fake.port}").add("banken-gate", CAMERA)
         assert set(fake.logins) == {"Basic bWU6cGFzcw=="}
 
 
 @pytest.mark.parametrize("status", [302, 401])
-async def test_what_it_refuses_is_said_without_the_address_of_the_camera(status: int) -> None:
+async def test_refusal_of_go2rtc_is_reported_without_the_address_of_the_camera(status: int) -> None:
+    """The message ends with the status; a redirect is not followed."""
     async with open_go2rtc() as fake:
         fake.status = status
         with pytest.raises(Go2rtcError, match=rf"refuses with status {status}$"):
             await Upstream(fake.url).add("banken-gate", CAMERA)
 
 
-async def test_one_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_request_to_a_go2rtc_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the time limit."""
     monkeypatch.setattr(go2rtc, "API_S", 0.2)
     async with open_go2rtc() as fake:
         fake.hangs = True
@@ -231,13 +239,14 @@ async def test_one_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
             await Upstream(fake.url).add("banken-gate", CAMERA)
 
 
-async def test_one_that_is_not_there_is_said() -> None:
+async def test_refused_connection_to_go2rtc_is_an_error() -> None:
+    """A refused connection is a `Go2rtcError` like every other failure."""
     with pytest.raises(Go2rtcError, match="cannot be reached"):
         await Upstream("http://127.0.0.1:1").add("banken-gate", CAMERA)
 
 
 async def test_a_patrol_leaves_nothing_in_it() -> None:
-    """A real ffmpeg reads the stream while it is there; after the round, and with the camera, it is gone."""
+    """A real ffmpeg reads the stream while it exists; after the patrol cycle it is removed."""
     source = Source("go2rtc", CAMERA, mode=Mode.PATROL, group="east")
     async with open_go2rtc() as fake, open_camera() as camera:
         fake.about = json.dumps({"rtsp": {"listen": f":{camera.port}"}}).encode()
@@ -245,13 +254,14 @@ async def test_a_patrol_leaves_nothing_in_it() -> None:
             await wait_until(lambda: "banken-node-gate" in fake.added, 10)
             await wait_until(lambda: any(isinstance(r.event, e.PatrolEnded) for r in yard.core.disk.rows), 20)
             ended = next(r.event for r in yard.core.disk.rows if isinstance(r.event, e.PatrolEnded))
-            assert (ended.pictures, fake.streams) == (1, {})
+            assert (ended.snapshots, fake.streams) == (1, {})
             assert (await yard.registry.take_picture(GATE, "192.0.2.9", None)).data.startswith(b"\xff\xd8")
             await yard.core.kernel.submit(c.Configure("test", (), Limits()))
         assert fake.streams == {}
 
 
-async def test_what_could_not_be_removed_is_an_alert_until_it_could() -> None:
+async def test_failed_removal_is_an_alert_until_the_next_success() -> None:
+    """go2rtc would stay connected to the camera; the next successful removal clears the alert."""
     source = Source("go2rtc", CAMERA, mode=Mode.ON_DEMAND)
     async with open_go2rtc() as fake, open_camera() as camera:
         fake.about = json.dumps({"rtsp": {"listen": f":{camera.port}"}}).encode()

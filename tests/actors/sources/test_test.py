@@ -1,4 +1,4 @@
-"""The test picture: drawn by a real ffmpeg, with any that there is, and by nothing in the daemon."""
+"""The test pattern: drawn by a real ffmpeg of any version, and by nothing in the daemon."""
 
 from itertools import pairwise
 
@@ -6,28 +6,29 @@ import attrs
 import pytest
 import trio
 
-from actors.hub import Hub
-from actors.media import CLOCK_RATE
+from actors.media.hub import Hub
+from actors.media.media import CLOCK_RATE
 from actors.sources import KINDS
-from supervisor.config import Source
+from supervisor.config.config import Source
 from supervisor.domain import events as e
 from supervisor.domain.values import Picture
+from tests.actors.process.test_child import tools
 from tests.actors.sources.test_file import PROGRAMS
-from tests.actors.test_child import tools
 from tests.kit.core import open_core
 from tests.kit.domain import GATE
 from tests.kit.media import follow
+from tests.kit.patience import give_up_after
 
 
 @pytest.mark.parametrize("ffmpeg", PROGRAMS)
 async def test_picture_comes_in_its_size_and_rate_from_one_child(ffmpeg: str) -> None:
-    """Also from the ffmpeg that a wheel brings along, where none is installed."""
+    """This includes the ffmpeg from a wheel, where none is installed."""
     async with open_core() as core:
         hub, source = Hub(core.kernel.clock), Source("test", "test:320x180@20")
-        with trio.fail_after(15):
+        with give_up_after(15):
             async with trio.open_nursery() as nursery:
-                hands = attrs.evolve(tools(core), ffmpeg=ffmpeg)
-                nursery.start_soon(KINDS["test"].run, GATE, source, hub, hands, core.disk.rows[-1])
+                child_tools = attrs.evolve(tools(core), ffmpeg=ffmpeg)
+                nursery.start_soon(KINDS["test"].run, GATE, source, hub, child_tools)
                 viewer = hub.subscribe()
                 units = [(await follow(hub, viewer))[0] for _ in range(45)]
                 nursery.cancel_scope.cancel()

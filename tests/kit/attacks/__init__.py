@@ -1,9 +1,9 @@
-"""Hostile clients, one kind a file, and the table of them. Each kind has a loopback address of its own.
+"""Hostile clients, one kind per file, and their table. Each kind has its own loopback address.
 
 Rules of this folder:
-- An attack is `async def attack(target)`; it goes on until it is cancelled, and counts in `target.tally`.
-- An attack is bounded in its own rate: it has to hurt the daemon by its kind, not by the processor time that it takes.
-- All that is random comes from `target.rng`, which is made of the seed and the attack's name.
+- An attack is `async def attack(target)`; it runs until it is cancelled, and counts in `target.tally`.
+- The rate of an attack is bounded: it must hurt the daemon by its kind, not by the processor time that it uses.
+- All randomness comes from `target.rng`, which depends on the seed and the name of the attack.
 """
 
 from collections.abc import Awaitable, Callable
@@ -56,5 +56,5 @@ FIRST_HOST = 50
 
 
 def host_of(name: str) -> str:
-    """The loopback address from which an attack comes."""
+    """Return the loopback address of an attack."""
     return f"127.0.0.{FIRST_HOST + list(ATTACKS).index(name)}"

@@ -1,4 +1,4 @@
-"""All hostile clients in a process of their own: `python -m tests.kit.attacks SEED [NAME ...]`.
+"""All hostile clients in one separate process: `python -m tests.kit.attacks SEED [NAME ...]`.
 
 Prints the URLs of its hostile cameras as a JSON list. Then reads lines of standard input: a JSON object of `port`,
 `pid`, `cameras`, `big` and `traps` begins all attacks, an empty line ends them and prints their tallies; the end of the
@@ -22,11 +22,11 @@ async def main(seed: int, names: list[str]) -> None:
         urls = [await nursery.start(serve, each) for each in SERVERS]
         print(json.dumps(urls), flush=True)
         while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            await _attack_until_told(json.loads(line), seed, names)
+            await _attack_until_next_line(json.loads(line), seed, names)
         nursery.cancel_scope.cancel()
 
 
-async def _attack_until_told(given: dict[str, Any], seed: int, names: list[str]) -> None:
+async def _attack_until_next_line(given: dict[str, Any], seed: int, names: list[str]) -> None:
     targets = {
         name: Target(
             given["port"], given["pid"], host_of(name), tuple(given["cameras"]), given["big"], tuple(given["traps"]),

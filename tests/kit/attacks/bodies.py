@@ -8,7 +8,7 @@ JSON = b"Content-Type: application/json\r\n"
 
 
 async def attack(target: Target) -> None:
-    """Five a second, to whatever takes a body."""
+    """Five bodies per second, to all routes that take one."""
     bodies = (
         b"[" * 60_000,
         b'{"a":' * 10_000 + b"1" + b"}" * 10_000,

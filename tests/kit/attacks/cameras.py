@@ -1,4 +1,4 @@
-"""Cameras that are hostile: each is opened by a snapshot that somebody asks for."""
+"""Hostile cameras: each is opened by a request for a snapshot."""
 
 from collections.abc import Awaitable, Callable
 

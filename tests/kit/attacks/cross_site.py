@@ -1,4 +1,4 @@
-"""Plays a page of another site in a browser of the operator's."""
+"""Acts as a page of another site in the operator's browser."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""Says in the middle of a request that nothing more will come, and stays."""
+"""Half-closes its connection in the middle of a request, and keeps it open."""
 
 import trio
 

@@ -1,11 +1,11 @@
-"""Opens connections up to its share, and says nothing."""
+"""Opens connections up to its share, and sends nothing."""
 
 import trio
 
 from .target import Target
 
 SOCKETS = 160
-"""More than one client may have."""
+"""More connections than one client may have."""
 
 
 async def attack(target: Target) -> None:

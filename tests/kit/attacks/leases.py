@@ -1,4 +1,4 @@
-"""Takes leases and gives them back, as fast as it gets answers: each of them is journaled."""
+"""Acquires and releases leases as fast as it gets answers: each of them is journaled."""
 
 import json
 
@@ -7,7 +7,7 @@ import trio
 from .target import Target
 
 RATE = 50
-"""A second; honest holders need one an hour."""
+"""Leases per second; honest holders need one an hour."""
 
 
 async def attack(target: Target) -> None:

@@ -1,4 +1,4 @@
-"""Asks for much, and reads nothing of it: pages, events from the beginning, MJPEG streams."""
+"""Requests large answers, and reads none of them: pages, events from the beginning, MJPEG streams."""
 
 import trio
 

@@ -1,4 +1,4 @@
-"""Opens viewers' connections that it never completes, and ends them at once."""
+"""Opens WebRTC peers that it never completes, and closes them immediately."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ async def attack(target: Target) -> None:
                 answer = await read_all(stream)
             target.tally[answer[9:12].decode("ascii", "replace")] += 1
             found = re.search(rb"(?i)\r\nlocation: (\S+)", answer)
-            if found and target.rng.random() < 0.8:  # the others are left to end by themselves
+            if found and target.rng.random() < 0.8:  # the others end by their timeout
                 path = found[1].decode()
                 await target.ask("DELETE", path if path.startswith("/") else f"/whep/{path}")
         await trio.sleep(1 / RATE)

@@ -1,4 +1,4 @@
-"""Asks the questions that cost most."""
+"""Sends the most expensive queries."""
 
 import trio
 

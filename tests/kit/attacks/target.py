@@ -1,4 +1,4 @@
-"""The daemon that is attacked, as one hostile client sees it, and the ways to speak to it that the attacks share."""
+"""The attacked daemon as one hostile client sees it, with the connections that all attacks share."""
 
 import os
 import random
@@ -13,9 +13,9 @@ import attrs
 import trio
 
 ANSWER_S = 5.0
-"""After this long an answer is no longer waited for."""
+"""Timeout for an answer in seconds."""
 MOST = 8 * 1024 * 1024
-"""Bytes of an answer that are read."""
+"""Maximum number of bytes of an answer that are read."""
 UPGRADE = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -24,15 +24,22 @@ UPGRADE = (
 
 @attrs.define
 class Target:
-    """
+    """The target of one attack.
+
     Args:
         port: TCP port of the daemon on 127.0.0.1.
+
         pid: the daemon.
-        host: the loopback address that this attack comes from.
-        cameras: cameras that rest until somebody wants them.
+
+        host: the loopback address of this attack.
+
+        cameras: cameras that stay closed until they are requested.
+
         big: a camera with key frames of 8192 × 8192.
+
         traps: cameras that are hostile themselves.
-        rng: all that is random in this attack.
+
+        rng: the source of all randomness in this attack.
     """
 
     port: int
@@ -43,7 +50,7 @@ class Target:
     traps: tuple[str, ...]
     rng: random.Random
     tally: Counter[str] = attrs.field(factory=Counter)
-    """What was done, and the answers: `401`, `refused`, `closed` …"""
+    """Counts of the actions and of the answers: `401`, `refused`, `closed` …"""
 
     async def connect(self, room: int | None = None) -> trio.SocketStream:
         """A TCP connection; `room` bounds the bytes that the kernel takes in for us. Raises `OSError`."""
@@ -59,7 +66,7 @@ class Target:
         return trio.SocketStream(client)
 
     async def ask(self, method: str, path: str, body: bytes = b"", head: bytes = b"") -> tuple[int, bytes]:
-        """One request over a connection of its own: status and all that came behind the head, 0 for no answer."""
+        """Send one request over a new connection; returns the status (0: no answer) and the data after the head."""
         length = b"Content-Length: %d\r\n" % len(body) if body else b""
         line = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
         with self.counting(), trio.move_on_after(ANSWER_S):
@@ -67,7 +74,7 @@ class Target:
                 try:
                     await stream.send_all(line + head + length + b"\r\n" + body)
                 except trio.BrokenResourceError:
-                    pass  # it may answer before it has read all
+                    pass  # the daemon may answer before it has read everything
                 answer = await read_all(stream)
             status = int(answer[9:12]) if answer[:7] == b"HTTP/1." and answer[9:12].isdigit() else 0
             self.tally[str(status)] += 1

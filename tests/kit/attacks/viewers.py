@@ -1,8 +1,8 @@
-"""Honest viewers in a process of their own: `python -m tests.kit.attacks.viewers FPS URL ...`, a URL a viewer.
+"""Honest viewers in one separate process: `python -m tests.kit.attacks.viewers FPS URL ...`, one URL per viewer.
 
-Prints a line when all play. Then each line of standard input ends a phase, and is answered by a JSON object: for each
-viewer the intervals between its pictures as the kernel had them, the same without what the sender was late, and how
-many pictures it missed. The end of the input is the end of the process.
+Prints a line when all play. Then each line of standard input ends a phase, and is answered by a JSON object. It has,
+for each viewer, the intervals between its access units by kernel time, the same without the lateness of the sender, and
+the number of missed ones. The process ends with its input.
 """
 
 import json
@@ -12,15 +12,15 @@ from itertools import pairwise
 
 import attrs
 
-from actors.bench.plan import Plan
-from actors.bench.stream import CLOCK_RATE
-from actors.rtc.receivers import PAUSE_S, Crowd
+from ops.bench.lib.plan import Plan
+from ops.bench.lib.receivers import PAUSE_S, Crowd
+from ops.bench.lib.stream import CLOCK_RATE
 from tests.kit.rtp import stamped_at
 
 
 @attrs.define
 class Seen:
-    """What one viewer got in this phase: of each picture when its last packet came, its RTP time, when it was sent."""
+    """The access units of one viewer in this phase: arrival of the last packet, RTP time, time of sending."""
 
     fps: int
     pictures: list[tuple[int, int, int]] = attrs.field(factory=list)

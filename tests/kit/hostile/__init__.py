@@ -1,24 +1,28 @@
-"""Everything of ours that strangers can reach, as targets for damaged input, and the judgement of what comes out.
+"""All code that strangers can reach, as targets for damaged input, and the verdict on the results.
 
 Rules of this file:
-- An input is made of seed, target and number alone, and is judged alone: it fails again by itself.
-- Only refusals that have a type may come out: `OfferError`, `Rejected`, `BitstreamError`, `UnsupportedCodec`,
-  `ConfigError`, what ends an RTSP session, a problem document, a close code. Anything else is a failure, and so is what
-  takes `PATIENCE_S`.
-- What was refused has changed nothing.
+- An input depends on seed, target and number alone, and is judged alone, so each failure can be repeated alone.
+- Only typed refusals are permitted: `OfferError`, `Rejected`, `BitstreamError`, `UnsupportedCodec`, `ConfigError`, the
+  errors that end an RTSP session, a problem document, a close code. Any other exception is a failure, and so is a
+  duration of `PATIENCE_S`.
+- A refused input must not change any state.
 """
 
 from functools import partial
 
-from actors.bitstream import BitstreamError
-from actors.flv import UnsupportedCodec
-from supervisor.config import ConfigError
+from actors.media.bitstream import BitstreamError
+from actors.media.flv import UnsupportedCodec
+from actors.sources.rtsp.mikey import MikeyError
+from supervisor.config.problem_text import ConfigError
 from supervisor.domain.errors import Rejected
-from supervisor.gateway import OfferError
+from supervisor.ports.viewing import OfferError
 
 from .cameras import ENDS, descriptions, make_conversation, rtp_streams, take_description, take_rtp, take_rtsp
 from .cameras import frames as interleaved
+from .dialogues import addresses, challenges, take_addresses, take_challenge
 from .judge import Target
+from .keys import messages, pieces, take_key
+from .old_codecs import make_pictures, take_pictures
 from .parsers import (
     FRAGMENTS,
     from_corpus,
@@ -35,8 +39,11 @@ from .parsers import (
     take_h264,
     take_offer,
 )
+from .payloads import make_payloads, take_payloads
 from .rooms import CONVERSATIONS, open_signaling
 from .rooms import FRAMES as ROOM_FRAMES
+from .transports import ANSWERS, take_answer
+from .transports import ENDS as TUNNEL_ENDS
 from .viewers import make_acceptable, open_answers
 from .web import FRAMES, REQUESTS, ROOMS, frames, open_http, open_websocket
 
@@ -48,6 +55,12 @@ TARGETS = (
     Target("rtsp", 30, make_conversation, plain(take_rtsp, *ENDS)),
     Target("sdp", 20, from_corpus(descriptions), plain(take_description, *ENDS)),
     Target("rtp", 30, from_corpus(rtp_streams, interleaved), plain(take_rtp)),
+    Target("addresses", 20, from_corpus(addresses), plain(take_addresses)),
+    Target("challenges", 20, from_corpus(challenges), plain(take_challenge)),
+    Target("transport", 30, from_corpus(lambda: ANSWERS), plain(take_answer, *TUNNEL_ENDS)),
+    Target("keys", 40, from_corpus(messages, pieces), plain(take_key, MikeyError)),
+    Target("payloads", 30, make_payloads, plain(take_payloads)),
+    Target("pictures", 20, make_pictures, plain(take_pictures)),
     Target("config", 8, make_config, plain(take_config, ConfigError)),
     Target("http", 10, from_corpus(lambda: REQUESTS, most=3), open_http),
     Target("websocket", 5, from_corpus(lambda: FRAMES, frames, most=3), open_websocket),
@@ -58,6 +71,6 @@ TARGETS = (
 
 
 def shares(inputs: int) -> dict[str, int]:
-    """How many of so many inputs each target gets."""
+    """Distribute a number of inputs over the targets."""
     whole = sum(target.share for target in TARGETS)
     return {target.name: max(1, inputs * target.share // whole) for target in TARGETS}

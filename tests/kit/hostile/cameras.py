@@ -1,35 +1,41 @@
-"""Targets for what cameras send: a whole conversation, a description, RTP packets of every codec."""
+"""Targets for camera input: a whole conversation, a description, RTP packets of every codec."""
 
 import base64
 import random
 from collections.abc import Sequence
 from functools import cache, partial
+from itertools import product
 
-from actors.bitstream import BitstreamError
-from actors.h265 import H265
-from actors.hub import Hub
-from actors.media import SourceLoss
+from actors.media.bitstream import MAX_ACCESS_UNIT, BitstreamError
+from actors.media.h264 import H264
+from actors.media.h265 import H265
+from actors.media.hub import Hub
+from actors.media.media import SourceLoss, VideoCodec
 from actors.sources.rtsp.address import parse_target, redirected, resolve
 from actors.sources.rtsp.audio import AacFrames
-from actors.sources.rtsp.choice import choose_audio, choose_video
+from actors.sources.rtsp.choice import choose_audio, choose_videos
 from actors.sources.rtsp.messages import MAX_BODY, MAX_HEADER, ProtocolError
 from actors.sources.rtsp.reasons import Ended, Moved
-from actors.sources.rtsp.rtp import WINDOW, Depacketizer, Reorder, Track
+from actors.sources.rtsp.reorder import WINDOW, Reorder
+from actors.sources.rtsp.rtp import MAX_RIVALS, PROOF, Depacketizer, Track
 from actors.sources.rtsp.sdp import DescriptionError, parse
-from actors.sources.rtsp.session import Session
-from actors.sources.rtsp.timeline import Timeline
-from actors.sources.rtsp.video import MAX_ACCESS_UNIT, H264Depacketizer, H265Depacketizer
-from supervisor.clock import SystemClock
+from actors.sources.rtsp.session import RtspSession
+from actors.sources.rtsp.timeline import TrackTimeline
+from actors.sources.rtsp.video import Markers
+from actors.sources.rtsp.video_h264 import H264Depacketizer
+from actors.sources.rtsp.video_h265 import H265Depacketizer
+from supervisor.base.clock import SystemClock
 
 from ..media import access_units, h265_units
 from ..mutations import mutate
-from ..packets import framed, packet, packets
+from ..packets import fragments, framed, packet, packets
 from ..rtp import Codec, describe
+from ..slices import PPS, h264_slice, h264_sps, h265_slice
 from .judge import Wrong
 
 URL = "rtsp://viewer:pa55@192.0.2.1/main"
 ENDS = (Ended, Moved, ProtocolError, DescriptionError, BitstreamError)
-"""What the shell around a session understands."""
+"""Exceptions that the I/O code around a session handles."""
 PIECE = 700
 
 
@@ -38,11 +44,11 @@ class Player:
 
     def __init__(self) -> None:
         self.hub = Hub(SystemClock())
-        self.session = Session(parse_target(URL), self.hub, self.hub.loss)
+        self.session = RtspSession(parse_target(URL), self.hub, self.hub.loss)
         self.session.begin(0.0)
 
     def play(self, pieces: Sequence[bytes]) -> Exception | None:
-        """What it ended with, if it did."""
+        """Feed the pieces; returns the exception that ended the session, if any."""
         try:
             for piece in pieces:
                 self.session.feed(piece, 0.0)
@@ -57,7 +63,7 @@ class Player:
     def outcome(self) -> tuple[object, ...]:
         """By which two ways of reading the same are compared."""
         hub, loss = self.hub, self.hub.loss
-        return hub.picture, hub.audio, hub.units.end, hub.sounds.end, loss, self.session.playing
+        return hub.picture, hub.audio, hub.units.end, hub.audio_frames.end, loss, self.session.playing
 
 
 def take_rtsp(data: bytes) -> None:
@@ -81,10 +87,10 @@ def take_rtsp(data: bytes) -> None:
 
 
 def take_description(data: bytes) -> None:
-    """What is chosen can be asked for, and read."""
+    """Check that the selected media can be set up and read."""
     description = parse(data)
     hub, loss = Hub(SystemClock()), SourceLoss()
-    video, (audio, _) = choose_video(description), choose_audio(description)
+    (video, *_), (audio, _) = choose_videos(description), choose_audio(description)
     for media in description.media:
         try:
             address = resolve(resolve("rtsp://192.0.2.1/main", description.control), media.control)
@@ -101,15 +107,20 @@ def take_description(data: bytes) -> None:
 
 
 def take_rtp(data: bytes) -> None:
-    """Each frame a datagram, in the order in which they come, to each of the depacketizers."""
+    """Each frame a packet, in the order in which they come, to each of the depacketizers, over UDP and over TCP."""
     found = [frame[4:] for frame in frames(data)]
-    for codec in ("h264", "h265", "aac"):
+    for codec, in_order in product(("h264", "h265", "aac"), (False, True)):
         hub, loss = Hub(SystemClock()), SourceLoss()
         reader = _reader(codec, hub, loss)
-        reorder = Reorder(Track(96, reader, Timeline(90_000), loss), lambda: 0)
+        track = Track(96, reader, TrackTimeline(90_000), loss, in_order)
+        reorder = Reorder(track, lambda: 0)
         try:
-            for index, datagram in enumerate(found):
-                reorder.receive(datagram, index / 1000)
+            for index, packet in enumerate(found):
+                track.timeline.now = index / 1000
+                if in_order:
+                    track.receive(packet, 0, len(packet))
+                else:
+                    reorder.receive(packet, index / 1000)
                 _check_bounds(reader, reorder)
         except BitstreamError:
             continue
@@ -119,10 +130,10 @@ def take_rtp(data: bytes) -> None:
 
 def _reader(codec: str, hub: Hub, loss: SourceLoss) -> Depacketizer:
     if codec == "aac":
-        return AacFrames(hub.publish_audio, loss, 13, 3, 3)
+        return AacFrames(hub.publish_audio, loss)
     kind = H264Depacketizer if codec == "h264" else H265Depacketizer
     tell = partial(hub.set_parameter_sets, codec=kind.codec)
-    return kind(lambda units, at: hub.publish(units, at, kind.codec), tell, loss, lambda _: None)
+    return kind(lambda units, at: hub.publish(units, at, kind.codec), tell, loss, lambda _: None, Markers.UNKNOWN)
 
 
 def _check_bounds(reader: Depacketizer, reorder: Reorder) -> None:
@@ -130,6 +141,8 @@ def _check_bounds(reader: Depacketizer, reorder: Reorder) -> None:
         held = sum(map(len, (*reader._units, *reader._fragments)))
         if held > MAX_ACCESS_UNIT:
             raise Wrong(f"{held} bytes are kept of one picture")
+    if sum(len(rival.held) for rival in reorder.track._rivals.values()) > PROOF * MAX_RIVALS:
+        raise Wrong("packets of other sources are held without a limit")
     if len(reorder._held) > WINDOW:
         raise Wrong(f"{len(reorder._held)} packets wait for one that is late")
 
@@ -177,7 +190,7 @@ def descriptions() -> tuple[bytes, ...]:
 
 @cache
 def rtp_streams() -> tuple[bytes, ...]:
-    """Packets of each codec; the sound in several frames, and one frame in several packets."""
+    """Return packets of each codec; audio with several frames per packet, and one frame in several packets."""
     h264, h265 = access_units(64, 64, 4), h265_units(64, 64)
     aggregated = b"\x78" + b"".join(len(unit).to_bytes(2) + unit for unit in h264[0])
     fitting = b"\x00\x20\x00\x20\x00\x20" + bytes(8)
@@ -188,8 +201,28 @@ def rtp_streams() -> tuple[bytes, ...]:
         packets(h265, 200, codec=H265),
         [packet(aggregated, 1, 0, True), *packets(h264[1:], sequence=2)],
         sound,
+        *(unusual_stream(codec, codes) for codec in (H264, H265) for codes in (False, True)),
     )
     return tuple(b"".join(map(framed, each)) for each in made)
+
+
+def unusual_stream(codec: VideoCodec, codes: bool) -> list[bytes]:
+    """Pictures of two fields or slices, with the marker on each packet; with `codes`, joined by start codes."""
+    if codec is H264:
+        sets: tuple[bytes, ...] = (h264_sps(fields=True), PPS)
+        pictures = [[h264_slice(n, key=n == 0, order=f, field=f, fields=True) for f in (0, 1)] for n in range(4)]
+    else:
+        sets = h265_units(64, 64)[0][:3]
+        pictures = [[h265_slice(f, first=f == 0, key=n == 0) for f in (0, 1)] for n in range(4)]
+    made = list[bytes]()
+    for number, units in enumerate(pictures):
+        every = [*sets, *units] if number == 0 else units
+        joined = [b"\x00\x00\x00\x01".join(every) + b"\x00"] if codes else every
+        made += [
+            packet(payload, len(made) + at, number // 2, True)
+            for at, payload in enumerate(part for unit in joined for part in fragments(unit, 30, codec))
+        ]
+    return made
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What damaged input is given to, one after the other, and the judgement of what comes out."""
+"""The targets of damaged input, and the verdict on the result of each input."""
 
 import logging
 import random
@@ -22,7 +22,7 @@ Take = Callable[[bytes], Awaitable[bool]]
 
 
 class Wrong(Exception):
-    """What came out was no error of another kind, and wrong all the same."""
+    """The result was not an unexpected exception, but wrong."""
 
 
 class Hang(BaseException):
@@ -31,7 +31,7 @@ class Hang(BaseException):
 
 @attrs.frozen
 class Target:
-    """`make` makes an input; `open` opens what takes it; `share` of 304 inputs are for it."""
+    """`make` makes an input; `open` opens what takes it; `share` of 334 inputs are for it."""
 
     name: str
     share: int
@@ -54,7 +54,7 @@ class Failure:
 
 @attrs.define
 class Tally:
-    """What came of the inputs of one target. Times are in milliseconds."""
+    """The results of the inputs of one target. Times are in milliseconds."""
 
     target: str
     accepted: int = 0
@@ -87,9 +87,9 @@ async def run_target(
                 tally.times.append((time.perf_counter() - began) * 1000)
                 if isinstance(what, bool):
                     tally.accepted += what
-                    what = bugs[0] if bugs else None
-                if what is not None:
-                    tally.failures.append(Failure(seed, target.name, index, data, what))
+                fault = what if not isinstance(what, bool) else bugs[0] if bugs else None
+                if fault is not None:
+                    tally.failures.append(Failure(seed, target.name, index, data, fault))
                 progress()
     return tally
 

@@ -6,18 +6,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from pathlib import Path
 
-from actors.bitstream import BitstreamError, join_annexb, split_annexb
-from actors.flv import Announced, FlvDemuxer, Sample, Sets, Sound, UnsupportedCodec
-from actors.h264 import PPS, SPS, nal_type
-from actors.hub import Hub
-from actors.rtc.answer import Local, Sources, write_answer
-from actors.rtc.offer import parse_fragment, parse_offer
-from actors.sound import samples_of
+from actors.media.audio import samples_of
+from actors.media.bitstream import BitstreamError, join_annexb, split_annexb
+from actors.media.flv import Announced, AudioSample, FlvDemuxer, Sample, Sets, UnsupportedCodec
+from actors.media.h264 import PPS, SPS, nal_type
+from actors.media.hub import Hub
 from actors.sources import KINDS
-from supervisor.clock import SystemClock
-from supervisor.config import parse
+from actors.webrtc.answer import Local, Ssrcs, write_answer
+from actors.webrtc.offer import parse_fragment, parse_offer
+from supervisor.base.clock import SystemClock
+from supervisor.config.load import parse
 
-from ..media import access_units, audio_tag, flv, flv_of_h265, flv_with_sound
+from ..media import access_units, audio_tag, flv, flv_of_h265, flv_with_audio
 from ..mutations import Split, lines, mutate
 from .judge import Take, Wrong
 
@@ -40,9 +40,9 @@ def plain(take: Callable[[bytes], None], *refusals: type[Exception]) -> Callable
 
 
 def take_offer(data: bytes) -> None:
-    """What is accepted is answered, section for section, in lines that are whole."""
+    """Check that an accepted offer is answered section by section, in complete lines."""
     offer = parse_offer(as_text(data))
-    lines = write_answer(offer, Local("ours", "ours" * 6, "sha-256 AB", ()), Sources(1, 2, 3)).split("\r\n")
+    lines = write_answer(offer, Local("ours", "ours" * 6, "sha-256 AB", ()), Ssrcs(1, 2, 3)).split("\r\n")
     if sum(line.startswith("m=") for line in lines) != len(offer.sections):
         raise Wrong("the answer lacks a section, or has one too many")
     if not all(line.isprintable() and line[1:2] == "=" for line in lines[:-1]):
@@ -75,10 +75,10 @@ def take_flv(data: bytes) -> None:
             case Sets():
                 hub.set_parameter_sets(item.units, item.codec)
             case Sample():
-                hub.publish(item.units, item.pts_ms * 90, item.codec)
+                hub.publish(item.units, item.pts_ms * 90, item.codec, item.dts_ms * 90)
             case Announced():
                 hub.set_audio(item.audio, item.mute)
-            case Sound():
+            case AudioSample():
                 assert hub.audio is not None
                 samples_of(hub.audio, item.data)
                 hub.publish_audio(item.data, item.pts_ms * 90)
@@ -194,7 +194,7 @@ def from_corpus(
 def streams() -> tuple[bytes, ...]:
     g711 = (audio_tag(0, b"\x82" + bytes(80)), audio_tag(10, b"\x72" + bytes(80)), audio_tag(20, b"\x2f" + bytes(80)))
     opus = (audio_tag(0, b"\x90OpusOpusHead" + bytes(11)), audio_tag(20, b"\x91Opus\xfc" + bytes(40)))
-    written = (flv(count=5), flv(96, 64, count=3), flv_with_sound(1), flv_of_h265(), (*flv(count=2), *g711, *opus))
+    written = (flv(count=5), flv(96, 64, count=3), flv_with_audio(1), flv_of_h265(), (*flv(count=2), *g711, *opus))
     return tuple(b"".join(tags_) for tags_ in written)
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from supervisor.domain import signaling as s
-from supervisor.rooms import Rooms, Session
+from supervisor.services.rooms import Rooms, Session
 
 from ..core import open_core
 from .judge import Take, Wrong
@@ -40,12 +40,12 @@ FRAMES = (
 
 @asynccontextmanager
 async def open_signaling() -> AsyncIterator[Take]:
-    """Each input comes from a stranger of its own, beside a host in a room, who must stay there alone."""
+    """Each input comes from a new stranger; a host in a room must stay there alone."""
     async with open_core() as core:
         hall = Rooms(core.kernel)
         with hall.open_session("192.0.2.1") as host:
-            host.take(s.write(s.CreateRoom()))
-            room, _ = [s.read_told(text) for text in host.told_nowait()]
+            host.take(s.write(s.CreateRequest()))
+            room, _ = [s.read_message(text) for text in host.messages_nowait()]
             assert isinstance(room, s.RoomCreated)
             alone = core.kernel.state.participants
 
@@ -53,7 +53,7 @@ async def open_signaling() -> AsyncIterator[Take]:
                 named = data.replace(ROOM, room.room_id.encode()).replace(HOST, room.self_id.encode())
                 with hall.open_session("192.0.2.9") as stranger:
                     refused = [_one(stranger, host, line) for line in named.split(b"\n")[:MOST]]
-                host.told_nowait()
+                host.messages_nowait()
                 if core.kernel.state.participants != alone:
                     raise Wrong("somebody is left behind, or the host is gone")
                 return not all(refused)
@@ -62,8 +62,8 @@ async def open_signaling() -> AsyncIterator[Take]:
                 """Whether it was refused: then it has changed nothing, and the host has heard of nothing."""
                 before = core.kernel.state
                 stranger.take(_as_frame(line))
-                told = [s.read_told(text) for text in stranger.told_nowait()]
-                heard = [s.read_told(text) for text in host.told_nowait()]
+                told = [s.read_message(text) for text in stranger.messages_nowait()]
+                heard = [s.read_message(text) for text in host.messages_nowait()]
                 refused = any(isinstance(each, s.Error) for each in told)
                 if refused and (core.kernel.state is not before or heard or len(told) != 1):
                     raise Wrong("a message was refused, and has changed what is")

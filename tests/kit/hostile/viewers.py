@@ -1,4 +1,4 @@
-"""The target behind an offer that was taken: the connection of a viewer."""
+"""The target behind an accepted offer: the peer of a viewer."""
 
 import random
 from collections.abc import AsyncIterator
@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from actors.hub import Hub
-from actors.rtc.connection import run_connection
-from actors.rtc.fanout import Fanout, Viewer
-from actors.rtc.offer import Candidate, Offer, parse_offer
-from supervisor.clock import SystemClock
+from actors.media.hub import Hub
+from actors.webrtc.connection import run_connection
+from actors.webrtc.fanout import Fanout
+from actors.webrtc.fanout_peer import FanoutPeer
+from actors.webrtc.offer import Candidate, SdpOffer, parse_offer
+from supervisor.base.clock import SystemClock
 from supervisor.domain.values import Reason
-from supervisor.gateway import OfferError
+from supervisor.ports.viewing import OfferError
 
 from ..mutations import mutate
 from .judge import Take, Wrong
@@ -56,7 +57,7 @@ async def take_accepted(data: bytes) -> bool:
     return True
 
 
-async def _serve(offer: Offer, candidates: "trio.MemoryReceiveChannel[Candidate]", witness: "_Witness") -> None:
+async def _serve(offer: SdpOffer, candidates: "trio.MemoryReceiveChannel[Candidate]", witness: "_Witness") -> None:
     hub = Hub(SystemClock())
     async with trio.open_nursery() as nursery:
         nursery.start_soon(witness.cut)
@@ -85,7 +86,7 @@ class _Witness:
         self.answer = answer
         self.told.set()
 
-    def connected(self, viewer: Viewer) -> None: ...
+    def connected(self, viewer: FanoutPeer) -> None: ...
 
     def silent(self, seconds: float) -> None: ...
 

@@ -21,7 +21,7 @@ from .parsers import FRAGMENTS
 
 ROOMS = b"/ws/signaling"
 SESSION = b"/whep/gate/PEER.SECRET"
-"""Stands in an input for the address of a session that is open."""
+"""Placeholder in an input for the URL of an open session."""
 
 
 def _request(line: bytes, body: bytes = b"", *headers: bytes) -> bytes:
@@ -116,7 +116,7 @@ FRAMES = (
     frame(1, b"") * 300 + CLOSE,
 )
 CLOSE_CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010}
-"""What a server may say when a client is at fault, or has left; 1011 is a mistake of the server's."""
+"""Close codes that a server may send if the client is at fault or has left; 1011 is an error of the server."""
 
 
 def frames(data: bytes) -> list[bytes]:
@@ -144,7 +144,7 @@ async def open_http() -> AsyncIterator[Take]:
 
 @asynccontextmanager
 async def open_websocket(path: bytes = b"/ws/events?after=0") -> AsyncIterator[Take]:
-    """What is sent changes nothing; of `ROOMS`, nobody is in one when it has been sent."""
+    """Check that the input changes no state; after an input for `ROOMS`, no room has participants."""
     async with _open_site() as (site, exchange):
 
         async def take(data: bytes) -> bool:
@@ -170,7 +170,7 @@ class _Exchange:
     _location: str = ""
 
     async def __call__(self, data: bytes, first: bytes = b"") -> bytes:
-        """Send this over a connection of its own, then nothing more; all that comes back until the server closes.
+        """Send data over a new connection and end the output; returns everything received until the server closes.
 
         `first` goes ahead, and is waited for until an answer to it begins.
         """
@@ -242,7 +242,7 @@ def _statuses(answer: bytes) -> list[int]:
 
 
 def _no_mistakes(answer: bytes, statuses: list[int]) -> None:
-    """Of the answers: no 5xx but 501, 503 and 505, and an error of ours is a problem document."""
+    """Check the answers: no 5xx except 501, 503 and 505, and our own errors are problem documents."""
     if any(status >= 500 and status not in (501, 503, 505) for status in statuses):
         raise Wrong(f"answered with {statuses}")
     for head, kind in re.findall(rb"(HTTP/1\.1 [4][0-9]{2}[^\r]*)\r\n(?:[^\r]+\r\n)*?content-type: ([^\r]+)", answer):

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 from supervisor.domain import allowance as a
 from supervisor.domain import commands as c
 from supervisor.domain.allowance import Allowance
+from supervisor.domain.catalogue import DECISIONS
 from supervisor.domain.clients import client_in, network_of
-from supervisor.domain.decide import _DECISIONS
 from supervisor.domain.values import Fault, Limits, Reason, RefusedClient
 
 LIMITS = Limits(journaled_burst=3, journaled_rate=0.5)
@@ -25,7 +25,7 @@ def spend(allowance: Allowance, client: str, now: float, most: int = 1000, limit
 
 
 def test_client_may_make_its_burst_and_then_its_rate() -> None:
-    """Three at once, then one in two seconds; the wait is told."""
+    """Three at once, then one in two seconds; the remaining wait is known."""
     allowance = Allowance()
     assert spend(allowance, ME, 0) == 3
     assert allowance.wait_s(ME, LIMITS, 0.5) == pytest.approx(1.5)
@@ -36,7 +36,7 @@ def test_client_may_make_its_burst_and_then_its_rate() -> None:
 
 
 def test_one_client_leaves_the_allowance_of_others() -> None:
-    """Each has a bucket of its own."""
+    """Each client has its own bucket."""
     allowance = Allowance()
     assert (spend(allowance, ME, 0), spend(allowance, OTHER, 0)) == (3, 3)
 
@@ -61,7 +61,7 @@ def test_neighbours_and_clients_behind_a_nat64_are_counted_one_by_one() -> None:
     assert network_of("64:ff9b:0:0:1::1") == "64:ff9b::/64"
 
 
-def test_full_table_resets_nobodys_bucket() -> None:
+def test_full_table_resets_no_bucket() -> None:
     """A client with an empty bucket stays empty, however many addresses come after it, and they share buckets then."""
     allowance = Allowance()
     assert spend(allowance, ME, 0) == 3
@@ -119,19 +119,19 @@ def test_refusals_are_counted_by_client_in_bounded_space() -> None:
 
 
 FREE = {c.RenewLease, c.LeaveRoom, c.ReportRefusal, c.ReportDetection}
-"""Commands that keep or end something that was paid for; refusals and detections have rates of their own."""
+"""Commands that keep or end something that was paid for; refusals and detections have their own rates."""
 
 
 def test_every_command_of_a_client_is_charged_or_has_a_reason_not_to_be() -> None:
     """A new command that names a client, a participant or an owner is not forgotten."""
     names = {"client", "owner", "by", "participant"}
-    of_clients = {kind for kind in _DECISIONS if names & set(kind.__struct_fields__)}
+    of_clients = {kind for kind in DECISIONS if names & set(kind.__struct_fields__)}
     assert of_clients == {*a.CHARGED, *a.CHARGED_UNOWNED} | FREE
 
 
 @pytest.mark.parametrize("kind", a.CHARGED_UNOWNED)
 def test_ending_ones_own_is_free_and_ending_anothers_is_charged(kind: type[c.ClosePeer | c.EndLease]) -> None:
-    """Whoever shows the secret always may end; an operator's act costs a token."""
+    """A client that shows the secret may always end it; an operator's act costs a token."""
     command = kind("0123456789abcdef", ASKED)  # type: ignore[arg-type]
     assert a.is_charged(command)
     assert not a.is_charged(replace(command, owner="hash"))

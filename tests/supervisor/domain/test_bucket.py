@@ -21,7 +21,7 @@ def test_bucket_gives_its_burst_and_then_its_rate() -> None:
 
 
 def test_bucket_owes_what_was_taken_too_much_and_takes_tokens_back() -> None:
-    """Work whose cost is known afterwards is a debt; a turn that was not used costs nothing."""
+    """Work whose cost is known afterwards is a debt; a token that was not used costs nothing."""
     bucket = Bucket(1.0, 2.0)
     bucket.take(0.0, 5.0)
     assert bucket.ready_in(0.0, 0.0) == pytest.approx(3.0)
@@ -30,7 +30,7 @@ def test_bucket_owes_what_was_taken_too_much_and_takes_tokens_back() -> None:
 
 
 def test_bucket_is_ready_when_it_lacks_only_what_rounding_took() -> None:
-    """Whoever waits exactly as long as it was told is not sent away again."""
+    """A client that waits exactly the stated time is not rejected again."""
     for rate in (0.1, 0.3, 3.0, 7.0):
         now, bucket = 1e6, Bucket(rate, 1.0, 1e6)
         for _ in range(1000):

@@ -1,24 +1,17 @@
-"""What follows from what: the decisions, as given, when, then."""
+"""The decisions, as given, when, then."""
 
 import pytest
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
-from supervisor.domain.decide import _DECISIONS
+from supervisor.domain.configuration import LINE, LINES
 from supervisor.domain.errors import Refusal
 from supervisor.domain.ids import CameraId, ChildId, PeerId, RunId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.restart import CRASHES
-from supervisor.domain.values import Fault, Limits, Reason
+from supervisor.domain.values import Fault, Limits, Mode, Reason
 from tests.kit.domain import ASKED, GATE, NODE, PICTURE, TEMPORARY, YARD, Story, child, live, peer, running, settings
-
-
-def test_every_command_is_decided() -> None:
-    """The table of decisions covers all commands and nothing else."""
-    assert set(_DECISIONS) == {
-        kind for kind in vars(c).values() if isinstance(kind, type) and kind in c.Command.__subclasses__()
-    }
-
 
 # ── the daemon ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -41,7 +34,25 @@ def test_a_new_run_closes_what_the_last_one_left_open() -> None:
     assert story.state.run == "run-2"
 
 
+def test_run_that_was_cut_off_may_be_that_of_a_copy_unless_its_child_runs() -> None:
+    """A copy of a journal looks as after a kill; a child process of its daemon that still runs contradicts that."""
+    none: frozenset[ChildId] = frozenset()
+    for alive, may_be_copy in ((none, True), (frozenset({ChildId("child-1")}), False)):
+        story = live().given(child())
+        abandoned = story.when(c.StartRun(RunId("run-2"), NODE, "0", 2, alive))[0]
+        assert isinstance(abandoned, e.RunAbandoned)
+        assert ("this journal is a copy" in abandoned.sentence()) == may_be_copy
+
+
+def test_refused_configuration_stores_few_lines_and_counts_the_others() -> None:
+    """The journal has `LINES` complaints, and the number of those left out, whatever the sender has cut."""
+    (refused,) = running().when(c.RefuseConfiguration("banken.yaml", ("x" * 1000,) * 50, more=7))
+    assert isinstance(refused, e.ConfigurationRefused)
+    assert ({len(line) for line in refused.lines}, len(refused.lines), refused.more) == ({LINE}, LINES, 37)
+
+
 def test_after_a_graceful_end_nothing_is_left_to_close() -> None:
+    """The next run begins with `RunStarted` alone, without events about remains."""
     story = running().given(c.StopRun(ASKED), c.EndRun())
     assert [type(event) for event in story.when(c.StartRun(RunId("run-2"), NODE, "0", 2))] == [e.RunStarted]
 
@@ -55,6 +66,7 @@ def test_stopping_refuses_new_work() -> None:
 
 
 def test_configuring_changes_only_what_differs() -> None:
+    """The camera that stays the same has no event; one is removed, then one is added."""
     story = running(GATE, YARD)
     events = story.when(c.Configure("test", (settings(GATE), settings(CameraId("roof"))), Limits()))
     assert [(type(event), getattr(event, "camera", None)) for event in events] == [
@@ -62,6 +74,24 @@ def test_configuring_changes_only_what_differs() -> None:
         (e.CameraRemoved, YARD),
         (e.CameraAdded, "roof"),
     ]
+
+
+def test_cameras_have_the_order_of_the_configuration() -> None:
+    """It is part of the state, and follows a file in which nothing else has changed."""
+    names = [CameraId(name) for name in ("yard", "cam-2", "cam-10", "gate")]
+    story = running(*names)
+    assert [camera.settings.camera for camera in story.state.in_order()] == names
+    turned = tuple(settings(name) for name in reversed(names))
+    assert [type(event) for event in story.when(c.Configure("test", turned, Limits()))] == [e.ConfigurationApplied]
+    assert [camera.settings.camera for camera in story.state.in_order()] == names[::-1]
+
+
+def test_cameras_of_a_journal_without_an_order_are_ordered_by_name() -> None:
+    """As are those behind the named ones that the order does not have."""
+    state = running(YARD, GATE, CameraId("roof")).state
+    for order, shown in (((), ["gate", "roof", "yard"]), ((YARD,), ["yard", "gate", "roof"])):
+        older = replace(state, order=order)
+        assert [camera.settings.camera for camera in older.in_order()] == shown
 
 
 def test_a_changed_password_is_a_change() -> None:
@@ -89,7 +119,8 @@ def test_backoff_doubles_with_full_jitter_up_to_its_cap() -> None:
 
 
 @pytest.mark.parametrize(("healthy_s", "attempts"), [(59.9, 4), (60.0, 1)])
-def test_the_count_starts_anew_after_a_minute_of_health(healthy_s: float, attempts: int) -> None:
+def test_count_of_attempts_restarts_after_a_minute_live(healthy_s: float, attempts: int) -> None:
+    """After 59.9 s live a loss is the fourth attempt; after 60 s it is the first."""
     story = running()
     for _ in range(3):
         story.given(c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 0.5))
@@ -113,6 +144,86 @@ NO_CODEC = Reason("unsupported-codec", "the stream is MPEG-4", Fault.FATAL)
 PASSWORD = Reason("unauthorized", "the camera refuses the user or password", Fault.FATAL)
 
 
+def retry(*, confirmed: bool = False) -> c.RetryCamera:
+    return c.RetryCamera(GATE, "192.0.2.9", confirmed)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        [c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 1.0), c.ConnectCamera(GATE),
+         c.ReportLoss(GATE, TEMPORARY, 1.0), c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 1.0)],
+        [c.ConnectCamera(GATE), c.ReportLoss(GATE, NOT_FOUND, 0.5)],
+        [c.ReportCrash(GATE, "a bug", 0.5)] * 6,
+    ],
+    ids=["waiting", "failed", "quarantined"],
+)  # fmt: skip
+def test_camera_that_waits_is_retried_once_by_a_request(lost: list[c.Command]) -> None:
+    """The event names the client, its phase stays until it connects, and a second request meanwhile adds nothing."""
+    story = running().given(*lost).after(1)
+    phase = story.state.cameras[GATE].phase
+    assert story.when(retry()) == (e.CameraRetried(GATE, "192.0.2.9"),)
+    camera = story.state.cameras[GATE]
+    assert (camera.phase, camera.retry_at_ns) == (phase, story.now_ns)
+    assert story.after(0.1).when(retry()) == ()
+    assert story.when(c.ConnectCamera(GATE)) == (e.CameraConnecting(GATE, camera.attempts + 1),)
+
+
+def test_retry_of_a_camera_whose_wait_is_over_is_journaled_once() -> None:
+    """It stands at the gate for all starts, perhaps for half a minute; the event says who asked, and moves it up."""
+    story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 1.0)).after(30)
+    due_ns = story.state.cameras[GATE].retry_at_ns
+    assert story.when(retry()) == (e.CameraRetried(GATE, "192.0.2.9"),)
+    assert story.state.cameras[GATE].retry_at_ns == due_ns
+    assert story.after(30).when(retry()) == ()
+    story.given(c.ReportCrash(GATE, "a bug before it connects", 0.5)).after(30)
+    assert story.when(retry()) == (e.CameraRetried(GATE, "192.0.2.9"),)
+
+
+@pytest.mark.parametrize(
+    ("story", "reason"),
+    [
+        (running(), "it is idle"),
+        (running().given(c.ConnectCamera(GATE)), "tried already"),
+        (live(), "it is live"),
+        (live().given(c.ReportStall(GATE, 2.0)), "its connection is open"),
+    ],
+    ids=["idle", "connecting", "live", "stalled"],
+)
+def test_camera_that_waits_for_nothing_is_not_retried(story: Story, reason: str) -> None:
+    """The refusal says why: there is no wait that could be ended."""
+    refused = story.refuses(retry(confirmed=True))
+    assert refused.refusal is Refusal.CONFLICT
+    assert reason in refused.reason
+
+
+def test_reason_of_a_silence_has_a_tenth_of_a_second() -> None:
+    """The time is measured to the nanosecond."""
+    (stalled,) = live().when(c.ReportStall(GATE, 2.78468))
+    assert isinstance(stalled, e.CameraStalled)
+    assert stalled.reason.text == "nothing has come for 2.8 s"
+
+
+def test_retry_within_a_second_of_a_loss_is_refused() -> None:
+    """However many ask, a camera is tried once a second at the most."""
+    story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, NOT_FOUND, 0.5)).after(0.75)
+    refused = story.refuses(retry())
+    assert (refused.refusal, refused.retry_after_s) == (Refusal.RATE_LIMITED, 0.25)
+    assert story.after(0.25).when(retry())
+
+
+def test_retry_after_a_refused_password_needs_a_confirmation() -> None:
+    """Also when the camera has been out of reach since: the same password would be sent."""
+    story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, PASSWORD, 0.5)).after(2)
+    assert story.refuses(retry()).refusal is Refusal.LOCKOUT
+    assert story.when(retry(confirmed=True)) == (e.CameraRetried(GATE, "192.0.2.9"),)
+    story.given(c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 1.0), c.ConnectCamera(GATE))
+    story.given(c.ReportLoss(GATE, TEMPORARY, 1.0)).after(1)
+    assert story.refuses(retry()).refusal is Refusal.LOCKOUT
+    story.given(c.ConnectCamera(GATE), c.ReportLive(GATE, PICTURE), c.ReportLoss(GATE, TEMPORARY, 1.0))
+    assert running().given(c.StopRun(ASKED)).refuses(retry()).refusal is Refusal.UNAVAILABLE
+
+
 @pytest.mark.parametrize(
     ("reasons", "delays"),
     [
@@ -125,7 +236,7 @@ PASSWORD = Reason("unauthorized", "the camera refuses the user or password", Fau
     ],
 )
 def test_fatal_loss_is_probed_after_10_s_then_doubled_to_5_min(reasons: list[Reason], delays: list[float]) -> None:
-    """A refused password is not: 5 min, then 30 min. What passes by itself does not begin the count again."""
+    """A refused password is not: 5 min, then 30 min. A failure that passes by itself does not restart the count."""
     story = running()
     assert [fails(story, reason).delay_s for reason in reasons] == delays
 
@@ -195,6 +306,7 @@ def test_crashes_within_limits_restart_and_beyond_them_quarantine() -> None:
 
 
 def test_slow_crashes_never_quarantine() -> None:
+    """Fifty crashes, 7 s apart, each lead to a restart."""
     story = running()
     for _ in range(50):
         story.after(7)
@@ -211,8 +323,23 @@ def test_a_short_silence_does_not_make_a_healthy_camera_sick() -> None:
         assert story.state.cameras[GATE].attempts == 1
 
 
+def test_oddity_of_a_camera_is_an_event_once_in_a_run() -> None:
+    """Another kind is another event, and the next run reports both again. An unknown camera has none."""
+    story, met = running(), c.ReportOddity(GATE, "cseq", "answers with another CSeq", "taken in order")
+    assert story.when(met) == (e.OddityMet(GATE, "cseq", met.does, met.handled),)
+    story.given(c.ConnectCamera(GATE), c.ReportLive(GATE, PICTURE))
+    assert story.when(met) == ()
+    assert len(story.when(c.ReportOddity(GATE, "no-range", "PLAY is refused with a Range", "without it"))) == 1
+    assert story.state.cameras[GATE].oddities == ("cseq", "no-range")
+    assert story.when(c.ReportOddity(YARD, "cseq", met.does, met.handled)) == ()
+    story.given(c.StartRun(RunId("run-2"), NODE, "0", 2))
+    assert story.state.cameras[GATE].oddities == ()
+    assert len(story.when(met)) == 1
+
+
 def test_letting_go_of_a_failing_camera_does_not_make_it_well() -> None:
-    """Whoever stops watching a camera that fails is told the same when he comes back; one that was live is forgiven."""
+    """A failing camera still reports its failure when its viewers return; one that was live starts without a
+    history."""
     story = running()
     for _ in range(3):
         story.given(c.ConnectCamera(GATE), c.ReportLoss(GATE, TEMPORARY, 0.5))
@@ -222,11 +349,28 @@ def test_letting_go_of_a_failing_camera_does_not_make_it_well() -> None:
     assert story.when(c.ConnectCamera(GATE)) == (e.CameraConnecting(GATE, attempt=1),)
 
 
-def test_the_same_picture_is_said_once() -> None:
+def test_same_picture_format_is_reported_once() -> None:
+    """A second report with equal size and codec decides no event."""
     assert live().when(c.ReportLive(GATE, PICTURE)) == ()
 
 
+def test_transport_of_the_last_connection_is_known_for_the_device() -> None:
+    """First that of the camera, then those of the others of its device; new settings forget it."""
+    story = running(GATE, YARD).given(c.ConnectCamera(GATE), c.ReportLive(GATE, PICTURE, "udp"))
+    assert story.state.transports_of(GATE)[0] == "udp"
+    assert story.state.transports_of(CameraId("nobody")) == []
+    both = (settings(GATE, device="box"), settings(YARD, device="box"))
+    story = Story().given(c.StartRun(RunId("run"), NODE, "0", 1), c.Configure("test", both, Limits()), c.TakeSlot(GATE))
+    story.given(c.ConnectCamera(GATE), c.ReportLive(GATE, PICTURE, "udp"))
+    assert story.state.transports_of(YARD) == ["udp"]
+    story.given(c.RestCamera(GATE, ASKED))
+    assert story.state.transports_of(YARD) == ["udp"]
+    changed = (settings(GATE, device="box", mode=Mode.ON_DEMAND), both[1])
+    assert story.given(c.Configure("test", changed, Limits())).state.transports_of(YARD) == []
+
+
 def test_reports_about_what_is_gone_decide_nothing() -> None:
+    """A late report of an actor is no error; only a connection to an unknown camera is refused."""
     story = running()
     nobody = CameraId("nobody")
     assert story.when(c.ReportLive(nobody, PICTURE)) == ()
@@ -279,6 +423,7 @@ def test_each_cap_refuses_with_429_and_when_to_ask_again(
 
 
 def test_a_failed_camera_takes_no_viewers_and_says_why() -> None:
+    """503 with the camera's reason, and a `Retry-After` of the 200 s until the next attempt."""
     story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, PASSWORD, 0.5)).after(100)
     refused = story.refuses(peer())
     assert (refused.status, refused.retry_after_s) == (503, 200.0)
@@ -286,6 +431,7 @@ def test_a_failed_camera_takes_no_viewers_and_says_why() -> None:
 
 
 def test_only_the_owner_may_close_its_peer() -> None:
+    """Another owner gets 403; a second close by the owner decides nothing."""
     story = running().given(peer(owner="mine"))
     assert story.refuses(c.ClosePeer(PeerId("peer-1"), ASKED, owner="yours")).status == 403
     assert story.when(c.ClosePeer(PeerId("peer-1"), ASKED, owner="mine")) == (
@@ -294,7 +440,7 @@ def test_only_the_owner_may_close_its_peer() -> None:
     assert story.when(c.ClosePeer(PeerId("peer-1"), ASKED, owner="mine")) == ()
 
 
-def test_the_reason_of_whoever_closed_a_peer_is_kept() -> None:
+def test_first_reason_for_closing_a_peer_is_kept() -> None:
     """The actor's own reason for its end does not replace the one it was ended for."""
     story = running().given(peer(), c.ClosePeer(PeerId("peer-1"), ASKED)).after(2)
     closed, ended = story.when(c.ReportPeerClosed(PeerId("peer-1"), Reason("cancelled", "cancelled")))
@@ -304,8 +450,10 @@ def test_the_reason_of_whoever_closed_a_peer_is_kept() -> None:
 
 
 def test_a_silent_peer_may_be_heard_again() -> None:
+    """It is connected again, and the event has the length of the silence, 8 s."""
     name = PeerId("peer-1")
     story = running().given(peer(), c.ReportPeerConnected(name), c.ReportPeerSilent(name, 6.0))
     assert story.state.peers[name].phase is PeerPhase.SILENT
-    story.given(c.ReportPeerHeard(name, 8.0))
+    heard = story.when(c.ReportPeerHeard(name, 8.0))
+    assert heard == (e.PeerHeard(name, GATE, silence_s=8.0),)
     assert story.state.peers[name].phase is PeerPhase.CONNECTED

@@ -32,7 +32,8 @@ def ended(story: Story, command: c.Command) -> str | None:
 # ── what lives under a lease ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_lone_peer_has_a_lease_of_its_own_from_the_first_moment_to_the_last() -> None:
+def test_peer_without_a_lease_gets_one_from_before_its_start_to_after_its_end() -> None:
+    """The lease is granted before the peer opens and ends after the peer has closed."""
     story = at_rest()
     assert [type(event) for event in story.when(peer())] == [e.LeaseGranted, e.PeerOpened]
     assert list(story.state.leases) == ["peer-1"]
@@ -44,6 +45,7 @@ def test_a_lone_peer_has_a_lease_of_its_own_from_the_first_moment_to_the_last() 
 
 
 def test_a_lease_that_ends_takes_its_peers_with_it_in_the_same_step() -> None:
+    """Both peers under it are closing; a peer under another lease goes on."""
     story = at_rest().given(lease(), under("lease-1"), under("lease-1", "peer-2"), peer("peer-3"))
     assert ended(story, c.EndLease(MINE, ASKED, "mine")) == "asked"
     assert {name: known.phase for name, known in story.state.peers.items()} == {
@@ -55,14 +57,15 @@ def test_a_lease_that_ends_takes_its_peers_with_it_in_the_same_step() -> None:
 
 
 def test_a_lease_outlives_the_peers_of_its_page() -> None:
-    """The connection is lost and made anew; it is still the same person who looks."""
+    """The connection is lost and made again; it is still the same viewer."""
     story = at_rest().given(lease(), under("lease-1"), c.ReportPeerClosed(PeerId("peer-1"), FATAL))
     assert story.state.peers_of(MINE) == []
     story.given(under("lease-1", "peer-2"))
     assert [known.peer for known in story.state.peers_of(MINE)] == ["peer-2"]
 
 
-def test_nobody_looks_under_anothers_lease_or_one_that_is_over() -> None:
+def test_peer_with_a_foreign_or_ended_lease_is_refused() -> None:
+    """A wrong secret, an unknown lease, a lease of another camera, and the lease of a lone peer are refused."""
     story = at_rest().given(lease())
     assert story.refuses(under("lease-1", secret="yours")).refusal is Refusal.FORBIDDEN
     assert story.refuses(under("lease-2")).refusal is Refusal.UNKNOWN
@@ -74,21 +77,23 @@ def test_nobody_looks_under_anothers_lease_or_one_that_is_over() -> None:
     assert story.refuses(under("peer-9", secret="")).refusal is Refusal.FORBIDDEN
 
 
-def test_a_camera_is_open_while_it_is_lent() -> None:
+def test_camera_is_planned_while_it_has_a_lease() -> None:
+    """The plan wants the camera live from the grant until the end of the lease."""
     story = at_rest().given(lease())
     assert plan(story.state).uses == {GATE: "live"}
     story.given(c.EndLease(MINE, ASKED))
     assert plan(story.state).uses == {}
 
 
-def test_what_a_lease_opens_is_what_its_viewer_is_shown() -> None:
+def test_lease_opens_the_camera_that_its_viewer_is_shown() -> None:
     """One whose browser does not take the camera's codec is shown its substream; the camera may rest."""
     story = at_rest().given(lease(), replace(under("lease-1"), camera=YARD))
     assert plan(story.state).uses == {YARD: "live"}
-    assert story.state.lent() == {YARD: 1}
+    assert story.state.lease_counts() == {YARD: 1}
 
 
-def test_a_camera_that_is_removed_is_lent_no_more() -> None:
+def test_removed_camera_ends_its_leases_first() -> None:
+    """One reload ends the lease, closes its peer, and then removes the camera."""
     story = at_rest().given(lease(), under("lease-1"))
     kinds = [type(event) for event in story.when(c.Configure("test", (settings(YARD),), Limits()))]
     assert kinds == [e.ConfigurationApplied, e.LeaseEnded, e.PeerClosing, e.CameraRemoved, e.CameraChanged]
@@ -107,6 +112,7 @@ def test_a_renewal_leaves_no_trace() -> None:
 
 
 def test_only_its_holder_renews_or_releases_it() -> None:
+    """Another secret, or an empty one, gets 403; an unknown lease gets 404."""
     story = at_rest().given(lease())
     for command in (c.RenewLease(MINE, "yours"), c.EndLease(MINE, ASKED, "yours"), c.RenewLease(MINE, "")):
         assert story.refuses(command).status == 403
@@ -114,13 +120,15 @@ def test_only_its_holder_renews_or_releases_it() -> None:
 
 
 def test_it_ends_when_its_holder_has_been_silent_for_its_time_to_live() -> None:
+    """With a ttl of 30 s: not at 29.9 s, at 30 s, and only once."""
     story = at_rest().given(lease(ttl_s=30))
     assert ended(story, c.ReportLeaseSilent(MINE, 29.9)) is None
     assert ended(story, c.ReportLeaseSilent(MINE, 30.0)) == "expired"
     assert story.when(c.ReportLeaseSilent(MINE, 60.0)) == ()
 
 
-def test_a_modal_lease_ends_when_nobody_has_touched_its_page_and_a_tile_does_not() -> None:
+def test_modal_lease_ends_without_input_and_a_tile_does_not() -> None:
+    """At 300 s without input it ends as `idle`; a tile is renewed after 9000 s."""
     story = at_rest(idle_s=300.0).given(lease(), lease("large", kind=LeaseKind.MODAL))
     assert ended(story, c.RenewLease(LeaseId("large"), "mine", idle_s=299.0)) is None
     assert ended(story, c.RenewLease(LeaseId("large"), "mine", idle_s=300.0)) == "idle"
@@ -128,12 +136,14 @@ def test_a_modal_lease_ends_when_nobody_has_touched_its_page_and_a_tile_does_not
 
 
 def test_a_modal_lease_has_a_longest_time_however_often_it_is_renewed() -> None:
+    """The renewal at 3600 s ends it as `max-duration`."""
     story = at_rest(modal_s=3600.0).given(lease(kind=LeaseKind.MODAL))
     assert ended(story.after(3599), c.RenewLease(MINE, "mine")) is None
     assert ended(story.after(1), c.RenewLease(MINE, "mine")) == "max-duration"
 
 
 def test_leases_end_with_their_run() -> None:
+    """By the end of the run or the start of the next; a stopping daemon grants no lease."""
     story = at_rest().given(lease(), under("lease-1"), peer("peer-2"))
     kinds = [type(event) for event in story.when(c.StartRun(RunId("run-2"), NODE, "0", 1))]
     assert (kinds.count(e.LeaseEnded), kinds.count(e.PeerClosed)) == (2, 2)
@@ -148,23 +158,25 @@ def test_leases_end_with_their_run() -> None:
 
 @pytest.mark.parametrize("limits", [{"leases": 2}, {"leases_per_client": 2}], ids=["all", "client"])
 def test_each_cap_refuses_with_429_and_when_to_ask_again(limits: dict[str, float]) -> None:
+    """The third of two is refused with 5 s, and is granted when another has ended."""
     story = at_rest(**limits).given(lease(), lease("lease-2", YARD))
     refused = story.refuses(lease("lease-3"))
     assert (refused.status, refused.retry_after_s) == (429, 5.0)
     story.given(c.EndLease(MINE, ASKED), lease("lease-3"))
 
 
-def test_who_is_a_viewer_is_counted_as_that_and_not_again_as_a_lease() -> None:
+def test_viewer_is_not_counted_again_as_a_lease() -> None:
     """So that a cap on viewers means what it says, whatever that on leases is."""
     at_rest(leases=1, leases_per_client=1).given(lease(), peer("peer-1"), lease("row-1", ttl_s=0))
 
 
 def test_only_banken_suggests() -> None:
+    """A client that asks for a lease of kind `suggest` is refused."""
     assert at_rest().refuses(lease(kind=LeaseKind.SUGGEST)).refusal is Refusal.FORBIDDEN
 
 
 def test_an_exclusive_lease_is_the_only_one_of_its_kind() -> None:
-    """Whoever came first has it; a tile does not mind that somebody has the large view for himself."""
+    """The first holder keeps it; a tile may be shown while somebody has the large view exclusively."""
     story = at_rest().given(lease("large", kind=LeaseKind.MODAL, exclusive=True), lease("tile"))
     assert story.refuses(lease("more", kind=LeaseKind.MODAL)).refusal is Refusal.CONFLICT
     assert story.refuses(lease("tile-2", exclusive=True)).refusal is Refusal.FORBIDDEN, "it would shut out all others"
@@ -172,7 +184,7 @@ def test_an_exclusive_lease_is_the_only_one_of_its_kind() -> None:
     story.given(lease("more", kind=LeaseKind.MODAL))
 
 
-def test_a_camera_that_fails_may_be_waited_for_but_not_there_is_none() -> None:
+def test_failed_camera_can_be_leased_and_an_unknown_one_cannot() -> None:
     """The lease says that somebody wants it; why it shows nothing, its own state says."""
     story = running().given(c.ConnectCamera(GATE), c.ReportLoss(GATE, FATAL, 0.5), lease())
     assert story.refuses(under("lease-1")).refusal is Refusal.UNAVAILABLE

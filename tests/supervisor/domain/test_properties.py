@@ -13,9 +13,13 @@ from supervisor.domain.evolve import fold
 from supervisor.domain.ids import CameraId, ChildId, DeviceId, PeerId, RunId, UseId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.plan import plan
-from supervisor.domain.state import SOUND, state_hash
+from supervisor.domain.state import AUDIO, state_hash
 from supervisor.domain.values import DeviceSettings, Fault, LeaseKind, Limits, Mode, Reason, UseKind
+from tests.kit.availability import uncounted_visits, unequal_parts
 from tests.kit.domain import ASKED, FATAL, NODE, PICTURE, TEMPORARY, Story, child, lease, peer, settings
+from tests.kit.journals import states
+
+from .test_availability import DONE, check_by_hand
 
 CAMERAS = [CameraId(name) for name in ("gate", "yard", "roof")]
 MODES = dict(zip(CAMERAS, Mode, strict=True))
@@ -25,7 +29,7 @@ LIMITS = Limits(peers=4, peers_per_camera=3, peers_per_client=2, leases=6, lease
 
 
 class Life(RuleBasedStateMachine):
-    """Commands in any order. What is refused changes nothing; what is accepted keeps the invariants."""
+    """Commands in any order. A refused command changes nothing; an accepted one keeps the invariants."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +63,15 @@ class Life(RuleBasedStateMachine):
         self.ask(c.Configure("test", cameras, LIMITS, (DeviceSettings(BOX, 2),)))
         assert set(self.story.state.cameras) == names
 
+    @rule(modes=st.fixed_dictionaries(dict.fromkeys(CAMERAS, st.sampled_from(list(Mode)))))
+    def change_modes(self, modes: dict[CameraId, Mode]) -> None:
+        cameras = tuple(settings(name, mode=mode) for name, mode in modes.items())
+        self.ask(c.Configure("test", cameras, LIMITS))
+
+    @rule(missed=st.sets(st.sampled_from(CAMERAS)), skipped=st.integers(0, 2))
+    def end_cycle(self, missed: set[CameraId], skipped: int) -> None:
+        self.ask(c.ReportPatrol("others", 1, tuple(sorted(missed)), 1.0, skipped))
+
     @rule(seconds=st.floats(0, 100))
     def wait(self, seconds: float) -> None:
         self.story.after(seconds)
@@ -73,7 +86,7 @@ class Life(RuleBasedStateMachine):
         self.ask(c.ReportLive(name, PICTURE))
 
     @rule(name=st.sampled_from(CAMERAS), reason=st.sampled_from([TEMPORARY, FATAL]), jitter=st.floats(0, 0.99))
-    def lose(self, name: CameraId, reason, jitter: float) -> None:  # type: ignore[no-untyped-def]
+    def lose(self, name: CameraId, reason: Reason, jitter: float) -> None:
         self.ask(c.ReportLoss(name, reason, jitter))
 
     @rule(name=st.sampled_from(CAMERAS))
@@ -84,7 +97,7 @@ class Life(RuleBasedStateMachine):
     def rest(self, name: CameraId) -> None:
         self.ask(c.RestCamera(name, ASKED))
 
-    @rule(name=st.sampled_from(CAMERAS), purpose=st.sampled_from(["source", SOUND]))
+    @rule(name=st.sampled_from(CAMERAS), purpose=st.sampled_from(["source", AUDIO]))
     def start_child(self, name: CameraId, purpose: str) -> None:
         self.ask(child(self.fresh("child"), name, purpose))
 
@@ -153,9 +166,9 @@ class Life(RuleBasedStateMachine):
         self.ask(c.BeginUse(UseId(self.fresh("use")), name, kind, "192.0.2.1"))
 
     @precondition(lambda self: self.story.state.uses)
-    @rule(data=st.data())
-    def end_use(self, data: st.DataObject) -> None:
-        self.ask(c.EndUse(data.draw(st.sampled_from(sorted(self.story.state.uses))), ASKED))
+    @rule(data=st.data(), reason=st.sampled_from([ASKED, DONE]))
+    def end_use(self, data: st.DataObject, reason: Reason) -> None:
+        self.ask(c.EndUse(data.draw(st.sampled_from(sorted(self.story.state.uses))), reason))
 
     @rule()
     def stop(self) -> None:
@@ -166,6 +179,14 @@ class Life(RuleBasedStateMachine):
         """Folding everything from the beginning gives the live state."""
         assert state_hash(fold(self.story.recorded)) == state_hash(self.story.state)
 
+    def teardown(self) -> None:
+        """Figures kept event by event are those of the states, of the visits, and of any two parts of the life."""
+        rows = self.story.recorded
+        check_by_hand(rows)
+        known = states(rows)
+        assert uncounted_visits(rows, known) is None
+        assert unequal_parts(rows, known, range(1, len(rows), 5)) is None
+
     @invariant()
     def caps_hold(self) -> None:
         peers = list(self.story.state.peers.values())
@@ -174,7 +195,7 @@ class Life(RuleBasedStateMachine):
             assert sum(p.camera == name for p in peers) <= LIMITS.peers_per_camera
 
     @invariant()
-    def who_watches_has_a_lease(self) -> None:
+    def every_peer_has_a_lease(self) -> None:
         state = self.story.state
         for known in state.peers.values():
             assert known.lease in state.leases or known.phase is PeerPhase.CLOSING
@@ -182,15 +203,15 @@ class Life(RuleBasedStateMachine):
         assert all(known.camera in state.cameras for known in state.leases.values())
 
     @invariant()
-    def a_camera_on_demand_is_wanted_while_it_is_lent_and_no_longer(self) -> None:
+    def a_camera_on_demand_is_wanted_exactly_while_it_has_a_lease(self) -> None:
         state = self.story.state
         wanted = {name for name, use in state.uses_of_cameras().items() if use == "live"}
         always = {name for name, known in state.cameras.items() if known.settings.mode is Mode.ALWAYS}
-        assert wanted - always == state.lent().keys() - always
-        assert state.lent().total() >= len(state.leases)
+        assert wanted - always == state.lease_counts().keys() - always
+        assert state.lease_counts().total() >= len(state.leases)
 
     @invariant()
-    def who_has_a_camera_exclusively_has_it_alone(self) -> None:
+    def an_exclusive_lease_is_the_only_one_of_its_kind(self) -> None:
         leases = list(self.story.state.leases.values())
         for one in leases:
             alike = [other for other in leases if (other.camera, other.kind) == (one.camera, one.kind)]
@@ -201,11 +222,9 @@ class Life(RuleBasedStateMachine):
         assert len(self.story.state.slots_of(BOX, held=True)) <= 2
 
     @invariant()
-    def who_has_a_child_after_taking_a_place_still_has_it(self) -> None:
+    def a_slot_is_freed_only_after_its_child_was_reaped(self) -> None:
         for event in self.freed:
-            assert not self.story.state.connections_of(event.camera), (
-                "a place was given back before the child was reaped"
-            )
+            assert not self.story.state.connections_of(event.camera), "a slot was freed before the child was reaped"
         self.freed.clear()
 
     @invariant()
@@ -214,7 +233,7 @@ class Life(RuleBasedStateMachine):
         assert len(owners) == len(set(owners))
 
     @invariant()
-    def who_is_not_live_says_why_and_when(self) -> None:
+    def a_camera_that_waits_has_a_reason_and_a_time(self) -> None:
         for camera in self.story.state.cameras.values():
             if camera.phase in (CameraPhase.WAITING, CameraPhase.FAILED, CameraPhase.QUARANTINED):
                 assert camera.reason is not None

@@ -1,9 +1,10 @@
-"""Twenty messages in any second; after the twenty-first, nothing for a second; then anew."""
+"""Twenty messages in any second; after the twenty-first, nothing for a second; then twenty again."""
 
 from supervisor.domain.rate import RateLimit
 
 
 def test_the_twenty_first_within_a_second_is_one_too_many() -> None:
+    """Twenty-one messages 40 ms apart: only the last exceeds the limit."""
     limit = RateLimit()
     assert [limit.exceeds(0.04 * number) for number in range(21)] == [False] * 20 + [True]
 
@@ -16,11 +17,12 @@ def test_the_second_rolls() -> None:
 
 
 def test_twenty_a_second_for_ever_are_taken() -> None:
+    """Twenty messages at once, each second for 50 s, never exceed the limit."""
     limit = RateLimit()
     assert not any(limit.exceeds(number // 20) for number in range(1000))
 
 
-def test_it_is_closed_for_a_second_and_counts_anew_after_it() -> None:
+def test_limit_is_closed_for_a_second_and_restarts_its_count() -> None:
     """Of what came before, and while it was closed, nothing counts then."""
     limit = RateLimit()
     for _ in range(21):

@@ -15,11 +15,12 @@ def story(**substreams: CameraId) -> Story:
 
 
 def test_substreams_are_tried_one_after_the_other() -> None:
+    """A chain of two substreams follows the camera; a camera without one is tried alone."""
     assert tried(story(gate=YARD, yard=ROOF).state, GATE) == (GATE, YARD, ROOF)
     assert tried(story(gate=YARD).state, ROOF) == (ROOF,)
 
 
-def test_what_leads_nowhere_or_back_ends() -> None:
+def test_substream_that_leads_nowhere_or_back_ends() -> None:
     """The configuration allows neither; whoever asks must not hang all the same."""
     assert tried(story(gate=YARD, yard=GATE).state, GATE) == (GATE, YARD)
     assert tried(story(gate=CameraId("gone")).state, GATE) == (GATE,)

@@ -1,4 +1,4 @@
-"""What all stored values have in common: they may gain fields, and nobody outside sees that defaults go unwritten."""
+"""Properties of all stored values: they may gain fields, and nobody outside sees that defaults are not written."""
 
 import msgspec
 import pytest
@@ -24,6 +24,7 @@ class Newer(Value, frozen=True):
 
 
 def test_a_field_that_was_added_changes_no_stored_byte_and_no_hash() -> None:
+    """A default value is not written, so an old journal keeps its hashes after an upgrade."""
     old, new = Older("a"), Newer("a")
     assert msgspec.json.encode(new) == msgspec.json.encode(old)
     assert msgspec.json.decode(msgspec.json.encode(old), type=Newer) == new
@@ -60,7 +61,7 @@ def test_equal_states_have_one_hash() -> None:
     ids=repr,
 )
 def test_equal_values_have_one_canonical_form(one: object, other: object) -> None:
-    """Whatever the types of numbers and sequences are, and in whatever order a map was filled."""
+    """For any types of numbers and sequences, and any insertion order of a map."""
     assert canonical(one) == canonical(other)
 
 
@@ -90,7 +91,7 @@ def test_other_values_have_another_canonical_form(one: object, other: object) ->
 
 
 def test_state_hash_of_equal_states_is_equal_by_rule_2_only() -> None:
-    """A limit of 600 s as a configuration has it, and as the journal gives it back."""
+    """A limit of 600 s as a configuration has it, and as it is read from the journal."""
     one, other = replace(State(), limits=Limits(idle_s=600)), replace(State(), limits=Limits(idle_s=600.0))
     assert one == other
     assert state_hash(one) == state_hash(other)

@@ -20,14 +20,15 @@ from supervisor.domain.state import State
 from supervisor.journal import checkpoint, manifest
 from supervisor.journal.check import verify
 from supervisor.journal.codec import GENESIS
-from supervisor.journal.errors import JournalError, JournalInUse, JournalReplaced
+from supervisor.journal.errors import JournalInUse, JournalReplaced
 from supervisor.journal.files import BESIDE, MAX_FIRST, SCHEMA_1, list_segments, number_of, segment_path, set_aside
 from supervisor.journal.reader import Reader
 from supervisor.journal.recovery import ROOM, SPAN, find, recover
 from supervisor.journal.segment import SegmentWriter, make_segment, seal
 from supervisor.journal.store import Chain, End, Rotation, Store
-from supervisor.journal.watch import Watch
+from supervisor.journal.watch import FileWatch
 from supervisor.journal.writer import ThreadedStore
+from supervisor.ports.errors import JournalError
 from tests.kit.journals import TINY, append_all, chain_began, change, lively, read_all, states, write_journal
 from tests.kit.limits import no_descriptor
 
@@ -198,14 +199,14 @@ def test_segment_touched_while_it_is_sealed_is_noticed(
     store.close()
 
 
-def test_older_segments_are_compared_by_an_append_after_a_while(store: Store) -> None:
+def test_older_segments_are_compared_by_an_append_after_a_while(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not by each one: there may be many. A busy journal has no idle look, so an append makes up for it."""
     rows = lively()
     store.look()
-    store._compared_at += 3600.0  # however slow the machine is
+    monkeypatch.setattr("supervisor.journal.store.LOOK_EVERY_S", 3600.0)  # however slow the machine is
     os.truncate(list_segments(store.folder)[0].path, 100)
     append_all(store, rows[:50], 10)
-    store._compared_at -= 7200.0
+    monkeypatch.setattr("supervisor.journal.store.LOOK_EVERY_S", 0.0)
     with pytest.raises(JournalReplaced):
         append_all(store, rows[:60], 10)
     assert store.last_seq == 50
@@ -271,7 +272,7 @@ def test_failed_write_that_is_in_the_files_is_ours_after_a_fault(store: Store, m
     """The commit was made, and the answer was an error: what is stored then is the chain's end."""
     rows, after = lively(), states(lively())
     with monkeypatch.context() as patch:
-        patch.setattr(Watch, "take_written", refuse_look)
+        patch.setattr(FileWatch, "take_written", refuse_look)
         with pytest.raises(OSError, match="Input/output error"):
             store.append(rows[40:50], after[50])
     assert store.end.seq == 40
@@ -290,7 +291,7 @@ def test_failed_write_that_is_in_the_files_is_ours_after_a_fault(store: Store, m
     assert [damage for damage in found.damages if "manifest" not in damage.text] == []
 
 
-def refuse_look(watch: Watch, *names: str) -> None:
+def refuse_look(watch: FileWatch, *names: str) -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
@@ -343,7 +344,7 @@ def theirs(folder: Path, batch: int) -> Path:
 
 @pytest.mark.parametrize("name", ["segment-0000005000.sqlite", "segment-0000000041.sqlite"])
 def test_newest_segment_of_another_journal_is_set_aside(store: Store, tmp_path: Path, name: str) -> None:
-    """Under a name that is not its own, or under its own: the journal goes on from the end of its own chain."""
+    """Under a foreign name or its own: the journal goes on from the end of its chain."""
     end = store.end
     store.close()
     other = theirs(tmp_path, 20)
@@ -399,7 +400,7 @@ def test_lock_belongs_to_the_folder(store: Store) -> None:
 
 @pytest.mark.parametrize("name", [".", "lock"])
 def test_lock_of_no_daemon_is_a_fault_until_it_is_let_go(store: Store, name: str) -> None:
-    """Whoever can read the folder can lock it. The state is known, nothing is written, and the next attempt is."""
+    """A program that can read the folder can lock it. The state is known; nothing is written until the next attempt."""
     store.close()
     (store.folder / "lock").write_text("0\n")  # the last daemon was not this process
     held = os.open(store.folder / name, os.O_RDONLY)
@@ -481,8 +482,8 @@ def store_digest(store: Store, number: int) -> bytes:
     return bytes(digest)
 
 
-def test_unfinished_chain_is_told_at_the_next_start(store: Store) -> None:
-    """A crash, or `banken repair`, left a new chain without an event: its start is there to be told."""
+def test_unfinished_chain_is_reported_at_the_next_start(store: Store) -> None:
+    """A crash, or `banken repair`, left a new chain without an event: its start is still there to be reported."""
     old = store.end
     start = store.begin_chain(Chain(states(lively())[40], old, "repaired"))
     store.close()
@@ -586,7 +587,7 @@ def do_after_append(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], None]
 def test_wal_overwritten_while_a_batch_is_stored_is_noticed_by_the_next_look(
     store: Store, monkeypatch: pytest.MonkeyPatch, offset: int
 ) -> None:
-    """A frame of an earlier commit: the change has the time of our own write, and a recovery stops there."""
+    """A frame of an earlier commit: the change has the time of the daemon's write, and a recovery stops there."""
     rows = lively()
     append_all(store, rows[:60], 4)
     do_after_append(monkeypatch, lambda segment: flip(segment.with_name(f"{segment.name}-wal"), offset))
@@ -603,7 +604,7 @@ def test_wal_overwritten_within_a_tick_of_the_clock_is_noticed_by_the_second_loo
     append_all(store, lively()[:44], 4)
     store.look()
     flip(Path(f"{newest(store)}-wal"), 24)
-    monkeypatch.setattr(Watch, "look", lambda watch: None)
+    monkeypatch.setattr(FileWatch, "look", lambda watch: None)
     with pytest.raises(JournalReplaced, match="not whole"):
         store.look()
     store.close()
@@ -643,7 +644,7 @@ def test_file_replaced_by_its_copy_while_a_batch_is_stored_is_noticed(
         copy.replace(path)
 
     do_after_append(monkeypatch, replace)
-    with pytest.raises(JournalReplaced, match="another file stands"):
+    with pytest.raises(JournalReplaced, match="another file is"):
         append_all(store, rows[:70], 10)
     assert store.last_seq == 60
     store.close()
@@ -653,19 +654,19 @@ def test_file_replaced_by_its_copy_while_a_batch_is_stored_is_noticed(
 def test_segment_overwritten_while_the_wal_is_copied_to_it_is_noticed(
     store: Store, monkeypatch: pytest.MonkeyPatch, is_touched: bool
 ) -> None:
-    """The time of the change is that of our own write; so the pages that were copied are compared with the WAL."""
-    rows, take = lively(), Watch.take_written
+    """The change has the time of the daemon's write; so the pages that were copied are compared with the WAL."""
+    rows, take = lively(), FileWatch.take_written
     append_all(store, rows[:60], 10)
     assert store._writer is not None
     place = max(store._writer._wal.pages()) + 100
 
-    def flip_and_take(self: Watch, name: str) -> None:
+    def flip_and_take(self: FileWatch, name: str) -> None:
         if name == newest(store).name and is_touched:
             flip(newest(store), place)
         take(self, name)
 
     monkeypatch.setattr("supervisor.journal.segment.CHECKPOINT_BYTES", 1)
-    monkeypatch.setattr(Watch, "take_written", flip_and_take)
+    monkeypatch.setattr(FileWatch, "take_written", flip_and_take)
     with pytest.raises(JournalReplaced, match="while the WAL was copied") if is_touched else nullcontext():
         append_all(store, rows, 10)
     assert store.last_seq == (60 if is_touched else len(rows))
@@ -688,11 +689,26 @@ def test_commits_are_read_back_over_restarts_of_the_wal(store: Store, monkeypatc
     assert read_all(store.folder) == rows
 
 
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as unbound:
+        unbound.bind(os.path.relpath(path))
+
+
+def replace_lock(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    """A change of a journal's folder: in the place of the lock is the thing that `make` creates."""
+
+    def replace(folder: Path) -> None:
+        (folder / "lock").unlink()
+        make(folder / "lock")
+
+    return replace
+
+
 OBSTACLES: dict[str, Callable[[Path], object]] = {
-    "lock is a link": lambda folder: ((folder / "lock").unlink(), (folder / "lock").symlink_to("/nowhere/lock")),
-    "lock is a pipe": lambda folder: ((folder / "lock").unlink(), os.mkfifo(folder / "lock")),
-    "lock is a socket": lambda folder: ((folder / "lock").unlink(), bind(folder / "lock")),
-    "lock is a folder": lambda folder: ((folder / "lock").unlink(), (folder / "lock").mkdir()),
+    "lock is a link": replace_lock(lambda lock: lock.symlink_to("/nowhere/lock")),
+    "lock is a pipe": replace_lock(os.mkfifo),
+    "lock is a socket": replace_lock(bind),
+    "lock is a folder": replace_lock(Path.mkdir),
     "draft is a folder": lambda folder: (folder / "segment-0000000041.sqlite.new" / "in").mkdir(parents=True),
     "next draft is a folder": lambda folder: (folder / "segment-0016777257.sqlite.new").mkdir(),
     "segment is a dangling link": lambda folder: (folder / "segment-0000000500.sqlite").symlink_to("nowhere"),
@@ -713,15 +729,10 @@ OBSTACLES: dict[str, Callable[[Path], object]] = {
 }
 
 
-def bind(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as unbound:
-        unbound.bind(os.path.relpath(path))
-
-
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 @pytest.mark.parametrize("live", [False, True], ids=["at a start", "under a running store"])
 def test_obstacle_in_the_folder_is_set_aside_and_writing_goes_on(store: Store, obstacle: str, live: bool) -> None:
-    """Whatever has the name of a file of ours: the first attempt after it writes, and the next start reads it."""
+    """An obstacle under the name of a journal file: the first attempt after it writes, and the next start reads it."""
     rows = lively()
     if not live:
         store.close()
@@ -776,7 +787,7 @@ def test_names_of_segments_are_the_ones_that_are_given() -> None:
         assert number_of(name) is None
 
 
-def test_segment_that_somebody_puts_behind_the_live_one_changes_nothing_of_it(store: Store, tmp_path: Path) -> None:
+def test_foreign_segment_behind_the_live_one_does_not_affect_it(store: Store, tmp_path: Path) -> None:
     """The live one is not sealed while it is written to, and the one before it is compared as an older one."""
     rows = lively()
     other = write_journal(tmp_path / "other", rows[:5], batch=5)
@@ -860,7 +871,7 @@ def test_new_segment_is_in_wal_mode_from_the_beginning(tmp_path: Path) -> None:
 
 def test_segment_is_not_made_under_a_name_that_is_not_read(tmp_path: Path) -> None:
     """Its events would be acknowledged, and found by nobody."""
-    with pytest.raises(JournalError, match="no journal reads"):
+    with pytest.raises(JournalError, match="not a valid name"):
         make_segment(tmp_path, State(seq=MAX_FIRST), 0, GENESIS, 0)
     assert list(tmp_path.iterdir()) == []
 

@@ -5,19 +5,19 @@ import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import apsw
 import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.__main__ import main
-from supervisor.cli.words import At
+from supervisor.compose.replay import open_past
 from supervisor.domain.errors import Rejected
 from supervisor.journal import guard
-from supervisor.journal.errors import JournalError
 from supervisor.journal.files import segment_path
 from supervisor.journal.reader import Reader
-from supervisor.replay import open_past
+from supervisor.ports.errors import JournalError
 from tests.kit.journals import change, lively, write_journal
 
 COMMANDS = [
@@ -39,7 +39,7 @@ def ask(folder: Path, arguments: list[str]) -> Result:
 
 
 def refused(folder: Path, arguments: list[str]) -> str:
-    """What the command said: damage with exit 1, or one line with exit 2, and no traceback."""
+    """The output of the command: damage with exit 1, or one line with exit 2, and no traceback."""
     done = ask(folder, arguments)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == (1 if "damaged: " in done.output else 2), done.output
@@ -126,7 +126,7 @@ def test_a_foreign_segment_is_refused_by_replay(folder: Path, kind: str) -> None
     """The dashboard over a journal opens it in the same way."""
     HOSTILE[kind][0](folder)
     with pytest.raises((JournalError, Rejected)):
-        open_past(folder, At())
+        open_past(folder, None)
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
@@ -153,7 +153,7 @@ def test_files_beside_the_segments_are_bounded(folder: Path, name: str, kind: st
         (folder / name).write_bytes(b"")
         os.truncate(folder / name, 1 << 40)
     said = refused(folder, ["verify" if name == "manifest.jsonl" else "pins", "J"])
-    assert "a pipe" in said or "the most that is read" in said
+    assert "a pipe" in said or "the read limit" in said
 
 
 def test_a_name_with_too_large_a_number_is_no_segment(folder: Path) -> None:
@@ -213,3 +213,12 @@ def test_a_journal_without_its_indexes_is_read(folder: Path) -> None:
     assert "gate" in ask(folder, ["why", "gate", "J"]).output
     change(folder, "DROP INDEX event_stream")
     assert "gate" in ask(folder, ["why", "gate", "J"]).output
+
+
+@pytest.mark.parametrize("arguments", [["events", "J"], ["state", "J"], ["verify", "J"]], ids=lambda words: words[0])
+def test_incident_bundle_in_place_of_a_journal_is_named(tmp_path: Path, arguments: list[str]) -> None:
+    """The error of a command says which other command unpacks it."""
+    bundle = tmp_path / "night.zip"
+    with ZipFile(bundle, "w") as file:
+        file.writestr("report.html", "")
+    assert "banken incident import unpacks" in refused(bundle, arguments)

@@ -13,10 +13,10 @@ import pytest
 
 from supervisor.journal import guard, live, segment
 from supervisor.journal.check import verify
-from supervisor.journal.errors import JournalDamaged
 from supervisor.journal.files import list_segments
 from supervisor.journal.live import View
 from supervisor.journal.store import Rotation, Store
+from supervisor.ports.errors import JournalDamaged
 from tests.kit.journals import append_all, lively
 
 COUNT = "SELECT count(*) FROM event"
@@ -55,14 +55,13 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def view(store: Store, monkeypatch: pytest.MonkeyPatch) -> View:
+def view(store: Store) -> View:
     """As in another process."""
-    monkeypatch.setattr(live, "_written", {})
-    return View(list_segments(store.folder)[0].path, sealed=False)
+    return View(list_segments(store.folder)[0].path, sealed=False, written={})
 
 
 def test_view_stays_one_instant_while_commits_are_only_added(store: Store, view: View) -> None:
-    """What is behind its end in the WAL does not concern it."""
+    """Frames behind its end in the WAL do not concern it."""
     assert view.open().execute(COUNT).get == 20
     append_all(store, lively()[:30], 5)
     assert view.open().execute(COUNT).get == 20
@@ -114,7 +113,7 @@ def test_process_that_reads_leaves_no_file_and_sees_a_whole_journal(
     store.close()
 
 
-def test_index_that_somebody_forges_is_of_no_effect(store: Store) -> None:
+def test_forged_index_of_the_wal_has_no_effect(store: Store) -> None:
     """A `-shm` beside the live segment that says that all was copied: nobody reads it, and no commit is overwritten."""
     rows = lively()
     append_all(store, rows[:60], 2)
@@ -135,27 +134,33 @@ def test_index_that_somebody_forges_is_of_no_effect(store: Store) -> None:
     assert not verify(crashed).damages
 
 
-def close(view: View) -> None:
+def close(store: Store, view: View) -> None:
     view.close()
 
 
-def open_again(view: View) -> None:
+def open_again(store: Store, view: View) -> None:
     """As by a question that comes later: the WAL has grown."""
-    view._is_young = True
-    view._opened_at = 0.0
-    assert view.open().execute(COUNT).get == 20
+    append_all(store, lively()[:25], 5)
+    assert view.open().execute(COUNT).get == 25
 
 
-@pytest.mark.parametrize("end", [close, open_again, lambda view: None], ids=["closed", "opened again", "dropped"])
-def test_writer_keeps_its_lock_when_a_view_from_before_it_ends(store: Store, end: Callable[[View], None]) -> None:
+def drop(store: Store, view: View) -> None:
+    """The caller has the last reference."""
+
+
+@pytest.mark.parametrize("end", [close, open_again, drop])
+def test_writer_keeps_its_lock_when_a_view_from_before_it_ends(
+    store: Store, monkeypatch: pytest.MonkeyPatch, end: Callable[[Store, View], None]
+) -> None:
     """After a fault a question is asked while no writer has the file; the view that it left ends when one has it."""
+    monkeypatch.setattr(live, "REUSE_S", 0.0)
     path = list_segments(store.folder)[0].path
     store._leave()
     view = View(path, sealed=False)
     assert view.open().execute(COUNT).get == 20
     store.reconnect()
     assert ask_elsewhere(path) == "locked"
-    end(view)
+    end(store, view)
     del view
     gc.collect()
     assert ask_elsewhere(path) == "locked"

@@ -7,8 +7,11 @@ import pytest
 from supervisor.journal import segment
 from tests.kit.power import cut_power
 
+pytestmark = pytest.mark.slow
 
-def test_nothing_that_was_promised_is_lost_when_the_power_goes(tmp_path: Path) -> None:
+
+def test_no_acknowledged_event_is_lost_by_a_power_cut(tmp_path: Path) -> None:
+    """A thousand images of the disk, each as it may look after a cut, are opened and verified."""
     assert cut_power(tmp_path, images=1000, seed=1) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from actors.sources import KINDS
-from supervisor.config import parse
+from supervisor.config.load import parse
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.decide import decide
@@ -18,8 +18,8 @@ from supervisor.domain.evolve import evolve, fold
 from supervisor.domain.ids import NodeId, RunId
 from supervisor.domain.state import State, state_hash
 from supervisor.domain.values import Limits
-from supervisor.incident.verify import unpack
-from supervisor.incident.verify import verify as verify_bundle
+from supervisor.forensics.incident.verify import unpack
+from supervisor.forensics.incident.verify import verify as verify_bundle
 from supervisor.journal import checkpoint, codec, manifest
 from supervisor.journal.check import verify
 from supervisor.journal.files import APPLICATION_ID, SCHEMA_1, segment_path
@@ -108,7 +108,7 @@ def test_released_bundle_is_verified_and_unpacked(release: Path, tmp_path: Path)
 
 
 def test_hash_by_rule_1_holds_for_numbers_as_they_were_written(tmp_path: Path) -> None:
-    """A daemon that was told 600 hashed an integer, and a float is read back. Another state still shows."""
+    """A daemon configured with 600 hashed an integer, and a float is read back. Any other change is still found."""
     folder, row = tmp_path / "journal", lively()[0]
     folder.mkdir()
     path = make_format_1(folder)

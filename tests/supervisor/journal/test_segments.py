@@ -8,18 +8,19 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from supervisor.__main__ import main
-from supervisor.cli import keeping
+from supervisor.cli import maintenance
 from supervisor.domain.evolve import fold
 from supervisor.domain.state import State, state_hash
 from supervisor.journal import checkpoint, manifest
 from supervisor.journal.check import verify
-from supervisor.journal.errors import JournalError
 from supervisor.journal.files import list_segments
-from supervisor.journal.reader import Damage, Query, Reader
+from supervisor.journal.reader import Damage, Reader
 from supervisor.journal.retention import DAY_S, Pin, Retention, expendable, read_pins, write_pins
 from supervisor.journal.segment import CHECKPOINT_EVERY, HASH_EVERY
 from supervisor.journal.store import Store
-from supervisor.journal.watch import Watch
+from supervisor.journal.watch import FileWatch
+from supervisor.ports.errors import JournalError
+from supervisor.ports.questions import Query
 from tests.kit.journals import TINY, append_all, change, lively, read_all, states, write_journal
 
 NANO = 1_000_000_000
@@ -32,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_segments_are_one_journal(folder: Path) -> None:
+    """Ranges and pages that cross the border of a segment give the same rows as one file."""
     rows = lively()
     assert len(list_segments(folder)) == -(-len(rows) // 10)
     assert read_all(folder) == rows
@@ -44,7 +46,7 @@ def test_segments_are_one_journal(folder: Path) -> None:
     reader.close()
 
 
-def test_whoever_reads_on_may_ask_about_other_segments_meanwhile(folder: Path) -> None:
+def test_reader_may_query_other_segments_while_it_iterates(folder: Path) -> None:
     """Only some segments are held open at once; one that was closed for another goes on where it was."""
     rows = lively()
     reader = Reader(folder)
@@ -58,6 +60,7 @@ def test_whoever_reads_on_may_ask_about_other_segments_meanwhile(folder: Path) -
 
 @pytest.mark.parametrize("rotation", [TINY, None], ids=["many segments", "one segment"])
 def test_every_past_state_is_the_one_that_was(tmp_path: Path, rotation: object) -> None:
+    """For each event, `state_at` equals the state that the kernel had after it."""
     rows = lively()
     after = states(rows)
     folder = write_journal(tmp_path, rows, **({"batch": 10, "rotation": TINY} if rotation else {}))  # type: ignore[arg-type]
@@ -67,7 +70,9 @@ def test_every_past_state_is_the_one_that_was(tmp_path: Path, rotation: object) 
     reader.close()
 
 
+@pytest.mark.slow
 def test_the_instant_of_a_time_is_found(folder: Path) -> None:
+    """The last event at or before the time; 0 before the first."""
     rows = lively()
     reader = Reader(folder)
     for row in rows:
@@ -78,6 +83,7 @@ def test_the_instant_of_a_time_is_found(folder: Path) -> None:
 
 
 def test_a_journal_of_segments_goes_on(folder: Path) -> None:
+    """A second opening appends in the same segments, and all verifies."""
     rows = lively(25)
     store = Store(folder)
     append_all(store, rows, 10)
@@ -87,6 +93,7 @@ def test_a_journal_of_segments_goes_on(folder: Path) -> None:
 
 
 def test_all_but_the_last_are_sealed_and_verified(folder: Path) -> None:
+    """The manifest has a line for each finished segment, with its range and its predecessor."""
     rows = lively()
     sealed = manifest.read(folder)
     assert [line.segment for line in sealed] == [segment.path.name for segment in list_segments(folder)[:-1]]
@@ -107,6 +114,7 @@ def test_a_sealed_segment_that_is_changed_is_found(folder: Path) -> None:
 
 
 def test_a_segment_that_is_missing_or_exchanged_is_found(folder: Path) -> None:
+    """Without the third segment the error names events 21 to 30; with it all is whole again."""
     segments = list_segments(folder)
     kept = segments[2].path.read_bytes()
     segments[2].path.unlink()
@@ -118,6 +126,7 @@ def test_a_segment_that_is_missing_or_exchanged_is_found(folder: Path) -> None:
 
 
 def test_a_manifest_that_was_changed_is_found(folder: Path) -> None:
+    """A changed line is damage; a torn last line is a crash, and the next opening repairs it."""
     path = folder / manifest.NAME
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([lines[0], lines[1].replace(b'"last":20', b'"last":19'), *lines[2:]]))
@@ -130,7 +139,8 @@ def test_a_manifest_that_was_changed_is_found(folder: Path) -> None:
     assert not verify(folder).damages
 
 
-def test_damage_hides_nothing_else_from_those_who_salvage(folder: Path) -> None:
+def test_salvage_reads_everything_beside_the_damage(folder: Path) -> None:
+    """One bad row and one file without a header lose 11 events; all others are read."""
     rows = lively()
     change(folder, "UPDATE event SET crc = crc + 1 WHERE seq = 14", first=11)
     segments = list_segments(folder)
@@ -147,6 +157,7 @@ def test_damage_hides_nothing_else_from_those_who_salvage(folder: Path) -> None:
 
 
 def test_a_page_that_rotted_hides_its_own_events_only(tmp_path: Path) -> None:
+    """One overwritten page of 4096 bytes loses less than a tenth, and every lost event is reported."""
     rows = lively(200)
     path = list_segments(write_journal(tmp_path, rows))[0].path
     data = bytearray(path.read_bytes())
@@ -163,7 +174,9 @@ def test_a_page_that_rotted_hides_its_own_events_only(tmp_path: Path) -> None:
     assert len(found) > 0.9 * len(rows)
 
 
+@pytest.mark.slow
 def test_hashes_and_checkpoints_are_written_now_and_then(tmp_path: Path) -> None:
+    """At every HASH_EVERY and CHECKPOINT_EVERY events, so that a state far inside is read quickly."""
     count = CHECKPOINT_EVERY + HASH_EVERY + 10
     rows = [replace(lively()[0], seq=seq, stream_version=seq) for seq in range(1, count + 1)]
     folder = write_journal(tmp_path, rows, batch=500)
@@ -177,6 +190,7 @@ def test_hashes_and_checkpoints_are_written_now_and_then(tmp_path: Path) -> None
 
 
 def test_a_checkpoint_is_the_state_and_names_every_field() -> None:
+    """Packed and unpacked, state and hash are equal; a new field of State without an entry fails here."""
     for state in (State(), states(lively())[-1], *states(lively())[::7]):
         again = checkpoint.unpack(checkpoint.pack(state))
         assert again == state
@@ -220,13 +234,13 @@ def test_a_copy_is_read_where_nothing_can_be_written(folder: Path, tmp_path: Pat
 
 
 def test_a_fault_across_a_rotation_makes_no_second_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was found stored after an error is not what the store last knew the state of."""
+    """Events found stored after an error go beyond the last state that the store knew."""
     rows = lively()
     after = states(rows)
     store = Store(tmp_path)
     store.append(rows[:5], after[5])
     with monkeypatch.context() as patch:
-        patch.setattr(Watch, "take_written", None)  # stored, and then it fails
+        patch.setattr(FileWatch, "take_written", None)  # stored, and then it fails
         with pytest.raises(TypeError):
             store.append(rows[5:10], after[10])
     store.reconnect()
@@ -239,13 +253,13 @@ def test_a_fault_across_a_rotation_makes_no_second_beginning(tmp_path: Path, mon
     assert not verify(tmp_path).damages
 
 
-def test_journal_that_has_less_than_was_promised_is_not_written_to(folder: Path) -> None:
+def test_journal_with_less_than_was_acknowledged_is_not_written_to(folder: Path) -> None:
     """A disk that was unmounted shows an empty folder: the old chain does not go on in it."""
     store = Store(folder)
     away = folder.with_name("away")
     folder.rename(away)
     folder.mkdir()
-    with pytest.raises(JournalError, match="another folder stands under the journal's name"):
+    with pytest.raises(JournalError, match="the journal's path leads to another folder"):
         store.reconnect()
     assert list(folder.iterdir()) == []
     folder.rmdir()
@@ -284,6 +298,7 @@ def test_salvaged_pages_leave_out_what_is_damaged_and_nothing_else(tmp_path: Pat
 
 
 def test_a_sealed_segment_that_is_gone_from_the_young_end_is_missed(folder: Path) -> None:
+    """The manifest remembers a segment that was removed with all that follows it."""
     for segment in list_segments(folder)[-2:]:
         for path in folder.glob(f"{segment.path.name}*"):
             path.unlink()
@@ -299,7 +314,8 @@ def sealed_line(first: int, day: float, size: int = 100) -> manifest.Sealed:
     )
 
 
-def test_what_is_too_old_or_too_much_goes_from_the_old_end() -> None:
+def test_retention_removes_the_oldest_segments_by_age_or_size() -> None:
+    """By age or size; a pin keeps its segment and all younger ones."""
     lines = [sealed_line(1, 1), sealed_line(11, 2), sealed_line(21, 9), sealed_line(31, 10)]
     now_ns = int(10 * DAY_S * NANO)
 
@@ -316,6 +332,7 @@ def test_what_is_too_old_or_too_much_goes_from_the_old_end() -> None:
 
 
 def test_old_segments_go_pinned_ones_stay_and_the_rest_is_a_journal(folder: Path) -> None:
+    """Nothing is removed before the removal is an event; the rest can be read, verified and continued."""
     rows = lively()
     write_pins(folder, {"incident-7": Pin(25, 27, "the gate went dark", 0)})
     store = Store(folder, retention=Retention(max_bytes=0))
@@ -324,7 +341,7 @@ def test_old_segments_go_pinned_ones_stay_and_the_rest_is_a_journal(folder: Path
     assert removal.segments == ("segment-0000000001.sqlite", "segment-0000000011.sqlite")
     assert (removal.first, removal.last) == (1, 20)
     assert removal.bytes > 0
-    assert "2 beyond 0 GiB" in removal.why
+    assert "2 beyond 0 B" in removal.why
     assert read_all(folder) == rows, "nothing goes before it is told"
     assert store.remove(removal) == removal.segments
     assert read_all(folder) == rows[20:]
@@ -366,7 +383,7 @@ def test_pin_of_events_that_are_removed_meanwhile_is_a_failure(folder: Path, mon
         list_segments(path)[0].path.unlink()
         write_pins(path, pins)
 
-    monkeypatch.setattr(keeping, "write_pins", write_late)
+    monkeypatch.setattr(maintenance, "write_pins", write_late)
     done = CliRunner().invoke(main, ["pin", "crash", str(folder), "--from", "#1", "--to", "#25"])
     assert done.exit_code == 2
     assert "events 1 to 10 were removed meanwhile" in done.output
@@ -374,6 +391,7 @@ def test_pin_of_events_that_are_removed_meanwhile_is_a_failure(folder: Path, mon
 
 
 def test_pins_are_checked_and_damage_to_them_removes_nothing(folder: Path) -> None:
+    """When `pins.json` cannot be read, retention stops rather than remove a pinned segment."""
     with pytest.raises(JournalError, match="cannot be the name of a pin"):
         write_pins(folder, {"../x": Pin(1, 2, "", 0)})
     (folder / "pins.json").write_text("{")
@@ -387,7 +405,7 @@ def test_pins_are_checked_and_damage_to_them_removes_nothing(folder: Path) -> No
 
 
 def test_a_segment_that_was_never_finished_is_forgotten(folder: Path) -> None:
-    """What a crash left of a segment that was being made."""
+    """A crash left a half-made segment."""
     (folder / "segment-0000000999.sqlite.new").write_bytes(b"half")
     Store(folder).close()
     assert not list(folder.glob("*.new"))
@@ -403,7 +421,7 @@ OTHERS = (
 """Names that begin as those of a journal's files do, and are of somebody else."""
 
 
-def test_file_of_somebody_else_is_never_removed(folder: Path) -> None:
+def test_foreign_file_is_never_removed(folder: Path) -> None:
     """Neither by retention, nor by a start, nor while a segment is made."""
     for name in OTHERS:
         (folder / name).write_text("mine")

@@ -16,10 +16,11 @@ from supervisor.domain.evolve import fold
 from supervisor.domain.state import State, state_hash
 from supervisor.journal import codec
 from supervisor.journal.check import verify
-from supervisor.journal.errors import JournalError
 from supervisor.journal.files import FORMAT, segment_path
-from supervisor.journal.reader import Query, Reader
+from supervisor.journal.reader import Reader
 from supervisor.journal.store import Store
+from supervisor.ports.errors import JournalError
+from supervisor.ports.questions import Query
 from tests.kit.domain import GATE
 from tests.kit.journals import change, lively, read_all, states, write_journal
 
@@ -32,13 +33,14 @@ def folder(tmp_path: Path) -> Path:
     return write_journal(tmp_path / "journal", lively())
 
 
-def test_what_was_stored_is_read_back() -> None:
+def test_stored_events_are_read_back_unchanged() -> None:
     """Through the row and back, every event is what it was."""
     for recorded in lively():
         assert codec.decode(codec.encode(recorded)) == recorded
 
 
 def test_a_reopened_journal_goes_on_where_it_was(folder: Path) -> None:
+    """The next event has the next number, and reader and store agree on it."""
     rows = lively()
     store = Store(folder)
     assert store.last_seq == len(rows)
@@ -80,25 +82,27 @@ def test_damage_is_named_with_its_place(folder: Path, statement: str, complaint:
     ],
 )
 def test_tampering_breaks_the_chain(folder: Path, statement: str, where: str) -> None:
-    """Even one that mends the checksums: the digest of the batch no longer fits."""
+    """Even a change that repairs the checksums: the digest of the batch no longer fits."""
     assert not verify(folder).damages
     change(folder, statement)
     assert where in str(verify(folder).damages[0])
 
 
-def test_a_promise_that_was_broken_is_noticed(folder: Path) -> None:
-    """Missing last events leave no gap to see; the batch that promised them does."""
+def test_missing_acknowledged_events_at_the_end_are_noticed(folder: Path) -> None:
+    """Missing last events leave no visible gap; the batch that acknowledged them shows it."""
     change(folder, "DELETE FROM event WHERE seq > (SELECT max(seq) - 3 FROM event)")
     with pytest.raises(JournalError, match=r"the last event is \d+, but \d+ were acknowledged"):
         Store(folder)
 
 
-def test_events_after_the_last_batch_belong_to_nobody(folder: Path) -> None:
+def test_events_after_the_last_batch_are_damage(folder: Path) -> None:
+    """Rows without their batch are damage, since a batch is written as a whole."""
     change(folder, "DELETE FROM batch WHERE first > 51")
     assert "belong to no batch" in str(verify(folder).damages[0])
 
 
 def test_a_state_that_did_not_come_of_the_events_is_noticed(folder: Path) -> None:
+    """A stored hash that the events do not lead to is damage."""
     change(folder, "UPDATE state_hash SET hash = 'another'")
     assert "leads to another state" in str(verify(folder).damages[0])
 
@@ -106,13 +110,14 @@ def test_a_state_that_did_not_come_of_the_events_is_noticed(folder: Path) -> Non
 def test_every_commit_is_synced(tmp_path: Path) -> None:
     """Killing a process cannot show a lost sync, pulling the plug would: so the settings themselves are looked at."""
     store = Store(tmp_path)
+    assert store._writer is not None
     db = store._writer._db
     assert (db.pragma("synchronous"), db.pragma("journal_mode")) == (2, "wal")
     store.close()
 
 
 def test_a_second_daemon_is_kept_out(folder: Path) -> None:
-    """It is told who holds the journal; a reader is not kept out."""
+    """The error names the holder of the journal; a reader is not kept out."""
     store = Store(folder)
     with pytest.raises(JournalError, match=rf"in use by another daemon.*pid {os.getpid()}\)"):
         Store(folder)
@@ -123,6 +128,7 @@ def test_a_second_daemon_is_kept_out(folder: Path) -> None:
 
 @pytest.mark.parametrize("opener", [Store, Reader])
 def test_a_newer_format_is_refused(folder: Path, opener: type[Store] | type[Reader]) -> None:
+    """Reader and store both stop before they read or change a journal of a later release."""
     change(folder, f"PRAGMA user_version = {FORMAT + 1}")
     with pytest.raises(JournalError, match=rf"has format {FORMAT + 1}, written by a newer banken"):
         opener(folder)
@@ -131,7 +137,7 @@ def test_a_newer_format_is_refused(folder: Path, opener: type[Store] | type[Read
 def test_a_newer_event_is_refused(folder: Path) -> None:
     """Not skipped in silence: a state without it would be wrong."""
     newer = codec.encode(lively()[0])
-    crc = zlib.crc32(codec._canonical((*newer[:8], 99, *newer[9:13])))
+    crc = zlib.crc32(codec.canonical((*newer[:8], 99, *newer[9:13])))
     change(folder, f"UPDATE event SET version = 99, crc = {crc} WHERE seq = 1")
     with pytest.raises(JournalError, match="event 1 is a RunStarted of version 99, written by a newer banken"):
         read_all(folder)
@@ -139,7 +145,10 @@ def test_a_newer_event_is_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("opener", [Store, Reader])
 @pytest.mark.parametrize("kind", ["garbage", "another program's database", "a folder"])
-def test_what_is_no_journal_is_left_alone(tmp_path: Path, opener: type[Store] | type[Reader], kind: str) -> None:
+def test_file_that_is_not_a_journal_is_not_changed(
+    tmp_path: Path, opener: type[Store] | type[Reader], kind: str
+) -> None:
+    """The error names the file, and not one byte of it changes."""
     path = tmp_path / NAME
     if kind == "garbage":
         path.write_bytes(b"this is not a database, " * 100)
@@ -156,6 +165,7 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path, opener: type[Store] | 
 
 
 def test_a_place_that_cannot_be_used(tmp_path: Path) -> None:
+    """A path below a file, and a folder without a journal, are errors in words."""
     (tmp_path / "file").touch()
     with pytest.raises(JournalError, match=r"cannot be used: .*Not a directory"):
         Store(tmp_path / "file" / "journal")
@@ -164,6 +174,7 @@ def test_a_place_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_pages_filter_by_everything_that_an_event_has(folder: Path) -> None:
+    """Number, type with wildcard, camera, stream, correlation, principal and time."""
     rows = lively()
     reader = Reader(folder)
     assert [r.seq for r in reader.page(limit=5)] == [1, 2, 3, 4, 5]
@@ -200,13 +211,12 @@ for number in range(10_000):
 
 
 @pytest.mark.parametrize("acknowledged", [1, 40, 200])
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, acknowledged: int) -> None:
+def test_acknowledged_events_survive_a_kill(tmp_path: Path, acknowledged: int) -> None:
     """A writer is killed with SIGKILL after some acknowledgements; all of them are there, and a whole prefix."""
     folder = tmp_path / "journal"
     with subprocess.Popen([sys.executable, "-c", WRITER, folder], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
-        for _ in range(acknowledged):
-            last = int(writer.stdout.readline())
+        last = [int(writer.stdout.readline()) for _ in range(acknowledged)][-1]
         os.kill(writer.pid, signal.SIGKILL)
     Store(folder).close()
     rows = read_all(folder)
@@ -216,11 +226,12 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, acknowledged: int
 
 
 def test_folding_a_stored_journal_gives_the_state_it_had(folder: Path) -> None:
+    """The hash is that of the events in memory, so that storing loses no field."""
     assert state_hash(fold(read_all(folder))) == state_hash(fold(lively()))
 
 
-def test_verifying_beside_a_writer_blames_nobody(folder: Path) -> None:
-    """What is written while it is read is no damage."""
+def test_verify_beside_a_writer_reports_no_damage(folder: Path) -> None:
+    """Events that are written during the check are not damage."""
     rows = lively(40)
     after = states(rows)
     store = Store(folder)

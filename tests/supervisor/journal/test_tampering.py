@@ -1,4 +1,4 @@
-"""What `banken verify` finds of changes that somebody makes to a journal, alone and with knowledge from outside.
+"""The changes to a journal that `banken verify` finds, by itself and with a digest noted elsewhere.
 
 Each row of the table is a change that once went unnoticed. `ALONE` names those that verify finds by itself; the others
 are limits of every chain without a key, which a digest or an anchor from outside makes up for.
@@ -18,16 +18,18 @@ from click.testing import CliRunner, Result
 from supervisor.__main__ import main
 from supervisor.domain.events import EventsLost, Recorded, SegmentsRemoved
 from supervisor.domain.evolve import evolve
+from supervisor.domain.ids import NodeId
 from supervisor.domain.state import State, state_hash
 from supervisor.journal import check, checkpoint, codec
 from supervisor.journal.anchor import Anchor, append_anchor, find_head, read_anchors
-from supervisor.journal.errors import JournalError
 from supervisor.journal.expect import Expectations
-from supervisor.journal.files import INSIDERS, lengthen, list_segments
-from supervisor.journal.reader import Part, Query, Reader
+from supervisor.journal.files import INTERNAL_PRINCIPALS, lengthen, list_segments
+from supervisor.journal.reader import Reader, SegmentReader
 from supervisor.journal.recovery import find
 from supervisor.journal.segment import make_indexes, make_segment
 from supervisor.journal.store import Chain, Rotation, Store
+from supervisor.ports.errors import JournalError
+from supervisor.ports.questions import Query
 from tests.kit.domain import GATE
 from tests.kit.journals import TINY, append_all, chain_began, lively, of_journal, states, write_journal
 
@@ -132,17 +134,17 @@ def repeat_the_event(folder: Path, sql_of_seq: str, index: int) -> None:
     seq = db.execute(f"SELECT {sql_of_seq} FROM segment").get
     words = dict(db.execute("SELECT id, text FROM word"))
     named = [words[value] if place in (3, 4, 7, 11) else value for place, value in enumerate(row)]
-    named[0], named[10] = seq, lengthen(row[10])
-    crc = zlib.crc32(codec._canonical(tuple(named[:13])))  # type: ignore[arg-type]
+    named[0], named[10] = seq, lengthen(str(row[10]))
+    crc = zlib.crc32(codec.canonical(tuple(named[:13])))
     db.execute(f"INSERT INTO event VALUES ({','.join('?' * 14)})", (seq, *row[1:13], crc))
     db.close()
 
 
-ALONE: dict[str, tuple[Callable[[Path], None], str]] = {
+ALONE: dict[str, tuple[Callable[[Path], object], str]] = {
     "extra table": (lambda folder: statements(folder, "CREATE TABLE more (x)"), "other tables"),
     "extra view": (lambda folder: statements(folder, "CREATE VIEW more AS SELECT 1"), "other tables"),
     "garbage behind the last file": (append_garbage, "something behind the end of the file"),
-    "broken pins": (lambda folder: (folder / "pins.json").write_text("{") and None, "the pins cannot be read"),
+    "broken pins": (lambda folder: (folder / "pins.json").write_text("{"), "the pins cannot be read"),
     "last line of the manifest": (edit_the_last_line, "its line in the manifest has another bytes"),
     "times in the manifest": (edit_the_times_of_the_last_line, "its line in the manifest has another ended_ns"),
     "newest segment removed": (remove_the_newest, "the segment that was begun after it is missing"),
@@ -232,7 +234,7 @@ EDGES = {
     "start names another digest": "start = json_set(start, '$.digest', '00')",
     "start names another reason": "start = json_set(start, '$.why', 'nothing')",
 }
-"""What may be changed in the head of a segment. `created_ns` and the files that `start` names prove nothing."""
+"""Changes to the head of a segment. `created_ns` and the files that `start` names prove nothing."""
 BEGUN = [kind for kind in EDGES if kind.startswith("start ") and kind != "start added"]
 PLACES: dict[Callable[[Path], None], list[str]] = {
     one_segment: [kind for kind in EDGES if kind not in ("genesis", *BEGUN)],
@@ -280,7 +282,7 @@ def test_edge_of_a_segment_that_is_changed_is_damage(tmp_path: Path, make: Calla
 
 @pytest.mark.parametrize("kind", META)
 def test_meta_value_of_a_segment_that_is_changed_is_damage(tmp_path: Path, kind: str) -> None:
-    """Whatever a last segment holds beside its events is compared with them."""
+    """Everything in a last segment beside its events is compared with them."""
     one_segment(tmp_path / "journal")
     assert run(tmp_path / "journal").exit_code == 0
     statements(tmp_path / "journal", META[kind])
@@ -289,18 +291,18 @@ def test_meta_value_of_a_segment_that_is_changed_is_damage(tmp_path: Path, kind:
 
 
 def forge_head(folder: Path, index: int) -> None:
-    """Another state at the head of a segment, with its number and its hash."""
+    """Another checkpoint in a segment, with its number and its hash."""
     path = list_segments(folder)[index].path
     db = apsw.Connection(str(path))
     first = db.execute("SELECT first FROM segment").get
-    state = State(seq=first - 1, node=str(db.execute("SELECT text FROM word WHERE id = 3").get))
+    state = State(seq=first - 1, node=NodeId(str(db.execute("SELECT text FROM word WHERE id = 3").get)))
     db.execute("UPDATE checkpoint SET state = ? WHERE seq = ?", (checkpoint.pack(state), state.seq))
     db.execute("UPDATE state_hash SET hash = ? WHERE seq = ?", (state_hash(state), state.seq))
     db.close()
 
 
 @pytest.mark.parametrize("make", [no_event, next_segment, new_chain])
-def test_state_at_the_head_that_is_forged_with_its_hash_is_damage(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_checkpoint_that_is_forged_with_its_hash_is_damage(tmp_path: Path, make: Callable[[Path], None]) -> None:
     """The events before it lead to another one; before event 1 nothing is known."""
     make(tmp_path / "journal")
     forge_head(tmp_path / "journal", -1)
@@ -308,7 +310,7 @@ def test_state_at_the_head_that_is_forged_with_its_hash_is_damage(tmp_path: Path
     assert (done.exit_code, "not what the events before it lead to" in done.output) == (1, True), done.output
 
 
-def test_state_that_names_another_event_is_read_by_nobody(tmp_path: Path) -> None:
+def test_checkpoint_that_names_another_event_is_not_used(tmp_path: Path) -> None:
     """Neither by a question nor by a start, and `verify` names it, also where no segment before it is left."""
     folder = tmp_path / "journal"
     oldest_with_the_line_before(folder)
@@ -319,11 +321,11 @@ def test_state_that_names_another_event_is_read_by_nobody(tmp_path: Path) -> Non
     assert "that of event 1000000" in run(folder).output
 
 
-ASKERS = (*INSIDERS, "client:192.0.2.9")
+ASKERS = (*INTERNAL_PRINCIPALS, "client:192.0.2.9")
 
 
 def schema(folder: Path, *changes: str) -> None:
-    """Change the tables of the last segment behind SQLite's back, each change on a connection of its own."""
+    """Change the tables of the last segment directly, each change on a separate connection."""
     for sql in changes:
         statements(folder, f"PRAGMA writable_schema = ON; {sql}")
 
@@ -433,7 +435,7 @@ def test_a_change_beside_the_chain_is_found_by_verify_alone(folder: Path, kind: 
 def test_event_under_a_number_of_another_segment_is_not_shown(
     folder: Path, rows: Sequence[Recorded], seq: str, index: int
 ) -> None:
-    """Whoever can write a file adds no event to what others read, in any order and with any question."""
+    """A changed file adds no event to the answers, in any order and for any query."""
     repeat_the_event(folder, seq, index)
     reader = Reader(folder)
     assert list(reader.events()) == list(rows)
@@ -451,7 +453,7 @@ def test_state_that_is_due_and_missing_is_damage(
 ) -> None:
     """Without it, a replay of what follows is compared with nothing."""
     for name in ("HASH_EVERY", "CHECKPOINT_EVERY"):
-        for module in ("segment", "beside"):
+        for module in ("segment", "consistency"):
             monkeypatch.setattr(f"supervisor.journal.{module}.{name}", 20)
     other = write_segments(folder.with_name("other"), rows)
     assert run(other).exit_code == 0
@@ -493,7 +495,7 @@ def write_anchors(folder: Path, path: Path) -> None:
     append_anchor(path, head)
 
 
-def test_a_digest_of_the_end_and_one_within_are_told_apart(folder: Path, rows: Sequence[Recorded]) -> None:
+def test_digest_of_the_end_differs_from_one_within(folder: Path, rows: Sequence[Recorded]) -> None:
     """Groups of four and a beginning of 16 digits are taken, as a digest is read out."""
     before = check.verify(folder)
     done = run(folder, "--expect", f"{before.digest[:8]} {before.digest[8:16].upper()}")
@@ -537,8 +539,8 @@ def test_events_that_are_made_again_behind_the_last_anchor_prove_nothing(
     report_removal(folder, head.seq + distance)
     assert run(folder).exit_code == 0
     done = run(folder, "--anchors", str(tmp_path / "anchors.jsonl"))
-    assert (done.exit_code, "anchors are met" in done.stdout) == (1, False), done.output
-    assert "all 1 anchors are of events before" in done.stdout
+    assert (done.exit_code, "anchor is met" in done.stdout) == (1, False), done.output
+    assert "1 anchor is of events before" in done.stdout
     done = run(folder, "--expect", head.digest)
     assert (done.exit_code, "no batch of the chain has the digest" in done.stdout) == (1, True), done.output
 
@@ -593,11 +595,11 @@ def test_anchors_of_another_journal_prove_nothing(folder: Path, tmp_path: Path) 
     assert (done.exit_code, "is of this journal" in done.stdout) == (1, True)
     write_anchors(folder, anchors)
     done = run(folder, "--anchors", str(anchors))
-    assert (done.exit_code, "1 anchors are of other journals" in done.stdout) == (0, True), done.output
+    assert (done.exit_code, "1 anchor is of another journal" in done.stdout) == (0, True), done.output
 
 
 def test_a_file_of_anchors_is_for_its_owner_and_survives_a_torn_line(tmp_path: Path) -> None:
-    """A crash may cut off the last line; the next one begins on a line of its own."""
+    """A crash may cut off the last line; the next one begins on a new line."""
     path = tmp_path / "anchors.jsonl"
     one, other = Anchor("node", 1, "aa", AT), Anchor("node", 2, "bb", AT)
     append_anchor(path, one)
@@ -614,7 +616,7 @@ def test_a_file_that_holds_other_things_is_refused_with_its_line(tmp_path: Path,
     """Exit 2 and `FILE:LINE`; a pipe is not waited for, and a missing file is named."""
     path = tmp_path / "anchors.jsonl"
     path.write_bytes(b"\n" + content)
-    with pytest.raises(JournalError, match=r"anchors\.jsonl:2: this is no anchor"):
+    with pytest.raises(JournalError, match=r"anchors\.jsonl:2: this is not an anchor"):
         read_anchors(path)
     assert run(folder, "--anchors", str(path)).exit_code == 2
     path.unlink()
@@ -641,7 +643,7 @@ def test_the_time_at_which_the_last_segment_was_made_proves_nothing(folder: Path
     assert run(folder).exit_code == 1
 
 
-def test_the_end_of_a_journal_without_an_event_is_none(tmp_path: Path) -> None:
+def test_journal_without_an_event_has_no_end(tmp_path: Path) -> None:
     """And one whose last segment is still empty ends in the segment before."""
     Store(tmp_path / "empty").close()
     assert find_head(tmp_path / "empty", AT) is None
@@ -675,13 +677,13 @@ def test_segment_with_damage_without_end_is_left_after_a_hundred_places(
     store.rotation = TINY
     append_all(store, rows, 150)
     store.close()
-    select = Part.select
+    select = SegmentReader.select
 
-    def count(part: Part, query: Query, limit: int, newest: bool) -> list[codec.Row]:
+    def count(part: SegmentReader, query: Query, limit: int, newest: bool) -> list[codec.Row]:
         asked.append(part.path)
         return select(part, query, limit, newest)
 
-    monkeypatch.setattr(Part, "select", count)
+    monkeypatch.setattr(SegmentReader, "select", count)
     assert not check.verify(folder).damages
     honest = len(asked)
     statements(folder, WITHOUT_END[kind], 0)

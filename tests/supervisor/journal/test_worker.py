@@ -5,10 +5,10 @@ import threading
 import pytest
 import trio
 
+from supervisor.base.threads import ThreadRefused
 from supervisor.journal import worker
-from supervisor.journal.errors import JournalError
 from supervisor.journal.worker import Worker
-from supervisor.threads import ThreadRefused
+from supervisor.ports.errors import JournalError
 
 
 async def test_calls_run_in_one_thread_and_post_in_order() -> None:
@@ -66,9 +66,13 @@ async def test_refused_thread_is_an_os_error_and_is_tried_again() -> None:
 async def test_calls_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that hangs collects no calls without end; an abandoned call still ends by itself."""
     work, go = Worker("test"), threading.Event()
+
+    def hang(post: object) -> None:
+        go.wait(20)
+
     for _ in range(worker.CALLS + 1):
         with trio.move_on_after(0.01):
-            await work.run(lambda post: bool(go.wait(20)) and None)
+            await work.run(hang)
     with pytest.raises(JournalError, match="wait for the disk"):
         await work.run(lambda post: None)
     go.set()

@@ -1,5 +1,6 @@
 """The writer over real files: events are encoded beside the commit, and stored as if they had not been."""
 
+import math
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,17 +10,20 @@ from pathlib import Path
 import apsw
 import pytest
 import trio
+from trio.testing import MockClock
 
 from supervisor.domain.events import ChainBegan, Recorded
 from supervisor.domain.state import State
 from supervisor.journal import codec
 from supervisor.journal.codec import GENESIS, Encoded
-from supervisor.journal.errors import JournalError
 from supervisor.journal.files import ChainStart
 from supervisor.journal.reader import Reader
 from supervisor.journal.store import Chain, End, Store, read_through
-from supervisor.journal.writer import TOLD_EVERY_S, Journal, ThreadedStore
+from supervisor.journal.writer import RECOVERED_EVERY_S, STALLED_S, Journal, ThreadedStore
+from supervisor.ports.errors import JournalError
 from tests.kit.journals import lively, read_all, states
+from tests.kit.memory import MemorySegment
+from tests.kit.patience import give_up_after
 
 ROWS = lively()
 AFTER = states(ROWS)
@@ -63,7 +67,7 @@ async def writing(store: HeldStore, chain: Chain | None = None) -> AsyncIterator
     """A journal that writes to `store`, and all that it has published."""
     published: list[Recorded] = []
     segments = ThreadedStore(store)
-    journal = Journal(segments, published.extend, fault=chain and chain.why, chain=chain)
+    journal = Journal(segments, published.extend, fault=chain.why if chain else None, chain=chain)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)
         yield journal, published
@@ -117,7 +121,7 @@ async def test_encoded_group_that_cannot_be_committed_is_committed_later(store: 
         assert not await journal.wait_committed(5)
         assert published == []
         put(journal, 6, 10)
-        with trio.fail_after(10):
+        with give_up_after(10):
             await recovered.wait()
             assert await journal.wait_committed(10)
     assert published == ROWS[:10] == read_all(store.folder)
@@ -159,7 +163,7 @@ async def test_first_event_of_a_chain_is_stored_with_the_end_that_was_found(tmp_
             Recorded(6, 6, 6, ROWS[0].node, ROWS[0].run, event.stream, 1, event, None, "", "system"), State(seq=6)
         )
         store.go_on.set()
-        with trio.fail_after(10):
+        with give_up_after(10):
             await recovered.wait()
             assert await journal.wait_committed(6)
     reader = Reader(folder)
@@ -188,8 +192,29 @@ async def test_fault_of_a_start_and_another_reason_are_logged_once(
 ) -> None:
     """Reasons that come in turn are lines of the log once a minute."""
     journal = Journal(RefusingSegments(*reasons), lambda rows: None, fault="locked")  # type: ignore[arg-type]
-    with trio.move_on_after(1.2 * TOLD_EVERY_S):
+    with trio.move_on_after(1.2 * RECOVERED_EVERY_S):
         await journal.run()
     assert [record.getMessage() for record in caplog.records if record.levelname == "CRITICAL"] == [
         f"the journal cannot write: {reason}" for reason in logged
     ]
+
+
+class SlowSegment(MemorySegment):
+    """The first batch takes 0.6 s, the second one for ever."""
+
+    async def append(self, batch: Sequence[Recorded], state: State) -> None:
+        await trio.sleep(math.inf if self.rows else 0.6)
+        await super().append(batch, state)
+
+
+async def test_disk_that_stops_after_an_answer_is_noticed_a_second_later(autojump_clock: MockClock) -> None:
+    """The time begins with the newest question to the disk, and not with the first of a row."""
+    journal = Journal(SlowSegment(), lambda rows: None)
+    async with trio.open_nursery() as nursery:
+        journal.append_nowait(ROWS[0], AFTER[1])
+        nursery.start_soon(journal.run)
+        await trio.sleep(0.3)
+        journal.append_nowait(ROWS[1], AFTER[2])
+        assert not await journal.wait_committed(2)
+        assert 0.6 + STALLED_S <= trio.current_time() <= 0.6 + STALLED_S + 0.2
+        nursery.cancel_scope.cancel()

@@ -1,8 +1,8 @@
-// The shells round the table, over connections and sockets that are made of nothing.
+// The shells around the table, over fake connections and sockets.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { createFeed } from "../../../web/dashboard/feed.js";
+import { createFeed, DOUBT_S, LOST_S } from "../../../web/dashboard/feed.js";
 import { createPlayer } from "../../../web/dashboard/player/player.js";
 import { LADDER, PROBE } from "../../../web/dashboard/player/table.js";
 import { serve, settle, stopTheClock } from "./world.mjs";
@@ -62,7 +62,7 @@ class Socket {
 
 const video = () => ({
   pause: () => did.push("video paused"),
-  load: () => did.push("video loaded anew"),
+  load: () => did.push("video loaded again"),
   removeAttribute: (name) => did.push(`video without ${name}`),
   set srcObject(value) {
     did.push(value === null ? "video without source" : "video given a source");
@@ -100,7 +100,7 @@ test("what is open is released in this order: tracks, the video element, the con
   await settle();
   did = [];
   player.close();
-  const order = ["still kept", "track stopped", "video paused", "video without source", "video without src", "video loaded anew", "connection closed", "listener removed"];
+  const order = ["still kept", "track stopped", "video paused", "video without source", "video without src", "video loaded again", "connection closed", "listener removed"];
   assert.deepEqual(did.filter((each, at) => did.indexOf(each) === at), order);
   const { method, url, keepalive } = server.asked.at(-1);
   assert.deepEqual([method, url, keepalive], ["DELETE", `${CAMERA}/p1.secret`, true], "also when the page is being left");
@@ -138,7 +138,7 @@ test("a server that is full is asked after 1, 2, 4, 8 and 16 s and then every 30
 });
 
 test("Retry-After is honoured, and what will not pass is asked once and says why", async () => {
-  const busy = openPlayer(() => ({ status: 429, headers: { "Retry-After": "40" }, body: { detail: "64 viewers are the most" } }));
+  const busy = openPlayer(() => ({ status: 429, headers: { "Retry-After": "40" }, body: { detail: "at most 64 viewers are allowed" } }));
   busy.play();
   await settle();
   busy.back();
@@ -190,6 +190,42 @@ test("the feed resumes after the last event, tells each once, and takes silence 
   window.dispatchEvent(new Event("online"));
   await clock.pass(600_000, 1000);
   assert.equal(Socket.all.length, opened, "nothing follows a stop");
+});
+
+test("silence of four seconds is doubt, which keeps the connection, and the next word ends it", async () => {
+  const links = [];
+  const handlers = { hello() {}, state() {}, events() {}, reset() {}, link: ({ status }) => links.push(status) };
+  const feed = createFeed({ url: "ws://127.0.0.1/ws/events", handlers, chance: () => 1 });
+  feed.start();
+  const [socket] = Socket.all;
+  await clock.pass((DOUBT_S + 1) * 1000);
+  assert.deepEqual(links.splice(0), ["connecting"], "before hello there is nothing to doubt");
+  socket.say({ type: "hello", run: "r1", last: 7 });
+  await clock.pass((DOUBT_S - 1) * 1000);
+  socket.say({ type: "events", events: [] });
+  await clock.pass((DOUBT_S - 1) * 1000);
+  assert.deepEqual(links.splice(0), ["live"], "a server that is late is not doubted");
+  await clock.pass(1000);
+  assert.deepEqual([links.splice(0), socket.closed], [["silent"], undefined]);
+  socket.say({ type: "events", events: [] });
+  assert.deepEqual([links.splice(0), Socket.all.length], [["live"], 1]);
+  await clock.pass(LOST_S * 1000);
+  assert.deepEqual([links, socket.closed], [["silent", "waiting"], true]);
+  feed.stop();
+  assert.equal(clock.timers(), 0);
+});
+
+test("a page that was held up does not take its own delay for the server's silence", async () => {
+  const links = [];
+  const handlers = { hello() {}, state() {}, events() {}, reset() {}, link: ({ status }) => links.push(status) };
+  const feed = createFeed({ url: "ws://127.0.0.1/ws/events", handlers });
+  feed.start();
+  const [socket] = Socket.all;
+  socket.say({ type: "hello", run: "r1", last: 7 });
+  clock.hold(30_000);
+  socket.say({ type: "events", events: [] });
+  assert.deepEqual([links, socket.closed], [["connecting", "live"], undefined]);
+  feed.stop();
 });
 
 test("the feed asks for changes, puts them together, and asks for the list of each view that is shown", async () => {

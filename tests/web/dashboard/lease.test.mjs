@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
-import { ask, isAbsent, Refusal, TRIES } from "../../../web/dashboard/ask.js";
-import { createIdle, IDLE_MS } from "../../../web/dashboard/idle.js";
+import { ask, askJson, isAbsent, Refusal, TRIES, Silence } from "../../../web/dashboard/ask.js";
+import { createIdle, IDLE_MS } from "../../../web/dashboard/panels/large/idle.js";
 import { createKiosk, isKiosk, SPREAD_MS, untilReload } from "../../../web/dashboard/kiosk.js";
 import { createLease } from "../../../web/dashboard/player/lease.js";
 import { serve, settle, stopTheClock } from "./world.mjs";
@@ -19,7 +19,7 @@ afterEach(() => {
   server = null;
 });
 
-// A lease over a server that grants, renews and takes back, but for what `odd` says otherwise.
+// A lease over a server that grants, renews and releases leases, except where `odd` returns another answer.
 function open(odd = () => undefined) {
   const ended = [];
   server = serve((request) => odd(request) ?? (request.method === "POST" ? grant : request.method === "PUT" ? {} : { status: 204 }));
@@ -66,9 +66,9 @@ test("a daemon without leases is no obstacle; a camera that does not exist is on
 });
 
 test("a refusal keeps its words and how long to wait", async () => {
-  const { lease } = open(() => ({ status: 429, headers: { "Retry-After": "7" }, body: { detail: "32 leases are the most" } }));
-  await assert.rejects(lease.take("front"), { status: 429, reason: "32 leases are the most", retryAfter: 7 });
-  await assert.rejects(lease.take("front"), { status: 429 }, "asked anew each time");
+  const { lease } = open(() => ({ status: 429, headers: { "Retry-After": "7" }, body: { detail: "at most 32 leases are allowed" } }));
+  await assert.rejects(lease.take("front"), { status: 429, reason: "at most 32 leases are allowed", retryAfter: 7 });
+  await assert.rejects(lease.take("front"), { status: 429 }, "asked again each time");
 });
 
 test("a renewal that nobody answers is tried again; one that is answered with an end is the end, with its reason", async () => {
@@ -131,14 +131,14 @@ test("what passes is asked three times, what does not once, and nobody waits for
   assert.equal(server.asked.length, 1);
 });
 
-test("an unknown path is told from an unknown thing", () => {
+test("an unknown path is distinguished from an unknown thing", () => {
   assert.ok(isAbsent({ status: 404, problem: { type: "about:blank" } }));
   assert.ok(isAbsent({ status: 405, problem: {} }));
   assert.ok(!isAbsent({ status: 404, problem: { type: "urn:banken:problem:unknown" } }));
   assert.ok(!isAbsent({ status: 503, problem: {} }));
 });
 
-test("five minutes untouched are idle, told once; a touch begins anew, and stop() leaves nothing", async () => {
+test("five minutes without input are idle, reported once; a touch restarts them, and stop() leaves no timer", async () => {
   let told = 0;
   const target = new EventTarget();
   const idle = createIdle({ target, onIdle: () => (told += 1) });
@@ -160,7 +160,7 @@ test("five minutes untouched are idle, told once; a touch begins anew, and stop(
   assert.equal(told, 2);
 });
 
-test("a kiosk is loaded anew at three, once the server answers", async () => {
+test("a kiosk reloads at three o'clock, once the server answers", async () => {
   assert.deepEqual(["?kiosk=1", "?a=1&kiosk=1", "?kiosk=0", ""].map(isKiosk), [true, true, false, false]);
   assert.equal(untilReload(Date.now()), 17 * 3_600_000);
   assert.equal(untilReload(new Date(2026, 10, 22, 3).getTime()), 24 * 3_600_000, "not twice at three");
@@ -177,4 +177,21 @@ test("a kiosk is loaded anew at three, once the server answers", async () => {
   left.stop();
   await clock.pass(48 * 3_600_000, 600_000);
   assert.equal(reloads, 1);
+});
+
+test("nobody who asks hears a browser's words for silence", async () => {
+  const mute = { name: "dead line", answer: () => Promise.reject(new TypeError("Failed to fetch")), says: "banken does not answer" };
+  const stranger = { name: "another server", answer: () => Promise.resolve(new Response("<html>")), says: "banken does not answer" };
+  const hung = { name: "silence", says: "banken did not answer in time", answer: (signal) => new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  }) };
+  const stock = globalThis.fetch;
+  for (const { name, answer, says } of [mute, stranger, hung]) {
+    globalThis.fetch = (_, { signal }) => answer(signal);
+    const asked = askJson(URL_, { tries: 1, timeout: 1000 }).catch((error) => error);
+    await clock.pass(2000);
+    const error = await asked;
+    assert.deepEqual([error.constructor, error.message, error.cause instanceof Error], [Silence, says, true], name);
+  }
+  globalThis.fetch = stock;
 });

@@ -5,8 +5,8 @@ import { createModel } from "../../../web/dashboard/model.js";
 
 const NOW = "2026-01-05T06:00:00.000Z";
 const WHOLE = {
-  type: "state", now: NOW, summary: { daemon: { verdict: "ok", suggestion: null, viewers: 3, rooms: 1 } },
-  cameras: { yard: { id: "yard", state: "live", reason: null }, gate: { id: "gate", state: "live", reason: null } },
+  type: "state", now: NOW, summary: { daemon: { verdict: "ok", suggestions: [], viewers: 3, rooms: 1 } },
+  cameras: { gate: { id: "gate", place: 1, state: "live", reason: null }, yard: { id: "yard", place: 0, state: "live", reason: null } },
   health: { journal: { verdict: "ok", reason: "writes" } },
 };
 const VIEWERS = { type: "state", now: NOW, leases: { l: { lease: "l", peers: ["p"] } }, peers: { p: { id: "p" } } };
@@ -17,26 +17,34 @@ function told(...messages) {
   return model;
 }
 
-test("before the first state nothing is shown, and then everything, cameras by name", () => {
+test("before the first state nothing is shown, and then everything, cameras by their place", () => {
   assert.equal(createModel().message(NOW), null);
   const message = told(WHOLE).message("later");
-  assert.deepEqual(message.cameras.map(({ id }) => id), ["gate", "yard"]);
+  assert.deepEqual(message.cameras.map(({ id }) => id), ["yard", "gate"]);
   assert.deepEqual([message.now, message.counts, message.health.parts], ["later", { viewers: 3, rooms: 1 }, [{ part: "journal", verdict: "ok", reason: "writes" }]]);
   assert.deepEqual([message.leases, message.peers, message.rooms], [undefined, undefined, undefined], "lists nobody asked for");
 });
 
 test("changes are fields; null is a field of an entity, or an entity that is gone", () => {
   const model = told(WHOLE, { type: "changes", now: NOW, cameras: { gate: { state: "waiting", reason: { text: "x" } }, yard: null } });
-  assert.deepEqual(model.message(NOW).cameras, [{ id: "gate", state: "waiting", reason: { text: "x" } }]);
-  model.changes({ type: "changes", now: NOW, cameras: { gate: { state: "live", reason: null }, new: { id: "new", state: "idle" } } });
-  assert.deepEqual(model.message(NOW).cameras, [{ id: "gate", state: "live", reason: null }, { id: "new", state: "idle" }]);
+  assert.deepEqual(model.message(NOW).cameras, [{ id: "gate", place: 1, state: "waiting", reason: { text: "x" } }]);
+  model.changes({ type: "changes", now: NOW, cameras: { gate: { state: "live", reason: null }, new: { id: "new", place: 0, state: "idle" } } });
+  assert.deepEqual(model.message(NOW).cameras, [{ id: "new", place: 0, state: "idle" }, { id: "gate", place: 1, state: "live", reason: null }]);
+});
+
+test("a refused configuration is handed on, and gone with its cure", () => {
+  const refused = { origin: "banken.yaml", lines: ["no"], more: 0 };
+  const model = told(WHOLE, { type: "changes", now: NOW, summary: { daemon: { refused } } });
+  assert.deepEqual([told(WHOLE).message(NOW).refused, model.message(NOW).refused], [null, refused]);
+  model.changes({ type: "changes", now: NOW, summary: { daemon: { refused: null } } });
+  assert.equal(model.message(NOW).refused, null);
 });
 
 test("what was shown before is not changed by what comes later", () => {
   const model = told(WHOLE);
   const before = model.message(NOW);
   model.changes({ type: "changes", now: NOW, cameras: { gate: { state: "lost" } }, summary: { daemon: { viewers: 9 } } });
-  assert.deepEqual([before.cameras[0].state, before.counts.viewers, model.message(NOW).counts.viewers], ["live", 3, 9]);
+  assert.deepEqual([before.cameras[1].state, before.counts.viewers, model.message(NOW).counts.viewers], ["live", 3, 9]);
 });
 
 test("a list is there from its own state until its view is left; changes of it that come late are nothing", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  ENOUGH, EVENTS, INITIAL, JITTER, LADDER, PATIENCE, PROBE, STATES, STEADY, TABLE, delay, fallsBack, holdsMedia, meaning, next, waits,
+  ENOUGH, EVENTS, INITIAL, JITTER, LADDER, PATIENCE, PROBE, STATES, STEADY, TABLE, delay, fallsBack, holdsMedia, isPutOff, meaning, next, waits,
 } from "../../../web/dashboard/player/table.js";
 
 const play = { type: "play" };
@@ -13,7 +13,7 @@ const frames = { type: "frames", seconds: 0 };
 const blocked = { type: "blocked", reason: "no way through", chance: 0.5 };
 const denied = { type: "refused", status: 403, reason: "not yours" };
 
-// Plays events from a state; → the last state and every effect on the way.
+// Plays events from a state. → the last state and every effect on the way.
 function run(events, from = INITIAL) {
   let state = from;
   const effects = [];
@@ -38,7 +38,7 @@ const SAMPLES = {
   closed: run([close]).state,
 };
 
-// Every kind of event, as it may come to any state: long enough a silence, an answer that passes and one that does not.
+// Every kind of event that may arrive in any state: silences that last long enough, transient and final answers.
 const KINDS = [
   ...EVENTS.map((type) => ({ type, seconds: 99, status: 503, reason: "r", chance: 0.5 })),
   { type: "refused", status: 403, reason: "r", chance: 0.5 },
@@ -130,7 +130,7 @@ test("an intentional close releases the media, cancels the timer, and nothing bu
   }
 });
 
-test("failures climb 1, 2, 4, 8, 16 s, then still pictures are shown and WebRTC is probed every 30 s", () => {
+test("failures climb 1, 2, 4, 8, 16 s, then snapshots are shown and WebRTC is probed every 30 s", () => {
   const refused = { type: "refused", status: 503, reason: "full", chance: 0.5 };
   for (const failure of [lost, refused]) {
     let state = run([play]).state;
@@ -145,6 +145,18 @@ test("failures climb 1, 2, 4, 8, 16 s, then still pictures are shown and WebRTC 
     assert.deepEqual(shown, [...LADDER.map(() => false), true, true, true]);
     assert.equal(state.name, "probing");
   }
+});
+
+test("a client that asks too often is put off as often as it asks, and never falls back to snapshots in a row", () => {
+  const often = { type: "refused", status: 429, reason: "too often", retryAfter: 10, chance: 0 };
+  let state = run([play]).state;
+  for (let round = 0; round < 3 * LADDER.length; round += 1) {
+    const failed = next(state, often);
+    assert.deepEqual([failed.state.name, isPutOff(failed.state), failed.state.reason], ["retrying", true, "too often"]);
+    assert.ok(failed.effects.find((effect) => effect.do === "arm").seconds >= 10);
+    state = next(failed.state, due).state;
+  }
+  assert.equal(next(next(state, often).state, { type: "back", restarted: true }).state.name, "connecting");
 });
 
 test("jitter keeps every wait within its share of the step", () => {

@@ -3,11 +3,11 @@ import { test } from "node:test";
 
 import { BASE, CAP, backoff } from "../../../web/dashboard/backoff.js";
 import { ago, bitrate } from "../../../web/dashboard/format.js";
-import { matches } from "../../../web/dashboard/panels/journal-filter.js";
-import { describe } from "../../../web/dashboard/panels/overlay.js";
+import { matches } from "../../../web/dashboard/panels/journal/journal-filter.js";
+import { describe } from "../../../web/dashboard/panels/wall/overlay.js";
 import { parseRetryAfter } from "../../../web/dashboard/ask.js";
-import { isResting, wantsPicture } from "../../../web/dashboard/player/wish.js";
-import { pack } from "../../../web/dashboard/wall.js";
+import { isResting, wantsPicture } from "../../../web/dashboard/player/connection-policy.js";
+import { pack } from "../../../web/dashboard/panels/wall/pack.js";
 
 test("the back end decides: nothing plays that it did not name and nobody asked for", () => {
   const tile = { camera: { watch: true, state: "live" }, paused: false, asked: false, visible: true, holding: false };
@@ -61,6 +61,10 @@ test("the wall is seen at once where it can be, and scrolls at a readable width 
     assert.ok(rows * ((width * 9) / 16 + 60) + (rows - 1) * 10 <= 901, `${count} high`);
   }
   assert.deepEqual(pack({ ...room, count: 60 }), { columns: 5, width: null });
+  const large = { width: 1911, height: 1268, gap: 11, caption: 70, least: 296, tight: 259 };
+  assert.equal(pack({ ...large, count: 30 }).columns, 6, "thirty on a screen of 2560 by 1440");
+  assert.ok(pack({ ...large, count: 30 }).width > 259);
+  assert.equal(pack({ ...large, count: 60 }).width, null);
   assert.deepEqual(pack({ ...room, width: 340, height: 0, count: 4 }), { columns: 1, width: null });
 });
 
@@ -79,6 +83,14 @@ test("the overlay names the camera's trouble before the connection's, and nothin
   const waiting = describe({ ...seen, camera: { state: "waiting", reason, retry_at: new Date(4000).toISOString() } });
   assert.deepEqual([waiting.detail, waiting.next], ["Connection refused.", "Next try in 4 s"]);
   assert.equal(describe({ ...seen, camera: { state: "live" }, paused: true, agreed: false }).title, "Paused");
+});
+
+test("while banken is away no tile says that a camera is tried again", () => {
+  const seen = { player: { name: "live", reason: null }, dueAt: null, paused: false, agreed: true, pictured: true, now: 0, localNow: 0, stale: true };
+  const reason = { text: "connection refused", fault: "temporary" };
+  const { title, detail, next } = describe({ ...seen, camera: { state: "waiting", reason, retry_at: new Date(4000).toISOString() } });
+  assert.deepEqual([title, detail, next], ["Waiting for the camera", "Connection refused.", ""]);
+  assert.equal(describe({ ...seen, camera: { state: "connecting", reason: null, retry_at: null } }).next, "");
 });
 
 test("numbers as words", () => {

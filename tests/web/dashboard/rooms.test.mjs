@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { roomLine, short } from "../../../web/dashboard/panels/rooms.js";
-import { HEAR_ALL_THE_SAME, problemOf } from "../../../web/dashboard/rooms/media.js";
-import { createPace } from "../../../web/dashboard/rooms/pace.js";
-import { NOWHERE, step } from "../../../web/dashboard/rooms/seat.js";
-import { endOf } from "../../../web/dashboard/rooms/signaling.js";
+import { roomLine, short } from "../../../web/dashboard/panels/rooms/rooms.js";
+import { HEAR_ALL_THE_SAME, problemOf } from "../../../web/dashboard/panels/rooms/media.js";
+import { createPace } from "../../../web/dashboard/panels/rooms/pace.js";
+import { NOWHERE, step } from "../../../web/dashboard/panels/rooms/participants.js";
+import { endOf } from "../../../web/dashboard/panels/rooms/signaling.js";
 
-// What is left of a row of messages: the seat, and all who were called and hung up on.
+// The result of a series of messages: the seat, and all participants who were called and hung up on.
 function play(...messages) {
   let seat = NOWHERE;
   const called = [];

@@ -35,11 +35,11 @@ test("a picture that is refused for a moment is asked for again when the server 
   snapshot.close();
 });
 
-test("a camera without a picture is asked once; who stops leaves neither request nor timer", async () => {
-  const snapshot = open(() => ({ status: server.asked.length === 1 ? 404 : 503 }));
+test("a camera without a picture is asked once and shows none; who stops leaves neither request nor timer", async () => {
+  const snapshot = open(() => ({ status: server.asked.length === 1 ? 204 : 503 }));
   snapshot.load();
   await clock.pass(60_000);
-  assert.equal(server.asked.length, 1);
+  assert.deepEqual([server.asked.length, snapshot.takenAt()], [1, null]);
   snapshot.load();
   await settle();
   snapshot.stop();

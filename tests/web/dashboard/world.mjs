@@ -1,8 +1,9 @@
-// A world for the page's modules in Node: a clock that is moved by hand, and what is asked of a server, answered by a test.
+// A world for the page's modules in Node: a clock that the test moves, and a server whose answers the test gives.
 
 const NAMES = ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"];
 
-// Timers and Date stand still until `pass(milliseconds)`; what was promised is kept between two steps. `start()` undoes it.
+// Timers and Date stand still until `pass(milliseconds)`; settled `Promise`s are handled between two steps. `start()`
+// restores the real ones.
 export function stopTheClock(at = "2026-11-22T10:00:00") {
   const stock = Object.fromEntries(NAMES.map((name) => [name, globalThis[name]]));
   const timers = new Map();
@@ -42,17 +43,27 @@ export function stopTheClock(at = "2026-11-22T10:00:00") {
         await settle();
       }
     },
+    // The page is suspended for this long: each timer that is due fires once, before anything else happens.
+    hold(milliseconds) {
+      now += milliseconds;
+      for (const [id, timer] of [...timers]) {
+        if (timer.at > now) continue;
+        if (timer.every === null) timers.delete(id);
+        else timer.at = now + timer.every;
+        timer.action();
+      }
+    },
     timers: () => timers.size,
     start: () => Object.assign(globalThis, stock),
   };
 }
 
-// Until nothing more follows from what has happened; the body of an answer is read in turns of its own.
+// Waits until nothing more follows from the last event; a response body is read in separate turns of the event loop.
 export async function settle() {
   for (let turn = 0; turn < 4; turn += 1) await new Promise(setImmediate);
 }
 
-// Replaces fetch: `answer({method, url, body, headers})` → {status, body?, headers?}, or throws as a dead line does.
+// Replaces fetch: `answer({method, url, body, headers})` → {status, body?, headers?}, or throws: no connection.
 export function serve(answer) {
   const asked = [];
   const stock = globalThis.fetch;
@@ -63,7 +74,7 @@ export function serve(answer) {
     signal?.throwIfAborted();
     const { status = 200, body: said = {}, headers: more = {} } = answer(request);
     const response = new Response(status === 204 ? null : JSON.stringify(said), { status, headers: more });
-    // One that is made by hand has no address of its own, against which its Location could be read.
+    // A constructed response has no URL, against which its Location could be resolved.
     return Object.defineProperty(response, "url", { value: String(url) });
   };
   return { asked, methods: () => asked.map(({ method }) => method).join(" "), close: () => (globalThis.fetch = stock) };

@@ -1,20 +1,20 @@
-// The lease under which one person watches one camera large. Rules of this file:
-// 1. One lease at a time; a release gives back even one whose grant is still on its way.
-// 2. After release() no timer runs; the request that gives it back outlives the page.
-// 3. A daemon that knows no leases is no obstacle: everything is shown, under none.
-import { isAbsent, refusalOf } from "../ask.js";
+// The lease under which one viewer watches one camera in the large view. Rules of this file:
+// 1. One lease at a time; a release also covers a lease whose grant is still on its way.
+// 2. After release() no timer runs; the request that releases the lease outlives the page.
+// 3. A daemon without leases is not an obstacle: everything is displayed, without a lease.
+import { endsAfter, isAbsent, refusalOf } from "../ask.js";
 
 const TIMEOUT_MS = 10_000;
 const HEARTBEAT_S = 10;
 
-// `idle()` → seconds since somebody touched the page. `onEnd(reason)`: the server has ended it; {code, text}.
+// `idle()` → seconds since the page was last touched. `onEnd(reason)`: the server has ended the lease; {code, text}.
 export function createLease({ url, kind = "modal", idle, onEnd }) {
   let held = null; // {id, address, headers}; without an address: a daemon without leases
   let asking = null;
   let timer = null;
   let round = 0;
 
-  // → the headers of an offer under the lease. Raises Refusal, TypeError or TimeoutError.
+  // → the headers of an offer under the lease. Raises Refusal or Silence.
   function take(camera) {
     if (held) return Promise.resolve(held.headers);
     return (asking ??= grant(camera, round));
@@ -50,13 +50,13 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
     const mine = round;
     const response = await send(held.address, "PUT", { idle_s: Math.round(idle()) }, held.headers).catch(() => null);
     if (mine !== round) return;
-    if (response?.status !== 404) return later(held.heartbeat); // also after no answer: its time is three heartbeats long
+    if (response?.status !== 404) return later(held.heartbeat); // also after no answer: it lasts three heartbeats
     const { reason, problem } = await refusalOf(response);
     if (mine === round) ended(problem.reason ?? { code: "expired", text: reason });
   }
 
   function ended(reason) {
-    round += 1; // a renewal that is still on its way is of this one
+    round += 1; // outdates a renewal that is still on its way
     clearTimeout(timer);
     held = null;
     onEnd(reason);
@@ -75,19 +75,19 @@ export function createLease({ url, kind = "modal", idle, onEnd }) {
       if (held) giveBack(held);
       held = null;
     },
-    // What the journal says of a lease.
+    // An event of the journal about a lease.
     heard: (id, reason) => held?.id === id && ended(reason),
     isHeld: () => Boolean(held?.address),
   };
 }
 
-// The secret stands in `Banken-Lease`: `Authorization` is a proxy's, which may ask for a password.
+// The secret is in `Banken-Lease`: `Authorization` is for a proxy, which may ask for a password.
 const send = (url, method, body, headers = {}) =>
   fetch(url, {
     method,
     headers: { "Content-Type": "application/json", ...headers },
     body: JSON.stringify(body),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: endsAfter(TIMEOUT_MS),
   });
 
 function giveBack({ address, headers }) {

@@ -1,8 +1,9 @@
-// The shell round table.js: carries out its effects with real connections and timers.
+// The shell around table.js: carries out its effects with real connections and timers.
 import { INITIAL, fallsBack, holdsMedia, isAtRest, next } from "./table.js";
 import { openSession } from "./session.js";
 
-// `target()` → {url, headers}: what a new connection is asked of. `sound()` says whether it is to be heard, too. `onChange(player)` is called after each change of state; `beforeRelease()` while the last picture is still there.
+// `target()` → {url, headers}: where a new connection is requested. `sound()` → whether audio is wanted.
+// `onChange(player)` is called after each change of state, `beforeRelease()` while the last picture is still there.
 export function createPlayer({ target, video, sound, cameraIsLive, onChange, beforeRelease, chance = Math.random }) {
   let state = INITIAL;
   let session = null;
@@ -22,7 +23,13 @@ export function createPlayer({ target, video, sound, cameraIsLive, onChange, bef
 
   const carryOut = {
     open() {
-      const mine = openSession({ ...target(), video, sound: sound(), cameraIsLive, report: (event) => session === mine && send(event) });
+      const mine = openSession({
+        ...target(),
+        video,
+        sound: sound(),
+        cameraIsLive,
+        report: (event) => session === mine && send(event),
+      });
       session = mine;
       awaitFirstFrame(mine);
     },
@@ -43,7 +50,7 @@ export function createPlayer({ target, video, sound, cameraIsLive, onChange, bef
     },
   };
 
-  // The first presented frame, not the first decoded one, is what the viewer waited for.
+  // The viewer waits for the first presented frame, not for the first decoded one.
   function awaitFirstFrame(mine) {
     video.requestVideoFrameCallback?.((now) => {
       if (session !== mine) return;
@@ -53,11 +60,11 @@ export function createPlayer({ target, video, sound, cameraIsLive, onChange, bef
   }
 
   const player = {
-    // As the journal names it: the connection's, or that of the last one. Null before the first.
+    // The name of the peer in the journal: of this connection, or of the last one. Null before the first.
     peer: () => (peer = session?.peer() ?? peer),
-    // The camera whose stream is shown instead, because this browser cannot play this one's; null as a rule.
+    // The camera whose stream is displayed instead, because this browser cannot play this camera's; usually null.
     substream: () => session?.substream() ?? null,
-    // The server has ended the connection and means it.
+    // The server has deliberately ended the connection.
     ended() {
       session?.forget();
       send({ type: "close" });
@@ -71,9 +78,9 @@ export function createPlayer({ target, video, sound, cameraIsLive, onChange, bef
     close: () => send({ type: "close" }),
     retry: () => send({ type: "retry" }),
     cameraChanged: () => send({ type: "camera" }),
-    // The server is there again, the line, or the page itself: what is waited for may be had now.
+    // The server or the network is back, or the page is awake again: an attempt that waits may now succeed.
     back: (restarted = false) => send({ type: "back", restarted }),
-    // The connection is gone for certain, before any timeout could tell.
+    // The connection is certainly lost, before any timeout has detected it.
     lost: (reason) => send({ type: "lost", reason }),
     measure: () => session?.measure() ?? Promise.resolve(null),
     state: () => state,

@@ -1,21 +1,21 @@
-// One WebRTC connection to one camera, from offer to release. Everything it opens it closes, in this order:
-// tracks → video element → connection → listeners.
+// One WebRTC connection to one camera, from offer to release. It closes everything that it opens, in this order: tracks
+// → video element → connection → listeners.
 import { Refusal } from "../ask.js";
 import { startWatchdog } from "./watchdog.js";
 import { codecName } from "../format.js";
 import { end, offer, peerOf } from "./whep.js";
 import { t } from "../i18n.js";
 
-// Host candidates are gathered within a few milliseconds; the server learns later ones from the checks themselves.
+// Host candidates are gathered within a few milliseconds; the server learns later ones from the connectivity checks.
 const GATHERING_MS = 100;
 
-// Its problem document names the `codec` that the camera sends.
+// Its problem document names the `codec` that the camera sends, where that is known.
 const UNSUPPORTED = "urn:banken:problem:unsupported-codec";
 
-// With `sound` it is offered to be heard; what is not offered is not sent, and for nobody it is not even made.
-// `headers()` → what the offer carries besides, once it is known; what it raises counts as the server's answer.
-// `report` receives the events of table.js, never before this has returned; `cameraIsLive()` says whether silence is
-// the connection's fault.
+// With `sound` the offer includes audio. The server sends audio only where it was offered, and does not even create it
+// while no peer wants it. `headers()` → additional headers of the offer, asynchronously; an error that it raises counts
+// as the server's answer. `report` receives the events of table.js, never before this function has returned.
+// `cameraIsLive()` tells whether silence is the connection's fault.
 export function openSession({ url, headers = () => ({}), video, sound, report, cameraIsLive }) {
   if (!globalThis.RTCPeerConnection) return without(report);
   const connection = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
@@ -28,26 +28,43 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
 
   connection.addTransceiver("video", { direction: "recvonly" });
   if (sound) connection.addTransceiver("audio", { direction: "recvonly" });
-  connection.addEventListener("track", ({ track }) => {
-    stream.addTrack(track);
-    if (track.kind === "video") show(video, stream);
-  }, { signal });
-  connection.addEventListener("connectionstatechange", () => {
-    connected ||= connection.connectionState === "connected";
-    if (connection.connectionState !== "failed") return;
-    report(connected
-      ? { type: "lost", reason: t("the connection to the server broke") }
-      : { type: "blocked", reason: t("the server cannot be reached by WebRTC") });
-  }, { signal });
+  connection.addEventListener(
+    "track",
+    ({ track }) => {
+      stream.addTrack(track);
+      if (track.kind === "video") show(video, stream);
+    },
+    { signal },
+  );
+  connection.addEventListener(
+    "connectionstatechange",
+    () => {
+      connected ||= connection.connectionState === "connected";
+      if (connection.connectionState !== "failed") return;
+      report(
+        connected
+          ? { type: "lost", reason: t("the connection to the server broke") }
+          : { type: "blocked", reason: t("the server cannot be reached by WebRTC") },
+      );
+    },
+    { signal },
+  );
   const watchdog = startWatchdog({ connection, report, cameraIsLive });
 
   negotiate().catch((error) => {
     if (signal.aborted) return;
     if (!(error instanceof Refusal)) return report({ type: "lost", reason: t("the server did not answer") });
-    const { status, reason, retryAfter, problem: { type, codec } } = error;
-    report(type === UNSUPPORTED
-      ? { type: "blocked", hopeless: true, reason: t("this browser does not play {codec}, which the camera sends", { codec: codecName(codec) }) }
-      : { type: "refused", status, reason, retryAfter });
+    const {
+      status,
+      reason,
+      retryAfter,
+      problem: { type, codec },
+    } = error;
+    report(
+      type === UNSUPPORTED
+        ? { type: "blocked", hopeless: true, reason: unplayable(codec) }
+        : { type: "refused", status, reason, retryAfter },
+    );
   });
 
   async function negotiate() {
@@ -56,8 +73,8 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
     if (signal.aborted) return;
     const carried = await headers();
     if (signal.aborted) return;
-    const accepted = await offer(url, connection.localDescription.sdp, carried);
-    // Closed while the answer was on its way: the server's half must not be left behind.
+    const accepted = await offer(url, connection.localDescription?.sdp, carried);
+    // Closed while the answer was on its way: the peer on the server must not be left behind.
     if (signal.aborted) return void (accepted.location && end(accepted.location));
     ({ location, substream } = accepted);
     await connection.setRemoteDescription({ type: "answer", sdp: accepted.answer });
@@ -65,11 +82,11 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
 
   return {
     statistics: () => ({ framesDecoded: watchdog.framesDecoded(), peerConnectionState: connection.connectionState }),
-    // The browser's own statistics of the connection: a map of entries (W3C, webrtc-stats).
+    // The browser's statistics of the connection: a map of entries (W3C, webrtc-stats).
     measure: () => connection.getStats(),
     peer: () => location && peerOf(location),
     substream: () => substream,
-    // The server has ended it: there is nothing left to be told to it.
+    // The server has ended the connection: there is no peer left to close.
     forget: () => (location = null),
     close() {
       if (signal.aborted) return;
@@ -82,6 +99,12 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
     },
   };
 }
+
+// `codec` is null where the camera has not sent a picture yet.
+const unplayable = (codec) =>
+  codec
+    ? t("this browser does not play {codec}, which the camera sends", { codec: codecName(codec) })
+    : t("this browser plays neither H.264 nor H.265");
 
 function without(report) {
   queueMicrotask(() => report({ type: "blocked", hopeless: true, reason: t("this browser has no WebRTC") }));
@@ -97,7 +120,7 @@ function without(report) {
 
 function show(video, stream) {
   video.srcObject = stream;
-  // Rejected when the source is replaced before it plays; the next one starts by itself.
+  // Rejected when the source is replaced before it plays; the next one starts without a call.
   video.play().catch(() => {});
 }
 
@@ -110,7 +133,7 @@ function clear(video) {
 
 function gathered(connection, milliseconds) {
   if (connection.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
+  return new Promise((/** @type {(value?: unknown) => void} */ resolve) => {
     const timer = setTimeout(resolve, milliseconds);
     connection.addEventListener("icegatheringstatechange", () => {
       if (connection.iceGatheringState !== "complete") return;

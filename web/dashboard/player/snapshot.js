@@ -1,11 +1,16 @@
-// The last picture of a camera at rest. It is asked for with `cached`, so that looking at the page opens no camera.
+// The last snapshot of a camera that nobody watches on this page. It is requested with `cached`, so that opening the
+// page does not open a camera.
 import { ask } from "../ask.js";
 import { set } from "../dom.js";
 
 // Many cameras on a page wait for one decoder.
 const TIMEOUT_MS = 30_000;
 
-const read = async (response) => ({ picture: await response.blob(), at: Date.parse(response.headers.get("X-Picture-Time")) });
+// No content: there is no picture of that camera yet.
+const read = async (response) =>
+  response.status === 204
+    ? null
+    : { picture: await response.blob(), at: Date.parse(response.headers.get("X-Picture-Time")) };
 
 export function createSnapshot({ img, url, onChange }) {
   let takenAt = null;
@@ -36,6 +41,7 @@ export function createSnapshot({ img, url, onChange }) {
   return {
     load,
     takenAt: () => takenAt,
+    isAsking: () => asking !== null,
     stop() {
       asking?.abort();
       asking = null;

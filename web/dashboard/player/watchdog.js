@@ -1,4 +1,5 @@
-// Looks once a second whether frames are still decoded, and reports `frames` or `silent` with the seconds so far.
+// Checks once a second whether frames are still decoded, and reports `frames` or `silent` with the seconds so far.
+import { zonedTime } from "../format.js";
 import { t } from "../i18n.js";
 
 export function startWatchdog({ connection, report, cameraIsLive, period = 1000 }) {
@@ -21,7 +22,11 @@ export function startWatchdog({ connection, report, cameraIsLive, period = 1000 
     } else if (silenceCounts(connection, cameraIsLive())) {
       flowing = 0;
       silent += period / 1000;
-      report({ type: "silent", seconds: silent, reason: t("no picture for {seconds} s", { seconds: Math.round(silent) }) });
+      report({
+        type: "silent",
+        seconds: silent,
+        reason: t("no picture since {time}", { time: zonedTime(new Date(Date.now() - silent * 1000)) }),
+      });
     } else {
       silent = 0;
     }
@@ -31,8 +36,8 @@ export function startWatchdog({ connection, report, cameraIsLive, period = 1000 
   return { framesDecoded: () => decoded, stop: () => clearInterval(timer) };
 }
 
-// A camera that is not live sends nothing, and a hidden page may decode nothing: neither is a broken connection.
-// One that never connected is broken whatever the camera does.
+// A camera that is not live sends nothing, and a hidden page may decode nothing: neither is a broken connection. A
+// connection that was never established is broken whatever the camera does.
 function silenceCounts(connection, live) {
   if (connection.connectionState !== "connected") return true;
   return live && !document.hidden;

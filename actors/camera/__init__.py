@@ -1,0 +1,1 @@
+"""Camera actors: connection, patrol, snapshots, motion."""

@@ -1,4 +1,0 @@
-"""Decoding outside the daemon: one child process that makes JPEGs and looks for motion, and the actor that runs it.
-
-`program.py`, `codec.py` and `sandbox.py` run in the child, `wire.py` on both sides, the other files in the daemon.
-"""

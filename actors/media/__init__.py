@@ -1,0 +1,1 @@
+"""Bitstreams and containers, the hub between source and viewers, and the child processes that decode and transcode."""

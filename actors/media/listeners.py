@@ -1,0 +1,50 @@
+"""The number of listeners to a transcoder's output, for tasks that work only while there is one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trio
+
+
+class Listeners:
+    """Counts the listeners: to transcoded audio, or to a rendition."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._changed = trio.lowlevel.ParkingLot()
+
+    @contextmanager
+    def listen(self) -> Iterator[None]:
+        """Be counted as a listener inside the context."""
+        self.join()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def join(self) -> None:
+        """Be counted as a listener until `leave`."""
+        self._change(1)
+
+    def leave(self) -> None:
+        self._change(-1)
+
+    def _change(self, by: int) -> None:
+        self.count += by
+        self._changed.unpark_all()
+
+    async def wait_some(self) -> None:
+        """Wait until there is a listener. Always executes a trio checkpoint. Cancellation: at any time."""
+        await trio.lowlevel.checkpoint()
+        while not self.count:
+            await self._changed.park()
+
+    async def wait_none(self, for_s: float) -> None:
+        """Wait until there has been no listener for `for_s` seconds. Cancellation: at any time."""
+        while True:
+            while self.count:
+                await self._changed.park()
+            with trio.move_on_after(for_s):
+                await self.wait_some()
+                continue
+            return

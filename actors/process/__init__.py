@@ -1,0 +1,1 @@
+"""Child processes: start, output, end, reaping, and orphans of earlier runs."""

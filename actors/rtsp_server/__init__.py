@@ -1,0 +1,1 @@
+"""The RTSP server: players and recorders read cameras through banken, and cameras see one connection."""

@@ -1,0 +1,1 @@
+"""POSIX shared memory of other programs: read only, and never mapped."""

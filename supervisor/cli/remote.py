@@ -1,0 +1,183 @@
+"""`banken retry` and `banken reload`: commands to a daemon that runs, over HTTP."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import click
+
+from ..base.redact import redact
+from ..domain.words import plural
+from ..journal.lock import PROCESSES, is_held_by
+from .daemon_address import address_in, daemon, journal_in
+from .journal_argument import JSON
+from .terminal import clean, fail, say, say_json
+
+REFUSED = 1
+PATIENCE_S = 30.0
+"""For an answer: a large configuration takes seconds to read."""
+MOST = 1024 * 1024
+"""Bytes of an answer that are read."""
+LOCKOUT = "urn:banken:problem:lockout"
+BEFORE = "; a daemon that was started before web.listen was changed answers at the address before, and --url names that"
+
+Body = dict[str, Any]
+
+
+@click.command()
+@click.argument("camera")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask after a refused password, although the camera may lock the account."
+)
+@daemon
+@JSON
+def retry(camera: str, yes: bool, url: str | None, config: Path, as_json: bool) -> None:
+    """Have the daemon open CAMERA now, instead of at its next attempt.
+
+    After a refused password it asks first: many cameras lock an account after repeated attempts. Exit 1: the daemon
+    refused; exit 2: no daemon answers.
+    """
+    where = url or address_in(config)
+    path = f"api/cameras/{quote(camera, safe='')}/retry"
+    status, body = post(where, f"{path}?confirm=lockout" if yes else path)
+    if body.get("type") == LOCKOUT and not yes:
+        if not sys.stdin.isatty():
+            refuse(f"{detail(body)}; --yes tries it all the same")
+        click.confirm(clean(f"{detail(body)}. Try it all the same?"), abort=True)
+        status, body = post(where, f"{path}?confirm=lockout")
+    if status != 202 or "id" not in body:
+        refuse(detail(body) or unknown(where, status))
+    if as_json:
+        say_json(body)
+    else:
+        say(f"{clean(camera)} is tried now")
+
+
+@click.command()
+@click.option(
+    "--pid",
+    type=click.IntRange(2),
+    help="The daemon of this configuration: it gets SIGHUP if it cannot be asked over HTTP.",
+)
+@daemon
+@JSON
+def reload(pid: int | None, url: str | None, config: Path, as_json: bool) -> None:
+    """Have the daemon read its configuration again, and print the result.
+
+    A file with mistakes changes nothing. Exit 1: it was refused, with the reasons on stderr; exit 2: no daemon answers,
+    or the process of --pid is not the daemon of this configuration.
+    """
+    try:
+        where = url or address_in(config)
+        status, body = post(where, "api/config/reload", "" if url else BEFORE)
+    except SystemExit:  # it has been said why
+        if pid is None:
+            raise
+        where, status, body = "", 0, {}
+    count = body.get("cameras")
+    is_taken = isinstance(count, int) and status == 200
+    if pid is not None and not is_taken and status != 422:
+        send_sighup(pid, config)
+        return
+    if as_json and (is_taken or "type" in body):
+        say_json(body)
+    if not is_taken:
+        for line in texts(body, "lines"):
+            say(line, err=True)
+        if more := body.get("more"):
+            say(clean(f"and {more} more; banken check says them all"), err=True)
+        refuse(detail(body) or unknown(where, status))
+    for warning in texts(body, "warnings"):
+        say(f"warning: {warning}", err=True)
+    if not as_json:
+        say(f"configuration taken: {plural(int(count or 0), 'camera')}")
+
+
+def send_sighup(pid: int, config: Path) -> None:
+    """Have the daemon of `config` read its configuration as at any SIGHUP, without an answer.
+
+    SIGHUP ends most other programs, and the pid may have a new owner. So the process must hold the journal of `config`
+    and have a handler for SIGHUP; otherwise the command ends with 2. The pidfd keeps all steps to one process.
+    """
+    journal = journal_in(config)
+    try:
+        process = os.pidfd_open(pid)
+        try:
+            if not is_held_by(pid, journal):
+                fail(
+                    f"process {pid} got no SIGHUP: it is not seen to hold {journal}, the journal of {config}; "
+                    "--pid is the pid of that daemon, and --config its configuration"
+                )
+            if not handles_sighup(pid):
+                fail(f"process {pid} got no SIGHUP, which would end it: it is not a daemon that is ready")
+            signal.pidfd_send_signal(process, signal.SIGHUP)
+        finally:
+            os.close(process)
+    except OSError as error:
+        fail(f"process {pid}: {error.strerror}")
+    say(f"process {pid} got SIGHUP instead; its log says what came of it", err=True)
+
+
+def handles_sighup(pid: int) -> bool:
+    """Whether the process has a handler for SIGHUP. Raises `OSError` for a process that has ended."""
+    status = (PROCESSES / str(pid) / "status").read_text(errors="replace")
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return caught is not None and bool(int(caught[1], 16) & 1 << signal.SIGHUP - 1)
+
+
+def refuse(text: str) -> None:
+    """Say what the daemon said, and exit with 1."""
+    say(f"banken: {clean(text)}", err=True)
+    sys.exit(REFUSED)
+
+
+def detail(body: Body) -> str:
+    return str(body.get("detail", ""))
+
+
+def texts(body: Body, name: str) -> list[str]:
+    found = body.get(name)
+    return [clean(str(text)) for text in found] if isinstance(found, list) else []
+
+
+def unknown(url: str, status: int) -> str:
+    """Of an answer that is not the daemon's: that of a proxy in front which sends to its login, for instance."""
+    return f"{redact(url)}: the answer is {status}, and not one of banken"
+
+
+def post(url: str, path: str, hint: str = "") -> tuple[int, Body]:
+    """Send a request without a body; the status and the object in the answer. Ends the command where nothing answers,
+    and says `hint` then.
+
+    A user and a password in `url` are sent as Basic credentials, for a proxy in front of the daemon.
+    """
+    headers = {"Content-Length": "0", "Accept": "application/json"}
+    try:
+        parts = urlsplit(url)
+        if parts.username is not None:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+        kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[parts.scheme]
+        connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE_S)
+        try:
+            connection.request("POST", f"{parts.path.rstrip('/')}/{path}", headers=headers)
+            response = connection.getresponse()
+            data = response.read(MOST)
+        finally:
+            connection.close()
+    except KeyError:
+        fail(f"{redact(url)}: must begin with http:// or https://")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        fail(f"{redact(url)}: no daemon answers there: {str(error) or type(error).__name__}{hint}")
+    try:
+        body = json.loads(data)
+    except ValueError:
+        body = {}
+    return response.status, body if isinstance(body, dict) else {}

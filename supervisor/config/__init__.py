@@ -1,0 +1,1 @@
+"""The configuration: its permitted content, and the errors in it."""

@@ -1,0 +1,17 @@
+"""The entities of the domain. Each file declares commands, events and their effects; a new entity is one line here."""
+
+from .alert import *
+from .camera import *
+from .child import *
+from .configuration import *
+from .detection import *
+from .device import *
+from .journal import *
+from .lease import *
+from .limits import *
+from .patrol import *
+from .peer import *
+from .room import *
+from .run import *
+from .slot import *
+from .use import *

@@ -1,0 +1,1 @@
+"""The parts that keep a daemon running: the kernel, the feed, reconciling, the vault."""

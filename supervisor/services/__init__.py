@@ -1,0 +1,1 @@
+"""Services of the daemon for its users: leases, rooms, detections, monitors, the gateway of the web."""

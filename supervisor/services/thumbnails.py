@@ -1,0 +1,44 @@
+"""Small pictures of what detectors saw: the newest of each camera, in memory. A request for one keeps it longer."""
+
+from collections import OrderedDict
+
+from ..domain.ids import CameraId, DetectionId
+
+COUNT = 100
+"""Of one camera."""
+MAX_BYTES = 1024 * 1024
+"""Of one camera; a picture alone may have an eighth of it."""
+
+
+class Thumbnails:
+    """A ring for each camera: beyond `COUNT` or `MAX_BYTES` the one that was not looked at for longest goes first."""
+
+    def __init__(self) -> None:
+        self._rings: dict[CameraId, OrderedDict[DetectionId, bytes]] = {}
+
+    def keep(self, camera: CameraId, detection: DetectionId, jpeg: bytes) -> None:
+        ring = self._rings.setdefault(camera, OrderedDict())
+        ring[detection] = jpeg
+        while len(ring) > COUNT or sum(map(len, ring.values())) > MAX_BYTES:
+            ring.popitem(last=False)
+
+    def find(self, detection: DetectionId) -> bytes | None:
+        """The picture of a detection, if there was one and it is still here."""
+        for ring in self._rings.values():
+            if detection in ring:
+                ring.move_to_end(detection)
+                return ring[detection]
+        return None
+
+    def has(self, detection: DetectionId) -> bool:
+        """As `find`, but nobody looks at it."""
+        return any(detection in ring for ring in self._rings.values())
+
+    def forget(self, camera: CameraId) -> None:
+        """The camera is no more."""
+        self._rings.pop(camera, None)
+
+    def statistics(self) -> tuple[int, int]:
+        """How many there are, and their bytes."""
+        sizes = [len(jpeg) for ring in self._rings.values() for jpeg in ring.values()]
+        return len(sizes), sum(sizes)

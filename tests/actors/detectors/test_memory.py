@@ -1,0 +1,93 @@
+"""A detector that writes to shared memory, and banken that reads it."""
+
+import os
+
+import trio
+from trio.testing import MockClock
+
+from actors.detectors.memory import box_of
+from supervisor.config.config import Detector
+from supervisor.domain import commands as c
+from supervisor.domain.restart import SHARED_MEMORY_S
+from supervisor.domain.values import Picture
+from tests.kit.detectors import open_detectors
+from tests.kit.domain import GATE
+from tests.kit.shared_detections import DetectionsWriter, Row
+
+NAME = f"/banken-detector-{os.getpid()}"
+CAT: Row = ("cat", 0.75, 10, 20, 30, 40)
+
+
+def detector(**more: object) -> Detector:
+    return Detector("yolo", "shm", address=NAME, cameras=(GATE,), **more)  # type: ignore[arg-type]
+
+
+async def test_detections_of_its_one_camera_are_reported_with_their_boxes(autojump_clock: MockClock) -> None:
+    """Boxes are shares of the camera's picture. Of one label, the best counts."""
+    async with open_detectors(detector()) as here:
+        here.core.kernel.emit(c.ConnectCamera(GATE))
+        here.core.kernel.emit(c.ReportLive(GATE, Picture("h264", 100, 80)))
+        writer = DetectionsWriter(NAME)
+        try:
+            await trio.sleep(1)
+            writer.write([("cat", 0.5, 0, 0, 1, 1), CAT, ("dog", 0.625, 200, 0, 10, 10)])
+            await trio.sleep(1)
+            cat, dog = here.made()
+            assert (cat.camera, cat.by, cat.label, cat.score, cat.box) == (
+                GATE,
+                "yolo",
+                "cat",
+                0.75,
+                (0.1, 0.25, 0.3, 0.5),
+            )
+            assert (dog.label, dog.score, dog.box) == ("dog", 0.625, ())
+            writer.write([])
+            writer.write([("", 0.5, 0, 0, 1, 1)])
+            await trio.sleep(1)
+            assert here.of().dropped == {"wrong-field": 1}
+            assert (here.of().state, here.of().detections) == ("running", 2)
+        finally:
+            writer.unlink()
+            writer.close()
+
+
+async def test_a_fast_writer_is_reported_at_the_configured_rate(autojump_clock: MockClock) -> None:
+    """Each detection is journaled, so 20 updates a second would fill the journal."""
+    async with open_detectors(detector(fps=2.0)) as here:
+        writer = DetectionsWriter(NAME)
+        try:
+            await trio.sleep(1)
+            for _ in range(200):
+                writer.write([CAT])
+                await trio.sleep(0.05)
+            assert 18 <= len(here.made()) <= 21
+        finally:
+            writer.unlink()
+            writer.close()
+
+
+async def test_missing_memory_is_waited_for_and_named_after_30_s(autojump_clock: MockClock) -> None:
+    """It begins as soon as the memory exists, and again after each loss of it."""
+    async with open_detectors(detector()) as here:
+        await trio.sleep(SHARED_MEMORY_S - 1)
+        assert here.alert() == ""
+        await trio.sleep(2)
+        assert here.alert() == f"the detector yolo waits for shared memory {NAME}, which does not exist"
+        for count in (1, 2):
+            writer = DetectionsWriter(NAME)
+            await trio.sleep(1)
+            writer.write([CAT])
+            await trio.sleep(1)
+            assert (here.alert(), len(here.made())) == ("", count)
+            writer.unlink()
+            writer.close()
+            await trio.sleep(1.5)
+            assert "was removed" in here.of().reason or here.of().state == "running"
+
+
+def test_box_is_cut_at_the_edges_of_the_picture() -> None:
+    """A detector may see further than the camera shows; a box outside, or of an unknown size, is left out."""
+    assert box_of((-10, -10, 60, 50), 100, 80) == (0, 0, 0.5, 0.5)
+    assert box_of((90, 70, 60, 50), 100, 80) == (0.9, 0.875, 0.1, 0.125)
+    assert box_of((100, 0, 10, 10), 100, 80) == ()
+    assert box_of((0, 0, 10, 10), 0, 0) == ()

@@ -1,0 +1,78 @@
+// Made by ops/catalogue.py from the declarations of the events.
+// Panels choose events by these facts, and name no type: a new event needs no edit of a panel.
+
+/**
+ * @typedef {object} About
+ * @property {string} [entity] the entity that declares it
+ * @property {string} [phase] the phase of the entity after it, where that is always the same
+ * @property {boolean} [begins] whether it creates the entity
+ * @property {boolean} [last] whether it is the last event of its stream
+ */
+
+/** @type {Record<string, About>} */
+const EVENTS = {
+  AlertRaised: { entity: "alert" },
+  AlertCleared: { entity: "alert" },
+  CameraAdded: { entity: "camera", phase: "idle", begins: true },
+  CameraChanged: { entity: "camera" },
+  CameraRemoved: { entity: "camera", phase: "removed" },
+  CameraConnecting: { entity: "camera", phase: "connecting" },
+  CameraLive: { entity: "camera", phase: "live" },
+  CameraStalled: { entity: "camera", phase: "stalled" },
+  CameraIdle: { entity: "camera", phase: "idle" },
+  CameraCrashed: { entity: "camera", phase: "waiting" },
+  CameraQuarantined: { entity: "camera", phase: "quarantined" },
+  CameraWaiting: { entity: "camera", phase: "waiting" },
+  CameraFailed: { entity: "camera", phase: "failed" },
+  OddityMet: { entity: "camera" },
+  CameraRetried: { entity: "camera" },
+  ChildStarting: { entity: "child", phase: "starting", begins: true },
+  ChildStarted: { entity: "child", phase: "running" },
+  ChildStopping: { entity: "child", phase: "stopping" },
+  ChildUnkillable: { entity: "child", phase: "unkillable" },
+  ChildEnded: { entity: "child", phase: "ended", last: true },
+  ChildFound: { entity: "child", phase: "running", begins: true },
+  ChildAbandoned: { entity: "child", phase: "ended", last: true },
+  ConfigurationApplied: { entity: "configuration" },
+  ConfigurationRefused: { entity: "configuration" },
+  DetectionMade: { entity: "detection" },
+  SuggestionMade: { entity: "detection" },
+  SuggestionExtended: { entity: "detection" },
+  DeviceFull: { entity: "device" },
+  EventsLost: { entity: "journal" },
+  ChainBegan: { entity: "journal" },
+  JournalFileSetAside: { entity: "journal" },
+  SegmentsRemoved: { entity: "journal" },
+  JournalFailed: { entity: "journal" },
+  LeaseGranted: { entity: "lease" },
+  LeaseEnded: { entity: "lease", last: true },
+  LeaseRefused: { entity: "lease" },
+  RequestsRefused: { entity: "limits" },
+  PatrolEnded: { entity: "patrol" },
+  PeerOpened: { entity: "peer", phase: "negotiating", begins: true },
+  PeerConnected: { entity: "peer", phase: "connected" },
+  PeerSilent: { entity: "peer", phase: "silent" },
+  PeerHeard: { entity: "peer", phase: "connected" },
+  PeerStreamChanged: { entity: "peer" },
+  PeerClosing: { entity: "peer", phase: "closing" },
+  PeerClosed: { entity: "peer", phase: "closed", last: true },
+  RoomOpened: { entity: "room" },
+  RoomJoined: { entity: "room" },
+  RoomLeft: { entity: "room" },
+  RoomClosed: { entity: "room", last: true },
+  RunStarted: { entity: "run" },
+  RunAbandoned: { entity: "run" },
+  RunStopping: { entity: "run" },
+  RunEnded: { entity: "run" },
+  CameraQueued: { entity: "slot", phase: "queued" },
+  SlotTaken: { entity: "slot" },
+  SlotFreed: { entity: "slot" },
+  UseBegan: { entity: "use" },
+  UseEnded: { entity: "use", last: true },
+};
+
+const UNKNOWN = Object.freeze({});
+
+// The facts about a type of event; none about one that this page does not know.
+/** @type {(type: string) => About} */
+export const about = (type) => EVENTS[type] ?? UNKNOWN;

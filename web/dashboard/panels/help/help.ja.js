@@ -1,0 +1,7 @@
+export const JA = Object.freeze({
+  "Keyboard": "キーボード",
+  "space": "スペース",
+  "esc": "esc",
+  "enter": "enter",
+  "this list": "この一覧",
+});

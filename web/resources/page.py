@@ -1,0 +1,136 @@
+"""The files of the dashboard: plain ES modules and style sheets, read when the daemon starts and served from memory.
+
+Rules of this file:
+- The page refers to its files below one folder, `dashboard/HASH/`, with a hash over all of them. Modules and styles
+  refer to each other by relative paths, so one hash in the page is enough, and no build step is needed. All paths are
+  relative, so the page works below a path prefix.
+- Browsers cache files below the hash without expiry. Everything else is revalidated by its ETag on each load.
+- A file is compressed once, on the first request for it.
+- The page and its table of panels lack the panels of parts that are off, so that no browser loads or asks anything of
+  them. The hash covers this, too.
+"""
+
+import gzip
+from collections.abc import Collection
+from functools import cached_property
+from hashlib import blake2b
+from mimetypes import guess_type
+from pathlib import Path
+
+import attrs
+from quart import Response, request
+from werkzeug.exceptions import NotFound
+
+from ..document import TABLE, document, table_without
+from ..routes import Media, Right, Route, Web
+
+FOLDER = Path(__file__).parents[1] / "dashboard"
+FOR_EVER = "public, max-age=31536000, immutable"
+CHECKED = "no-cache"
+LEVEL = 6
+"""Compression level of gzip: the largest file takes 2 ms."""
+
+
+@attrs.define(slots=False)
+class _File:
+    data: bytes
+    kind: str | None
+
+    @cached_property
+    def tag(self) -> str:
+        return _hash(self.data)
+
+    @cached_property
+    def small(self) -> bytes:
+        """The compressed data; the bytes are reproducible."""
+        return gzip.compress(self.data, LEVEL, mtime=0)
+
+
+class _Files:
+    """The files of `FOLDER`."""
+
+    def read(self, off: Collection[str]) -> None:
+        """Read them, once; without the panels of the parts in `off`."""
+        self.known = {
+            str(path.relative_to(FOLDER)): _File(path.read_bytes(), guess_type(path.name)[0])
+            for path in FOLDER.rglob("*")
+            if path.is_file()
+        }
+        if table := self.known.get(TABLE):
+            self.known[TABLE] = _File(table_without(off, table.data.decode()).encode(), table.kind)
+        self.version = _hash(b"".join(name.encode() + self.known[name].tag.encode() for name in sorted(self.known)))
+        page = document(FOLDER, off).replace('="dashboard/', f'="dashboard/{self.version}/')
+        self.page = _File(page.encode(), "text/html")
+
+
+def prepare(web: Web) -> None:
+    """Read the files."""
+    web.keep(_Files).read(web.settings.off)
+
+
+async def index(web: Web) -> Response:
+    return await _send(web.keep(_Files).page, CHECKED)
+
+
+async def icon(web: Web) -> Response:
+    return await _send(web.keep(_Files).known["favicon.svg"], CHECKED)
+
+
+async def send(web: Web, name: str) -> Response:
+    """Send a file; a page of another version asks below another hash, and gets the current file."""
+    files = web.keep(_Files)
+    folder, _, rest = name.partition("/")
+    hashed = len(folder) == len(files.version) and rest in files.known
+    file = files.known.get(rest if hashed else name)
+    if file is None:
+        raise NotFound("the dashboard has no such file")
+    return await _send(file, FOR_EVER if folder == files.version else CHECKED)
+
+
+def _hash(data: bytes) -> str:
+    return blake2b(data, digest_size=8).hexdigest()
+
+
+async def _send(file: _File, caching: str) -> Response:
+    small = request.accept_encodings.quality("gzip") > 0 and len(file.small) < len(file.data)
+    response = Response(file.small if small else file.data, mimetype=file.kind)
+    response.headers["Cache-Control"] = caching
+    response.headers["Vary"] = "Accept-Encoding"
+    if small:
+        response.headers["Content-Encoding"] = "gzip"
+    response.set_etag(f"{file.tag}-gzip" if small else file.tag)
+    return await response.make_conditional(request)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/",
+        right=Right.NONE,
+        handler=index,
+        summary="Show the page.",
+        request="[what the page understands](operations.md#the-page)",
+        answer=Media("text/html"),
+        response="the page",
+        takes_visits=True,
+    ),
+    Route(
+        method="GET",
+        path="/favicon.ico",
+        right=Right.NONE,
+        handler=icon,
+        summary="Show the icon of the page.",
+        answer=Media("image/svg+xml"),
+        response="its icon",
+    ),
+    Route(
+        method="GET",
+        path="/dashboard/{name:path}",
+        right=Right.NONE,
+        handler=send,
+        summary="Send a file of the page.",
+        answer=Media("*/*"),
+        response="a file of the page; below the hash of the release it is kept by browsers for a year",
+        errors=(404,),
+    ),
+)
