@@ -284,8 +284,9 @@ class Hub:
         last_ns = self._arrivals.last_ns
         assert last_ns is not None
         seconds = self._arrivals.silence_s(least_s, most_s)
-        while (left_s := seconds - (self._clock.mono_ns() - last_ns) / 1e9) > 0:
-            await trio.sleep(min(left_s, least_s))
+        until_ns = last_ns + round(seconds * 1e9)
+        while (left_ns := until_ns - self._clock.mono_ns()) > 0:  # whole: a sleep for less than the clock shows has no end
+            await trio.sleep(min(left_ns / 1e9, least_s))
             if self._arrivals.last_ns != last_ns:
                 return None
         return seconds

@@ -325,7 +325,8 @@ def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: C
 
 def _source(camera: Camera) -> Source:
     address = f"rtsp://{camera.name}.invalid/main"
-    return Source(camera.kind, address, ("-i", address) if camera.kind == "ffmpeg" else ())
+    arguments = ("-i", address) if camera.kind == "ffmpeg" else ()
+    return Source(camera.kind, address, arguments, transport="tcp")  # a `Wire` has no UDP ports
 
 
 # ── a whole life, drawn from a seed ─────────────────────────────────────────────────────────────────────────────
