@@ -94,6 +94,8 @@ class CameraActor:
         self._watched_until = -math.inf
         """When the last viewer left, on the loop's clock."""
         self._wanted = trio.lowlevel.ParkingLot()
+        self._rests = True
+        """Nothing has opened it since it began to rest, so the next connection follows from `_why`."""
         self._asked = False
         """A probe was requested: the source stays open until its outcome is known, even if the camera is unused."""
 
@@ -172,6 +174,7 @@ class CameraActor:
         known = [event for event in (self._why, kernel.carried()) if event is not None]
         kernel.carry(max(known, key=lambda event: event.seq, default=None))
         kernel.advance(c.RestCamera(self.name, UNUSED))
+        self._rests = True
         self.hub.rest()
 
     async def _let_go(self, error: BaseException) -> None:
@@ -213,8 +216,9 @@ class CameraActor:
         tools, kernel = self._tools, self._tools.kernel
         delay_s: float | None = None
         try:
-            if self._is_at_rest():
+            if self._rests:
                 kernel.carry(self._why)
+            self._rests = False
             await self._take_slot()
             await self._wait_turn()
             connecting = kernel.advance(c.ConnectCamera(self.name))
@@ -270,11 +274,6 @@ class CameraActor:
         """Whether the last attempt failed, and nothing has changed since."""
         known = self._tools.kernel.state.cameras.get(self.name)
         return known is not None and (known.attempts > 0 or known.phase in LOST)
-
-    def _is_at_rest(self) -> bool:
-        """Whether a use opens it: it rested, and not only to reopen with other settings."""
-        known = self._tools.kernel.state.cameras.get(self.name)
-        return known is not None and known.phase is CameraPhase.IDLE and known.reason != CHANGED
 
     async def _take_slot(self) -> None:
         """Wait for a slot of the camera's device, if it has one."""

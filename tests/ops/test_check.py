@@ -65,3 +65,14 @@ def test_failed_tests_run_again_alone(
 def test_a_step_that_ended_before_its_tests_has_not_passed(check: ModuleType, tmp_path: Path) -> None:
     """pytest writes no result when it cannot collect, or when it is killed."""
     assert check.tests_that_pass_alone("whole", fake_programs(tmp_path, 0)) == []
+
+
+def test_a_step_that_does_not_end_is_aborted(
+    check: ModuleType, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not passed, and its name is said."""
+    monkeypatch.setattr(check, "DEADLINE_S", 0)
+    programs = fake_programs(tmp_path, 0)
+    (programs / "pytest").write_text("#!/bin/sh\nexec sleep 600\n")
+    assert not check.run_step("whole", programs)
+    assert "whole has not ended" in capfd.readouterr().err

@@ -471,6 +471,29 @@ async def test_new_settings_replace_the_source_and_keep_the_hub(autojump_clock: 
         assert "CameraIdle" in world.core.types("camera/")
 
 
+async def test_use_after_new_settings_of_an_unused_camera_is_the_cause_of_its_connection(
+    autojump_clock: MockClock,
+) -> None:
+    """The settings change while the camera lingers: it rests, and only the next lease opens it."""
+    on_demand = settings(GATE, mode=Mode.ON_DEMAND)
+    async with open_world({GATE: [streams]}, cameras=[on_demand]) as world:
+        kernel = world.core.kernel
+        await kernel.submit(lease())
+        await world.until(lambda: world.camera() == "live")
+        await kernel.submit(c.EndLease(LeaseId("lease-1"), ASKED))
+        await trio.sleep(2)
+        await kernel.submit(c.Configure("test", (settings(revision=1, mode=Mode.ON_DEMAND),), Limits()))
+        await world.until(lambda: world.camera() == "idle", 5)
+        await trio.sleep(60)
+        granted = await kernel.submit(lease("lease-2"))
+        await world.until(lambda: world.camera() == "live")
+        rows = await world.core.stored()
+        opened = [row for row in rows if isinstance(row.event, e.CameraConnecting)]
+        assert len(opened) == 2
+        assert granted.last is not None
+        assert opened[1].cause == granted.last.seq
+
+
 async def test_a_removed_camera_is_gone_with_everything_it_had(autojump_clock: MockClock) -> None:
     """Its child ends within a second and the other camera's child stays; added again, it is live."""
     async with open_world({GATE: [streams], YARD: [streams]}) as world:

@@ -486,6 +486,30 @@ async def test_silence_is_noticed(autojump_clock: MockClock) -> None:
     assert trio.current_time() - began == pytest.approx(6.0)
 
 
+@attrs.frozen
+class ImpatientClock(TrioClock):
+    """Ends a test in which the time is asked for without end."""
+
+    answers: list[int] = attrs.field(factory=list)
+
+    def mono_ns(self) -> int:
+        self.answers.append(super().mono_ns())
+        assert len(set(self.answers[-100:])) > 1 or len(self.answers) < 100, "it is asked again at the same time"
+        return self.answers[-1]
+
+
+@pytest.mark.parametrize("gap_s", [0.7, 1.1, 1.3])
+async def test_wait_for_silence_ends_whatever_the_clock_rounds(gap_s: float, autojump_clock: MockClock) -> None:
+    """Three gaps are a little more than whole nanoseconds: a remainder that no clock shows is not waited for."""
+    hub = Hub(ImpatientClock())
+    hub.begin()
+    await trio.sleep(3000)
+    for index in range(30):
+        await trio.sleep(gap_s)
+        play(hub, index, index + 1)
+    assert await hub.wait_silence(2.0, 5.0) == pytest.approx(3 * gap_s)
+
+
 async def test_a_gap_that_shrinks_does_not_make_a_wait_negative(autojump_clock: MockClock) -> None:
     """A camera with rare access units sends a burst, and then falls silent."""
     hub = Hub(TrioClock())
