@@ -18,7 +18,7 @@ from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
 from supervisor.domain.events import CameraFailed, CameraWaiting, Recorded
 from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream, device_stream
-from supervisor.domain.lifecycle import LOST, CameraPhase
+from supervisor.domain.lifecycle import LOST
 from supervisor.domain.restart import NO_SHARED_MEMORY
 from supervisor.domain.state import USES, State
 from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, Transcode, UseKind

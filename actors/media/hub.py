@@ -285,7 +285,7 @@ class Hub:
         assert last_ns is not None
         seconds = self._arrivals.silence_s(least_s, most_s)
         until_ns = last_ns + round(seconds * 1e9)
-        while (left_ns := until_ns - self._clock.mono_ns()) > 0:  # whole: a sleep for less than the clock shows has no end
+        while (left_ns := until_ns - self._clock.mono_ns()) > 0:  # whole, or it never ends
             await trio.sleep(min(left_ns / 1e9, least_s))
             if self._arrivals.last_ns != last_ns:
                 return None
