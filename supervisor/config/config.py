@@ -1,5 +1,6 @@
 """The values of a configuration: what the other layers get."""
 
+import os
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -165,6 +166,8 @@ class Config:
     setting, every viewer waits.
     """
     journal: Path
+    state: Path | None
+    """The folder of what is kept beside the journal; None: see `state_folder`."""
     retention: Retention
     anchor: AnchorSettings | None
     """Where anchors of the journal's chain are stored; None: nowhere."""
@@ -236,6 +239,11 @@ class Config:
         open_to_all = [name for name, source in self.cameras.items() if shows_secrets(source.arguments, source.secrets)]
         arguments = f"ffmpeg of {listed(open_to_all)}: {OPEN_ARGUMENTS}" if open_to_all else ""
         return tuple(filter(None, (*self.notes, self.exposure, arguments)))
+
+
+def state_folder(config: Config) -> Path:
+    """The folder of what the daemon keeps beside its journal; by default the one that holds the journal's folder."""
+    return config.state or Path(os.path.abspath(config.journal)).parent
 
 
 Check = Callable[[Source], str | None]

@@ -150,6 +150,11 @@ SETTINGS = Table(
             unit="s", reloadable=False,
         ),
         Setting(
+            "state.path", File(), None,
+            "The folder of what the daemon keeps beside its journal, like its certificates.",
+            reloadable=False, field="state", otherwise="the folder that holds the journal's folder",
+        ),
+        Setting(
             "log.format", OneOf(("text", "json")), "text",
             "`text` is for people. `json` is one object a line, with `time`, `level`, `logger`, `message`, and "
             "`camera`, `peer`, `lease`, `participant_id`, `room_id` and `exception` where they are known.",

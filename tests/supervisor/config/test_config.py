@@ -8,7 +8,7 @@ import pytest
 
 from actors.sources import KINDS
 from supervisor.base.redact import is_secret
-from supervisor.config.config import Config, Source
+from supervisor.config.config import Config, Source, state_folder
 from supervisor.config.load import MAX_BYTES, load, parse
 from supervisor.config.parse_context import MAX_BRACKETS, MAX_KEYS, MAX_TEXT
 from supervisor.config.problem_text import ConfigError
@@ -71,6 +71,12 @@ def test_trusted_proxies_are_addresses_and_networks() -> None:
     config = read("web: {trusted_proxies: [127.0.0.1, 10.1.0.0/16, '2001:db8::/32'], forwarded: forwarded}")
     assert [str(network) for network in config.trusted_proxies] == ["127.0.0.1/32", "10.1.0.0/16", "2001:db8::/32"]
     assert (config.forwarded, read("").forwarded, read("").trusted_proxies) == ("forwarded", "x-forwarded", ())
+
+
+def test_state_folder_holds_the_folder_of_the_journal_by_default() -> None:
+    """Also for a journal that is `.`; `state.path` names another one."""
+    texts = ("journal: {path: /a/b/c}", "journal: {path: .}", "state: {path: /x/y}\njournal: {path: /a/b/c}")
+    assert [state_folder(read(text)) for text in texts] == [Path("/a/b"), Path.cwd().parent, Path("/x/y")]
 
 
 @pytest.mark.parametrize(
