@@ -95,7 +95,7 @@ def entity(module: ModuleType) -> str:
 def event(kind: type[Event]) -> str:
     """The section of one event."""
     lines = [f"### {kind.__name__}", inspect.cleandoc(kind.__doc__ or ""), ""]
-    lines += [f"- **emitted by**: {', '.join(map(emitter, kind.emitters))}", f"- **when**: {kind.when}"]
+    lines += [f"- **emitted by**: {emitters(kind)}", f"- **when**: {kind.when}"]
     lines += [
         f"- **cause**: {causes(kind)}",
         *([f"- **choice of the cause**: {kind.cause_note}"] if kind.cause_note else []),
@@ -110,8 +110,12 @@ def event(kind: type[Event]) -> str:
     return "\n".join([*lines, ""])
 
 
-def emitter(command: str) -> str:
-    return f"`{command}` ({getattr(commands, command).sender})"
+def emitters(kind: type[Event]) -> str:
+    """The commands whose decisions emit it, each group of them with its senders."""
+    groups: dict[str, list[str]] = {}
+    for name in kind.emitters:
+        groups.setdefault(getattr(commands, name).sender, []).append(f"`{name}`")
+    return "; ".join(f"{', '.join(names)} ({sender})" for sender, names in groups.items())
 
 
 def causes(kind: type[Event]) -> str:

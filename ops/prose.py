@@ -97,8 +97,9 @@ def complaints(words: str, rules: list[Rule]) -> Iterator[tuple[str, str]]:
 
 
 def sentences(words: str) -> list[str]:
-    """Its sentences and items, each on one line; code in backticks counts as one word."""
+    """Its sentences and items, each on one line; code in backticks, and a list of such, counts as one word."""
     plain = re.sub(r"```.*?```|``.*?``|`[^`]*`", "`x`", words, flags=re.DOTALL)
+    plain = re.sub(r"`x`(?:,\s+`x`)+", "`x`", plain)
     plain = re.sub(r"\]\([^)]*\)", "]", plain)
     plain = re.sub(r"(?i)\b(e\.g|i\.e|cf|etc|vs)\.", r"\1", plain)
     parts = re.split(

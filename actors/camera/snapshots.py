@@ -21,6 +21,7 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import LeaseId, UseId, camera_stream
 from supervisor.domain.lifecycle import LOST, STREAMING
 from supervisor.domain.values import Fault, LeaseKind, Mode, Reason, UseKind
+from supervisor.ports.asking import origin_of
 from supervisor.ports.decisions import Origin, why_cancelled
 from supervisor.ports.viewing import Jpeg
 
@@ -121,7 +122,7 @@ class Snapshots:
             yield
             return
         use = UseId(kernel.new_id())
-        origin = Origin(client if kind is UseKind.PATROL else f"client:{client}")
+        origin = Origin(client) if kind is UseKind.PATROL else origin_of(client)
         began = kernel.emit(c.BeginUse(use, camera.name, kind, client), origin=origin).events[0]
         async with self._held(camera, began, partial(c.EndUse, use)):
             yield

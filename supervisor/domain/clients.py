@@ -3,6 +3,8 @@
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
+from .rights import PEOPLE
+
 OWN_PREFIX = 64
 """The smallest network that an IPv6 customer gets (RFC 6177). All addresses in it are one client."""
 NAT64 = IPv6Network("64:ff9b::/96")
@@ -35,5 +37,7 @@ def network_of(client: str) -> str:
 
 
 def client_in(principal: str) -> str | None:
-    """The client of a principal; None for a principal that is not a client."""
+    """The name under which a principal is charged: its address, or `user:NAME`; None for the daemon's own parts."""
+    if principal.startswith(PEOPLE):
+        return principal.partition("/")[0]
     return principal.removeprefix(PREFIX) if principal.startswith(PREFIX) else None

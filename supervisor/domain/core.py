@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from .ids import SYSTEM, NodeId, RunId
+from .ids import SYSTEM, CameraId, NodeId, RunId
+from .rights import Right
 from .values import Value
 
 
@@ -61,6 +62,10 @@ CLOSES_SOURCE = (
     "CameraRetried",
 )
 """The events for which a camera's source is closed on purpose; after a requested attempt, that request."""
+
+
+REVOKES = ("UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "SessionEnded", "TokenEnded", "TrustEnded")
+"""The events that take rights away, with which viewers end."""
 
 
 class Event(Value, frozen=True):
@@ -113,6 +118,16 @@ class Command(Struct, frozen=True):
 
     sender: ClassVar[str]
     """The parts of the daemon that send it."""
+    right: ClassVar[Right | None] = None
+    """The right that its principal needs; None for a report of the daemon itself."""
+
+    def needs(self) -> Right | None:
+        """The right that this command needs, where that depends on its fields."""
+        return self.right
+
+    def on(self, state: Any) -> CameraId | None:
+        """The camera that must be in the scope of its principal; None if it concerns no camera."""
+        return getattr(self, "camera", None)
 
 
 class Recorded(Value, frozen=True):

@@ -13,5 +13,8 @@ from .patrol import *
 from .peer import *
 from .room import *
 from .run import *
+from .session import *
 from .slot import *
+from .token import *
 from .use import *
+from .user import *

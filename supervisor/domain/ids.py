@@ -15,6 +15,12 @@ RoomId = NewType("RoomId", str)
 """A UUID. Anybody who knows it may enter the room."""
 ParticipantId = NewType("ParticipantId", str)
 """A UUID of one WebSocket, whose client may be in a room."""
+UserId = NewType("UserId", str)
+"""The name with which a person logs in: `[a-z0-9][a-z0-9._-]{0,62}`."""
+SessionId = NewType("SessionId", str)
+"""One login of a user: the first 16 digits of the hash of its secret. It may be shown."""
+TokenId = NewType("TokenId", str)
+"""The name of a token, as of a user."""
 NodeId = NewType("NodeId", str)
 """The identity of a daemon. It is stored in the journal and survives restarts."""
 RunId = NewType("RunId", str)
@@ -26,6 +32,8 @@ NO_CAMERA = CameraId("")
 SYSTEM = "system"
 LIMITS = "limits"
 """The stream of requests that were rejected because of rate limits."""
+ACCESS = "access"
+"""The stream of logins that failed."""
 JOURNAL = "journal"
 """The stream of events of the journal itself. No other event follows from it."""
 
@@ -78,3 +86,15 @@ def device_stream(device: DeviceId) -> str:
 
 def room_stream(room: RoomId) -> str:
     return f"room/{room}"
+
+
+def user_stream(user: UserId) -> str:
+    return f"user/{user}"
+
+
+def session_stream(session: SessionId) -> str:
+    return f"session/{session}"
+
+
+def token_stream(token: TokenId) -> str:
+    return f"token/{token}"

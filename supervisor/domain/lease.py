@@ -21,15 +21,21 @@ from .common import (
     require_running,
     require_usable,
 )
-from .core import FIRST, LOSSES, OUTSIDE, SOON, Command, Event, Recorded, Severity
+from .core import FIRST, LOSSES, OUTSIDE, REVOKES, SOON, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import CameraId, LeaseId, PeerId, lease_stream, refusal_stream
 from .lifecycle import PeerPhase
 from .peer import PeerClosed, PeerClosing, PeerOpened
+from .rights import PEOPLE, Right
 from .state import Lease, State, Suggestion
 from .substreams import tried
 from .values import Fault, LeaseKind, PeerProtocol, Reason, renamed
 from .words import plural, seconds
+
+
+def _camera_of(state: State, lease: LeaseId) -> CameraId | None:
+    known = state.leases.get(lease)
+    return None if known is None else known.camera
 
 
 class GrantLease(Command, frozen=True):
@@ -49,6 +55,7 @@ class GrantLease(Command, frozen=True):
     purpose: str = ""
 
     sender = "gateway, snapshots"
+    right = Right.WATCH
 
 
 class RenewLease(Command, frozen=True):
@@ -60,6 +67,10 @@ class RenewLease(Command, frozen=True):
     """Seconds without user input on the page that shows it."""
 
     sender = "gateway"
+    right = Right.WATCH
+
+    def on(self, state: State) -> CameraId | None:
+        return _camera_of(state, self.lease)
 
 
 class ReportLeaseSilent(Command, frozen=True):
@@ -79,6 +90,12 @@ class EndLease(Command, frozen=True):
     owner: str | None = None
 
     sender = "gateway"
+
+    def needs(self) -> Right:
+        return Right.OPERATE if self.owner is None else Right.WATCH
+
+    def on(self, state: State) -> CameraId | None:
+        return _camera_of(state, self.lease)
 
 
 class ReportRefusal(Command, frozen=True):
@@ -109,6 +126,7 @@ class OpenPeer(Command, frozen=True):
     protocol: PeerProtocol = PeerProtocol.WEBRTC
 
     sender = "gateway, RTSP server"
+    right = Right.WATCH
 
 
 class ReportPeerClosed(Command, frozen=True):
@@ -185,6 +203,14 @@ class LeaseEnded(LeaseEvent, frozen=True):
         "Configure",
         "EndRun",
         "StartRun",
+        "AddUser",
+        "ChangeUser",
+        "RemoveUser",
+        "SetPassword",
+        "OpenSession",
+        "EndSession",
+        "EndToken",
+        "RestoreAccess",
     )
     causes = (
         OUTSIDE,
@@ -198,6 +224,7 @@ class LeaseEnded(LeaseEvent, frozen=True):
         "ConfigurationApplied",
         "RunStopping",
         *LOSSES,
+        *REVOKES,
     )
     cause_note = (
         "none when its holder released it; its `LeaseGranted` when it expired; otherwise the event that ended what "
@@ -416,6 +443,7 @@ def _lease_granted(state: State, event: LeaseGranted, at: Recorded) -> Changes:
         until_ns=event.until_ns,
         exclusive=event.exclusive,
         purpose=event.purpose,
+        by=at.principal if at.principal.startswith(PEOPLE) else "",
     )
     return {"leases": state.leases.insert(event.lease, lease)}
 

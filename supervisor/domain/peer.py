@@ -3,10 +3,11 @@
 from msgspec.structs import replace
 
 from .common import Arms, Changes, Decisions, Events, elapsed_s
-from .core import FIRST, OUTSIDE, SOON, Command, Event, Recorded, Severity
+from .core import FIRST, OUTSIDE, REVOKES, SOON, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import CameraId, LeaseId, PeerId, peer_stream
 from .lifecycle import PeerPhase, allows, leads, step
+from .rights import Right
 from .state import Peer, State
 from .values import PeerProtocol, Reason
 from .words import seconds
@@ -49,6 +50,13 @@ class ClosePeer(Command, frozen=True):
     owner: str | None = None
 
     sender = "gateway"
+
+    def needs(self) -> Right:
+        return Right.OPERATE if self.owner is None else Right.WATCH
+
+    def on(self, state: State) -> CameraId | None:
+        known = state.peers.get(self.peer)
+        return None if known is None else known.camera
 
 
 _OPEN = tuple(phase for phase in PeerPhase if phase is not PeerPhase.CLOSED)
@@ -177,8 +185,23 @@ class PeerClosing(PeerEvent, frozen=True):
 
     steps = leads(*(phase for phase in _OPEN if phase is not PeerPhase.CLOSING), to=PeerPhase.CLOSING)
     severity = Severity.INFO
-    emitters = ("ClosePeer", "EndLease", "RenewLease", "ReportLeaseSilent", "ReportDetection", "Configure")
-    causes = (OUTSIDE, "LeaseEnded", "ConfigurationApplied")
+    emitters = (
+        "ClosePeer",
+        "EndLease",
+        "RenewLease",
+        "ReportLeaseSilent",
+        "ReportDetection",
+        "Configure",
+        "AddUser",
+        "ChangeUser",
+        "RemoveUser",
+        "SetPassword",
+        "OpenSession",
+        "EndSession",
+        "EndToken",
+        "RestoreAccess",
+    )
+    causes = (OUTSIDE, "LeaseEnded", "ConfigurationApplied", *REVOKES)
     cause_note = "none, a request from outside; or `LeaseEnded`, or the event that this follows from"
     when = "before the answer to the request; directly after the `LeaseEnded` of its lease"
     stored = FIRST

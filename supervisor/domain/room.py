@@ -7,6 +7,7 @@ from .common import Arms, Changes, Decisions, Events, elapsed_s, require_running
 from .core import FIRST, OUTSIDE, SOON, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import ParticipantId, RoomId, room_stream
+from .rights import Right
 from .state import Participant, Room, State
 from .values import Fault, Reason
 from .words import seconds
@@ -20,6 +21,7 @@ class OpenRoom(Command, frozen=True):
     client: str
 
     sender = "rooms service"
+    right = Right.ROOM
 
 
 class JoinRoom(Command, frozen=True):
@@ -30,6 +32,7 @@ class JoinRoom(Command, frozen=True):
     client: str
 
     sender = "rooms service"
+    right = Right.ROOM
 
 
 class LeaveRoom(Command, frozen=True):

@@ -24,9 +24,13 @@ from .ids import (
     PeerId,
     RoomId,
     RunId,
+    SessionId,
+    TokenId,
     UseId,
+    UserId,
 )
 from .lifecycle import CameraPhase, ChildPhase, PeerPhase
+from .rights import Role, Scope
 from .values import (
     CameraSettings,
     DeviceSettings,
@@ -66,6 +70,10 @@ TRANSCODERS = frozenset({AUDIO, VIDEO})
 KEYS = 256
 HASHED_WHEN_EMPTY = ("devices", "learned", "slots", "uses", "alerts", "cameras", "children", "peers", "versions")
 """The maps of the first release, which are hashed even if they are empty, as they were in that release."""
+
+
+LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens")
+"""The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
 
 class Camera(Value, frozen=True):
@@ -157,6 +165,8 @@ class Lease(Value, frozen=True):
     """It ends at this time, renewed or not."""
     exclusive: bool = False
     purpose: str = ""
+    by: str = ""
+    """The principal whose right it is, and with whose right it ends; empty where nobody has logged in."""
 
     @property
     def is_held(self) -> bool:
@@ -244,6 +254,46 @@ class Participant(Value, frozen=True):
     since_ns: int
 
 
+class User(Value, frozen=True):
+    """A person who may log in. The password's hash is in the access file, not here."""
+
+    user: UserId
+    role: Role
+    scope: Scope
+    since_ns: int
+    passwords: int = 0
+    """How often the password was set."""
+
+
+class UserSession(Value, frozen=True):
+    """One login of a user, at one browser."""
+
+    session: SessionId
+    user: UserId
+    hash: str
+    """SHA-256 of its secret, in hex."""
+    client: str
+    agent: str
+    opened_ns: int
+    until_ns: int
+    """It ends at this time, used or not."""
+    by: str = "password"
+
+
+class Token(Value, frozen=True):
+    """The access of a program."""
+
+    token: TokenId
+    role: Role
+    scope: Scope
+    hash: str
+    """SHA-256 of its secret, in hex."""
+    since_ns: int
+    until_ns: int | None = None
+    by: str = ""
+    """The principal that made it."""
+
+
 class Alert(Value, frozen=True):
     """A raised alert."""
 
@@ -302,6 +352,15 @@ class State(Value, frozen=True):
     """The cameras in the order of the configuration file; empty in older journals."""
     suggested_before: tuple[Suggestion, ...] = ()
     """The suggestions beside the newest one, newest first. Older journals have none."""
+    users: HashTrieMap[UserId, User] = HashTrieMap()
+    sessions: HashTrieMap[SessionId, UserSession] = HashTrieMap()
+    """The sessions that have not ended."""
+    tokens: HashTrieMap[TokenId, Token] = HashTrieMap()
+    """The tokens that have not ended."""
+    trust_ended: bool = False
+    """Whether there has been a user: then a client of this machine has no rights without a login."""
+    access_changes: int = 0
+    """The number of changes of users, sessions and tokens: of two records, the one with more is newer."""
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
@@ -451,7 +510,7 @@ def canonical(value: object) -> bytes:
     if isinstance(value, Value):
         defaults = _defaults(type(value))
         held = {name: getattr(value, name) for name in sorted(defaults)}
-        kept = (_text(name) + canonical(one) for name, one in held.items() if one != defaults[name])
+        kept = (_text(name) + canonical(one) for name, one in held.items() if not _is_default(name, one, defaults))
         return _framed(b"{", kept)
     if isinstance(value, str):
         return _text(value)
@@ -466,6 +525,13 @@ def canonical(value: object) -> bytes:
     if isinstance(value, set | frozenset):
         return _framed(b"<", sorted(map(canonical, value)))
     raise TypeError(f"a state holds no {type(value).__name__}")
+
+
+def _is_default(name: str, held: object, defaults: dict[str, object]) -> bool:
+    """Whether rule 2 leaves a field out. A map of the state is only left out if it came after the rule."""
+    if isinstance(held, HashTrieMap):
+        return not held and name in LEFT_OUT_WHEN_EMPTY
+    return bool(held == defaults[name])
 
 
 def _text(value: str) -> bytes:

@@ -3,6 +3,7 @@
 from .common import RETRY_WHEN_FULL_S, Arms, Changes, Decisions, Events, require_running, require_usable
 from .core import FIRST, LOSSES, SOON, Command, Event, Recorded, Severity
 from .ids import CameraId, UseId, use_stream
+from .rights import Right
 from .state import State, Use
 from .values import Reason, UseKind
 
@@ -16,6 +17,7 @@ class BeginUse(Command, frozen=True):
     client: str
 
     sender = "snapshots, patrol"
+    right = Right.WATCH
 
 
 class EndUse(Command, frozen=True):

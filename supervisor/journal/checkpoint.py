@@ -26,7 +26,10 @@ from ..domain.state import (
     Slot,
     State,
     Suggestion,
+    Token,
     Use,
+    User,
+    UserSession,
 )
 from ..domain.values import DeviceSettings, Limits, Patrol, Policy
 from ..ports.errors import JournalDamaged
@@ -63,6 +66,11 @@ _FIELDS: dict[str, Any] = {
     "order": tuple[str, ...],
     "refused": Refused | None,
     "suggested_before": tuple[Suggestion, ...],
+    "users": dict[str, User],
+    "sessions": dict[str, UserSession],
+    "tokens": dict[str, Token],
+    "trust_ended": bool,
+    "access_changes": int,
 }
 """Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 

@@ -21,6 +21,7 @@ import trio
 
 from ..base.clock import Clock
 from ..domain import commands as c
+from ..domain.access import authorize
 from ..domain.allowance import Allowance, is_charged
 from ..domain.availability import Ledger
 from ..domain.clients import client_in
@@ -198,6 +199,7 @@ class Kernel:
 
         `after` is the event that led to this command: the cause of the first event, which is the cause of the others.
         A command without `after` and `origin` has the cause that the task carries (`following`).
+        A command with an `origin` needs its principal's right, in this step.
         Raises `Rejected`; then nothing has changed.
         """
         if after is None and origin is None:
@@ -206,6 +208,8 @@ class Kernel:
         if client is not None:
             self.require_allowance(client)
         now_ns = self.clock.wall_ns()
+        if origin is not None:
+            authorize(self.state, origin.principal, command, now_ns)
         events = decide(self.state, command, now_ns)
         if client is not None and events:
             self.allowance.charge(client, self.state.limits, self.clock.mono_ns() / 1e9)

@@ -26,6 +26,7 @@ from ..domain.substreams import tried
 from ..domain.values import Fault, Reason, Transcode, name_of
 from ..journal.writer import Journal
 from ..ports.actors import ActorsPort
+from ..ports.asking import origin_of
 from ..ports.decisions import Origin, Receipt
 from ..ports.facts import CameraFacts
 from ..ports.gateway import DetectionResult, ReloadResult, SessionPort
@@ -119,7 +120,7 @@ class Gateway:
         if self._reloads is None:
             raise Rejected(Refusal.CONFLICT, "this banken runs without a configuration file")
         self._require_journal()
-        reloaded = await self._reloads.reload(Origin(f"client:{client}"))
+        reloaded = await self._reloads.reload(origin_of(client))
         if not await self._journal.wait_committed(reloaded.seq):
             self._require_journal()
         return reloaded
@@ -197,7 +198,7 @@ class Gateway:
 
     async def renew(self, key: Key, idle_s: float, client: str) -> HeldLease:
         """Hear of a lease's holder, wherever he is now. Raises `LeaseOver`, and `Rejected` for a stranger."""
-        origin = Origin(f"client:{client}")
+        origin = origin_of(client)
         await trio.lowlevel.checkpoint()
         if key.lease in self._kernel.state.leases:
             return self._held(self.leases.renew(key.lease, hash_secret(key.secret), idle_s, origin))
@@ -212,13 +213,13 @@ class Gateway:
         if key.lease not in self._kernel.state.leases:
             raise await self._why_over(key.lease)
         released = Reason("released", "released by its holder", Fault.NONE)
-        await self.submit(c.EndLease(key.lease, released, hash_secret(key.secret)), Origin(f"client:{client}"))
+        await self.submit(c.EndLease(key.lease, released, hash_secret(key.secret)), origin_of(client))
 
     async def revoke(self, lease: LeaseId, client: str) -> None:
         """End anybody's lease, as an operator; its viewers are notified. Raises `LeaseOver` and `Rejected`."""
         if lease not in self._kernel.state.leases:
             raise await self._why_over(lease)
-        await self.submit(c.EndLease(lease, REVOKED), Origin(f"client:{client}"))
+        await self.submit(c.EndLease(lease, REVOKED), origin_of(client))
 
     def _held(self, lease: Lease) -> HeldLease:
         peers = tuple(peer.peer for peer in self._kernel.state.peers_of(lease.lease))
@@ -245,7 +246,7 @@ class Gateway:
         """Decide about what a detector has seen; its picture, if there is one, is kept. Raises `Rejected`."""
         self._require_journal()
         assert self._detections is not None, "the part is off, so no route leads here"
-        judged = self._detections.report(seen, jpeg, Origin(f"client:{seen.by}"))
+        judged = self._detections.report(seen, jpeg, origin_of(seen.by))
         if judged.last is not None and not await self._journal.wait_committed(judged.last.seq):
             self._require_journal()
         return judged

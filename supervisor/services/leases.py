@@ -18,6 +18,7 @@ from ..domain.ids import LeaseId, lease_stream
 from ..domain.lease import TIME_IS_UP
 from ..domain.state import Lease
 from ..domain.values import Fault, LeaseKind, Reason
+from ..ports.asking import origin_of
 from ..ports.decisions import Origin
 from ..ports.viewing import LeaseOver
 from ..runtime.kernel import Kernel
@@ -41,7 +42,7 @@ class Leases:
     def grant(self, command: c.GrantLease | c.OpenPeer) -> Recorded:
         """Grant a lease, or open a peer under one; a refusal is journaled, too. The last event. Raises `Rejected`."""
         try:
-            granted = self._kernel.emit(command, origin=Origin(f"client:{command.client}")).last
+            granted = self._kernel.emit(command, origin=origin_of(command.client)).last
         except Rejected as refused:
             self._say_refused(command, refused)
             raise
@@ -148,7 +149,7 @@ class Leases:
         kind = command.kind if isinstance(command, c.GrantLease) else LeaseKind.VIEWER
         reason = Reason("not-lent", why.reason, Fault.NONE)
         report = c.ReportRefusal(command.camera, kind, command.client, reason, self._suppressed)
-        self._kernel.emit(report, origin=Origin(f"client:{command.client}"))
+        self._kernel.emit(report, origin=origin_of(command.client))
         self._said_at, self._suppressed = trio.current_time(), 0
 
     def _granted(self, lease: LeaseId) -> Recorded | None:

@@ -22,6 +22,7 @@ from ..domain.ids import SYSTEM, ParticipantId, RoomId, room_stream
 from ..domain.rate import MOST, RateLimit
 from ..domain.room import STOPPED, is_idle
 from ..domain.values import Fault, Reason
+from ..ports.asking import origin_of
 from ..ports.decisions import Origin, Receipt
 from ..ports.statistics import RoomStatistics
 from ..runtime.kernel import Kernel
@@ -130,7 +131,7 @@ class Rooms:
 
     def handle(self, session: Session, request: s.Request) -> None:
         """Raises `MessageRejected`; then nothing has changed."""
-        me, origin = session.participant, Origin(f"client:{session.client}")
+        me, origin = session.participant, origin_of(session.client)
         try:
             match request:
                 case s.CreateRequest():

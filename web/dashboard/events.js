@@ -64,11 +64,21 @@ const EVENTS = {
   RunAbandoned: { entity: "run" },
   RunStopping: { entity: "run" },
   RunEnded: { entity: "run" },
+  SessionOpened: { entity: "session" },
+  SessionEnded: { entity: "session", last: true },
+  LoginFailed: { entity: "session" },
   CameraQueued: { entity: "slot", phase: "queued" },
   SlotTaken: { entity: "slot" },
   SlotFreed: { entity: "slot" },
+  TokenMade: { entity: "token" },
+  TokenEnded: { entity: "token", last: true },
   UseBegan: { entity: "use" },
   UseEnded: { entity: "use", last: true },
+  UserAdded: { entity: "user" },
+  UserChanged: { entity: "user" },
+  UserRemoved: { entity: "user", last: true },
+  PasswordSet: { entity: "user" },
+  TrustEnded: { entity: "user" },
 };
 
 const UNKNOWN = Object.freeze({});

@@ -12,7 +12,7 @@ from supervisor.domain.state import Camera as Known
 from supervisor.domain.state import State
 from supervisor.domain.values import Mode, Transcode
 from supervisor.domain.values import Reason as Why
-from supervisor.ports.decisions import Origin
+from supervisor.ports.asking import origin_of
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.snapshot import Snapshot
 from supervisor.ports.statistics import CameraStatistics
@@ -125,7 +125,7 @@ async def show_facts(web: Web, name: str) -> CameraFacts:
 async def retry_camera(web: Web, name: str, query: RetryQuery) -> Camera | None:
     """Start an attempt now (202). After a refused password this requires `?confirm=lockout`."""
     by, gateway = client(), web.gateway
-    await gateway.submit(c.RetryCamera(CameraId(name), by, query.confirm is not None), Origin(f"client:{by}"))
+    await gateway.submit(c.RetryCamera(CameraId(name), by, query.confirm is not None), origin_of(by))
     snapshot = gateway.snapshot()
     known = snapshot.state.cameras.get(CameraId(name))
     return camera_now(known, snapshot, viewer_counts(snapshot.state)) if known else None

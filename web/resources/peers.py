@@ -10,7 +10,7 @@ from supervisor.domain.state import Lease, State
 from supervisor.domain.state import Peer as KnownPeer
 from supervisor.domain.state import Use as KnownUse
 from supervisor.domain.values import Fault, PeerProtocol, Reason, UseKind
-from supervisor.ports.decisions import Origin
+from supervisor.ports.asking import origin_of
 from supervisor.ports.snapshot import Snapshot
 from supervisor.ports.statistics import PeerStatistics
 
@@ -98,7 +98,7 @@ async def list_peers(web: Web) -> Peers:
 async def close_peer(web: Web, peer: str) -> Response:
     """Close a peer as an operator; the viewer receives the reason."""
     kicked = Reason("kicked", "an operator ended this connection", Fault.NONE)
-    await web.gateway.submit(c.ClosePeer(PeerId(peer), kicked), Origin(f"client:{client()}"))
+    await web.gateway.submit(c.ClosePeer(PeerId(peer), kicked), origin_of(client()))
     return Response(b"", status=204)
 
 

@@ -10,7 +10,7 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.values import Fault, Reason
-from supervisor.ports.decisions import Origin
+from supervisor.ports.asking import origin_of
 from supervisor.ports.viewing import Key, OfferError, hash_secret
 
 from ..client import client
@@ -66,7 +66,7 @@ async def add_candidates(web: Web, camera: str, session: str) -> Response:
 async def close_session(web: Web, camera: str, session: str) -> Response:
     peer, secret = _session(web, camera, session)
     left = Reason("left", "the viewer left", Fault.NONE)
-    await web.gateway.submit(c.ClosePeer(peer, left, owner=hash_secret(secret)), Origin(f"client:{client()}"))
+    await web.gateway.submit(c.ClosePeer(peer, left, owner=hash_secret(secret)), origin_of(client()))
     return Response(b"", status=200)
 
 

@@ -8,6 +8,7 @@ from ..errors import Refusal, Rejected
 from ..ids import CameraId
 from ..lifecycle import LOST, CameraPhase, leads
 from ..restart import PASSWORD, RETRY_AFTER_S
+from ..rights import Right
 from ..state import State
 from .common import CameraEvent, move_camera
 
@@ -23,6 +24,7 @@ class RetryCamera(Command, frozen=True):
     confirmed: bool = False
 
     sender = "gateway"
+    right = Right.OPERATE
 
 
 class CameraRetried(CameraEvent, frozen=True):

@@ -30,6 +30,8 @@ LATER = {"LeaseGranted", "LeaseEnded", "LeaseRefused", "DetectionMade", "Suggest
 LATER |= {"RoomOpened", "RoomJoined", "RoomLeft", "RoomClosed"}
 LATER |= {"ChainBegan", "JournalFileSetAside", "SegmentsRemoved", "JournalFailed"}
 LATER |= {"CameraRetried", "ConfigurationRefused", "OddityMet", "PeerStreamChanged"}
+LATER |= {"UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "TrustEnded"}
+LATER |= {"SessionOpened", "SessionEnded", "LoginFailed", "TokenMade", "TokenEnded"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys

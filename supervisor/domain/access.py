@@ -1,0 +1,105 @@
+"""Access: who a principal is, and what it may do. Pure.
+
+Rules of this file:
+- A right that is not granted is denied. A principal that is not known has the right `none` only.
+- Until there is a user, the clients that the web layer lets in have all rights: they are on this machine.
+- A camera outside the scope is refused as one that does not exist.
+"""
+
+import re
+from collections.abc import Collection
+
+import attrs
+
+from .clients import PREFIX
+from .core import Command
+from .errors import Refusal, Rejected
+from .ids import CameraId, SessionId, TokenId, UserId
+from .rights import ALL, EVERYTHING, NOTHING, NOWHERE, RIGHTS, TOKEN, USER, Right, Scope
+from .state import Lease, State, Token, UserSession
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+"""The name of a user or a token."""
+OWN = frozenset({"system", "actor", "patrol"})
+"""The principals of the daemon's own parts."""
+LOCAL = "local"
+"""The principal of the owner of the machine, over the control socket."""
+
+
+@attrs.frozen
+class Principal:
+    """A principal with its rights now."""
+
+    name: str
+    rights: Collection[Right] = NOTHING
+    scope: Scope = NOWHERE
+    until_ns: int | None = None
+    """When its rights end by themselves."""
+
+    def may(self, right: Right) -> bool:
+        return right in self.rights
+
+    def sees(self, state: State, camera: CameraId) -> bool:
+        """Whether the camera is in the scope; a camera that is not configured is in no scope but `everything`."""
+        if self.scope.everything:
+            return True
+        known = state.cameras.get(camera)
+        return known is not None and self.scope.has(camera, known.settings.group)
+
+
+def principal_of(session: UserSession) -> str:
+    return f"{USER}{session.user}/{session.session}"
+
+
+def of_token(token: Token) -> str:
+    return f"{TOKEN}{token.token}"
+
+
+def rights_of(state: State, principal: str, now_ns: int) -> Principal:
+    """The rights of a principal."""
+    if principal == LOCAL:
+        return Principal(principal, EVERYTHING, ALL)
+    if principal.startswith(USER):
+        user, _, session = principal.removeprefix(USER).partition("/")
+        return _user(state, principal, UserId(user), SessionId(session), now_ns)
+    if principal.startswith(TOKEN):
+        name = TokenId(principal.removeprefix(TOKEN))
+        known = state.tokens.get(name)
+        if known is None or (known.until_ns is not None and now_ns >= known.until_ns):
+            return Principal(principal)
+        return Principal(principal, RIGHTS[known.role], known.scope, known.until_ns)
+    if principal in OWN or (principal.startswith(PREFIX) and not state.trust_ended):
+        return Principal(principal, EVERYTHING, ALL)
+    return Principal(principal)
+
+
+def _user(state: State, principal: str, name: UserId, session: SessionId, now_ns: int) -> Principal:
+    user = state.users.get(name)
+    known = state.sessions.get(session)
+    if user is None or known is None or known.user != name or now_ns >= known.until_ns:
+        return Principal(principal)
+    return Principal(principal, RIGHTS[user.role], user.scope, known.until_ns)
+
+
+def authorize(state: State, principal: str, command: Command, now_ns: int) -> None:
+    """Raise `Rejected` unless the principal may send the command. Commands without a right are the daemon's own."""
+    right = command.needs()
+    if right is None or right is Right.NONE:
+        return
+    who = rights_of(state, principal, now_ns)
+    if not who.may(right):
+        raise Rejected(Refusal.FORBIDDEN, f"this needs the right {right.value}, which {shown(principal)} does not have")
+    camera = command.on(state)
+    if camera is not None and not who.sees(state, camera):
+        raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
+
+
+def shown(principal: str) -> str:
+    """The principal for people, without its session."""
+    return principal.partition("/")[0]
+
+
+def still_may(state: State, lease: Lease, now_ns: int) -> bool:
+    """Whether the principal of a lease may still watch its camera."""
+    who = rights_of(state, lease.by, now_ns)
+    return who.may(Right.WATCH) and who.sees(state, lease.camera)

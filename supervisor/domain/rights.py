@@ -1,0 +1,87 @@
+"""Rights, roles and scopes: who may do what, as literal tables.
+
+Rules of this file:
+- A right that no table grants is denied.
+- A role is a row of `RIGHTS`, not a language.
+- A scope is a set of cameras. Groups are looked up when a decision is made, so a camera that joins a group is in it.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from .ids import CameraId
+from .values import Value
+
+
+class Right(StrEnum):
+    """The right that a request or a command needs."""
+
+    NONE = "none"
+    """Everybody who reaches banken: its page, and whether it runs."""
+    VIEW = "view"
+    """Cameras as they are now: their state, devices and viewers."""
+    WATCH = "watch"
+    """Pictures of cameras as they are now, and leases of one's own."""
+    READ = "read"
+    """The journal: events, the past, and what follows from them."""
+    REPORT = "report"
+    """Detections, by a detector."""
+    ROOM = "room"
+    """Rooms, in which clients exchange signaling messages."""
+    OPERATE = "operate"
+    """Other people's viewers, and attempts at cameras."""
+    ADMINISTER = "administer"
+    """The configuration, users, and measurements of the daemon."""
+
+
+class Role(StrEnum):
+    """A set of rights."""
+
+    WATCHER = "watcher"
+    """Watches cameras now."""
+    ANALYST = "analyst"
+    """Reads what happened."""
+    OPERATOR = "operator"
+    """Watches, reads, and operates cameras and viewers."""
+    ADMIN = "admin"
+    """Has all rights on all cameras."""
+    DETECTOR = "detector"
+    """Reports detections; for tokens only."""
+
+
+RIGHTS: Mapping[Role, frozenset[Right]] = {
+    Role.WATCHER: frozenset({Right.NONE, Right.VIEW, Right.WATCH, Right.ROOM}),
+    Role.ANALYST: frozenset({Right.NONE, Right.VIEW, Right.READ}),
+    Role.OPERATOR: frozenset({Right.NONE, Right.VIEW, Right.WATCH, Right.READ, Right.ROOM, Right.OPERATE}),
+    Role.ADMIN: frozenset(Right),
+    Role.DETECTOR: frozenset({Right.NONE, Right.REPORT}),
+}
+EVERYTHING = frozenset(Right)
+NOTHING = frozenset({Right.NONE})
+
+
+class Scope(Value, frozen=True):
+    """The cameras that somebody may know of."""
+
+    everything: bool = False
+    """All cameras, also those that are configured later."""
+    cameras: tuple[CameraId, ...] = ()
+    groups: tuple[str, ...] = ()
+    """The cameras whose `group` is one of these."""
+
+    def has(self, camera: CameraId, group: str) -> bool:
+        return self.everything or camera in self.cameras or group in self.groups
+
+    def common(self, other: "Scope") -> "Scope":
+        """The scope that is in both. Groups and cameras are compared by name."""
+        if self.everything or other.everything:
+            return other if self.everything else self
+        cameras = tuple(name for name in self.cameras if name in other.cameras)
+        return Scope(cameras=cameras, groups=tuple(name for name in self.groups if name in other.groups))
+
+
+ALL = Scope(everything=True)
+NOWHERE = Scope()
+USER, TOKEN = "user:", "token:"
+PEOPLE = (USER, TOKEN)
+"""Prefixes of the principals that have logged in, and whose rights may be taken away."""

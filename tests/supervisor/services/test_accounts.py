@@ -1,0 +1,313 @@
+"""Accounts: logins, the access file, and what holds when file and journal differ."""
+
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from supervisor.domain import events as e
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.ids import TokenId, UserId
+from supervisor.domain.rights import ALL, Right, Role, Scope
+from supervisor.ports.decisions import Origin
+from supervisor.services.access_file import AccessDamaged, AccessFile, Account, read_access, write_access
+from supervisor.services.accounts import IDLE_S, LOGGED_OUT, MOST_WAITING, SWEEP_S, TRIES, Accounts, Argon2
+from tests.kit.core import Core, open_core
+
+ANNA, BEN = UserId("anna"), UserId("ben")
+ME = Origin("local")
+PASSWORD, CLIENT, AGENT = "correct horse", "192.0.2.9", "a browser"
+
+
+class Plain:
+    """A hasher for tests, which takes no time. It counts the passwords that it looks at."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def hash(self, password: str) -> str:
+        return f"plain:{password}"
+
+    def matches(self, hashed: str, password: str) -> bool:
+        self.asked += 1
+        return hashed == f"plain:{password}"
+
+
+@attrs.define
+class Site:
+    core: Core
+    accounts: Accounts
+    path: Path
+    hasher: Plain
+
+
+@asynccontextmanager
+async def open_site(path: Path) -> AsyncIterator[Site]:
+    """Accounts over a journal, restored from the file at `path`."""
+    hasher = Plain()
+    async with open_core() as opened:
+        accounts = Accounts(opened.kernel, path, lambda: hasher)
+        await accounts.restore()
+        yield Site(opened, accounts, path, hasher)
+
+
+async def with_users(here: Site) -> None:
+    await here.accounts.add_user(ANNA, Role.ADMIN, ALL, PASSWORD, ME)
+    await here.accounts.add_user(BEN, Role.WATCHER, ALL, "battery staple", ME)
+
+
+async def test_user_logs_in_and_out(tmp_path: Path) -> None:
+    """The secret of the session is the right, until it ends; the file and the journal know only its hash."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        session = await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+        who = here.accounts.by_session(session.secret)
+        assert who is not None
+        assert (who.name, who.may(Right.ADMINISTER)) == (f"user:anna/{session.session.session}", True)
+        assert here.accounts.by_session(f"{session.secret}x") is None
+        stored = (tmp_path / "access.json").read_text() + "".join(map(str, await here.core.stored()))
+        assert session.secret not in stored
+        assert PASSWORD not in stored.replace(f"plain:{PASSWORD}", "")
+        await here.accounts.end_session(session.session.session, LOGGED_OUT, ME)
+        assert here.accounts.by_session(session.secret) is None
+
+
+@pytest.mark.parametrize(("name", "password"), [("anna", "wrong horse"), ("nobody", PASSWORD), ("ben", PASSWORD)])
+async def test_wrong_name_and_wrong_password_have_one_answer_and_cost_the_same(
+    name: str, password: str, tmp_path: Path
+) -> None:
+    """Both look at one hash; the journal says which it was, and the name only of a user."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        with pytest.raises(Rejected) as refused:
+            await here.accounts.log_in(name, password, CLIENT, AGENT)
+        assert str(refused.value) == "the name or the password is wrong"
+        assert here.hasher.asked == 1
+        (failed,) = [row.event for row in await here.core.stored() if isinstance(row.event, e.LoginFailed)]
+        assert (failed.user, failed.client) == ("" if name == "nobody" else name, CLIENT)
+
+
+async def test_guesses_are_slowed_down_for_the_account_and_for_the_network(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    """Five, and then one in 30 s. The right password waits, too; another user at another place does not."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        for _ in range(TRIES):
+            with pytest.raises(Rejected, match="wrong"):
+                await here.accounts.log_in(ANNA, "wrong horse", CLIENT, AGENT)
+        asked = here.hasher.asked
+        for client in (CLIENT, "198.51.100.7"):
+            with pytest.raises(Rejected) as refused:
+                await here.accounts.log_in(ANNA, PASSWORD, client, AGENT)
+            assert refused.value.refusal is Refusal.RATE_LIMITED
+        with pytest.raises(Rejected, match="again in"):
+            await here.accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
+        assert here.hasher.asked == asked
+        await here.accounts.log_in(BEN, "battery staple", "198.51.100.7", AGENT)
+        mock_clock.jump(30)
+        await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+
+
+async def test_failures_are_journaled_once_a_second_and_counted(tmp_path: Path, mock_clock: MockClock) -> None:
+    """A thousand guesses do not fill the journal."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        for number in range(40):
+            with pytest.raises(Rejected):
+                await here.accounts.log_in("nobody", "x", f"192.0.2.{number}", AGENT)
+        mock_clock.jump(1)
+        with pytest.raises(Rejected):
+            await here.accounts.log_in("nobody", "x", CLIENT, AGENT)
+        failed = [row.event for row in await here.core.stored() if isinstance(row.event, e.LoginFailed)]
+        assert [event.suppressed for event in failed] == [0, 39]
+
+
+class Slow(Plain):
+    """Hashes until it may go on."""
+
+    def __init__(self, go: Callable[[], object]) -> None:
+        super().__init__()
+        self._go = go
+
+    def matches(self, hashed: str, password: str) -> bool:
+        self._go()
+        return super().matches(hashed, password)
+
+
+async def test_logins_beyond_those_that_wait_are_refused_at_once(tmp_path: Path) -> None:
+    """A flood of logins holds one thread and a bounded queue."""
+    async with open_core() as core:
+        arrived, release = trio.Event(), trio.Event()
+
+        def wait() -> None:
+            trio.from_thread.run_sync(arrived.set)
+            trio.from_thread.run(release.wait)
+
+        accounts = Accounts(core.kernel, tmp_path / "access.json", lambda: Slow(wait))
+        await accounts.restore()
+        await accounts.add_user(ANNA, Role.ADMIN, ALL, PASSWORD, ME)
+        refused = []
+
+        async def try_once(number: int) -> None:
+            try:
+                await accounts.log_in(ANNA, PASSWORD, f"192.0.2.{number}", AGENT)
+            except Rejected as error:
+                refused.append(error.refusal)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(MOST_WAITING + 5):
+                nursery.start_soon(try_once, number)
+            await arrived.wait()
+            while len(refused) < 5:
+                await trio.lowlevel.checkpoint()
+            release.set()
+        assert refused == [Refusal.RATE_LIMITED] * 5
+        assert len(core.kernel.state.sessions) == MOST_WAITING
+
+
+async def test_unused_sessions_end(tmp_path: Path, mock_clock: MockClock) -> None:
+    """A used one stays."""
+    async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:
+        await with_users(here)
+        used = await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+        left = await here.accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
+        nursery.start_soon(here.accounts.run)
+        for _ in range(8):
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(IDLE_S / 7)
+            assert here.accounts.by_session(used.secret) is not None
+        mock_clock.jump(SWEEP_S)
+        while left.session.session in here.core.kernel.state.sessions:
+            await trio.lowlevel.checkpoint()
+        assert here.accounts.by_session(left.secret) is None
+        assert [known.user for known in here.core.kernel.state.sessions.values()] == [ANNA]
+        nursery.cancel_scope.cancel(reason="seen")
+
+
+async def test_token_is_shown_once_and_revoked(tmp_path: Path) -> None:
+    """`NAME.SECRET`; another secret under the same name is nobody's."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        text = await here.accounts.make_token(TokenId("nas"), Role.DETECTOR, ALL, None, ME)
+        who = here.accounts.by_token(text)
+        assert who is not None
+        assert (who.name, sorted(who.rights)) == ("token:nas", [Right.NONE, Right.REPORT])
+        assert here.accounts.by_token("nas.other") is None
+        assert text not in (tmp_path / "access.json").read_text()
+        await here.accounts.end_token(TokenId("nas"), ME)
+        assert here.accounts.by_token(text) is None
+
+
+async def test_lost_journal_keeps_users_and_opens_nothing(tmp_path: Path) -> None:
+    """A new journal beside the file: the password still opens, sessions do not, local trust is over."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here:
+        await with_users(here)
+        session = await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+    async with open_site(path) as here:
+        assert here.core.kernel.state.trust_ended
+        assert here.accounts.by_session(session.secret) is None
+        await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"{"),
+        lambda path: path.write_bytes(b"null"),
+        lambda path: path.write_bytes(b'{"version": 2}'),
+        lambda path: path.write_bytes(b'{"version": 1, "more": 1}'),
+        lambda path: path.write_bytes(b"[" * 100_000),
+        lambda path: path.chmod(0o666),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
+        lambda path: subprocess.run(["sh", "-c", f"rm {path} && mkfifo {path}"], check=True),
+    ],
+    ids=["cut", "null", "newer", "unknown", "deep", "open", "folder", "link", "fifo"],
+)
+async def test_damaged_file_denies_everything_and_stays(damage: Callable[[Path], object], tmp_path: Path) -> None:
+    """It starts, says so, lets nobody in, and does not replace the file."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here:
+        await with_users(here)
+        damage(path)
+        before = path.lstat()
+        again = Accounts(here.core.kernel, path, Plain)
+        await again.restore()
+        assert str(path) in again.damage
+        with pytest.raises(Rejected, match="nobody can log in"):
+            await again.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+        with pytest.raises(Rejected, match="nobody can log in"):
+            await again.add_user(UserId("carl"), Role.WATCHER, ALL, PASSWORD, ME)
+        assert path.lstat() == before
+
+
+async def test_missing_file_beside_a_journal_with_users_denies(tmp_path: Path) -> None:
+    """Somebody who deletes the file gets no `/setup`."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here:
+        await with_users(here)
+        path.unlink()
+        again = Accounts(here.core.kernel, path, Plain)
+        await again.restore()
+        assert "missing" in again.damage
+        assert here.core.kernel.state.trust_ended
+
+
+async def test_file_that_cannot_be_written_is_an_error_and_denies(tmp_path: Path) -> None:
+    """The journal has the user; without a hash nobody logs in as that user after a restart."""
+    path = tmp_path / "state" / "access.json"
+    async with open_site(path) as here:
+        with pytest.raises(Rejected, match="cannot be written"):
+            await here.accounts.add_user(ANNA, Role.ADMIN, ALL, PASSWORD, ME)
+        again = Accounts(here.core.kernel, path, Plain)
+        await again.restore()
+        assert again.damage
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 1025])
+async def test_password_of_another_length_is_refused(password: str, tmp_path: Path) -> None:
+    """Before anything is decided."""
+    async with open_site(tmp_path / "access.json") as here:
+        with pytest.raises(Rejected, match="8 to 1024"):
+            await here.accounts.add_user(ANNA, Role.ADMIN, ALL, password, ME)
+        assert not here.core.kernel.state.users
+
+
+def test_file_is_private_and_replaced_as_a_whole(tmp_path: Path) -> None:
+    """A new mode and content; a rest of an interrupted write does no harm."""
+    path = tmp_path / "access.json"
+    (tmp_path / "access.json.new").write_text("rest")
+    write_access(path, AccessFile(changes=1))
+    write_access(path, AccessFile(changes=2, sessions=frozenset({"a"})))
+    assert read_access(path) == AccessFile(changes=2, sessions=frozenset({"a"}))
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.listdir(tmp_path) == ["access.json"]
+    with pytest.raises(AccessDamaged):
+        read_access(tmp_path)
+
+
+def test_passwords_are_hashed_by_argon2id() -> None:
+    """With 12 MiB; another text than a hash matches nothing."""
+    hasher = Argon2()
+    hashed = hasher.hash(PASSWORD)
+    assert hashed.startswith("$argon2id$v=19$m=12288,t=3,p=1$")
+    assert hasher.matches(hashed, PASSWORD)
+    assert not hasher.matches(hashed, "wrong")
+    assert not hasher.matches("plain", PASSWORD)
+
+
+def test_scope_of_a_user_survives_the_file(tmp_path: Path) -> None:
+    """With cameras and groups."""
+    scope = Scope(cameras=("gate",), groups=("west",))  # type: ignore[arg-type]
+    content = AccessFile(users={BEN: Account(Role.WATCHER, scope, "hash")})
+    write_access(tmp_path / "access.json", content)
+    assert read_access(tmp_path / "access.json") == content
