@@ -25,8 +25,12 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
-from .http1 import Http1Protocol
+from supervisor.domain.clients import network_of
+
+from . import refusals
+from .http1 import Headers, Http1Protocol
 from .loop_scheduler import METER, Meter
+from .tls import HandshakeError, TlsPort
 
 STAGGER = 0.2
 """Maximum random extension, as a share of the keep-alive timeout."""
@@ -43,10 +47,17 @@ class Connection(TCPServer):
     """
 
     def __init__(
-        self, app: AppWrapper, config: HypercornConfig, context: WorkerContext, stream: trio.SocketStream, meter: Meter
+        self,
+        app: AppWrapper,
+        config: HypercornConfig,
+        context: WorkerContext,
+        stream: trio.SocketStream,
+        meter: Meter,
+        port: TlsPort | None = None,
     ) -> None:
-        """`meter` charges reads to the client; behind a proxy, the request names the client."""
+        """`meter` charges reads to the client; behind a proxy, the request names the client. `port`: it speaks TLS."""
         super().__init__(app, config, context, ConnectionState({METER: meter}), stream)  # type: ignore[arg-type]
+        self._tcp, self._port = stream, port
         self._meter, self._peer = meter, meter.client
         self._ending = trio.Event()
         self.idle_since: float | None = trio.current_time()
@@ -59,7 +70,7 @@ class Connection(TCPServer):
         try:
             await self._run()
         finally:
-            self.stream.socket.close()
+            self._tcp.socket.close()
 
     async def _run(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -71,13 +82,25 @@ class Connection(TCPServer):
             nursery.cancel_scope.cancel(reason="the connection has ended")
 
     async def _serve(self) -> None:
-        connected = self.stream.socket
+        connected = self._tcp.socket
         client = parse_socket_addr(connected.family, connected.getpeername())
         server = parse_socket_addr(connected.family, connected.getsockname())
+        secured = False
+        headers: Headers = ()
+        if self._port is not None:
+            try:
+                stream = await self._port.open(self._tcp, self._meter)
+            except HandshakeError as error:
+                refusals.count(error.reason, network_of(str(connected.getpeername()[0])))
+                return
+            if stream is not None:
+                self.stream, secured, headers = stream, True, self._port.headers  # type: ignore[assignment]
+            elif self._peer is not None:
+                self.app = self._port.redirect
         async with TaskGroup() as self._task_group:
             self.protocol = Http1Protocol(  # type: ignore[assignment]
-                self.app, self.config, self.context, self._task_group, self.state, False, client, server,
-                self.protocol_send, end_soon=self.end_soon, meter=self._meter,
+                self.app, self.config, self.context, self._task_group, self.state, secured, client, server,
+                self.protocol_send, end_soon=self.end_soon, meter=self._meter, headers=headers,
             )  # fmt: skip
             await self.idle_task.restart(self._task_group, self._idle_timeout)
             await self._read_data()
@@ -100,7 +123,7 @@ class Connection(TCPServer):
     def _send_no_more(self) -> None:
         """Close without a trio checkpoint: the calling task is about to be cancelled together with its request."""
         with suppress(OSError):
-            self.stream.socket.shutdown(socket.SHUT_WR)
+            self._tcp.socket.shutdown(socket.SHUT_WR)
 
     async def _read_data(self) -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
@@ -119,10 +142,17 @@ class Connection(TCPServer):
 
     def look(self) -> bool:
         """Return whether the client has gone, according to the kernel: Hypercorn may not be reading at the moment."""
-        if is_open(self.stream.socket):
+        if is_open(self._tcp.socket):
             return False
         self.end_soon()
         return True
+
+    def reset(self) -> None:
+        """Reset the connection; a shielded send in it fails immediately."""
+        if self._tcp.socket.fileno() >= 0:
+            with suppress(OSError):
+                self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._tcp.socket.close()
 
     async def _idle_timeout(self) -> None:
         """Like Hypercorn's, with a random delay, so that connections opened together do not end together."""
@@ -134,7 +164,7 @@ class Connection(TCPServer):
         """Hypercorn shields its sends from cancellation; a send fails when its socket is closed."""
         await self._ending.wait()
         await trio.sleep(LINGER_S)
-        self.stream.socket.close()
+        self._tcp.socket.close()
         scope.cancel(reason="the connection was ended")
 
 
@@ -147,11 +177,3 @@ def is_open(connected: trio.socket.SocketType) -> bool:
         return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1
     except OSError:
         return False
-
-
-def reset(stream: trio.SocketStream) -> None:
-    """Reset the connection; a shielded send in it fails immediately."""
-    if stream.socket.fileno() >= 0:
-        with suppress(OSError):
-            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        stream.socket.close()

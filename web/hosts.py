@@ -62,6 +62,14 @@ def is_ours(host: str, allow_origins: Collection[str]) -> bool:
     return True
 
 
+def with_port(host: str) -> str:
+    """Return a readable `host` with a port: 80, that of plain HTTP, if it names none."""
+    parsed = _parse(host)
+    assert parsed is not None
+    name, port = parsed
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
 def may_connect(scope: Any, origins: Iterable[str], allow_origins: Collection[str]) -> bool:
     """Whether pages of all `origins` may open the WebSocket of `scope`; programs send no origin.
 

@@ -12,7 +12,7 @@ Rules of this file:
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +45,8 @@ MAX_TRAILERS = 8 * 1024
 TOO_LARGE = f"the head is larger than {MAX_HEAD} bytes, or has more than {MAX_LINES} lines"
 SLICE = 4096
 """Number of bytes that are parsed between two trio checkpoints."""
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 spell = lru_cache(maxsize=128)(bytes.title)
 """Write the name of a header `Like-This`. Routes use some 30 names."""
@@ -178,9 +180,11 @@ def _names_websocket(value: bytes) -> bool:
 class Http1Protocol(H11Protocol):
     """Hypercorn's HTTP/1.1 over `Http1`. `end_soon` ends the connection, whatever is pending in it."""
 
-    def __init__(self, *arguments: Any, end_soon: Callable[[], None], meter: Meter) -> None:
+    def __init__(self, *arguments: Any, end_soon: Callable[[], None], meter: Meter, headers: Headers = ()) -> None:
+        """`headers`: further headers of each answer."""
         super().__init__(*arguments)
         self.connection = Http1()
+        self._headers = headers
         self._end_soon, self._meter = end_soon, meter
 
     async def handle(self, event: Event) -> None:
@@ -217,7 +221,7 @@ class Http1Protocol(H11Protocol):
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         if isinstance(event, h11.Response):
-            headers = [(spell(name), value) for name, value in with_security(list(event.headers))]
+            headers = [(spell(name), value) for name, value in with_security([*event.headers, *self._headers])]
             event = h11.Response(status_code=event.status_code, headers=headers)
         await super()._send_h11_event(event)
 

@@ -30,6 +30,10 @@ class Refusal(Enum):
     UNANSWERED_PINGS = "unanswered_pings"
     UNFINISHED_BODIES = "unfinished_bodies"
     """A request of a client with too many unfinished request bodies."""
+    UNFINISHED_HANDSHAKES = "unfinished_handshakes"
+    """A connection of a client with too many unfinished TLS handshakes."""
+    FAILED_HANDSHAKE = "failed_handshake"
+    """A TLS handshake that failed or took too long. The client may not trust the certificate."""
 
 
 LOG_EVERY_S = 60.0

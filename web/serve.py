@@ -26,10 +26,11 @@ from supervisor.base.groups import first_of
 from supervisor.domain.clients import network_of
 
 from . import refusals
-from .connection import Connection, reset
+from .connection import Connection
 from .loop_scheduler import CONNECT_S, LoopScheduler, Meter
 from .refusals import Refusal
 from .sockets import Sockets
+from .tls import Tls, TlsPort
 
 logger = logging.getLogger("banken.web")
 
@@ -66,11 +67,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address(listener: socket.socket) -> str:
+def address(listener: socket.socket, scheme: str = "http") -> str:
     """Return the URL of the page for a browser on this machine."""
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}/"
+    return f"{scheme}://{shown}:{port}/"
 
 
 async def run_web(
@@ -81,13 +82,14 @@ async def run_web(
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     *,
     is_proxy: Callable[[str], bool] = lambda peer: False,
+    tls: Tls | None = None,
 ) -> None:
     """Serve until `stop` is set; then close WebSockets with 1001, give open requests `GRACE_S`, and return.
 
-    `is_proxy` returns whether the address of a TCP peer is that of a trusted proxy.
+    `is_proxy` returns whether the address of a TCP peer is that of a trusted proxy. `tls`: the port speaks TLS.
     Cancellation: ends the server at once. Cleanup: every connection and the listening socket are closed in any case.
     """
-    connections = Connections(app, is_proxy)
+    connections = Connections(app, is_proxy, tls)
     listener.setblocking(False)
     async with trio.open_nursery() as handlers:
         handlers.start_soon(refusals.run_log)
@@ -113,9 +115,10 @@ async def run_web(
 class Connections:
     """The open connections, each with the network of its TCP peer (`network_of`)."""
 
-    def __init__(self, app: QuartTrio, is_proxy: Callable[[str], bool]) -> None:
+    def __init__(self, app: QuartTrio, is_proxy: Callable[[str], bool], tls: Tls | None = None) -> None:
         self._config = _configuration()
         self._app = wrap_app(app, self._config.wsgi_max_body_size, None)
+        self._port = TlsPort(tls, self._config) if tls is not None else None
         self._context = WorkerContext(None)
         self._is_proxy = is_proxy
         self.turns = LoopScheduler()
@@ -155,7 +158,7 @@ class Connections:
             return
         meter = Meter(self.turns, None if is_proxy else client)
         self.turns.budgets.spend(meter.client, CONNECT_S, trio.current_time())
-        connection = Connection(self._app, self._config, self._context, stream, meter)
+        connection = Connection(self._app, self._config, self._context, stream, meter, self._port)
         self._open[connection] = client
         self._clients[client] += 1
         try:
@@ -199,7 +202,7 @@ class Connections:
         )
         refusals.count(Refusal.REPLACED, idle[victim])
         self._forget(victim)
-        reset(victim.stream)  # type: ignore[arg-type]
+        victim.reset()
         return True
 
     def _forget(self, connection: Connection) -> None:
@@ -220,7 +223,7 @@ class Connections:
     def reset(self) -> None:
         """Reset all open connections; a shielded send in them fails immediately."""
         for connection in self._open:
-            reset(connection.stream)  # type: ignore[arg-type]
+            connection.reset()
 
 
 def _configuration() -> HypercornConfig:

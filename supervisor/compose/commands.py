@@ -22,6 +22,7 @@ from ..config.config import Check, Config
 from ..config.load import load, parse
 from ..config.problem_text import ConfigError
 from ..config.settings import DEFAULT_LISTEN
+from ..config.types import TlsFiles
 from ..domain.words import plural
 from ..ports.errors import JournalError
 from ..runtime.collector import starting
@@ -32,6 +33,7 @@ from ..runtime.output import announce, set_up_log
 if TYPE_CHECKING:
     import trio
 
+    from ..runtime.certificates import ServedCertificate
     from ..runtime.kernel import Kernel
     from ..runtime.vault import Vault
     from ..services.detections import Detections
@@ -145,7 +147,12 @@ def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = 
             recovered = open_journal(config.journal, config.retention)
         except JournalError as error:
             fail(str(error))
-        url = address(listener)
+        try:
+            certificate = certificate_of(config)
+        except SystemExit:
+            recovered.store.close()
+            raise
+        url = address(listener, "https" if certificate else "http")
 
         def ready() -> None:
             if rtsp is not None:
@@ -154,9 +161,23 @@ def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = 
                 logging.getLogger("banken").info("readers connect to rtsp://%s:%d/CAMERA", shown, port)
             announce(f"banken: {plural(len(config.cameras), 'camera')} at {url}", url if open_browser else None)
 
-        is_stored = trio.run(run_daemon, config, recovered, _parts(config, listener, rtsp, reload), ready)
+        is_stored = trio.run(run_daemon, config, recovered, _parts(config, listener, rtsp, reload, certificate), ready)
     if not is_stored:
         sys.exit(1)
+
+
+def certificate_of(config: Config) -> "ServedCertificate | None":
+    """The certificate of the page; None without TLS. If it cannot be used, print one line and exit with 2."""
+    if not config.is_secure:
+        return None
+    from ..runtime.certificates import CertificateError, ServedCertificate
+
+    try:
+        if isinstance(config.tls, TlsFiles):
+            return ServedCertificate(config.tls.cert, config.tls.key)
+        return None
+    except CertificateError as error:
+        fail(f"web.tls: {error}")
 
 
 def _listen_for_readers(address: tuple[str, int]) -> socket.socket:
@@ -172,7 +193,11 @@ def _listen_for_readers(address: tuple[str, int]) -> socket.socket:
 
 
 def _parts(
-    config: Config, listener: socket.socket, rtsp: socket.socket | None, reload: partial[Config] | None
+    config: Config,
+    listener: socket.socket,
+    rtsp: socket.socket | None,
+    reload: partial[Config] | None,
+    certificate: "ServedCertificate | None",
 ) -> "Parts":
     from actors.addresses import tcp_probe
     from actors.media.ffmpeg import find_ffmpeg
@@ -185,6 +210,7 @@ def _parts(
     from web.client import Proxies
     from web.serve import run_web
     from web.sockets import Sockets
+    from web.tls import Tls
 
     from ..runtime.reconcile import wait_after_crash, wait_after_crash_of
     from .daemon import Parts
@@ -225,6 +251,9 @@ def _parts(
             off=config.off,
         )
         app = create_app(gateway, settings, sockets)
-        await run_web(app, sockets, listener, stop, task_status, is_proxy=proxies.trusts)
+        tls = None
+        if certificate is not None:
+            tls = Tls(certificate.context, isinstance(config.tls, TlsFiles), config.allow_origins)
+        await run_web(app, sockets, listener, stop, task_status, is_proxy=proxies.trusts, tls=tls)
 
-    return Parts(make_actors, serve, reload, sockets.statistics)
+    return Parts(make_actors, serve, reload, sockets.statistics, certificate)

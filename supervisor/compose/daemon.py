@@ -96,6 +96,16 @@ class RunWeb(Protocol):
         ...
 
 
+class PageCertificate(Protocol):
+    async def run(self) -> None:
+        """Keep it up to date, until it is cancelled."""
+        ...
+
+    def reading(self) -> Reading:
+        """How it is, for its monitor."""
+        ...
+
+
 @attrs.frozen
 class Parts:
     """The parts from which the daemon is composed."""
@@ -106,6 +116,8 @@ class Parts:
     """Reads the configuration again; raises `ConfigError`. None if there is no file."""
     sockets: Callable[[], SocketStatistics]
     """Statistics of the open WebSockets."""
+    certificate: PageCertificate | None = None
+    """That of the page; None if it is served without TLS."""
 
 
 open_journal = recover
@@ -180,6 +192,7 @@ async def _run(
             actors.starts_waiting,
             keeping,
             anchoring.reading if anchoring is not None else None,
+            parts.certificate.reading if parts.certificate is not None else None,
         )
         watches: Watches = {
             "daemons": actors.run_daemons,
@@ -190,6 +203,7 @@ async def _run(
             "refusals": partial(run_refusals, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
             **({"anchor": anchoring.run} if anchoring else {}),
+            **({"certificate": parts.certificate.run} if parts.certificate else {}),
             **({"rtsp": actors.run_rtsp} if config.rtsp else {}),
             **({} if "rooms" in config.off else {"rooms": _idle_rooms(kernel)}),
         }

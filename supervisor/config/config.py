@@ -16,7 +16,7 @@ from ..journal.anchor import AnchorSettings
 from ..journal.retention import Retention
 from .problem_text import listed
 from .settings import SETTINGS
-from .types import is_loopback
+from .types import TlsFiles, is_loopback
 
 EXPOSED = (
     "is beyond this machine, and banken asks nobody who they are: whoever reaches it can watch and control; "
@@ -146,6 +146,8 @@ class Config:
     """The place from which it was read."""
     listen: tuple[str, int]
     """The address and the TCP port of the page and the API."""
+    tls: str | TlsFiles
+    """`auto`, `off`, or the files of a certificate."""
     log_format: str
     """One of `log.FORMS`."""
     log_level: str
@@ -227,6 +229,11 @@ class Config:
         """The address if other machines may reach it; empty for loopback. A host name counts as reachable."""
         shown = f"[{self.host}]" if ":" in self.host else self.host
         return "" if is_loopback(self.host) else f"{shown}:{self.port}"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the page is served over https."""
+        return isinstance(self.tls, TlsFiles) or (self.tls == "auto" and bool(self.exposed))
 
     @property
     def exposure(self) -> str:

@@ -20,6 +20,7 @@ from .types import (
     Switch,
     Text,
     Texts,
+    TlsChoice,
 )
 
 DEFAULT_LISTEN = "127.0.0.1:8620"
@@ -88,6 +89,12 @@ SETTINGS = Table(
             "The address and TCP port of the page and the API. An address beyond loopback lets everybody who reaches "
             "it watch and control; `check` and each start warn of it.",
             reloadable=False, field="listen",
+        ),
+        Setting(
+            "web.tls", TlsChoice(), "auto",
+            "`auto`: off on a loopback address, else a certificate of banken's own CA; see "
+            "[operations.md](operations.md#https). Files are read again when they change.",
+            reloadable=False, field="tls",
         ),
         Setting(
             "web.allow_origins", ListOf(), "[]",

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import attrs
@@ -139,6 +140,48 @@ class Address:
             reading.complain(node, f"{what}: {reading.shown(node, value)} {self.beyond}")
             return None
         return host, int(match["port"])
+
+
+@attrs.frozen
+class TlsFiles:
+    """A certificate with its chain, and its private key, as PEM."""
+
+    cert: Path
+    key: Path
+
+
+@attrs.frozen
+class TlsChoice:
+    """One of two words, or the files of a certificate and its key."""
+
+    word: ClassVar[str] = "one of, or a mapping"
+    is_scalar: ClassVar[bool] = False
+    absent: ClassVar[None] = None
+    bounds: ClassVar[str] = "`auto`, `off`, or {cert: FILE, key: FILE}"
+    schema: ClassVar[Schema] = {
+        "type": ["string", "boolean", "object"],
+        "pattern": "^(auto|off)$",
+        "properties": {"cert": {"type": "string"}, "key": {"type": "string"}},
+        "required": ["cert", "key"],
+        "additionalProperties": False,
+    }
+
+    def take(self, reading: ParseContext, node: yaml.Node, what: str) -> str | TlsFiles | None:
+        if not isinstance(node, yaml.MappingNode):
+            word = reading.text(node, what) if isinstance(node, yaml.ScalarNode) else ""
+            if word == "auto":
+                return word
+            if word in ("off", "no", "false"):  # programs write the first as one of the others
+                return "off"
+            if word is not None:
+                reading.complain(node, f"{what} must be auto, off, or {{cert: FILE, key: FILE}}")
+            return None
+        entries = reading.mapping(node, what, ("cert", "key"))
+        if missing := [key for key in ("cert", "key") if key not in entries]:
+            reading.complain(node, f"{what} has no {missing[0]}; it needs the files of a certificate and of its key")
+            return None
+        paths = [File().take(reading, entries[key], f"{what}.{key}") for key in ("cert", "key")]
+        return None if None in paths else TlsFiles(*paths)
 
 
 @attrs.frozen

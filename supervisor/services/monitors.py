@@ -52,10 +52,11 @@ def make_monitors(
     starts: Callable[[], tuple[int, float]],
     keeping: Keeping = KEEPING,
     anchor: Callable[[], Reading] | None = None,
+    tls: Callable[[], Reading] | None = None,
 ) -> Mapping[str, Monitor]:
     """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
     how many cameras wait for their turn to start, and for how many seconds the first of them has; `anchor` says how
-    noting the end of the chain goes, where it is wanted."""
+    noting the end of the chain goes, where it is wanted; `tls` how the page's certificate is."""
     growth = GrowthMonitor(kernel, keeping, measure_events(folder))
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
     monitors = {
@@ -72,11 +73,15 @@ def make_monitors(
         ),
         "starts": Monitor(at_once(lambda: read_starts(*starts())), 5, Thresholds(Threshold(3.0, 1.0))),
     }
-    if (
-        anchor is not None or standing(kernel.state.alerts, "anchor") in ALERT_SUFFIXES
-    ):  # an alert of an earlier run is cleared
-        read = anchor or (lambda: Reading(0.0, "the end of the chain is noted nowhere"))
-        monitors["anchor"] = Monitor(at_once(read), 10, Thresholds(Threshold(1.0, 0.5)))
+    nowhere = Reading(0.0, "the end of the chain is noted nowhere")
+    for name, read, otherwise, thresholds in (
+        ("anchor", anchor, nowhere, Thresholds(Threshold(1.0, 0.5))),
+        ("tls", tls, Reading(0.0, "https is off"), Thresholds(Threshold(1.0, 0.5), Threshold(2.0, 1.5))),
+    ):
+        if (
+            read is not None or standing(kernel.state.alerts, name) in ALERT_SUFFIXES
+        ):  # one of an earlier run is cleared
+            monitors[name] = Monitor(at_once(read or always(otherwise)), 10, thresholds)
     return monitors
 
 
@@ -130,6 +135,10 @@ def at_once(read: Callable[[], Reading]) -> Read:
         return read()
 
     return look
+
+
+def always(reading: Reading) -> Callable[[], Reading]:
+    return lambda: reading
 
 
 class Processes:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,10 +35,12 @@ class Daemon:
     process: subprocess.Popen[bytes]
     port: int
     folder: Path
+    secure: bool = False
+    """It says that it speaks https."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        return f"{'https' if self.secure else 'http'}://127.0.0.1:{self.port}/"
 
     @property
     def pid(self) -> int:
@@ -48,16 +51,17 @@ class Daemon:
         return (self.folder / "output").read_text()
 
     async def get(self, path: str) -> Any:
-        return (await request(self.port, "GET", path)).json
+        return (await request(self.port, "GET", path, secure=self.secure)).json
 
     async def wait_ready(self, within: float = 30) -> None:
         """Wait until it says where it listens. Raises AssertionError, with all it said, when it ends instead."""
 
         def line() -> str | int | None:
-            return next((x for x in self.output.splitlines() if "http://" in x), None) or self.process.poll()
+            return next((x for x in self.output.splitlines() if re.search("https?://", x)), None) or self.process.poll()
 
         said = await wait_until(line, within, what="the ready line")
         assert isinstance(said, str), self.output
+        self.secure = "https://" in said
         self.port = int(said.rstrip("/").rpartition(":")[2])
 
     async def camera(self, name: str) -> Any:

@@ -27,6 +27,7 @@ from supervisor.services.reload import Reloads
 from web.app import WebSettings, create_app
 from web.serve import listen, run_web
 from web.sockets import Sockets
+from web.tls import Tls
 
 from .core import Core, MemoryReader, open_core
 from .domain import ASKED, GATE, SECOND
@@ -173,6 +174,7 @@ async def open_site(
     settings: WebSettings | None = None,
     make_actors: Callable[[Kernel], FakeActors] = FakeActors,
     is_proxy: Callable[[str], bool] = lambda peer: False,
+    tls: Tls | None = None,
     refuse_not_live: bool = False,
     make_reloads: Callable[[Kernel], Reloads | None] = lambda kernel: None,
 ) -> AsyncIterator[Site]:
@@ -195,7 +197,7 @@ async def open_site(
         listener = listen("127.0.0.1", 0)
 
         async def serve(task_status: trio.TaskStatus[None]) -> None:
-            await run_web(app, sockets, listener, stop, task_status, is_proxy=is_proxy)
+            await run_web(app, sockets, listener, stop, task_status, is_proxy=is_proxy, tls=tls)
             stopped.set()
 
         await nursery.start(partial(serve))

@@ -12,7 +12,7 @@ from supervisor.config.config import Config, Source, state_folder
 from supervisor.config.load import MAX_BYTES, load, parse
 from supervisor.config.parse_context import MAX_BRACKETS, MAX_KEYS, MAX_TEXT
 from supervisor.config.problem_text import ConfigError
-from supervisor.config.types import MAX_LIST
+from supervisor.config.types import MAX_LIST, TlsFiles
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, Patrol, Policy
 from supervisor.journal.anchor import AnchorSettings
@@ -91,6 +91,44 @@ def test_address_beyond_loopback_is_exposed(listen: str, exposed: str) -> None:
     """An address that another machine may reach is warned about."""
     config = read(f"web: {{listen: '{listen}'}}")
     assert (config.exposed, bool(config.exposure)) == (exposed, bool(exposed))
+
+
+@pytest.mark.parametrize(
+    ("tls", "listen", "is_secure"),
+    [
+        *(("auto", "127.0.0.1:1", False), ("auto", "0.0.0.0:1", True), ("auto", "cams.lan:1", True)),
+        *(("off", "127.0.0.1:1", False), ("off", "0.0.0.0:1", False)),
+        *(("{cert: a, key: b}", "127.0.0.1:1", True), ("{cert: a, key: b}", "0.0.0.0:1", True)),
+    ],
+)
+def test_page_is_secure_beyond_loopback_or_with_files(tls: str, listen: str, is_secure: bool) -> None:
+    """`auto` is the default; `off` says that somebody else speaks TLS, or that nobody does."""
+    assert read(f"web: {{listen: '{listen}', tls: {tls}}}").is_secure == is_secure
+    assert read("").tls == "auto"
+
+
+def test_files_of_a_certificate_begin_at_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    """As every path; `~` is the home."""
+    (tmp_path / "banken.yaml").write_text("web: {tls: {cert: tls/cams.pem, key: /etc/cams.key}}")
+    config = load(tmp_path / "banken.yaml", {}, CHECKS)
+    assert config.tls == TlsFiles(tmp_path / "tls/cams.pem", Path("/etc/cams.key"))
+
+
+@pytest.mark.parametrize(
+    ("tls", "says"),
+    [
+        ("on", "web.tls must be auto, off, or {cert: FILE, key: FILE}"),
+        ("[a, b]", "web.tls must be auto, off, or {cert: FILE, key: FILE}"),
+        ("{cert: a}", "web.tls has no key; it needs the files of a certificate and of its key"),
+        ("{key: a}", "web.tls has no cert; it needs"),
+        ("{cert: a, keys: b}", "unknown key 'keys' in web.tls; did you mean 'key'?"),
+        ("{cert: [], key: b}", "web.tls.cert must be text"),
+    ],
+)
+def test_wrong_tls_is_a_problem(tls: str, says: str) -> None:
+    """With its line and what would be right."""
+    found = complaints(f"web: {{tls: {tls}}}")
+    assert found[0].startswith(f"banken.yaml:1: {says}")
 
 
 def test_arguments_that_look_secret_are_warned_of_and_taken() -> None:
@@ -276,7 +314,7 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         ("camera: {}", "banken.yaml:1: unknown key 'camera' in the configuration; did you mean 'cameras'? known: web"),
         (
             "web:\n  port: 1",
-            "banken.yaml:2: unknown key 'port' in web; known: listen, allow_origins, trusted_proxies, forwarded",
+            "banken.yaml:2: unknown key 'port' in web; known: listen, tls, allow_origins, trusted_proxies, forwarded",
         ),
         ("cameras: [a]", "banken.yaml:1: cameras must be a mapping of keys to values, not a list"),
         (

@@ -1,0 +1,62 @@
+"""The page over https, in a real browser from a real daemon."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.domain import events as e
+from tests.kit.certificates import spki_of, write_pair
+from tests.kit.chromium import open_chromium
+from tests.kit.daemon import Daemon, open_daemon
+from tests.kit.processes import wait_until
+
+from .test_first_light import wait_frames
+
+pytestmark = pytest.mark.usefixtures("chromium_here")
+
+CAMERAS = {"front": "test:320x180@15"}
+
+
+def trusting(*certificates: Path) -> tuple[str, ...]:
+    """Flags with which Chromium trusts these certificates, and no other unknown one."""
+    return (f"--ignore-certificate-errors-spki-list={','.join(map(spki_of, certificates))}",)
+
+
+async def wait_alert(daemon: Daemon, kind: type[e.AlertRaised] | type[e.AlertCleared]) -> Any:
+    """Wait until the journal has an event of this kind about the monitor `tls`, and return the event."""
+
+    def found() -> Any:
+        return next((row.event for row in daemon.journal() if isinstance(row.event, kind) and "tls" in str(row)), None)
+
+    return await wait_until(found, 60, what=kind.__name__)
+
+
+async def test_page_is_live_over_https_with_a_given_certificate(tmp_path: Path) -> None:
+    """Video, state and WebSocket in a secure context; an address of plain HTTP leads there. New files are used without
+    a restart, and wrong ones are reported with what to do."""
+    cert, key = write_pair(tmp_path, "127.0.0.1")
+    new, new_key = write_pair(tmp_path, "127.0.0.1", name="new")
+    web = f"tls: {{cert: {cert}, key: {key}}}"
+    async with (
+        open_daemon(tmp_path, CAMERAS, web=web) as daemon,
+        open_chromium(flags=trusting(cert, new)) as browser,
+        browser.open_page(daemon.url.replace("https:", "http:")) as page,
+    ):
+        assert f"1 camera at https://127.0.0.1:{daemon.port}/" in daemon.output
+        assert await page.evaluate("location.href") == daemon.url
+        assert await page.evaluate("isSecureContext")
+        await page.wait_for("document.querySelector('.link').dataset.link === 'live'")
+        await wait_frames(page, 10)
+
+        shutil.copy(new, cert)
+        alert = await wait_alert(daemon, e.AlertRaised)
+        assert alert.text.startswith(f"{key} is not the key of {cert}; replace both files")
+        await page.reload()
+        await wait_frames(page, 10)
+
+        shutil.copy(new_key, key)
+        await wait_alert(daemon, e.AlertCleared)
+        await page.reload()
+        await wait_frames(page, 10)
