@@ -125,7 +125,7 @@ class Registry:
 
         name = f"readers of {camera.name}"
         clock, rendition = self._tools.kernel.clock, camera.rendition
-        rendered = Readers(rendition.hub, clock, needs=rendition.needs)
+        rendered = Readers(rendition.hub, clock, made=rendition)
         own = self._readers[camera.name] = Readers(camera.hub, clock, rendered)
         for readers in (own, rendered):
             camera.viewers.start_soon(run_supervised, name, readers.run, partial(self._tools.wait_after_crash, name))

@@ -18,10 +18,12 @@ from typing import Protocol
 
 import attrs
 import trio
+from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
+from supervisor.domain.rendition import BUSY_S
 from supervisor.domain.values import Fault, PeerProtocol, Reason, Transcode, name_of
 from supervisor.ports.decisions import Receipt
 
@@ -73,7 +75,8 @@ NEVER_PLAYED = Reason("not-played", f"no PLAY came within {PLAY_S:g} s of the de
 SILENT = Reason("lost", f"no request and no receiver report came for {SESSION_S} s", Fault.TEMPORARY)
 NO_RTSP = Reason("no-rtsp", "the reader sent what is no RTSP", Fault.TEMPORARY)
 UNREAD = Reason("stuck", f"the reader did not take a reply within {REPLY_S:g} s", Fault.TEMPORARY)
-NO_PICTURE = Reason("no-picture", f"the camera sent no key frame within {PICTURE_S:g} s", Fault.NONE)
+NO_PICTURE, NO_VIDEO, UNSUPPORTED = "no-picture", "no-video", "unsupported-codec"
+"""Codes: the camera has sent no picture, its transcoder has returned none, and RTSP does not carry its codec."""
 ANOTHER = Reason("left", "the reader asked for another camera", Fault.NONE)
 
 Address = tuple[str, int]
@@ -374,10 +377,11 @@ class Connection:
         actor, readers = await self._open_peer(camera)
         reason = LEFT
         try:
-            self._described = await self._wait_picture(camera, actor, readers)
-        except RequestRefused:
-            reason = NO_PICTURE
-            raise
+            found = await self._wait_picture(camera, actor, readers)
+            if isinstance(found, Reason):
+                reason = found
+                raise _unreadable(found)
+            self._described = found
         finally:
             if self._described is None:
                 actor.leave(reason)
@@ -399,10 +403,10 @@ class Connection:
                 kernel.emit(c.ReportPeerClosed(peer=peer, reason=NOT_OPENED))
                 raise
 
-    async def _wait_picture(self, camera: CameraId, actor: ReaderActor, readers: Readers) -> Described:
-        """Wait for a key frame.
+    async def _wait_picture(self, camera: CameraId, actor: ReaderActor, readers: Readers) -> Described | Reason:
+        """Wait for a key frame. Returns the reason if this reader gets none within `PICTURE_S`.
 
-        Raises `RequestRefused` with the camera's reason after `PICTURE_S`, and `_Over` when the client hangs up.
+        Raises `_Over` when the client hangs up.
         """
         own, clock = readers.hub, self._tools.kernel.clock
         with trio.move_on_after(PICTURE_S):
@@ -412,27 +416,35 @@ class Connection:
                 other = None if still is None or still.codec in PACKETIZED else readers.rendition
                 if other is not None and self._is_transcoded(camera):
                     readers = other
-                    assert readers.needs is not None
-                    since_ns = 0 if readers.needs.count else clock.mono_ns()  # what is cached may be old
-                    actor.need(readers.needs)
+                    assert readers.made is not None
+                    since_ns = 0 if readers.made.needs.count else clock.mono_ns()  # what is cached may be old
+                    actor.need(readers.made.needs)
                     await _wait_key(readers.hub, actor, since_ns)
                 nursery.cancel_scope.cancel(reason="the camera has a picture")
         if self._wire.is_gone:
             raise _Over(LEFT)
         still = readers.hub.still
         if still is None or readers.hub.newest_key() is None:
-            known = self._tools.kernel.state.cameras.get(camera)
-            why = f" ({known.phase.value}{f': {known.reason.text}' if known.reason else ''})" if known else ""
-            text = f"{camera} has sent no picture within {PICTURE_S:g} s{why}"
-            raise RequestRefused(503, text, {"Retry-After": f"{RETRY_S:g}"})
+            return self._why_dark(camera, readers)
         if still.codec not in PACKETIZED:
             sends = f"{camera} sends {name_of(still.codec.name)}, which RTSP does not carry here"
-            raise RequestRefused(415, f"{sends}; `transcode: auto` transcodes it")
+            return Reason(UNSUPPORTED, f"{sends}; `transcode: auto` transcodes it", Fault.FATAL)
         source = self._tools.sources.find(camera)
         heard = own.audio if source is None or source.audio else None
         found = video_track(still.codec, still.units), audio_track(heard) if heard is not None else None
         tracks = {track.number: track for track in found if track is not None}
         return Described(camera, actor, readers, still.codec, tracks, heard if AUDIO in tracks else None)
+
+    def _why_dark(self, camera: CameraId, readers: Readers) -> Reason:
+        """Return why `readers` have no key frame: the camera has sent none, or its transcoder has returned none."""
+        if readers.made is None:
+            known = self._tools.kernel.state.cameras.get(camera)
+            why = f" ({known.phase.value}{f': {known.reason.text}' if known.reason else ''})" if known else ""
+            return Reason(NO_PICTURE, f"{camera} has sent no picture within {PICTURE_S:g} s{why}", Fault.NONE)
+        failure = readers.made.failure
+        if failure is None:
+            return Reason(NO_VIDEO, f"{camera} cannot be shown now: its transcoder has returned no video yet")
+        return replace(failure, text=f"{camera} cannot be shown now: {failure.text}")
 
     def _is_transcoded(self, camera: CameraId) -> bool:
         """Return whether the settings allow to transcode video of a codec that readers cannot get."""
@@ -465,6 +477,14 @@ async def _wait_key(hub: Hub, actor: ReaderActor, since_ns: int = 0) -> Still | 
             return None
         await hub.wait_unit()
     return hub.still
+
+
+def _unreadable(why: Reason) -> RequestRefused:
+    """The answer to a reader that gets no video."""
+    if why.code == UNSUPPORTED:
+        return RequestRefused(415, why.text)
+    after_s = RETRY_S if why.code == NO_PICTURE else BUSY_S
+    return RequestRefused(503, why.text, {"Retry-After": f"{after_s:g}"})
 
 
 def _refused(rejected: Rejected) -> RequestRefused:

@@ -21,9 +21,9 @@ from supervisor.base.supervision import attempt
 from supervisor.domain.values import Fault, Reason
 
 from ..media.hub import Hub
-from ..media.listeners import Listeners
 from ..media.media import AccessUnit, AudioFormat, AudioFrame
 from ..media.payload import PACKETIZED
+from ..media.rendition import Rendition
 from .description import AUDIO, PAYLOAD_TYPE, VIDEO, MediaTrack
 from .packets import Chunk, Packets, RtpStream
 from .reader import ReaderPhase, ReaderSignal, RtspReader
@@ -56,11 +56,11 @@ class Readers:
     """All readers of one camera. A task has to `run` it."""
 
     def __init__(
-        self, hub: Hub, clock: Clock, rendition: "Readers | None" = None, needs: Listeners | None = None
+        self, hub: Hub, clock: Clock, rendition: "Readers | None" = None, made: Rendition | None = None
     ) -> None:
-        """`rendition`: the readers of the camera's transcoded video. `needs`: those who need `hub`, if it is that."""
+        """`rendition`: the readers of the camera's transcoded video. `made`: that video, if `hub` is its hub."""
         self.hub, self._clock = hub, clock
-        self.rendition, self.needs = rendition, needs
+        self.rendition, self.made = rendition, made
         self._readers: dict[RtspReader, None] = {}
         self._packets: WeakKeyDictionary[AccessUnit, Packets] = WeakKeyDictionary()
         """The packets of a unit live as long as the unit."""

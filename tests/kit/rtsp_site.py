@@ -77,7 +77,7 @@ async def open_site(limits: Limits = MANY, kind: type[socket.socket] = socket.so
         hub = Hub(TrioClock())
         hub.begin()
         rendition = Rendition(hub, TrioClock())
-        readers = Readers(hub, TrioClock(), Readers(rendition.hub, TrioClock(), needs=rendition.needs))
+        readers = Readers(hub, TrioClock(), Readers(rendition.hub, TrioClock(), made=rendition))
         with kind() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen()

@@ -13,6 +13,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from actors.media.audio import OPUS, make_aac
 from actors.media.jpeg import JPEG
 from actors.media.media import CLOCK_RATE, AudioFormat
+from actors.media.rendition import Rendition
 from actors.rtsp_server import connection, server
 from actors.rtsp_server.connection import FIRST_S, NEGOTIATE_S, PICTURE_S, PLAY_S, REQUEST_S
 from actors.rtsp_server.readers import MAX_BEHIND_S, STUCK_S
@@ -48,6 +49,12 @@ async def closed(site: Site) -> list[str]:
     """Return the codes of the reasons of all peers that have ended."""
     await wait_all_tasks_blocked()
     return [row.event.reason.code for row in await site.core.stored() if isinstance(row.event, e.PeerClosed)]
+
+
+def made_of(site: Site) -> Rendition:
+    assert site.readers.rendition is not None
+    assert site.readers.rendition.made is not None
+    return site.readers.rendition.made
 
 
 async def test_reader_gets_the_cached_gop_and_then_each_access_unit(autojump_clock: MockClock) -> None:
@@ -420,11 +427,36 @@ async def test_reader_of_jpegs_that_may_not_be_transcoded_gets_415(autojump_cloc
         assert "gate sends MJPEG" in answer.body
         assert "`transcode: auto`" in answer.body
         assert trio.current_time() - began < PICTURE_S / 2
-        assert site.readers.rendition is not None
-        assert site.readers.rendition.needs is not None
-        assert site.readers.rendition.needs.count == 0
-        assert await closed(site) == ["no-picture"]
+        assert made_of(site).needs.count == 0
+        assert await closed(site) == ["unsupported-codec"]
         assert (await client.ask("OPTIONS", site.url)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "words"),
+    [
+        (
+            Reason("transcoders-busy", "the video of 1 camera is transcoded already; transcoder: at_once"),
+            "transcoders-busy",
+            "gate cannot be shown now: the video of 1 camera is transcoded already; transcoder: at_once",
+        ),
+        (Reason("killed", "ffmpeg was ended by SIGKILL"), "killed", "now: ffmpeg was ended by SIGKILL"),
+        (None, "no-video", "its transcoder has returned no video yet"),
+    ],
+)
+async def test_reader_of_jpegs_without_a_transcoder_gets_503_with_its_failure(
+    failure: Reason | None, code: str, words: str, autojump_clock: MockClock
+) -> None:
+    """In the body and in the journal, as viewers by WebRTC get it: the camera did send a picture."""
+    async with open_site() as site:
+        site.hub.publish([jpegs()[0]], 0, JPEG)
+        made_of(site).fail(failure)
+        client = await Client.connect(site)
+        answer = await client.ask("DESCRIBE", site.url)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert words in answer.body
+        assert await closed(site) == [code]
+        assert made_of(site).needs.count == 0
 
 
 @pytest.mark.parametrize(
