@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
-from supervisor.domain.rendition import BUSY_S
+from supervisor.domain.rendition import BUSY_S, Choice, Consumer, ServedStream, choose
 from supervisor.domain.values import Fault, PeerProtocol, Reason, Transcode, name_of
 from supervisor.ports.decisions import Receipt
 
@@ -78,6 +78,9 @@ UNREAD = Reason("stuck", f"the reader did not take a reply within {REPLY_S:g} s"
 NO_PICTURE, NO_VIDEO, UNSUPPORTED = "no-picture", "no-video", "unsupported-codec"
 """Codes: the camera has sent no picture, its transcoder has returned none, and RTSP does not carry its codec."""
 ANOTHER = Reason("left", "the reader asked for another camera", Fault.NONE)
+
+READABLE = tuple(codec.name for codec in PACKETIZED)
+"""The names of the video codecs that readers get."""
 
 Address = tuple[str, int]
 
@@ -412,10 +415,9 @@ class Connection:
         with trio.move_on_after(PICTURE_S):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, nursery.cancel_scope)
-                still = await _wait_key(own, actor)
-                other = None if still is None or still.codec in PACKETIZED else readers.rendition
-                if other is not None and self._is_transcoded(camera):
-                    readers = other
+                await _wait_key(own, actor)
+                if self._choose(camera, own).stream is ServedStream.RENDITION and readers.rendition is not None:
+                    readers = readers.rendition
                     assert readers.made is not None
                     since_ns = 0 if readers.made.needs.count else clock.mono_ns()  # what is cached may be old
                     actor.need(readers.made.needs)
@@ -446,10 +448,10 @@ class Connection:
             return Reason(NO_VIDEO, f"{camera} cannot be shown now: its transcoder has returned no video yet")
         return replace(failure, text=f"{camera} cannot be shown now: {failure.text}")
 
-    def _is_transcoded(self, camera: CameraId) -> bool:
-        """Return whether the settings allow to transcode video of a codec that readers cannot get."""
+    def _choose(self, camera: CameraId, own: Hub) -> Choice:
         known = self._tools.kernel.state.cameras.get(camera)
-        return known is not None and known.settings.transcode is not Transcode.NEVER
+        picture = own.picture or (known.picture if known else None)
+        return choose(Consumer.PLAYER, known.settings.transcode if known else Transcode.NEVER, picture, READABLE)
 
     async def _watch(self, wait: trio.CancelScope) -> None:
         """End `wait` when the client hangs up. Its next requests are read later."""

@@ -23,7 +23,7 @@ from supervisor.domain import events as e
 from supervisor.domain.ids import LeaseId
 from supervisor.domain.values import Fault, Limits, Reason, Transcode
 from tests.kit.domain import GATE, settings
-from tests.kit.media import FPS, jpegs
+from tests.kit.media import FPS, access_units, jpegs
 from tests.kit.patience import PATIENCE, give_up_after
 from tests.kit.rtsp_site import MANY, Client, Site, open_site
 
@@ -430,6 +430,21 @@ async def test_reader_of_jpegs_that_may_not_be_transcoded_gets_415(autojump_cloc
         assert made_of(site).needs.count == 0
         assert await closed(site) == ["unsupported-codec"]
         assert (await client.ask("OPTIONS", site.url)).status == 200
+
+
+@pytest.mark.parametrize("transcode", Transcode)
+async def test_reader_of_b_frames_gets_them_as_they_are(transcode: Transcode, autojump_clock: MockClock) -> None:
+    """Players put them in order, so no transcoder is needed, whatever viewers in browsers get."""
+    async with open_site() as site:
+        site.core.kernel.emit(c.Configure("test", (settings(GATE, transcode=transcode),), MANY))
+        for index in range(20):
+            shown = (0, 3, 1, 2)[index % 4] + index // 4 * 4
+            site.hub.publish(access_units()[index], shown * CLOCK_RATE // FPS, dts=index * CLOCK_RATE // FPS)
+        assert site.hub.has_b_frames
+        client = await Client.connect(site)
+        await client.play(site)
+        assert len(await client.pictures(5)) == 5
+        assert made_of(site).needs.count == 0
 
 
 @pytest.mark.parametrize(
