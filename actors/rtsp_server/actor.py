@@ -32,6 +32,7 @@ class ReaderActor:
         self._reader: RtspReader | None = None
         self._readers: Readers | None = None
         self._needs: Listeners | None = None
+        self._transcoded: Reason | None = None
         self._left: Reason | None = None
         self.ended = trio.Event()
 
@@ -57,9 +58,9 @@ class ReaderActor:
             self._needs = needs
             needs.join()
 
-    def play(self, reader: RtspReader, readers: Readers) -> None:
-        """Serve `reader` from now on. It was added to `readers`, of the camera's video or of its rendition."""
-        self._reader, self._readers = reader, readers
+    def play(self, reader: RtspReader, readers: Readers, transcoded: Reason | None) -> None:
+        """Serve `reader` from now on. It was added to `readers`: of the camera's rendition if `transcoded` says why."""
+        self._reader, self._readers, self._transcoded = reader, readers, transcoded
         self._playing.set()
 
     async def run(self, readers: Readers, task_status: trio.TaskStatus[Readers] = trio.TASK_STATUS_IGNORED) -> None:
@@ -76,6 +77,7 @@ class ReaderActor:
                 assert self._reader is not None
                 assert self._readers is not None
                 self._reports.report(c.ReportPeerConnected(self.peer))
+                self._reports.report(c.ReportPeerStream(self.peer, self._transcoded))
                 reason = await self._readers.serve(self._reader)
         except* Exception as crash:
             logger.error("peer/%s crashed", self.peer, exc_info=crash)

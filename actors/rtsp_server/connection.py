@@ -117,6 +117,8 @@ class Described:
     codec: VideoCodec
     tracks: dict[int, MediaTrack]
     audio: AudioFormat | None
+    transcoded: Reason | None
+    """Why `readers` are those of the rendition; None for the camera's own video."""
 
 
 @attrs.frozen
@@ -324,7 +326,7 @@ class Connection:
         self._reader = reader
         self._wire.reply(reply(request, 200, {**headers, "RTP-Info": info}))  # before the first packet
         described.readers.report_now(reader)
-        described.actor.play(reader, described.readers)
+        described.actor.play(reader, described.readers, described.transcoded)
         await trio.lowlevel.checkpoint()
 
     def _outlet(self) -> Outlet:
@@ -411,12 +413,13 @@ class Connection:
 
         Raises `_Over` when the client hangs up.
         """
-        own, clock = readers.hub, self._tools.kernel.clock
+        own, clock, choice = readers.hub, self._tools.kernel.clock, Choice(ServedStream.OWN)
         with trio.move_on_after(PICTURE_S):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, nursery.cancel_scope)
                 await _wait_key(own, actor)
-                if self._choose(camera, own).stream is ServedStream.RENDITION and readers.rendition is not None:
+                choice = self._choose(camera, own)
+                if choice.stream is ServedStream.RENDITION and readers.rendition is not None:
                     readers = readers.rendition
                     assert readers.made is not None
                     since_ns = 0 if readers.made.needs.count else clock.mono_ns()  # what is cached may be old
@@ -435,7 +438,7 @@ class Connection:
         heard = own.audio if source is None or source.audio else None
         found = video_track(still.codec, still.units), audio_track(heard) if heard is not None else None
         tracks = {track.number: track for track in found if track is not None}
-        return Described(camera, actor, readers, still.codec, tracks, heard if AUDIO in tracks else None)
+        return Described(camera, actor, readers, still.codec, tracks, heard if AUDIO in tracks else None, choice.why)
 
     def _why_dark(self, camera: CameraId, readers: Readers) -> Reason:
         """Return why `readers` have no key frame: the camera has sent none, or its transcoder has returned none."""

@@ -70,6 +70,9 @@ CHOICES: dict[tuple[Consumer, Transcode], dict[Fit, ServedStream]] = {
 """The stream, where a rendition is possible."""
 
 
+_LACKS = {Consumer.PEER: "this viewer did not offer", Consumer.PLAYER: "RTSP does not carry here"}
+
+
 @attrs.frozen
 class Choice:
     """The stream that a consumer gets, and for a rendition why."""
@@ -92,7 +95,7 @@ def choose(
     stream = CHOICES[consumer, transcode][fit]
     if stream is ServedStream.RENDITION and not (possible and RENDITION_CODEC in codecs):
         stream = CHOICES[consumer, Transcode.NEVER][fit]
-    return Choice(stream, _why(fit, picture) if stream is ServedStream.RENDITION else None)
+    return Choice(stream, _why(consumer, fit, picture) if stream is ServedStream.RENDITION else None)
 
 
 def _fit(picture: Picture | None, codecs: Collection[str]) -> Fit:
@@ -103,13 +106,12 @@ def _fit(picture: Picture | None, codecs: Collection[str]) -> Fit:
     return Fit.B_FRAMES if picture.b_frames else Fit.SHOWN
 
 
-def _why(fit: Fit, picture: Picture | None) -> Reason:
+def _why(consumer: Consumer, fit: Fit, picture: Picture | None) -> Reason:
     """Return the reason for a rendition, for people and machines."""
     if fit is Fit.B_FRAMES:
         return Reason("b-frames", "the camera sends B-frames, which browsers show jerkily", Fault.NONE)
     if fit is Fit.UNKNOWN_CODEC and picture is not None:
-        text = f"the camera sends {name_of(picture.codec)}, which this viewer did not offer"
-        return Reason("codec", text, Fault.NONE)
+        return Reason("codec", f"the camera sends {name_of(picture.codec)}, which {_LACKS[consumer]}", Fault.NONE)
     return Reason("always", "transcode: always", Fault.NONE)
 
 

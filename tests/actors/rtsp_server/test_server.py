@@ -432,6 +432,27 @@ async def test_reader_of_jpegs_that_may_not_be_transcoded_gets_415(autojump_cloc
         assert (await client.ask("OPTIONS", site.url)).status == 200
 
 
+async def test_reader_of_transcoded_video_has_the_reason_in_the_journal(autojump_clock: MockClock) -> None:
+    """After it is connected, and in the state, as a viewer by WebRTC has it; one of the camera's own video has none."""
+    async with open_site() as site:
+        site.hub.publish([jpegs()[0]], 0, JPEG)
+        client = await Client.connect(site)
+        await client.stream.send_all(client.encode("DESCRIBE", site.url))
+        await trio.sleep(1)
+        made_of(site).hub.begin()
+        made_of(site).hub.publish(access_units()[0], site.hub.pts_now())
+        assert (await client.answer()).status == 200
+        transport = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
+        assert (await client.ask("SETUP", f"{site.url}/trackID=0", transport)).status == 200
+        assert (await client.ask("PLAY", site.url)).status == 200
+        await wait_all_tasks_blocked()
+        (peer,) = site.core.kernel.state.peers.values()
+        assert peer.transcoded is not None
+        assert peer.transcoded.text == "the camera sends MJPEG, which RTSP does not carry here"
+        events = [type(row.event) for row in await site.core.stored()]
+        assert events.index(e.PeerStreamChanged) == events.index(e.PeerConnected) + 1
+
+
 @pytest.mark.parametrize("transcode", Transcode)
 async def test_reader_of_b_frames_gets_them_as_they_are(transcode: Transcode, autojump_clock: MockClock) -> None:
     """Players put them in order, so no transcoder is needed, whatever viewers in browsers get."""
@@ -444,6 +465,7 @@ async def test_reader_of_b_frames_gets_them_as_they_are(transcode: Transcode, au
         client = await Client.connect(site)
         await client.play(site)
         assert len(await client.pictures(5)) == 5
+        assert not any(isinstance(row.event, e.PeerStreamChanged) for row in await site.core.stored())
         assert made_of(site).needs.count == 0
 
 

@@ -71,11 +71,13 @@ def test_reason_names_what_the_camera_sends() -> None:
         choose(peer, auto, Picture("mjpeg", 1, 1), ["h264"]).why,
         choose(peer, auto, Picture("h264", 1, 1, b_frames=True), ["h264"]).why,
         choose(peer, Transcode.ALWAYS, None, ["h264"]).why,
+        choose(Consumer.PLAYER, auto, Picture("mpeg4", 1, 1), ["h264"]).why,
     ]
     assert [(why.code, why.text) for why in reasons if why] == [
         ("codec", "the camera sends MJPEG, which this viewer did not offer"),
         ("b-frames", "the camera sends B-frames, which browsers show jerkily"),
         ("always", "transcode: always"),
+        ("codec", "the camera sends MPEG-4, which RTSP does not carry here"),
     ]
 
 
