@@ -35,6 +35,7 @@ from .bitstream import BitstreamError
 from .ffmpeg import PER_MS, QUIET, explain, is_script, publish_flv
 from .h264 import H264
 from .hub import Hub
+from .intake import OVER, TRANSITIONS, Arrival, Intake
 from .matroska import VIDEO_CODECS, begin_video_matroska, frame_matroska
 from .media import CLOCK_RATE, AccessUnit, AudioFormat, VideoCodec
 from .rendition import Rendition
@@ -138,10 +139,10 @@ async def _run_while_needed(camera: CameraId, own: Hub, rendition: Rendition, to
                 ended = await _run_once(camera, work, tools)
             finally:
                 rendition.hub.rest()
-            if work.is_over:
+            if work.intake in OVER:
                 failures = 0
                 await trio.sleep(max(0.0, began + AGAIN_S - trio.current_time()))
-                if work.is_away:
+                if work.intake is Intake.AWAY:
                     await own.wait_unit()
                 continue
             failures = 1 if trio.current_time() - began >= HEALTHY_AFTER_S else failures + 1
@@ -221,15 +222,13 @@ class VideoTranscoding:
         """The presentation time of each access unit, by its time in the child, both in 1/90000 s."""
         self._least_s = self._age_s(first)
         """The shortest wait of an access unit since the last one that was left out."""
-        self._needs_key = False
+        self.intake = Intake.NEXT
         self._unanswered = 0
         """Access units that were sent since the child last returned any."""
-        self._since: float | None = None
+        self._sending_since: float | None = None
         """Since when the child has not taken an access unit that is being sent."""
         self._silent = True
-        self.is_over = False
-        """Whether this child must be replaced: the format of the video has changed, or the camera is away."""
-        self.is_away = False
+        """It has returned nothing yet."""
 
     # ── to the child ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -242,9 +241,9 @@ class VideoTranscoding:
             self._times[time_ms * PER_MS] = unit.pts
             if len(self._times) > MOST_TIMES:
                 self._times.popitem(last=False)
-            self._since = trio.current_time()
+            self._sending_since = trio.current_time()
             await stream.send_all(frame_matroska(time_ms, unit.data, key=unit.key))
-            self._since = None
+            self._sending_since = None
             self._unanswered += 1
 
     async def _next(self) -> AccessUnit | None:
@@ -253,22 +252,28 @@ class VideoTranscoding:
             with trio.move_on_after(AWAY_S) as patience:
                 await self._units.wait_beyond(self._at)
             if patience.cancelled_caught or self._own.is_closed:
-                self.is_over = self.is_away = True
+                self._take(Arrival.SILENCE)
                 return None
             self._skip_late()
             if self._at >= self._units.end:
                 continue
             (unit,) = self._units.read_nowait(self._at, 1)
             self._at += 1
-            known = _format_of(unit) if unit.key else None
-            if self._needs_key and known is None:
-                self._rendition.skipped += 1
-                continue
-            if known is not None and known != self._format:
-                self.is_over = True
+            self._take(self._kind_of(unit))
+            if self.intake in OVER:
                 return None
-            self._needs_key = False
-            return unit
+            if self.intake is Intake.NEXT:
+                return unit
+            self._rendition.skipped += 1
+
+    def _take(self, arrival: Arrival) -> None:
+        self.intake = TRANSITIONS[self.intake][arrival]
+
+    def _kind_of(self, unit: AccessUnit) -> Arrival:
+        known = _format_of(unit) if unit.key else None
+        if known is None:
+            return Arrival.ACCESS_UNIT
+        return Arrival.KEY_FRAME if known == self._format else Arrival.OTHER_FORMAT
 
     def _skip_late(self) -> None:
         """Go to a newer key frame if the next access unit is late; without one, wait for the next key frame."""
@@ -289,8 +294,8 @@ class VideoTranscoding:
         """Continue at the key frame `key`, or at the next one that arrives."""
         to = self._units.end if key is None else max(key, self._at)
         self._rendition.skipped += to - self._at
-        self._at, self._needs_key = to, True
-        self._least_s = 0.0
+        self._at, self._least_s = to, 0.0
+        self._take(Arrival.LEFT_OUT)
 
     def _age_s(self, unit: AccessUnit) -> float:
         return (self._clock.mono_ns() - unit.arrived_ns) / 1e9
@@ -323,7 +328,7 @@ class VideoTranscoding:
             if self._unanswered < seen:
                 since = now
             seen = self._unanswered
-            if self._since is not None and now - self._since > STUCK_S:
+            if self._sending_since is not None and now - self._sending_since > STUCK_S:
                 return
             if seen <= BEHIND:
                 since = now
