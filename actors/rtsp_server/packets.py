@@ -16,6 +16,8 @@ from collections.abc import Iterator
 
 import attrs
 
+from supervisor.base.supervision import CrashAgain
+
 from ..media.media import CLOCK_RATE, AccessUnit
 from ..media.payload import packetize
 
@@ -116,10 +118,11 @@ class Packets:
         self.first = stream.sequence
         """The sequence number of its first packet."""
         self._chunks: list[Chunk] = []
-        self._rest = _make_chunks(packetize(unit.codec, unit.units), stream, stream.stamp(unit.pts))
+        made = _make_chunks(packetize(unit.codec, unit.units), stream, stream.stamp(unit.pts))
+        self._rest = CrashAgain(made)
 
     def chunk(self, number: int) -> Chunk | None:
-        """Return a chunk, which is made if it is the next one; None behind the last."""
+        """Return a chunk, which is made if it is the next one; None behind the last. A bug is raised each time."""
         while len(self._chunks) <= number:
             chunk = next(self._rest, None)
             if chunk is None:

@@ -6,7 +6,8 @@ Rules of this file:
 - A reader that is more than `MAX_BEHIND_S` behind continues at the newest key frame.
 - A reader that has not taken a chunk after `STUCK_S` is ended.
 - Access units are numbered in order, by the live task alone; the tasks of readers only use what it has numbered.
-- A bug in the handling of one reader ends that reader.
+- A bug in the handling of one reader ends that reader, and one in the packetizing of an access unit those that were to
+  get it.
 """
 
 from collections.abc import Callable
@@ -149,9 +150,9 @@ class Readers:
         self._busy = True
         self._times.see(unit)
         packets = self._packets[unit] = Packets(unit, self._video)
-        number, chunk = 0, packets.chunk(0)
-        is_large = packets.chunk(1) is not None
+        is_large = attempt(packets.chunk, 1)[0] is not None
         ready = [reader for reader in list(self._readers) if self._wants(reader, unit, is_large)]
+        number, (chunk, crash) = 0, attempt(packets.chunk, 0)
         while chunk is not None:
             for reader in ready:
                 if reader.chunk == number and reader.is_live:
@@ -159,10 +160,12 @@ class Readers:
                     _guarded(reader, reader.send, VIDEO, chunk)
                 await self._breathe()
             number += 1
-            chunk = packets.chunk(number)
+            chunk, crash = attempt(packets.chunk, number)
             await self._breathe()
         for reader in ready:
-            if reader.chunk == number and reader.at == self._at:
+            if crash is not None and reader.phase is not ReaderPhase.ENDED:
+                reader.crash(crash)
+            elif reader.chunk == number and reader.at == self._at:
                 reader.at, reader.chunk = self._at + 1, 0
         self._at += 1
         self._busy = False

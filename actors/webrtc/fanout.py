@@ -8,7 +8,8 @@ Rules of this file:
 - The task yields to the event loop at least every `SLICE_S`.
 - A peer that takes Opus counts as a listener, from `add` to `remove`: only then is audio transcoded. Video never waits
   for audio.
-- A bug in the handling of one peer ends that peer: its exception is raised in its own actor.
+- A bug in the handling of one peer ends that peer: its exception is raised in its own actor. A bug in the packetizing
+  of an access unit ends the peers that were to get it.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from supervisor.domain.values import Fault, Reason, name_of
 
 from ..media.hub import Hub
 from ..media.media import AccessUnit, AudioFrame
-from .bursts import make_bursts
+from .bursts import Burst, make_bursts
 from .fanout_peer import FanoutPeer, Phase, Signal
 
 if TYPE_CHECKING:  # both need aiortc, which is imported after the start
@@ -185,14 +186,23 @@ class Fanout:
         if not ready:
             return
         began, shapes = trio.current_time(), self._shapes(unit)
-        runs = _runs_for(next(iter(ready)), unit, shapes)  # the same number for all: only headers differ
+        bursts = _bursts_for(next(iter(ready)), unit, shapes)  # the same for all: only headers differ
         pace = max(LIVE_PACE, 2 * unit.size / max(self.hub.gap_s(), 0.001))
-        for burst in make_bursts(runs):
+        while (burst := self._next_burst(bursts, ready)) is not None:
             if burst.before:
                 await trio.sleep_until(began + burst.before / pace)
             queue = iter([peer for peer, restarts in ready.items() if peer.restarts == restarts])
             while self._send_runs(queue, unit, shapes, burst.numbers):
                 await trio.lowlevel.checkpoint()
+
+    def _next_burst(self, bursts: Iterator[Burst], ready: dict[FanoutPeer, int]) -> Burst | None:
+        """Return the next burst of a unit. A bug while its packets are made ends those who were to get them."""
+        burst, crash = attempt(lambda: next(bursts, None))
+        if crash is not None:
+            for peer, restarts in ready.items():
+                if peer.restarts == restarts and peer.phase is Phase.LIVE and peer in self._peers:
+                    peer.crash(crash)
+        return burst
 
     def _wants(self, peer: FanoutPeer, unit: AccessUnit, position: int) -> bool:
         """Move a peer that is not catching up past this unit. Returns whether the unit is to be sent to it."""
@@ -357,6 +367,10 @@ def _runs_for(peer: FanoutPeer, unit: AccessUnit, shapes: Shapes) -> "Runs":
 
         runs = shapes[shape] = Runs(unit, *shape)
     return runs
+
+
+def _bursts_for(peer: FanoutPeer, unit: AccessUnit, shapes: Shapes) -> Iterator[Burst]:
+    yield from make_bursts(_runs_for(peer, unit, shapes))
 
 
 def _guarded(

@@ -15,6 +15,8 @@ from typing import Any
 
 import attrs
 
+from supervisor.base.supervision import CrashAgain
+
 from ..media.media import AccessUnit, VideoCodec
 from ..media.payload import MAX_PAYLOAD, packetize
 from .library_internals import locate
@@ -62,7 +64,7 @@ class Runs:
 
     def __init__(self, unit: AccessUnit, header: int, tag: int) -> None:
         self._made: list[Run] = []
-        self._rest = _make_runs(unit.codec, unit.units, unit.size, header, tag)
+        self._rest = CrashAgain(_make_runs(unit.codec, unit.units, unit.size, header, tag))
 
     def __getitem__(self, number: int) -> Run:
         """Return a run. Raises `IndexError` behind the last one."""
@@ -76,7 +78,7 @@ class Runs:
             number += 1
 
     def _make(self, number: int) -> bool:
-        """Make runs up to `number`. Returns whether that one exists."""
+        """Make runs up to `number`. Returns whether that one exists. A bug is raised each time."""
         while len(self._made) <= number:
             run = next(self._rest, None)
             if run is None:

@@ -6,7 +6,7 @@ an unexpected exception. The state decides how long to wait before the restart (
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from .context import in_empty_context
@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 
 async def run_supervised(
@@ -50,6 +51,28 @@ def attempt(
         return act(*args, **kwargs), None
     except Exception as crash:
         return None, crash
+
+
+class CrashAgain(Iterator[Item]):
+    """Iterates over `items`, and raises again each time what they have raised.
+
+    For an iterator that several actors share: the first crash ends a generator, which would seem to be at its end.
+    """
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._crash: Exception | None = None
+
+    def __next__(self) -> Item:
+        if self._crash is not None:
+            raise self._crash
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except Exception as crash:
+            self._crash = crash
+            raise
 
 
 def describe_crash(error: BaseException) -> str:

@@ -2,11 +2,11 @@
 
 import random
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import av
@@ -18,7 +18,8 @@ from actors.media.h265 import PPS as PPS265
 from actors.media.h265 import SPS as SPS265
 from actors.media.h265 import VPS
 from actors.media.hub import Hub
-from actors.media.media import AccessUnit
+from actors.media.media import AccessUnit, VideoCodec
+from actors.media.payload import packetize
 from actors.media.subscription import Subscription
 from actors.sources.test import KEY_EVERY_S
 
@@ -52,6 +53,16 @@ class Card:
         assert isinstance(frame, av.VideoFrame)
         frame.pict_type = av.video.frame.PictureType.NONE
         return b"".join(bytes(packet) for packet in self._encoder.encode(frame))
+
+
+def make_broken_packetizer(made: int) -> Callable[[VideoCodec, tuple[bytes, ...]], Iterator[bytes]]:
+    """Return a packetizer with a bug: it raises `ZeroDivisionError` after `made` payloads."""
+
+    def packetize_some(codec: VideoCodec, nals: tuple[bytes, ...]) -> Iterator[bytes]:
+        yield from islice(packetize(codec, nals), made)
+        raise ZeroDivisionError("a bug")
+
+    return packetize_some
 
 
 @cache

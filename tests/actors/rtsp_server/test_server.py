@@ -14,7 +14,7 @@ from actors.media.audio import OPUS, make_aac
 from actors.media.jpeg import JPEG
 from actors.media.media import CLOCK_RATE, AudioFormat
 from actors.media.rendition import Rendition
-from actors.rtsp_server import connection, server
+from actors.rtsp_server import connection, packets, server
 from actors.rtsp_server.connection import FIRST_S, NEGOTIATE_S, PICTURE_S, PLAY_S, REQUEST_S
 from actors.rtsp_server.readers import MAX_BEHIND_S, STUCK_S
 from actors.rtsp_server.requests import SESSION_S
@@ -23,7 +23,7 @@ from supervisor.domain import events as e
 from supervisor.domain.ids import LeaseId
 from supervisor.domain.values import Fault, Limits, Reason, Transcode
 from tests.kit.domain import GATE, settings
-from tests.kit.media import FPS, access_units, jpegs
+from tests.kit.media import FPS, access_units, jpegs, make_broken_packetizer
 from tests.kit.patience import PATIENCE, give_up_after
 from tests.kit.rtsp_site import MANY, Client, Site, open_site
 
@@ -183,6 +183,29 @@ async def test_camera_that_changes_to_a_codec_that_is_transcoded_ends_its_reader
         assert await closed(site) == ["changed"] * 2
         answer = await (await Client.connect(site)).ask("DESCRIBE", site.url)
         assert answer.status == 415
+        await site.play(40, 42)  # from a key frame on
+        client = await Client.connect(site)
+        await client.play(site)
+        assert len(await client.pictures(2)) == 2
+
+
+@pytest.mark.parametrize("made", [0, 20, 100], ids=["at once", "in the first chunk", "after a chunk"])
+async def test_bug_of_the_packetizer_ends_the_readers_that_were_to_get_its_packets(
+    made: int, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crash is the reason of their end; the fan-out goes on, and serves readers that come later."""
+    async with open_site() as site:
+        await site.play(0, 2)
+        clients = [await Client.connect(site) for _ in range(2)]
+        for client in clients:
+            await client.play(site)
+            await client.pictures(2)
+        with monkeypatch.context() as patched:
+            patched.setattr(packets, "packetize", make_broken_packetizer(made))
+            await site.play(2, 3, 200_000)
+            for client in clients:
+                await read_to_end(client)
+        assert await closed(site) == ["crashed"] * 2
         await site.play(40, 42)  # from a key frame on
         client = await Client.connect(site)
         await client.play(site)

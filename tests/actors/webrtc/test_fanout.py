@@ -17,13 +17,13 @@ from actors.media.h265 import H265
 from actors.media.hub import Hub
 from actors.media.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
 from actors.media.mpeg4 import MPEG4, split_picture
-from actors.webrtc import fanout
+from actors.webrtc import fanout, runs
 from actors.webrtc.congestion import Congestion
 from actors.webrtc.fanout import CATCH_UP, LEAST_COST, SLICE_S, TICK_S, Fanout
 from actors.webrtc.fanout_peer import FanoutPeer, Phase
 from actors.webrtc.runs import Run
 from supervisor.base.clock import TrioClock
-from tests.kit.media import FPS, access_units, coded
+from tests.kit.media import FPS, access_units, coded, make_broken_packetizer
 from tests.kit.processes import wait_until
 
 
@@ -424,6 +424,29 @@ async def test_a_bug_that_one_viewer_meets_is_its_own(autojump_clock: MockClock,
             await viewer.wait_end()
         assert (len(bad.pictures), len(good.pictures)) == (3 if live else 0, 5)
         rig.fanout.remove(viewer)
+
+
+@pytest.mark.parametrize("made", [0, 100], ids=["at once", "after a burst"])
+async def test_bug_of_the_packetizer_ends_the_peers_that_were_to_get_its_packets(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, made: int
+) -> None:
+    """The exception reaches their `wait_end`. The fan-out goes on, and serves a peer that comes later."""
+    async with open_rig() as rig:
+        viewers = [rig.add(Sink()), rig.add(Sink(shape=(16, 16)))]
+        await rig.play(0, 3)
+        with monkeypatch.context() as patched:
+            patched.setattr(runs, "packetize", make_broken_packetizer(made))
+            rig.hub.publish((*access_units()[3], b"\x06" + bytes(200_000)), 3 * CLOCK_RATE // FPS)
+            await trio.sleep(1)
+        for viewer in viewers:
+            with pytest.raises(ZeroDivisionError):
+                await viewer.wait_end()
+            rig.fanout.remove(viewer)
+        await rig.play(20, 21)
+        later = Sink()
+        rig.add(later)
+        await rig.play(21, 24)
+        assert len(later.pictures) == 4
 
 
 async def test_peer_without_the_codec_of_the_camera_ends_as_unsupported(autojump_clock: MockClock) -> None:
