@@ -32,11 +32,6 @@ class ClockMap:
         self._offset: int | None = None
         """Added to the source's time stamps; None until the connection's first key frame."""
 
-    @property
-    def is_set(self) -> bool:
-        """Whether the current connection has begun its video."""
-        return self._offset is not None
-
     def begin(self) -> None:
         """Begin a new connection: its time stamps are unrelated to those before."""
         self._offset = None

@@ -67,6 +67,8 @@ class Hub:
         self._gop, self._arrivals, self._sets = GopBuffer(), Arrivals(), ParameterSets()
         self._times = ClockMap() if of is None else SameClock()
         self._b_frames = BFrames()
+        self._codec: VideoCodec | None = None
+        """The codec of the published access units; None until a key frame that can be decoded."""
         self.units = self._gop.units
         self.audio_frames: RingBuffer[AudioFrame] = of.audio_frames if of else RingBuffer(MAX_AUDIO_FRAMES)
         self.opus: RingBuffer[AudioFrame] = of.opus if of else RingBuffer(MAX_AUDIO_FRAMES)
@@ -114,7 +116,7 @@ class Hub:
         self.facts.begin(secrets)
         for part in (self._gop, self._times, self._arrivals, self._sets, self._b_frames):
             part.begin()
-        self.picture = self.audio = None
+        self._codec = self.picture = self.audio = None
         self._mute = self.transport = ""
         self.heard = self.is_connected = False
         self._met_before = self.loss.oddities.copy()
@@ -157,8 +159,9 @@ class Hub:
 
         Both times are in 1/90000 s of the source's clock.
 
-        An access unit before a connection's first key frame or parameter sets cannot be decoded and is dropped. A NAL
-        unit that is shorter than its header is dropped, too. Raises the errors of `ParameterSets.update`.
+        A connection may change its codec. An access unit before a codec's first key frame or parameter sets cannot be
+        decoded and is dropped. A NAL unit that is shorter than its header is dropped, too. Raises the errors of
+        `ParameterSets.update`.
 
         The units of `JPEG` and `MPEG4` are described in their modules. No peer gets these codecs.
         """
@@ -170,11 +173,15 @@ class Hub:
         if not (codec.set_types and kinds.isdisjoint(codec.set_types)):
             self.set_parameter_sets(units, codec)
         self.heard = True
-        decodable = self._sets.is_complete(codec)
-        if not self._times.is_set and not (key and decodable):
+        begins = key and self._sets.is_complete(codec)
+        if not begins and (key or codec is not self._codec):
+            self._codec = None
             return
         now_ns = self._clock.mono_ns()
-        if key and decodable:
+        if key:
+            if codec is not self._codec:
+                self._codec = codec
+                self._b_frames.begin()
             if not kinds.issuperset(codec.set_types):
                 units = [*self._sets.all(), *(unit for unit in units if codec.nal_type(unit) not in codec.set_types)]
             if self.picture is None:

@@ -10,7 +10,7 @@ from trio.testing import MockClock
 
 from actors.media.bitstream import BitstreamError
 from actors.media.gop_buffer import MAX_UNITS
-from actors.media.h264 import PPS, SPS, nal_type
+from actors.media.h264 import H264, PPS, SPS, nal_type
 from actors.media.h265 import H265
 from actors.media.hub import Hub
 from actors.media.jpeg import JPEG
@@ -22,7 +22,7 @@ from actors.media.subscription import CATCH_UP, Subscription
 from supervisor.base.clock import TrioClock
 from supervisor.config.config import Timeouts
 from supervisor.domain.values import Picture
-from tests.kit.media import FPS, access_units, jpegs, mpeg4_pictures, without_sets
+from tests.kit.media import FPS, access_units, h265_units, jpegs, mpeg4_pictures, without_sets
 
 TICK = CLOCK_RATE // FPS
 
@@ -561,6 +561,35 @@ def test_camera_that_changes_from_h264_to_jpeg_is_reported(hub: Hub) -> None:
     assert hub.picture == Picture("mjpeg", 64, 64)
     play(hub, 40, 41)
     assert hub.picture == Picture("h264", 64, 64)
+
+
+def test_change_of_the_codec_begins_with_a_key_frame_and_its_parameter_sets(hub: Hub) -> None:
+    """An FLV may change it in mid-stream. Until then nothing can be decoded, and a late viewer sees the old codec."""
+    play(hub, 0, 3)
+    key, second, third = h265_units(64, 64)
+    hub.set_parameter_sets(key, H265)
+    hub.publish(second, 3 * TICK, H265)
+    assert [unit.codec for unit, _ in take(viewer(hub), 3)] == [H264] * 3
+    assert hub.units.end == 3
+    for index, units in enumerate((key, third)):
+        hub.publish(units, (4 + index) * TICK, H265)
+    assert [(unit.codec, unit.key) for unit, _ in take(viewer(hub), 2)] == [(H265, True), (H265, False)]
+    hub.publish(without_sets(access_units()[0]), 6 * TICK)
+    play(hub, 7, 8)
+    assert hub.units.end == 5
+    play(hub, 20, 22)
+    assert [(unit.codec, unit.key) for unit, _ in take(viewer(hub), 2)] == [(H264, True), (H264, False)]
+
+
+def test_b_frames_of_one_codec_are_not_those_of_the_next(hub: Hub) -> None:
+    """A camera that changes to video without them is not transcoded for their sake."""
+    for index in range(20):
+        shown = (0, 3, 1, 2)[index % 4] + index // 4 * 4
+        hub.publish(access_units()[index], shown * TICK, dts=index * TICK)
+    assert hub.has_b_frames
+    hub.publish(h265_units(64, 64)[0], 20 * TICK, H265)
+    assert hub.picture == Picture("h265", 64, 64)
+    assert not hub.has_b_frames
 
 
 def test_bytes_that_are_no_jpeg_are_refused(hub: Hub) -> None:

@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.media.audio import OPUS, make_aac
+from actors.media.h265 import H265
 from actors.media.jpeg import JPEG
 from actors.media.media import CLOCK_RATE, AudioFormat
 from actors.media.rendition import Rendition
@@ -23,7 +24,7 @@ from supervisor.domain import events as e
 from supervisor.domain.ids import LeaseId
 from supervisor.domain.values import Fault, Limits, Reason, Transcode
 from tests.kit.domain import GATE, settings
-from tests.kit.media import FPS, access_units, jpegs, make_broken_packetizer
+from tests.kit.media import FPS, access_units, h265_units, jpegs, make_broken_packetizer
 from tests.kit.patience import PATIENCE, give_up_after
 from tests.kit.rtsp_site import MANY, Client, Site, open_site
 
@@ -187,6 +188,24 @@ async def test_camera_that_changes_to_a_codec_that_is_transcoded_ends_its_reader
         client = await Client.connect(site)
         await client.play(site)
         assert len(await client.pictures(2)) == 2
+
+
+async def test_camera_that_changes_its_codec_in_mid_stream_ends_its_readers(autojump_clock: MockClock) -> None:
+    """At the first key frame of the new codec; then they get the new description."""
+    async with open_site() as site:
+        await site.play(0, 2)
+        client = await Client.connect(site)
+        await client.play(site)
+        await client.pictures(2)
+        key, second, _ = h265_units(64, 64)
+        site.hub.set_parameter_sets(key, H265)
+        site.hub.publish(second, 2 * CLOCK_RATE // FPS, H265)
+        assert await closed(site) == []
+        site.hub.publish(key, 3 * CLOCK_RATE // FPS, H265)
+        await read_to_end(client)
+        assert await closed(site) == ["changed"]
+        answer = await (await Client.connect(site)).ask("DESCRIBE", site.url)
+        assert "H265/90000" in answer.body
 
 
 @pytest.mark.parametrize("made", [0, 20, 100], ids=["at once", "in the first chunk", "after a chunk"])

@@ -23,7 +23,7 @@ from actors.webrtc.fanout import CATCH_UP, LEAST_COST, SLICE_S, TICK_S, Fanout
 from actors.webrtc.fanout_peer import FanoutPeer, Phase
 from actors.webrtc.runs import Run
 from supervisor.base.clock import TrioClock
-from tests.kit.media import FPS, access_units, coded, make_broken_packetizer
+from tests.kit.media import FPS, access_units, coded, h265_units, make_broken_packetizer
 from tests.kit.processes import wait_until
 
 
@@ -456,6 +456,23 @@ async def test_peer_without_the_codec_of_the_camera_ends_as_unsupported(autojump
         await rig.play(0, 2)
         reason = await viewer.wait_end()
         assert (reason.code, "H.264" in reason.text) == ("unsupported-codec", True)
+
+
+async def test_change_of_the_codec_in_mid_stream_reaches_peers_with_its_key_frame(autojump_clock: MockClock) -> None:
+    """A peer that takes both goes on there; one that does not ends as unsupported, and does not crash."""
+    async with open_rig() as rig:
+        both, other = Sink(codecs=("h264", "h265")), Sink()
+        viewers = [rig.add(both), rig.add(other)]
+        await rig.play(0, 3)
+        key, second, third = h265_units(64, 64)
+        rig.hub.set_parameter_sets(key, H265)
+        for index, units in enumerate((second, third, key, second)):
+            rig.hub.publish(units, (3 + index) * CLOCK_RATE // FPS, H265)
+            await trio.sleep(1 / FPS)
+        assert (await viewers[1].wait_end()).code == "unsupported-codec"
+        assert [key for key, _ in both.pictures] == [True, False, False, True, False]
+        assert len(other.pictures) == 3
+        assert not viewers[0].has_ended
 
 
 @pytest.mark.parametrize("live", [True, False], ids=["live", "behind"])
