@@ -25,6 +25,7 @@ from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, Transc
 from supervisor.ports.decisions import CancelReason, Origin, newest_of, why_cancelled
 
 from ..media.hub import STALL_S, Hub, Still
+from ..media.oddities import Oddity
 from ..media.rendition import Rendition
 from ..process.child import interruption
 from ..shared_memory.segment import is_there
@@ -338,6 +339,9 @@ class CameraActor:
             else:
                 kernel.emit(c.RaiseAlert(self._b_frames, f"{self.name} {B_FRAMES}"))
             limit_s = hub.patience_s(limits)
+            is_slow = limit_s > STALL_S and hub.usual_s is not None and not limits.stall_s
+            if is_slow and not hub.loss.oddities[Oddity.SLOW_PICTURES]:
+                hub.loss.meet(Oddity.SLOW_PICTURES)
             self._report_oddities()
             silence_s = await hub.wait_silence(SILENCE_S, (limit_s if hub.usual_s else min(limit_s, STALL_S)) - 1)
             if silence_s is None:

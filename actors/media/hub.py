@@ -307,15 +307,11 @@ class Hub:
         """Return after how many seconds without an access unit the connection ends.
 
         That is `stall_s` if it was configured. Otherwise it is `STALL_S`, or three usual gaps up to `first_picture_s`;
-        the latter as long as the second access unit has not come. If the usual gap makes it longer than `STALL_S`, the
-        oddity `SLOW_PICTURES` is counted, once.
+        the latter as long as the second access unit has not come.
         """
         if limits.stall_s:
             return limits.stall_s
-        seconds = self._arrivals.silence_s(STALL_S, max(STALL_S, limits.first_picture_s))
-        if seconds > STALL_S and self.usual_s is not None and not self.loss.oddities[Oddity.SLOW_PICTURES]:
-            self.loss.meet(Oddity.SLOW_PICTURES)
-        return seconds
+        return self._arrivals.silence_s(STALL_S, max(STALL_S, limits.first_picture_s))
 
     def subscribe(self) -> Subscription:
         """Return the subscription of a new viewer. It needs no release."""

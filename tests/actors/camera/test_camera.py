@@ -200,6 +200,7 @@ async def test_camera_has_its_own_patience(first_picture_s: float, stall_s: floa
         ]
         took_s = [(rows[at + 1].wall_ns - rows[at].wall_ns) / 1e9 for at in (0, 2)]
         assert took_s == pytest.approx([first_picture_s, 30 + stall_s], abs=0.5)
+        assert "OddityMet" not in world.core.types(), "a configured patience has nothing to do with its pictures"
 
 
 async def every(seconds: float, process: FakeProcess) -> None:
