@@ -114,7 +114,8 @@ async def _run_once(camera: CameraId, work: "Transcoding", tools: Tools) -> Reas
     """Run one child until it ends by itself. Returns why."""
     command = (tools.ffmpeg, *QUIET, "-c:a", work.decoder, *ARGUMENTS)
     source = tools.sources.find(camera) or Source("", "")
-    spec = ChildSpec(camera, AUDIO, command, source.secrets, may_fork=is_script(tools.ffmpeg), env=source.env)
+    may_fork = is_script(tools.ffmpeg)
+    spec = ChildSpec(camera, AUDIO, command, source.secrets, may_fork=may_fork, env=source.env, gives_way=True)
     try:
         return await run_child(spec, work.consume, explain, tools, work.feed)
     except Rejected as refused:  # banken is stopping, or a child of an earlier process still lives

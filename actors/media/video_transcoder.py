@@ -6,6 +6,7 @@ Rules of this file:
 - At most `limits.transcoders` run at a time. Others wait, with the reason.
 - A child that ends, or that got video and returned none for `STUCK_S`, is replaced after a backoff. From then on, an
   alert reports it until there is video again or nobody needs it.
+- The child has a lower priority than the daemon: of a processor that both want, it gets a quarter.
 - A child that is too slow gets fewer access units, not older ones: it continues at a newer key frame.
 - The output keeps the presentation times of the input, so that the camera's audio goes with it.
 """
@@ -184,7 +185,7 @@ async def _run_once(camera: CameraId, work: "VideoTranscoding", tools: Tools) ->
     """Run one child until it ends by itself. Returns why."""
     source = tools.sources.find(camera) or Source("", "")
     command = (tools.ffmpeg, *QUIET, *work.arguments)
-    spec = ChildSpec(camera, VIDEO, command, source.secrets, may_fork=is_script(tools.ffmpeg))
+    spec = ChildSpec(camera, VIDEO, command, source.secrets, may_fork=is_script(tools.ffmpeg), gives_way=True)
     try:
         return await run_child(spec, work.consume, _explain, tools, work.feed)
     except Rejected as refused:  # banken is stopping, or a child of an earlier process still lives

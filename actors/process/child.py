@@ -29,7 +29,7 @@ from supervisor.domain.words import size
 from supervisor.ports.decisions import CancelReason, Decider, why_cancelled
 
 from ..tools import Tools
-from .process import Process, environment_of, fault_of
+from .process import NICE, Process, environment_of, fault_of
 from .stderr_tail import FLOOD, StderrTail
 
 LADDER = (signal.SIGTERM, signal.SIGKILL)
@@ -44,7 +44,7 @@ class ChildSpec:
     """A program to start. `secrets` must not be shown; `stdin` is the whole standard input.
 
     `may_fork` runs the program under the guardian, so that none of its descendants escapes. `env` holds the additions
-    of its source to the environment.
+    of its source to the environment. `gives_way` runs it with a lower priority than the daemon.
     """
 
     camera: CameraId
@@ -54,6 +54,7 @@ class ChildSpec:
     stdin: bytes = b""
     may_fork: bool = False
     env: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
+    gives_way: bool = False
 
 
 @attrs.frozen
@@ -106,7 +107,8 @@ async def run_child(
     try:
         await kernel.wait_durable(intent)
         stdin = None if feed else spec.stdin
-        process = tools.open_process(spec.arguments, environment_of(mark, spec.env), stdin, spec.may_fork)
+        command = (*NICE, *spec.arguments) if spec.gives_way else spec.arguments
+        process = tools.open_process(command, environment_of(mark, spec.env), stdin, spec.may_fork)
     except (OSError, MemoryError) as error:
         why = getattr(error, "strerror", None) or "not enough memory"
         reason = Reason("not-started", f"{shown[0]} cannot be started: {why}", fault_of(error))

@@ -36,6 +36,7 @@ class ProcessInfo:
     pgid: int
     sid: int
     state: str
+    nice: int
     started: int  # clock ticks since boot: with `pid` the process's identity, safe against reused numbers
     cmdline: tuple[str, ...]  # empty for zombies
 
@@ -59,6 +60,7 @@ def read_process(pid: int) -> ProcessInfo | None:
         ppid=int(fields[1]),
         pgid=int(fields[2]),
         sid=int(fields[3]),
+        nice=int(fields[16]),
         started=int(fields[19]),
         cmdline=tuple(part.decode(errors="replace") for part in cmdline.split(b"\0") if part),
     )

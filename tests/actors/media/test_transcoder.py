@@ -170,7 +170,7 @@ async def test_missing_audio_leaves_a_gap_of_its_length() -> None:
 
 
 async def test_without_listeners_there_is_no_child(hasty: None) -> None:
-    """The child starts with the first listener and ends after the last; the journal names its purpose."""
+    """The child starts with the first listener, gives way to the daemon, and ends after the last."""
     async with open_studio() as studio:
         studio.append(aac_frames(1), 48_000)
         await trio.testing.wait_all_tasks_blocked()
@@ -181,6 +181,9 @@ async def test_without_listeners_there_is_no_child(hasty: None) -> None:
             with studio.listeners.listen():
                 await studio.take(10)
             assert studio.pid() == pid
+            found = read_process(pid)
+            assert found is not None
+            assert found.nice == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)
             studio.core.kernel.emit(c.ReportPeerClosed(PeerId("peer-1"), ASKED))
         await studio.wait_no_child()
         assert read_process(pid) is None

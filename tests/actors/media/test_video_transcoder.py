@@ -45,7 +45,7 @@ from tests.kit.core import Core, open_core
 from tests.kit.domain import GATE, YARD, settings
 from tests.kit.media import coded, jpegs
 from tests.kit.patience import give_up_after
-from tests.kit.processes import read_process, wait_until
+from tests.kit.processes import descendants, read_process, wait_until
 
 BUNDLED = str(imageio_ffmpeg.get_ffmpeg_exe())
 PROGRAMS = sorted({BUNDLED, shutil.which("ffmpeg") or BUNDLED})
@@ -204,6 +204,19 @@ async def test_video_of_every_codec_becomes_h264_with_the_same_times(patient: No
     assert len(frames_of(out)) == len(out)
     assert studio.rendition.hub.picture is not None
     assert (studio.rendition.hub.picture.width, studio.rendition.hub.picture.height) == (128, 96)
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+async def test_child_has_a_lower_priority_than_the_daemon(patient: None, tmp_path: Path, is_script: bool) -> None:
+    """So has what a script starts."""
+    program = make_program(tmp_path, f'{BUNDLED} "$@"') if is_script else BUNDLED
+    async with open_studio(program) as studio:
+        with studio.rendition.needs.listen():
+            await studio.send_until(lambda: studio.rendition.hub.units.end > 0)
+            pid = await studio.wait_child()
+            found = [read_process(pid), *descendants(pid)]
+            nice = [each.nice for each in found if each is not None and each.cmdline[:1] == (BUNDLED,)]
+    assert nice == [min(19, os.getpriority(os.PRIO_PROCESS, 0) + 5)]
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])

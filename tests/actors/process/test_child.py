@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -75,11 +76,35 @@ async def test_every_way_to_end_is_journaled(code: str, exit_code: int | None, b
         assert not core.kernel.state.children
 
 
-async def test_a_program_that_is_not_there() -> None:
-    """The fault is fatal, and no child process is left in the state."""
+@pytest.mark.parametrize("may_fork", [False, True], ids=["alone", "guarded"])
+@pytest.mark.parametrize("gives_way", [False, True], ids=["as the daemon", "lower"])
+async def test_child_that_gives_way_has_a_lower_priority(may_fork: bool, gives_way: bool) -> None:
+    """Also as a group of processes, where Linux schedules each session as one: else the first has no effect."""
+    output = bytearray()
+
+    async def collect(stream: trio.abc.ReceiveStream) -> None:
+        async for chunk in stream:
+            output.extend(chunk)
+
+    code = "print(os.getpriority(os.PRIO_PROCESS, 0))\n"
+    code += "if os.path.exists('/proc/self/autogroup'): print(open('/proc/self/autogroup').read())"
     async with open_core() as core:
-        reason = await run(core, ChildSpec(GATE, "source", ("/nowhere/ffmpeg",)))
+        await run(core, attrs.evolve(script(code), may_fork=may_fork, gives_way=gives_way), collect)
+        starting = next(row.event for row in await core.stored() if isinstance(row.event, e.ChildStarting))
+        assert starting.arguments[0] == sys.executable
+    nice, *group = output.decode().split()
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert int(nice) == (min(19, own + 5) if gives_way else own)
+    assert not group or group[-1] == ("5" if gives_way else "0")
+
+
+@pytest.mark.parametrize("gives_way", [False, True])
+async def test_a_program_that_is_not_there(gives_way: bool) -> None:
+    """The fault is fatal and names it, and no child process is left in the state."""
+    async with open_core() as core:
+        reason = await run(core, ChildSpec(GATE, "source", ("/nowhere/ffmpeg",), gives_way=gives_way))
         assert (reason.code, reason.fault) == ("not-started", Fault.FATAL)
+        assert reason.text.startswith("/nowhere/ffmpeg")
         assert not core.kernel.state.children
 
 
