@@ -75,8 +75,6 @@ NEVER_PLAYED = Reason("not-played", f"no PLAY came within {PLAY_S:g} s of the de
 SILENT = Reason("lost", f"no request and no receiver report came for {SESSION_S} s", Fault.TEMPORARY)
 NO_RTSP = Reason("no-rtsp", "the reader sent what is no RTSP", Fault.TEMPORARY)
 UNREAD = Reason("stuck", f"the reader did not take a reply within {REPLY_S:g} s", Fault.TEMPORARY)
-NO_PICTURE, NO_VIDEO, UNSUPPORTED = "no-picture", "no-video", "unsupported-codec"
-"""Codes: the camera has sent no picture, its transcoder has returned none, and RTSP does not carry its codec."""
 ANOTHER = Reason("left", "the reader asked for another camera", Fault.NONE)
 
 READABLE = tuple(codec.name for codec in PACKETIZED)
@@ -433,7 +431,7 @@ class Connection:
             return self._why_dark(camera, readers)
         if still.codec not in PACKETIZED:
             sends = f"{camera} sends {name_of(still.codec.name)}, which RTSP does not carry here"
-            return Reason(UNSUPPORTED, f"{sends}; `transcode: auto` transcodes it", Fault.FATAL)
+            return Reason("unsupported-codec", f"{sends}; `transcode: auto` transcodes it", Fault.FATAL)
         source = self._tools.sources.find(camera)
         heard = own.audio if source is None or source.audio else None
         found = video_track(still.codec, still.units), audio_track(heard) if heard is not None else None
@@ -445,10 +443,11 @@ class Connection:
         if readers.made is None:
             known = self._tools.kernel.state.cameras.get(camera)
             why = f" ({known.phase.value}{f': {known.reason.text}' if known.reason else ''})" if known else ""
-            return Reason(NO_PICTURE, f"{camera} has sent no picture within {PICTURE_S:g} s{why}", Fault.NONE)
+            return Reason("no-picture", f"{camera} has sent no picture within {PICTURE_S:g} s{why}", Fault.NONE)
         failure = readers.made.failure
         if failure is None:
-            return Reason(NO_VIDEO, f"{camera} cannot be shown now: its transcoder has returned no video yet")
+            text = f"{camera} cannot be shown now: its transcoder has returned no video yet"
+            return Reason("no-picture", text, Fault.NONE)
         return replace(failure, text=f"{camera} cannot be shown now: {failure.text}")
 
     def _choose(self, camera: CameraId, own: Hub) -> Choice:
@@ -486,9 +485,9 @@ async def _wait_key(hub: Hub, actor: ReaderActor, since_ns: int = 0) -> Still | 
 
 def _unreadable(why: Reason) -> RequestRefused:
     """The answer to a reader that gets no video."""
-    if why.code == UNSUPPORTED:
+    if why.code == "unsupported-codec":
         return RequestRefused(415, why.text)
-    after_s = RETRY_S if why.code == NO_PICTURE else BUSY_S
+    after_s = RETRY_S if why.code == "no-picture" else BUSY_S
     return RequestRefused(503, why.text, {"Retry-After": f"{after_s:g}"})
 
 

@@ -520,7 +520,7 @@ async def test_reader_of_b_frames_gets_them_as_they_are(transcode: Transcode, au
             "gate cannot be shown now: the video of 1 camera is transcoded already; transcoder: at_once",
         ),
         (Reason("killed", "ffmpeg was ended by SIGKILL"), "killed", "now: ffmpeg was ended by SIGKILL"),
-        (None, "no-video", "its transcoder has returned no video yet"),
+        (None, "no-picture", "its transcoder has returned no video yet"),
     ],
 )
 async def test_reader_of_jpegs_without_a_transcoder_gets_503_with_its_failure(
@@ -532,7 +532,7 @@ async def test_reader_of_jpegs_without_a_transcoder_gets_503_with_its_failure(
         made_of(site).fail(failure)
         client = await Client.connect(site)
         answer = await client.ask("DESCRIBE", site.url)
-        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5" if failure else "2")
         assert words in answer.body
         assert await closed(site) == [code]
         assert made_of(site).needs.count == 0
