@@ -29,10 +29,10 @@ class ServiceFormat(Protocol):
         """Return the content type and the body of a request. `before`: the camera's last JPEG, or empty."""
         ...
 
-    def read(self, answer: bytes, picture: DetectorPicture) -> Sequence[Seen | WrongLine]:
-        """Return the detections of an answer, and what is wrong with the others.
+    def read(self, answer: bytes, picture: DetectorPicture) -> tuple[Sequence[Seen | WrongLine], int]:
+        """Return the first `MOST_DETECTIONS` of an answer, and how many more it has, which are not looked at.
 
-        Raises `WrongLine` if the answer is of no use.
+        In the place of one that is wrong is what is wrong with it. Raises `WrongLine` if the answer is of no use.
         """
         ...
 
@@ -43,10 +43,11 @@ class Banken:
     def encode(self, picture: DetectorPicture, before: bytes, hint: str) -> tuple[str, bytes]:
         return multipart({"camera": picture.camera, "at": picture.at}, {"current": picture.jpeg, "previous": before})
 
-    def read(self, answer: bytes, picture: DetectorPicture) -> Sequence[Seen | WrongLine]:
+    def read(self, answer: bytes, picture: DetectorPicture) -> tuple[Sequence[Seen | WrongLine], int]:
         if not answer.strip():
-            return []
-        return [_read_one(each, picture) for each in _objects(answer)]
+            return [], 0
+        found = _objects(answer)
+        return [_read_one(each, picture) for each in found[:MOST_DETECTIONS]], max(0, len(found) - MOST_DETECTIONS)
 
 
 def _objects(answer: bytes) -> Sequence[bytes | msgspec.Raw]:
@@ -105,7 +106,7 @@ class AnalyzeV1:
         }
         return multipart(texts, {"infer_image": picture.jpeg, "prev_image": before})
 
-    def read(self, answer: bytes, picture: DetectorPicture) -> Sequence[Seen | WrongLine]:
+    def read(self, answer: bytes, picture: DetectorPicture) -> tuple[Sequence[Seen | WrongLine], int]:
         try:
             found = msgspec.json.decode(answer, type=_Analyzed)
         except msgspec.ValidationError as error:
@@ -115,11 +116,12 @@ class AnalyzeV1:
         if found.camera_id not in ("", picture.camera):
             raise WrongLine(CAMERA, "it is about another camera")
         if not found.detected:
-            return []
+            return [], 0
         name = found.primary_event or next(iter(found.tags), "")
         if not found.bboxes:
-            return [_seen(picture, name, found.confidence, ())]
-        return [_boxed(picture, box, name, found.confidence) for box in found.bboxes]
+            return [_seen(picture, name, found.confidence, ())], 0
+        boxes = found.bboxes[:MOST_DETECTIONS]
+        return [_boxed(picture, box, name, found.confidence) for box in boxes], len(found.bboxes) - len(boxes)
 
 
 def _boxed(picture: DetectorPicture, box: _Box, name: str, confidence: float | None) -> Seen | WrongLine:

@@ -24,7 +24,7 @@ from supervisor.domain.restart import backoff_s
 from supervisor.domain.values import Reason
 
 from ..addresses import open_stream
-from .formats import FORMATS, MOST_DETECTIONS, ServiceFormat
+from .formats import FORMATS, ServiceFormat
 from .lines import MANY, WrongLine
 from .pictures import DetectorPicture
 from .tally import BACKOFF
@@ -90,17 +90,16 @@ async def _call(service: "Service", picture: DetectorPicture, before: bytes, wor
 async def _take(service: "Service", answer: bytes, picture: DetectorPicture, work: Work) -> None:
     """Report the detections of an answer. A wrong part is counted, and drops only itself."""
     try:
-        found = service.format.read(answer, picture)
+        found, left_out = service.format.read(answer, picture)
     except WrongLine as error:
         work.tally.drop(error.code)
         return
-    for seen in found[:MOST_DETECTIONS]:
+    for seen in found:
         if isinstance(seen, WrongLine):
             work.tally.drop(seen.code)
         else:
             await work.report(seen, picture)
-    for _ in found[MOST_DETECTIONS:]:
-        work.tally.drop(MANY)
+    work.tally.drop(MANY, left_out)
 
 
 class Service:

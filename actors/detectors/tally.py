@@ -20,9 +20,10 @@ class DetectorTally:
         self.latency_s: float | None = None
         self._dropped: Counter[str] = Counter()
 
-    def drop(self, reason: str) -> None:
-        """Count a line, an answer or a picture that was not used. `reason` is one of few words."""
-        self._dropped[reason] += 1
+    def drop(self, reason: str, number: int = 1) -> None:
+        """Count lines, answers or pictures that were not used. `reason` is one of few words."""
+        if number:
+            self._dropped[reason] += number
 
     def sent(self) -> float:
         """Count a picture. Returns the time, for `answered`."""

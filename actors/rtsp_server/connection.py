@@ -12,7 +12,7 @@ Source: RFC 2326.
 import math
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from operator import itemgetter
 from typing import Protocol
 
@@ -98,11 +98,14 @@ class MediaSockets(Protocol):
         """Return the sockets of RTP and RTCP. Raises `OSError`."""
         ...
 
-    def expect(self, address: Address, take: Callable[[bytes], None]) -> None:
-        """Pass RTCP from this address to `take`, until `forget`."""
+    def expect(self, addresses: Collection[Address], take: Callable[[bytes], None]) -> bool:
+        """Pass RTCP from these addresses to `take`, and from no others, until `forget`.
+
+        Returns False, and changes nothing, if one of them is that of another reader.
+        """
         ...
 
-    def forget(self, address: Address) -> None: ...
+    def forget(self, take: Callable[[bytes], None]) -> None: ...
 
 
 @attrs.frozen
@@ -182,9 +185,7 @@ class Connection:
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            for each in self._set_up.values():
-                if isinstance(each.transport, Ports):
-                    self._sockets.forget((self._client, each.transport.rtcp))
+            self._sockets.forget(self._hear)
             if self._described is not None:
                 self._described.actor.leave(reason)
             self._wire.close()
@@ -283,23 +284,26 @@ class Connection:
         transport = read_transport(request.header("transport"), track, channels)
         if any(type(each) is not type(transport) for each in others.values()):
             raise RequestRefused(461, "all tracks of a session need the same transport")
-        header = transport.header if isinstance(transport, Channels) else self._expect(transport)
-        before = self._set_up.get(track)
-        if before is not None and isinstance(before.transport, Ports) and before.transport != transport:
-            self._sockets.forget((self._client, before.transport.rtcp))
+        if isinstance(transport, Channels):
+            self._sockets.forget(self._hear)
+            header = transport.header
+        else:
+            header = self._expect(transport, [each for each in others.values() if isinstance(each, Ports)])
         self._session = self._session or secrets.token_hex(8)
         self._set_up[track] = SetUp(transport, request.url)
         await self._send(reply(request, 200, {"Transport": header, **self._session_header()}))
 
-    def _expect(self, ports: Ports) -> str:
-        """Expect reports from these ports. Returns the `Transport` header."""
+    def _expect(self, ports: Ports, others: list[Ports]) -> str:
+        """Expect reports from these ports, and from those of the other tracks. Returns the `Transport` header."""
         try:
             ours = [each.getsockname()[1] for each in self._sockets.open()]
         except OSError as error:
             raise RequestRefused(503, f"no UDP port can be opened: {error.strerror}", {"Retry-After": "5"}) from None
         if not {ports.rtp, ports.rtcp}.isdisjoint(ours):
             raise RequestRefused(461, "client_port names a port of banken")
-        self._sockets.expect((self._client, ports.rtcp), self._hear)
+        addresses = {(self._client, port) for each in (ports, *others) for port in (each.rtp, each.rtcp)}
+        if not self._sockets.expect(addresses, self._hear):
+            raise RequestRefused(461, "client_port names a port of another reader at this address")
         return f"RTP/AVP;unicast;client_port={ports.rtp}-{ports.rtcp};server_port={ours[0]}-{ours[1]}"
 
     async def _play(self, request: RtspRequest) -> None:

@@ -21,6 +21,8 @@ SESSION_S = 60
 """Seconds without a sign of life after which a reader of datagrams is closed."""
 MAX_NAME = 256
 """Characters of an address that are quoted."""
+MOST_OFFERS = 16
+"""Transports of one request that are looked at: players offer one to four."""
 _LEAST_PORT = 1024
 
 PHRASES = {
@@ -152,7 +154,7 @@ class Ports:
 
 def read_transport(header: str, track: int, taken: Collection[int]) -> Channels | Ports:
     """Return the first supported transport. `taken`: channels of other tracks. Raises `RequestRefused`."""
-    for offer in header.split(","):
+    for offer in header.split(",", MOST_OFFERS)[:MOST_OFFERS]:
         profile, *parameters = (part.strip() for part in offer.split(";"))
         values = {name.lower(): value.strip('" ') for name, _, value in (part.partition("=") for part in parameters)}
         if "multicast" in values or values.get("mode", "play").lower() not in ("play", ""):

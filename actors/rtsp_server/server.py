@@ -10,7 +10,7 @@ import errno
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import trio
 
@@ -134,11 +134,15 @@ class Sockets:
             self._nursery.start_soon(self._read, self._pair[1])
         return self._pair
 
-    def expect(self, address: Address, take: Callable[[bytes], None]) -> None:
-        self._expected[address] = take
+    def expect(self, addresses: Collection[Address], take: Callable[[bytes], None]) -> bool:
+        if any(self._expected.get(each, take) != take for each in addresses):
+            return False
+        self.forget(take)
+        self._expected |= dict.fromkeys(addresses, take)
+        return True
 
-    def forget(self, address: Address) -> None:
-        self._expected.pop(address, None)
+    def forget(self, take: Callable[[bytes], None]) -> None:
+        self._expected = {address: other for address, other in self._expected.items() if other != take}
 
     async def _read(self, reports: socket.socket) -> None:
         while True:

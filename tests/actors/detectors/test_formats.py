@@ -6,7 +6,8 @@ from email.policy import HTTP
 
 import pytest
 
-from actors.detectors.formats import FORMATS
+from actors.detectors import formats
+from actors.detectors.formats import FORMATS, MOST_DETECTIONS
 from actors.detectors.lines import CAMERA, FIELD, NOT_JSON, Seen, WrongLine
 from actors.detectors.pictures import DetectorPicture
 from actors.media.h264 import H264
@@ -40,7 +41,7 @@ def parts(kind: str, body: bytes) -> dict[str, tuple[str, bytes]]:
 
 def read(name: str, answer: object, *, raw: bytes | None = None) -> list[object]:
     """The detections of an answer; the code of the reason in the place of one."""
-    found = FORMATS[name].read(raw if raw is not None else json.dumps(answer).encode(), picture())
+    found, _ = FORMATS[name].read(raw if raw is not None else json.dumps(answer).encode(), picture())
     return [each.code if isinstance(each, WrongLine) else (each.label, each.score, each.box) for each in found]
 
 
@@ -120,9 +121,33 @@ def test_answer_without_a_detection_has_a_reason(name: str, raw: bytes, code: st
 def codes(name: str, raw: bytes) -> list[str]:
     """The reasons for which an answer has no detection."""
     try:
-        found = FORMATS[name].read(raw, picture())
+        found, _ = FORMATS[name].read(raw, picture())
     except WrongLine as error:
         return [error.code]
     assert found
     assert not [each for each in found if isinstance(each, Seen)]
     return [each.code for each in found if isinstance(each, WrongLine)]
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "number"),
+    [
+        ("banken", b"[" + b"{}," * 79_999 + b"{}]", 80_000),
+        ("analyze-v1", json.dumps({**ANSWER, "bboxes": [{**BOX, "label": "\n"}] * 2000}).encode(), 2000),
+    ],
+)
+def test_detections_beyond_the_limit_are_counted_and_not_looked_at(
+    name: str, raw: bytes, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """256 KiB of them would block the loop for two seconds."""
+    looked_at = 0
+
+    def look(*_: object) -> WrongLine:
+        nonlocal looked_at
+        looked_at += 1
+        return WrongLine(FIELD, "wrong")
+
+    for inner in ("_read_one", "_boxed"):
+        monkeypatch.setattr(formats, inner, look)
+    found, left_out = FORMATS[name].read(raw, picture())
+    assert (len(found), looked_at, left_out) == (MOST_DETECTIONS, MOST_DETECTIONS, number - MOST_DETECTIONS)

@@ -168,8 +168,8 @@ async def test_bad_answer_is_tried_three_times_and_is_an_alert(answer: bytes, re
 
 
 async def test_wrong_detections_of_an_answer_are_counted() -> None:
-    """The service works; what it says does not."""
-    async with open_service(lambda _: reply(b'[{"camera": "nobody"}, {}]')) as fake:
+    """The service works; what it says does not. Those beyond the limit of an answer are counted at once."""
+    async with open_service(lambda _: reply(b'[{"camera": "nobody"}' + b", {}" * 40 + b"]")) as fake:
         async with open_detectors(fake.detector()) as here:
 
             def counted() -> bool:
@@ -178,6 +178,7 @@ async def test_wrong_detections_of_an_answer_are_counted() -> None:
 
             await wait_until(counted, 30, what="wrong detections")
             assert (here.alert("lab"), here.made()) == ("", [])
+            assert here.of("lab").dropped["too-many"] * 32 == here.of("lab").dropped["wrong-field"] * 9
 
 
 async def test_service_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,10 +118,10 @@ def test_transport_is_the_first_that_is_supported(header: str, taken: list[int],
 @pytest.mark.parametrize(
     "header",
     ["", "RTP/SAVP;client_port=5000-5001", "RTP/AVP;multicast", "RTP/AVP;client_port=22-23", "RTP/AVP/TCP;mode=record",
-     "RTP/AVP;client_port=65535", "RTP/AVP;client_port=x", "RTP/AVP;client_port=5000-5000"],
+     "RTP/AVP;client_port=65535", "RTP/AVP;client_port=x", "RTP/AVP;client_port=5000-5000", "," * 16 + "RTP/AVP/TCP"],
 )  # fmt: skip
 def test_other_transport_is_461(header: str) -> None:
-    """Encrypted, multicast, privileged or impossible ports, and recording."""
+    """Encrypted, multicast, privileged or impossible ports, recording, and what comes after sixteen others."""
     with pytest.raises(RequestRefused) as refused:
         read_transport(header, 0, [])
     assert refused.value.status == 461

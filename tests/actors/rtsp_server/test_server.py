@@ -26,7 +26,7 @@ from supervisor.domain.values import Fault, Limits, Reason, Transcode
 from tests.kit.domain import GATE, settings
 from tests.kit.media import FPS, access_units, h265_units, jpegs, make_broken_packetizer
 from tests.kit.patience import PATIENCE, give_up_after
-from tests.kit.rtsp_site import MANY, Client, Site, open_site
+from tests.kit.rtsp_site import MANY, Answered, Client, Site, open_site
 
 KICKED = Reason("kicked", "an operator ended this lease", Fault.NONE)
 
@@ -316,6 +316,37 @@ async def test_reader_of_datagrams_lives_by_requests_and_reports(autojump_clock:
             await read_to_end(client)
             assert 5 < trio.current_time() - began <= 10
             assert await closed(site) == ["lost"]
+
+
+async def test_ports_of_another_reader_are_refused_and_stay_its_own(autojump_clock: MockClock) -> None:
+    """Nobody can send video to the ports of another program on the same host, or take its reports."""
+    with socket.socket(type=socket.SOCK_DGRAM) as rtcp:
+        rtcp.bind(("127.0.0.1", 0))
+        port = rtcp.getsockname()[1]
+
+        async def set_up(client: Client, ports: str) -> Answered:
+            transport = f"RTP/AVP;unicast;client_port={ports}"
+            return await client.ask("SETUP", f"{site.url}/trackID=0", {"Transport": transport})
+
+        async with open_site() as site:
+            await site.play(0, 5)
+            first, second, third = [await Client.connect(site) for _ in range(3)]
+            answer = await set_up(first, f"5000-{port}")
+            server_port = int(answer.headers["transport"].rpartition("-")[2])
+            await first.ask("PLAY", site.url)
+            refused = [await set_up(second, ports) for ports in (f"6000-{port}", f"{port}-6001", "5000-5001")]
+            assert {(each.status, "another reader" in each.body) for each in refused} == {(461, True)}
+            assert (await set_up(second, "6000-6001")).status == 200
+            assert (await set_up(second, "6002-6003")).status == 200
+            assert (await set_up(third, "6000-6001")).status == 200
+            await trio.aclose_forcefully(second.stream)
+            await trio.sleep(SESSION_S - 10)
+            rtcp.sendto(b"\x80\xc9\x00\x01\x00\x00\x00\x01", ("127.0.0.1", server_port))
+            await trio.sleep(SESSION_S - 10)
+            assert (await first.ask("OPTIONS", "*")).status == 200
+            await trio.aclose_forcefully(first.stream)
+            await trio.sleep(1)
+            assert (await set_up(await Client.connect(site), f"5000-{port}")).status == 200
 
 
 async def test_describe_waits_for_the_first_picture_and_answers_503_without_one(autojump_clock: MockClock) -> None:
