@@ -121,7 +121,7 @@ async def run_child(
         raise
     last = kernel.emit(c.ReportChildStarted(child, process.pid, process.start_ticks), after=last).last
     kernel.carry(last)
-    tail = StderrTail(spec.secrets, partial(_report_flood, spec.camera, child, last, kernel))
+    tail = StderrTail(spec.secrets, partial(_report_flood, spec.camera or spec.purpose, child, last, kernel))
     enough: Reason | None = None
     reaped = trio.Event()
 
@@ -235,8 +235,8 @@ def _close(
     return kernel.emit(report, after=last).last
 
 
-def _report_flood(camera: CameraId, child: ChildId, started: Recorded | None, kernel: Decider) -> None:
-    text = f"the child of {camera} writes more than {size(FLOOD)} a second of complaints"
+def _report_flood(user: str, child: ChildId, started: Recorded | None, kernel: Decider) -> None:
+    text = f"the child of {user} writes more than {size(FLOOD)} a second of complaints"
     kernel.emit(c.RaiseAlert(_flood_alert(child), text), after=started)
 
 

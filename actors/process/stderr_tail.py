@@ -15,6 +15,8 @@ A line is cut to `LINE_LENGTH` after its secrets are redacted. At the end of a l
 first half of a secret are left out.
 """
 CHUNK = 64 * 1024
+PAUSE_S = 0.01
+"""Between two reads of at most `CHUNK` bytes: a child that floods waits, and costs the loop little."""
 FLOOD = 1024 * 1024
 """Bytes per second above which the output counts as a flood."""
 
@@ -40,6 +42,7 @@ class StderrTail:
             *lines, rest = (self._rest + chunk).replace(b"\r", b"\n").rsplit(b"\n", TAIL_LINES + 1)
             self._lines.extend(line[: RAW_LENGTH + 1] for line in lines[-TAIL_LINES:] if line.strip())
             self._rest = rest[: RAW_LENGTH + 1]
+            await trio.sleep(PAUSE_S)
         self.finished.set()
 
     def lines(self) -> tuple[str, ...]:

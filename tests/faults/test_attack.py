@@ -49,7 +49,7 @@ def test_honest_holders_are_not_refused_under_attack(result: Result) -> None:
 async def test_flood_of_leases_is_refused_after_its_burst() -> None:
     """However slow the attack is, it is refused in the end, and had no more than its burst before."""
     async with open_site(limits=Limits(journaled_burst=3, journaled_rate=1e-6)) as site, trio.open_nursery() as nursery:
-        target = Target(site.port, 0, "127.0.0.2", (GATE,), "", (), random.Random(SEED))
+        target = Target(site.port, 0, "127.0.0.2", (GATE,), "", (), 0, GATE, random.Random(SEED))
         nursery.start_soon(leases.attack, target)
         await wait_until(lambda: target.tally["429"], 60, what="a refusal")
         nursery.cancel_scope.cancel()

@@ -13,12 +13,14 @@ import attrs
 import pytest
 import trio
 
+from actors.process import stderr_tail
 from actors.process.child import ChildExit, ChildSpec, Consume, run_child
 from actors.process.process import OpenProcess, RealProcess, fault_of, start_ticks
 from actors.tools import Tools
 from supervisor.base.threads import ThreadRefused
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
+from supervisor.domain.ids import NO_CAMERA
 from supervisor.domain.values import Fault, Reason
 from tests.kit.core import Core, open_core
 from tests.kit.domain import GATE, child
@@ -309,6 +311,16 @@ for number in range(20000):
         assert max(len(line) for line in tail) <= 310
         assert "pa55" not in str(core.disk.rows)
         assert "hunter2" not in str(core.disk.rows)
+
+
+async def test_a_flood_names_the_purpose_of_a_child_without_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detector, or a daemon."""
+    monkeypatch.setattr(stderr_tail, "FLOOD", 1000)
+    code = "os.write(2, b'x' * 3000)"
+    async with open_core() as core:
+        await run(core, attrs.evolve(script(code), camera=NO_CAMERA, purpose="detector/yolo"))
+        alerts = [row.event.text for row in await core.stored() if isinstance(row.event, e.AlertRaised)]
+        assert alerts == ["the child of detector/yolo writes more than 1 MiB a second of complaints"]
 
 
 async def test_a_child_that_closes_its_output_and_stays_is_ended() -> None:

@@ -56,6 +56,13 @@ async def test_a_flood_is_reported_once(autojump_clock: MockClock) -> None:
     assert (await tail_of(*[b"complaint\n" * 1000] * 500))[1] == 1
 
 
+async def test_a_flood_is_read_with_pauses(autojump_clock: MockClock) -> None:
+    """At most a chunk in 10 ms: the child waits, and the loop has time for others."""
+    began = trio.current_time()
+    await tail_of(*[b"x" * CHUNK] * 100)
+    assert trio.current_time() - began >= 0.99
+
+
 async def test_much_in_a_long_time_is_no_flood(autojump_clock: MockClock) -> None:
     """As much as a flood, but spread over 20 s: no report."""
     chunk = b"complaint\n" * 5000

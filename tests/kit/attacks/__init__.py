@@ -25,6 +25,9 @@ from . import (
     preface,
     queries,
     rooms,
+    rtsp_noise,
+    rtsp_readers,
+    rtsp_sessions,
     slow_heads,
     snapshots,
 )
@@ -51,6 +54,9 @@ ATTACKS: dict[str, Attack] = {
     "queries": queries.attack,
     "big-pictures": big_pictures.attack,
     "cameras": cameras.attack,
+    "rtsp-noise": rtsp_noise.attack,
+    "rtsp-readers": rtsp_readers.attack,
+    "rtsp-sessions": rtsp_sessions.attack,
 }
 FIRST_HOST = 50
 

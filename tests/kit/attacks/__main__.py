@@ -1,8 +1,8 @@
 """All hostile clients in one separate process: `python -m tests.kit.attacks SEED [NAME ...]`.
 
 Prints the URLs of its hostile cameras as a JSON list. Then reads lines of standard input: a JSON object of `port`,
-`pid`, `cameras`, `big` and `traps` begins all attacks, an empty line ends them and prints their tallies; the end of the
-input is the end of the process.
+`rtsp`, `pid`, `live`, `cameras`, `big` and `traps` begins all attacks. An empty line ends them and prints their
+tallies; the end of the input is the end of the process.
 """
 
 import json
@@ -30,7 +30,7 @@ async def _attack_until_next_line(given: dict[str, Any], seed: int, names: list[
     targets = {
         name: Target(
             given["port"], given["pid"], host_of(name), tuple(given["cameras"]), given["big"], tuple(given["traps"]),
-            random.Random(f"{seed} {name}"),
+            given["rtsp"], given["live"], random.Random(f"{seed} {name}"),
         )
         for name in names
     }  # fmt: skip

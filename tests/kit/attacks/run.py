@@ -27,11 +27,14 @@ from ..habits import Behaviour
 from ..http import request
 from ..patience import give_up_after
 from ..processes import cpu_s, descendants, descriptors, read_process, thread_names
+from ..readers import free_port
 from ..senders import open_senders
 from . import ATTACKS, host_of
 
 FPS, STEADY = 25, 3
 VIEWERS, HOLDERS = 8, 4
+READERS = "tcp", "udp"
+"""Transports of the honest readers by RTSP."""
 FIRST_VIEWER, FIRST_HOLDER = 10, 30
 """Last parts of their loopback addresses."""
 SETTLE_S, GONE_S, STOP_S = 5.0, 60.0, 30.0
@@ -141,12 +144,14 @@ async def run_attack(
         resting = {f"rest-{n}": {"source": "test:320x180@10", "mode": "on_demand"} for n in range(3)}
         steady = {f"steady-{n}": url for n, url in enumerate(urls)}
         cameras = {**steady, "test": "test:160x90@10", **resting, **traps}
-        write_config(folder, {**cameras, "big": {"source": f"file://{big}", "mode": "on_demand"}}, "limits: {}")
+        rtsp = free_port()
+        more = f'rtsp: {{listen: "127.0.0.1:{rtsp}"}}\nlimits: {{}}'
+        write_config(folder, {**cameras, "big": {"source": f"file://{big}", "mode": "on_demand"}}, more)
         async with launch_daemon(folder) as daemon:
             await daemon.wait_ready(60)
             for name in steady:
                 await daemon.wait_camera(name, "live")
-            run = _Run(daemon, hostile, report, tuple(resting), tuple(traps))
+            run = _Run(daemon, hostile, report, tuple(resting), tuple(traps), rtsp)
             with give_up_after(2 * quiet_s + loud_s + GONE_S + 120):
                 return await run.play(seed, quiet_s, loud_s)
 
@@ -203,6 +208,7 @@ class _Run:
     report: Report
     resting: tuple[str, ...]
     traps: tuple[str, ...]
+    rtsp: int
     holders: list[Holder] = attrs.field(factory=list)
     phases: list[Phase] = attrs.field(factory=list)
     _began: float = attrs.field(factory=trio.current_time)
@@ -210,13 +216,14 @@ class _Run:
     async def play(self, seed: int, quiet_s: float, loud_s: float) -> Result:
         daemon, port = self.daemon, self.daemon.port
         urls = [f"http://127.0.0.1:{port}/whep/steady-{n % STEADY}#127.0.0.{FIRST_VIEWER + n}" for n in range(VIEWERS)]
+        urls += [f"rtsp://127.0.0.1:{self.rtsp}/steady-0#{transport}" for transport in READERS]
         self.holders = [Holder(port, f"127.0.0.{FIRST_HOLDER + n}") for n in range(HOLDERS)]
         async with (
             _open_process("tests.kit.attacks.viewers", str(FPS), *urls) as viewers,
             trio.open_nursery() as nursery,
         ):
             joined = json.loads(await _line(viewers))
-            assert joined["joined"] == VIEWERS, joined
+            assert joined["joined"] == len(urls), joined
             for number, holder in enumerate(self.holders):
                 nursery.start_soon(holder.run, (*self.resting, "steady-0"), random.Random(seed + number))
             await trio.sleep(SETTLE_S)
@@ -226,7 +233,8 @@ class _Run:
             before = await self.count()
             await self.measure("quiet", quiet_s, viewers)
             first = len(daemon.journal())
-            await self.hostile.begin(port=port, pid=daemon.pid, cameras=self.resting, big="big", traps=self.traps)
+            others = {"cameras": self.resting, "traps": self.traps, "big": "big", "live": "steady-0"}
+            await self.hostile.begin(port=port, rtsp=self.rtsp, pid=daemon.pid, **others)
             await self.measure("loud", loud_s, viewers)
             tallies = await self.hostile.end()
             rows = daemon.journal()[first:]
@@ -318,7 +326,13 @@ MAX_GROWTH = 1.0
 """MB of journal a minute that one client may cause."""
 MAX_FREEZE_MS = 5000.0
 """Maximum wait of a viewer for an access unit, on any machine that runs these tests."""
-FORBIDDEN = {"h2c": "switched", "preface": "switched", "deflate": "negotiated", "cross-site": "opened"}
+FORBIDDEN = {
+    "h2c": "switched",
+    "preface": "switched",
+    "deflate": "negotiated",
+    "cross-site": "opened",
+    "rtsp-sessions": "elsewhere",
+}
 """Faults that must never occur, on any machine."""
 
 

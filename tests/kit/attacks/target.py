@@ -39,6 +39,10 @@ class Target:
 
         traps: cameras that are hostile themselves.
 
+        rtsp: TCP port of the daemon for readers, on 127.0.0.1.
+
+        live: a camera that honest viewers watch.
+
         rng: the source of all randomness in this attack.
     """
 
@@ -48,18 +52,25 @@ class Target:
     cameras: tuple[str, ...]
     big: str
     traps: tuple[str, ...]
+    rtsp: int
+    live: str
     rng: random.Random
     tally: Counter[str] = attrs.field(factory=Counter)
     """Counts of the actions and of the answers: `401`, `refused`, `closed` …"""
 
-    async def connect(self, room: int | None = None) -> trio.SocketStream:
+    @property
+    def url(self) -> str:
+        """The live camera, as readers name it."""
+        return f"rtsp://127.0.0.1:{self.rtsp}/{self.live}"
+
+    async def connect(self, room: int | None = None, port: int | None = None) -> trio.SocketStream:
         """A TCP connection; `room` bounds the bytes that the kernel takes in for us. Raises `OSError`."""
         client = trio.socket.socket()
         try:
             if room is not None:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
             await client.bind((self.host, 0))
-            await client.connect(("127.0.0.1", self.port))
+            await client.connect(("127.0.0.1", port or self.port))
         except BaseException:
             client.close()
             raise

@@ -1,5 +1,7 @@
 """Honest viewers in one separate process: `python -m tests.kit.attacks.viewers FPS URL ...`, one URL per viewer.
 
+`rtsp://HOST:PORT/CAMERA#TRANSPORT` is a reader. Of it only pictures are counted, and lost packets in place of pictures.
+
 Prints a line when all play. Then each line of standard input ends a phase, and is answered by a JSON object. It has,
 for each viewer, the intervals between its access units by kernel time, the same without the lateness of the sender, and
 the number of missed ones. The process ends with its input.
@@ -8,12 +10,14 @@ the number of missed ones. The process ends with its input.
 import json
 import select
 import sys
+from contextlib import suppress
 from itertools import pairwise
 
 import attrs
 
 from ops.bench.lib.plan import Plan
 from ops.bench.lib.receivers import PAUSE_S, Crowd
+from ops.bench.lib.rtsp_receivers import BenchReader, ReadPlan
 from ops.bench.lib.stream import CLOCK_RATE
 from tests.kit.rtp import stamped_at
 
@@ -43,19 +47,45 @@ class Seen:
         return {"pictures": len(intervals), "missed": missed, "intervals": intervals, "corrected": corrected}
 
 
-def main(urls: list[str], fps: int) -> None:
+@attrs.define
+class Reader:
+    """A reader by RTSP, and its counts at the end of the last phase."""
+
+    source: BenchReader
+    _pictures: int = 0
+    _lost: int = 0
+
+    def read(self) -> None:
+        """Read what has come. A reader whose connection is closed gets no more pictures."""
+        with suppress(OSError):
+            self.source.read()
+            self.source.report()
+
+    def report(self) -> dict[str, object]:
+        pictures, lost = self.source.pictures, self.source.last - self.source.first + 1 - self.source.packets
+        counts = {"pictures": pictures - self._pictures, "missed": lost - self._lost}
+        self._pictures, self._lost = pictures, lost
+        return {**counts, "intervals": [], "corrected": []}
+
+
+def main(addresses: list[str], fps: int) -> None:
+    urls = [url for url in addresses if not url.startswith("rtsp:")]
     crowd = Crowd(Plan(tuple(urls), 0, viewers=len(urls), stamps=True))
     crowd.join_all(urls)
     seen = [Seen(fps) for _ in crowd.viewers]
     for each, viewer in zip(seen, crowd.viewers.values(), strict=True):
         viewer.inspect = each.take
-    print(json.dumps({"joined": len(seen), "refusal": crowd.refusal}), flush=True)
+    plans = [url.split("#") for url in addresses if url.startswith("rtsp:")]
+    readers = [Reader(BenchReader(ReadPlan(url, transport, 1, 0, 0))) for url, transport in plans]
+    print(json.dumps({"joined": len(seen) + len(readers), "refusal": crowd.refusal}), flush=True)
     while True:
         crowd.run(0.2, pause_s=PAUSE_S)
+        for reader in readers:
+            reader.read()
         if select.select([sys.stdin], [], [], 0)[0]:
             if not sys.stdin.readline():
                 break
-            print(json.dumps([each.report() for each in seen]), flush=True)
+            print(json.dumps([each.report() for each in seen] + [each.report() for each in readers]), flush=True)
     for viewer in list(crowd.viewers.values()):
         crowd.remove(viewer)
 

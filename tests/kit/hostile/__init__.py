@@ -40,6 +40,8 @@ from .parsers import (
     take_offer,
 )
 from .payloads import make_payloads, take_payloads
+from .readers import CONVERSATIONS as READERS
+from .readers import open_readers
 from .rooms import CONVERSATIONS, open_signaling
 from .rooms import FRAMES as ROOM_FRAMES
 from .transports import ANSWERS, take_answer
@@ -66,6 +68,7 @@ TARGETS = (
     Target("websocket", 5, from_corpus(lambda: FRAMES, frames, most=3), open_websocket),
     Target("signaling", 20, from_corpus(lambda: CONVERSATIONS, most=3), open_signaling),
     Target("rooms", 4, from_corpus(lambda: ROOM_FRAMES, frames, most=3), partial(open_websocket, ROOMS)),
+    Target("readers", 6, from_corpus(lambda: READERS), open_readers),
     Target("answer", 1, make_acceptable, open_answers),
 )
 
