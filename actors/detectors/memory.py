@@ -16,7 +16,7 @@ from supervisor.domain.restart import SHARED_MEMORY_S
 from supervisor.domain.values import Reason
 
 from ..shared_memory.detections import SharedDetection, SharedDetections, read_detections
-from ..shared_memory.segment import SegmentError, is_there
+from ..shared_memory.segment import SegmentError, identity, is_there
 from .lines import FIELD, MOST_LABEL, Seen
 from .work import Work
 
@@ -51,7 +51,8 @@ async def _wait_segment(name: str, work: Work) -> None:
     kernel, since = work.tools.kernel, trio.current_time()
     while not is_there(name):
         if trio.current_time() - since >= SHARED_MEMORY_S:
-            text = f"the detector {work.detector.name} waits for shared memory {name}, which does not exist"
+            what = "does not exist" if identity(name) is None else "has no size yet"
+            text = f"the detector {work.detector.name} waits for shared memory {name}, which {what}"
             kernel.emit(c.RaiseAlert(f"detector/{work.detector.name}", text))
         await trio.sleep(LOOK_EVERY_S)
 

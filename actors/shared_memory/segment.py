@@ -42,11 +42,12 @@ def check_name(name: str) -> str | None:
 
 
 def is_there(name: str) -> bool:
-    """Whether a segment of that name can be opened now. Does not block."""
+    """Whether something of that name can be opened now, or refused: not an empty segment. Does not block."""
     try:
-        return os.lstat(_path(name)).st_size > 0
+        about = os.lstat(_path(name))
     except OSError:
         return False
+    return about.st_size > 0 or not stat.S_ISREG(about.st_mode)
 
 
 def identity(name: str) -> tuple[int, int] | None:

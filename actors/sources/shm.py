@@ -42,7 +42,7 @@ MOST_TURNS, TURNS_S = 5, 10.0
 """So many jumps back within this time are two writers. A single one is a writer that began again, or another camera
 that has taken over."""
 LARGEST_GAP = 1000
-"""Frames. The count of a writer that jumps further has begun at another number; nothing was lost."""
+"""Frames. A count that jumps further, of the ring or of the writer, has begun at another number; nothing was lost."""
 _CODE = re.compile(rb"\x00\x00\x01")
 
 
@@ -159,7 +159,8 @@ class ShmReader:
         if lead > frames.SLOTS - frames.MARGIN:
             before = self._at
             self._jump(index)
-            self._hub.loss.lost += frames.ahead(self._at, before)
+            gap = frames.ahead(self._at, before)
+            self._hub.loss.lost += gap if gap <= LARGEST_GAP else 0
         elif lead >= 2:
             taken = await self._ring.take(self._at)
             if taken is not Missed.OVERWRITTEN:

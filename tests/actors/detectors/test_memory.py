@@ -1,7 +1,10 @@
 """A detector that writes to shared memory, and banken that reads it."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -13,6 +16,7 @@ from supervisor.domain.values import Picture
 from tests.kit.detectors import open_detectors
 from tests.kit.domain import GATE
 from tests.kit.shared_detections import DetectionsWriter, Row
+from tests.kit.shared_memory import SHM
 
 NAME = f"/banken-detector-{os.getpid()}"
 CAT: Row = ("cat", 0.75, 10, 20, 30, 40)
@@ -83,6 +87,23 @@ async def test_missing_memory_is_waited_for_and_named_after_30_s(autojump_clock:
             writer.close()
             await trio.sleep(1.5)
             assert "was removed" in here.of().reason or here.of().state == "running"
+
+
+@pytest.mark.parametrize(
+    ("make", "text"), [(os.mkfifo, "not shared memory, but another kind of file"), (Path.touch, "has no size yet")]
+)
+async def test_memory_that_cannot_be_opened_is_an_alert_with_its_reason(
+    make: Callable[[Path], object], text: str, autojump_clock: MockClock
+) -> None:
+    """A pipe has no size either, and is refused at once."""
+    path = SHM / NAME[1:]
+    make(path)
+    try:
+        async with open_detectors(detector()) as here:
+            await trio.sleep(SHARED_MEMORY_S + 1)
+            assert here.alert().endswith(text)
+    finally:
+        path.unlink()
 
 
 def test_box_is_cut_at_the_edges_of_the_picture() -> None:

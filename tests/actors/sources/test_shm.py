@@ -229,6 +229,18 @@ async def test_reader_that_falls_behind_skips_to_the_newest_key_frame(autojump_c
             assert found.hub.loss.lost == 71
 
 
+async def test_index_that_jumps_far_counts_no_lost_frames(autojump_clock: MockClock) -> None:
+    """Two billion would not be a figure. Video goes on at the next key frame."""
+    with shared_ring(NAME) as ring:
+        async with reading() as found:
+            await write(ring, 10)
+            ring.index = 2_000_000_000
+            await write(ring, 10, first=80)
+            await trio.sleep(1)
+            assert found.hub.loss.lost == 0
+            assert len(found.hub.published) > 10
+
+
 async def test_gap_in_the_numbers_of_the_writer_is_lost(autojump_clock: MockClock) -> None:
     """The writer itself has dropped frames."""
     with shared_ring(NAME) as ring:
