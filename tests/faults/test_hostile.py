@@ -1,4 +1,4 @@
-"""30,400 hostile inputs for all code that strangers can reach: each gets a typed refusal or an answer.
+"""30,800 hostile inputs for all code that strangers can reach: each gets a typed refusal or an answer.
 
 The inputs are the same in every run. A failure prints how to repeat it; `ops/hostile.py` runs millions, with any seed.
 """
@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from actors.media.audio import OPUS
 from actors.media.flv import FlvDemuxer
 from actors.webrtc import answer
 from tests.kit.hostile import TARGETS, shares
@@ -16,12 +17,15 @@ from tests.kit.hostile.cameras import Player, conversations, descriptions, rtp_s
 from tests.kit.hostile.cameras import frames as interleaved
 from tests.kit.hostile.judge import Target, input_of, run_target
 from tests.kit.hostile.parsers import CONFIGS, tags
+from tests.kit.hostile.readers import CONVERSATIONS as READERS
+from tests.kit.hostile.readers import converse, publish, statuses
 from tests.kit.hostile.web import frame, frames
 from tests.kit.media import flv
 from tests.kit.mutations import MUTATIONS, lines
 from tests.kit.processes import descriptors, thread_names, wait_until
+from tests.kit.rtsp_site import open_site
 
-INPUTS, SEED = 30_400, 20
+INPUTS, SEED = 30_800, 20
 KNOWN = {"LocalProtocolError", "Error", "AttributeError", "UnicodeDecodeError", "KeyError", "ValueError"}
 """Exceptions that Hypercorn raises for damaged HTTP, which end that connection alone."""
 
@@ -74,6 +78,18 @@ def test_undamaged_conversations_of_cameras_reach_video() -> None:
     for stream in rtp_streams():
         take_rtp(stream)
         assert b"".join(interleaved(stream)) == stream
+
+
+async def test_undamaged_conversations_of_readers_play() -> None:
+    """The undamaged inputs work: tracks are set up in both ways and played, and the others get their refusals."""
+    async with open_site() as site:
+        site.hear(OPUS)
+        publish(site, 0)
+        found = [statuses(await converse(site.port, each)) for each in READERS]
+    assert found == [
+        [200, 200, 200, 200, 200, 454, 200, 200], [200] * 6, [200, 200, 454, 454, 454, 200],
+        [200, 404, 200, 200, 200, 200], [405, 405, 405, 501], [551, 459], [400],
+    ]  # fmt: skip
 
 
 def test_sections_joined_are_the_input() -> None:

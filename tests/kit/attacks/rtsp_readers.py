@@ -54,7 +54,7 @@ async def _read_slowly(target: Target, stream: trio.SocketStream) -> None:
 
 
 async def _send_frames(target: Target, stream: trio.SocketStream) -> None:
-    """Of its own channel and of others, of any size."""
+    """On its channel and on others, of any size."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(drain, stream)
         with target.counting():

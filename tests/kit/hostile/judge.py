@@ -31,7 +31,7 @@ class Hang(BaseException):
 
 @attrs.frozen
 class Target:
-    """`make` makes an input; `open` opens what takes it; `share` of 334 inputs are for it."""
+    """`make` makes an input; `open` opens what takes it; `share`: its part of all inputs."""
 
     name: str
     share: int

@@ -117,7 +117,7 @@ async def _send(client: trio.socket.SocketType, data: bytes) -> None:
 
 
 def statuses(answer: bytes) -> list[int]:
-    """The statuses in what a connection got; its frames are skipped. What was cut off by its end is left out."""
+    """The statuses in what a connection got, without its frames. An answer that was cut off by the end is left out."""
     found, at = [], 0
     while at < len(answer):
         if answer[at] == 0x24:
