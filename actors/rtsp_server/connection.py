@@ -206,12 +206,22 @@ class Connection:
                 for request in requests:
                     self._heard_at = trio.current_time()
                     await self._answer(request)
-                await trio.sleep(pause_s)
+                if self._wire.is_gone:
+                    return
+                await self._rest(pause_s)
                 self._share.begin(self._parser.messages)
             if not self._parser.is_partial:
                 self._partial_at = None
             elif self._partial_at is None:
                 self._partial_at = trio.current_time()
+
+    async def _rest(self, pause_s: float) -> None:
+        """Read nothing for this time. Raises `_Over` when the deadline of this step comes before."""
+        deadline, reason = self._deadline()
+        resumed_at = trio.current_time() + pause_s
+        await trio.sleep_until(min(resumed_at, deadline))
+        if deadline < resumed_at:
+            raise _Over(reason)
 
     async def _receive(self) -> bytes | bytearray:
         """Return what the client sends next; empty at its end. Raises `_Over` when nothing comes in time."""
