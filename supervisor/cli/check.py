@@ -13,6 +13,7 @@ from ..config.problem_text import ConfigError
 from ..config.rewrite import rewritten
 from ..config.schema import schema_of
 from ..config.settings import SETTINGS
+from ..config.types import TlsFiles
 from ..domain.words import plural
 from .terminal import clean, fail, say
 
@@ -68,6 +69,9 @@ def report(config: Config) -> None:
     say(f"{clean(config.origin)}: good; {plural(len(config.cameras), 'camera')}")
     for warning in config.warnings:
         say(f"warning: {clean(warning)}", err=True)
+    if config.is_secure:
+        shown = f"in {config.tls.cert}" if isinstance(config.tls, TlsFiles) else "of the local CA (banken ca)"
+        say(f"  https, with the certificate {clean(shown)}")
     for setting, place in config.replaced.items():
         say(f"  {clean(setting)} is set by {clean(place)}")
     for name, source in config.cameras.items():

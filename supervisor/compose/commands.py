@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ import click
 
 from ..cli.check import Assignment, check_or_fail, load_or_fail, print_rewritten, print_schema, report
 from ..cli.terminal import fail
-from ..config.config import Check, Config
+from ..config.config import Check, Config, state_folder
 from ..config.load import load, parse
 from ..config.problem_text import ConfigError
 from ..config.settings import DEFAULT_LISTEN
@@ -77,7 +78,10 @@ def check(config: Path, options: tuple[tuple[str, str], ...], schema: bool, rewr
     elif rewrite:
         print_rewritten(config)
     else:
-        report(check_or_fail(config, _kinds(), dict(options)))
+        checked = check_or_fail(config, _kinds(), dict(options))
+        if isinstance(checked.tls, TlsFiles):
+            certificate_of(checked)
+        report(checked)
 
 
 @click.command()
@@ -159,6 +163,8 @@ def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = 
                 host, port = rtsp.getsockname()[:2]
                 shown = f"[{host}]" if ":" in host else host
                 logging.getLogger("banken").info("readers connect to rtsp://%s:%d/CAMERA", shown, port)
+            if certificate is not None:
+                logging.getLogger("banken").info("%s", certificate.reading().text)
             announce(f"banken: {plural(len(config.cameras), 'camera')} at {url}", url if open_browser else None)
 
         is_stored = trio.run(run_daemon, config, recovered, _parts(config, listener, rtsp, reload, certificate), ready)
@@ -171,11 +177,18 @@ def certificate_of(config: Config) -> "ServedCertificate | None":
     if not config.is_secure:
         return None
     from ..runtime.certificates import CertificateError, ServedCertificate
+    from ..runtime.local_ca import FOLDER, LocalAuthority
+    from ..runtime.machine_names import configured_names, machine_names
+
+    def renew(now: datetime) -> str:
+        return authority.renew(machine_names(), configured, now)
 
     try:
         if isinstance(config.tls, TlsFiles):
             return ServedCertificate(config.tls.cert, config.tls.key)
-        return None
+        authority = LocalAuthority(state_folder(config) / FOLDER)
+        configured = configured_names(config.host, config.allow_origins)
+        return ServedCertificate(authority.pair, authority.pair, renew=renew)
     except CertificateError as error:
         fail(f"web.tls: {error}")
 

@@ -10,6 +10,7 @@ import ssl
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -22,6 +23,8 @@ from ..base.threads import run_in_thread
 from ..domain.monitors import Reading
 
 LOOK_EVERY_S = 3.0
+RENEW_EVERY_S = 30.0
+"""The same for a certificate that banken renews: a new address of the machine may lack it for as long."""
 PATIENCE_S = 5.0
 """Seconds that a look may take; longer, and the files count as unreadable."""
 MOST_BYTES = 1024 * 1024
@@ -77,11 +80,11 @@ def read_pair(cert: Path, key: Path) -> Pair:
     """Read a certificate with its chain, and its private key, from PEM. Raises `CertificateError`."""
     state = state_of(cert, key)
     try:
-        leaf = x509.load_pem_x509_certificates(_read(cert))[0]
+        leaf = x509.load_pem_x509_certificates(read_file(cert))[0]
     except ValueError:
         raise CertificateError(f"{cert} holds no certificate in PEM; name the file with the certificate") from None
     try:
-        private = serialization.load_pem_private_key(_read(key), None)
+        private = serialization.load_pem_private_key(read_file(key), None)
     except TypeError:
         raise CertificateError(f"{key} is encrypted; store the key without a passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
@@ -98,7 +101,8 @@ def read_pair(cert: Path, key: Path) -> Pair:
     return Pair(context, leaf.not_valid_after_utc, state)
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Raises `CertificateError`."""
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
@@ -121,12 +125,23 @@ def utc_now() -> datetime:
 class ServedCertificate:
     """The pair that new connections get."""
 
-    def __init__(self, cert: Path, key: Path, clock: Callable[[], datetime] = utc_now) -> None:
-        """Read the files. Raises `CertificateError`."""
-        self._cert, self._key, self._clock = cert, key, clock
-        self._pair = read_pair(cert, key)
-        self._doubt = self._problem = ""
+    def __init__(
+        self,
+        cert: Path,
+        key: Path,
+        clock: Callable[[], datetime] = utc_now,
+        renew: Callable[[datetime], str] | None = None,
+    ) -> None:
+        """Read the files. Raises `CertificateError`.
+
+        `renew` brings the files up to date at a time, and returns a problem. It may read and write files, and raise
+        `CertificateError`.
+        """
+        self._cert, self._key, self._clock, self._renew = cert, key, clock, renew
+        self._every_s = LOOK_EVERY_S if renew is None else RENEW_EVERY_S
+        self._doubt = self._problem = "" if renew is None else renew(clock())
         """The problem at the last look, and the one that the last two had."""
+        self._pair = read_pair(cert, key)
         self._limiter = trio.CapacityLimiter(1)
 
     def context(self) -> ssl.SSLContext:
@@ -136,23 +151,22 @@ class ServedCertificate:
     def reading(self) -> Reading:
         """Return the state of the certificate, for the monitor `tls`."""
         ends, left = f"{self._pair.ends:%Y-%m-%d}", self._pair.ends - self._clock()
+        remedy = self._problem or f"replace {self._cert} and {self._key}"
         if left <= timedelta():
-            return Reading(
-                2.0, f"the certificate in {self._cert} ended on {ends}; replace {self._cert} and {self._key}"
-            )
+            return Reading(2.0, f"the certificate in {self._cert} ended on {ends}; {remedy}")
         if self._problem:
             return Reading(1.0, f"{self._problem}; until then the former certificate is used")
         if left < SOON:
-            return Reading(1.0, f"the certificate in {self._cert} ends on {ends}; replace {self._cert} and {self._key}")
+            return Reading(1.0, f"the certificate in {self._cert} ends on {ends}; {remedy}")
         return Reading(0.0, f"https with the certificate in {self._cert}, until {ends}")
 
     async def run(self) -> None:
-        """Look at the files every `LOOK_EVERY_S`.
+        """Look at the files now and then.
 
-        Cancellation: at any time. Cleanup: a thread that still reads is abandoned; it holds nothing.
+        Cancellation: at any time. Cleanup: a thread that still reads or writes is abandoned; it replaces whole files.
         """
         while True:
-            await trio.sleep(LOOK_EVERY_S)
+            await trio.sleep(self._every_s)
             await self.look()
 
     async def look(self) -> None:
@@ -160,15 +174,19 @@ class ServedCertificate:
         problem = f"{self._cert} or {self._key} cannot be read: no answer within {PATIENCE_S:g} s; look at the disk"
         with trio.move_on_after(PATIENCE_S):
             try:
-                self._pair = await run_in_thread(self._newest, limiter=self._limiter, abandon="a disk may not answer")
-                problem = ""
-            except CertificateError as error:
-                problem = str(error)
+                look = partial(self._look, self._clock())
+                self._pair, problem = await run_in_thread(look, limiter=self._limiter, abandon="a disk may not answer")
             except OSError as error:  # the system refuses a thread
                 problem = f"{self._cert} was not looked at: {error.strerror}; it is tried again"
         self._doubt, self._problem = problem, problem if problem == self._doubt else ""
 
-    def _newest(self) -> Pair:
-        if state_of(self._cert, self._key) == self._pair.state:
-            return self._pair
-        return read_pair(self._cert, self._key)
+    def _look(self, now: datetime) -> tuple[Pair, str]:
+        """The newest pair that can be used, and a problem."""
+        pair, problem = self._pair, ""
+        try:
+            problem = self._renew(now) if self._renew is not None else ""
+            if state_of(self._cert, self._key) != pair.state:
+                pair = read_pair(self._cert, self._key)
+        except CertificateError as error:
+            problem = str(error)
+        return pair, problem

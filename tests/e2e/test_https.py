@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from supervisor.domain import events as e
+from tests.conftest import require
 from tests.kit.certificates import spki_of, write_pair
-from tests.kit.chromium import open_chromium
-from tests.kit.daemon import Daemon, open_daemon
+from tests.kit.chromium import NavigationError, certutil_missing_reason, open_chromium
+from tests.kit.daemon import Daemon, launch_daemon, open_daemon, write_config
 from tests.kit.processes import wait_until
 
 from .test_first_light import wait_frames
 
 pytestmark = pytest.mark.usefixtures("chromium_here")
 
+BEYOND = "127.1"
+"""An address that the configuration takes for one beyond loopback. The kernel takes it for 127.0.0.1."""
 CAMERAS = {"front": "test:320x180@15"}
 
 
@@ -60,3 +63,28 @@ async def test_page_is_live_over_https_with_a_given_certificate(tmp_path: Path) 
         await wait_alert(daemon, e.AlertCleared)
         await page.reload()
         await wait_frames(page, 10)
+
+
+async def test_device_with_the_local_ca_shows_the_page(tmp_path: Path) -> None:
+    """`auto` beyond loopback: a browser that has installed the CA of the machine shows the page without a warning, by
+    address and by name; one that has not refuses it. A second start shows the same certificate."""
+    require(certutil_missing_reason())
+    write_config(tmp_path, CAMERAS)
+    seen: dict[str, bytes] = {}
+    for _ in range(2):
+        async with launch_daemon(tmp_path, {"BANKEN_WEB_LISTEN": f"{BEYOND}:0"}) as daemon:
+            await daemon.wait_ready()
+            assert daemon.secure
+            async with open_chromium(authority=tmp_path / "tls" / "ca.pem") as browser:
+                for host in ("127.0.0.1", "localhost"):
+                    async with browser.open_page(f"http://{host}:{daemon.port}/") as page:
+                        assert await page.evaluate("location.href") == f"https://{host}:{daemon.port}/"
+                        assert await page.evaluate("isSecureContext")
+                        await wait_frames(page, 5)
+            async with open_chromium(own=True) as browser:
+                with pytest.raises(NavigationError, match="ERR_CERT_AUTHORITY_INVALID"):
+                    async with browser.open_page(daemon.url):
+                        pass
+            files = {path.name: path.read_bytes() for path in (tmp_path / "tls").iterdir()}
+            assert seen in ({}, files)
+            seen = files

@@ -42,6 +42,7 @@ __all__ = [
     "NavigationError",
     "Page",
     "PageGone",
+    "certutil_missing_reason",
     "chromium_missing_reason",
     "open_chromium",
 ]
@@ -135,15 +136,16 @@ class Browser:
 
 @asynccontextmanager
 async def open_chromium(
-    *, size: tuple[int, int] = (1280, 800), flags: Sequence[str] = (), own: bool = False
+    *, size: tuple[int, int] = (1280, 800), flags: Sequence[str] = (), own: bool = False, authority: Path | None = None
 ) -> AsyncIterator[Browser]:
     """A browser for the length of the block; `size` is the inside of every page, `flags` are added to the command line.
+    It trusts the CA in the file `authority`, as a device on which somebody has installed it.
 
-    It has a separate process if it has `flags`, if `own`, and everywhere but in a block of `share_chromium`.
+    It has a separate process if it has `flags` or `authority`, if `own`, and outside of a block of `share_chromium`.
     Raises ChromiumError. Cleanup: killed (its profile is worth nothing) and reaped within 6 s, the profile removed; on
     error and cancellation too. Of a shared one, its context is closed.
     """
-    if _shared is not None and not flags and not own:
+    if _shared is not None and not flags and not own and authority is None:
         async with open_devtools(_shared) as devtools:
             context = (await devtools.send("Target.createBrowserContext"))["browserContextId"]
             try:
@@ -152,7 +154,7 @@ async def open_chromium(
                 with trio.CancelScope(shield=True):  # bounded by `send`
                     await devtools.send("Target.disposeBrowserContext", {"browserContextId": context})
         return
-    async with _open_process(size, flags) as (group, address), open_devtools(address) as devtools:
+    async with _open_process(size, flags, authority) as (group, address), open_devtools(address) as devtools:
         yield Browser(devtools, size, group, None)
 
 
@@ -196,12 +198,16 @@ def share_chromium() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def _open_process(size: tuple[int, int], flags: Sequence[str]) -> AsyncIterator[tuple[ProcessGroup, str]]:
+async def _open_process(
+    size: tuple[int, int], flags: Sequence[str], authority: Path | None = None
+) -> AsyncIterator[tuple[ProcessGroup, str]]:
     """Chromium in a new process group, and the address of its DevTools."""
     program = _find()
     if program is None:
         raise ChromiumError(chromium_missing_reason())
     with _temporary_profile() as profile:
+        if authority is not None:
+            await _install(authority, profile)
         argv = [program, *FLAGS, *_flags_of_this_machine(), f"--window-size={size[0]},{size[1]}"]
         argv += [f"--user-data-dir={profile}", *flags, "about:blank"]
         async with open_process_group(argv, env=_environment(profile)) as group:
@@ -218,6 +224,11 @@ def chromium_missing_reason() -> str | None:
     return None
 
 
+def certutil_missing_reason() -> str | None:
+    """Why a browser cannot be made to trust a CA, and what would help, in words; None when it can."""
+    return None if shutil.which("certutil") else "there is no certutil (apt install libnss3-tools)"
+
+
 def _find() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
@@ -230,6 +241,14 @@ def _temporary_profile() -> Iterator[Path]:
         yield profile
     finally:
         shutil.rmtree(profile)
+
+
+async def _install(authority: Path, home: Path) -> None:
+    """Trust a CA for servers, in the store of the user whose home this is."""
+    store = home / ".pki" / "nssdb"
+    store.mkdir(parents=True)
+    for options in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "a test", "-i", str(authority)]):
+        await trio.run_process(["certutil", "-d", f"sql:{store}", *options])
 
 
 def _flags_of_this_machine() -> list[str]:
