@@ -17,7 +17,7 @@ from werkzeug.exceptions import BadHost, RequestTimeout, TooManyRequests
 from supervisor.domain.clients import network_of
 from supervisor.ports.gateway import GatewayPort
 
-from . import problems, router
+from . import access, problems, router
 from .client import SCOPE, Proxies, client, identify
 from .cross_site import require_own_site
 from .hosts import require_ours
@@ -137,6 +137,7 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         require_ours(request.scope, settings.allow_origins)
         require_on(request.path, settings.off)
         require_own_site(request, settings.allow_origins)
+        request.scope[access.SCOPE] = access.identify(request, gateway)  # type: ignore[literal-required]
 
     @app.before_websocket
     async def connect_by_own_names() -> None:
@@ -144,6 +145,7 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         require_ours(websocket.scope, settings.allow_origins)
         require_on(websocket.path, settings.off)
         require_own_site(websocket, settings.allow_origins)
+        websocket.scope[access.SCOPE] = access.identify(websocket, gateway)  # type: ignore[literal-required]
 
     @app.after_request
     async def allow_listed_origins(response: Response) -> Response:

@@ -7,11 +7,14 @@ from importlib import import_module
 import msgspec
 from quart import Quart, Response, request, websocket
 
+from supervisor.ports.asking import asking
+
 from . import json, resources
+from .access import REVOKED, principal, require, until_revoked
 from .bodies import Strict, read
 from .cross_site import takes_visits
 from .queries import parse_query
-from .routes import Resource, Route, Web, rule_of
+from .routes import Proof, Resource, Route, Web, rule_of
 
 
 def load(without: Collection[str] = ()) -> tuple[Resource, ...]:
@@ -46,16 +49,20 @@ def register(app: Quart, web: Web, found: Collection[Resource]) -> None:
 def _make_view(web: Web, route: Route) -> Callable[..., Awaitable[Response]]:
     @wraps(route.handler)
     async def view(**values: object) -> Response:
+        with asking(admit(route)):
+            return await answer(values)
+
+    async def answer(values: dict[str, object]) -> Response:
         if route.query is not None:
             values["query"] = parse_query(route.query, request.args)
         if route.admit is not None:
             route.admit(web, **values)
         if isinstance(route.body, type) and issubclass(route.body, Strict):
             values["body"] = await _read_body(route.body)
-        answer = await route.handler(web, **values)
-        if isinstance(answer, Response):
-            return answer
-        return json.respond(answer, route.status)
+        found = await route.handler(web, **values)
+        if isinstance(found, Response):
+            return found
+        return json.respond(found, route.status)
 
     return takes_visits(view) if route.takes_visits else view
 
@@ -65,9 +72,20 @@ def _make_socket(web: Web, route: Route) -> Callable[..., Awaitable[None]]:
     async def view(**values: object) -> None:
         if route.query is not None:
             values["query"] = parse_query(route.query, websocket.args)
-        await route.handler(web, **values)
+        with asking(admit(route)):
+            async with until_revoked(web.gateway) as scope:
+                await route.handler(web, **values)
+            if scope.cancelled_caught:
+                await websocket.close(REVOKED, "your rights have changed: log in again")
 
     return view
+
+
+def admit(route: Route) -> str:
+    """The name of the principal of the request. Raises as `require`; a detector may show another proof instead."""
+    if route.proof is not Proof.DETECTOR:
+        require(route.right)
+    return principal().name
 
 
 async def _read_body(kind: type[Strict]) -> Strict:

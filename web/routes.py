@@ -3,7 +3,7 @@
 Rules of this file:
 - A row states all that is known of a route: method, path, right, request, answer. The router, `/api/openapi.json` and
   the tables in `ops/docs/api.md` are made from it.
-- Every row names the right that its route needs. There are no users yet, so nothing enforces it.
+- Every row names the right that its route needs. The router refuses a principal without it, before anything else.
 - A handler is called with the `Web` of the application, the parts of the path, and `query` and `body` where the row has
   them. It returns the value of the answer, or a `Response` where the status or a header depends on the request.
 """
@@ -18,6 +18,7 @@ import attrs
 import msgspec
 import trio
 
+from supervisor.domain.rights import Right as Right
 from supervisor.ports.gateway import GatewayPort
 
 from .queries import Query
@@ -34,23 +35,6 @@ WEBSOCKET = "WS"
 _VARIABLE = re.compile(r"\{(\w+)(?::(\w+))?\}")
 OPENED = "banken.opened"
 """The key of the ASGI scope that holds the exit stack of everything that lives as long as the request."""
-
-
-class Right(StrEnum):
-    """The right that a client needs, from the least to the most."""
-
-    NONE = "none"
-    """Everybody who reaches banken: its page, and whether it runs."""
-    VIEW = "view"
-    """Cameras as they are now: their streams, snapshots, state and viewers, and leases of one's own."""
-    READ = "read"
-    """The journal: events, the past, and what follows from them."""
-    REPORT = "report"
-    """Detections, by a detector."""
-    OPERATE = "operate"
-    """Other people's viewers, and attempts at cameras."""
-    ADMINISTER = "administer"
-    """The configuration, and measurements of the daemon."""
 
 
 class Proof(StrEnum):

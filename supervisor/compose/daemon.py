@@ -20,7 +20,7 @@ from ..base.clock import SystemClock
 from ..base.lag import run_lag
 from ..base.shield import bounded_shield
 from ..base.supervision import run_supervised
-from ..config.config import Config
+from ..config.config import Config, state_folder
 from ..domain import commands as c
 from ..domain.events import RunStarted
 from ..domain.growth import Keeping
@@ -39,6 +39,8 @@ from ..runtime.loading import ViewerModules, load_viewer_modules
 from ..runtime.reconcile import CameraActors, run_reconcile, wait_after_crash_of
 from ..runtime.trouble_log import run_trouble_log
 from ..runtime.vault import Vault
+from ..services.access_file import NAME as ACCESS_FILE
+from ..services.accounts import Accounts
 from ..services.gateway import Gateway
 from ..services.journal_reader import JournalReader
 from ..services.journal_reports import report_journal
@@ -168,6 +170,7 @@ async def _run(
         leases, detections = Leases(kernel), _detections(kernel, config)
         actors = parts.make_actors(kernel, vault, leases, detections, bookkeeping)
         readings: dict[str, Reading] = {}
+        accounts = Accounts(kernel, state_folder(config) / ACCESS_FILE)
         reloads = Reloads(kernel, vault, config, parts.reload) if parts.reload is not None else None
         gateway = Gateway(
             kernel,
@@ -179,6 +182,7 @@ async def _run(
             detections,
             readings=readings,
             reloads=reloads,
+            accounts=accounts,
             refuse_not_live=config.refuse_not_live,
             off=config.off,
         )
@@ -200,6 +204,7 @@ async def _run(
             "decoder": actors.run_decoder,
             **({} if "detections" in config.off else {"detectors": actors.run_detectors}),
             "leases": leases.run,
+            "accounts": accounts.run,
             "refusals": partial(run_refusals, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
             **({"anchor": anchoring.run} if anchoring else {}),
@@ -222,6 +227,7 @@ async def _run(
             started = next(row for row in begun.events if isinstance(row.event, RunStarted))
             configured = await kernel.submit(configure, after=started)
             vault.take_daemons(config.daemons, configured.events[0])
+            await accounts.restore()
             async with _open_watches(kernel, watches), trio.open_nursery() as work:
                 stop = trio.Event()
                 await work.start(parts.run_web, gateway, stop, name="web")

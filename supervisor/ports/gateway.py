@@ -11,6 +11,7 @@ from ..domain.availability import Availability
 from ..domain.events import Recorded
 from ..domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from ..domain.state import State
+from .accounts import AccountsPort
 from .decisions import Origin, Receipt
 from .facts import CameraFacts
 from .past import Past
@@ -129,6 +130,11 @@ class ReadPort(Protocol):
 
 class GatewayPort(ReadPort, Protocol):
     """The operations of the web layer. `PastGateway` refuses those below with 409: the past cannot be changed."""
+
+    @property
+    def accounts(self) -> AccountsPort | None:
+        """Users, sessions and tokens; None over a journal without a daemon, which its owner alone reads."""
+        ...
 
     async def submit(self, command: c.Command, origin: Origin) -> Receipt: ...
 

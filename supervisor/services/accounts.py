@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
-import attrs
 import trio
 
 from ..base.shield import bounded_shield
@@ -26,10 +25,11 @@ from ..domain.bucket import Bucket
 from ..domain.clients import network_of
 from ..domain.errors import Refusal, Rejected
 from ..domain.ids import SessionId, TokenId, UserId
-from ..domain.rights import Role, Scope
+from ..domain.rights import USER, Role, Scope
 from ..domain.session import OVER
-from ..domain.state import User, UserSession
+from ..domain.state import User
 from ..domain.values import Fault, Reason
+from ..ports.accounts import LoggedIn
 from ..ports.decisions import ACTOR, Origin
 from ..runtime.kernel import Kernel
 from .access_file import AccessDamaged, AccessFile, Account, read_access, write_access
@@ -48,6 +48,7 @@ TRIES, TRY_EVERY_S = 5, 30.0
 MOST_BUCKETS = 4096
 FAILURES_EVERY_S = 1.0
 """One failed login in each interval is journaled; those in between are counted."""
+ALERT = "access"
 WRONG = "the name or the password is wrong"
 BUSY = Reason("busy", "too many logins at once", Fault.TEMPORARY)
 TOO_OFTEN = Reason("too-often", "too many wrong passwords", Fault.NONE)
@@ -86,14 +87,6 @@ class Argon2:
             return self._hasher.verify(hashed, password)
         except (VerificationError, InvalidHashError):
             return False
-
-
-@attrs.frozen
-class LoggedIn:
-    """A new session. `secret` is for its browser alone."""
-
-    session: UserSession
-    secret: str = attrs.field(repr=False)
 
 
 def digest(secret: str) -> str:
@@ -150,20 +143,36 @@ class Accounts:
         who = rights_of(self._kernel.state, of_token(known), self._kernel.clock.wall_ns())
         return who if len(who.rights) > 1 else None
 
+    async def wait_fewer_rights(self, principal: Principal) -> None:
+        """Wait until the principal has fewer rights, or another scope, than it had. Cancellation: at any time."""
+        while True:
+            state = self._kernel.state
+            now = rights_of(state, principal.name, self._kernel.clock.wall_ns())
+            if self.damage or now.scope != principal.scope or not set(principal.rights) <= set(now.rights):
+                return
+            left_s = SESSION_S if now.until_ns is None else (now.until_ns - self._kernel.clock.wall_ns()) / 1e9
+            with trio.move_on_after(max(0.0, left_s)):
+                await self._kernel.wait_change(state.seq)
+
     # ── logins ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def log_in(self, name: str, password: str, client: str, agent: str) -> LoggedIn:
         """Open a session for who knows the password. Raises `Rejected`, with one text for a wrong name or password."""
+        await self._require_password(UserId(name), password, client)
+        return await self._open(UserId(name), client, agent, "password")
+
+    async def _require_password(self, name: UserId, password: str, client: str) -> None:
+        """Raise `Rejected` unless it is the user's password."""
         self._require_whole()
         now = self._kernel.clock.mono_ns() / 1e9
-        user = self._kernel.state.users.get(UserId(name))
+        user = self._kernel.state.users.get(name)
         buckets = [self._bucket(f"user {name}" if user else "", now), self._bucket(f"net {network_of(client)}", now)]
         wait_s = max(bucket.ready_in(now) for bucket in buckets)
         if wait_s > 0:
             self._say_failed(name if user else "", client, TOO_OFTEN)
             raise Rejected(Refusal.RATE_LIMITED, f"too many wrong passwords; try again in {wait_s:.0f} s", wait_s)
         try:
-            is_right = await self._matches(self._passwords.get(UserId(name), "") if user else "", password)
+            is_right = await self._matches(self._passwords.get(name, "") if user else "", password)
         except Rejected:
             self._say_failed(name if user else "", client, BUSY)
             raise
@@ -172,7 +181,6 @@ class Accounts:
                 bucket.take(now)
             self._say_failed(name if user else "", client, WRONG_PASSWORD if user else UNKNOWN_USER)
             raise Rejected(Refusal.FORBIDDEN, WRONG)
-        return await self._open(UserId(name), client, agent, "password")
 
     async def _open(self, user: UserId, client: str, agent: str, by: str) -> LoggedIn:
         secret = self._new_secret()
@@ -240,9 +248,10 @@ class Accounts:
             self._passwords[name] = hashed
             await self._write()
 
-    async def check_password(self, name: UserId, password: str) -> bool:
-        """Whether it is the user's password. Raises `Rejected` if too many ask."""
-        return await self._matches(self._passwords.get(name, ""), password)
+    async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None:
+        """Set the password of a user who knows the old one. Guesses count as at a login. Raises `Rejected`."""
+        await self._require_password(name, old, client)
+        await self.set_password(name, new, Origin(f"{USER}{name}"), keep)
 
     async def make_token(self, name: TokenId, role: Role, scope: Scope, until_ns: int | None, origin: Origin) -> str:
         """Make a token and return it: `NAME.SECRET`. It is not kept, only its hash. Raises `Rejected`."""
@@ -268,12 +277,12 @@ class Accounts:
         try:
             found = await run_in_thread(lambda: read_access(self._path), limiter=self._writing)
         except (AccessDamaged, ThreadRefused) as error:
-            self.damage = str(error)
+            self._deny(str(error))
             return
         state = self._kernel.state
         if found is None:
             if state.trust_ended:
-                self.damage = f"{self._path} is missing, and the journal has users: put back a copy, or make them again"
+                self._deny(f"{self._path} is missing, and the journal has users: put back a copy")
                 return
             self.damage = ""
             return
@@ -286,6 +295,10 @@ class Accounts:
         self.damage = ""
         if self._content() != found:
             await self._write()
+
+    def _deny(self, why: str) -> None:
+        self.damage = why
+        self._kernel.emit(c.RaiseAlert(ALERT, f"nobody can log in: {why}"), origin=self._kernel.fault())
 
     def _content(self) -> AccessFile:
         state = self._kernel.state

@@ -25,6 +25,7 @@ from ..domain.state import Camera, Lease, State
 from ..domain.substreams import tried
 from ..domain.values import Fault, Reason, Transcode, name_of
 from ..journal.writer import Journal
+from ..ports.accounts import AccountsPort
 from ..ports.actors import ActorsPort
 from ..ports.asking import origin_of
 from ..ports.decisions import Origin, Receipt
@@ -79,6 +80,7 @@ class Gateway:
         readings: Mapping[str, Reading] = MappingProxyType({}),
         *,
         reloads: Reloads | None = None,
+        accounts: AccountsPort | None = None,
         refuse_not_live: bool = False,
         off: Collection[str] = (),
     ) -> None:
@@ -89,6 +91,7 @@ class Gateway:
         self._actors, self._detections, self.leases = actors, detections, leases
         self._readings = readings
         self._reloads = reloads
+        self.accounts = accounts
         self.replay: int | None = None
         self.read = reader.search
         self._page = reader.page

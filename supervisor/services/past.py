@@ -38,6 +38,7 @@ class PastGateway:
         self._moment = moment
         self._availability: Availability | None = None
         self._adding = trio.Lock()
+        self.accounts = None
 
     @property
     def last_seq(self) -> int:

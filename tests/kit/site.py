@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,10 +17,12 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.monitors import Reading
 from supervisor.domain.values import LeaseKind, Limits
+from supervisor.ports.asking import origin_of
 from supervisor.ports.facts import CameraFacts, MetOddity
 from supervisor.ports.statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
 from supervisor.ports.viewing import Jpeg, OfferError, ParsedOffer
 from supervisor.runtime.kernel import Kernel
+from supervisor.services.accounts import Accounts
 from supervisor.services.detections import Detections
 from supervisor.services.gateway import Gateway
 from supervisor.services.leases import Leases
@@ -29,6 +32,7 @@ from web.serve import listen, run_web
 from web.sockets import Sockets
 from web.tls import Tls
 
+from .accounts import PlainHasher
 from .core import Core, MemoryReader, open_core
 from .domain import ASKED, GATE, SECOND
 from .http import Answer, request
@@ -94,7 +98,7 @@ class FakeActors:
 
     async def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
         lease, shown = LeaseId(self.kernel.new_id()), 0
-        self.kernel.emit(c.GrantLease(lease, LeaseKind.VIEWER, camera, client))
+        self.kernel.emit(c.GrantLease(lease, LeaseKind.VIEWER, camera, client), origin=origin_of(client))
         try:
             while shown < self.pictures:
                 yield await self.take_picture(camera, client, None)
@@ -177,8 +181,13 @@ async def open_site(
     tls: Tls | None = None,
     refuse_not_live: bool = False,
     make_reloads: Callable[[Kernel], Reloads | None] = lambda kernel: None,
+    access: Path | None = None,
 ) -> AsyncIterator[Site]:
+    """`access` is the access file; without one, the site has no accounts."""
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
+        accounts = None if access is None else Accounts(core.kernel, access, PlainHasher)
+        if accounts is not None:
+            await accounts.restore()
         actors, sockets, stop, stopped = make_actors(core.kernel), Sockets(), trio.Event(), trio.Event()
         reader, readings = MemoryReader(core.disk), dict[str, Reading]()
         gateway = Gateway(
@@ -191,6 +200,7 @@ async def open_site(
             Detections(core.kernel),
             readings=readings,
             reloads=make_reloads(core.kernel),
+            accounts=accounts,
             refuse_not_live=refuse_not_live,
         )
         app = create_app(gateway, settings or WebSettings(), sockets)

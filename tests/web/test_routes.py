@@ -58,6 +58,8 @@ def body_of(route: Route) -> tuple[str, dict[str, str]]:
     if route.body is None or not any(field.required for field in msgspec.structs.fields(route.body)):
         return "", {}
     known = {"camera": "nobody", "kind": "viewer", "time": "2026-01-01T00:00:00Z", "label": "person", "score": 0.5}
+    known |= {"user": "nobody", "token": "nobody", "role": "watcher"}
+    known |= dict.fromkeys(("password", "old", "new"), "a password")
     names = {field.name for field in msgspec.structs.fields(route.body)}
     return msgspec.json.encode({key: known[key] for key in known.keys() & names}).decode(), {"Content-Type": JSON}
 
@@ -96,7 +98,8 @@ async def test_method_without_a_row_is_refused_with_those_that_have_one() -> Non
 async def test_id_that_nothing_has_is_404_and_in_the_table(tmp_path: Path) -> None:
     """A secret is shown where one is needed. It belongs to nothing, so 403 is an answer, too."""
     found = {}
-    async with open_site(GATE, settings=settings()) as site, open_past(tmp_path / "journal") as past:
+    access = tmp_path / "access.json"
+    async with open_site(GATE, settings=settings(), access=access) as site, open_past(tmp_path / "journal") as past:
         for route in (route for route in HTTP if variables(route.path)):
             body, headers = body_of(route)
             path, headers = filled(route.path), headers | SECRETS[route.proof]
@@ -108,7 +111,7 @@ async def test_id_that_nothing_has_is_404_and_in_the_table(tmp_path: Path) -> No
     assert len(found) > 10
 
 
-async def test_body_that_cannot_be_read_is_refused() -> None:
+async def test_body_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     """Of another type: 415. No text, no JSON, an unknown field, a list: 400. Its camera, session or lease exists."""
     found = {}
     async with open_site(GATE, settings=settings()) as site:

@@ -20,6 +20,8 @@ RESOURCES = (
     "stream",
     "signaling",
     "page",
+    "session",
+    "users",
     "openapi",
 )
 """The modules, in the order of `ops/docs/api.md`."""

@@ -197,7 +197,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/api/leases",
-        right=Right.VIEW,
+        right=Right.WATCH,
         handler=grant_lease,
         summary="Acquire a lease on a camera.",
         body=Grant,
@@ -211,7 +211,7 @@ ROUTES = (
     Route(
         method="PUT",
         path="/api/leases/{lease}",
-        right=Right.VIEW,
+        right=Right.WATCH,
         proof=Proof.HOLDER,
         handler=renew_lease,
         summary="Renew a lease.",
@@ -225,7 +225,7 @@ ROUTES = (
     Route(
         method="DELETE",
         path="/api/leases/{lease}",
-        right=Right.VIEW,
+        right=Right.WATCH,
         proof=Proof.HOLDER,
         handler=release_lease,
         summary="Release a lease, or revoke it as an operator.",

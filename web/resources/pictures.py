@@ -104,7 +104,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/cameras/{camera}/snapshot.jpg",
-        right=Right.VIEW,
+        right=Right.WATCH,
         handler=show_snapshot,
         summary="Show the newest snapshot of a camera, which is opened for it if necessary.",
         query=SnapshotQuery,
@@ -118,7 +118,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/cameras/{camera}/stream.mjpeg",
-        right=Right.VIEW,
+        right=Right.WATCH,
         handler=stream_snapshots,
         summary="Watch a camera as an MJPEG stream.",
         answer=Media("multipart/x-mixed-replace"),

@@ -70,7 +70,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/rooms",
-        right=Right.VIEW,
+        right=Right.ROOM,
         handler=list_rooms,
         summary="List the rooms, the oldest first.",
         answer=Rooms,
@@ -79,7 +79,7 @@ ROUTES = (
     Route(
         method=WEBSOCKET,
         path="/ws/signaling",
-        right=Right.VIEW,
+        right=Right.ROOM,
         handler=signal,
         summary="Join rooms, and negotiate connections to other clients.",
         request="sub-protocol `banken.signaling.v1`",

@@ -116,7 +116,7 @@ ROUTES = (
     Route(
         method="POST",
         path=ENDPOINT,
-        right=Right.VIEW,
+        right=Right.WATCH,
         handler=open_session,
         summary="Open a WHEP session.",
         body=Media(SDP),
@@ -140,7 +140,7 @@ ROUTES = (
     Route(
         method="PATCH",
         path=SESSION,
-        right=Right.VIEW,
+        right=Right.WATCH,
         proof=Proof.OWNER,
         handler=add_candidates,
         summary="Add candidates of the viewer.",
@@ -153,7 +153,7 @@ ROUTES = (
     Route(
         method="DELETE",
         path=SESSION,
-        right=Right.VIEW,
+        right=Right.WATCH,
         proof=Proof.OWNER,
         handler=close_session,
         summary="Close the session.",

@@ -19,6 +19,7 @@ from supervisor.domain.rights import ALL, Right, Role, Scope
 from supervisor.ports.decisions import Origin
 from supervisor.services.access_file import AccessDamaged, AccessFile, Account, read_access, write_access
 from supervisor.services.accounts import IDLE_S, LOGGED_OUT, MOST_WAITING, SWEEP_S, TRIES, Accounts, Argon2
+from tests.kit.accounts import PlainHasher
 from tests.kit.core import Core, open_core
 
 ANNA, BEN = UserId("anna"), UserId("ben")
@@ -26,32 +27,18 @@ ME = Origin("local")
 PASSWORD, CLIENT, AGENT = "correct horse", "192.0.2.9", "a browser"
 
 
-class Plain:
-    """A hasher for tests, which takes no time. It counts the passwords that it looks at."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def hash(self, password: str) -> str:
-        return f"plain:{password}"
-
-    def matches(self, hashed: str, password: str) -> bool:
-        self.asked += 1
-        return hashed == f"plain:{password}"
-
-
 @attrs.define
 class Site:
     core: Core
     accounts: Accounts
     path: Path
-    hasher: Plain
+    hasher: PlainHasher
 
 
 @asynccontextmanager
 async def open_site(path: Path) -> AsyncIterator[Site]:
     """Accounts over a journal, restored from the file at `path`."""
-    hasher = Plain()
+    hasher = PlainHasher()
     async with open_core() as opened:
         accounts = Accounts(opened.kernel, path, lambda: hasher)
         await accounts.restore()
@@ -130,7 +117,7 @@ async def test_failures_are_journaled_once_a_second_and_counted(tmp_path: Path, 
         assert [event.suppressed for event in failed] == [0, 39]
 
 
-class Slow(Plain):
+class Slow(PlainHasher):
     """Hashes until it may go on."""
 
     def __init__(self, go: Callable[[], object]) -> None:
@@ -240,7 +227,7 @@ async def test_damaged_file_denies_everything_and_stays(damage: Callable[[Path],
         await with_users(here)
         damage(path)
         before = path.lstat()
-        again = Accounts(here.core.kernel, path, Plain)
+        again = Accounts(here.core.kernel, path, PlainHasher)
         await again.restore()
         assert str(path) in again.damage
         with pytest.raises(Rejected, match="nobody can log in"):
@@ -256,7 +243,7 @@ async def test_missing_file_beside_a_journal_with_users_denies(tmp_path: Path) -
     async with open_site(path) as here:
         await with_users(here)
         path.unlink()
-        again = Accounts(here.core.kernel, path, Plain)
+        again = Accounts(here.core.kernel, path, PlainHasher)
         await again.restore()
         assert "missing" in again.damage
         assert here.core.kernel.state.trust_ended
@@ -268,7 +255,7 @@ async def test_file_that_cannot_be_written_is_an_error_and_denies(tmp_path: Path
     async with open_site(path) as here:
         with pytest.raises(Rejected, match="cannot be written"):
             await here.accounts.add_user(ANNA, Role.ADMIN, ALL, PASSWORD, ME)
-        again = Accounts(here.core.kernel, path, Plain)
+        again = Accounts(here.core.kernel, path, PlainHasher)
         await again.restore()
         assert again.damage
 

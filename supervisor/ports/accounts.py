@@ -1,0 +1,61 @@
+"""The interface through which the web uses accounts (`services/accounts.py`)."""
+
+from typing import Protocol
+
+import attrs
+
+from ..domain.access import Principal
+from ..domain.ids import SessionId, TokenId, UserId
+from ..domain.rights import Role, Scope
+from ..domain.state import UserSession
+from ..domain.values import Reason
+from .decisions import Origin
+
+
+@attrs.frozen
+class LoggedIn:
+    """A new session. `secret` is for its browser alone."""
+
+    session: UserSession
+    secret: str = attrs.field(repr=False)
+
+
+class AccountsPort(Protocol):
+    """Users, their sessions, and tokens. All but the look-ups raise `Rejected`."""
+
+    @property
+    def damage(self) -> str:
+        """Why nobody can log in; empty if the access file is whole."""
+        ...
+
+    def by_session(self, secret: str) -> Principal | None:
+        """The principal with this session; None if there is no such session now."""
+        ...
+
+    def by_token(self, text: str) -> Principal | None:
+        """The principal with this token; None if there is no such token now."""
+        ...
+
+    async def wait_fewer_rights(self, principal: Principal) -> None:
+        """Wait until the principal has fewer rights, or another scope, than it had."""
+        ...
+
+    async def log_in(self, name: str, password: str, client: str, agent: str) -> LoggedIn: ...
+
+    async def end_session(self, session: SessionId, reason: Reason, origin: Origin) -> None: ...
+
+    async def add_user(self, name: UserId, role: Role, scope: Scope, password: str, origin: Origin) -> None: ...
+
+    async def change_user(self, name: UserId, role: Role, scope: Scope, origin: Origin) -> None: ...
+
+    async def remove_user(self, name: UserId, origin: Origin) -> None: ...
+
+    async def set_password(self, name: UserId, password: str, origin: Origin, keep: str = "") -> None: ...
+
+    async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None: ...
+
+    async def make_token(
+        self, name: TokenId, role: Role, scope: Scope, until_ns: int | None, origin: Origin
+    ) -> str: ...
+
+    async def end_token(self, name: TokenId, origin: Origin) -> None: ...

@@ -1,0 +1,123 @@
+"""The principal of a request: who asks, and what it may do.
+
+Rules of this file:
+- Everything is denied that a row of a route's table does not allow (`Right`): 401 without a login, else 403.
+- A browser shows its session by a cookie, a program its token by `Authorization: Bearer`. A WebSocket of a program
+  may send the token as the sub-protocol `bearer.TOKEN`, since browsers cannot set headers there.
+- A request that changes something and shows a cookie must come from our own page: its `Origin` or `Sec-Fetch-Site`
+  says so. A request without both is refused; programs use tokens.
+- Until there is a user, the clients that the other checks let in have all rights.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from quart import Request, Response, Websocket, has_websocket_context, request, websocket
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from supervisor.domain.access import Principal
+from supervisor.domain.clients import PREFIX
+from supervisor.domain.rights import ALL, EVERYTHING, Right
+from supervisor.ports.gateway import GatewayPort
+
+from .client import client
+
+SECURE_COOKIE, COOKIE = "__Host-banken", "banken"
+"""The cookie over TLS, which no other host of the domain can set; and the one over plain HTTP on loopback."""
+SUBPROTOCOL = "bearer."
+SCOPE = "banken.principal"
+"""The key of the ASGI scope that holds the principal."""
+REVOKED = 4403
+"""The code that closes the WebSocket of a client whose rights were taken away."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+LOG_IN = "log in first"
+
+
+def is_secure(asked: Request | Websocket) -> bool:
+    """Whether the connection is encrypted up to us."""
+    return asked.scope["scheme"] in ("https", "wss")
+
+
+def identify(asked: Request | Websocket, gateway: GatewayPort) -> Principal:
+    """The principal of a request. Raises `Forbidden` for a change that shows a cookie from elsewhere."""
+    accounts = gateway.accounts
+    local = Principal(f"{PREFIX}{client()}", EVERYTHING, ALL)
+    if accounts is None:
+        return local
+    for text in _tokens(asked):
+        if (found := accounts.by_token(text)) is not None:
+            return found
+    secret = asked.cookies.get(SECURE_COOKIE if is_secure(asked) else COOKIE)
+    if secret and (found := accounts.by_session(secret)) is not None:
+        _require_own_page(asked)
+        return found
+    return Principal(local.name) if gateway.state.trust_ended or accounts.damage else local
+
+
+def _tokens(asked: Request | Websocket) -> list[str]:
+    """The tokens that a request shows. An `Authorization` may hold another secret: that of a lease, for instance."""
+    scheme, _, shown = asked.headers.get("Authorization", "").partition(" ")
+    found = [shown.strip()] if scheme.lower() == "bearer" else []
+    if isinstance(asked, Websocket):
+        offered = asked.requested_subprotocols
+        found += [each.removeprefix(SUBPROTOCOL) for each in offered if each.startswith(SUBPROTOCOL)]
+    return found
+
+
+def _require_own_page(asked: Request | Websocket) -> None:
+    """`require_own_site` has refused foreign pages that say so; here also those that say nothing are refused."""
+    if isinstance(asked, Request) and asked.method in SAFE:
+        return
+    if "Origin" not in asked.headers and asked.headers.get("Sec-Fetch-Site") not in ("same-origin", "none"):
+        raise Forbidden("a change with a cookie needs the header Origin or Sec-Fetch-Site; programs use a token")
+
+
+def principal() -> Principal:
+    """The principal of the current request or WebSocket."""
+    at_hand: Any = websocket if has_websocket_context() else request
+    found: Principal = at_hand.scope[SCOPE]
+    return found
+
+
+def require(right: Right) -> None:
+    """Raises `Unauthorized` for a client that has not logged in, and `Forbidden` for one without the right."""
+    asks = principal()
+    if asks.may(right) and (asks.scope.everything or right is Right.NONE):
+        return
+    if asks.name.startswith(PREFIX):
+        raise Unauthorized(LOG_IN)
+    raise Forbidden(f"this needs the right {right.value}, which {asks.name.partition('/')[0]} does not have")
+
+
+@asynccontextmanager
+async def until_revoked(gateway: GatewayPort) -> AsyncIterator[trio.CancelScope]:
+    """End the block when the principal loses a right. Its scope then has `cancelled_caught`."""
+    asks, accounts = principal(), gateway.accounts
+    with trio.CancelScope() as scope:
+        if accounts is None:
+            yield scope
+            return
+
+        async def watch() -> None:
+            await accounts.wait_fewer_rights(asks)
+            scope.cancel(reason="its rights were taken away")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            yield scope
+            nursery.cancel_scope.cancel(reason="it has ended")
+
+
+def set_session(response: Response, secret: str, asked: Request, seconds: int) -> None:
+    """Give the session to the browser: no script reads it, and no other site sends it."""
+    secure = is_secure(asked)
+    name = SECURE_COOKIE if secure else COOKIE
+    response.set_cookie(name, secret, max_age=seconds, path="/", secure=secure, httponly=True, samesite="Lax")
+
+
+def forget_session(response: Response, asked: Request) -> None:
+    secure = is_secure(asked)
+    name = SECURE_COOKIE if secure else COOKIE
+    response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="Lax")

@@ -1,0 +1,233 @@
+"""Users and tokens: an admin adds, changes and removes them."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from quart import Response
+
+from supervisor.domain.ids import CameraId, TokenId, UserId
+from supervisor.domain.rights import Right, Role, Scope
+from supervisor.domain.state import Token as KnownToken
+from supervisor.domain.state import User as KnownUser
+
+from .. import json
+from ..bodies import Strict
+from ..json import Answer, Time, iso
+from ..routes import Route, Web
+from .session import CameraScope, Name, Password, accounts_of, asking
+
+Names = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=63)], ...], msgspec.Meta(max_length=1000)]
+
+
+class Access(Strict, frozen=True):
+    """A role on all cameras, or on those that `cameras` and `groups` name."""
+
+    role: Role
+    everything: bool = False
+    cameras: Names = ()
+    groups: Names = ()
+
+    @property
+    def scope(self) -> Scope:
+        if self.everything:
+            return Scope(everything=True)
+        return Scope(cameras=tuple(map(CameraId, self.cameras)), groups=self.groups)
+
+
+class NewUser(Access, frozen=True, kw_only=True):
+    user: Name
+    password: Password
+
+
+class PasswordOfUser(Strict, frozen=True):
+    password: Password
+
+
+class NewToken(Access, frozen=True, kw_only=True):
+    token: Name
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class User(Answer, frozen=True):
+    """A person who may log in."""
+
+    user: UserId
+    role: Role
+    scope: CameraScope
+    since: Time
+    sessions: int
+    """The number of logins that have not ended."""
+
+
+class Users(Answer, frozen=True):
+    users: list[User]
+    """By name."""
+
+
+class Token(Answer, frozen=True):
+    """The access of a program."""
+
+    token: TokenId
+    role: Role
+    scope: CameraScope
+    since: Time
+    until: Time | None
+    by: str
+    """The principal that made it."""
+
+
+class Tokens(Answer, frozen=True):
+    tokens: list[Token]
+    """By name."""
+
+
+class MadeToken(Answer, frozen=True):
+    token: TokenId
+    secret: str
+    """The program sends it as `Authorization: Bearer`. It is not shown again."""
+
+
+async def list_users(web: Web) -> Users:
+    state = web.gateway.state
+    logins = [session.user for session in state.sessions.values()]
+    return Users(users=[user(known, logins.count(name)) for name, known in sorted(state.users.items())])
+
+
+async def add_user(web: Web, body: NewUser) -> Response:
+    await accounts_of(web).add_user(UserId(body.user), body.role, body.scope, body.password, asking())
+    response = json.respond(user(web.gateway.state.users[UserId(body.user)], 0), 201)
+    response.headers["Location"] = f"users/{body.user}"  # relative to `/api/users`: below any prefix of a proxy
+    return response
+
+
+async def change_user(web: Web, user: str, body: Access) -> Response:
+    """Give a user another role and scope; viewers that they may not have any more end."""
+    await accounts_of(web).change_user(UserId(user), body.role, body.scope, asking())
+    return Response("", status=204)
+
+
+async def set_password(web: Web, user: str, body: PasswordOfUser) -> Response:
+    """Set the password of a user, whose sessions end."""
+    await accounts_of(web).set_password(UserId(user), body.password, asking())
+    return Response("", status=204)
+
+
+async def remove_user(web: Web, user: str) -> Response:
+    await accounts_of(web).remove_user(UserId(user), asking())
+    return Response("", status=204)
+
+
+async def list_tokens(web: Web) -> Tokens:
+    return Tokens(tokens=[token(known) for _, known in sorted(web.gateway.state.tokens.items())])
+
+
+async def make_token(web: Web, body: NewToken) -> Response:
+    until_ns = None if body.until is None else int(body.until.timestamp() * 1e9)
+    name = TokenId(body.token)
+    secret = await accounts_of(web).make_token(name, body.role, body.scope, until_ns, asking())
+    return json.respond(MadeToken(token=name, secret=secret), 201)
+
+
+async def end_token(web: Web, token: str) -> Response:
+    await accounts_of(web).end_token(TokenId(token), asking())
+    return Response("", status=204)
+
+
+def user(known: KnownUser, sessions: int) -> User:
+    scope = CameraScope.of(known.scope)
+    return User(user=known.user, role=known.role, scope=scope, since=iso(known.since_ns), sessions=sessions)
+
+
+def token(known: KnownToken) -> Token:
+    until = None if known.until_ns is None else iso(known.until_ns)
+    scope = CameraScope.of(known.scope)
+    return Token(token=known.token, role=known.role, scope=scope, since=iso(known.since_ns), until=until, by=known.by)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/users",
+        right=Right.ADMINISTER,
+        handler=list_users,
+        summary="List the users.",
+        answer=Users,
+        response="`users`: a list of [users](#user), by name",
+    ),
+    Route(
+        method="POST",
+        path="/api/users",
+        right=Right.ADMINISTER,
+        handler=add_user,
+        summary="Add a user. The first one is an admin of all cameras, and ends the trust in clients of this machine.",
+        body=NewUser,
+        request="`user`, `password`, `role`; `everything`, or lists of `cameras` and `groups`",
+        status=201,
+        answer=User,
+        response="the [user](#user)",
+        errors=(409, 415, 422, 429, 503),
+    ),
+    Route(
+        method="PUT",
+        path="/api/users/{user}",
+        right=Right.ADMINISTER,
+        handler=change_user,
+        summary="Give a user another role and other cameras. Viewers that they may not have any more end.",
+        body=Access,
+        request="`role`; `everything`, or lists of `cameras` and `groups`",
+        status=204,
+        errors=(404, 409, 415, 422, 503),
+    ),
+    Route(
+        method="PUT",
+        path="/api/users/{user}/password",
+        right=Right.ADMINISTER,
+        handler=set_password,
+        summary="Set the password of a user, whose sessions end.",
+        body=PasswordOfUser,
+        request="`password`",
+        status=204,
+        errors=(404, 409, 415, 422, 429, 503),
+    ),
+    Route(
+        method="DELETE",
+        path="/api/users/{user}",
+        right=Right.ADMINISTER,
+        handler=remove_user,
+        summary="Remove a user, with sessions and viewers.",
+        status=204,
+        errors=(404, 409, 503),
+    ),
+    Route(
+        method="GET",
+        path="/api/tokens",
+        right=Right.ADMINISTER,
+        handler=list_tokens,
+        summary="List the tokens.",
+        answer=Tokens,
+        response="`tokens`: a list of [tokens](#token), by name",
+    ),
+    Route(
+        method="POST",
+        path="/api/tokens",
+        right=Right.ADMINISTER,
+        handler=make_token,
+        summary="Make a token, for a program.",
+        body=NewToken,
+        request="`token` (its name), `role`; `everything`, or lists of `cameras` and `groups`; `until`",
+        status=201,
+        answer=MadeToken,
+        response="the [token](#madetoken), which is not shown again",
+        errors=(409, 415, 422, 503),
+    ),
+    Route(
+        method="DELETE",
+        path="/api/tokens/{token}",
+        right=Right.ADMINISTER,
+        handler=end_token,
+        summary="Revoke a token; its viewers end within a second.",
+        status=204,
+        errors=(404, 409, 503),
+    ),
+)
