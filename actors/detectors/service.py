@@ -9,6 +9,7 @@ Rules of this file:
 import base64
 import ssl
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cache
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +26,7 @@ from supervisor.domain.values import Reason
 
 from ..addresses import open_stream
 from .formats import FORMATS, ServiceFormat
-from .lines import MANY, WrongLine
+from .lines import MANY, NOT_JSON, Seen, WrongLine
 from .pictures import DetectorPicture
 from .tally import BACKOFF
 from .work import Work
@@ -82,24 +83,26 @@ async def _call(service: "Service", picture: DetectorPicture, before: bytes, wor
             problem = str(error)
             continue
         work.tally.answered(sent_at)
-        await _take(service, answer, picture, work)
-        return ""
+        if await _take(service, answer, picture, work):
+            return ""
+        problem = "it gives no valid answer: this is not JSON"
     return problem
 
 
-async def _take(service: "Service", answer: bytes, picture: DetectorPicture, work: Work) -> None:
-    """Report the detections of an answer. A wrong part is counted, and drops only itself."""
+async def _take(service: "Service", answer: bytes, picture: DetectorPicture, work: Work) -> bool:
+    """Report the detections of an answer; return whether it is JSON. A wrong part is counted, and drops only itself."""
+    found: Sequence[Seen | WrongLine]
     try:
         found, left_out = service.format.read(answer, picture)
     except WrongLine as error:
-        work.tally.drop(error.code)
-        return
+        found, left_out = [error], 0
     for seen in found:
         if isinstance(seen, WrongLine):
             work.tally.drop(seen.code)
         else:
             await work.report(seen, picture)
     work.tally.drop(MANY, left_out)
+    return not any(isinstance(seen, WrongLine) and seen.code == NOT_JSON for seen in found)
 
 
 class Service:

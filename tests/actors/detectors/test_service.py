@@ -140,6 +140,7 @@ BAD = {
     "is no HTTP": (b"SSH-2.0-OpenSSH_9.2\r\n", "this is not HTTP"),
     "quotes the token": (b"HTTP/1.1 20x " + SECRET.encode() + b"\r\n\r\n", "this is not HTTP"),
     "ends too soon": (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", "this is not HTTP"),
+    "shows a page": (reply(b"<html>Please log in.</html>"), "this is not JSON"),
     "sends too much": (reply(b"x" * 300_000), "more than any answer has"),
     "sends endless headers": (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 90_000, "this is not HTTP"),
     "sends endless chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 9000,
