@@ -10,7 +10,7 @@ from .errors import Refusal, Rejected
 from .ids import CameraId, ChildId, child_stream
 from .lifecycle import ChildPhase, leads, step
 from .slot import free_after_last_child, slot_of_orphan
-from .state import ORPHAN, Child, State
+from .state import DECODER, ORPHAN, Child, State
 from .values import Fault, Reason
 from .words import seconds
 
@@ -69,10 +69,23 @@ class ReportChildEnded(Command, frozen=True):
     sender = "child actor, sweep"
 
 
+def owner_of_child(camera: CameraId, purpose: str) -> str:
+    """Return what a child works for, for people: its camera, else `detector/NAME`, `daemon/NAME` or the decoder.
+
+    `purpose`: as in `ChildStarting`; empty if it is not known, and `ORPHAN` for an orphan.
+    """
+    return camera or {DECODER: "the decoder", ORPHAN: "no camera", "": "all cameras"}.get(purpose, purpose)
+
+
 _ALIVE = tuple(phase for phase in ChildPhase if phase is not ChildPhase.ENDED)
 
 
-class ChildEvent(Event, frozen=True):
+class _OfPurpose(Event, frozen=True, kw_only=True):
+    purpose: str = ""
+    """As in its `ChildStarting`; `stray` for an orphan, empty in older journals."""
+
+
+class ChildEvent(_OfPurpose, frozen=True):
     child: ChildId
     """As in the environment of the process and in `/api/processes`."""
     camera: CameraId
@@ -84,8 +97,8 @@ class ChildEvent(Event, frozen=True):
 
     @property
     def owner(self) -> str:
-        """The camera that it works for, for people."""
-        return self.camera or "all cameras"
+        """The camera, detector or daemon that it works for, for people."""
+        return owner_of_child(self.camera, self.purpose)
 
 
 class ChildStarting(ChildEvent, frozen=True):
@@ -112,7 +125,7 @@ class ChildStarting(ChildEvent, frozen=True):
     stored = FIRST
 
     def sentence(self) -> str:
-        return f"starting a child for {self.owner} ({self.purpose})"
+        return f"starting a child for {self.owner}" + (f" ({self.purpose})" if self.camera else "")
 
 
 class ChildStarted(ChildEvent, frozen=True):
@@ -295,7 +308,8 @@ def prepare_child(state: State, command: PrepareChild, now_ns: int) -> Events:
     for child in state.children_of(command.camera):
         if child.purpose in (command.purpose, ORPHAN):
             raise Rejected(
-                Refusal.CONFLICT, f"{command.camera} still has a child for {command.purpose}: pid {child.pid}"
+                Refusal.CONFLICT,
+                f"{command.camera or 'banken'} still has a child for {command.purpose}: pid {child.pid}",
             )
     return (
         ChildStarting(child=command.child, camera=command.camera, purpose=command.purpose, arguments=command.arguments),
@@ -304,24 +318,32 @@ def prepare_child(state: State, command: PrepareChild, now_ns: int) -> Events:
 
 def report_child_started(state: State, command: ReportChildStarted, now_ns: int) -> Events:
     child = state.children[command.child]
-    return (ChildStarted(child.child, child.camera, pid=command.pid, start_ticks=command.start_ticks),)
+    return (
+        ChildStarted(
+            child.child, child.camera, pid=command.pid, start_ticks=command.start_ticks, purpose=child.purpose
+        ),
+    )
 
 
 def report_child_found(state: State, command: ReportChildFound, now_ns: int) -> Events:
     if command.child in state.children:
         return ()
-    found = ChildFound(command.child, command.camera, command.pid, command.start_ticks, command.arguments, command.mark)
+    found = ChildFound(
+        command.child, command.camera, command.pid, command.start_ticks, command.arguments, command.mark, purpose=ORPHAN
+    )
     return (found, *slot_of_orphan(state, command.camera))
 
 
 def report_child_signalled(state: State, command: ReportChildSignalled, now_ns: int) -> Events:
     child = state.children[command.child]
-    return (ChildStopping(child.child, child.camera, signal=command.signal, reason=command.reason),)
+    return (
+        ChildStopping(child.child, child.camera, signal=command.signal, reason=command.reason, purpose=child.purpose),
+    )
 
 
 def report_child_unkillable(state: State, command: ReportChildUnkillable, now_ns: int) -> Events:
     child = state.children[command.child]
-    return (ChildUnkillable(child.child, child.camera, pid=child.pid or 0),)
+    return (ChildUnkillable(child.child, child.camera, pid=child.pid or 0, purpose=child.purpose),)
 
 
 def report_child_ended(state: State, command: ReportChildEnded, now_ns: int) -> Events:
@@ -335,6 +357,7 @@ def report_child_ended(state: State, command: ReportChildEnded, now_ns: int) -> 
         reason=command.reason,
         stderr_tail=command.stderr_tail,
         ran_s=ran_s,
+        purpose=child.purpose,
     )
     return (ended, *free_after_last_child(state, child, command.reason))
 

@@ -132,7 +132,7 @@ def start_run(state: State, command: StartRun, now_ns: int) -> Events:
     left = Reason("abandoned", "left open by an earlier run of the daemon", Fault.NONE)
     for name, child in sorted(state.children.items()):
         if name not in command.alive:
-            closing.append(ChildAbandoned(child.child, child.camera, reason=left))
+            closing.append(ChildAbandoned(child.child, child.camera, reason=left, purpose=child.purpose))
     alive = [state.children[name] for name in command.alive if name in state.children]
     holding = {child.camera for child in alive if child.purpose not in TRANSCODERS}
     for camera, slot in sorted(state.slots.items()):

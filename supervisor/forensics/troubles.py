@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from ..domain import events as e
 from ..domain.availability import Ledger
+from ..domain.child import owner_of_child
 from ..domain.describe import describe
 from ..domain.ids import CameraId, ChildId, DeviceId, LeaseId, patrol_alert
 from ..domain.lifecycle import LOST, CameraPhase, ChildPhase
@@ -69,6 +70,13 @@ class Stuck(Finding, frozen=True):
     begin_ns: int
     end_ns: int | None
     stray: bool
+    purpose: str = ""
+    """As in `ChildStarting`; `stray` for an orphan."""
+
+    @property
+    def owner(self) -> str:
+        """The camera, detector or daemon that it worked for, for people."""
+        return owner_of_child(self.camera, self.purpose)
 
 
 class Trouble(Finding, frozen=True):
@@ -147,6 +155,7 @@ class _Stuck:
     seq: int | None
     text: str
     stray: bool
+    purpose: str
     blocks: bool
     """Whether it may have a connection to its camera."""
     end_ns: int | None = None
@@ -344,11 +353,23 @@ class Troubles:
 
     def _keep(self, state: State, child: Child, begin_ns: int, at: e.Recorded | None) -> None:
         camera = state.cameras.get(child.camera)
-        text = describe(at.event)[1] if at else f"child {child.child} of {child.camera} was {child.phase.value}"
+        text = (
+            describe(at.event)[1]
+            if at
+            else f"child {child.child} of {owner_of_child(child.camera, child.purpose)} was {child.phase.value}"
+        )
         stray, seq = child.purpose == ORPHAN, at.seq if at else None
         device = camera.settings.device if camera else None
         self._alive[child.child] = self._stuck[child.child] = _Stuck(
-            child.child, child.camera, device, begin_ns, seq, text, stray, child.purpose not in TRANSCODERS
+            child.child,
+            child.camera,
+            device,
+            begin_ns,
+            seq,
+            text,
+            stray,
+            child.purpose,
+            child.purpose not in TRANSCODERS,
         )
 
     def _child_end(self, event: e.ChildEvent, at: e.Recorded, before: State, after: State) -> None:
@@ -439,7 +460,7 @@ class _Group:
         return Trouble(
             "stuck", first.begin_ns, _last(outage.end_ns for outage in outages) if outages else self.reach_ns,
             first.text, first.seq, outages,
-            tuple(Stuck(stuck.camera, stuck.begin_ns, stuck.end_ns, stuck.stray) for stuck in self.stuck),
+            tuple(Stuck(each.camera, each.begin_ns, each.end_ns, each.stray, each.purpose) for each in self.stuck),
             queued[0].device if queued else None, queued[0].seq if queued else None,
         )  # fmt: skip
 

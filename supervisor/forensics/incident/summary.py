@@ -96,11 +96,8 @@ def _processes(trouble: Trouble, day: str) -> str:
     first, held = trouble.stuck[0], f"held {plural(count, 'connection')} to {trouble.device}"
     if count == 1:
         own = f"{how} {held}" if trouble.device else how
-        return f"1 process of {first.camera or 'all cameras'} {own} from {_span(first.begin_ns, first.end_ns, day)}"
-    each = [
-        f"one of {stuck.camera or 'all cameras'} from {_span(stuck.begin_ns, stuck.end_ns, day)}"
-        for stuck in trouble.stuck
-    ]
+        return f"1 process of {first.owner} {own} from {_span(first.begin_ns, first.end_ns, day)}"
+    each = [f"one of {stuck.owner} from {_span(stuck.begin_ns, stuck.end_ns, day)}" for stuck in trouble.stuck]
     if count > CAMERAS:
         each[CAMERAS:] = [f"{count - CAMERAS} more"]
     return f"{plural(count, 'process', 'processes')} {f'{how} {held}' if trouble.device else how}: {_of(each)}"

@@ -7,7 +7,7 @@ from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.configuration import LINE, LINES
 from supervisor.domain.errors import Refusal
-from supervisor.domain.ids import CameraId, ChildId, PeerId, RunId
+from supervisor.domain.ids import NO_CAMERA, CameraId, ChildId, PeerId, RunId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.restart import CRASHES
 from supervisor.domain.values import Fault, Limits, Mode, Reason
@@ -397,6 +397,25 @@ def test_a_camera_never_has_two_children_for_one_purpose() -> None:
     assert story.refuses(child("child-2")).refusal is Refusal.CONFLICT
     story.given(c.ReportChildEnded(first, None, "SIGKILL", ASKED))
     assert isinstance(story.when(child("child-2"))[0], e.ChildStarting)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "owner"),
+    [("daemon/switcher", "daemon/switcher"), ("detector/people", "detector/people"), ("decoder", "the decoder")],
+)
+def test_sentences_about_a_child_without_a_camera_name_its_work(purpose: str, owner: str) -> None:
+    """From its start to its end: the events after the first have the purpose too."""
+    story, name = running(), ChildId("child-1")
+    steps = (
+        c.PrepareChild(name, NO_CAMERA, purpose, ("x",)),
+        c.ReportChildStarted(name, 10, 99),
+        c.ReportChildSignalled(name, "SIGKILL", ASKED),
+        c.ReportChildUnkillable(name),
+        c.ReportChildEnded(name, None, "SIGKILL", ASKED),
+    )
+    sentences = [event.sentence() for step in steps for event in story.when(step)]
+    assert sentences[0] == f"starting a child for {owner}"
+    assert all(f"child child-1 of {owner}" in sentence for sentence in sentences[1:])
 
 
 # ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────

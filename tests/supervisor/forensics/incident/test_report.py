@@ -97,8 +97,13 @@ def test_processes_are_counted_with_the_connection_that_they_held() -> None:
     assert "1 process of gate that could not be killed held 1 connection to box from" in paragraph_of(one, device="box")
     two = paragraph_of(one, Stuck(YARD, BEGIN, until, stray=True), device="box")
     assert "2 processes that could not be killed held 2 connections to box: one of gate from" in two
-    alone = paragraph_of(Stuck(CameraId(""), BEGIN, until, stray=True), outages=())
-    assert alone.startswith("1 process of all cameras that nobody supervised from 2026-01-05 23:00:00 to 23:01:00 UTC.")
+    alone = paragraph_of(Stuck(CameraId(""), BEGIN, until, True, "stray"), outages=())
+    assert alone.startswith("1 process of no camera that nobody supervised from 2026-01-05 23:00:00 to 23:01:00 UTC.")
+    programs = [Stuck(CameraId(""), BEGIN, until, False, purpose) for purpose in ("daemon/switcher", "decoder")]
+    assert paragraph_of(*programs, outages=()).startswith(
+        "2 processes that could not be killed: one of daemon/switcher from 2026-01-05 23:00:00 to 23:01:00 UTC and "
+        "one of the decoder from"
+    )
 
 
 def test_report_shows_five_troubles_and_counts_the_others() -> None:
