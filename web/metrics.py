@@ -255,11 +255,11 @@ def _write_daemons(to: Exposition, snapshot: Snapshot) -> None:
     """Nothing without a program in the section `daemons`."""
     if not snapshot.daemons:
         return
-    up = to.gauge("banken_daemon_running", "1 while the program of `daemons` runs")
-    starts = to.counter("banken_daemon_starts", "Starts since the last change of its settings")
+    up = to.gauge("banken_provider_running", "1 while the program of `daemons` runs")
+    starts = to.counter("banken_provider_starts", "Starts since the last change of its settings")
     for each in snapshot.daemons:
-        up.add(each.state == "running", label(daemon=each.name))
-        starts.add(each.starts, label(daemon=each.name))
+        up.add(each.state == "running", label(provider=each.name))
+        starts.add(each.starts, label(provider=each.name))
 
 
 def _write_rooms(to: Exposition, snapshot: Snapshot) -> None:

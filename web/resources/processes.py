@@ -36,7 +36,7 @@ class Processes(Answer, frozen=True):
     """The oldest first."""
 
 
-class DaemonProgram(Answer, frozen=True):
+class Provider(Answer, frozen=True):
     """A program of the section `daemons`."""
 
     name: str
@@ -56,20 +56,20 @@ class DaemonProgram(Answer, frozen=True):
     """The cameras that wait for its shared memory."""
 
 
-class DaemonPrograms(Answer, frozen=True):
-    daemons: list[DaemonProgram]
+class Providers(Answer, frozen=True):
+    providers: list[Provider]
     """In the order of their first start."""
 
 
-async def list_daemons(web: Web) -> DaemonPrograms:
+async def list_providers(web: Web) -> Providers:
     snapshot = web.gateway.snapshot(cameras=False)
-    return DaemonPrograms(daemons=[daemon_program(each, snapshot.state) for each in snapshot.daemons])
+    return Providers(providers=[provider(each, snapshot.state) for each in snapshot.daemons])
 
 
-def daemon_program(known: DaemonStatistics, state: State) -> DaemonProgram:
+def provider(known: DaemonStatistics, state: State) -> Provider:
     child = next((each for each in state.children.values() if each.purpose == f"{DAEMON}/{known.name}"), None)
     waiting = [camera for camera in state.in_order() if _waits(camera, known.provides)]
-    return DaemonProgram(
+    return Provider(
         name=known.name,
         provides=known.provides,
         is_there=known.is_there,
@@ -130,11 +130,11 @@ ROUTES = (
     ),
     Route(
         method="GET",
-        path="/api/daemons",
+        path="/api/providers",
         right=Right.READ,
-        handler=list_daemons,
+        handler=list_providers,
         summary="List the programs of the section `daemons`.",
-        answer=DaemonPrograms,
-        response="`daemons`: a list of [programs](#daemonprogram)",
+        answer=Providers,
+        response="`providers`: a list of [programs](#provider)",
     ),
 )

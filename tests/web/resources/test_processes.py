@@ -28,8 +28,8 @@ async def test_daemons_are_listed_with_their_pid_and_the_cameras_that_wait_for_t
         child = ChildId("c-1")
         kernel.emit(c.PrepareChild(child, NO_CAMERA, "daemon/second", ("x",)))
         kernel.emit(c.ReportChildStarted(child, 4711, 1))
-        answer = await request(site.port, "GET", "/api/daemons")
-        first, second = answer.json["daemons"]
+        answer = await request(site.port, "GET", "/api/providers")
+        first, second = answer.json["providers"]
         assert (first["name"], first["state"], first["reason"], first["starts"], first["pid"]) == (
             "switcher", "backoff", "switcher exited with 1", 3, None,
         )  # fmt: skip
@@ -37,8 +37,8 @@ async def test_daemons_are_listed_with_their_pid_and_the_cameras_that_wait_for_t
         listed = (await request(site.port, "GET", "/api/processes")).json["processes"]
         assert [each["purpose"] for each in listed] == ["daemon/second"]
         text = (await request(site.port, "GET", "/metrics")).body.decode()
-        assert 'banken_daemon_running{daemon="switcher"} 0' in text
-        assert 'banken_daemon_starts_total{daemon="second"} 3' in text
+        assert 'banken_provider_running{provider="switcher"} 0' in text
+        assert 'banken_provider_starts_total{provider="second"} 3' in text
         assert samples(text)
 
 
