@@ -3,6 +3,7 @@
 Rules of this file:
 - At most `fps` updates a second with detections are reported. Others are skipped, and the newest comes next.
 - A missing segment is waited for, and opened as soon as it exists. After `SHARED_MEMORY_S` an alert says so.
+- The image of a detection is the newest key frame of its camera, if that is fresh.
 - Boxes are in pixels of the camera's picture. One that reaches beyond it is cut; one outside of it is left out.
 """
 
@@ -70,7 +71,7 @@ async def _report(update: SharedDetections, work: Work) -> None:
             best[each.label] = each
     for each in best.values():
         seen = Seen(camera, iso(at_ns), at_ns, each.label[:MOST_LABEL], each.score, box_of(each.box, *size))
-        await work.report(seen, None)
+        await work.report(seen, work.pictures.newest(camera))
 
 
 def box_of(box: tuple[int, int, int, int], width: int, height: int) -> tuple[float, ...]:

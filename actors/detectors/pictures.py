@@ -82,6 +82,7 @@ class Pictures:
         self._snapshots, self._decoder, self._tally, self._tools = snapshots, decoder, tally, tools
         self._taken: dict[CameraId, tuple[float, ref[Still]]] = {}
         """When the last picture of each camera was taken, and from which key frame, which this does not keep."""
+        self._newest: DetectorPicture | None = None
 
     def watches(self, camera: str) -> bool:
         """Whether the detector may report a detection at `camera`."""
@@ -100,6 +101,15 @@ class Pictures:
             if picture is not None:
                 return picture
 
+    def newest(self, camera: CameraId) -> DetectorPicture | None:
+        """Return the newest key frame of `camera`, without its JPEG, for a thumbnail; None if it is not fresh."""
+        still = self._cameras[camera].hub.still if camera in self._cameras else None
+        if still is None or still.mono_ns < self._oldest_ns():
+            self._newest = None
+        elif self._newest is None or self._newest.still is not still:
+            self._newest = DetectorPicture(camera, still, iso(still.wall_ns), b"", 0, 0)
+        return self._newest
+
     async def thumbnail(self, picture: DetectorPicture) -> bytes:
         """Return a small JPEG of `picture`; empty if none can be made in time."""
         if picture.thumbnail is None:
@@ -116,18 +126,21 @@ class Pictures:
         """Return the camera with a new key frame that has waited longest."""
         for gone in self._taken.keys() - self._cameras.keys():
             del self._taken[gone]
-        newest_ns = self._tools.kernel.clock.mono_ns() - int(FRESH_S * 1e9)
+        oldest_ns = self._oldest_ns()
         due: list[tuple[float, CameraId, Still]] = []
         for name in self._wanted or self._cameras:
             if name not in self._cameras:
                 continue
             still = self._cameras[name].hub.still
             at, before = self._taken.get(name, (-math.inf, None))
-            if still is None or still.mono_ns < newest_ns or now < at + self._interval_s:
+            if still is None or still.mono_ns < oldest_ns or now < at + self._interval_s:
                 continue
             if before is None or before() is not still:
                 due.append((at, name, still))
         return min(due, key=lambda each: each[:2])[1:] if due else None
+
+    def _oldest_ns(self) -> int:
+        return self._tools.kernel.clock.mono_ns() - int(FRESH_S * 1e9)
 
     async def _made(self, camera: CameraActor, still: Still) -> DetectorPicture | None:
         try:

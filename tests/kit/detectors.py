@@ -92,6 +92,7 @@ class Detecting:
     detections: Detections
     cameras: dict[CameraId, FakeCamera]
     snapshots: FakeSnapshots
+    decoder: FakeDecoder
 
     def take(self, *detectors: Detector) -> None:
         """A reload with these detectors."""
@@ -137,20 +138,20 @@ class Detecting:
 async def open_detectors(*detectors: Detector, within_s: float = 90, **others: object) -> AsyncIterator[Detecting]:
     """Run these detectors over two live cameras, `gate` and `yard`, until the block ends."""
     async with open_core(GATE, YARD) as core:
-        vault, detections, snapshots = Vault(), Detections(core.kernel), FakeSnapshots()
+        vault, detections, snapshots, decoder = Vault(), Detections(core.kernel), FakeSnapshots(), FakeDecoder()
         vault.take_detectors({each.name: each for each in detectors})
         usual = {"jitter": lambda: 0.01, "sources": vault, "detections": detections}
         tools = make_tools(core.kernel, core.nursery, **{**usual, **others})
         cameras = {name: FakeCamera(name, Hub(core.kernel.clock)) for name in (GATE, YARD)}
         for camera in cameras.values():
             camera.hub.begin()
-        crew = DetectorCrew(cameras, snapshots, FakeDecoder(), tools)  # type: ignore[arg-type]
+        crew = DetectorCrew(cameras, snapshots, decoder, tools)  # type: ignore[arg-type]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(crew.run)
             with give_up_after(within_s):
                 while len(crew.statistics()) < len(detectors):
                     await trio.lowlevel.checkpoint()
-                yield Detecting(core, crew, vault, detections, cameras, snapshots)
+                yield Detecting(core, crew, vault, detections, cameras, snapshots, decoder)
             nursery.cancel_scope.cancel()
 
 

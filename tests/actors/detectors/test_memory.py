@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from actors.detectors.memory import box_of
+from actors.detectors.pictures import FRESH_S
 from supervisor.config.config import Detector
 from supervisor.domain import commands as c
 from supervisor.domain.restart import SHARED_MEMORY_S
@@ -50,6 +51,34 @@ async def test_detections_of_its_one_camera_are_reported_with_their_boxes(autoju
             await trio.sleep(1)
             assert here.of().dropped == {"wrong-field": 1}
             assert (here.of().state, here.of().detections) == ("running", 2)
+        finally:
+            writer.unlink()
+            writer.close()
+
+
+async def test_image_of_a_detection_is_the_newest_key_frame_if_it_is_fresh(autojump_clock: MockClock) -> None:
+    """One key frame is decoded once for all detections; without one of the last 10 s there is no image."""
+    async with open_detectors(detector()) as here:
+        writer = DetectionsWriter(NAME)
+
+        async def write(*rows: Row) -> list[bool]:
+            before = len(here.made())
+            writer.write([*rows])
+            await trio.sleep(1.5)
+            return [here.detections.thumbnails.has(each.detection) for each in here.made()[before:]]
+
+        try:
+            await trio.sleep(1)
+            assert await write(CAT) == [False]
+            here.cameras[GATE].publish()
+            assert await write(CAT, ("dog", 0.625, 0, 0, 10, 10)) == [True, True]
+            assert await write(CAT) == [True]
+            assert here.decoder.made == 1
+            here.cameras[GATE].publish()
+            assert await write(CAT) == [True]
+            assert here.decoder.made == 2
+            await trio.sleep(FRESH_S)
+            assert await write(CAT) == [False]
         finally:
             writer.unlink()
             writer.close()
