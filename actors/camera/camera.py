@@ -19,7 +19,7 @@ from supervisor.domain.errors import Rejected
 from supervisor.domain.events import CameraFailed, CameraWaiting, Recorded
 from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream, device_stream
 from supervisor.domain.lifecycle import LOST
-from supervisor.domain.restart import NO_SHARED_MEMORY
+from supervisor.domain.restart import NO_SHARED_MEMORY, SHARED_MEMORY_GONE
 from supervisor.domain.state import USES, State
 from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, Transcode, UseKind
 from supervisor.ports.decisions import CancelReason, Origin, newest_of, why_cancelled
@@ -365,14 +365,14 @@ class CameraActor:
         """Wait out the backoff of `delay_s` seconds.
 
         A requested probe ends it early, as does a host that answers again after it was unreachable, and shared memory
-        that was missing.
+        that was missing or removed. Memory that was replaced waits, because it may be replaced again and again.
         """
         with trio.move_on_after(delay_s) as wait:
             async with trio.open_nursery() as nursery:
                 if reason.code == "unreachable" and self._settings.source.kind == "rtsp":
                     nursery.start_soon(self._wait_answer, wait)
-                if reason.code == NO_SHARED_MEMORY:
-                    nursery.start_soon(self._wait_shared_memory, wait)
+                if reason.code in (NO_SHARED_MEMORY, SHARED_MEMORY_GONE):
+                    nursery.start_soon(self._wait_shared_memory, wait, reason)
                 await self._leave_when_asked(wait)
 
     async def _wait_answer(self, wait: trio.CancelScope) -> None:
@@ -384,9 +384,11 @@ class CameraActor:
                 await trio.sleep(FORGET_S)
                 wait.cancel(reason="the host answers again")
 
-    async def _wait_shared_memory(self, wait: trio.CancelScope) -> None:
+    async def _wait_shared_memory(self, wait: trio.CancelScope, reason: Reason) -> None:
         """End the wait when the shared memory exists."""
         name = shm.name_of(self._tools.sources[self.name])
+        if reason.code == SHARED_MEMORY_GONE and is_there(name):
+            return
         while not is_there(name):  # noqa: ASYNC110 - no event tells of a new file that another program makes
             await trio.sleep(LOOK_EVERY_S)
         wait.cancel(reason="the shared memory exists")

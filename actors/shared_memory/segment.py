@@ -86,7 +86,7 @@ class SharedSegment:
             )
         if self.size == 0:
             self.close()
-            raise SegmentError(Reason("no-shared-memory", f"waiting for shared memory {name}, which has no size yet"))
+            raise SegmentError(Reason("no-shared-memory", f"shared memory {name} has no size yet"))
 
     def __enter__(self) -> "SharedSegment":
         return self
@@ -144,7 +144,7 @@ def _not_opened(name: str, error: OSError) -> Reason:
     """Return why a segment cannot be opened."""
     match error.errno:
         case errno.ENOENT:
-            return Reason("no-shared-memory", f"waiting for shared memory {name}, which does not exist yet")
+            return Reason("no-shared-memory", f"shared memory {name} does not exist yet")
         case errno.EACCES | errno.EPERM:
             return Reason("forbidden", f"shared memory {name}{_owner(name)} may not be read by {_me()}", Fault.FATAL)
         case errno.ELOOP:

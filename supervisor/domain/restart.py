@@ -26,6 +26,8 @@ PASSWORD = "unauthorized"
 
 NO_SHARED_MEMORY = "no-shared-memory"
 """The code of the reason of a camera whose shared memory does not exist."""
+SHARED_MEMORY_GONE = "shared-memory-gone"
+"""The code of the reason of a camera whose shared memory was removed, replaced or truncated."""
 SHARED_MEMORY_S = 30.0
 """The longest wait for it before the next attempt; its appearance ends the wait at once. After this time, the missing
 memory degrades health: its program may take as long to start."""

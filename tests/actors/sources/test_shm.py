@@ -424,7 +424,7 @@ async def test_camera_waits_for_its_shared_memory_and_goes_live_when_it_comes(au
 
         await world.until(lambda: world.camera() == "waiting", 1)
         reason = state().why(GATE, 0)
-        assert reason is not None and reason.text.startswith(f"waiting for shared memory {NAME}")
+        assert reason is not None and reason.text == f"shared memory {NAME} does not exist yet"
         await trio.sleep(SHARED_MEMORY_S - 2)
         assert verdict() is Verdict.OK
         await trio.sleep(4)
@@ -437,6 +437,32 @@ async def test_camera_waits_for_its_shared_memory_and_goes_live_when_it_comes(au
         await world.until(lambda: (state().why(GATE, 0) or reason).code == "no-shared-memory", 60)
         live = [row for row in await world.core.stored() if isinstance(row.event, e.CameraLive)]
         assert len(live) == 2
+
+
+async def test_camera_is_opened_at_once_when_removed_shared_memory_exists_again(autojump_clock: MockClock) -> None:
+    """Its program was restarted, for the sixth time within a minute: the backoff of the losses does not hold it up."""
+    async with open_world({GATE: [hangs]}) as world:
+        world.vault.take({GATE: Source("shm", f"shm:{NAME}")})
+        for _ in range(6):
+            with shared_ring(NAME) as ring:
+                await write(ring, 60)
+                assert world.camera() == "live", world.core.kernel.state.why(GATE, 0)
+            await world.until(lambda: world.camera() == "waiting", 2)
+            await trio.sleep(0.5)
+
+
+async def test_camera_of_replaced_shared_memory_waits_out_its_backoff(autojump_clock: MockClock) -> None:
+    """A program that replaces it again and again causes no attempt for each of them."""
+    async with open_world({GATE: [hangs]}) as world:
+        world.vault.take({GATE: Source("shm", f"shm:{NAME}")})
+        for _ in range(60):
+            with shared_ring(NAME):
+                SHM.joinpath(NAME[1:]).rename(SHM / f"{NAME[1:]}-old")
+                with shared_ring(NAME):
+                    await trio.sleep(1)
+                SHM.joinpath(f"{NAME[1:]}-old").rename(SHM / NAME[1:])
+        tried = [row for row in await world.core.stored() if isinstance(row.event, e.CameraConnecting)]
+        assert len(tried) < 20
 
 
 @pytest.mark.slow
