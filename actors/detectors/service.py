@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 import base64
+import os
 import ssl
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -141,7 +142,7 @@ class Service:
             try:
                 return await self._exchange(connection, sent)
             except (OSError, UnicodeError) as error:
-                raise ServiceError(f"it cannot be reached: {brief(error)}") from None
+                raise ServiceError(f"it cannot be reached: {brief(_why(error))}") from None
             except trio.BrokenResourceError as error:
                 why = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else None
                 raise ServiceError(f"its certificate or TLS is not accepted: {brief(why)}" if why else BROKEN) from None
@@ -189,6 +190,12 @@ class Service:
                 raise ServiceError("it sends more than any answer has")
             if parts % AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    """Return the reason without the number and the address that trio puts before it."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number is not None and number > 0 else getattr(error, "strerror", None) or str(error)
 
 
 BROKEN = "it closes the connection without a whole answer"

@@ -253,6 +253,7 @@ class ChildEnded(ChildEvent, frozen=True):
             how = "did not start"
         else:
             how = f"exited with {self.exit_code}"
+        how = "ended" if how in self.reason.text else how
         return f"child {self.child} of {self.owner} {how} after {seconds(self.ran_s)}: {self.reason.text}"
 
 

@@ -195,7 +195,7 @@ async def test_service_that_is_not_there_is_an_alert() -> None:
     gone = Detector("lab", "url", address="http://user:hidden-word@127.0.0.1:1/x", every_s=0.1)
     async with open_detectors(gone) as here:
         text = await failing(here)
-        assert "cannot be reached" in text
+        assert text.endswith("it cannot be reached: Connection refused")
         assert "hidden-word" not in text
 
 

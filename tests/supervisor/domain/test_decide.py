@@ -418,6 +418,20 @@ def test_sentences_about_a_child_without_a_camera_name_its_work(purpose: str, ow
     assert all(f"child child-1 of {owner}" in sentence for sentence in sentences[1:])
 
 
+def test_sentence_about_the_end_of_a_child_does_not_say_twice_how_it_ended() -> None:
+    """Reasons of programs name the exit code themselves; other reasons do not."""
+
+    def sentence(text: str) -> str:
+        story = running().given(child(), c.ReportChildStarted(ChildId("child-1"), 10, 99)).after(2)
+        return story.when(c.ReportChildEnded(ChildId("child-1"), 3, None, replace(TEMPORARY, text=text)))[0].sentence()
+
+    assert (
+        sentence("yolo exited with 3: no model")
+        == "child child-1 of gate ended after 2.0 s: yolo exited with 3: no model"
+    )
+    assert sentence("no model") == "child child-1 of gate exited with 3 after 2.0 s: no model"
+
+
 # ── viewers ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
