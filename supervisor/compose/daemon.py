@@ -310,4 +310,4 @@ async def _open_watches(kernel: Kernel, watches: Watches) -> AsyncIterator[None]
         for name, watch in watches.items():
             nursery.start_soon(run_supervised, name, watch, partial(wait_after_crash_of, kernel, name), name=name)
         yield
-        nursery.cancel_scope.cancel(reason="stopping")
+        nursery.cancel_scope.cancel(reason="banken stops")
