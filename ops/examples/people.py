@@ -4,7 +4,7 @@ Install OpenCV from Debian with `apt install python3-opencv`, and add to the con
 
     detectors:
       people:
-        command: [/usr/bin/python3, ops/examples/people.py]
+        command: [/usr/bin/python3, /opt/banken/ops/examples/people.py]
         fps: 1
 
 banken writes a picture to the standard input: a JSON line, four bytes with the length of the JPEG, and the JPEG. This
