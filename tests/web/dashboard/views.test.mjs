@@ -65,6 +65,15 @@ test("an ended child keeps the facts of its earlier events", () => {
   assert.deepEqual([NOBODY.ended.length, NOBODY.alive.size, begun.ended.length], [0, 0, 0]);
 });
 
+test("the purpose of an ended child is that of its last event, or in an older journal of its first", () => {
+  const end = (purpose) => event(3, "ChildEnded", { purpose, reason: reason(), exit_code: 0 });
+  assert.equal(remember(NOBODY, [end("daemon/switcher")]).ended[0].purpose, "daemon/switcher");
+  const old = [event(1, "ChildStarting", { purpose: "source" }), event(2, "ChildStarted", { purpose: "", pid: 42 }), end("")];
+  assert.equal(remember(NOBODY, old).ended[0].purpose, "source");
+  const found = [event(1, "ChildFound", { purpose: "", pid: 42 }), event(2, "ChildStopping", { purpose: "" }), end("")];
+  assert.equal(remember(NOBODY, found).ended[0].purpose, "stray");
+});
+
 test("how a child ended is said in words", () => {
   const how = (type, more) => remember(NOBODY, [event(1, type, { reason: reason("temporary"), signal: null, exit_code: 0, ...more })]).ended[0].how;
   assert.equal(how("ChildEnded", { exit_code: 8 }), "exited with 8");

@@ -16,14 +16,16 @@ export function remember({ alive, ended }, events) {
     if (entity !== "child") continue;
     const { child, camera } = body;
     const before = known.get(child) ?? { child, camera, purpose: null, pid: null };
+    // In older journals only the first event has a purpose. One that begins without it was found, and not started.
+    const purpose = body.purpose || (begins ? "stray" : before.purpose);
     if (!last) {
-      // One that begins without a purpose was found, and not started by this daemon.
-      const { pid = before.pid, purpose = begins ? "stray" : before.purpose } = body;
+      const { pid = before.pid } = body;
       known.set(child, { ...before, pid, purpose });
     } else {
       known.delete(child);
       list.unshift({
         ...before,
+        purpose,
         seq,
         time,
         how: how(body),
