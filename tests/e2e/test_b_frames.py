@@ -26,6 +26,15 @@ IN_VIEW = """(() => {
 
 
 TILE = "document.querySelector('.tile[data-camera=jerky]')"
+WHOLE = """(() => {
+  const row = TILE.querySelector('.numbers'), end = row.getBoundingClientRect();
+  const parts = [...row.children].filter((part) => part.offsetWidth);
+  const seen = parts.filter((part) => part.getBoundingClientRect().top < end.bottom - 1);
+  const boxes = seen.map((part) => part.getBoundingClientRect());
+  return seen.length >= 2 && seen.every((part, index) => part.scrollWidth <= part.offsetWidth
+    && boxes[index].right <= end.right + 1 && boxes[index].left >= (boxes[index - 1]?.right ?? 0));
+})()""".replace("TILE", TILE)
+"""Whether the figures below a picture are complete, beside each other, and at least two."""
 COUNT = "window.banken.players.get('jerky')?.statistics().framesDecoded ?? 0"
 
 
@@ -41,6 +50,10 @@ async def test_browser_decodes_the_pictures_of_a_camera_with_b_frames(tmp_path: 
             await page.wait_for(
                 "/CPU [0-9]+ %/.test(document.querySelector('.tile[data-camera=jerky]').textContent)", 60
             )
+            for width in (260, 300, 342, 420, 500, 600):
+                await page.evaluate(f"{TILE}.style.width = '{width}px'")
+                assert await page.evaluate(WHOLE), width
+            assert await page.evaluate(f"{NOTE.format('jerky')} === null"), "nothing covers a picture that plays well"
             known = await daemon.camera("jerky")
             assert known["b_frames"] is True
             assert known["transcoder_cpu"] is not None

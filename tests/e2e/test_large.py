@@ -284,7 +284,9 @@ async def test_a_suggestion_plays_for_its_time_and_no_longer(tmp_path: Path) -> 
 
 
 async def test_three_suggestions_are_shown_newest_first_each_with_its_end(tmp_path: Path) -> None:
-    """Each is dismissed alone, by mouse or keyboard; the other two play on. On no width do they cover anything."""
+    """Each is dismissed alone, by mouse or keyboard; the other two play on. They cover nothing, and on a wide page all
+    three are seen without scrolling.
+    """
     cameras = "[...document.querySelectorAll('.suggestions .tile')].map((tile) => tile.dataset.camera).join()"
     playing = "[...document.querySelectorAll('.suggestions .tile')].every((tile) => tile.dataset.player === 'live')"
     async with page_over(tmp_path) as (_, page):
@@ -297,6 +299,9 @@ async def test_three_suggestions_are_shown_newest_first_each_with_its_end(tmp_pa
             assert await page.evaluate(COVERED) == [], width
             wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
             assert await page.evaluate(wide), f"{width}: the page scrolls sideways"
+            if width >= 1440:
+                pane = "document.querySelector('.suggestions')"
+                assert await page.evaluate(f"{pane}.scrollHeight <= {pane}.clientHeight"), f"{width}: they scroll"
         await page.set_viewport(1440, 900)
         buttons = "document.querySelectorAll('[data-part=suggest-away]')"
         assert await page.evaluate(f"{buttons}[1].ariaLabel") == "Dismiss the suggestion of front"

@@ -16,7 +16,6 @@ const CAMERA_TITLES = {
 };
 
 const B_FRAMES = n("It sends B-frames, which browsers show jerkily: turn them off in the camera");
-const TRANSCODED = n("It sends B-frames, which are transcoded: without them, this costs no processor");
 
 const ADVICE = {
   temporary: n("This usually passes by itself."),
@@ -70,7 +69,7 @@ export function describe({ camera, player, dueAt, paused, agreed, pictured, now,
   if (camera.state === "idle" && player.name !== "live") return idle(camera);
   const why = loud && silence(camera, substream);
   if (why) return note(t("No audio: {reason}", { reason: why }));
-  if (camera.b_frames && !substream) return note(t(camera.transcode === "never" ? B_FRAMES : TRANSCODED));
+  if (camera.b_frames && !substream && camera.transcode === "never") return note(t(B_FRAMES));
   return null;
 }
 

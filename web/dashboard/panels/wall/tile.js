@@ -145,7 +145,11 @@ function drawCaption(parts, camera, substream, state, now) {
   const rate = live && camera.fps !== null ? `${camera.fps.toFixed(1)} fps` : `${NONE} fps`;
   const share = camera.transcoder_cpu ?? null;
   say(parts.fps, share === null ? rate : `${rate} · CPU ${Math.round(100 * share)} %`);
-  set(parts.fps, "title", share === null ? null : t("Its video is transcoded for viewers that cannot show it"));
+  const why = camera.b_frames
+    ? t("It sends B-frames, which are transcoded: without them, this costs no processor")
+    : t("Its video is transcoded for viewers that cannot show it");
+  set(parts.fps, "title", share === null ? null : why);
+  set(parts.fps, "data-transcoded", share === null ? null : "");
   say(parts.bitrate, live && camera.bitrate !== null ? bitrate(camera.bitrate) : `${NONE} Mb/s`);
   say(parts.viewers, camera.viewers === null ? "" : plural(camera.viewers, "viewer"));
 }
