@@ -65,6 +65,7 @@ COMMANDS = {
     "demo": at("supervisor.compose.commands:demo", "Run with test patterns: no camera and no configuration needed."),
     "retry": at("supervisor.cli.remote:retry", "Have the daemon open CAMERA now, instead of at its next attempt."),
     "reload": at("supervisor.cli.remote:reload", "Have the daemon read its configuration again, and print the result."),
+    "ca": at("supervisor.cli.ca:ca", "Print the certificate of the local CA, and how to install it on devices."),
     "replay": at(
         "supervisor.compose.replay:replay",
         "Show the dashboard as it was, from JOURNAL: a journal's folder, or one of its files.",

@@ -8,6 +8,7 @@
 It handles messages, not media: the caller creates and reads offers and answers.
 """
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Self
@@ -107,8 +108,10 @@ def _closed(closed: ConnectionClosed) -> RoomsClosed:
 
 
 @asynccontextmanager
-async def open_room_client(url: str, **headers: str) -> AsyncIterator[RoomClient]:
-    """Connect to the banken at `url`, the URL of its page.
+async def open_room_client(
+    url: str, context: ssl.SSLContext | None = None, **headers: str
+) -> AsyncIterator[RoomClient]:
+    """Connect to the banken at `url`, the URL of its page. `context` verifies its certificate, instead of the default.
 
     Raises `OSError`, `trio.TooSlowError`, `ValueError` for an invalid URL, and trio-websocket's `HandshakeError`. An
     error of the block itself is raised unchanged.
@@ -118,8 +121,11 @@ async def open_room_client(url: str, **headers: str) -> AsyncIterator[RoomClient
     host, port, tls, path = parse_address(url)
     async with _open_nursery() as nursery:
         with trio.fail_after(CONNECT_S):
-            open_stream = trio.open_ssl_over_tcp_stream if tls else trio.open_tcp_stream
-            stream: trio.SocketStream | trio.SSLStream[trio.SocketStream] = await open_stream(host, port)
+            stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]
+            if tls:
+                stream = await trio.open_ssl_over_tcp_stream(host, port, ssl_context=context)
+            else:
+                stream = await trio.open_tcp_stream(host, port)
         try:
             with trio.fail_after(CONNECT_S):
                 socket = await wrap_client_stream(

@@ -9,8 +9,11 @@ import click
 from supervisor.base.printable import printable_json
 from supervisor.cli.daemon_address import address_in, daemon
 from supervisor.cli.terminal import clean, fail, say
+from supervisor.cli.trust import context_for
 
 if TYPE_CHECKING:
+    import ssl
+
     from supervisor.domain import signaling as s
 
 
@@ -36,10 +39,12 @@ def join(where: tuple[str, ...], url: str | None, config: Path, as_json: bool) -
     if len(where) > 2:
         raise click.UsageError("there is one ROOM, with an optional URL before it")
     *given, room = where
-    url = given[0] if given else url or address_in(config)
+    named = given[0] if given else url
+    url = named or address_in(config)
+    context = context_for(config, named) if url.startswith(("https:", "wss:")) else None
     refused, trouble = False, ""
     try:
-        refused = trio.run(_show, url, room, as_json)
+        refused = trio.run(_show, url, room, as_json, context)
     except* KeyboardInterrupt:  # in a group if it is raised while a nursery is open
         pass
     except* (OSError, ValueError, HandshakeError, RoomsClosed, trio.TooSlowError) as errors:
@@ -51,13 +56,13 @@ def join(where: tuple[str, ...], url: str | None, config: Path, as_json: bool) -
         sys.exit(1)
 
 
-async def _show(url: str, room: str, as_json: bool) -> bool:
+async def _show(url: str, room: str, as_json: bool, context: "ssl.SSLContext | None") -> bool:
     """Print the messages; returns true when the server rejects a request."""
     from supervisor.domain import signaling as s
 
     from .room_client import open_room_client
 
-    async with open_room_client(url) as client:
+    async with open_room_client(url, context) as client:
         await client.send(s.CreateRequest() if room == "new" else s.JoinRequest(room))
         while True:
             told = await client.receive()

@@ -13,6 +13,7 @@ from ..config.load import MAX_BYTES
 from ..config.parse_context import Loader
 from ..config.settings import DEFAULT_LISTEN
 from ..config.table import variable_of
+from ..config.types import PLAIN, is_loopback
 from .terminal import fail
 
 _HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
@@ -41,7 +42,18 @@ def address_in(path: Path) -> str:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or port == "0" or "$" in host:
         fail(f"{path} names no fixed address (web.listen); --url can name the daemon")
-    return f"http://{_HERE.get(host, host)}:{port}/"
+    tls = os.environ.get(variable_of("web.tls")) or setting_in(text_of(path), "web", "tls") or "auto"
+    is_plain = tls in PLAIN or (tls == "auto" and is_loopback(host.strip("[]")))
+    return f"{'http' if is_plain else 'https'}://{_HERE.get(host, host)}:{port}/"
+
+
+def state_in(path: Path) -> Path:
+    """The state folder by the configuration at `path`, or by the variables of `state.path` and `journal.path`."""
+    text = text_of(path)
+    found = os.environ.get(variable_of("state.path")) or setting_in(text, "state", "path")
+    if "${" in found:
+        fail(f"{path} names no fixed state folder (state.path); --state can name it")
+    return path.parent / Path(found).expanduser() if found else Path(os.path.abspath(journal_in(path))).parent
 
 
 def journal_in(path: Path) -> Path:
@@ -63,15 +75,21 @@ def text_of(path: Path) -> str:
         fail(f"{path}: cannot be read: {error.strerror}; --url can name the daemon")
 
 
-def setting_in(text: str, section: str, key: str) -> str:
-    """The text of a setting in a configuration; empty if it has none. In a text that is not YAML, only `key` counts."""
+def setting_in(text: str, *names: str) -> str:
+    """The text of a setting in a configuration; empty if it has none. In a text that is not YAML, only its key counts.
+
+    A mapping has the text `{`.
+    """
+    key = names[-1]
     try:
         node: Any = yaml.compose(text, Loader=Loader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         pattern = rf"^[^#\n]*?\b{key}[\"']?[ \t]*:[ \t]*[\"']?([^\s\"'#,}}]+)"
         found = re.search(pattern, text, re.MULTILINE)
         return found[1] if found else ""
-    for name in (section, key):
+    for name in names:
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         node = next((value for each, value in pairs if each.value == name), None)
+    if isinstance(node, yaml.MappingNode):
+        return "{"
     return str(node.value) if isinstance(node, yaml.ScalarNode) else ""

@@ -142,6 +142,10 @@ class Address:
         return host, int(match["port"])
 
 
+PLAIN = ("off", "no", "false")
+"""The words for plain HTTP: programs write the first as one of the others."""
+
+
 @attrs.frozen
 class TlsFiles:
     """A certificate with its chain, and its private key, as PEM."""
@@ -171,7 +175,7 @@ class TlsChoice:
             word = reading.text(node, what) if isinstance(node, yaml.ScalarNode) else ""
             if word == "auto":
                 return word
-            if word in ("off", "no", "false"):  # programs write the first as one of the others
+            if word in PLAIN:
                 return "off"
             if word is not None:
                 reading.complain(node, f"{what} must be auto, off, or {{cert: FILE, key: FILE}}")
