@@ -19,6 +19,7 @@ from supervisor.ports.gateway import GatewayPort
 
 from . import access, problems, router
 from .client import SCOPE, Proxies, client, identify
+from .control import CONTROL
 from .cross_site import require_own_site
 from .hosts import require_ours
 from .loop_scheduler import MOST_WAITING, meter_of, own_meter
@@ -81,6 +82,7 @@ class _App(QuartTrio):
         return call
 
     async def asgi_app(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        scope[CONTROL] = scope["state"].get(CONTROL, False)  # type: ignore[literal-required]
         scope[SCOPE] = found = identify(scope, self.proxies)  # type: ignore[literal-required]
         if isinstance(found, str):
             meter_of(scope).client = network_of(found)

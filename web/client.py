@@ -8,6 +8,7 @@ Rules of this file:
 - An unreadable address is refused with 400. No other address replaces it.
 - A loopback address that a trusted proxy has, or names, is never the local user. It is written `127.0.0.1 (forwarded)`,
   which is not an address, so it cannot be taken for one of this machine.
+- A request over the control socket has the client `local`.
 - Time is linear in the length of the headers.
 """
 
@@ -19,6 +20,10 @@ from typing import Any
 import attrs
 from quart import has_websocket_context, request, websocket
 from werkzeug.exceptions import BadRequest
+
+from supervisor.domain.clients import LOCAL
+
+from .control import is_control
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -100,6 +105,8 @@ def _passed_on(address: Address) -> str:
 
 def identify(scope: Any, proxies: Proxies) -> str | ForwardedError:
     """Return the client of an ASGI scope, or the error why it is unknown."""
+    if is_control(scope):
+        return LOCAL
     peer = scope.get("client")
     try:
         return client_of(peer[0] if peer else None, scope["headers"], proxies)

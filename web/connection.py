@@ -1,4 +1,4 @@
-"""One TCP connection: Hypercorn's server for it, with HTTP/1.1 only, closed soon after either side has ended it.
+"""One connection, by TCP or the control socket: Hypercorn's server for it, closed soon after either side has ended it.
 
 Rules of this file:
 - Hypercorn alone would keep a connection open for its timers and for a reader that waits until an earlier request is
@@ -8,10 +8,11 @@ Rules of this file:
   destroy the answer.
 - Data of a client is read only when the client is scheduled (`web/loop_scheduler.py`), and each read is charged to it.
   Data beyond that stays in the kernel.
-- Hypercorn's protocol selection is not used: there is only one protocol.
+- Hypercorn's protocol selection is not used: there is only one protocol, HTTP/1.1.
 """
 
 import random
+import select
 import socket
 import struct
 from contextlib import suppress
@@ -28,6 +29,7 @@ from hypercorn.utils import parse_socket_addr
 from supervisor.domain.clients import network_of
 
 from . import refusals
+from .control import CONTROL
 from .http1 import Headers, Http1Protocol
 from .loop_scheduler import METER, Meter
 from .tls import HandshakeError, TlsPort
@@ -56,7 +58,8 @@ class Connection(TCPServer):
         port: TlsPort | None = None,
     ) -> None:
         """`meter` charges reads to the client; behind a proxy, the request names the client. `port`: it speaks TLS."""
-        super().__init__(app, config, context, ConnectionState({METER: meter}), stream)  # type: ignore[arg-type]
+        state = ConnectionState({METER: meter, CONTROL: stream.socket.family == socket.AF_UNIX})
+        super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]
         self._tcp, self._port = stream, port
         self._meter, self._peer = meter, meter.client
         self._ending = trio.Event()
@@ -171,9 +174,13 @@ class Connection(TCPServer):
 def is_open(connected: trio.socket.SocketType) -> bool:
     """Whether the connection is open in both directions.
 
-    The first byte of TCP_INFO (linux/tcp.h) is the state; 1 is ESTABLISHED.
+    The first byte of TCP_INFO (linux/tcp.h) is the state; 1 is ESTABLISHED. A Unix socket has no such state.
     """
     try:
+        if connected.family == socket.AF_UNIX:
+            ended = select.poll()
+            ended.register(connected.fileno(), select.POLLRDHUP)
+            return not ended.poll(0)
         return connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1
-    except OSError:
+    except (OSError, ValueError):  # the latter for a socket that is closed
         return False

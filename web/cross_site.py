@@ -24,6 +24,7 @@ from typing import TypeVar
 from quart import Request, Websocket, current_app, request, websocket
 from werkzeug.exceptions import Forbidden
 
+from .control import is_control
 from .hosts import may_connect
 
 OURS = {"same-origin", "none"}
@@ -50,6 +51,8 @@ def takes_visits(route: Route) -> Route:
 
 def is_foreign(asked: Request | Websocket) -> bool:
     """Whether a page of another site, or of another origin on this host, has caused the request."""
+    if is_control(asked.scope):
+        return False
     sites = asked.headers.getlist("Sec-Fetch-Site")
     if sites:
         return any(site.strip().lower() not in OURS for site in sites)

@@ -16,6 +16,8 @@ from typing import Any
 
 from werkzeug.exceptions import BadRequest, MisdirectedRequest
 
+from .control import is_control
+
 _NAME = r"[0-9A-Za-z_-]++(?:\.[0-9A-Za-z_-]++)*+\.?"
 _HOST = re.compile(rf"(?:\[(?P<v6>[0-9A-Fa-f:.]++)\]|(?P<name>{_NAME}))(?::(?P<port>[0-9]{{0,5}}))?")
 """Only an IPv6 address is enclosed in brackets; a name has neither user, path nor zone."""
@@ -43,7 +45,12 @@ def host_of(scope: Any) -> str | None:
 
 
 def require_ours(scope: Any, allow_origins: Collection[str]) -> None:
-    """Raises `MisdirectedRequest` (421) for a `Host` that a stranger may own, and the errors of `host_of`."""
+    """Raises `MisdirectedRequest` (421) for a `Host` that a stranger may own, and the errors of `host_of`.
+
+    A request over the control socket may have any `Host`.
+    """
+    if is_control(scope):
+        return
     host = host_of(scope)
     if host is not None and not is_ours(host, allow_origins):
         raise MisdirectedRequest(
@@ -73,8 +80,10 @@ def with_port(host: str) -> str:
 def may_connect(scope: Any, origins: Iterable[str], allow_origins: Collection[str]) -> bool:
     """Whether pages of all `origins` may open the WebSocket of `scope`; programs send no origin.
 
-    Raises the errors of `host_of`.
+    No page can use the control socket. Raises the errors of `host_of`.
     """
+    if is_control(scope):
+        return True
     host = host_of(scope)
     return all(origin in allow_origins or _is_origin_of(origin, host) for origin in origins)
 

@@ -23,6 +23,8 @@ class Refusal(Enum):
     ALL_ARE_TAKEN = "all_are_taken"
     REPLACED = "replaced"
     """An idle connection, closed in favor of a new one when all were taken."""
+    OTHER_USER = "other_user"
+    """A connection to the control socket from another user of this machine."""
     NO_RESOURCES = "no_resources"
     """The system has no file descriptor or no memory for it."""
     CRASHED = "crashed"

@@ -6,6 +6,8 @@ Rules of this file:
   connect through it. When all are taken, a new one replaces an idle one of the peer with the most idle connections, so
   unfinished requests cannot lock out other clients.
 - A refusal causes neither a log line nor a traceback: it is counted, and reported once a minute.
+- The control socket (`web/control.py`) is served in the same way. Its connections have their own share: neither the
+  connections of others nor many that say nothing lock the owner of the machine out.
 - The shutdown time is bounded. Hypercorn shields its sends, so a client that does not read would delay the server
   without limit: connections that are open at the end are reset.
 """
@@ -15,6 +17,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 from hypercorn.config import Config as HypercornConfig
@@ -23,10 +26,13 @@ from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
 from supervisor.base.groups import first_of
-from supervisor.domain.clients import network_of
+from supervisor.base.threads import ThreadRefused, run_in_thread
+from supervisor.domain.clients import LOCAL, network_of
+from supervisor.ports.control import ControlPort
 
 from . import refusals
 from .connection import Connection
+from .control import CONTROL_EVERY_S, is_owner, user_of
 from .loop_scheduler import CONNECT_S, LoopScheduler, Meter
 from .refusals import Refusal
 from .sockets import Sockets
@@ -83,10 +89,12 @@ async def run_web(
     *,
     is_proxy: Callable[[str], bool] = lambda peer: False,
     tls: Tls | None = None,
+    control: ControlPort | None = None,
 ) -> None:
     """Serve until `stop` is set; then close WebSockets with 1001, give open requests `GRACE_S`, and return.
 
     `is_proxy` returns whether the address of a TCP peer is that of a trusted proxy. `tls`: the port speaks TLS.
+    `control` has the control socket, which does not.
     Cancellation: ends the server at once. Cleanup: every connection and the listening socket are closed in any case.
     """
     connections = Connections(app, is_proxy, tls)
@@ -99,6 +107,8 @@ async def run_web(
             async with trio.open_nursery() as accepting:
                 serving = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
                 accepting.start_soon(connections.accept, serving, handlers)
+                if control is not None:
+                    accepting.start_soon(connections.accept_control, control, handlers)
                 task_status.started()
                 await stop.wait()
                 accepting.cancel_scope.cancel(reason="stopping")
@@ -144,21 +154,52 @@ class Connections:
                 else:
                     handlers.start_soon(self.serve, stream)
 
+    async def accept_control(self, port: ControlPort, handlers: trio.Nursery) -> None:
+        """Accept connections of the control socket until cancelled, also after its file was removed or replaced.
+
+        Cancellation: at any time; a thread that looks at the file is abandoned. Cleanup: the socket is closed.
+        """
+        limiter = trio.CapacityLimiter(1)
+        current: socket.socket | None = None
+        async with trio.open_nursery() as nursery:
+            accepting = trio.CancelScope()
+            while True:
+                with suppress(ThreadRefused):
+                    found = await run_in_thread(port.listener, limiter=limiter, abandon="a disk may not answer")
+                    if found is not current:
+                        accepting.cancel(reason="the file of the socket has gone")
+                        accepting, current = trio.CancelScope(), found
+                        if found is not None:
+                            nursery.start_soon(self._accept_in, accepting, found, handlers)
+                await trio.sleep(CONTROL_EVERY_S)
+
+    async def _accept_in(self, scope: trio.CancelScope, listener: socket.socket, handlers: trio.Nursery) -> None:
+        listener.setblocking(False)
+        with scope:
+            await self.accept(trio.SocketListener(trio.socket.from_stdlib_socket(listener)), handlers)
+
     async def serve(self, stream: trio.SocketStream) -> None:
-        """Serve one connection to its end, or refuse it if there are too many."""
+        """Serve one connection to its end, or refuse it if there are too many, or if it is another user's."""
+        is_local = stream.socket.family == socket.AF_UNIX
         try:
-            peer = str(stream.socket.getpeername()[0])
+            peer = LOCAL if is_local else str(stream.socket.getpeername()[0])
+            user = user_of(stream.socket) if is_local else 0
         except OSError:
             await trio.aclose_forcefully(stream)
             return
         client, is_proxy = network_of(peer), self._is_proxy(peer)
+        if is_local and not is_owner(user):
+            refusals.count(Refusal.OTHER_USER, f"user {user}")
+            await trio.aclose_forcefully(stream)
+            return
         if (reason := self._why_not(client, is_proxy)) is not None:
             refusals.count(reason, client)
             await trio.aclose_forcefully(stream)
             return
         meter = Meter(self.turns, None if is_proxy else client)
         self.turns.budgets.spend(meter.client, CONNECT_S, trio.current_time())
-        connection = Connection(self._app, self._config, self._context, stream, meter, self._port)
+        port = None if is_local else self._port
+        connection = Connection(self._app, self._config, self._context, stream, meter, port)
         self._open[connection] = client
         self._clients[client] += 1
         try:
@@ -184,15 +225,25 @@ class Connections:
 
     def _why_not(self, client: str, is_proxy: bool) -> Refusal | None:
         """Return why `client` is refused; None if there is room, possibly after an idle connection was closed."""
+        if client == LOCAL:
+            has_room = self._clients[LOCAL] < MAX_PER_CLIENT or self._make_room(LOCAL)
+            return None if has_room else Refusal.PEER_HAS_ITS_SHARE
         if self._clients[client] >= (MAX_PER_PROXY if is_proxy else MAX_PER_CLIENT):
             return Refusal.PEER_HAS_ITS_SHARE
-        if len(self._open) >= MAX_CONNECTIONS and not self._make_room():
+        if len(self._open) - self._clients[LOCAL] >= MAX_CONNECTIONS and not self._make_room():
             return Refusal.ALL_ARE_TAKEN
         return None
 
-    def _make_room(self) -> bool:
-        """Close the oldest idle connection of the peer with the most idle ones; false if no connection is idle."""
-        idle = {each: client for each, client in self._open.items() if each.idle_since is not None}
+    def _make_room(self, of: str | None = None) -> bool:
+        """Close the oldest idle connection of the peer with the most idle ones, or of `of`; false if none is idle.
+
+        The control socket gives up none of its connections for others.
+        """
+        idle = {
+            each: client
+            for each, client in self._open.items()
+            if each.idle_since is not None and (client != LOCAL if of is None else client == of)
+        }
         if not idle:
             return False
         count = Counter(idle.values())

@@ -1,4 +1,4 @@
-"""Which daemon a command means: the options for it, and the address and the journal that its configuration names."""
+"""Which daemon a command means: the options for it, and the places that its configuration names."""
 
 import os
 import re
@@ -12,6 +12,7 @@ import yaml
 from ..config.load import MAX_BYTES
 from ..config.parse_context import Loader
 from ..config.settings import DEFAULT_LISTEN
+from ..config.state_folder import control_in, folder_of
 from ..config.table import variable_of
 from ..config.types import PLAIN, is_loopback
 from .terminal import fail
@@ -30,6 +31,45 @@ def daemon(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True, metavar="FILE", help="The configuration that names its address, or $BANKEN_CONFIG.",
     )  # fmt: skip
     return url(config(command))
+
+
+def owner(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command for the owner of the machine, by the control socket; see `place_of`."""
+    url = click.option(
+        "--url", envvar="BANKEN_URL", metavar="URL",
+        help="Ask the daemon over HTTP, at the address of its page, or $BANKEN_URL [default: by its control socket].",
+    )  # fmt: skip
+    state = click.option(
+        "--state", type=click.Path(path_type=Path, readable=False), metavar="FOLDER",
+        help="Its state folder, which has the control socket [default: state.path of the configuration].",
+    )  # fmt: skip
+    config = click.option(
+        "--config", envvar="BANKEN_CONFIG", type=click.Path(path_type=Path), default=Path("banken.yaml"),
+        show_default=True, metavar="FILE", help="The configuration that names its state folder, or $BANKEN_CONFIG.",
+    )  # fmt: skip
+    return url(state(config(command)))
+
+
+def place_of(url: str | None, state: Path | None, config: Path) -> str | Path:
+    """Where the daemon is asked: the path of its control socket, or a URL. A given folder comes before a URL.
+
+    Ends the command where neither is given and the configuration names no folder, or one that is not fixed.
+    """
+    if state is not None:
+        return control_in(state)
+    return url or control_in(state_in(config))
+
+
+def state_in(path: Path) -> Path:
+    """The state folder by the configuration at `path`, or by the variable of `state.path`."""
+    text = text_of(path)
+    found = os.environ.get(variable_of("state.path")) or setting_in(text, "state", "path")
+    journal = os.environ.get(variable_of("journal.path")) or setting_in(text, "journal", "path") or "journal"
+    if "${" in (found or journal):
+        fail(f"{path} names no fixed state folder (state.path); --state can name it, or --url the daemon")
+    return folder_of(
+        path.parent / Path(found).expanduser() if found else None, path.parent / Path(journal).expanduser()
+    )
 
 
 def address_in(path: Path) -> str:
@@ -76,16 +116,17 @@ def text_of(path: Path) -> str:
 
 
 def setting_in(text: str, *names: str) -> str:
-    """The text of a setting in a configuration; empty if it has none. In a text that is not YAML, only its key counts.
+    """The text of a setting in a configuration; empty if it has none. A mapping has the text `{`.
 
-    A mapping has the text `{`.
+    In a text that is not YAML, it is the first such key in the lines of its section.
     """
-    key = names[-1]
+    section, key = names[0], names[-1]
     try:
         node: Any = yaml.compose(text, Loader=Loader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        lines = re.search(rf"(?:^|[{{,])[ \t]*[\"']?{section}[\"']?[ \t]*:.*(?:\n(?:[ \t}}#].*)?)*", text, re.MULTILINE)
         pattern = rf"^[^#\n]*?\b{key}[\"']?[ \t]*:[ \t]*[\"']?([^\s\"'#,}}]+)"
-        found = re.search(pattern, text, re.MULTILINE)
+        found = re.search(pattern, lines[0], re.MULTILINE) if lines else None
         return found[1] if found else ""
     for name in names:
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()

@@ -34,7 +34,9 @@ LOOK_EVERY_S = 0.25
 )
 @click.option("--stream", metavar="GLOB", help="Only these streams, like system or child/*.")
 @click.option("--correlation", metavar="ID", help="Only events that follow from one request or one fault.")
-@click.option("--principal", metavar="WHO", help="Only events of this principal: system, actor or client:ADDRESS.")
+@click.option(
+    "--principal", metavar="WHO", help="Only events of this principal: system, actor, local or client:ADDRESS."
+)
 @click.option(
     "--since", "--from", "since", type=TimeOrSeq(), metavar="TIME|SEQ",
     help="Begin: ISO 8601, 03:10 on the day of the journal's end, yesterday 03:10, 10m ago, or #123.",

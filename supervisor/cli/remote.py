@@ -1,4 +1,4 @@
-"""`banken retry` and `banken reload`: commands to a daemon that runs, over HTTP."""
+"""`banken retry` and `banken reload`: commands to a daemon that runs, over its control socket or over HTTP."""
 
 import base64
 import http.client
@@ -16,7 +16,8 @@ import click
 from ..base.redact import redact
 from ..domain.words import plural
 from ..journal.lock import PROCESSES, is_held_by
-from .daemon_address import address_in, daemon, journal_in
+from .control import ControlConnection, trouble_at
+from .daemon_address import journal_in, owner, place_of
 from .journal_argument import JSON
 from .terminal import clean, fail, say, say_json
 
@@ -26,7 +27,7 @@ PATIENCE_S = 30.0
 MOST = 1024 * 1024
 """Bytes of an answer that are read."""
 LOCKOUT = "urn:banken:problem:lockout"
-BEFORE = "; a daemon that was started before web.listen was changed answers at the address before, and --url names that"
+BEFORE = "; a daemon that was started before state.path or journal.path was changed is found by --state"
 
 Body = dict[str, Any]
 
@@ -36,15 +37,15 @@ Body = dict[str, Any]
 @click.option(
     "--yes", is_flag=True, help="Do not ask after a refused password, although the camera may lock the account."
 )
-@daemon
+@owner
 @JSON
-def retry(camera: str, yes: bool, url: str | None, config: Path, as_json: bool) -> None:
+def retry(camera: str, yes: bool, url: str | None, state: Path | None, config: Path, as_json: bool) -> None:
     """Have the daemon open CAMERA now, instead of at its next attempt.
 
     After a refused password it asks first: many cameras lock an account after repeated attempts. Exit 1: the daemon
     refused; exit 2: no daemon answers.
     """
-    where = url or address_in(config)
+    where = place_of(url, state, config)
     path = f"api/cameras/{quote(camera, safe='')}/retry"
     status, body = post(where, f"{path}?confirm=lockout" if yes else path)
     if body.get("type") == LOCKOUT and not yes:
@@ -64,19 +65,19 @@ def retry(camera: str, yes: bool, url: str | None, config: Path, as_json: bool) 
 @click.option(
     "--pid",
     type=click.IntRange(2),
-    help="The daemon of this configuration: it gets SIGHUP if it cannot be asked over HTTP.",
+    help="The daemon of this configuration: it gets SIGHUP if it cannot be asked.",
 )
-@daemon
+@owner
 @JSON
-def reload(pid: int | None, url: str | None, config: Path, as_json: bool) -> None:
+def reload(pid: int | None, url: str | None, state: Path | None, config: Path, as_json: bool) -> None:
     """Have the daemon read its configuration again, and print the result.
 
     A file with mistakes changes nothing. Exit 1: it was refused, with the reasons on stderr; exit 2: no daemon answers,
     or the process of --pid is not the daemon of this configuration.
     """
     try:
-        where = url or address_in(config)
-        status, body = post(where, "api/config/reload", "" if url else BEFORE)
+        where = place_of(url, state, config)
+        status, body = post(where, "api/config/reload", BEFORE if isinstance(where, Path) and state is None else "")
     except SystemExit:  # it has been said why
         if pid is None:
             raise
@@ -147,37 +148,47 @@ def texts(body: Body, name: str) -> list[str]:
     return [clean(str(text)) for text in found] if isinstance(found, list) else []
 
 
-def unknown(url: str, status: int) -> str:
+def unknown(where: str | Path, status: int) -> str:
     """Of an answer that is not the daemon's: that of a proxy in front which sends to its login, for instance."""
-    return f"{redact(url)}: the answer is {status}, and not one of banken"
+    return f"{redact(str(where))}: the answer is {status}, and not one of banken"
 
 
-def post(url: str, path: str, hint: str = "") -> tuple[int, Body]:
+def post(where: str | Path, path: str, hint: str = "") -> tuple[int, Body]:
     """Send a request without a body; the status and the object in the answer. Ends the command where nothing answers,
     and says `hint` then.
 
-    A user and a password in `url` are sent as Basic credentials, for a proxy in front of the daemon.
+    `where` is a URL, or the path of a control socket. A user and a password in a URL are sent as Basic credentials, for
+    a proxy in front of the daemon.
     """
     headers = {"Content-Length": "0", "Accept": "application/json"}
     try:
-        parts = urlsplit(url)
-        if parts.username is not None:
-            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-        kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[parts.scheme]
-        connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE_S)
+        connection, prefix = _connection(where, headers)
         try:
-            connection.request("POST", f"{parts.path.rstrip('/')}/{path}", headers=headers)
+            connection.request("POST", f"{prefix}/{path}", headers=headers)
             response = connection.getresponse()
             data = response.read(MOST)
         finally:
             connection.close()
     except KeyError:
-        fail(f"{redact(url)}: must begin with http:// or https://")
+        fail(f"{redact(str(where))}: must begin with http:// or https://")
     except (OSError, ValueError, http.client.HTTPException) as error:
-        fail(f"{redact(url)}: no daemon answers there: {str(error) or type(error).__name__}{hint}")
+        if isinstance(where, Path):
+            fail(f"{where}: {trouble_at(where, error)}{hint}")
+        fail(f"{redact(where)}: no daemon answers there: {str(error) or type(error).__name__}{hint}")
     try:
         body = json.loads(data)
     except ValueError:
         body = {}
     return response.status, body if isinstance(body, dict) else {}
+
+
+def _connection(where: str | Path, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, str]:
+    """A connection, and what comes before each path. Adds credentials to `headers`. Raises `KeyError`, `ValueError`."""
+    if isinstance(where, Path):
+        return ControlConnection(where, PATIENCE_S), ""
+    parts = urlsplit(where)
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[parts.scheme]
+    return kind(parts.hostname or "", parts.port, timeout=PATIENCE_S), parts.path.rstrip("/")

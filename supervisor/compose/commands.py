@@ -27,6 +27,7 @@ from ..config.types import TlsFiles
 from ..domain.words import plural
 from ..ports.errors import JournalError
 from ..runtime.collector import starting
+from ..runtime.control_socket import ControlInUse, ControlSocket
 from ..runtime.descriptors import allow_descriptors
 from ..runtime.names import conflicting_distributions
 from ..runtime.output import announce, set_up_log
@@ -126,7 +127,10 @@ def _state_home() -> Path:
 
 
 def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = False) -> None:
-    """Take the address and the journal, then run the daemon. If either fails, print one line and exit with 2."""
+    """Take the address, the state folder and the journal, then run the daemon.
+
+    If one of them cannot be had, print one line and exit with 2.
+    """
     import trio
 
     from web.serve import address, listen
@@ -147,9 +151,12 @@ def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = 
     with ExitStack() as opened:
         opened.enter_context(listener)
         rtsp = opened.enter_context(_listen_for_readers(config.rtsp)) if config.rtsp else None
+        control = ControlSocket(state_folder(config))
+        opened.callback(control.close)
         try:
+            control.open()
             recovered = open_journal(config.journal, config.retention)
-        except JournalError as error:
+        except (ControlInUse, JournalError) as error:
             fail(str(error))
         try:
             certificate = certificate_of(config)
@@ -167,7 +174,8 @@ def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = 
                 logging.getLogger("banken").info("%s", certificate.reading().text)
             announce(f"banken: {plural(len(config.cameras), 'camera')} at {url}", url if open_browser else None)
 
-        is_stored = trio.run(run_daemon, config, recovered, _parts(config, listener, rtsp, reload, certificate), ready)
+        parts = _parts(config, listener, rtsp, control, reload, certificate)
+        is_stored = trio.run(run_daemon, config, recovered, parts, ready)
     if not is_stored:
         sys.exit(1)
 
@@ -209,6 +217,7 @@ def _parts(
     config: Config,
     listener: socket.socket,
     rtsp: socket.socket | None,
+    control: ControlSocket,
     reload: partial[Config] | None,
     certificate: "ServedCertificate | None",
 ) -> "Parts":
@@ -267,6 +276,6 @@ def _parts(
         tls = None
         if certificate is not None:
             tls = Tls(certificate.context, isinstance(config.tls, TlsFiles), config.allow_origins)
-        await run_web(app, sockets, listener, stop, task_status, is_proxy=proxies.trusts, tls=tls)
+        await run_web(app, sockets, listener, stop, task_status, is_proxy=proxies.trusts, tls=tls, control=control)
 
-    return Parts(make_actors, serve, reload, sockets.statistics, certificate)
+    return Parts(make_actors, serve, reload, sockets.statistics, control.reading, certificate)

@@ -118,6 +118,8 @@ class Parts:
     """Reads the configuration again; raises `ConfigError`. None if there is no file."""
     sockets: Callable[[], SocketStatistics]
     """Statistics of the open WebSockets."""
+    control: Callable[[], Reading]
+    """The state of the control socket."""
     certificate: PageCertificate | None = None
     """That of the page; None if it is served without TLS."""
 
@@ -194,6 +196,7 @@ async def _run(
             folder,
             parts.sockets,
             actors.starts_waiting,
+            parts.control,
             keeping,
             anchoring.reading if anchoring is not None else None,
             parts.certificate.reading if parts.certificate is not None else None,

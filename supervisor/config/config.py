@@ -1,6 +1,5 @@
 """The values of a configuration: what the other layers get."""
 
-import os
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..journal.anchor import AnchorSettings
 from ..journal.retention import Retention
 from .problem_text import listed
 from .settings import SETTINGS
+from .state_folder import folder_of
 from .types import TlsFiles, is_loopback
 
 EXPOSED = (
@@ -250,7 +250,7 @@ class Config:
 
 def state_folder(config: Config) -> Path:
     """The folder of what the daemon keeps beside its journal; by default the one that holds the journal's folder."""
-    return config.state or Path(os.path.abspath(config.journal)).parent
+    return folder_of(config.state, config.journal)
 
 
 Check = Callable[[Source], str | None]

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ..base.redact import redact
 from ..domain.values import Limits, Patrol, Policy
 from ..domain.words import size
 from ..journal.anchor import AnchorSettings, is_url
@@ -16,10 +17,11 @@ from .cameras import Cameras
 from .config import Check, Config, Encoding, Timeouts
 from .daemons import DaemonReader
 from .detectors import Detectors
-from .parse_context import ParseContext, compose
+from .parse_context import ParseContext, compose, place_of
 from .problem_text import ConfigError, yaml_reason
 from .sections import Sections
 from .settings import SETTINGS
+from .state_folder import MAX_SOCKET_PATH, control_in, folder_of, length_of
 from .table import Table
 
 MAX_BYTES = 256 * 1024
@@ -90,6 +92,7 @@ def parse(
             values[setting.name] = max(values[setting.name], setting.per_camera * len(sources))
     values["transcoder.at_once"] = values["transcoder.at_once"] or 0
     anchor = _anchor(sections, values)
+    _check_state(sections, values)
     if values["detections.motion"] and not values["parts.detections"]:
         reading.complain(sections.nodes["detections", "motion"], "detections.motion needs parts.detections to be on")
     sections.check_names()
@@ -144,6 +147,23 @@ def _anchor(sections: Sections, values: Mapping[str, Any]) -> AnchorSettings | N
     if file is not None and _is_within(file, Path(sections.reading.origin)):
         complain(nodes[*at, "file"], "journal.anchor.file is the configuration itself; name another file")
     return AnchorSettings(file, url, every_s) if file is not None or url else None
+
+
+def _check_state(sections: Sections, values: Mapping[str, Any]) -> None:
+    """The state folder is not in the journal's, and the path of its control socket is one that a socket can have."""
+    nodes, complain = sections.nodes, sections.reading.complain
+    given, journal = values["state.path"], values["journal.path"]
+    if given is not None and _is_within(given, journal):
+        complain(nodes["state", "path"], "state.path must be outside of the journal's folder")
+    at = ("journal" if given is None else "state", "path")
+    node, control = nodes.get(at), control_in(folder_of(given, journal))
+    if (length := length_of(control)) > MAX_SOCKET_PATH:
+        hidden = [*sections.found[at], *([str(control.parent)] if node is not None and place_of(node) else [])]
+        complain(
+            node,
+            f"the path of the control socket, {redact(repr(str(control)), hidden)}, has {length} bytes, "
+            f"and at most {MAX_SOCKET_PATH} are possible; set state.path to a folder with a shorter path",
+        )
 
 
 def _is_within(path: Path, other: Path) -> bool:

@@ -157,8 +157,9 @@ SETTINGS = Table(
             unit="s", reloadable=False,
         ),
         Setting(
-            "state.path", File(), None,
-            "The folder of what the daemon keeps beside its journal, like its certificates.",
+            "state.path", File(bounds="outside of the journal's folder; at most 92 bytes"), None,
+            "The folder of what the daemon keeps beside its journal, like its certificates and its control socket. "
+            "One folder serves one daemon.",
             reloadable=False, field="state", otherwise="the folder that holds the journal's folder",
         ),
         Setting(

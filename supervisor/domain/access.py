@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 import attrs
 
-from .clients import PREFIX
+from .clients import LOCAL, PREFIX
 from .core import Command
 from .errors import Refusal, Rejected
 from .ids import CameraId, SessionId, TokenId, UserId
@@ -22,8 +22,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 """The name of a user or a token."""
 OWN = frozenset({"system", "actor", "patrol"})
 """The principals of the daemon's own parts."""
-LOCAL = "local"
-"""The principal of the owner of the machine, over the control socket."""
 
 
 @attrs.frozen

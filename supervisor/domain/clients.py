@@ -11,6 +11,8 @@ NAT64 = IPv6Network("64:ff9b::/96")
 """The well-known prefix of RFC 6052."""
 PREFIX = "client:"
 """Prefix of a principal that is a client."""
+LOCAL = "local"
+"""The client and the principal of requests over the control socket: the owner of the machine."""
 
 
 @lru_cache(maxsize=4096)
@@ -37,7 +39,7 @@ def network_of(client: str) -> str:
 
 
 def client_in(principal: str) -> str | None:
-    """The name under which a principal is charged: its address, or `user:NAME`; None for the daemon's own parts."""
+    """The name under which a principal is charged, like an address or `user:NAME`; None for the daemon's own parts."""
     if principal.startswith(PEOPLE):
         return principal.partition("/")[0]
-    return principal.removeprefix(PREFIX) if principal.startswith(PREFIX) else None
+    return principal.removeprefix(PREFIX) if principal.startswith(PREFIX) or principal == LOCAL else None

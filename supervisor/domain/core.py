@@ -147,7 +147,7 @@ class Recorded(Value, frozen=True):
     correlation: str
     """Shared by all events that follow from one request or one fault."""
     principal: str
-    """The originator: `system`, `actor`, `patrol`, or `client:ADDRESS`."""
+    """The originator: `system`, `actor`, `patrol`, `client:ADDRESS`, or `local` (by the control socket)."""
 
     @property
     def type(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from ..domain.clients import PREFIX
+from ..domain.clients import LOCAL, PREFIX
 from .decisions import Origin
 
 _ASKING: ContextVar[str] = ContextVar("asking", default="")
@@ -21,5 +21,5 @@ def asking(principal: str) -> Iterator[None]:
 
 
 def origin_of(client: str) -> Origin:
-    """The origin of a command of `client` (an address): by the principal of the request, else by this address."""
-    return Origin(_ASKING.get() or f"{PREFIX}{client}")
+    """The origin of a command of `client`, an address or `LOCAL`: by the principal of the request, else by this one."""
+    return Origin(_ASKING.get() or (client if client == LOCAL else f"{PREFIX}{client}"))

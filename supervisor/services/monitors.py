@@ -50,13 +50,15 @@ def make_monitors(
     folder: Path,
     sockets: Callable[[], SocketStatistics],
     starts: Callable[[], tuple[int, float]],
+    control: Callable[[], Reading],
     keeping: Keeping = KEEPING,
     anchor: Callable[[], Reading] | None = None,
     tls: Callable[[], Reading] | None = None,
 ) -> Mapping[str, Monitor]:
     """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
-    how many cameras wait for their turn to start, and for how many seconds the first of them has; `anchor` says how
-    noting the end of the chain goes, where it is wanted; `tls` how the page's certificate is."""
+    how many cameras wait for their turn to start, and for how many seconds the first of them has; `control` is about
+    the control socket; `anchor` says how noting the end of the chain goes, where it is wanted; `tls` how the page's
+    certificate is."""
     growth = GrowthMonitor(kernel, keeping, measure_events(folder))
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
     monitors = {
@@ -72,6 +74,7 @@ def make_monitors(
             at_once(lambda: read_journal(journal)), 10, Thresholds(Threshold(1.0, 0.5), Threshold(10.0, 1.0))
         ),
         "starts": Monitor(at_once(lambda: read_starts(*starts())), 5, Thresholds(Threshold(3.0, 1.0))),
+        "control": Monitor(at_once(control), 10, Thresholds(Threshold(1.0, 0.5))),
     }
     nowhere = Reading(0.0, "the end of the chain is noted nowhere")
     for name, read, otherwise, thresholds in (

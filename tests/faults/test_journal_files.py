@@ -528,7 +528,7 @@ async def test_second_daemon_is_refused_without_a_lock_file(tmp_path: Path) -> N
         write_config(tmp_path / "second", CAMERAS, MORE)
         text = (tmp_path / "second" / "banken.yaml").read_text()
         (tmp_path / "second" / "banken.yaml").write_text(text.replace("path: journal", f"path: {tmp_path}/journal"))
-        async with launch_daemon(tmp_path / "second") as second:
+        async with launch_daemon(tmp_path / "second", {"BANKEN_STATE_PATH": str(tmp_path / "second")}) as second:
             await wait_until(lambda: second.process.poll() is not None, 20)
             assert second.process.returncode == 2
             assert "in use by another daemon" in second.output

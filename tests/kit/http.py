@@ -1,7 +1,9 @@
 """A small HTTP/1.1 client for tests, on trio: one request, one answer."""
 
 import json
+import socket
 import ssl
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -35,7 +37,7 @@ class Answer:
 
 
 async def request(
-    port: int,
+    port: int | Path,
     method: str,
     path: str,
     body: bytes | str = b"",
@@ -44,12 +46,18 @@ async def request(
     secure: bool = False,
     source: str | None = None,
 ) -> Answer:
-    """Send one request to 127.0.0.1 and read its answer; over TLS if `secure`, from the address `source`."""
+    """Send one request to 127.0.0.1 and read its answer; over TLS if `secure`, from the address `source`.
+
+    A path as `port` is that of a Unix socket.
+    """
     data = body.encode() if isinstance(body, str) else body
     fields = {"Host": f"127.0.0.1:{port}", "Content-Length": str(len(data)), "Connection": "close", **(headers or {})}
     connection = h11.Connection(h11.CLIENT)
     with give_up_after(within):
-        plain = await trio.open_tcp_stream("127.0.0.1", port, local_address=source)
+        if isinstance(port, Path):
+            plain = await trio.open_unix_socket(port)
+        else:
+            plain = await trio.open_tcp_stream("127.0.0.1", port, local_address=source)
         stream = over_tls(plain) if secure else plain
         async with stream:
             await stream.send_all(
@@ -62,6 +70,12 @@ async def request(
             except trio.BrokenResourceError:
                 pass  # it may answer, and close, before it has read all of a body that is too large
             return await _read(connection, stream, path)
+
+
+def is_listened_at(path: Path) -> bool:
+    """Whether somebody listens at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def over_tls(stream: trio.SocketStream) -> trio.SSLStream[trio.SocketStream]:

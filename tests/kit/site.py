@@ -18,6 +18,7 @@ from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.monitors import Reading
 from supervisor.domain.values import LeaseKind, Limits
 from supervisor.ports.asking import origin_of
+from supervisor.ports.control import ControlPort
 from supervisor.ports.facts import CameraFacts, MetOddity
 from supervisor.ports.statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
 from supervisor.ports.viewing import Jpeg, OfferError, ParsedOffer
@@ -182,6 +183,7 @@ async def open_site(
     refuse_not_live: bool = False,
     make_reloads: Callable[[Kernel], Reloads | None] = lambda kernel: None,
     access: Path | None = None,
+    control: ControlPort | None = None,
 ) -> AsyncIterator[Site]:
     """`access` is the access file; without one, the site has no accounts."""
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
@@ -207,7 +209,7 @@ async def open_site(
         listener = listen("127.0.0.1", 0)
 
         async def serve(task_status: trio.TaskStatus[None]) -> None:
-            await run_web(app, sockets, listener, stop, task_status, is_proxy=is_proxy, tls=tls)
+            await run_web(app, sockets, listener, stop, task_status, is_proxy=is_proxy, tls=tls, control=control)
             stopped.set()
 
         await nursery.start(partial(serve))

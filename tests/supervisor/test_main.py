@@ -161,7 +161,21 @@ def test_an_address_in_use(config: Path) -> None:
 async def test_a_journal_in_use(tmp_path: Path, config: Path) -> None:
     """The second daemon does not start; its message has the pid of the first."""
     async with open_daemon(tmp_path, {}) as daemon:
-        refuses(f"(the last daemon was pid {daemon.pid})", "run", config)
+        apart = "--set", f"state.path={tmp_path / 'state'}"
+        refuses(f"the journal is in use by another daemon, or another program has locked its folder "
+                f"(the last daemon was pid {daemon.pid})", "run", *apart, config)  # fmt: skip
+
+
+async def test_a_state_folder_in_use(tmp_path: Path, config: Path) -> None:
+    """The second daemon does not start, and its journal has not even been made; its message has the pid of the first,
+    which goes on."""
+    async with open_daemon(tmp_path, {}) as daemon:
+        said = f"{tmp_path}: the state folder is in use by another daemon (the last daemon was pid {daemon.pid}); "
+        refuses(f"{said}stop that daemon, or give this one another folder by state.path",
+                "run", "--set", f"journal.path={tmp_path / 'other'}", config)  # fmt: skip
+        assert not (tmp_path / "other").exists()
+        assert banken("reload", "--state", tmp_path).returncode == 0
+        assert await daemon.end() == 0
 
 
 async def test_a_life_leads_back_to_its_start_and_to_its_signal(tmp_path: Path) -> None:

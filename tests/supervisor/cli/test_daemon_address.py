@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from supervisor.__main__ import main
-from supervisor.cli.daemon_address import address_in
+from supervisor.cli.daemon_address import address_in, place_of
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,42 @@ def test_address_of_the_daemon_is_found_in_any_configuration(tmp_path: Path, tex
     """Also in one that is no YAML: its mistake is what the daemon is to report."""
     (tmp_path / "banken.yaml").write_text(text)
     assert address_in(tmp_path / "banken.yaml") == url
+
+
+@pytest.mark.parametrize(
+    ("text", "socket"),
+    [
+        ("cameras: {}\n", "control"),
+        ("journal: {path: deep/j}\n", "deep/control"),
+        ("journal: {path: /var/lib/banken/journal}\n", "/var/lib/banken/control"),
+        ("journal: {path: deep/j}\nstate: {path: other}\n", "other/control"),
+        ("state:\n  # path: no\n  path: other  # the best\n", "other/control"),
+        ("journal: {path: deep/j}\nstate: {path: other}\ncameras: [unfinished\n", "other/control"),
+        ("journal:\n  retention: 1d\n  path: deep/j\nstate:\n  retries: 1\ncameras: [unfinished\n", "deep/control"),
+        ("# state: {path: no}\njournal: {path: 'deep/j'", "deep/control"),
+        ('{"journal": {"path": "deep/j"}, "state": {"path": "other"}', "other/control"),
+        ("cameras: {state: {path: no}}\n", "control"),
+    ],
+)
+def test_control_socket_is_found_in_any_configuration(tmp_path: Path, text: str, socket: str) -> None:
+    """Also in one that is no YAML. A given folder comes first, then a URL."""
+    config = tmp_path / "banken.yaml"
+    config.write_text(text)
+    assert place_of(None, None, config) == tmp_path / socket
+    assert place_of("http://h/", None, config) == "http://h/"
+    assert place_of("http://h/", Path("given"), tmp_path / "absent.yaml") == Path("given/control")
+
+
+def test_state_folder_may_be_named_by_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for the daemon, they come before the file."""
+    config = tmp_path / "banken.yaml"
+    config.write_text("journal: {path: '${X}/j'}\n")
+    done = CliRunner().invoke(main, ["retry", "gate", "--config", str(config)])
+    assert (done.exit_code, "names no fixed state folder" in done.stderr) == (2, True)
+    monkeypatch.setenv("BANKEN_JOURNAL_PATH", "one/j")
+    assert place_of(None, None, config) == tmp_path / "one/control"
+    monkeypatch.setenv("BANKEN_STATE_PATH", "/two")
+    assert place_of(None, None, config) == Path("/two/control")
 
 
 def test_address_of_the_daemon_may_be_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,8 @@ import os
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from click.testing import CliRunner
 
 from supervisor.__main__ import main
 from supervisor.journal.lock import FolderLock
+from tests.conftest import require
 
 
 @contextmanager
@@ -64,6 +67,139 @@ def test_answer_of_the_daemon_is_printed() -> None:
     assert (done.exit_code, done.stderr.splitlines()) == (
         1, ["banken.yaml:3: no", "and 7 more; banken check says them all", "banken: no"]
     )  # fmt: skip
+
+
+class UnixServer(HTTPServer):
+    """A server of the control socket."""
+
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        self.socket.bind(self.server_address)
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        return self.socket.accept()[0], ("local", 0)  # the handler wants an address
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[list[str]]:
+    """A control socket whose server takes every request; the heads of the requests."""
+    heads: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heads.append(f"{self.requestline}\n{self.headers}")
+            body = b'{"cameras": 1, "warnings": []}' if "reload" in self.path else b'{"id": "gate"}'
+            self.send_response(200 if "reload" in self.path else 202)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with UnixServer(str(path), Handler) as server, ThreadPoolExecutor(1) as threads:  # type: ignore[arg-type]
+        threads.submit(server.serve_forever, 0.01)
+        yield heads
+        server.shutdown()
+
+
+def test_daemon_is_asked_over_its_control_socket(tmp_path: Path) -> None:
+    """Found by the configuration or by --state; no address is needed, and none is used."""
+    config = tmp_path / "banken.yaml"
+    config.write_text("web: {listen: '127.0.0.1:1'}\nstate: {path: here}\n")
+    (tmp_path / "here").mkdir()
+    with listening(tmp_path / "here" / "control") as heads:
+        for where in (["--config", str(config)], ["--state", str(tmp_path / "here"), "--config", "absent.yaml"]):
+            tried = CliRunner().invoke(main, ["retry", "ga te", *where])
+            taken = CliRunner().invoke(main, ["reload", *where])
+            assert (tried.exit_code, tried.stdout) == (0, "ga te is tried now\n")
+            assert (taken.exit_code, taken.stdout) == (0, "configuration taken: 1 camera\n")
+    assert heads[0].startswith("POST /api/cameras/ga%20te/retry HTTP/1.1\nHost: localhost\n")
+    assert len(heads) == 4 and "Authorization" not in heads[0]
+
+
+def test_url_is_asked_instead_of_the_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the option or the variable. A given state folder comes before the variable."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "banken.yaml").touch()
+    with listening(tmp_path / "control") as heads, answering(202, {"id": "gate"}) as url:
+        assert CliRunner().invoke(main, ["retry", "gate", "--url", url]).exit_code == 0
+        monkeypatch.setenv("BANKEN_URL", url)
+        assert CliRunner().invoke(main, ["retry", "gate"]).exit_code == 0
+        assert heads == []
+        assert CliRunner().invoke(main, ["retry", "gate", "--state", "."]).exit_code == 0
+        assert len(heads) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("absent", "no daemon runs on this state folder, or its log says why it has no control socket"),
+        ("folder that is absent", "no daemon runs on this state folder"),
+        ("killed", "no daemon runs on this state folder, the last one was killed"),
+        ("file", "this is no control socket"),
+        ("below a file", "no daemon answers there: Not a directory"),
+        ("too long", "no daemon answers there: AF_UNIX path too long"),
+    ],
+)
+def test_control_socket_without_a_daemon_is_one_line_of_error(tmp_path: Path, place: str, said: str) -> None:
+    """It names the path, the reason and the options; exit 2."""
+    folder = tmp_path / {"folder that is absent": "no", "below a file": "file", "too long": "x" * 100}.get(place, "")
+    if place == "killed":
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(folder / "control"))
+    elif place == "file":
+        (folder / "control").touch()
+    elif place == "below a file":
+        folder.touch()
+    done = CliRunner().invoke(main, ["retry", "gate", "--state", str(folder)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    otherwise = "--state can name another state folder, and --url can name the daemon by its address"
+    assert done.stderr.startswith(f"banken: {folder}/control: {said}")
+    assert done.stderr.endswith(f"; {otherwise}\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("hidden", ["folder", "socket", "nothing"])
+def test_control_socket_of_another_user_names_that_user(hidden: str) -> None:
+    """Also if the folder cannot be searched. Nothing is sent to another user's process, even if it may be."""
+    if os.geteuid() != 0:
+        require("only root can start a process of another user")
+    with (
+        tempfile.TemporaryDirectory() as killed,
+        tempfile.TemporaryDirectory() as name,
+        socket.socket(socket.AF_UNIX) as listener,
+        socket.socket(socket.AF_UNIX) as ended,
+    ):
+        ended.bind(f"{killed}/control")
+        path = Path(name) / "control"
+        listener.bind(str(path))
+        listener.listen()
+        Path(name).chmod(0o700 if hidden == "folder" else 0o755)
+        path.chmod(0o600 if hidden == "socket" else 0o666)
+        run = [sys.executable, "-c", AS_NOBODY, name, killed]
+        done = subprocess.run(run, check=False, capture_output=True, text=True)
+        said = f"banken: {path}: belongs to root; run the command as that user or as root\n"
+        assert (done.returncode, done.stderr.partition("\n\n")[2]) == (2, said)
+        listener.setblocking(False)
+        if hidden == "nothing":
+            with listener.accept()[0] as accepted:
+                assert accepted.recv(1) == b""
+
+
+AS_NOBODY = """
+import os, sys
+from contextlib import suppress
+from supervisor.__main__ import main
+for path in ("/absent", sys.argv[2]):  # imports everything: another user may not read the modules
+    with suppress(SystemExit):
+        main(["retry", "gate", "--state", path])
+print(file=sys.stderr)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+main(["retry", "gate", "--state", sys.argv[1]])
+"""
 
 
 @contextmanager
@@ -164,13 +300,12 @@ def test_command_without_a_daemon_says_where_it_looked() -> None:
     assert (done.exit_code, "--url" in done.stderr) == (2, True)
 
 
-def test_reload_after_an_edit_of_the_address_names_the_way_to_the_daemon(tmp_path: Path) -> None:
-    """It still answers at the address that it was started with; who named an address is not spoken to of it."""
-    with socket.socket() as bound:  # which does not listen
-        bound.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{bound.getsockname()[1]}"
-        (tmp_path / "banken.yaml").write_text(f"web: {{listen: '{where}'}}\n")
-        asked = ["--config", str(tmp_path / "banken.yaml")], ["--url", f"http://{where}/"]
-        said = [CliRunner().invoke(main, ["reload", *each]).stderr for each in asked]
-    assert ["web.listen was changed" in text for text in said] == [True, False]
-    assert all("no daemon answers there" in text for text in said)
+def test_reload_after_an_edit_of_the_state_folder_names_the_way_to_the_daemon(tmp_path: Path) -> None:
+    """It still has the socket that it was started with. An error about a given folder or address has no such
+    hint."""
+    config = tmp_path / "banken.yaml"
+    config.write_text(f"state: {{path: {tmp_path}}}\n")
+    asked = ["--config", str(config)], ["--state", str(tmp_path)], ["--url", "http://127.0.0.1:1/"]
+    said = [CliRunner().invoke(main, ["reload", *each]).stderr for each in asked]
+    hint = "a daemon that was started before state.path or journal.path was changed is found by --state"
+    assert [hint in text for text in said] == [True, False, False]

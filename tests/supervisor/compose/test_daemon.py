@@ -16,6 +16,7 @@ from supervisor.compose.daemon import (
 )
 from supervisor.config.load import parse
 from supervisor.domain.ids import CameraId, ChildId, PeerId
+from supervisor.domain.monitors import Reading
 from supervisor.domain.values import CameraSettings, Reason
 from supervisor.ports.questions import Query
 from supervisor.ports.statistics import SocketStatistics
@@ -91,7 +92,7 @@ async def test_the_run_is_stored_then_the_web_answers_then_cameras_are_opened(tm
         task_status.started()
         await stop.wait()
 
-    parts = Parts(make_actors, run_web, None, lambda: SocketStatistics(0, 1))
+    parts = Parts(make_actors, run_web, None, lambda: SocketStatistics(0, 1), lambda: Reading(0.0, "listens"))
     config = parse(CONFIG, "banken.yaml", {}, {name: kind.check for name, kind in KINDS.items()})
 
     with give_up_after(20):

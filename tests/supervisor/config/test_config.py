@@ -1,5 +1,6 @@
 """The configuration: what is right, and for everything wrong a line with its place and what would be right."""
 
+import os
 import time
 from pathlib import Path
 
@@ -722,6 +723,61 @@ def test_anchors_are_noted_in_no_file_of_the_journal_and_not_in_the_configuratio
     assert [line for line in caught.value.complaints if f"{path}:2: journal.anchor.file {complaint}" in line]
     path.write_text("journal:\n  anchor: {file: journal.jsonl}\n")
     assert load(path, {}, CHECKS).anchor == AnchorSettings(tmp_path / "journal.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        ("", "."),
+        ("journal: {path: /var/lib/banken/journal}", "/var/lib/banken"),
+        ("journal: {path: deep/er/j}", "deep/er"),
+        ("journal: {path: deep/er/j}\nstate: {path: other}", "other"),
+        ("state: {path: /var/lib/x}", "/var/lib/x"),
+    ],
+)
+def test_state_folder_is_the_given_one_or_holds_the_folder_of_the_journal(text: str, folder: str) -> None:
+    """A relative path begins at the folder of the configuration, like every path."""
+    assert state_folder(read(text)) == Path(folder)
+    below = parse(text, "banken.yaml", {}, CHECKS, base=Path("/etc"))
+    assert state_folder(below) == Path("/etc") / folder
+
+
+@pytest.mark.parametrize("path", [".", "..", "a/.."])
+def test_state_folder_of_a_journal_without_a_name_is_beside_it(path: str) -> None:
+    """A journal that is the folder of the configuration itself does not contain its state folder."""
+    assert state_folder(read(f"journal: {{path: {path}}}")) == Path(os.path.abspath(path)).parent
+
+
+@pytest.mark.parametrize("path", ["journal", "journal/state", "x/../link"])
+def test_state_folder_is_not_in_the_folder_of_the_journal(tmp_path: Path, path: str) -> None:
+    """By whatever name it is called: a socket in the journal would be a foreign file."""
+    (tmp_path / "link").symlink_to("journal")
+    text = f"journal: {{path: journal}}\nstate: {{path: {path}}}"
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "banken.yaml", {}, CHECKS, base=tmp_path)
+    assert caught.value.complaints == ["banken.yaml:2: state.path must be outside of the journal's folder"]
+
+
+@pytest.mark.parametrize(("text", "line"), [("journal: {path: %s/journal}", ":1"), ("\nstate: {path: %s}", ":2")])
+def test_path_of_the_control_socket_has_at_most_100_bytes(text: str, line: str) -> None:
+    """No system takes a longer one. The complaint has the path, its length in bytes, and the setting that helps."""
+    folder = f"/{'é' * 45}x"
+    assert state_folder(read(text % folder)) == Path(folder)
+    folder += "x"
+    (complaint,) = complaints(text % folder)
+    assert complaint == (
+        f"banken.yaml{line}: the path of the control socket, '{folder}/control', has 101 bytes, and at most 100 are "
+        "possible; set state.path to a folder with a shorter path"
+    )
+
+
+def test_path_of_the_control_socket_is_bounded_without_any_setting_and_shows_no_variable() -> None:
+    """The folder of the configuration may be too deep; a value from the environment counts as a secret."""
+    with pytest.raises(ConfigError, match=r"^banken\.yaml: the path of the control socket, '/xxx.*has 109 bytes"):
+        parse("", "banken.yaml", {}, CHECKS, base=Path(f"/{'x' * 100}"))
+    for text, environ in (("state: {path: '/${DEEP}/y'}", "DEEP"), ("", "BANKEN_STATE_PATH")):
+        (complaint,) = complaints(text, **{environ: "geheim" * 20})
+        assert "geheim" not in complaint and "bytes, and at most 100" in complaint
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
-from supervisor.domain.access import LOCAL, OWN, authorize, principal_of, rights_of
+from supervisor.domain.access import OWN, authorize, principal_of, rights_of
 from supervisor.domain.catalogue import DECISIONS
+from supervisor.domain.clients import LOCAL
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.evolve import evolve
 from supervisor.domain.ids import CameraId, NodeId, RunId, TokenId, UserId

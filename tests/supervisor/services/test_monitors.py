@@ -176,7 +176,8 @@ async def test_a_loop_that_has_only_just_begun_is_given_time() -> None:
 async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
     """Every one of them can be read here and now, and says what it found in one line."""
     async with open_core() as core:
-        table = make_monitors(core.kernel, core.journal, tmp_path, lambda: SocketStatistics(0, 10), lambda: (3, 7.5))
+        sockets, listens = SocketStatistics(0, 10), Reading(0.0, "listens")
+        table = make_monitors(core.kernel, core.journal, tmp_path, lambda: sockets, lambda: (3, 7.5), lambda: listens)
         every = {name: monitor.every_s for name, monitor in table.items()}
         starts = await table["starts"].read()
         assert (starts.level, starts.text) == (7.5, "3 starts wait, the first for 7.5 s")
@@ -190,6 +191,7 @@ async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
             "growth": 10,
             "journal": 10,
             "starts": 5,
+            "control": 10,
         }
         assert table["memory"].thresholds == Thresholds(Threshold(0.8, 0.75), Threshold(0.9, 0.85))
         for name, monitor in table.items():
@@ -203,7 +205,7 @@ async def test_a_daemon_reads_them_all_as_soon_as_it_runs(tmp_path: Path) -> Non
     async with open_daemon(tmp_path, {}) as daemon:
         found: set[str] = set()
         with give_up_after(20):
-            while len(found) < 8:
+            while len(found) < 9:
                 parts = (await daemon.get("/api/health"))["parts"]
                 found = {part["part"] for part in parts if part["part"].startswith("monitor/")}
         text = (await request(daemon.port, "GET", "/metrics")).text
