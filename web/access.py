@@ -6,6 +6,7 @@ Rules of this file:
   may send the token as the sub-protocol `bearer.TOKEN`, since browsers cannot set headers there.
 - A request that changes something and shows a cookie must come from our own page: its `Origin` or `Sec-Fetch-Site`
   says so. A request without both is refused; programs use tokens.
+- A request over the control socket has all rights, whatever it shows: the kernel has named the owner of the machine.
 - Until there is a user, the clients that the other checks let in have all rights.
 """
 
@@ -18,11 +19,12 @@ from quart import Request, Response, Websocket, has_websocket_context, request, 
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from supervisor.domain.access import Principal
-from supervisor.domain.clients import PREFIX
+from supervisor.domain.clients import LOCAL, PREFIX
 from supervisor.domain.rights import ALL, EVERYTHING, Right
 from supervisor.ports.gateway import GatewayPort
 
 from .client import client
+from .control import is_control
 
 SECURE_COOKIE, COOKIE = "__Host-banken", "banken"
 """The cookie over TLS, which no other host of the domain can set; and the one over plain HTTP on loopback."""
@@ -42,6 +44,8 @@ def is_secure(asked: Request | Websocket) -> bool:
 
 def identify(asked: Request | Websocket, gateway: GatewayPort) -> Principal:
     """The principal of a request. Raises `Forbidden` for a change that shows a cookie from elsewhere."""
+    if is_control(asked.scope):
+        return Principal(LOCAL, EVERYTHING, ALL)
     accounts = gateway.accounts
     local = Principal(f"{PREFIX}{client()}", EVERYTHING, ALL)
     if accounts is None:
@@ -96,7 +100,7 @@ async def until_revoked(gateway: GatewayPort) -> AsyncIterator[trio.CancelScope]
     """End the block when the principal loses a right. Its scope then has `cancelled_caught`."""
     asks, accounts = principal(), gateway.accounts
     with trio.CancelScope() as scope:
-        if accounts is None:
+        if accounts is None or asks.name == LOCAL:
             yield scope
             return
 

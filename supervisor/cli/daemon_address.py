@@ -61,7 +61,7 @@ def place_of(url: str | None, state: Path | None, config: Path) -> str | Path:
 
 
 def state_in(path: Path) -> Path:
-    """The state folder by the configuration at `path`, or by the variable of `state.path`."""
+    """The state folder by the configuration at `path`, or by the variables of `state.path` and `journal.path`."""
     text = text_of(path)
     found = os.environ.get(variable_of("state.path")) or setting_in(text, "state", "path")
     journal = os.environ.get(variable_of("journal.path")) or setting_in(text, "journal", "path") or "journal"
@@ -85,15 +85,6 @@ def address_in(path: Path) -> str:
     tls = os.environ.get(variable_of("web.tls")) or setting_in(text_of(path), "web", "tls") or "auto"
     is_plain = tls in PLAIN or (tls == "auto" and is_loopback(host.strip("[]")))
     return f"{'http' if is_plain else 'https'}://{_HERE.get(host, host)}:{port}/"
-
-
-def state_in(path: Path) -> Path:
-    """The state folder by the configuration at `path`, or by the variables of `state.path` and `journal.path`."""
-    text = text_of(path)
-    found = os.environ.get(variable_of("state.path")) or setting_in(text, "state", "path")
-    if "${" in found:
-        fail(f"{path} names no fixed state folder (state.path); --state can name it")
-    return path.parent / Path(found).expanduser() if found else Path(os.path.abspath(journal_in(path))).parent
 
 
 def journal_in(path: Path) -> Path:

@@ -15,10 +15,13 @@ import pytest
 import trio
 
 from supervisor.domain import events as e
+from supervisor.domain.rights import ALL, Role
 from supervisor.domain.values import Limits
 from supervisor.runtime.certificates import ServedCertificate
 from supervisor.runtime.control_socket import ControlSocket
+from supervisor.services.accounts import Accounts
 from tests.conftest import require
+from tests.kit.accounts import add_users
 from tests.kit.certificates import write_pair
 from tests.kit.domain import GATE
 from tests.kit.http import Answer, is_listened_at, request
@@ -145,6 +148,32 @@ async def test_client_and_principal_are_local_in_the_journal(control: ControlSoc
         granted = [(row.principal, row.event.client) for row in rows if isinstance(row.event, e.LeaseGranted)]
         assert granted == [("local", "local"), ("client:192.0.2.1", "192.0.2.1")]
         assert {row.principal for row in rows if row.type == "PeerClosing"} == {"local", "client:127.0.0.1 (forwarded)"}
+
+
+@pytest.mark.parametrize("damage", ["", "it is not JSON"])
+async def test_owner_has_all_rights_once_there_are_users(control: ControlSocket, tmp_path: Path, damage: str) -> None:
+    """Without a login, and with a damaged access file, too: the machine stays open to its owner."""
+    async with open_site(control=control, access=tmp_path / "access.json") as site:
+        accounts = site.gateway.accounts
+        assert isinstance(accounts, Accounts)
+        await add_users(accounts, Role.WATCHER, ALL)
+        accounts.damage = damage
+        assert (await request(site.port, "GET", "/api/cameras")).status == 401
+        shown = {"Authorization": "Bearer nothing", "Cookie": "banken=nothing"}
+        for headers in ({}, shown):
+            assert (await request(control.path, "GET", "/api/users", headers=headers)).status == 200
+            assert (await request(control.path, "POST", "/api/config/reload", headers=headers)).status == 409
+        answer = await offer(control.path)
+        assert answer.status == 201
+        async with await trio.open_unix_socket(control.path) as stream:
+            said = await answer_to(UPGRADE, stream)
+            with give_up_after(30):
+                while b'"hello"' not in said:
+                    more = bytes(await stream.receive_some())
+                    assert more, said
+                    said += more
+        granted = [row.principal for row in await site.core.stored() if row.type == "LeaseGranted"]
+        assert granted == ["local"]
 
 
 async def test_limits_of_a_client_hold_for_it(control: ControlSocket) -> None:
