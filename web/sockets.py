@@ -6,6 +6,7 @@ Rules of this file:
 - Messages are sent when the client is scheduled (`web/loop_scheduler.py`), so that many clients that connect at once
   are not served in one pass of the loop.
 - Each request of a client is answered before the next one is read.
+- Messages for many clients are made once for each scope, and kept while a client of that scope is connected.
 - The number of clients is bounded per path, and the number of WebSockets per client. On shutdown every WebSocket is
   closed with 1001 before the server ends.
 """
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from weakref import WeakValueDictionary
 
 import trio
 from quart import websocket
@@ -22,6 +24,7 @@ from werkzeug.exceptions import BadRequest, ServiceUnavailable, TooManyRequests
 from supervisor import __version__
 from supervisor.domain.clients import network_of
 from supervisor.domain.events import Recorded
+from supervisor.domain.rights import ALL, Scope
 from supervisor.domain.words import plural
 from supervisor.ports.errors import JournalError
 from supervisor.ports.gateway import GatewayPort, ReadPort
@@ -31,6 +34,7 @@ from . import json
 from .board import VIEWS, Board
 from .client import client
 from .current_state import parts
+from .limited import scope_of
 from .loop_scheduler import own_meter
 from .messages import Caller, Hello, NewEvents, answer
 from .render_cache import in_turns
@@ -59,12 +63,11 @@ class Sockets:
         """Path and client of each WebSocket: the limit applies to each path separately."""
         self._closed = trio.lowlevel.ParkingLot()
         self._draining = False
-        self._board = Board()
+        self._boards: WeakValueDictionary[Scope, Board] = WeakValueDictionary()
+        self._states: WeakValueDictionary[Scope, StateMessage] = WeakValueDictionary()
+        self._of_all = self._boards.setdefault(ALL, Board()), self._states.setdefault(ALL, StateMessage())
         self.exposed = ""
         """The address at which other machines can reach the server; every page warns of it."""
-        self._state: tuple[int, float, str] | None = None
-        """The last state message: sequence number, time until which it is fresh, text."""
-        self._making = trio.Lock()
 
     def statistics(self) -> SocketStatistics:
         return SocketStatistics(max(Counter(path for path, _ in self._open.values()).values(), default=0), MAX_SOCKETS)
@@ -105,30 +108,17 @@ class Sockets:
             del self._open[scope]
             self._closed.unpark_all()
 
-    async def _whole_state(self, gateway: ReadPort) -> Sequence[str]:
-        """Return the current state as one message, rendered once for all clients that ask at about the same time.
-
-        It shows one instant, and is rendered in pieces between which other tasks run.
-        """
-        async with self._making:
-            if self._state is None or gateway.last_seq > self._state[0] or trio.current_time() >= self._state[1]:
-                snapshot, fields = gateway.snapshot(peers=True), []
-                until = trio.current_time() + STATE_EVERY_S / 2
-                await trio.lowlevel.checkpoint()
-                for name, value in parts(snapshot, gateway.expiries()):
-                    made = await in_turns(value) if isinstance(value, Iterator) else value
-                    fields.append(f'"{name}":{json.encode(made).decode()}')
-                    await trio.lowlevel.checkpoint()
-                self._state = (snapshot.state.seq, until, f"{{{','.join(fields)}}}")
-            return [self._state[2]]
-
     async def follow(self, gateway: GatewayPort, after: int | None, views: Iterable[str] | None) -> None:
         """Send the events behind `after`, and the current state, until the WebSocket ends.
 
         `views`: as changes, with the lists of these views; None: the whole state each time. Raises `BadRequest`.
         """
-        whole = partial(self._whole_state, gateway)
-        view = Whole(whole) if views is None else Following(self._board, gateway, views_of(views))
+        scope = scope_of(gateway)
+        view = (
+            Whole(gateway, self._states.setdefault(scope, StateMessage()))
+            if views is None
+            else Following(self._boards.setdefault(scope, Board()), gateway, views_of(views))
+        )
         beat = StateTimer()
         async with self.open() as nursery:
             line = Line()
@@ -136,11 +126,37 @@ class Sockets:
             await send_events(gateway, line, after, beat, view.messages, self.exposed)
 
 
+class StateMessage:
+    """The current state as one message, rendered once for all clients of a scope that ask at about the same time."""
+
+    def __init__(self) -> None:
+        self._made: tuple[int, float, str] | None = None
+        """The last message: sequence number, time until which it is fresh, text."""
+        self._making = trio.Lock()
+
+    async def text(self, gateway: ReadPort) -> str:
+        """Return the message. It shows one instant, and is rendered in pieces between which other tasks run."""
+        async with self._making:
+            if self._made is None or gateway.last_seq > self._made[0] or trio.current_time() >= self._made[1]:
+                snapshot, fields = gateway.snapshot(peers=True), []
+                until = trio.current_time() + STATE_EVERY_S / 2
+                await trio.lowlevel.checkpoint()
+                for name, value in parts(snapshot, gateway.expiries()):
+                    made = await in_turns(value) if isinstance(value, Iterator) else value
+                    fields.append(f'"{name}":{json.encode(made).decode()}')
+                    await trio.lowlevel.checkpoint()
+                self._made = (snapshot.state.seq, until, f"{{{','.join(fields)}}}")
+            return self._made[2]
+
+
 class Whole:
     """A client that receives the full state each time, since it did not ask for changes."""
 
-    def __init__(self, messages: Messages) -> None:
-        self.messages = messages
+    def __init__(self, gateway: ReadPort, message: StateMessage) -> None:
+        self._gateway, self._message = gateway, message
+
+    async def messages(self) -> Sequence[str]:
+        return [await self._message.text(self._gateway)]
 
 
 class Following:

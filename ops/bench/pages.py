@@ -28,7 +28,7 @@ from web import json, metrics  # noqa: E402
 from web.board import VIEWS, Board  # noqa: E402
 from web.resources.cameras import cameras as cameras_of  # noqa: E402
 from web.resources.health import health  # noqa: E402
-from web.sockets import Sockets  # noqa: E402
+from web.sockets import StateMessage  # noqa: E402
 
 PAGES = (
     ("a page that receives everything each second", "", None),
@@ -105,7 +105,7 @@ async def changes(site: Site) -> list[Row]:
 
 
 async def whole(gateway: Gateway) -> None:
-    await Sockets()._whole_state(gateway)
+    await StateMessage().text(gateway)
 
 
 async def longest_ms(make: Callable[[], Awaitable[object]]) -> float:

@@ -16,6 +16,7 @@ from .core import Command
 from .errors import Refusal, Rejected
 from .ids import CameraId, SessionId, TokenId, UserId
 from .rights import ALL, EVERYTHING, NOTHING, NOWHERE, RIGHTS, TOKEN, USER, Right, Scope
+from .scoped import visible_in
 from .state import Lease, State, Token, UserSession
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
@@ -38,11 +39,17 @@ class Principal:
         return right in self.rights
 
     def sees(self, state: State, camera: CameraId) -> bool:
-        """Whether the camera is in the scope; a camera that is not configured is in no scope but `everything`."""
+        """Whether the camera is in the scope, or is the substream of one that is.
+
+        A camera that is not configured is in no scope but `everything`. To find that out takes as long as for one that
+        is configured, and is not in the scope.
+        """
         if self.scope.everything:
             return True
         known = state.cameras.get(camera)
-        return known is not None and self.scope.has(camera, known.settings.group)
+        if known is not None and self.scope.has(camera, known.settings.group):
+            return True
+        return camera in visible_in(state, self.scope)
 
 
 def principal_of(session: UserSession) -> str:

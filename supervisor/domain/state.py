@@ -437,11 +437,15 @@ class State(Value, frozen=True):
     def why_queued(self, device: DeviceId, now_ns: int) -> Reason:
         """A reason that names the current holders of the slots at `device`, for a queued camera."""
         text = f"waits for a connection to {device}, which serves {self.budget(device, now_ns)}"
-        taken = f"taken by {named(self.slots_of(device, held=True)) or 'none yet'}"
+        taken = f"taken by {self.holders_of(device)}"
         if self.learned_until_ns(device, now_ns) is None:
             return Reason("queued", f"{text}; {taken}", Fault.NONE)
         until = "next attempt when one of them ends, or when this limit expires"
         return Reason("queued", f"{text}, as it refused more; {taken}; {until}", Fault.NONE)
+
+    def holders_of(self, device: DeviceId) -> str:
+        """The holders of the slots of `device`, in words."""
+        return named(self.slots_of(device, held=True)) or "none yet"
 
     def learned_until_ns(self, device: DeviceId, now_ns: int) -> int | None:
         """When the limit of `device` ends that its refusals have set; None if another one applies, or none does."""

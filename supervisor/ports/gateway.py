@@ -127,6 +127,10 @@ class ReadPort(Protocol):
 
     def has_thumbnail(self, detection: DetectionId) -> bool: ...
 
+    def pictured(self, detection: DetectionId) -> CameraId | None:
+        """The camera of a detection with a thumbnail."""
+        ...
+
 
 class GatewayPort(ReadPort, Protocol):
     """The operations of the web layer. `PastGateway` refuses those below with 409: the past cannot be changed."""

@@ -165,6 +165,10 @@ class Gateway:
     def has_thumbnail(self, detection: DetectionId) -> bool:
         return self._detections is not None and self._detections.thumbnails.has(detection)
 
+    def pictured(self, detection: DetectionId) -> CameraId | None:
+        """The camera of a detection whose JPEG is kept."""
+        return self._detections.thumbnails.camera_of(detection) if self._detections is not None else None
+
     def open_session(self, client: str) -> AbstractContextManager[SessionPort]:
         """A session for rooms."""
         assert self._rooms is not None, "the part is off, so no route leads here"

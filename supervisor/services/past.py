@@ -94,6 +94,9 @@ class PastGateway:
     def has_thumbnail(self, detection: DetectionId) -> bool:
         return False
 
+    def pictured(self, detection: DetectionId) -> CameraId | None:
+        return None
+
     async def grant(self, wish: c.GrantLease) -> HeldLease:
         _refuse()
 

@@ -34,6 +34,10 @@ class Thumbnails:
         """As `find`, but nobody looks at it."""
         return any(detection in ring for ring in self._rings.values())
 
+    def camera_of(self, detection: DetectionId) -> CameraId | None:
+        """The camera of a picture that is kept."""
+        return next((camera for camera, ring in self._rings.items() if detection in ring), None)
+
     def forget(self, camera: CameraId) -> None:
         """The camera is no more."""
         self._rings.pop(camera, None)

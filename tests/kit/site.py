@@ -13,6 +13,7 @@ import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from supervisor.domain import commands as c
+from supervisor.domain.access import Principal
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.monitors import Reading
@@ -29,6 +30,7 @@ from supervisor.services.gateway import Gateway
 from supervisor.services.leases import Leases
 from supervisor.services.reload import Reloads
 from web.app import WebSettings, create_app
+from web.limited import limited
 from web.serve import listen, run_web
 from web.sockets import Sockets
 from web.tls import Tls
@@ -184,8 +186,9 @@ async def open_site(
     make_reloads: Callable[[Kernel], Reloads | None] = lambda kernel: None,
     access: Path | None = None,
     control: ControlPort | None = None,
+    who: Principal | None = None,
 ) -> AsyncIterator[Site]:
-    """`access` is the access file; without one, the site has no accounts."""
+    """`access` is the access file; without one, the site has no accounts. `who`: the principal of all requests."""
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
         accounts = None if access is None else Accounts(core.kernel, access, PlainHasher)
         if accounts is not None:
@@ -205,7 +208,8 @@ async def open_site(
             accounts=accounts,
             refuse_not_live=refuse_not_live,
         )
-        app = create_app(gateway, settings or WebSettings(), sockets)
+        port = gateway if who is None else limited(gateway, who)
+        app = create_app(port, settings or WebSettings(), sockets)
         listener = listen("127.0.0.1", 0)
 
         async def serve(task_status: trio.TaskStatus[None]) -> None:

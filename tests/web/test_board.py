@@ -22,7 +22,7 @@ from tests.web.test_changes import apply
 from web import board as boards
 from web import resources
 from web.render_cache import AT_ONCE
-from web.sockets import Following
+from web.sockets import Following, StateMessage
 
 CHANGES = "?state=changes"
 
@@ -245,7 +245,7 @@ async def test_cameras_are_made_a_few_in_each_turn_of_the_loop(monkeypatch: pyte
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             await boards.Board().news(site.gateway, {}, ())
-            await site.sockets._whole_state(site.gateway)
+            await StateMessage().text(site.gateway)
             assert len(json.loads((await site.get("/api/cameras")).body)["cameras"]) == 100
             nursery.cancel_scope.cancel()
         assert 1 <= most[0] <= 2 * AT_ONCE
@@ -290,6 +290,7 @@ async def test_whole_state_is_made_in_pieces_and_once_for_all() -> None:
     async with open_crowd(cameras=2, viewers=6) as site:
         turns = [0]
         texts: list[str] = []
+        message = StateMessage()
 
         async def count() -> None:
             while len(texts) < 2:
@@ -297,7 +298,7 @@ async def test_whole_state_is_made_in_pieces_and_once_for_all() -> None:
                 await trio.lowlevel.checkpoint()
 
         async def ask() -> None:
-            texts.extend(await site.sockets._whole_state(site.gateway))
+            texts.append(await message.text(site.gateway))
 
         async with trio.open_nursery() as nursery:
             for task in (count, ask, ask):
