@@ -86,9 +86,12 @@ def principal() -> Principal:
 
 
 def require(right: Right) -> None:
-    """Raises `Unauthorized` for a client that has not logged in, and `Forbidden` for one without the right."""
+    """Raises `Unauthorized` for a client that has not logged in, and `Forbidden` for one without the right.
+
+    Only who has all cameras in the scope administers: configuration and users name cameras.
+    """
     asks = principal()
-    if asks.may(right) and (asks.scope.everything or right is Right.NONE):
+    if asks.may(right) and (asks.scope.everything or right is not Right.ADMINISTER):
         return
     if asks.name.startswith(PREFIX):
         raise Unauthorized(LOG_IN)

@@ -129,7 +129,7 @@ class Limited:
 
     @property
     def accounts(self) -> AccountsPort | None:
-        """Each of its operations needs a right of its own."""
+        """Its operations check rights themselves."""
         return self._gateway.accounts
 
     @property

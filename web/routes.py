@@ -21,6 +21,8 @@ import trio
 from supervisor.domain.rights import Right as Right
 from supervisor.ports.gateway import GatewayPort
 
+from .access import principal
+from .limited import limited
 from .queries import Query
 from .searches import Searches
 
@@ -96,7 +98,8 @@ class Web:
     """All that handlers are given: the daemon behind `gateway`, the settings, and the open WebSockets."""
 
     def __init__(self, gateway: GatewayPort, settings: "WebSettings", sockets: "Sockets") -> None:
-        self.gateway, self.settings, self.sockets = gateway, settings, sockets
+        self.daemon, self.settings, self.sockets = gateway, settings, sockets
+        """The daemon with all cameras, for what concerns no camera."""
         self.searches = Searches()
         """The queue of searches in the journal, for all resources that read it."""
         self.rendering = trio.CapacityLimiter(2)
@@ -104,6 +107,11 @@ class Web:
         self.resources: Collection[Resource] = ()
         """The tables that the router registered."""
         self._kept: dict[Callable[[], object], object] = {}
+
+    @property
+    def gateway(self) -> GatewayPort:
+        """The daemon as the principal of the current request may use it."""
+        return limited(self.daemon, principal())
 
     def keep(self, make: Callable[[], State]) -> State:
         """Return what `make` returned at its first call: a resource's own state, one for each application."""

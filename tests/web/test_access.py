@@ -288,3 +288,28 @@ async def test_principal_of_a_viewer_is_in_the_journal(tmp_path: Path) -> None:
         assert offered.status == 201, offered
         rows = await site.core.stored()
         assert {row.principal for row in rows if row.type in ("LeaseGranted", "PeerOpened")} == {f"user:ben/{session}"}
+
+
+async def test_user_with_some_cameras_learns_of_no_other(tmp_path: Path) -> None:
+    """The state is that of the scope; a camera outside it is unknown; own sessions are there."""
+    async with with_users(tmp_path, OPERATOR, Scope(cameras=(GATE,))) as (site, _):
+        ben = Browser(site.port)
+        await ben.log_in(BEN)
+        assert [each["id"] for each in (await ben.get("/api/cameras")).json["cameras"]] == [GATE]
+        assert (await ben.get("/api/cameras/yard")).status == 404
+        assert b"yard" not in (await ben.get("/api/events?limit=1000")).body
+        (session,) = (await ben.get("/api/sessions")).json["sessions"]
+        assert session["user"] == BEN
+        anna = Browser(site.port)
+        await anna.log_in(ANNA)
+        assert len((await anna.get("/api/cameras")).json["cameras"]) == 2
+
+
+async def test_token_of_some_cameras_does_not_administer(tmp_path: Path) -> None:
+    """No role helps: users and the configuration name cameras."""
+    async with with_users(tmp_path) as (site, accounts):
+        secret = await accounts.make_token(TokenId("program"), Role.ADMIN, Scope(cameras=(GATE,)), None, ME)
+        headers = {"Authorization": f"Bearer {secret}"}
+        for path in ("/api/users", "/api/tokens", "/metrics"):
+            assert (await request(site.port, "GET", path, b"", headers)).status == 403
+        assert (await request(site.port, "GET", "/api/cameras", b"", headers)).status == 200

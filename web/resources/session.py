@@ -104,7 +104,7 @@ def user_of(name: str) -> tuple[UserId, SessionId] | None:
 
 
 async def show_me(web: Web) -> Me:
-    asks, state = principal(), web.gateway.state
+    asks, state = principal(), web.daemon.state
     found = user_of(asks.name)
     user = state.users.get(found[0]) if found else None
     return Me(
@@ -141,7 +141,7 @@ async def change_password(web: Web, body: NewPassword) -> Response:
     if found is None:
         raise Forbidden("only a user who has logged in has a password")
     user, name = found
-    known = web.gateway.state.sessions.get(name)
+    known = web.daemon.state.sessions.get(name)
     keep = known.hash if known is not None else ""
     await accounts.change_own_password(user, body.old, body.new, client(), keep)
     return Response("", status=204)
@@ -151,14 +151,14 @@ async def list_sessions(web: Web) -> Sessions:
     """List one's own sessions; an admin gets those of all users."""
     found, is_admin = user_of(principal().name), principal().may(Right.ADMINISTER)
     user, own = found or (None, SessionId(""))
-    shown = [each for each in web.gateway.state.sessions.values() if is_admin or each.user == user]
+    shown = [each for each in web.daemon.state.sessions.values() if is_admin or each.user == user]
     shown.sort(key=lambda each: (-each.opened_ns, each.session))
     return Sessions(sessions=[session(each, own) for each in shown])
 
 
 async def end_session(web: Web, session: str) -> Response:
     """End a session of one's own; an admin may end any."""
-    accounts, known = accounts_of(web), web.gateway.state.sessions.get(SessionId(session))
+    accounts, known = accounts_of(web), web.daemon.state.sessions.get(SessionId(session))
     found, is_admin = user_of(principal().name), principal().may(Right.ADMINISTER)
     is_own = known is not None and found is not None and known.user == found[0]
     if known is None or not (is_own or is_admin):
