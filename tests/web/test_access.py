@@ -17,7 +17,9 @@ from tests.kit.domain import GATE, YARD
 from tests.kit.http import request
 from tests.kit.patience import give_up_after
 from tests.kit.site import Site, message, open_site
+from web import json
 from web.access import REVOKED
+from web.app import WebSettings
 from web.json import iso
 from web.router import load
 from web.routes import Proof, Route
@@ -288,6 +290,24 @@ async def test_principal_of_a_viewer_is_in_the_journal(tmp_path: Path) -> None:
         assert offered.status == 201, offered
         rows = await site.core.stored()
         assert {row.principal for row in rows if row.type in ("LeaseGranted", "PeerOpened")} == {f"user:ben/{session}"}
+
+
+async def test_token_of_the_configuration_reports_of_all_cameras(tmp_path: Path) -> None:
+    """Also when there are users: `detections.token` has no scope. A token with a scope reports of its cameras only."""
+    settings = WebSettings(detector_token="of the configuration")
+    async with open_site(GATE, YARD, access=tmp_path / "access.json", settings=settings) as site:
+        accounts = site.gateway.accounts
+        assert isinstance(accounts, Accounts)
+        await add_users(accounts)
+        scope = Scope(cameras=(GATE,))
+        token = await accounts.make_token(TokenId("eye"), Role.DETECTOR, scope, None, ME)
+        seen = {"time": iso(site.core.kernel.clock.wall_ns()), "label": "cat", "score": 0.9}
+        for secret, camera, status in (
+            ("of the configuration", YARD, 202), (token, GATE, 202), (token, YARD, 404),
+        ):  # fmt: skip
+            headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+            body = json.encode({**seen, "camera": camera})
+            assert (await request(site.port, "POST", "/api/detections", body, headers)).status == status
 
 
 async def test_user_with_some_cameras_learns_of_no_other(tmp_path: Path) -> None:

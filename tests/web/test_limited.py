@@ -64,7 +64,7 @@ async def test_whole_scope_is_the_gateway_itself() -> None:
 @pytest.mark.parametrize(
     "path",
     ["/api/cameras", "/api/devices", "/api/peers", "/api/leases", "/api/processes", "/api/health", "/api/rooms",
-     "/api/availability", "/api/events?limit=1000", "/api/detections", "/api/detectors", "/api/daemons", "/metrics"],
+     "/api/availability", "/api/events?limit=1000", "/api/detections", "/api/detectors", "/metrics"],
 )  # fmt: skip
 async def test_lists_hold_nothing_of_another_camera(path: str) -> None:
     """Of a camera with a connection that the other one waits for."""
