@@ -15,7 +15,7 @@ from supervisor.base.log import log_about
 from supervisor.base.supervision import run_supervised
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
-from supervisor.domain.state import VIDEO
+from supervisor.domain.state import VIDEO, Privacy
 from supervisor.domain.values import CameraSettings, Reason
 from supervisor.ports.decisions import why_cancelled
 from supervisor.ports.facts import CameraFacts
@@ -75,6 +75,7 @@ class Registry:
         self._cameras: dict[CameraId, CameraActor] = {}
         self._uses: Mapping[CameraId, str] = {}
         """The use of each camera, as last passed to `want`."""
+        self._private: Mapping[CameraId, Privacy] = {}
         self._peers: dict[PeerId, PeerActor | ReaderActor] = {}
         self._pictures = Snapshots(tools, self._decoder)
         self._crew: DetectorCrew | None = None
@@ -101,6 +102,7 @@ class Registry:
             await _load(READERS)
         async with trio.open_nursery() as viewers:
             camera = self._cameras[name] = CameraActor(settings, self._tools, self._starts, viewers)
+            camera.hide(self._private.get(name))
             camera.want(self._uses.get(name))
             self._tools.kernel.wake()
             wait = partial(self._tools.wait_after_crash, f"fan-out of {name}")
@@ -148,9 +150,10 @@ class Registry:
         if settings.camera in self._cameras:
             self._cameras[settings.camera].reconfigure(settings)
 
-    def want(self, uses: Mapping[CameraId, str]) -> None:
-        self._uses = uses
+    def want(self, uses: Mapping[CameraId, str], private: Mapping[CameraId, Privacy]) -> None:
+        self._uses, self._private = uses, private
         for name, camera in self._cameras.items():
+            camera.hide(private.get(name))
             camera.want(uses.get(name))
 
     async def run_decoder(self) -> None:

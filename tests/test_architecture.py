@@ -70,6 +70,8 @@ NOT_BESIDE_A_MODULE = {
     "actors/sources/rtsp/test_fallback.py": "the source, its session and its sockets, from one transport to the next",
     "actors/test_causes.py": "causes, from every kind of event back to its root",
     "actors/test_demand.py": "cameras on demand: registry, cameras, peers and patrols together",
+    "actors/test_privacy.py": "private cameras: registry, cameras, snapshots and patrols together",
+    "web/resources/test_privacy.py": "private cameras, over every route that they change",
     "actors/test_environment.py": "the environment of a child, from its source to its process",
     "actors/sources/rtsp/test_odd_video.py": "depacketizers of both codecs, over payloads that no standard defines",
     "actors/sources/rtsp/test_foreign.py": "depacketizers of video and AAC, over packets of other clients",

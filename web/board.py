@@ -13,7 +13,7 @@ from msgspec.structs import asdict
 
 from supervisor.domain.ids import CameraId, LeaseId
 from supervisor.domain.lifecycle import CameraPhase
-from supervisor.domain.state import Camera, Lease, Peer, State
+from supervisor.domain.state import Camera, Lease, Peer, Privacy, State
 from supervisor.domain.values import Reason
 from supervisor.ports.gateway import ReadPort
 from supervisor.ports.snapshot import Snapshot
@@ -136,7 +136,8 @@ class Board:
             heard = self._heard_ms(name, sampled, live=known.phase is CameraPhase.LIVE)
             why, mute = state.why(name, snapshot.now_ns), cameras.mute_of(known, state)
             retry_at_ns = state.next_attempt_ns(name, snapshot.now_ns)
-            yield name, (known, why, retry_at_ns, mute, viewers.get(name, 0), place, heard, *rates, cpu)
+            shown = (known, why, retry_at_ns, mute, viewers.get(name, 0), place, heard, *rates, cpu)
+            yield name, (*shown, state.private(name))
 
     def _heard_ms(self, name: CameraId, snapshot: Snapshot, *, live: bool) -> int | None:
         """Return the arrival time of the last frame in milliseconds since the epoch."""
@@ -188,9 +189,10 @@ def camera_of(
     fps: float,
     bitrate: int,
     transcoder_cpu: float | None = None,
+    private: Privacy | None = None,
 ) -> json.Json:
     """`place` is the index of the camera in the configuration, from 0."""
-    shown = asdict(cameras.camera(known, why, retry_at_ns, None, viewers, mute))
+    shown = asdict(cameras.camera(known, why, retry_at_ns, None, viewers, mute, private))
     for field in NOT_SENT:
         del shown[field]
     return shown | {"place": place, "heard": heard_ms, "fps": fps, "bitrate": bitrate, "transcoder_cpu": transcoder_cpu}

@@ -20,7 +20,7 @@ from supervisor.domain.events import CameraFailed, CameraWaiting, Recorded
 from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream, device_stream
 from supervisor.domain.lifecycle import LOST
 from supervisor.domain.restart import NO_SHARED_MEMORY, SHARED_MEMORY_GONE
-from supervisor.domain.state import USES, State
+from supervisor.domain.state import USES, Privacy, State
 from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, Transcode, UseKind
 from supervisor.ports.decisions import CancelReason, Origin, newest_of, why_cancelled
 
@@ -60,9 +60,9 @@ B_FRAMES = (
 CHANGED = Reason("settings-changed", "it has new settings", Fault.NONE)
 UNUSED = Reason("unused", "nobody needs it now", Fault.NONE)
 
-_BEGINS = e.LeaseGranted | e.PeerOpened | e.UseBegan
-_ENDS = e.LeaseEnded | e.PeerClosed | e.UseEnded | e.CameraChanged
-_CONFIGURES = e.ConfigurationApplied | e.CameraAdded | e.CameraChanged
+_BEGINS = e.LeaseGranted | e.PeerOpened | e.UseBegan | e.PrivacyEnded
+_ENDS = e.LeaseEnded | e.PeerClosed | e.UseEnded | e.CameraChanged | e.PrivacyBegan
+_CONFIGURES = e.ConfigurationApplied | e.CameraAdded | e.CameraChanged | e.PrivacyEnded
 _FREES = e.SlotFreed | e.ConfigurationApplied | e.CameraQueued
 
 
@@ -86,6 +86,10 @@ class CameraActor:
         self._tools, self._starts = tools, starts
         self._change: trio.CancelScope | None = None
         self._use: str | None = None
+        self._private: Privacy | None = None
+        """The switch that makes the camera private; None if it is not."""
+        self._switched = camera_stream(self.name)
+        """The stream of the last such switch: its own, or of the camera whose substream it is."""
         self._why: Recorded | None = None
         """The newest event that changed its use or its source, or that requested a probe."""
         self.ended: CancelReason | None = None
@@ -115,8 +119,31 @@ class CameraActor:
                 self._watched_until = trio.current_time()
             self._use = use
             begins = _CONFIGURES if self._settings.mode is Mode.ALWAYS else _BEGINS
-            self._why = self._found(_ENDS if use is None else begins)
+            self._why = self._found(_ENDS if use is None else begins, self._switched)
             self._wanted.unpark_all()
+
+    def hide(self, private: Privacy | None) -> None:
+        """Make the camera private by the switch `private`, or end that with None.
+
+        The source is closed at once, whatever it does, and what was received is discarded. Peers end by themselves.
+        """
+        if (private is None) is (self._private is None):
+            return
+        self._private = private
+        if private is None:
+            self.rendition.hub.begin()
+            self._why = self._found(e.PrivacyEnded, self._switched)
+            self._wanted.unpark_all()
+            return
+        self._switched = camera_stream(private.camera)
+        self.hub.shut()
+        self.rendition.hub.shut()
+        self.rendition.needs.hurry()
+        self.hub.listeners.hurry()
+        self.decoded, self._asked = None, False
+        if self._change is not None:
+            self._why = self._found(e.PrivacyBegan, self._switched)
+            self._change.cancel(reason=self._tools.kernel.because(private.reason, self._why))
 
     def _found(self, of: UnionType | type[e.Event], *also: str) -> Recorded | None:
         """The newest event of these types that concerns the camera, or in the streams `also`.
@@ -174,7 +201,7 @@ class CameraActor:
         kernel = self._tools.kernel
         known = [event for event in (self._why, kernel.carried()) if event is not None]
         kernel.carry(max(known, key=lambda event: event.seq, default=None))
-        kernel.advance(c.RestCamera(self.name, UNUSED))
+        kernel.advance(c.RestCamera(self.name, self._private.reason if self._private else UNUSED))
         self._rests = True
         self.hub.rest()
 
@@ -202,6 +229,8 @@ class CameraActor:
                 return
 
     def _is_wanted(self) -> bool:
+        if self._private is not None:
+            return False
         return self._use is not None or self._asked
 
     def _is_awaited(self) -> bool:

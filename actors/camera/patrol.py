@@ -32,8 +32,8 @@ CLOSED_S = 10.0
 async def run_patrol(group: str, cameras: Mapping[CameraId, CameraActor], pictures: Snapshots, tools: Tools) -> None:
     """Visit the cameras of `group` in patrol mode, one patrol cycle after the other.
 
-    A camera that leaves the group before its visit is skipped, so that each snapshot that a cycle reports is of one
-    use.
+    A camera that leaves the group or becomes private before its visit is skipped, so that each snapshot that a cycle
+    reports is of one use.
 
     Cancellation: ends the use of the camera that is being visited. Cleanup: that of the camera, by its actor.
     """
@@ -48,7 +48,8 @@ async def run_patrol(group: str, cameras: Mapping[CameraId, CameraActor], pictur
         for name in _members(kernel.state, group):
             if name in cameras and _is_member(kernel.state, name, group):
                 took = await _visit(cameras[name], pictures, tools)
-                (seen if took else missed).append(name)
+                if took or kernel.state.private(name) is None:
+                    (seen if took else missed).append(name)
         patrol = kernel.state.patrol
         took_s, every_s = trio.current_time() - due, patrol.every_s
         skipped = int(took_s / every_s)
@@ -61,13 +62,15 @@ async def run_patrol(group: str, cameras: Mapping[CameraId, CameraActor], pictur
 
 
 def _members(state: State, group: str) -> list[CameraId]:
-    """Return the cameras of a group in the order of the configuration file."""
+    """Return the cameras of a group in the order of the configuration file, without private ones."""
     return [name for name in (known.settings.camera for known in state.in_order()) if _is_member(state, name, group)]
 
 
 def _is_member(state: State, name: CameraId, group: str) -> bool:
     known = state.cameras.get(name)
-    return known is not None and (known.settings.mode, known.settings.group) == (Mode.PATROL, group)
+    if known is None or state.private(name) is not None:
+        return False
+    return (known.settings.mode, known.settings.group) == (Mode.PATROL, group)
 
 
 async def _visit(camera: CameraActor, pictures: Snapshots, tools: Tools) -> bool:

@@ -67,6 +67,7 @@ class Snapshots:
 
         Raises `Rejected` when no such snapshot exists.
         """
+        self._require_not_private(camera)
         still = camera.hub.still
         if still is None or (max_age_s is not None and self._age_s(still) > max_age_s):
             which = "yet" if still is None else f"of the last {max_age_s:g} s"
@@ -173,10 +174,22 @@ class Snapshots:
         known = kernel.state.cameras.get(camera.name)
         if known is None:
             return Rejected(Refusal.UNKNOWN, f"there is no camera {camera.name!r}")
+        if (private := self._private(camera)) is not None:
+            return private
         if known.phase not in LOST or known.reason is None:
             return None
         wait_s = max(1.0, ((known.retry_at_ns or 0) - kernel.clock.wall_ns()) / 1e9)
         return Rejected(Refusal.UNAVAILABLE, f"{camera.name} is {known.phase.value}: {known.reason.text}", wait_s)
+
+    def _private(self, camera: CameraActor) -> Rejected | None:
+        switched = self._tools.kernel.state.private(camera.name)
+        if switched is None:
+            return None
+        return Rejected(Refusal.PRIVATE, f"{camera.name} is private: {switched.reason.text}")
+
+    def _require_not_private(self, camera: CameraActor) -> None:
+        if (private := self._private(camera)) is not None:
+            raise private
 
     def _newest_loss(self, camera: CameraActor) -> e.Recorded | None:
         """The event of `_lost`: it was found in the state, and a crash or a removal is not the camera actor's event."""
@@ -202,7 +215,8 @@ class Snapshots:
         return (self._tools.kernel.clock.mono_ns() - still.mono_ns) / 1e9
 
     async def jpeg_of(self, camera: CameraActor, still: Still) -> Jpeg:
-        """Return the JPEG of a key frame of `camera`. Raises `Rejected` when it cannot be decoded now."""
+        """Return the JPEG of a key frame. Raises `Rejected` when it cannot be decoded now, or the camera is private."""
+        self._require_not_private(camera)
         if still.codec is JPEG:
             return Jpeg(still.data, still.wall_ns, round(self._age_s(still), 3))
         async with camera.decoding:
@@ -211,6 +225,7 @@ class Snapshots:
                     data = await self._decoder.jpeg(camera.name, still)
                 except Undecodable as error:
                     raise Rejected(Refusal.UNAVAILABLE, f"{camera.name}: {error}", max(1.0, error.retry_s)) from None
+                self._require_not_private(camera)
                 camera.decoded = (still, data)
             data = camera.decoded[1]
         return Jpeg(data, still.wall_ns, round(self._age_s(still), 3))

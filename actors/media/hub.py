@@ -91,6 +91,7 @@ class Hub:
         self.audio: AudioFormat | None = None
         """The audio of the current connection, if it can be passed on."""
         self._mute = ""
+        self._shut = False
         self._closed = False
         self.heard = False
         """Whether the current connection has delivered anything."""
@@ -113,6 +114,7 @@ class Hub:
 
         `secrets` are hidden in the facts about it.
         """
+        self._shut = False
         self.facts.begin(secrets)
         for part in (self._gop, self._times, self._arrivals, self._sets, self._b_frames):
             part.begin()
@@ -137,6 +139,14 @@ class Hub:
         """Discard the cached access units while the source is disconnected; a later viewer would see old video."""
         self._arrivals.rest()
         self._gop.clear()
+
+    def shut(self) -> None:
+        """Discard everything that was received, and everything that a source still publishes until `begin`."""
+        self._shut = True
+        self.rest()
+        self.still = None
+        for ring in (self.audio_frames, self.opus):
+            ring.drop_before(ring.end)
 
     def set_parameter_sets(self, sets: Iterable[bytes], codec: VideoCodec = H264) -> None:
         """Take new parameter sets. Raises the errors of `ParameterSets.update`."""
@@ -166,7 +176,7 @@ class Hub:
         The units of `JPEG` and `MPEG4` are described in their modules. No peer gets these codecs.
         """
         units = [unit for unit in units if len(unit) >= codec.header]
-        if not units:
+        if not units or self._shut:
             return
         kinds = {codec.nal_type(unit) for unit in units}
         key = not codec.key_types.isdisjoint(kinds)
@@ -204,7 +214,7 @@ class Hub:
         """
         self.heard = True
         there = self._times.map_audio(pts)
-        if self.audio is not None and there is not None:
+        if self.audio is not None and there is not None and not self._shut:
             self.audio_frames.append(AudioFrame(self.audio, data, there))
 
     def _see_picture(self) -> None:

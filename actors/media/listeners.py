@@ -12,6 +12,7 @@ class Listeners:
     def __init__(self) -> None:
         self.count = 0
         self._changed = trio.lowlevel.ParkingLot()
+        self._hurries = False
 
     @contextmanager
     def listen(self) -> Iterator[None]:
@@ -29,9 +30,18 @@ class Listeners:
     def leave(self) -> None:
         self._change(-1)
 
+    def hurry(self) -> None:
+        """Make `wait_none` return as soon as there is no listener, until the next one joins."""
+        self._hurries = True
+        self._changed.unpark_all()
+
     def _change(self, by: int) -> None:
         self.count += by
+        self._hurries = self._hurries and by < 0
         self._changed.unpark_all()
+
+    def _ends_wait(self) -> bool:
+        return self.count > 0 or self._hurries
 
     async def wait_some(self) -> None:
         """Wait until there is a listener. Always executes a trio checkpoint. Cancellation: at any time."""
@@ -40,11 +50,16 @@ class Listeners:
             await self._changed.park()
 
     async def wait_none(self, for_s: float) -> None:
-        """Wait until there has been no listener for `for_s` seconds. Cancellation: at any time."""
+        """Wait until there has been no listener for `for_s` seconds; after `hurry` only until nobody listens.
+
+        Cancellation: at any time.
+        """
         while True:
             while self.count:
                 await self._changed.park()
             with trio.move_on_after(for_s):
-                await self.wait_some()
-                continue
-            return
+                await trio.lowlevel.checkpoint()
+                while not self._ends_wait():
+                    await self._changed.park()
+            if not self.count:
+                return

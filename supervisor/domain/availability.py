@@ -4,7 +4,8 @@ Rules of this file:
 - Time counts while a daemon runs, until it is asked to stop. Time that nobody saw counts for nobody.
 - Time between events of a run is the monotonic clock's: the wall clock may be set. Only the ends of a stretch, which
   are times of day, are measured by the wall clock.
-- A camera that is always open, or that somebody holds a lease on, is judged by time: live of wanted.
+- A camera that is always open, or that somebody holds a lease on, is judged by time: live of wanted. While it is
+  private, nobody wants it.
 - A visit of a patrol, and a snapshot, are over when the picture is there: they are judged by number, served of asked.
   A visit is served when its use ends with a picture, and missed when the end of its cycle names the camera.
 - Every loss counts, whether the camera was live before or the attempt to open it failed.
@@ -20,6 +21,7 @@ from msgspec import Struct
 from . import events as e
 from .ids import CameraId, LeaseId
 from .lifecycle import LOST, CameraPhase
+from .privacy import PRIVACY
 from .state import State
 from .values import Mode, UseKind
 
@@ -247,6 +249,9 @@ class Ledger:
                 self._turn(camera, after)
         elif isinstance(event, e.CameraEvent):
             self._turn(event.camera, after)
+        elif isinstance(event, e.PrivacyEvent):
+            for camera in before.private_cameras().keys() | after.private_cameras().keys():
+                self._turn(camera, after)
 
     @property
     def is_running(self) -> bool:
@@ -314,8 +319,9 @@ class Ledger:
             tally.lost_ns = None
 
     def _count_use(self, event: e.UseEnded, before: State, ran: bool) -> None:
-        """A use that ends with the daemon is not held against the camera."""
+        """A use that ends with the daemon, or because the camera is private, is not held against the camera."""
         served, kind = event.reason.code == "done", before.uses[event.use].kind
+        ran = ran and event.reason.code != PRIVACY
         if kind is UseKind.PATROL and served:
             self._visit(event.camera, served=True)
         elif kind is UseKind.SNAPSHOT and (served or ran):
@@ -359,12 +365,12 @@ class Ledger:
         self.turned.add(camera)
         known = state.cameras.get(camera)
         if known is not None:
-            mode = known.settings.mode
+            mode, private = known.settings.mode, state.private(camera) is not None
             self._tally(camera).turn(
                 self.ran_ns,
-                wanted=mode is Mode.ALWAYS or camera in self._demand.held,
+                wanted=(mode is Mode.ALWAYS or camera in self._demand.held) and not private,
                 live=known.phase is CameraPhase.LIVE,
-                patrolled=mode is Mode.PATROL,
+                patrolled=mode is Mode.PATROL and not private,
             )
             self._gone.pop(camera, None)
         elif camera in self._tallies:

@@ -46,9 +46,17 @@ def require_camera(state: State, name: CameraId) -> Camera:
     return camera
 
 
+def require_not_private(state: State, name: CameraId) -> None:
+    """Raise `Rejected` if the camera is private."""
+    switched = state.private(name)
+    if switched is not None:
+        raise Rejected(Refusal.PRIVATE, f"{name} is private: {switched.reason.text}")
+
+
 def require_usable(state: State, name: CameraId, now_ns: int) -> Camera:
-    """The camera. Raises `Rejected` if it does not exist, has failed or is quarantined."""
+    """The camera. Raises `Rejected` if it does not exist, is private, has failed or is quarantined."""
     camera = require_camera(state, name)
+    require_not_private(state, name)
     if camera.phase in (CameraPhase.FAILED, CameraPhase.QUARANTINED):
         why = camera.reason.text if camera.reason else camera.phase.value
         wait_s = max(1.0, elapsed_s(now_ns, camera.retry_at_ns or now_ns))

@@ -50,6 +50,7 @@ OPENS_SOURCE = (
     *LOSSES,
     "CameraRetried",
     "CameraIdle",
+    "PrivacyEnded",
 )
 """The events after which a camera's source is opened or waits for a slot: it is needed, or its wait is over."""
 CLOSES_SOURCE = (
@@ -60,11 +61,21 @@ CLOSES_SOURCE = (
     "LeaseEnded",
     "UseEnded",
     "CameraRetried",
+    "PrivacyBegan",
 )
 """The events for which a camera's source is closed on purpose; after a requested attempt, that request."""
 
 
-REVOKES = ("UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "SessionEnded", "TokenEnded", "TrustEnded")
+REVOKES = (
+    "UserAdded",
+    "UserChanged",
+    "UserRemoved",
+    "PasswordSet",
+    "SessionEnded",
+    "TokenEnded",
+    "TrustEnded",
+    "PrivacyBegan",
+)
 """The events that take rights away, with which viewers end."""
 
 

@@ -10,7 +10,17 @@ Rules of this file:
 
 from msgspec.structs import replace
 
-from .common import RETRY_WHEN_FULL_S, Arms, Changes, Decisions, Events, elapsed_s, require_camera, require_running
+from .common import (
+    RETRY_WHEN_FULL_S,
+    Arms,
+    Changes,
+    Decisions,
+    Events,
+    elapsed_s,
+    require_camera,
+    require_not_private,
+    require_running,
+)
 from .core import FIRST, OUTSIDE, SOON, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import CameraId, DetectionId, LeaseId, detection_stream
@@ -161,6 +171,10 @@ REPLACED = Reason("replaced", "another detection has taken its place", Fault.NON
 def report_detection(state: State, command: ReportDetection, now_ns: int) -> Events:
     require_running(state, retry_after_s=RETRY_WHEN_FULL_S)
     require_camera(state, command.camera)
+    require_not_private(state, command.camera)
+    switched = state.privacy.get(command.camera)
+    if switched is not None and switched.began_ns <= command.at_ns < switched.since_ns:
+        raise Rejected(Refusal.PRIVATE, f"{command.camera} was private at that time")
     ahead_s = elapsed_s(now_ns, command.at_ns)
     if ahead_s > AHEAD_S:
         raise Rejected(Refusal.INVALID, f"its time is {seconds(ahead_s)} in the future; check the detector's clock")

@@ -11,6 +11,7 @@ from .lease import *
 from .limits import *
 from .patrol import *
 from .peer import *
+from .privacy import *
 from .room import *
 from .run import *
 from .session import *

@@ -17,6 +17,8 @@ class Refusal(StrEnum):
     UNAVAILABLE = "unavailable"
     LOCKOUT = "lockout"
     """The command may lock an account at a camera. It is accepted if it is sent again with a confirmation."""
+    PRIVATE = "private"
+    """The camera is switched off for privacy."""
 
 
 STATUS: dict[Refusal, int] = {
@@ -28,6 +30,7 @@ STATUS: dict[Refusal, int] = {
     Refusal.RATE_LIMITED: 429,
     Refusal.UNAVAILABLE: 503,
     Refusal.LOCKOUT: 409,
+    Refusal.PRIVATE: 409,
 }
 
 

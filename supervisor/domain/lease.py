@@ -18,6 +18,7 @@ from .common import (
     Events,
     elapsed_s,
     require_camera,
+    require_not_private,
     require_running,
     require_usable,
 )
@@ -187,8 +188,8 @@ class LeaseEnded(LeaseEvent, frozen=True):
     client: str
     """The client to which it was granted."""
     reason: Reason
-    """Code `released`, `kicked`, `idle`, `max-duration`, `expired`, `removed`, `replaced`, `stopping` or `abandoned`;
-    or the reason of the connection that held it."""
+    """Code `released`, `kicked`, `idle`, `max-duration`, `expired`, `removed`, `replaced`, `privacy`, `stopping` or
+    `abandoned`; or the reason of the connection that held it."""
     lasted_s: float
     """Time since `LeaseGranted`."""
 
@@ -211,6 +212,7 @@ class LeaseEnded(LeaseEvent, frozen=True):
         "EndSession",
         "EndToken",
         "RestoreAccess",
+        "SetPrivacy",
     )
     causes = (
         OUTSIDE,
@@ -284,6 +286,7 @@ def grant_lease(state: State, command: GrantLease, now_ns: int) -> Events:
         raise Rejected(Refusal.FORBIDDEN, "only the large view can be had exclusively")
     if command.ttl_s:
         require_camera(state, command.camera)
+        require_not_private(state, command.camera)
         _require_lease_left(state, command.client)
     else:
         require_usable(state, command.camera, now_ns)

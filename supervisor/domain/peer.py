@@ -200,6 +200,7 @@ class PeerClosing(PeerEvent, frozen=True):
         "EndSession",
         "EndToken",
         "RestoreAccess",
+        "SetPrivacy",
     )
     causes = (OUTSIDE, "LeaseEnded", "ConfigurationApplied", *REVOKES)
     cause_note = "none, a request from outside; or `LeaseEnded`, or the event that this follows from"

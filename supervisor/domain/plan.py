@@ -1,10 +1,12 @@
 """`plan(state)`: the actors that should run. Reconciling starts and stops the difference."""
 
+from collections.abc import Mapping
+
 import attrs
 
 from .ids import CameraId, PeerId
 from .lifecycle import PeerPhase
-from .state import State
+from .state import Privacy, State
 from .values import CameraSettings, Mode, Reason
 
 
@@ -18,6 +20,8 @@ class Plan:
     patrols: frozenset[str]
     """Groups of cameras that are visited in patrol cycles."""
     leaving: dict[PeerId, Reason]
+    private: Mapping[CameraId, Privacy] = attrs.field(factory=dict)
+    """The cameras that are closed at once."""
 
 
 def plan(state: State) -> Plan:
@@ -34,4 +38,5 @@ def plan(state: State) -> Plan:
             for _, peer in sorted(state.peers.items())
             if peer.phase is PeerPhase.CLOSING and peer.reason is not None
         },
+        private=state.private_cameras(),
     )

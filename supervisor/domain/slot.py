@@ -9,7 +9,7 @@ Rules of this file:
 from msgspec.structs import replace
 
 from .camera import CameraEvent, has_slot, move_camera
-from .common import Arms, Changes, Decisions, Events, require_camera, require_running
+from .common import Arms, Changes, Decisions, Events, require_camera, require_not_private, require_running
 from .core import CLOSES_SOURCE, FIRST, LOSSES, OPENS_SOURCE, SOON, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import CameraId, DeviceId, camera_stream
@@ -106,8 +106,8 @@ class SlotFreed(SlotEvent, frozen=True):
     """The camera released its slot, or left the queue. No process of it can have a connection any more."""
 
     reason: Reason
-    """That of the loss or of the child's end; or `unused`, `settings-changed`, `removed`, `stopped`, `crashed`,
-    `refused`, `abandoned`."""
+    """That of the loss or of the child's end; or `unused`, `settings-changed`, `privacy`, `removed`, `stopped`,
+    `crashed`, `refused`, `abandoned`."""
     held: bool = True
     """Whether it held the slot, or was only queued for one."""
 
@@ -129,6 +129,7 @@ class SlotFreed(SlotEvent, frozen=True):
 def take_slot(state: State, command: TakeSlot, now_ns: int) -> Events:
     camera = require_camera(state, command.camera)
     require_running(state)
+    require_not_private(state, command.camera)
     device, slot = camera.settings.device, state.slots.get(command.camera)
     if device is None or has_slot(state, camera):
         return ()

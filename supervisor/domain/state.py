@@ -7,7 +7,7 @@ from __future__ import annotations  # rpds maps take no type arguments at run ti
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import msgspec
@@ -72,7 +72,7 @@ HASHED_WHEN_EMPTY = ("devices", "learned", "slots", "uses", "alerts", "cameras",
 """The maps of the first release, which are hashed even if they are empty, as they were in that release."""
 
 
-LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens")
+LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens", "privacy")
 """The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
 
@@ -110,6 +110,22 @@ class Camera(Value, frozen=True):
     """Names of the deviations from the standards that it has shown in this run."""
     transport: str = ""
     """How RTP arrived when it was last live; empty for other sources, and since new settings."""
+
+
+class Privacy(Value, frozen=True):
+    """The last switch of a camera's privacy. While it is on, nobody sees or hears the camera, and it is not opened."""
+
+    camera: CameraId
+    on: bool
+    since_ns: int
+    """When it was switched."""
+    reason: Reason
+    until_ns: int | None = None
+    """When the schedule switches it next, as far as that was known."""
+    began_ns: int = 0
+    """When the time began that has ended, if it is off."""
+    scheduled: bool = False
+    """Whether the schedule switched it, and no person."""
 
 
 class Child(Value, frozen=True):
@@ -361,6 +377,8 @@ class State(Value, frozen=True):
     """Whether there has been a user: then a client of this machine has no rights without a login."""
     access_changes: int = 0
     """The number of changes of users, sessions and tokens: of two records, the one with more is newer."""
+    privacy: HashTrieMap[CameraId, Privacy] = HashTrieMap()
+    """The cameras whose privacy was ever switched. A removed camera stays private, for it may come back."""
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
@@ -399,10 +417,22 @@ class State(Value, frozen=True):
         for use in sorted(self.uses.values(), key=lambda use: USES.index(use.kind.value)):
             wanted.setdefault(use.camera, use.kind.value)
         wanted |= dict.fromkeys(self.lease_counts(), USES[0])
+        private = self.private_cameras()
         found = (
-            (known.camera, USES[0] if known.mode is Mode.ALWAYS else wanted.get(known.camera)) for known in cameras
+            (known.camera, USES[0] if known.mode is Mode.ALWAYS else wanted.get(known.camera))
+            for known in cameras
+            if known.camera not in private
         )
         return {name: use for name, use in found if use is not None}
+
+    def private_cameras(self) -> Mapping[CameraId, Privacy]:
+        """The cameras that are private now, with the switch that decides: their own, or that of a camera whose
+        substream they are, since both show the same scene."""
+        return _private_cameras(self.privacy, self.cameras) if self.privacy else {}
+
+    def private(self, camera: CameraId) -> Privacy | None:
+        """The switch that makes a camera private; None if it is not."""
+        return self.private_cameras().get(camera) if self.privacy else None
 
     def settings_of(self, names: Iterable[CameraId]) -> list[CameraSettings]:
         """The settings of those of the cameras `names` that are configured."""
@@ -463,6 +493,8 @@ class State(Value, frozen=True):
 
     def why(self, camera: CameraId, now_ns: int) -> Reason | None:
         """Why a camera is not live; None while it is live, or if no reason is known."""
+        if (switched := self.private(camera)) is not None:
+            return switched.reason
         known = self.cameras.get(camera)
         if known is not None and known.phase is CameraPhase.QUEUED and known.settings.device is not None:
             return self.why_queued(known.settings.device, now_ns)
@@ -486,6 +518,28 @@ class State(Value, frozen=True):
     def connections_of(self, camera: CameraId) -> list[Child]:
         """The child processes of `camera` that may have a connection to it, oldest first."""
         return [child for child in self.children_of(camera) if child.purpose not in TRANSCODERS]
+
+
+_found: tuple[object, object, Mapping[CameraId, Privacy]] = (None, None, {})
+"""The last answer of `_private_cameras`, with its arguments: many ask about the same state."""
+
+
+def _private_cameras(
+    privacy: HashTrieMap[CameraId, Privacy], cameras: HashTrieMap[CameraId, Camera]
+) -> Mapping[CameraId, Privacy]:
+    global _found
+    of_privacy, of_cameras, found = _found
+    if of_privacy is privacy and of_cameras is cameras:
+        return found
+    private = {name: switched for name, switched in privacy.items() if switched.on}
+    for name, switched in list(private.items()):
+        known = cameras.get(name)
+        while known is not None and (below := known.settings.substream) is not None and below not in private:
+            private[below] = switched
+            known = cameras.get(below)
+    if isinstance(privacy, HashTrieMap):  # a draft changes in place
+        _found = privacy, cameras, private
+    return private
 
 
 RULE = 2

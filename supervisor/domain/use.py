@@ -58,16 +58,16 @@ class UseEnded(UseEvent, frozen=True):
     """A use is over. Without another use, the camera is closed."""
 
     reason: Reason
-    """Code `done`, `gone` or `abandoned`."""
+    """Code `done`, `gone`, `privacy` or `abandoned`."""
 
     ends_stream = True
     severity = Severity.INFO
-    emitters = ("EndUse", "StartRun")
-    causes = ("UseBegan", "CameraRemoved", "RunStopping", "ConfigurationApplied", *LOSSES)
+    emitters = ("EndUse", "SetPrivacy", "StartRun")
+    causes = ("UseBegan", "CameraRemoved", "RunStopping", "ConfigurationApplied", "PrivacyBegan", *LOSSES)
     cause_note = "its `UseBegan`, or the event that made a snapshot impossible"
     when = (
         "the snapshot was taken or the camera is gone (`done`); the client left, its patience ended or the camera was "
-        "lost (`gone`); an earlier run left it open (`abandoned`)"
+        "lost (`gone`); the camera became private (`privacy`); an earlier run left it open (`abandoned`)"
     )
     stored = f"{SOON}; {FIRST} at a start"
 

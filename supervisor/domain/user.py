@@ -12,8 +12,9 @@ from .access import NAME, still_may
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
-from .ids import UserId, user_stream
+from .ids import CameraId, UserId, user_stream
 from .lease import end
+from .privacy import RESTORED_PRIVACY, PrivacyBegan
 from .rights import RIGHTS, Right, Role, Scope
 from .session import SessionEnded, ended_session
 from .state import State, User, UserSession
@@ -77,6 +78,8 @@ class RestoreAccess(Command, frozen=True):
     trust_ended: bool
     changes: int
     """`access_changes` of the state for which the file was written."""
+    private: frozenset[CameraId] = frozenset()
+    """The cameras that are private according to the file."""
 
     sender = "accounts service"
 
@@ -309,6 +312,10 @@ def restore_access(state: State, command: RestoreAccess, now_ns: int) -> Events:
             events += ended_session(state, session, RESTORED, now_ns)
     lost = [token for _, token in sorted(state.tokens.items()) if token.hash not in command.tokens]
     events += [TokenEnded(token.token, RESTORED) for token in lost]
+    for camera in sorted(command.private):
+        switched = state.privacy.get(camera)
+        if switched is None or not switched.on:
+            events.append(PrivacyBegan(camera, RESTORED_PRIVACY))
     return tuple(events)
 
 

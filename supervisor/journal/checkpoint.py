@@ -21,6 +21,7 @@ from ..domain.state import (
     Lease,
     Participant,
     Peer,
+    Privacy,
     Refused,
     Room,
     Slot,
@@ -71,6 +72,7 @@ _FIELDS: dict[str, Any] = {
     "tokens": dict[str, Token],
     "trust_ended": bool,
     "access_changes": int,
+    "privacy": dict[str, Privacy],
 }
 """Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 

@@ -12,6 +12,7 @@ from ..domain.events import CameraCrashed, CameraQuarantined, CameraRemoved, Con
 from ..domain.ids import SYSTEM, CameraId, PeerId, camera_stream, patrol_alert
 from ..domain.plan import plan
 from ..domain.restart import QUARANTINE_BASE_S
+from ..domain.state import Privacy
 from ..domain.values import CameraSettings, Fault, Reason
 from ..ports.decisions import CancelReason, newest_of
 from .kernel import Kernel
@@ -33,10 +34,11 @@ class CameraActors(Protocol):
         """Give a running camera new settings; its peers stay connected. Does nothing if the settings are the same."""
         ...
 
-    def want(self, uses: Mapping[CameraId, str]) -> None:
+    def want(self, uses: Mapping[CameraId, str], private: Mapping[CameraId, Privacy]) -> None:
         """Set the use for which each camera is open from now on. A camera that is not in `uses` may close.
 
-        This also applies to cameras that start later.
+        Those in `private` are closed at once, and what was received of them is discarded. This also applies to cameras
+        that start later.
         """
         ...
 
@@ -94,7 +96,7 @@ async def run_reconcile(kernel: Kernel, crew: CameraActors, jitter: Callable[[],
                     crew.reconfigure(settings)
                 else:
                     new.append(settings)
-            crew.want(wanted.uses)
+            crew.want(wanted.uses, wanted.private)
             for settings in new[:AT_ONCE]:
                 running[settings.camera] = trio.CancelScope()
                 nursery.start_soon(run_camera, settings, name=f"camera/{settings.camera}")

@@ -159,11 +159,14 @@ class Gateway:
         return self._actors.about(camera)
 
     def thumbnail(self, detection: DetectionId) -> bytes | None:
-        """The JPEG of a detection, while it is kept."""
-        return self._detections.thumbnails.find(detection) if self._detections is not None else None
+        """The JPEG of a detection, while it is kept and its camera is not private."""
+        private = self._kernel.state.private_cameras()
+        return self._detections.thumbnails.find(detection, private) if self._detections is not None else None
 
     def has_thumbnail(self, detection: DetectionId) -> bool:
-        return self._detections is not None and self._detections.thumbnails.has(detection)
+        if self._detections is None:
+            return False
+        return self._detections.thumbnails.has(detection, self._kernel.state.private_cameras())
 
     def pictured(self, detection: DetectionId) -> CameraId | None:
         """The camera of a detection whose JPEG is kept."""

@@ -1,6 +1,7 @@
 """Small pictures of what detectors saw: the newest of each camera, in memory. A request for one keeps it longer."""
 
 from collections import OrderedDict
+from collections.abc import Container
 
 from ..domain.ids import CameraId, DetectionId
 
@@ -22,17 +23,17 @@ class Thumbnails:
         while len(ring) > COUNT or sum(map(len, ring.values())) > MAX_BYTES:
             ring.popitem(last=False)
 
-    def find(self, detection: DetectionId) -> bytes | None:
-        """The picture of a detection, if there was one and it is still here."""
-        for ring in self._rings.values():
-            if detection in ring:
+    def find(self, detection: DetectionId, private: Container[CameraId] = ()) -> bytes | None:
+        """The picture of a detection, if there was one and it is still here, and its camera is not in `private`."""
+        for camera, ring in self._rings.items():
+            if detection in ring and camera not in private:
                 ring.move_to_end(detection)
                 return ring[detection]
         return None
 
-    def has(self, detection: DetectionId) -> bool:
+    def has(self, detection: DetectionId, private: Container[CameraId] = ()) -> bool:
         """As `find`, but nobody looks at it."""
-        return any(detection in ring for ring in self._rings.values())
+        return any(detection in ring for camera, ring in self._rings.items() if camera not in private)
 
     def camera_of(self, detection: DetectionId) -> CameraId | None:
         """The camera of a picture that is kept."""

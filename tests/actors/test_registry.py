@@ -100,7 +100,7 @@ async def open_rig(clip: Path, *, wants_audio: bool = True) -> AsyncIterator[Rig
 
         child_tools = attrs.evolve(tools(core), ffmpeg=BUNDLED, sources=vault)
         rig = Rig(core, Registry(child_tools, connect=connect), scope)
-        rig.registry.want({GATE: "live"})
+        rig.registry.want({GATE: "live"}, {})
         nursery.start_soon(run)
         await wait_until(lambda: core.kernel.state.cameras[GATE].phase.value == "live", 20)
         yield rig

@@ -56,6 +56,8 @@ const EVENTS = {
   PeerStreamChanged: { entity: "peer" },
   PeerClosing: { entity: "peer", phase: "closing" },
   PeerClosed: { entity: "peer", phase: "closed", last: true },
+  PrivacyBegan: { entity: "privacy" },
+  PrivacyEnded: { entity: "privacy" },
   RoomOpened: { entity: "room" },
   RoomJoined: { entity: "room" },
   RoomLeft: { entity: "room" },

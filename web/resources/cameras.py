@@ -5,10 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from supervisor.domain import commands as c
+from supervisor.domain.access import shown
+from supervisor.domain.clients import PREFIX
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, DeviceId
 from supervisor.domain.lifecycle import CameraPhase
+from supervisor.domain.rights import USER
 from supervisor.domain.state import Camera as Known
+from supervisor.domain.state import Privacy as Switched
 from supervisor.domain.state import State
 from supervisor.domain.values import Mode, Transcode
 from supervisor.domain.values import Reason as Why
@@ -17,6 +21,7 @@ from supervisor.ports.facts import CameraFacts
 from supervisor.ports.snapshot import Snapshot
 from supervisor.ports.statistics import CameraStatistics
 
+from ..bodies import Strict
 from ..client import client
 from ..json import Answer, Reason, Time, iso
 from ..queries import Query
@@ -29,6 +34,22 @@ class Source(Answer, frozen=True):
 
     kind: str
     url: str
+
+
+class Privacy(Answer, frozen=True):
+    """The time in which a camera is private."""
+
+    since: Time
+    until: Time | None
+    """When its schedule ends it; null if only a person does."""
+    reason: Reason
+    """By whom it was switched off."""
+    camera: CameraId
+    """The camera that was switched off: this one, or one whose substream it is."""
+
+
+class PrivacySwitch(Strict, frozen=True):
+    on: bool
 
 
 class Camera(Answer, frozen=True):
@@ -92,6 +113,8 @@ class Camera(Answer, frozen=True):
     """Whether its video is transcoded for viewers."""
     transcoder_cpu: float | None
     """The share of one processor that its video transcoder uses, over about a second; null while none runs."""
+    privacy: Privacy | None
+    """Null while it is not private."""
 
 
 class Cameras(Answer, frozen=True):
@@ -131,6 +154,16 @@ async def retry_camera(web: Web, name: str, query: RetryQuery) -> Camera | None:
     return camera_now(known, snapshot, viewer_counts(snapshot.state)) if known else None
 
 
+async def switch_privacy(web: Web, name: str, body: PrivacySwitch) -> Camera | None:
+    """Switch a camera off for privacy, or on again. The same request twice changes nothing more."""
+    origin, gateway = origin_of(client()), web.gateway
+    by = shown(origin.principal).removeprefix(PREFIX).removeprefix(USER)
+    await gateway.submit(c.SetPrivacy(CameraId(name), body.on, by), origin)
+    snapshot = gateway.snapshot()
+    known = snapshot.state.cameras.get(CameraId(name))
+    return camera_now(known, snapshot, viewer_counts(snapshot.state)) if known else None
+
+
 def cameras(snapshot: Snapshot) -> Iterator[Camera]:
     """Yield all cameras in the order of the configuration; each is rendered on demand, in up to 50 µs."""
     viewers = viewer_counts(snapshot.state)
@@ -143,7 +176,8 @@ def camera_now(known: Known, snapshot: Snapshot, viewers: Mapping[CameraId, int]
     name, state = known.settings.camera, snapshot.state
     why, measured = state.why(name, snapshot.now_ns), snapshot.cameras.get(name)
     retry_at_ns = state.next_attempt_ns(name, snapshot.now_ns)
-    return camera(known, why, retry_at_ns, measured, viewers.get(name, 0), mute_of(known, state))
+    muted, switched = mute_of(known, state), state.private(name)
+    return camera(known, why, retry_at_ns, measured, viewers.get(name, 0), muted, switched)
 
 
 def mute_of(known: Known, state: State) -> str:
@@ -161,6 +195,7 @@ def camera(
     statistics: CameraStatistics | None,
     viewers: int,
     mute: str,
+    switched: Switched | None = None,
 ) -> Camera:
     """Return a camera; `why` is the reason why it is not live, and `retry_at_ns` the time of the next attempt."""
     name = known.settings.camera
@@ -199,6 +234,19 @@ def camera(
         b_frames=picture is not None and picture.b_frames,
         transcode=known.settings.transcode,
         transcoder_cpu=statistics.rendition.cpu if statistics and statistics.rendition else None,
+        privacy=privacy(switched) if switched else None,
+    )
+
+
+def privacy(switched: Switched) -> Privacy:
+    reason = Reason.of(switched.reason)
+    assert reason is not None
+    until_ns = switched.until_ns
+    return Privacy(
+        since=iso(switched.since_ns),
+        until=None if until_ns is None else iso(until_ns),
+        reason=reason,
+        camera=switched.camera,
     )
 
 
@@ -252,5 +300,17 @@ ROUTES = (
         answer=Camera | None,
         response="the [camera](#camera); the attempt begins now",
         errors=(404, 409, 429),
+    ),
+    Route(
+        method="PUT",
+        path="/api/cameras/{name}/privacy",
+        right=Right.OPERATE,
+        handler=switch_privacy,
+        summary="Switch a camera off for privacy, or on again.",
+        body=PrivacySwitch,
+        request="`on`: whether it is private",
+        answer=Camera | None,
+        response="the [camera](#camera); its `privacy` is null when it is on again",
+        errors=(404, 409, 415, 429),
     ),
 )

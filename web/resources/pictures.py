@@ -112,7 +112,7 @@ ROUTES = (
         answer=Media("image/jpeg"),
         response="a JPEG of the newest key frame, with `Age`, `X-Picture-Age` (s) and `X-Picture-Time`",
         also={204: "with `cached`, and no such snapshot"},
-        errors=(404, 503),
+        errors=(404, 409, 503),
         takes_visits=True,
     ),
     Route(
@@ -124,7 +124,7 @@ ROUTES = (
         answer=Media("multipart/x-mixed-replace"),
         response="an MJPEG stream (`multipart/x-mixed-replace`): each key frame, at most two a second. "
         "It counts as a viewer.",
-        errors=(404, 503),
+        errors=(404, 409, 503),
         takes_visits=True,
     ),
 )

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from ..common import Arms, Changes, Decisions, Events, require_camera, require_running
+from ..common import Arms, Changes, Decisions, Events, require_camera, require_not_private, require_running
 from ..core import CLOSES_SOURCE, FIRST, LOSSES, OPENS_SOURCE, SOON, Command, Recorded, Severity
 from ..errors import Refusal, Rejected
 from ..ids import CameraId
@@ -120,7 +120,7 @@ class CameraIdle(CameraEvent, frozen=True):
     """The camera's source was closed on purpose, and no process of it runs."""
 
     reason: Reason
-    """Code `unused`, `settings-changed`, `stopped` or `abandoned`."""
+    """Code `unused`, `settings-changed`, `privacy`, `stopped` or `abandoned`."""
     attempts: int = 0
     """Failures that still count: the end of the demand does not heal a camera that fails."""
     live_until_ns: int = 0
@@ -136,7 +136,8 @@ class CameraIdle(CameraEvent, frozen=True):
     )
     when = (
         "an on-demand or patrolled camera is no longer needed (`unused`), new settings mean another source "
-        "(`settings-changed`), banken stops (`stopped`), or an earlier run left it open (`abandoned`)"
+        "(`settings-changed`), it became private (`privacy`), banken stops (`stopped`), a run left it open "
+        "(`abandoned`)"
     )
     stored = f"{SOON}; {FIRST} at a start"
 
@@ -147,6 +148,7 @@ class CameraIdle(CameraEvent, frozen=True):
 def connect_camera(state: State, command: ConnectCamera, now_ns: int) -> Events:
     camera = require_camera(state, command.camera)
     require_running(state)
+    require_not_private(state, command.camera)
     if not has_slot(state, camera):
         raise Rejected(Refusal.CONFLICT, f"{command.camera} has no connection slot on {camera.settings.device}")
     if not allows(camera.phase, CameraConnecting):
@@ -156,7 +158,7 @@ def connect_camera(state: State, command: ConnectCamera, now_ns: int) -> Events:
 
 def report_live(state: State, command: ReportLive, now_ns: int) -> Events:
     camera = state.cameras.get(command.camera)
-    if camera is None or not allows(camera.phase, CameraLive):
+    if camera is None or not allows(camera.phase, CameraLive) or state.private(command.camera) is not None:
         return ()
     if camera.phase is CameraPhase.LIVE and camera.picture == command.picture:
         return ()

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from ..common import Arms, Changes, Decisions, Events, elapsed_s, require_camera, require_running
+from ..common import Arms, Changes, Decisions, Events, elapsed_s, require_camera, require_not_private, require_running
 from ..core import FIRST, Command, Recorded, Severity
 from ..errors import Refusal, Rejected
 from ..ids import CameraId
@@ -62,6 +62,7 @@ NOT_RETRIED = {
 def retry_camera(state: State, command: RetryCamera, now_ns: int) -> Events:
     camera = require_camera(state, command.camera)
     require_running(state)
+    require_not_private(state, command.camera)
     if camera.phase in NOT_RETRIED:
         raise Rejected(Refusal.CONFLICT, f"{command.camera} is not tried again: {NOT_RETRIED[camera.phase]}")
     if camera.retried:

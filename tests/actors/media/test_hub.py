@@ -611,3 +611,20 @@ def test_key_frame_of_mpeg4_gets_its_configuration(hub: Hub) -> None:
     assert [unit.data for unit in held] == [first, *others]
     assert [unit.key for unit in held] == [True, False, False]
     assert hub.picture == Picture("mpeg4", 64, 64)
+
+
+async def test_hub_that_was_shut_discards_what_comes_until_the_next_connection() -> None:
+    """A source that is closing may publish while it says goodbye; the picture of before is gone, too."""
+    hub = Hub(TrioClock())
+    units = list(access_units(count=20))
+    hub.begin()
+    for number, unit in enumerate(units[:10]):
+        hub.publish(unit, number * 9000)
+    assert hub.still is not None
+    hub.shut()
+    for number, unit in enumerate(units[10:]):
+        hub.publish(unit, (10 + number) * 9000)
+    assert [hub.still, hub.newest_key(), hub.units.end - hub.units.start] == [None, None, 0]
+    hub.begin()
+    hub.publish(units[0], 0)
+    assert (hub.still is not None, hub.units.end - hub.units.start) == (True, 1)

@@ -17,6 +17,7 @@ from supervisor.compose.daemon import (
 from supervisor.config.load import parse
 from supervisor.domain.ids import CameraId, ChildId, PeerId
 from supervisor.domain.monitors import Reading
+from supervisor.domain.state import Privacy
 from supervisor.domain.values import CameraSettings, Reason
 from supervisor.ports.questions import Query
 from supervisor.ports.statistics import SocketStatistics
@@ -67,7 +68,7 @@ class FakeCrew(FakeActors):
 
     def reconfigure(self, settings: CameraSettings) -> None: ...
 
-    def want(self, uses: Mapping[CameraId, str]) -> None: ...
+    def want(self, uses: Mapping[CameraId, str], private: Mapping[CameraId, Privacy]) -> None: ...
 
     async def run_patrol(self, group: str) -> None: ...
 

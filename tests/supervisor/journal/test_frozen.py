@@ -32,6 +32,7 @@ LATER |= {"ChainBegan", "JournalFileSetAside", "SegmentsRemoved", "JournalFailed
 LATER |= {"CameraRetried", "ConfigurationRefused", "OddityMet", "PeerStreamChanged"}
 LATER |= {"UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "TrustEnded"}
 LATER |= {"SessionOpened", "SessionEnded", "LoginFailed", "TokenMade", "TokenEnded"}
+LATER |= {"PrivacyBegan", "PrivacyEnded"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys

@@ -8,6 +8,7 @@ from trio.abc import Instrument
 
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId, PeerId
+from supervisor.domain.state import Privacy
 from supervisor.domain.values import CameraSettings, Limits, Reason
 from supervisor.runtime.reconcile import AT_ONCE, run_reconcile
 from tests.kit.core import open_core
@@ -31,7 +32,7 @@ class FakeCrew(Instrument):
         self.turns[-1] += 1
         await trio.sleep_forever()
 
-    def want(self, uses: Mapping[CameraId, str]) -> None:
+    def want(self, uses: Mapping[CameraId, str], private: Mapping[CameraId, Privacy]) -> None:
         self.uses.append(uses)
 
     def reconfigure(self, settings: CameraSettings) -> None: ...
