@@ -32,7 +32,7 @@ from . import refusals
 from .control import CONTROL
 from .http1 import Headers, Http1Protocol
 from .loop_scheduler import METER, Meter
-from .tls import HandshakeError, TlsPort
+from .tls import HandshakeError, TlsPort, TlsStream
 
 STAGGER = 0.2
 """Maximum random extension, as a share of the keep-alive timeout."""
@@ -61,6 +61,7 @@ class Connection(TCPServer):
         state = ConnectionState({METER: meter, CONTROL: stream.socket.family == socket.AF_UNIX})
         super().__init__(app, config, context, state, stream)  # type: ignore[arg-type]
         self._tcp, self._port = stream, port
+        self._secured: TlsStream | None = None
         self._meter, self._peer = meter, meter.client
         self._ending = trio.Event()
         self.idle_since: float | None = trio.current_time()
@@ -74,6 +75,8 @@ class Connection(TCPServer):
             await self._run()
         finally:
             self._tcp.socket.close()
+            if self._secured is not None:
+                self._secured.free()
 
     async def _run(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -88,22 +91,21 @@ class Connection(TCPServer):
         connected = self._tcp.socket
         client = parse_socket_addr(connected.family, connected.getpeername())
         server = parse_socket_addr(connected.family, connected.getsockname())
-        secured = False
         headers: Headers = ()
         if self._port is not None:
             try:
-                stream = await self._port.open(self._tcp, self._meter)
+                self._secured = await self._port.open(self._tcp, self._meter)
             except HandshakeError as error:
                 refusals.count(error.reason, network_of(str(connected.getpeername()[0])))
                 return
-            if stream is not None:
-                self.stream, secured, headers = stream, True, self._port.headers  # type: ignore[assignment]
+            if self._secured is not None:
+                self.stream, headers = self._secured, self._port.headers  # type: ignore[assignment]
             elif self._peer is not None:
                 self.app = self._port.redirect
         async with TaskGroup() as self._task_group:
             self.protocol = Http1Protocol(  # type: ignore[assignment]
-                self.app, self.config, self.context, self._task_group, self.state, secured, client, server,
-                self.protocol_send, end_soon=self.end_soon, meter=self._meter, headers=headers,
+                self.app, self.config, self.context, self._task_group, self.state, self._secured is not None,
+                client, server, self.protocol_send, end_soon=self.end_soon, meter=self._meter, headers=headers,
             )  # fmt: skip
             await self.idle_task.restart(self._task_group, self._idle_timeout)
             await self._read_data()

@@ -8,6 +8,7 @@ Rules of this file:
 - A redirect names a host that only we can have (`web/hosts.py`), and the port to which the client has connected.
 """
 
+import math
 import socket
 import ssl
 from collections import Counter
@@ -77,16 +78,24 @@ class TlsPort:
         Raises `HandshakeError`, and `OSError` of the connection.
         Cancellation: at any time. Cleanup: the connection is the caller's.
         """
-        with self._count(meter.client), trio.move_on_after(HANDSHAKE_S):
-            if await stream.socket.recv(1, socket.MSG_PEEK) != FIRST_BYTE:
+        deadline = trio.current_time() + HANDSHAKE_S
+        with self._count(meter.client):
+            with trio.move_on_at(deadline) as waiting:
+                is_plain = await stream.socket.recv(1, socket.MSG_PEEK) != FIRST_BYTE
+            if waiting.cancelled_caught:
+                raise HandshakeError(Refusal.FAILED_HANDSHAKE)
+            if is_plain:
                 return None
-            secured = TlsStream(stream, self._context(), meter)
+            secured, is_done = TlsStream(stream, self._context(), meter), False
             try:
-                await secured.do_handshake()
+                await secured.do_handshake(deadline)
+                is_done = True
             except trio.BrokenResourceError:
                 raise HandshakeError(Refusal.FAILED_HANDSHAKE) from None
+            finally:
+                if not is_done:
+                    secured.free()
             return secured
-        raise HandshakeError(Refusal.FAILED_HANDSHAKE)
 
     @contextmanager
     def _count(self, client: str | None) -> Iterator[None]:
@@ -109,12 +118,15 @@ class TlsStream(trio.abc.Stream):
     """The secured side of a connection. `meter` schedules and charges what is received."""
 
     def __init__(self, stream: trio.SocketStream, context: ssl.SSLContext, meter: Meter) -> None:
-        self._meter = meter
-        self._inner = trio.SSLStream(_Scheduled(stream, meter), context, server_side=True, https_compatible=True)
+        self._meter, self._below = meter, _Scheduled(stream, meter)
+        self._inner = trio.SSLStream(self._below, context, server_side=True, https_compatible=True)
 
-    async def do_handshake(self) -> None:
-        """Raises `trio.BrokenResourceError` if the client does not speak TLS, refuses the certificate, or has gone."""
+    async def do_handshake(self, deadline: float) -> None:
+        """Raises `trio.BrokenResourceError` if the client does not speak TLS, refuses the certificate, has gone, or
+        takes until `deadline`."""
+        self._below.deadline = deadline
         await self._meter.measure(self._inner.do_handshake())
+        self._below.deadline = math.inf
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
@@ -130,23 +142,41 @@ class TlsStream(trio.abc.Stream):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
+    def free(self) -> None:
+        """Free the memory of OpenSSL after the last use.
+
+        trio's stream refers to itself. Its memory would wait for the collector of cyclic garbage, which runs rarely,
+        and strangers could fill the memory meanwhile.
+        """
+        vars(self._inner).clear()
+
 
 class _Scheduled(trio.abc.Stream):
-    """A TCP connection whose bytes are given to OpenSSL when its client is scheduled."""
+    """A TCP connection whose bytes are given to OpenSSL when its client is scheduled.
+
+    A cancellation would leave a traceback that refers to itself and to the memory of OpenSSL, so `deadline` ends the
+    connection instead: nothing more is received, and sending fails.
+    """
 
     def __init__(self, stream: trio.SocketStream, meter: Meter) -> None:
         self._stream, self._meter = stream, meter
+        self.deadline = math.inf
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        with trio.move_on_at(self.deadline):
+            await self._stream.send_all(data)
+            return
+        raise trio.BrokenResourceError("the handshake took too long")
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        data = await self._stream.receive_some(max_bytes)
-        await self._meter.take()
-        return data
+        with trio.move_on_at(self.deadline):
+            data = await self._stream.receive_some(max_bytes)
+            await self._meter.take()
+            return data
+        return b""
 
     async def aclose(self) -> None:
         await self._stream.aclose()
