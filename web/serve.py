@@ -33,6 +33,7 @@ from supervisor.ports.control import ControlPort
 from . import refusals
 from .connection import Connection
 from .control import CONTROL_EVERY_S, is_owner, user_of
+from .loop_budgets import CLIENT_RATE
 from .loop_scheduler import CONNECT_S, LoopScheduler, Meter
 from .refusals import Refusal
 from .sockets import Sockets
@@ -47,6 +48,9 @@ MAX_CONNECTIONS, MAX_PER_CLIENT, MAX_PER_PROXY = 512, 128, 448
 ACCEPT_PAUSE_S = 0.1
 """Seconds until the next accept when the system has no file descriptor or no memory for a connection."""
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+CONTROL_PAUSE_S = CONNECT_S / CLIENT_RATE
+"""Seconds between two connections of the control socket. They are replaced, and not refused, when there are many; so
+they come at the rate that a client may have, and never use up its share."""
 LOOK_EVERY_S = 1.0
 LOOKED_AT_ONCE = 64
 """Number of connections that are checked between two trio checkpoints; each takes 2 µs."""
@@ -136,8 +140,10 @@ class Connections:
         self._clients: Counter[str] = Counter()
         self._closed = trio.lowlevel.ParkingLot()
 
-    async def accept(self, listener: trio.abc.Listener[trio.SocketStream], handlers: trio.Nursery) -> None:
-        """Accept connections until cancelled, each with its own task in `handlers`.
+    async def accept(
+        self, listener: trio.abc.Listener[trio.SocketStream], handlers: trio.Nursery, pause_s: float = 0.0
+    ) -> None:
+        """Accept connections until cancelled, each with its own task in `handlers`, and wait for `pause_s` after each.
 
         Cancellation: at any time. Cleanup: `listener` is closed.
         """
@@ -153,6 +159,8 @@ class Connections:
                     await trio.sleep(ACCEPT_PAUSE_S)
                 else:
                     handlers.start_soon(self.serve, stream)
+                    if pause_s:
+                        await trio.sleep(pause_s)
 
     async def accept_control(self, port: ControlPort, handlers: trio.Nursery) -> None:
         """Accept connections of the control socket until cancelled, also after its file was removed or replaced.
@@ -176,7 +184,8 @@ class Connections:
     async def _accept_in(self, scope: trio.CancelScope, listener: socket.socket, handlers: trio.Nursery) -> None:
         listener.setblocking(False)
         with scope:
-            await self.accept(trio.SocketListener(trio.socket.from_stdlib_socket(listener)), handlers)
+            serving = trio.SocketListener(trio.socket.from_stdlib_socket(listener))
+            await self.accept(serving, handlers, CONTROL_PAUSE_S)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection to its end, or refuse it if there are too many, or if it is another user's."""

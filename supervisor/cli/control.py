@@ -24,8 +24,10 @@ class ControlConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
+        limit = struct.pack("ll", int(self.timeout or 0), 0)  # without it, a daemon that is busy is an error at once
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         self.sock.connect(os.fspath(self._path))
+        self.sock.settimeout(self.timeout)
         _, user, _ = struct.unpack("3i", self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if os.geteuid() not in (0, user):
             raise PermissionError

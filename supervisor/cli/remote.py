@@ -20,6 +20,7 @@ from .control import ControlConnection, trouble_at
 from .daemon_address import journal_in, owner, place_of
 from .journal_argument import JSON
 from .terminal import clean, fail, say, say_json
+from .trust import context_for
 
 REFUSED = 1
 PATIENCE_S = 30.0
@@ -47,12 +48,12 @@ def retry(camera: str, yes: bool, url: str | None, state: Path | None, config: P
     """
     where = place_of(url, state, config)
     path = f"api/cameras/{quote(camera, safe='')}/retry"
-    status, body = post(where, f"{path}?confirm=lockout" if yes else path)
+    status, body = post(where, f"{path}?confirm=lockout" if yes else path, config)
     if body.get("type") == LOCKOUT and not yes:
         if not sys.stdin.isatty():
             refuse(f"{detail(body)}; --yes tries it all the same")
         click.confirm(clean(f"{detail(body)}. Try it all the same?"), abort=True)
-        status, body = post(where, f"{path}?confirm=lockout")
+        status, body = post(where, f"{path}?confirm=lockout", config)
     if status != 202 or "id" not in body:
         refuse(detail(body) or unknown(where, status))
     if as_json:
@@ -77,7 +78,8 @@ def reload(pid: int | None, url: str | None, state: Path | None, config: Path, a
     """
     try:
         where = place_of(url, state, config)
-        status, body = post(where, "api/config/reload", BEFORE if isinstance(where, Path) and state is None else "")
+        hint = BEFORE if isinstance(where, Path) and state is None else ""
+        status, body = post(where, "api/config/reload", config, hint)
     except SystemExit:  # it has been said why
         if pid is None:
             raise
@@ -153,16 +155,16 @@ def unknown(where: str | Path, status: int) -> str:
     return f"{redact(str(where))}: the answer is {status}, and not one of banken"
 
 
-def post(where: str | Path, path: str, hint: str = "") -> tuple[int, Body]:
+def post(where: str | Path, path: str, config: Path, hint: str = "") -> tuple[int, Body]:
     """Send a request without a body; the status and the object in the answer. Ends the command where nothing answers,
     and says `hint` then.
 
-    `where` is a URL, or the path of a control socket. A user and a password in a URL are sent as Basic credentials, for
-    a proxy in front of the daemon.
+    `where` is a URL, or the path of a control socket. The configuration at `config` helps to verify a certificate. A
+    user and a password in a URL are sent as Basic credentials, for a proxy in front of the daemon.
     """
     headers = {"Content-Length": "0", "Accept": "application/json"}
     try:
-        connection, prefix = _connection(where, headers)
+        connection, prefix = _connection(where, headers, config)
         try:
             connection.request("POST", f"{prefix}/{path}", headers=headers)
             response = connection.getresponse()
@@ -182,7 +184,7 @@ def post(where: str | Path, path: str, hint: str = "") -> tuple[int, Body]:
     return response.status, body if isinstance(body, dict) else {}
 
 
-def _connection(where: str | Path, headers: dict[str, str]) -> tuple[http.client.HTTPConnection, str]:
+def _connection(where: str | Path, headers: dict[str, str], config: Path) -> tuple[http.client.HTTPConnection, str]:
     """A connection, and what comes before each path. Adds credentials to `headers`. Raises `KeyError`, `ValueError`."""
     if isinstance(where, Path):
         return ControlConnection(where, PATIENCE_S), ""
@@ -190,5 +192,12 @@ def _connection(where: str | Path, headers: dict[str, str]) -> tuple[http.client
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}[parts.scheme]
-    return kind(parts.hostname or "", parts.port, timeout=PATIENCE_S), parts.path.rstrip("/")
+    host, prefix = parts.hostname or "", parts.path.rstrip("/")
+    match parts.scheme:
+        case "http":
+            return http.client.HTTPConnection(host, parts.port, timeout=PATIENCE_S), prefix
+        case "https":
+            context = context_for(config, where)
+            return http.client.HTTPSConnection(host, parts.port, timeout=PATIENCE_S, context=context), prefix
+        case other:
+            raise KeyError(other)

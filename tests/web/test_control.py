@@ -33,6 +33,8 @@ from web.app import WebSettings
 from web.client import Proxies
 from web.connection import is_open
 from web.control import is_owner
+from web.loop_budgets import CLIENT_RATE
+from web.loop_scheduler import CONNECT_S
 from web.refusals import Refusal
 from web.tls import Tls
 
@@ -207,8 +209,11 @@ def test_own_user_and_root_are_the_owners(monkeypatch: pytest.MonkeyPatch, own: 
     assert is_owner(user) is served
 
 
-async def test_connections_that_say_nothing_do_not_lock_the_owner_out(control: ControlSocket) -> None:
+async def test_connections_that_say_nothing_do_not_lock_the_owner_out(
+    control: ControlSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A thousand of them: the oldest idle one is closed for a new one. Other clients are served as before."""
+    monkeypatch.setattr(serve, "CONTROL_PAUSE_S", 0.0)
     async with open_site(control=control) as site, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(await trio.open_unix_socket(control.path)) for _ in range(1000)]
         with give_up_after(30):
@@ -216,6 +221,23 @@ async def test_connections_that_say_nothing_do_not_lock_the_owner_out(control: C
             assert await silent[0].receive_some() == b""
         assert (await site.get("/healthz")).status == 200
         assert refusals.totals() == {Refusal.REPLACED: 1000 + 1 - serve.MAX_PER_CLIENT}
+
+
+async def test_connections_come_at_the_rate_that_a_client_may_have(
+    control: ControlSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a program that connects without end uses up neither the share of the owner nor that of all."""
+    assert serve.CONTROL_PAUSE_S >= CONNECT_S / CLIENT_RATE
+    monkeypatch.setattr(serve, "CONTROL_PAUSE_S", 10_000.0)
+    async with open_site(control=control) as site:
+        assert (await request(control.path, "GET", "/healthz")).status == 200
+        async with await trio.open_unix_socket(control.path) as waiting:
+            await waiting.send_all(GET)
+            for _ in range(3):
+                assert (await site.get("/healthz")).status == 200
+            with trio.move_on_after(0.1) as limit:
+                await waiting.receive_some()
+            assert limit.cancelled_caught
 
 
 async def test_owner_is_served_while_others_have_all_connections(

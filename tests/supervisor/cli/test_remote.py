@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -17,13 +19,17 @@ import pytest
 from click.testing import CliRunner
 
 from supervisor.__main__ import main
+from supervisor.cli.control import ControlConnection
 from supervisor.journal.lock import FolderLock
+from supervisor.runtime.certificates import read_pair
+from supervisor.runtime.local_ca import LocalAuthority
+from supervisor.runtime.machine_names import Names, names_of
 from tests.conftest import require
 
 
 @contextmanager
-def answering(status: int, body: object) -> Iterator[str]:
-    """The address of a server that answers every request with this."""
+def answering(status: int, body: object, pair: Path | None = None) -> Iterator[str]:
+    """The address of a server that answers every request with this; over https with `pair`, a certificate and key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -37,8 +43,10 @@ def answering(status: int, body: object) -> Iterator[str]:
         def log_message(self, *_: object) -> None: ...
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor(1) as threads:
+        if pair is not None:
+            server.socket = read_pair(pair, pair).context.wrap_socket(server.socket, server_side=True)
         threads.submit(server.serve_forever, 0.01)
-        yield f"http://127.0.0.1:{server.server_port}/"
+        yield f"{'http' if pair is None else 'https'}://127.0.0.1:{server.server_port}/"
         server.shutdown()
 
 
@@ -118,6 +126,23 @@ def test_daemon_is_asked_over_its_control_socket(tmp_path: Path) -> None:
     assert len(heads) == 4 and "Authorization" not in heads[0]
 
 
+def test_connection_waits_for_a_daemon_that_accepts_nothing_for_a_moment(tmp_path: Path) -> None:
+    """Its queue of connections is full. A daemon that goes on accepting nothing is an error after the time limit."""
+    path = tmp_path / "control"
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as threads:
+        listener.bind(str(path))
+        listener.listen(0)
+        with socket.socket(socket.AF_UNIX) as first, closing(ControlConnection(path, 60.0)) as second:
+            first.connect(str(path))
+            began = time.monotonic()
+            with closing(ControlConnection(path, 1.0)) as hasty, pytest.raises(BlockingIOError):
+                hasty.connect()
+            assert time.monotonic() - began > 0.9
+            connected = threads.submit(second.connect)
+            listener.accept()[0].close()
+            connected.result(60)
+
+
 def test_url_is_asked_instead_of_the_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the option or the variable. A given state folder comes before the variable."""
     monkeypatch.chdir(tmp_path)
@@ -191,6 +216,7 @@ AS_NOBODY = """
 import os, sys
 from contextlib import suppress
 from supervisor.__main__ import main
+from supervisor.cli.control import ControlConnection
 for path in ("/absent", sys.argv[2]):  # imports everything: another user may not read the modules
     with suppress(SystemExit):
         main(["retry", "gate", "--state", path])
@@ -200,6 +226,22 @@ os.setgid(65534)
 os.setuid(65534)
 main(["retry", "gate", "--state", sys.argv[1]])
 """
+
+
+def test_daemon_over_https_is_verified_by_the_local_ca(tmp_path: Path) -> None:
+    """At a URL that was given. A certificate of another CA is refused, with exit 2."""
+    config = tmp_path / "banken.yaml"
+    config.touch()
+    pairs = [LocalAuthority(tmp_path / name / "tls") for name in (".", "other")]
+    for each in pairs:
+        each.renew(names_of(["127.0.0.1"]), Names(), datetime.now(UTC))
+    own, other = pairs
+    with answering(202, {"id": "gate"}, own.pair) as url:
+        done = CliRunner().invoke(main, ["retry", "gate", "--url", url, "--config", str(config)])
+    assert (done.exit_code, done.stdout) == (0, "gate is tried now\n")
+    with answering(202, {"id": "gate"}, other.pair) as url:
+        done = CliRunner().invoke(main, ["retry", "gate", "--url", url, "--config", str(config)])
+    assert (done.exit_code, "CERTIFICATE_VERIFY_FAILED" in done.stderr) == (2, True)
 
 
 @contextmanager
