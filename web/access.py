@@ -10,21 +10,26 @@ Rules of this file:
 - Until there is a user, the clients that the other checks let in have all rights.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import trio
 from quart import Request, Response, Websocket, has_websocket_context, request, websocket
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from supervisor.domain.access import Principal
-from supervisor.domain.clients import LOCAL, PREFIX
+from supervisor.domain.clients import LOCAL, PREFIX, is_loopback
 from supervisor.domain.rights import ALL, EVERYTHING, Right
 from supervisor.ports.gateway import GatewayPort
 
-from .client import client
+from .client import client, is_forwarded
 from .control import is_control
+from .hosts import bare
+
+if TYPE_CHECKING:
+    from .app import WebSettings
 
 SECURE_COOKIE, COOKIE = "__Host-banken", "banken"
 """The cookie over TLS, which no other host of the domain can set; and the one over plain HTTP on loopback."""
@@ -35,6 +40,11 @@ REVOKED = 4403
 """The code that closes the WebSocket of a client whose rights were taken away."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOG_IN = "log in first"
+THROUGH_PROXY = (
+    "this banken has no users, and access.proxy gives no role to this request: set access.proxy.roles, "
+    "or make a user on the page of the machine itself"
+)
+BEYOND = "this banken has no users yet, so it serves its own machine only: open its page there, and make a user"
 
 
 def is_secure(asked: Request | Websocket) -> bool:
@@ -42,12 +52,12 @@ def is_secure(asked: Request | Websocket) -> bool:
     return asked.scope["scheme"] in ("https", "wss")
 
 
-def identify(asked: Request | Websocket, gateway: GatewayPort) -> Principal:
+def identify(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSettings") -> Principal:
     """The principal of a request. Raises `Forbidden` for a change that shows a cookie from elsewhere."""
     if is_control(asked.scope):
         return Principal(LOCAL, EVERYTHING, ALL)
-    accounts = gateway.accounts
-    local = Principal(f"{PREFIX}{client()}", EVERYTHING, ALL)
+    accounts, nobody = gateway.accounts, Principal(f"{PREFIX}{client()}")
+    local = attrs.evolve(nobody, rights=EVERYTHING, scope=ALL)
     if accounts is None:
         return local
     for text in _tokens(asked):
@@ -57,7 +67,34 @@ def identify(asked: Request | Websocket, gateway: GatewayPort) -> Principal:
     if secret and (found := accounts.by_session(secret)) is not None:
         _require_own_page(asked)
         return found
-    return Principal(local.name) if gateway.state.trust_ended or accounts.damage else local
+    if settings.proxies.trusts(_peer(asked)):
+        return settings.proxy_access.principal(asked.scope, client()) or nobody
+    if gateway.state.trust_ended or accounts.damage or not is_local(asked):
+        return nobody
+    return local
+
+
+def is_local(asked: Request | Websocket) -> bool:
+    """Whether a client of this machine asks, at an address of this machine, with nobody in between."""
+    host = asked.headers.get("Host", "")
+    return is_loopback(_peer(asked)) and is_loopback(bare(host)) and not is_forwarded(asked.scope)
+
+
+def why_denied(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSettings") -> str:
+    """Advice for a client without rights."""
+    accounts = gateway.accounts
+    if accounts is not None and accounts.damage:
+        return "nobody can log in: the access file cannot be read; the log and the health of banken say why"
+    if gateway.state.trust_ended:
+        return LOG_IN
+    if settings.proxies.trusts(_peer(asked)) or is_forwarded(asked.scope):
+        return THROUGH_PROXY
+    return BEYOND
+
+
+def _peer(asked: Request | Websocket) -> str:
+    peer = asked.scope.get("client")
+    return str(peer[0]) if peer else ""
 
 
 def _tokens(asked: Request | Websocket) -> list[str]:
@@ -78,23 +115,29 @@ def _require_own_page(asked: Request | Websocket) -> None:
         raise Forbidden("a change with a cookie needs the header Origin or Sec-Fetch-Site; programs use a token")
 
 
+def asked() -> Request | Websocket:
+    """The current request or WebSocket."""
+    found: Any = websocket if has_websocket_context() else request
+    return found  # type: ignore[no-any-return]
+
+
 def principal() -> Principal:
     """The principal of the current request or WebSocket."""
-    at_hand: Any = websocket if has_websocket_context() else request
-    found: Principal = at_hand.scope[SCOPE]
+    found: Principal = asked().scope[SCOPE]  # type: ignore[literal-required]
     return found
 
 
-def require(right: Right) -> None:
+def require(right: Right, why: Callable[[], str] = lambda: LOG_IN) -> None:
     """Raises `Unauthorized` for a client that has not logged in, and `Forbidden` for one without the right.
 
-    Only who has all cameras in the scope administers: configuration and users name cameras.
+    `why` says what a client without a login can do. Only who has all cameras in the scope administers: configuration
+    and users name cameras.
     """
     asks = principal()
     if asks.may(right) and (asks.scope.everything or right is not Right.ADMINISTER):
         return
     if asks.name.startswith(PREFIX):
-        raise Unauthorized(LOG_IN)
+        raise Unauthorized(why())
     raise Forbidden(f"this needs the right {right.value}, which {asks.name.partition('/')[0]} does not have")
 
 

@@ -24,6 +24,7 @@ from .cross_site import require_own_site
 from .hosts import require_ours
 from .loop_scheduler import MOST_WAITING, meter_of, own_meter
 from .parts import left_out, require_on
+from .proxy_access import ProxyAccess
 from .routes import OPENED, Web
 from .sockets import Sockets
 from .unfinished import Answering, Unfinished, has_body
@@ -53,6 +54,8 @@ class WebSettings:
     """The token that detectors must send; empty: no detector may report."""
     proxies: Proxies = attrs.field(factory=Proxies)
     """The trusted proxies, whose headers name the client."""
+    proxy_access: ProxyAccess = attrs.field(factory=ProxyAccess)
+    """The roles of those whom a trusted proxy has let in."""
     exposed: str = ""
     """The address at which other machines can reach the server; every page warns of it. Empty for loopback."""
     off: frozenset[str] = frozenset()
@@ -139,7 +142,7 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         require_ours(request.scope, settings.allow_origins)
         require_on(request.path, settings.off)
         require_own_site(request, settings.allow_origins)
-        request.scope[access.SCOPE] = access.identify(request, gateway)  # type: ignore[literal-required]
+        request.scope[access.SCOPE] = access.identify(request, gateway, settings)  # type: ignore[literal-required]
 
     @app.before_websocket
     async def connect_by_own_names() -> None:
@@ -147,7 +150,7 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         require_ours(websocket.scope, settings.allow_origins)
         require_on(websocket.path, settings.off)
         require_own_site(websocket, settings.allow_origins)
-        websocket.scope[access.SCOPE] = access.identify(websocket, gateway)  # type: ignore[literal-required]
+        websocket.scope[access.SCOPE] = access.identify(websocket, gateway, settings)  # type: ignore[literal-required]
 
     @app.after_request
     async def allow_listed_origins(response: Response) -> Response:

@@ -31,6 +31,10 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 FAMILIES = {"x-forwarded": b"x-forwarded-for", "forwarded": b"forwarded"}
 """The settings of `web.forwarded`, each with the header that holds the addresses."""
+FORWARDING = frozenset(
+    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"x-client-ip")
+)
+"""Headers that proxies add."""
 MOST_HOPS = 16
 """Maximum number of consecutive trusted proxies; a longer chain is refused."""
 SCOPE = "banken.client"
@@ -112,6 +116,11 @@ def identify(scope: Any, proxies: Proxies) -> str | ForwardedError:
         return client_of(peer[0] if peer else None, scope["headers"], proxies)
     except ForwardedError as error:
         return ForwardedError(f"{FAMILIES[proxies.family].decode()} {error}")
+
+
+def is_forwarded(scope: Any) -> bool:
+    """Whether somebody stands between the client and us, or says so."""
+    return any(name in FORWARDING for name, _ in scope["headers"])
 
 
 def client() -> str:

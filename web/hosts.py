@@ -69,6 +69,12 @@ def is_ours(host: str, allow_origins: Collection[str]) -> bool:
     return True
 
 
+def bare(host: str) -> str:
+    """The name or address in a `Host`; empty if it is invalid."""
+    parsed = _parse(host)
+    return parsed[0] if parsed is not None else ""
+
+
 def with_port(host: str) -> str:
     """Return a readable `host` with a port: 80, that of plain HTTP, if it names none."""
     parsed = _parse(host)

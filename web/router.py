@@ -1,7 +1,7 @@
 """The router: it registers the rows of the tables of `web/resources/` with the application."""
 
 from collections.abc import Awaitable, Callable, Collection
-from functools import wraps
+from functools import partial, wraps
 from importlib import import_module
 
 import msgspec
@@ -10,7 +10,7 @@ from quart import Quart, Response, request, websocket
 from supervisor.ports.asking import asking
 
 from . import json, resources
-from .access import REVOKED, principal, require, until_revoked
+from .access import REVOKED, asked, principal, require, until_revoked, why_denied
 from .bodies import Strict, read
 from .cross_site import takes_visits
 from .queries import parse_query
@@ -49,7 +49,7 @@ def register(app: Quart, web: Web, found: Collection[Resource]) -> None:
 def _make_view(web: Web, route: Route) -> Callable[..., Awaitable[Response]]:
     @wraps(route.handler)
     async def view(**values: object) -> Response:
-        with asking(admit(route)):
+        with asking(admit(web, route)):
             return await answer(values)
 
     async def answer(values: dict[str, object]) -> Response:
@@ -72,7 +72,7 @@ def _make_socket(web: Web, route: Route) -> Callable[..., Awaitable[None]]:
     async def view(**values: object) -> None:
         if route.query is not None:
             values["query"] = parse_query(route.query, websocket.args)
-        with asking(admit(route)):
+        with asking(admit(web, route)):
             async with until_revoked(web.gateway) as scope:
                 await route.handler(web, **values)
             if scope.cancelled_caught:
@@ -81,10 +81,10 @@ def _make_socket(web: Web, route: Route) -> Callable[..., Awaitable[None]]:
     return view
 
 
-def admit(route: Route) -> str:
+def admit(web: Web, route: Route) -> str:
     """The name of the principal of the request. Raises as `require`; a detector may show another proof instead."""
     if route.proof is not Proof.DETECTOR:
-        require(route.right)
+        require(route.right, partial(why_denied, asked(), web.gateway, web.settings))
     return principal().name
 
 

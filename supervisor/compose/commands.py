@@ -230,6 +230,7 @@ def _parts(
     from actors.webrtc.deferred import run_connection
     from web.app import WebSettings, create_app
     from web.client import Proxies
+    from web.proxy_access import ProxyAccess
     from web.serve import run_web
     from web.sockets import Sockets
     from web.tls import Tls
@@ -269,7 +270,7 @@ def _parts(
             ice_servers=config.ice_servers,
             detector_token=config.detector_token,
             proxies=proxies,
-            exposed=config.exposed,
+            proxy_access=ProxyAccess(*config.proxy_access),
             off=config.off,
         )
         app = create_app(gateway, settings, sockets)

@@ -10,14 +10,19 @@ import attrs
 from ..base.ffmpeg_stdin import shows_secrets
 from ..base.redact import redact
 from ..domain.ids import CameraId, DeviceId
+from ..domain.rights import Role
 from ..domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary, Transcode
 from ..journal.anchor import AnchorSettings
 from ..journal.retention import Retention
 from .problem_text import listed
-from .settings import SETTINGS
+from .settings import PROXY_ROLES, SETTINGS
 from .state_folder import folder_of
 from .types import TlsFiles, is_loopback
 
+CLOSED = (
+    "is beyond this machine: until the first user is made, only requests of this machine are answered "
+    "(ops/docs/operations.md#access)"
+)
 EXPOSED = (
     "is beyond this machine, and banken asks nobody who they are: whoever reaches it can watch and control; "
     "listen on 127.0.0.1 and put a proxy with a password in front (ops/docs/proxy.md)"
@@ -216,6 +221,13 @@ class Config:
         )
 
     @property
+    def proxy_access(self) -> tuple[str, str, dict[Role, tuple[str, ...]]]:
+        """The headers with user and groups (empty: not read), and for each role whom it is given to."""
+        roles = {Role(role): self.settings.get(f"access.proxy.roles.{role}") or () for role in PROXY_ROLES}
+        user, groups = (self.settings.get(f"access.proxy.{name}_header") or "" for name in ("user", "groups"))
+        return user, groups, roles
+
+    @property
     def refuse_not_live(self) -> bool:
         return self.not_live == "refuse"
 
@@ -237,15 +249,20 @@ class Config:
 
     @property
     def exposure(self) -> str:
-        """A warning in one line; empty if there is no exposure."""
+        """A warning in one line about a server without accounts; empty if there is no exposure."""
         return self.exposed and f"web.listen: {self.exposed} {EXPOSED}"
+
+    @property
+    def closed(self) -> str:
+        """The same about the daemon, which has accounts."""
+        return self.exposed and f"web.listen: {self.exposed} {CLOSED}"
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One line each: former names, the exposure, and arguments with secrets that every user can read."""
         open_to_all = [name for name, source in self.cameras.items() if shows_secrets(source.arguments, source.secrets)]
         arguments = f"ffmpeg of {listed(open_to_all)}: {OPEN_ARGUMENTS}" if open_to_all else ""
-        return tuple(filter(None, (*self.notes, self.exposure, arguments)))
+        return tuple(filter(None, (*self.notes, self.closed, arguments)))
 
 
 def state_folder(config: Config) -> Path:

@@ -32,6 +32,9 @@ RTSP = ("rtsp", "rtsps")
 TRANSCODE = OneOf(("auto", "never", "always"))
 FORWARDED = ("x-forwarded", "forwarded")
 """The families of headers in which a proxy may name the client."""
+PROXY_ROLES = ("admin", "operator", "analyst", "watcher")
+"""The roles that a proxy can give, the one with the most rights first."""
+HEADER = Text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of a header", "a name like X-Remote-User")
 FORMATS = ("banken", "analyze-v1")
 """How a service is called with pictures; see `ops/docs/detectors.md`."""
 STUN = Text(
@@ -86,8 +89,8 @@ SETTINGS = Table(
     (
         Setting(
             "web.listen", Address(), DEFAULT_LISTEN,
-            "The address and TCP port of the page and the API. An address beyond loopback lets everybody who reaches "
-            "it watch and control; `check` and each start warn of it.",
+            "The address and TCP port of the page and the API. Beyond loopback everybody logs in; until the "
+            "first user is made, only requests of this machine are answered.",
             reloadable=False, field="listen",
         ),
         Setting(
@@ -112,6 +115,26 @@ SETTINGS = Table(
             "The family of headers in which a trusted proxy names the client: `X-Forwarded-For`, or `Forwarded` "
             "(RFC 7239).",
             reloadable=False, field="forwarded",
+        ),
+        Setting(
+            "access.proxy.user_header", HEADER, None,
+            "The header in which a trusted proxy names the user that it has let in. Without it, all requests of the "
+            "proxy have the role that `access.proxy.roles` gives to `*`. See [proxy.md](proxy.md#access).",
+            reloadable=False, otherwise="none",
+        ),
+        Setting(
+            "access.proxy.groups_header", HEADER, None,
+            "The header in which it names the groups of this user, separated by commas.",
+            reloadable=False, otherwise="none",
+        ),
+        *(
+            Setting(
+                f"access.proxy.roles.{role}", ListOf(once="it is the same role"), "[]",
+                f"Users, and groups behind `group:`, that have the role {role} by the word of the proxy; `*` is "
+                "everybody whom it lets in.",
+                reloadable=False,
+            )
+            for role in PROXY_ROLES
         ),
         Setting(
             "parts.dashboard", Switch(), "on", "The page and its files.",

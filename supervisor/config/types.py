@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -11,6 +11,7 @@ import attrs
 import yaml
 
 from ..base.redact import is_secret, redact
+from ..domain.clients import is_loopback as is_loopback
 from ..domain.words import UNITS
 from .parse_context import ParseContext
 from .problem_text import kind_of, number_of
@@ -100,14 +101,6 @@ class File:
     def take(self, reading: ParseContext, node: yaml.Node, what: str) -> Any:
         text = reading.text(node, what)
         return None if text is None else reading.path(text)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server at `host`. Of names, only `localhost` counts."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from .clients import LOCAL, PREFIX
 from .core import Command
 from .errors import Refusal, Rejected
 from .ids import CameraId, SessionId, TokenId, UserId
-from .rights import ALL, EVERYTHING, NOTHING, NOWHERE, RIGHTS, TOKEN, USER, Right, Scope
+from .rights import ALL, EVERYTHING, NOTHING, NOWHERE, PROXY, RIGHTS, TOKEN, USER, Right, Role, Scope
 from .scoped import visible_in
 from .state import Lease, State, Token, UserSession
 
@@ -23,6 +23,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 """The name of a user or a token."""
 OWN = frozenset({"system", "actor", "patrol"})
 """The principals of the daemon's own parts."""
+PROXY_ROLES = frozenset({Role.ADMIN, Role.OPERATOR, Role.ANALYST, Role.WATCHER})
 
 
 @attrs.frozen
@@ -56,6 +57,11 @@ def principal_of(session: UserSession) -> str:
     return f"{USER}{session.user}/{session.session}"
 
 
+def of_proxy(name: str, role: Role) -> str:
+    """The principal of somebody whom a trusted proxy has let in, with the role that the configuration gives."""
+    return f"{PROXY}{name}/{role}"
+
+
 def of_token(token: Token) -> str:
     return f"{TOKEN}{token.token}"
 
@@ -73,6 +79,9 @@ def rights_of(state: State, principal: str, now_ns: int) -> Principal:
         if known is None or (known.until_ns is not None and now_ns >= known.until_ns):
             return Principal(principal)
         return Principal(principal, RIGHTS[known.role], known.scope, known.until_ns)
+    if principal.startswith(PROXY):
+        role = principal.rpartition("/")[2]
+        return Principal(principal, RIGHTS[Role(role)], ALL) if role in PROXY_ROLES else Principal(principal)
     if principal in OWN or (principal.startswith(PREFIX) and not state.trust_ended):
         return Principal(principal, EVERYTHING, ALL)
     return Principal(principal)

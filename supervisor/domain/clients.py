@@ -3,7 +3,7 @@
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
-from .rights import PEOPLE
+from .rights import PEOPLE, PROXY
 
 OWN_PREFIX = 64
 """The smallest network that an IPv6 customer gets (RFC 6177). All addresses in it are one client."""
@@ -39,7 +39,17 @@ def network_of(client: str) -> str:
 
 
 def client_in(principal: str) -> str | None:
-    """The name under which a principal is charged, like an address or `user:NAME`; None for the daemon's own parts."""
+    """The name under which a principal is charged: its address, or its name; None for the daemon's own parts."""
+    if principal.startswith(PROXY):
+        return principal.removeprefix(PROXY).rpartition("/")[0]
     if principal.startswith(PEOPLE):
         return principal.partition("/")[0]
     return principal.removeprefix(PREFIX) if principal.startswith(PREFIX) or principal == LOCAL else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server at `host`. Of names, only `localhost` counts."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -82,6 +82,6 @@ class Scope(Value, frozen=True):
 
 ALL = Scope(everything=True)
 NOWHERE = Scope()
-USER, TOKEN = "user:", "token:"
-PEOPLE = (USER, TOKEN)
-"""Prefixes of the principals that have logged in, and whose rights may be taken away."""
+USER, TOKEN, PROXY = "user:", "token:", "proxy:"
+PEOPLE = (USER, TOKEN, PROXY)
+"""Prefixes of the principals that have logged in, here or at a trusted proxy."""

@@ -18,6 +18,7 @@ from tests.kit.proxies import (
     PROXIES,
     USER,
     Proxy,
+    access,
     free_port,
     missing_reason,
     password,
@@ -55,7 +56,7 @@ async def behind(folder: Path, name: str, below: bool) -> AsyncIterator[Site]:
     require(missing_reason(name))
     port, place = free_port(), folder / name
     place.mkdir()
-    async with open_daemon(folder, {"front": CAMERA}, web=settings(port)) as daemon:
+    async with open_daemon(folder, {"front": CAMERA}, access(), web=settings(port)) as daemon:
         async with PROXIES[name](place, port, daemon.port, below=below) as proxy:
             await daemon.wait_camera("front", "live")
             yield Site(daemon, proxy)
@@ -134,8 +135,8 @@ async def test_person_is_the_client_and_everything_works_through_the_proxy(
         assert (await site.ask("GET", site.path("cameras/front/snapshot.jpg"), **known)).body[:2] == b"\xff\xd8"
         assert (await site.ask("DELETE", opened.location, **known)).status == 200
         assert (await site.ask("DELETE", granted.location, **known, **key)).status == 204
-    principals = {row.principal for row in site.daemon.journal() if row.principal.startswith("client:")}
-    assert principals == {"client:127.0.0.9 (forwarded)", "client:127.0.0.10 (forwarded)"}
+    principals = {row.principal for row in site.daemon.journal() if row.principal.startswith("proxy:")}
+    assert principals == {"proxy:127.0.0.9 (forwarded)/admin", "proxy:127.0.0.10 (forwarded)/admin"}
 
 
 @EACH

@@ -15,7 +15,7 @@ from trio_websocket import wrap_client_stream
 
 from .daemon import Daemon, open_daemon
 from .http import Answer, over_tls, request
-from .proxies import HOST, PROXIES, Proxy, free_port, password, settings
+from .proxies import HOST, PROXIES, Proxy, access, free_port, password, settings
 from .viewer import Viewer, open_viewer
 
 CAMERA, FPS = "front", 10
@@ -112,7 +112,9 @@ async def run_proxied(
     Raises AssertionError for a proxy or daemon that does not start. Cleanup: all of them have ended.
     """
     ports = {name: free_port() for name in PROXIES}
-    async with open_daemon(folder, {CAMERA: f"test:320x180@{FPS}"}, "limits: {}", settings(*ports.values())) as daemon:
+    async with open_daemon(
+        folder, {CAMERA: f"test:320x180@{FPS}"}, f"limits: {{}}\n{access()}", settings(*ports.values())
+    ) as daemon:
         await daemon.wait_camera(CAMERA, "live")
         persons: list[Person] = []
 

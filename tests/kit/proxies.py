@@ -65,6 +65,12 @@ def settings(*ports: int) -> str:
     return json.dumps(section)[1:-1]
 
 
+def access() -> str:
+    """The section `access` of the document, as one line."""
+    (text,) = blocks("yaml")
+    return f"access: {json.dumps(yaml.safe_load(text)['access'])}"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

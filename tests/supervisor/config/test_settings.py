@@ -17,7 +17,7 @@ from supervisor.config.load import parse
 from supervisor.config.problem_text import ConfigError
 from supervisor.config.rewrite import rewritten
 from supervisor.config.schema import schema_of
-from supervisor.config.settings import SETTINGS
+from supervisor.config.settings import PROXY_ROLES, SETTINGS
 from supervisor.config.table import OWN_VARIABLES, Setting, Table, variable_of
 from supervisor.config.types import Count, Duration
 
@@ -154,7 +154,8 @@ def test_every_setting_has_a_variable() -> None:
         "cameras.NAME.tls.pin": "ab" * 32, "rtsp.listen": "[::1]:8554", "detectors.NAME.url": "http://h/x",
         "detectors.NAME.hints": "{front: x}", "detectors.NAME.cameras": "[front]",
         "detectors.NAME.command": "[run, fast]", "daemons.NAME.command": "[run, fast]", "daemons.NAME.provides": "/day",
-        "detectors.NAME.shm": "/seen",
+        "detectors.NAME.shm": "/seen", "access.proxy.user_header": "X-User", "access.proxy.groups_header": "X-Groups",
+        **{f"access.proxy.roles.{role}": "['*']" for role in PROXY_ROLES},
     }  # fmt: skip
     for setting in SETTINGS:
         bounds = re.findall("`([^`]+)`", setting.type.bounds)
