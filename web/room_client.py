@@ -123,7 +123,7 @@ async def open_room_client(
         with trio.fail_after(CONNECT_S):
             stream: trio.SocketStream | trio.SSLStream[trio.SocketStream]
             if tls:
-                stream = await trio.open_ssl_over_tcp_stream(host, port, ssl_context=context)
+                stream = await _open_tls(host, port, context)
             else:
                 stream = await trio.open_tcp_stream(host, port)
         try:
@@ -142,6 +142,20 @@ async def open_room_client(
                 await socket.aclose()
         finally:
             await trio.aclose_forcefully(stream)
+
+
+async def _open_tls(host: str, port: int, context: ssl.SSLContext | None) -> trio.SSLStream[trio.SocketStream]:
+    """Raises `OSError`, also for a certificate that is not trusted."""
+    stream = await trio.open_ssl_over_tcp_stream(host, port, ssl_context=context)
+    try:
+        await stream.do_handshake()
+    except trio.BrokenResourceError as error:
+        await trio.aclose_forcefully(stream)
+        raise ConnectionError(str(error.__cause__ or error)) from None
+    except BaseException:
+        await trio.aclose_forcefully(stream)
+        raise
+    return stream
 
 
 @asynccontextmanager

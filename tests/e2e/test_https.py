@@ -1,17 +1,22 @@
 """The page over https, in a real browser from a real daemon."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from supervisor.domain import events as e
 from tests.conftest import require
 from tests.kit.certificates import spki_of, write_pair
 from tests.kit.chromium import NavigationError, certutil_missing_reason, open_chromium
-from tests.kit.daemon import Daemon, launch_daemon, open_daemon, write_config
+from tests.kit.daemon import ROOT, Daemon, launch_daemon, open_daemon, write_config
 from tests.kit.processes import wait_until
+from tests.kit.proxies import free_port
 
 from .test_first_light import wait_frames
 
@@ -88,3 +93,32 @@ async def test_device_with_the_local_ca_shows_the_page(tmp_path: Path) -> None:
             files = {path.name: path.read_bytes() for path in (tmp_path / "tls").iterdir()}
             assert seen in ({}, files)
             seen = files
+
+
+async def test_commands_reach_a_daemon_over_https(tmp_path: Path) -> None:
+    """By --url with the CA of the configuration. Another CA is refused, and the error says so."""
+    port = free_port()
+    write_config(tmp_path, CAMERAS)
+    environment = {"BANKEN_WEB_LISTEN": f"{BEYOND}:{port}"}
+
+    async def banken(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return await trio.run_process(
+            [sys.executable, "-m", "supervisor", *arguments, "--config", str(tmp_path / "banken.yaml")],
+            capture_stdout=True, capture_stderr=True, cwd=ROOT, check=False, env={**os.environ, **environment},
+        )  # fmt: skip
+
+    async with launch_daemon(tmp_path, environment) as daemon:
+        await daemon.wait_ready()
+        for url in (daemon.url, f"https://localhost:{port}/"):
+            done = await banken("reload", "--url", url)
+            assert (done.returncode, done.stdout) == (0, b"configuration taken: 1 camera\n"), done.stderr
+        done = await banken("rooms", "join", "no-such-room", "--url", daemon.url)
+        assert (done.returncode, b"no-such-room" in done.stdout) == (1, True), done
+        done = await banken("ca")
+        assert done.stdout == (tmp_path / "tls" / "ca.pem").read_bytes()
+        ca = tmp_path / "tls" / "ca.pem"
+        ca.write_bytes(write_pair(tmp_path, "127.0.0.1")[0].read_bytes())
+        for command in (["reload"], ["rooms", "join", "new"]):
+            done = await banken(*command, "--url", daemon.url)
+            assert done.returncode == 2
+            assert b"certificate verify failed" in done.stderr
