@@ -10,4 +10,6 @@ interface ReadonlyArray<T> {
 interface Window {
   /** For tests: the players and the links of rooms. */
   banken: Record<string, unknown>;
+  /** The answer of `api/session`, requested by early.js; null: there was none. */
+  bankenSession: Promise<any>;
 }

@@ -72,7 +72,13 @@ async function once(url, { timeout, signal, read, options }) {
   }
 }
 
+let unauthorized = () => {};
+
+// `listener()`: the server does not know who asks.
+export const onUnauthorized = (listener) => (unauthorized = listener);
+
 export async function refusalOf(response) {
+  if (response.status === 401) unauthorized();
   const problem = await response.json().catch(() => ({}));
   const reason = problem.detail || problem.title || t("the server answered {status}", { status: response.status });
   return new Refusal(response.status, reason, {

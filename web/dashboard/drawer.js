@@ -1,5 +1,6 @@
 // The pane below the wall: one view at a time, each with an address (#processes). A view is entered when it is
 // displayed, and left when it is not or when the page is left.
+import { may } from "./access.js";
 import { read, write } from "./address.js";
 import { $, on, set, stamp } from "./dom.js";
 import { t } from "./i18n.js";
@@ -31,10 +32,12 @@ export function createDrawer({ views, panels, request }) {
     if (listed(open)) request(open, Boolean(panels[open].needed?.()));
   }
 
-  const listed = (name) => views.find(({ id }) => id === name).listed;
+  const viewOf = (name) => views.find(({ id }) => id === name);
+  const listed = (name) => viewOf(name).listed;
+  const neededBy = (name) => viewOf(name).needs ?? "view";
 
   function show(name) {
-    if (name === open) return;
+    if (name === open || (name !== null && !may(neededBy(name)))) return;
     if (open !== null) {
       leave();
       roots.get(open).hidden = true;
@@ -84,9 +87,10 @@ export function createDrawer({ views, panels, request }) {
 // The title, with the first key if there is one. Pure.
 export const hintOf = (title, [first]) => (first ? `${title} (${first.keys[0]})` : title);
 
-function openerOf({ id, title, shortcuts, count = null }) {
+function openerOf({ id, title, shortcuts, count = null, needs = null }) {
   const button = stamp("opener-template");
   set(button, "data-part", `open-${id}`);
+  set(button, "data-needs", needs);
   set(button, "aria-controls", `view-${id}`);
   set(button, "title", hintOf(t(title), shortcuts));
   button.append(t(title));
@@ -97,7 +101,7 @@ function openerOf({ id, title, shortcuts, count = null }) {
   return button;
 }
 
-function emptyView({ id, title }) {
+function emptyView({ id, title, needs = null }) {
   const root = Object.assign(document.createElement("div"), {
     id: `view-${id}`,
     className: "view",
@@ -106,6 +110,7 @@ function emptyView({ id, title }) {
   });
   set(root, "role", "region");
   set(root, "data-panel", id);
+  set(root, "data-needs", needs);
   set(root, "aria-label", t(title));
   return root;
 }

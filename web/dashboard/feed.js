@@ -11,9 +11,12 @@ import { createModel } from "./model.js";
 
 export const DOUBT_S = 4;
 export const LOST_S = 10;
+const REVOKED = 4403; // the code of a server that has taken rights away
 
 // Handlers: hello(message, {restarted}), events(list), state(message), link({status: connecting|live|silent|waiting,
 // retryAt}), reset() when the journal is a different one than before.
+//
+// refused(): the server did not let the page in, or has taken rights away.
 export function createFeed({ url, handlers, chance = Math.random }) {
   let socket = null;
   let timer = null;
@@ -40,8 +43,13 @@ export function createFeed({ url, handlers, chance = Math.random }) {
     live = false;
     const mine = (socket = new WebSocket(address));
     mine.onmessage = ({ data }) => receive(JSON.parse(data));
-    mine.onclose = () => socket === mine && lose();
+    mine.onclose = (event) => socket === mine && closed(event);
     expectWord();
+  }
+
+  function closed(event) {
+    if (!live || event?.code === REVOKED) handlers.refused?.();
+    lose();
   }
 
   function expectWord() {

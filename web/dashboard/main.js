@@ -1,6 +1,8 @@
 // Connects the one feed to the panels of the table, and the page's life cycle to both.
+import { createAccess } from "./access.js";
 import { socketOf } from "./address.js";
 import { createAnnouncer } from "./announcer.js";
+import { onUnauthorized } from "./ask.js";
 import { createClock } from "./clock.js";
 import { $ } from "./dom.js";
 import { createFeed } from "./feed.js";
@@ -14,7 +16,22 @@ speak(PANELS.map(({ words = {} }) => words));
 
 const base = document.baseURI.replace(/[?#].*$/, "");
 const clock = createClock();
-const { panels, tell, now, drawer } = mountPanels(PANELS, { base, clock, request: (view, is) => feed.show(view, is) });
+const access = createAccess({
+  url: new URL("api/session", base),
+  early: window.bankenSession,
+  reload() {
+    // An address may name a camera.
+    history.replaceState(null, "", location.pathname + location.search);
+    location.reload();
+  },
+  onKnown: (me, why) => tell("access", me, why),
+});
+const { panels, tell, now, drawer } = mountPanels(PANELS, {
+  base,
+  clock,
+  access: { ...access, enter: () => access.enter().then(start) },
+  request: (view, is) => feed.show(view, is),
+});
 const announcer = createAnnouncer($("announcer"));
 const feed = createFeed({
   url: socketOf("ws/events", base),
@@ -30,6 +47,7 @@ const feed = createFeed({
       now("events", list);
     },
     reset: () => now("reset"),
+    refused: access.check,
     state(message) {
       clock.learn(message.now);
       now("state", message);
@@ -43,8 +61,11 @@ const all = (method) => {
   for (const part of [...parts, ...Object.values(panels)]) part?.[method]?.();
 };
 
+const start = (isIn) => isIn && all("start");
+
+onUnauthorized(access.check);
 attachLifecycle({
-  start: () => all("start"),
+  start: () => access.entered().then(start),
   stop: () => all("stop"),
   seen: (is) => tell("seen", is),
   wake: () => tell("resume", false),

@@ -2,8 +2,10 @@
 // 1. A panel reaches another one through `context.panels`, and only after all are mounted.
 // 2. A panel has the methods that it needs (see `Mounted` in panel.js); a call passes over the others.
 // 3. A panel whose element index.html does not place is a view of the drawer.
-// 4. A panel of a part that is off is not in the table. An element that serves another panel names it (`data-of`), and
+// 4. An element that needs a right names it (`data-needs`), and is hidden without it.
+// 5. A panel of a part that is off is not in the table. An element that serves another panel names it (`data-of`), and
 //    is hidden without it.
+import { set } from "./dom.js";
 import { createDrawer } from "./drawer.js";
 import { t } from "./i18n.js";
 import { createLayout } from "./layout.js";
@@ -15,7 +17,7 @@ import { createSplitters } from "./splitters.js";
  *
  * @param {import("./panel.js").Panel[]} table
  */
-export function mountPanels(table, { base, clock, request }) {
+export function mountPanels(table, { base, clock, access, request }) {
   /** @type {Record<string, import("./panel.js").Mounted>} */
   const panels = {};
 
@@ -34,7 +36,7 @@ export function mountPanels(table, { base, clock, request }) {
   const splitters = createSplitters(layout);
   const views = table.filter(({ view = true }) => view);
   const drawer = createDrawer({ views, panels, request });
-  const context = { base, clock, layout, panels, table, tell, show: call(({ past }) => past) };
+  const context = { base, clock, access, layout, panels, table, tell, show: call(({ past }) => past) };
 
   for (const panel of table) panels[panel.id] = panel.mount(elementOf(panel), context);
   hideWithout(panels);
@@ -49,12 +51,13 @@ function hideWithout(panels) {
   for (const node of nodes) node.hidden = !panels[node.dataset.of ?? ""];
 }
 
-/** @returns {HTMLElement | null} */
-function elementOf({ id, title }) {
+/** @param {import("./panel.js").Panel} panel @returns {HTMLElement | null} */
+function elementOf({ id, title, needs }) {
   /** @type {HTMLElement | null} */
   const root = document.querySelector(`[data-panel="${id}"]`);
   for (const node of root?.querySelectorAll("[data-title]") ?? []) node.textContent = t(title);
   if (root && title && !root.hasAttribute("aria-label") && !root.hasAttribute("aria-labelledby"))
     root.ariaLabel = t(title);
+  if (root && needs) set(root, "data-needs", needs);
   return root;
 }

@@ -1,4 +1,5 @@
 // The keyboard. Each panel declares its keys; while its dialog is open, only those keys work that it declares for that.
+import { may } from "./access.js";
 import { isTyping, on } from "./dom.js";
 import { n } from "./i18n.js";
 
@@ -13,7 +14,12 @@ const ESCAPE = { keys: ["Escape"], says: n("close what is open") };
  *
  * @param {import("./panel.js").Panel[]} table
  */
-export const rowsOf = (table) => [...table.flatMap(({ shortcuts }) => shortcuts.filter(({ says }) => says)), ESCAPE];
+export const rowsOf = (table) => [
+  ...table.flatMap(({ needs, shortcuts }) =>
+    shortcuts.filter(({ says }) => says).map((shortcut) => ({ needs, ...shortcut })),
+  ),
+  ESCAPE,
+];
 
 export function attachShortcuts({ context, drawer }) {
   const { table, panels } = context;
@@ -23,11 +29,11 @@ export function attachShortcuts({ context, drawer }) {
   /** @type {Map<string, Map<string, () => unknown>>} */
   const inside = new Map();
 
-  for (const { id, shortcuts } of table) {
-    for (const { keys, inside: own = false, run = () => drawer.toggle(id) } of shortcuts) {
+  for (const { id, needs: wanted = "view", shortcuts } of table) {
+    for (const { keys, inside: own = false, needs = wanted, run = () => drawer.toggle(id) } of shortcuts) {
       const map = own ? (inside.get(id) ?? new Map()) : outside;
       if (own) inside.set(id, map);
-      for (const key of keys) map.set(key, () => run(panels[id], context));
+      for (const key of keys) map.set(key, () => may(needs) && run(panels[id], context));
     }
   }
 

@@ -192,6 +192,23 @@ test("the feed resumes after the last event, tells each once, and takes silence 
   assert.equal(Socket.all.length, opened, "nothing follows a stop");
 });
 
+test("the feed says that it was refused before its first word, or when rights were taken away, and not when it broke", async () => {
+  let refused = 0;
+  const handlers = { hello() {}, state() {}, events() {}, reset() {}, link() {}, refused: () => (refused += 1) };
+  const feed = createFeed({ url: "ws://127.0.0.1/ws/events", handlers, chance: () => 1 });
+  feed.start();
+  const counts = [];
+  for (const [says, code] of [[false, 1006], [true, 1006], [true, 4403], [true, 1001]]) {
+    const socket = Socket.all.at(-1);
+    if (says) socket.say({ type: "hello", run: "r1", last: 7 });
+    socket.onclose({ code });
+    counts.push(refused);
+    await clock.pass(2500);
+  }
+  feed.stop();
+  assert.deepEqual(counts, [1, 1, 2, 2]);
+});
+
 test("silence of four seconds is doubt, which keeps the connection, and the next word ends it", async () => {
   const links = [];
   const handlers = { hello() {}, state() {}, events() {}, reset() {}, link: ({ status }) => links.push(status) };

@@ -79,5 +79,8 @@ export const JA = Object.freeze({
   "from": "接続元",
   "was {state}": "最後は{state}",
   "Close": "閉じる",
+  "Log in": "ログイン",
+  "Name": "名前",
+  "Password": "パスワード",
   "close what is open": "開いているものを閉じる",
 });

@@ -12,6 +12,7 @@ import "./rooms/rooms.js"; // part: rooms
 import "./past/past.js";
 import "./arranging/arranging.js";
 import "./settings/settings.js";
+import "./login/login.js";
 import "./header/header.js";
 import "./help/help.js";
 import "./health/health.js";

@@ -100,6 +100,7 @@ export function createDetections({ base, clock, onOpen }) {
 
 export const panel = definePanel({
   id: "detections",
+  needs: "read",
   title: n("Detections"),
   past: true,
   words: JA,

@@ -1,5 +1,5 @@
 // The dialog that lists the keys, made from the table that handles them.
-import { $, on } from "../../dom.js";
+import { $, on, set } from "../../dom.js";
 import { n, t } from "../../i18n.js";
 import { rowsOf } from "../../shortcuts.js";
 import { definePanel } from "../../panel.js";
@@ -24,8 +24,9 @@ export function createHelp({ dialog, rows }) {
   return { toggle };
 }
 
-function line({ keys, says }) {
+function line({ keys, says, needs = null }) {
   const row = document.createElement("div");
+  set(row, "data-needs", needs);
   const term = document.createElement("dt");
   for (const key of keys)
     term.append(Object.assign(document.createElement("kbd"), { textContent: t(NAMES[key] ?? key) }), " ");

@@ -123,6 +123,7 @@ export function createJournal({ onCamera }) {
 
 export const panel = definePanel({
   id: "journal",
+  needs: "read",
   title: n("Journal"),
   past: true,
   view: false,

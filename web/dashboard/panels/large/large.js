@@ -3,6 +3,7 @@
 // 1. Opened by an address, it plays only a camera that the wall plays by itself; to open a camera takes a user's press.
 // 2. An address of a camera that does not exist is not kept.
 // 3. Closed, left, hidden or untouched for five minutes, it holds neither a connection nor a lease, and no timer runs.
+import { may } from "../../access.js";
 import { read, write } from "../../address.js";
 import { on, partsOf, say, set } from "../../dom.js";
 import { about } from "../../events.js";
@@ -35,7 +36,8 @@ const playsItself = ({ id, watch }) => watch === true && !wallChoice(id).paused;
 // in the address is not displayed. `more`: what others show beside it: {open(id, seq), events(list), close()}.
 export function createLarge({ dialog, base, clock, wall, idle, onSelect, seq, complain, more = [] }) {
   const parts = partsOf(dialog);
-  const beside = [...more, createAbout({ base, clock }), createAvailability({ base, clock }), createHistory({ base })];
+  const history = [...more, createAvailability({ base, clock }), createHistory({ base })];
+  const beside = [createAbout({ base, clock }), ...history];
   const lease = createLease({ url: new URL("api/leases", base).href, idle, onEnd: leaseEnded });
   let cameras = new Map();
   let entry = null;
@@ -66,7 +68,7 @@ export function createLarge({ dialog, base, clock, wall, idle, onSelect, seq, co
     tile.root.focus({ preventScroll: true });
     wall.setCurrent(id);
     write({ camera: id });
-    for (const part of beside) part.open(id, past ? seq() : null);
+    for (const part of may("read") ? beside : beside.slice(0, 1)) part.open(id, past ? seq() : null);
     entry.update(camera);
     entry.seen(!document.hidden);
     tick();
@@ -112,7 +114,7 @@ export function createLarge({ dialog, base, clock, wall, idle, onSelect, seq, co
   function tick() {
     if (!entry) return;
     entry.draw();
-    const lost = canRetry(cameras.get(entry.id) ?? {}); // it may have been removed a moment ago
+    const lost = may("operate") && canRetry(cameras.get(entry.id) ?? {}); // it may have been removed a moment ago
     say(parts["large-reconnect-text"], lost ? t("Try now") : t("Reconnect"));
     set(parts["large-reconnect"], "aria-disabled", entry.trying?.() || null);
     set(parts["large-reconnect"], "title", lost ? t("Try the camera now (r)") : t("Connect again, now (r)"));
@@ -214,10 +216,10 @@ export const panel = definePanel({
     { keys: ["j", "ArrowRight"], inside: true, run: (large) => large.move(1) },
     { keys: ["k", "ArrowLeft"], inside: true, run: (large) => large.move(-1) },
     { keys: ["Enter"], inside: true, run: (large) => large.close() },
-    { keys: [" "], inside: true, run: (large) => large.toggle() },
-    { keys: ["m"], inside: true, run: (large) => large.hear() },
-    { keys: ["s"], inside: true, run: (large) => large.take() },
-    { keys: ["r"], inside: true, run: (large) => large.reconnect() },
+    { keys: [" "], inside: true, needs: "watch", run: (large) => large.toggle() },
+    { keys: ["m"], inside: true, needs: "watch", run: (large) => large.hear() },
+    { keys: ["s"], inside: true, needs: "watch", run: (large) => large.take() },
+    { keys: ["r"], inside: true, needs: "watch", run: (large) => large.reconnect() },
     { keys: ["f"], inside: true, run: toggleFullscreen },
     { keys: ["T"], inside: true, run: (_, { panels }) => panels.header.toggleTheme() },
   ],
@@ -229,7 +231,7 @@ export const panel = definePanel({
       clock,
       wall: panels.wall,
       idle: idle.seconds,
-      onSelect: (id) => panels.journal.select(id),
+      onSelect: (id) => may("read") && panels.journal.select(id),
       seq: () => panels.past.view().moment?.seq ?? null,
       complain: (text) => panels.past.complain(text),
       more: panels.detections ? [panels.detections.ofCamera] : [],

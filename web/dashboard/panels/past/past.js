@@ -6,6 +6,7 @@
 // 4. At most one moment is requested at a time, and a timer runs only during playback. Steps in the meantime add up.
 // 5. For a moment at which no daemon ran, no state is displayed.
 // 6. The address names the displayed moment; where it named another, a note gives the reason.
+import { may } from "../../access.js";
 import { read, write } from "../../address.js";
 import { askJson, Silence } from "../../ask.js";
 import { on } from "../../dom.js";
@@ -208,6 +209,7 @@ export function createPast({ base, clock, show, onChange }) {
   }
 
   function route() {
+    if (!may("read")) return;
     const { at } = read();
     const wish = parseMoment(at);
     if (wish) go(wish);
@@ -278,11 +280,11 @@ export const panel = definePanel({
   view: false,
   words: JA,
   shortcuts: [
-    { keys: ["["], says: n("the previous event"), run: (past) => past.step(-1) },
-    { keys: ["]"], says: n("the next event"), run: (past) => past.step(1) },
-    { keys: ["{"], says: n("the previous failure"), run: (past) => past.failure(-1) },
-    { keys: ["}"], says: n("the next failure"), run: (past) => past.failure(1) },
-    { keys: ["n"], says: n("back to now"), run: (past) => past.back() },
+    { keys: ["["], needs: "read", says: n("the previous event"), run: (past) => past.step(-1) },
+    { keys: ["]"], needs: "read", says: n("the next event"), run: (past) => past.step(1) },
+    { keys: ["{"], needs: "read", says: n("the previous failure"), run: (past) => past.failure(-1) },
+    { keys: ["}"], needs: "read", says: n("the next failure"), run: (past) => past.failure(1) },
+    { keys: ["n"], needs: "read", says: n("back to now"), run: (past) => past.back() },
   ],
   mount(root, { base, clock, tell, show }) {
     const bar = createBar({ bar: root, clock });

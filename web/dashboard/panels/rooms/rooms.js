@@ -227,6 +227,7 @@ export function createRooms({ base, clock }) {
 
 export const panel = definePanel({
   id: "rooms",
+  needs: "room",
   title: n("Rooms"),
   past: true,
   words: JA,

@@ -3,6 +3,7 @@
 // 1. Only a suggestion in force starts playback here, and its end stops it, also when the server falls silent.
 // 2. A suggestion that the user has dismissed does not come back; the next one does.
 // 3. A suggestion is displayed by what it says itself. Its camera may be missing in the list of cameras.
+import { may } from "../../access.js";
 import { on, partsOf, place, say, set, stamp } from "../../dom.js";
 import { about } from "../../events.js";
 import { fullTime, inSeconds } from "../../format.js";
@@ -51,7 +52,7 @@ export function createSuggest({ pane, base, clock, onOpen, onSelect, stopsHidden
   let left = false;
 
   function settle() {
-    const wanted = left ? [] : inForce(all, { away, past, now: clock.live() });
+    const wanted = left || !may("watch") ? [] : inForce(all, { away, past, now: clock.live() });
     const leases = new Set(wanted.map(({ lease }) => lease));
     for (const [lease, one] of panes) {
       if (leases.has(lease)) continue;
@@ -147,7 +148,8 @@ function createPane({ camera: first, base, clock, actions, dismiss }) {
   on(parts["suggest-away"], "click", dismiss);
 
   function describe(suggestion, title) {
-    const { detection, time, image, box } = suggestion;
+    const { detection, time, box } = suggestion;
+    const image = may("read") ? suggestion.image : null;
     drawn = [detection, title];
     say(parts["suggest-what"], whatOf(suggestion, title));
     const at = time ? ` · ${fullTime(new Date(time))}` : "";

@@ -201,6 +201,7 @@ function key(text, pattern, colour = "--idle") {
 
 export const panel = definePanel({
   id: "timeline",
+  needs: "read",
   title: n("Timeline"),
   past: false,
   words: JA,

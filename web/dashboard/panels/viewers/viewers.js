@@ -63,6 +63,7 @@ export function createViewers({ root, base, clock, own }) {
       ? t("End the lease of {client} on {camera}", { client, camera })
       : t("End the connection of {client} to {camera}", { client, camera });
     set(button, "aria-label", what);
+    set(button, "data-needs", lease && mine ? "watch" : "operate");
     button.hidden = !lease && peers.length === 0;
     button.disabled = past || clock.isSilent() || state === "closing";
     set(button, "title", past ? t(REFUSAL) : clock.isSilent() ? t(AWAY) : null);

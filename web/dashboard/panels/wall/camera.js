@@ -1,5 +1,6 @@
 // Joins one camera's tile, player and viewer's choice. The three meet only here: on the wall, in the large view, and
 // for a suggestion.
+import { may } from "../../access.js";
 import { Refusal } from "../../ask.js";
 import { t } from "../../i18n.js";
 import { recall, remember } from "../../storage.js";
@@ -79,7 +80,8 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   const resting = () => isResting({ camera, paused, asked }) || (lease !== null && !agreed());
 
   function settle() {
-    const wanted = !away && wantsPicture({ camera, paused, asked, visible, holding: player.holdsMedia() });
+    const wanted =
+      !away && may("watch") && wantsPicture({ camera, paused, asked, visible, holding: player.holdsMedia() });
     if (wanted) player.play();
     else {
       if (player.state().name !== "idle") player.close();
@@ -93,9 +95,9 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   // Displays snapshots in place of a connection: the last one of a camera at rest, or of one whose connection the
   // server has put off; or a sequence of them.
   function look() {
-    if (!away && visible && player.fallsBack()) stills.show();
+    if (!away && visible && may("watch") && player.fallsBack()) stills.show();
     else stills.hide();
-    if (away || !visible || !showsSnapshot()) return draw();
+    if (away || !visible || !may("watch") || !showsSnapshot()) return draw();
     if (!dated && !document.hidden && !snapshot.isAsking()) dated = isOld({ camera, askedAt, now: Date.now() });
     if (dated) {
       dated = false;
@@ -112,6 +114,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   }
 
   function toggle() {
+    if (!may("watch")) return;
     const refused = player.state().name === "refused";
     if (agreed() && refused) return player.retry();
     paused = agreed();
@@ -125,6 +128,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
 
   // Whether audio is sent is negotiated in the offer, so the player reconnects.
   function hear() {
+    if (!may("watch")) return;
     loud = !loud;
     video.muted = !loud;
     if (player.holdsMedia() && camera.state === "live") player.close();
@@ -132,7 +136,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   }
 
   async function take() {
-    if (taking) return;
+    if (taking || !may("watch")) return;
     taking = true;
     hint("");
     tile.taking(true);
@@ -145,7 +149,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
 
   // Returns whether there is anything to retry; the result shows in the camera's state.
   function again() {
-    if (!canRetry(camera)) return false;
+    if (!canRetry(camera) || !may("operate")) return false;
     if (isStale()) hint(t(AWAY));
     else if (!trying) tryNow();
     return true;
@@ -195,6 +199,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
       ...shape,
       paused,
       agreed: agreed(),
+      denied: !may("watch"),
       ended: ended?.text,
       endedLang: ended?.lang,
       heardAt,

@@ -26,7 +26,7 @@ const ADVICE = {
 // `stale`: banken is away. `ended`: the server's reason for ending this connection. `heardAt`: when the camera last
 // sent anything. `alone`: the camera is displayed alone, and play was not pressed. `takenAt`: when the last snapshot of
 // an idle camera was taken. Each of these may be null. `loud`: audio is wanted. `now`: the known moment; `present`: the
-// moment against which pictures age.
+// moment against which pictures age. `denied`: the user may not watch.
 export function describe({ camera, player, dueAt, paused, agreed, pictured, now, localNow, ...more }) {
   const {
     resting = false,
@@ -39,8 +39,10 @@ export function describe({ camera, player, dueAt, paused, agreed, pictured, now,
     alone = false,
     stale = false,
     endedLang = null,
+    denied = false,
     present = now,
   } = more;
+  if (denied && !CAMERA_TITLES[camera.state]) return calm(t("No picture"), t("Your role does not watch cameras."));
   if (ended && !agreed) return { ...calm(sentence(ended), t("Press play to watch again.")), titleLang: endedLang };
   if (resting && !TROUBLES.has(camera.state)) return atRest(camera, takenAt, present, alone);
   if (CAMERA_TITLES[camera.state]) return troubled(camera, now, stale);

@@ -1,4 +1,5 @@
 // One camera on the wall: draws the given state, and reports presses. It decides nothing.
+import { may } from "../../access.js";
 import { mark, on, partsOf, say, set, stamp } from "../../dom.js";
 import { ago, bitrate, codecName, fullTime, plural, resolution, stateWords } from "../../format.js";
 import { AWAY, canRetry } from "./retry.js";
@@ -127,7 +128,8 @@ function drawCaption(parts, camera, substream, state, now) {
   const since = camera.since === null ? null : new Date(camera.since);
   const live = camera.state === "live" && now !== null;
   say(parts.name, camera.title);
-  set(parts.name, "title", t("{title}: show only its events (e)", { title: camera.title }));
+  const { title } = camera;
+  set(parts.name, "title", may("read") ? t("{title}: show only its events (e)", { title }) : title);
   set(parts.badge, "data-state", camera.state);
   set(parts.badge, "title", camera.reason?.text);
   mark(parts["badge-mark"], camera.state);

@@ -1,4 +1,6 @@
 export const JA = Object.freeze({
+  "No picture": "映像なし",
+  "Your role does not watch cameras.": "この役割ではカメラを視聴できません。",
   "since {time}": "{time} から",
   "{count} viewer": "視聴 {count}",
   "{count} viewers": "視聴 {count}",

@@ -1,5 +1,6 @@
 // The wall: one entry per camera, and the current one. In the past it displays other tiles; those of the present are
 // set aside unchanged.
+import { may } from "../../access.js";
 import { toggleFullscreen } from "../../fullscreen.js";
 import { $, place } from "../../dom.js";
 import { about } from "../../events.js";
@@ -182,13 +183,14 @@ export const panel = definePanel({
     { keys: ["ArrowDown"], says: n("camera below"), run: (wall) => wall.move(wall.columns()) },
     { keys: ["ArrowUp"], says: n("camera above"), run: (wall) => wall.move(-wall.columns()) },
     { keys: ["Enter"], says: n("enlarge, or back to the wall"), run: (wall) => wall.enlarge() },
-    { keys: [" "], says: n("play or pause; on the time bar, the past"), run: (wall) => wall.play() },
-    { keys: ["m"], says: n("audio on or off"), run: (wall) => wall.hear() },
-    { keys: ["s"], says: n("save a picture"), run: (wall) => wall.take() },
-    { keys: ["e"], says: n("only this camera’s events"), run: (wall) => wall.select() },
+    { keys: [" "], needs: "watch", says: n("play or pause; on the time bar, the past"), run: (wall) => wall.play() },
+    { keys: ["m"], needs: "watch", says: n("audio on or off"), run: (wall) => wall.hear() },
+    { keys: ["s"], needs: "watch", says: n("save a picture"), run: (wall) => wall.take() },
+    { keys: ["e"], needs: "read", says: n("only this camera’s events"), run: (wall) => wall.select() },
     { keys: ["f"], says: n("full screen"), run: toggleFullscreen },
     {
       keys: ["r"],
+      needs: "operate",
       says: n("try a lost camera now; in the large view: reconnect"),
       run: (wall) => wall.again() ?? false,
     },
@@ -198,7 +200,7 @@ export const panel = definePanel({
       base,
       clock,
       layout,
-      onSelect: (id) => panels.journal.select(id),
+      onSelect: (id) => may("read") && panels.journal.select(id),
       onOpen: (id) => panels.large.open(id),
     }),
 });

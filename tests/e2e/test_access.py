@@ -1,0 +1,196 @@
+"""Logins on the page: who has to log in, what the page then shows, and how it ends."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.domain.rights import Role
+from tests.conftest import require
+from tests.kit import axe
+from tests.kit.accounts import ANNA, BEN, PASSWORDS, Browser
+from tests.kit.chromium import Page, open_chromium
+from tests.kit.daemon import Daemon, open_daemon
+
+from .test_large import part, text_of
+
+pytestmark = pytest.mark.usefixtures("chromium_here")
+
+CAMERAS = {"cellar": "test:320x180@15", "gate": {"ffmpeg": ["-i", "http://127.0.0.1:9/none"]}}
+LIVE = "banken.players.get('cellar')?.state().name === 'live'"
+OUT = "document.documentElement.hasAttribute('data-out')"
+ADMIN = {"user": ANNA, "password": PASSWORDS[ANNA], "role": "admin", "everything": True}
+LANGUAGES = {
+    "en": {
+        "wrong": "The name or the password is wrong.",
+        "many": "Too many tries.",
+        "empty": "Enter your name and your password.",
+        "ended": "Your session was ended, or your access has changed.",
+    },
+    "ja": {
+        "wrong": "名前またはパスワードが違います。",
+        "many": "試行回数が多すぎます。",
+        "empty": "名前とパスワードを入力してください。",
+        "ended": "セッションが終了したか、権限が変更されました。",
+    },
+}
+
+
+@asynccontextmanager
+async def open_page_of(
+    daemon: Daemon, language: str = "en", size: tuple[int, int] = (1440, 900)
+) -> AsyncIterator[Page]:
+    """A separate browser, whose language was chosen before."""
+    async with open_chromium(size=size) as browser, browser.open_page("about:blank") as page:
+        await page.goto(f"{daemon.url}favicon.ico")
+        await page.evaluate(f"localStorage.setItem('banken.language', {language!r})")
+        await page.goto(daemon.url)
+        yield page
+
+
+async def add_anna(daemon: Daemon) -> Browser:
+    """The first user, who has logged in outside of the page."""
+    browser = Browser(daemon.port)
+    assert (await browser.post("/api/users", ADMIN)).status == 201
+    assert (await browser.log_in(ANNA)).status == 201
+    return browser
+
+
+async def add_ben(chief: Browser, role: Role) -> None:
+    body = {"user": BEN, "password": PASSWORDS[BEN], "role": role.value, "everything": True}
+    assert (await chief.post("/api/users", body)).status == 201
+
+
+async def type_into(page: Page, name: str, text: str) -> None:
+    """As a person does: what was in the field is replaced."""
+    await page.click(part(name))
+    await page.evaluate(f"document.querySelector('{part(name)}').select?.()")
+    await page.command("Input.insertText", {"text": text})
+
+
+async def log_in(page: Page, user: str, password: str = "") -> None:
+    """By the keyboard."""
+    await page.wait_for(OUT)
+    await type_into(page, "login-user", user)
+    await type_into(page, "login-password", password or PASSWORDS[user])
+    await page.press("Enter")
+
+
+def shows(names: Sequence[str], *parts: str) -> str:
+    """An expression: whether a person can see `names` of these parts, and no others."""
+    seen = "[...document.querySelectorAll(`[data-part=${name}]`)].some((node) => node.checkVisibility())"
+    return f"{list(parts)}.every((name) => {list(names)}.includes(name) === {seen})"
+
+
+async def names_on(page: Page, *cameras: str) -> Sequence[Any]:
+    """The cameras whose names are anywhere in the document, its title or its address."""
+    text = "document.documentElement.outerHTML + document.title + location.href"
+    return list(await page.evaluate(f"{list(cameras)}.filter((name) => ({text}).includes(name))"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_login_shows_the_wall_and_nothing_of_it_before(language: str, tmp_path: Path) -> None:
+    """By the keyboard, with each error: no name, a wrong password, and too many of them. Then the wall is live."""
+    says = LANGUAGES[language]
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        await add_anna(daemon)
+        async with open_page_of(daemon, language) as page:
+            await page.wait_for(f"{OUT} && document.activeElement.dataset.part === 'login-user'")
+            await page.click(part("login-enter"))
+            await page.wait_for(f"{text_of(part('login-problem'))} === {says['empty']!r}")
+            await log_in(page, ANNA, "wrong horse")
+            await page.wait_for(f"{text_of(part('login-problem'))} === {says['wrong']!r}")
+            assert await page.evaluate("document.activeElement.dataset.part") == "login-password"
+            await page.click(part("login-show"))
+            assert await page.evaluate(f"document.querySelector('{part('login-password')}').type") == "text"
+            assert await names_on(page, "cellar", "gate") == []
+            await log_in(page, ANNA)
+            await page.wait_for(f"!{OUT} && {LIVE}", 30)
+            assert await page.evaluate(f"document.querySelector('{part('login-password')}').value") == ""
+            assert await page.evaluate("performance.getEntriesByType('navigation')[0].type") == "navigate"
+            await page.reload()
+            await page.wait_for(f"!{OUT} && {LIVE}", 30)
+            assert [line for line in page.console if line.kind in ("error", "uncaught")] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_too_many_tries_name_the_time_to_wait(language: str, tmp_path: Path) -> None:
+    """The button counts down, and sends nothing before."""
+    says = LANGUAGES[language]
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        chief = await add_anna(daemon)
+        while (await chief.call("POST", "/api/session", {"user": ANNA, "password": "wrong horse"})).status != 429:
+            pass
+        async with open_page_of(daemon, language) as page:
+            await log_in(page, ANNA)
+            await page.wait_for(f"{text_of(part('login-problem'))}.startsWith({says['many']!r})")
+            button = f"document.querySelector('{part('login-enter')}')"
+            first = await page.wait_for(f"/\\d/.test({button}.innerText) && {button}.innerText")
+            await page.wait_for(f"{button}.innerText !== {first!r}")
+            failures = len(page.failures)
+            await page.press("Enter")
+            assert await page.evaluate(f"{button}.ariaDisabled") == "true"
+            assert len(page.failures) == failures
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_revoked_viewer_sees_why_and_no_camera(language: str, tmp_path: Path) -> None:
+    """An admin removes a session while the page plays: the login says why, and no name is left."""
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        chief = await add_anna(daemon)
+        await add_ben(chief, Role.WATCHER)
+        async with open_page_of(daemon, language) as page:
+            await log_in(page, BEN)
+            await page.wait_for(LIVE, 30)
+            sessions = (await chief.get("/api/sessions")).json["sessions"]
+            of_ben = next(each["session"] for each in sessions if each["user"] == BEN)
+            assert (await chief.delete(f"/api/sessions/{of_ben}")).status == 204
+            await page.wait_for(f"{OUT} && {text_of(part('login-why'))}.startsWith({LANGUAGES[language]['ended']!r})")
+            assert await names_on(page, "cellar", "gate") == []
+
+
+@pytest.mark.parametrize("role", [Role.WATCHER, Role.ANALYST, Role.OPERATOR])
+async def test_page_shows_only_what_the_role_may_do(role: Role, tmp_path: Path) -> None:
+    """Controls, views and keys; the server would refuse the others."""
+    controls = {
+        "watch": ["take", "play", "sound"],
+        "read": ["rows", "filter", "open-timeline", "open-detections", "past-slider", "past-back", "past-now"],
+        "room": ["open-rooms"],
+        "operate": ["retry"],
+    }
+    rights = {Role.WATCHER: {"watch", "room"}, Role.ANALYST: {"read"}, Role.OPERATOR: set(controls)}[role]
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        chief = await add_anna(daemon)
+        await add_ben(chief, role)
+        async with open_page_of(daemon) as page:
+            await log_in(page, BEN)
+            await page.wait_for("document.querySelectorAll('.grid .tile').length === 2")
+            await page.wait_for("document.querySelector('.tile[data-camera=gate]').dataset.state === 'waiting'", 30)
+            if "watch" in rights:
+                await page.wait_for(LIVE, 30)
+            every = [name for names in controls.values() for name in names]
+            mine = [name for right, names in controls.items() if right in rights for name in names]
+            await page.wait_for(shows(mine, *every))
+            await page.press("t")
+            assert await page.evaluate("location.hash") == ("#timeline" if "read" in rights else "")
+            assert [failure for failure in page.failures if "HTTP 403" in failure.error] == []
+            assert [line for line in page.console if line.kind in ("error", "uncaught")] == []
+
+
+async def test_login_is_accessible_in_both_themes(tmp_path: Path) -> None:
+    """axe-core finds nothing, from 375 to 2560 pixels, also with an error."""
+    require(axe.missing_reason())
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        await add_anna(daemon)
+        async with open_page_of(daemon) as page:
+            await page.wait_for(OUT)
+            await page.click(part("login-enter"))
+            await axe.load_axe(page)
+            for width in (375, 1440, 2560):
+                await page.set_viewport(width, 800)
+                for theme in ("dark", "light"):
+                    await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+                    assert await axe.findings(page) == [], (width, theme)
+                    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
