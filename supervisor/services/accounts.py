@@ -9,9 +9,11 @@ Rules of this file:
 """
 
 import hashlib
+import logging
 import secrets
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar
 
@@ -34,10 +36,14 @@ from ..ports.decisions import ACTOR, Origin
 from ..runtime.kernel import Kernel
 from .access_file import AccessDamaged, AccessFile, Account, read_access, write_access
 
+logger = logging.getLogger(__name__)
+
 DAY_S = 86_400
 SESSION_S, IDLE_S = 90 * DAY_S, 7 * DAY_S
 """A session ends after this time, and when it was not used for this time."""
 SWEEP_S = 60.0
+USED_EVERY_S = 3600.0
+"""An open WebSocket is a use of its session: a page on a wall shows nothing else for weeks."""
 MOST_WAITING = 8
 WRITE_S = 5.0
 """After which a disk that does not answer is a fault."""
@@ -150,9 +156,16 @@ class Accounts:
             now = rights_of(state, principal.name, self._kernel.clock.wall_ns())
             if self.damage or now.scope != principal.scope or not set(principal.rights) <= set(now.rights):
                 return
+            self._use(principal.name)
             left_s = SESSION_S if now.until_ns is None else (now.until_ns - self._kernel.clock.wall_ns()) / 1e9
-            with trio.move_on_after(max(0.0, left_s)):
+            with trio.move_on_after(min(max(0.0, left_s), USED_EVERY_S)):
                 await self._kernel.wait_change(state.seq)
+
+    def _use(self, principal: str) -> None:
+        """Note that the session of a principal is in use."""
+        session = SessionId(principal.rpartition("/")[2])
+        if session in self._used:
+            self._used[session] = self._kernel.clock.mono_ns() / 1e9
 
     # ── logins ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -166,7 +179,7 @@ class Accounts:
         self._require_whole()
         now = self._kernel.clock.mono_ns() / 1e9
         user = self._kernel.state.users.get(name)
-        buckets = [self._bucket(f"user {name}" if user else "", now), self._bucket(f"net {network_of(client)}", now)]
+        buckets = [self._bucket(f"user {name}", now), self._bucket(f"net {network_of(client)}", now)]
         wait_s = max(bucket.ready_in(now) for bucket in buckets)
         if wait_s > 0:
             self._say_failed(name if user else "", client, TOO_OFTEN)
@@ -210,12 +223,12 @@ class Accounts:
             for name, session in list(state.sessions.items()):
                 is_idle = now - self._used[name] >= IDLE_S
                 if is_idle or now_ns >= session.until_ns:
-                    await self.end_session(name, IDLE if is_idle else OVER, ACTOR)
+                    with suppress(Rejected):  # the journal cannot write: they are ended by the next sweep
+                        await self.end_session(name, IDLE if is_idle else OVER, ACTOR)
             for named, token in list(state.tokens.items()):
                 if token.until_ns is not None and now_ns >= token.until_ns:
-                    async with self._changing:
-                        await self._submit(c.EndToken(named, OVER), ACTOR)
-                        await self._write()
+                    with suppress(Rejected):
+                        await self._end_token(c.EndToken(named, OVER), ACTOR)
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -263,8 +276,11 @@ class Accounts:
 
     async def end_token(self, name: TokenId, origin: Origin) -> None:
         """Revoke a token, with its viewers. Raises `Rejected`."""
+        await self._end_token(c.EndToken(name), origin)
+
+    async def _end_token(self, command: c.EndToken, origin: Origin) -> None:
         async with self._changing:
-            await self._submit(c.EndToken(name), origin)
+            await self._submit(command, origin)
             await self._write()
 
     # ── the file ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -294,7 +310,10 @@ class Accounts:
         self._passwords = {name: one.password for name, one in found.users.items() if name in state.users}
         self.damage = ""
         if self._content() != found:
-            await self._write()
+            try:
+                await self._write()
+            except Rejected as error:  # the next start makes the same of the file as this one
+                logger.warning("%s", error)
 
     def _deny(self, why: str) -> None:
         self.damage = why

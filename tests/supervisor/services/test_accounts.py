@@ -103,6 +103,21 @@ async def test_guesses_are_slowed_down_for_the_account_and_for_the_network(
         await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
 
 
+async def test_unknown_names_are_slowed_down_as_those_of_users(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Else the answers to many guesses would say which names there are."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        found: dict[str, list[Refusal]] = {}
+        for name in (ANNA, "nobody", "carl"):
+            found[name] = []
+            for number in range(TRIES + 2):
+                with pytest.raises(Rejected) as refused:
+                    await here.accounts.log_in(name, "wrong horse", f"192.0.2.{number}", AGENT)
+                found[name].append(refused.value.refusal)
+            mock_clock.jump(3600)
+        assert found[ANNA] == found["nobody"] == found["carl"]
+
+
 async def test_failures_are_journaled_once_a_second_and_counted(tmp_path: Path, mock_clock: MockClock) -> None:
     """A thousand guesses do not fill the journal."""
     async with open_site(tmp_path / "access.json") as here:
@@ -176,6 +191,23 @@ async def test_unused_sessions_end(tmp_path: Path, mock_clock: MockClock) -> Non
             await trio.lowlevel.checkpoint()
         assert here.accounts.by_session(left.secret) is None
         assert [known.user for known in here.core.kernel.state.sessions.values()] == [ANNA]
+        nursery.cancel_scope.cancel(reason="seen")
+
+
+async def test_open_websocket_is_a_use_of_its_session(tmp_path: Path, mock_clock: MockClock) -> None:
+    """A page on a wall shows pictures for weeks, and asks for nothing else."""
+    async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:
+        await with_users(here)
+        session = await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+        who = here.accounts.by_session(session.secret)
+        assert who is not None
+        nursery.start_soon(here.accounts.run)
+        nursery.start_soon(here.accounts.wait_fewer_rights, who)
+        for _ in range(40):
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(IDLE_S / 10)
+        await trio.testing.wait_all_tasks_blocked()
+        assert list(here.core.kernel.state.sessions) == [session.session.session]
         nursery.cancel_scope.cancel(reason="seen")
 
 
