@@ -16,8 +16,10 @@ import trio
 
 CONTROL = "banken.control"
 """The key of the connection state, and so of the ASGI scope, that is true for requests over the control socket."""
-CONTROL_EVERY_S = 5.0
-"""How often the file of the socket is looked for: one that was removed or replaced is made again."""
+CONTROL_EVERY_S = 30.0
+"""Seconds between two looks for the file of the socket, which is made again if it was removed or replaced.
+
+A thread looks. It ends after 10 s without work, so this must be longer."""
 
 
 def is_control(scope: Any) -> bool:

@@ -105,7 +105,7 @@ async def test_file_in_the_place_of_the_socket_stays_and_cameras_run(tmp_path: P
         assert (refused.returncode, b"this is no control socket" in refused.stderr) == (2, True)
         assert path.read_text() == "mine"
         path.unlink()
-        await wait_until(lambda: is_listened_at(path), 30)
+        await wait_until(lambda: is_listened_at(path), 90)
         assert (await request(path, "GET", "/healthz")).status == 200
         assert await daemon.end() == 0
 
