@@ -127,7 +127,7 @@ def _state_home() -> Path:
 
 
 def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = False) -> None:
-    """Take the address, the state folder and the journal, then run the daemon.
+    """Take the address, the state folder, the certificate and the journal, then run the daemon.
 
     If one of them cannot be had, print one line and exit with 2.
     """
@@ -155,14 +155,10 @@ def _serve(config: Config, reload: partial[Config] | None, open_browser: bool = 
         opened.callback(control.close)
         try:
             control.open()
+            certificate = certificate_of(config)
             recovered = open_journal(config.journal, config.retention)
         except (ControlInUse, JournalError) as error:
             fail(str(error))
-        try:
-            certificate = certificate_of(config)
-        except SystemExit:
-            recovered.store.close()
-            raise
         url = address(listener, "https" if certificate else "http")
 
         def ready() -> None:

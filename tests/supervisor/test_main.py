@@ -13,6 +13,7 @@ import pytest
 from supervisor.base.times import shown as time_text
 from supervisor.domain.describe import describe
 from tests.conftest import require
+from tests.kit.certificates import write_pair
 from tests.kit.daemon import ROOT, launch_daemon, open_daemon, write_config
 from tests.kit.journals import change, lively, write_journal
 from tests.kit.processes import wait_until
@@ -147,6 +148,37 @@ def test_check_names_every_problem_with_its_line(config: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path, command: str) -> None:
     """`check` and `run` both name the file and the system's error."""
     refuses("nothing.yaml: cannot be read: No such file", command, tmp_path / "nothing.yaml")
+
+
+def test_check_says_that_the_page_is_served_over_https(tmp_path: Path, config: Path) -> None:
+    """With the certificate that it gets; nothing is made."""
+    cert, key = write_pair(tmp_path, "cams.example")
+    for tls, said in (("auto", "of the local CA (banken ca)"), (f"{{cert: {cert}, key: {key}}}", f"in {cert}")):
+        config.write_text(f"web: {{listen: '0.0.0.0:8620', tls: {tls}}}\n")
+        done = banken("check", config)
+        assert done.stdout == f"{config}: good; 0 cameras\n  https, with the certificate {said}\n"
+    assert not (tmp_path / "tls").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_certificate_that_cannot_be_used(tmp_path: Path, config: Path, command: str) -> None:
+    """The error names the setting, the file, and what to do; the journal has not even been made."""
+    cert, _ = write_pair(tmp_path, "cams.example")
+    config.write_text(f"web: {{listen: '127.0.0.1:0', tls: {{cert: {cert}, key: missing.key}}}}\n")
+    refuses(
+        f"web.tls: {tmp_path / 'missing.key'} cannot be read: No such file or directory; name a file", command, config
+    )
+    assert not (tmp_path / "journal").exists()
+
+
+def test_a_damaged_ca(tmp_path: Path, config: Path) -> None:
+    """It is never replaced; the error says what to put back or to remove."""
+    (tmp_path / "tls").mkdir()
+    (tmp_path / "tls" / "ca.pem").write_text("nothing")
+    refuses(
+        f"web.tls: {tmp_path}/tls/ca.pem is damaged; put back copies of", "run", "--set", "web.listen=127.1:0", config
+    )
+    assert not (tmp_path / "journal").exists()
 
 
 def test_an_address_in_use(config: Path) -> None:

@@ -20,7 +20,7 @@ from tests.kit.domain import GATE
 from tests.kit.http import over_tls, request
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, message, open_site
-from web import refusals, tls
+from web import refusals, serve, tls
 from web.app import WebSettings
 from web.loop_budgets import LoopBudgets
 from web.loop_scheduler import LoopScheduler, Meter
@@ -281,6 +281,24 @@ async def test_memory_of_openssl_is_freed_with_the_connection(
             await wait_until(lambda: not held(), what="the end of the last one")
         finally:
             gc.enable()
+
+
+async def test_stop_ends_connections_in_every_state(tmp_path: Path) -> None:
+    """Silent ones, half of a handshake, idle ones, and one that does not read: all end within the grace."""
+    async with open_secure(tmp_path) as site, AsyncExitStack() as stack:
+        for data in (b"", HELLO):
+            await stack.enter_async_context(await connect(site, "127.0.0.2", data))
+        for text in (
+            b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /dashboard/main.js HTTP/1.1\r\nHost: x\r\n\r\n" * 500,
+        ):
+            page = await stack.enter_async_context(over_tls(await connect(site, "127.0.0.3")))
+            await page.send_all(text)
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        began = trio.current_time()
+        site.stop.set()
+        await wait_until(site.stopped.is_set, 10)
+        assert trio.current_time() - began < serve.DRAIN_S + serve.GRACE_S + 1
 
 
 class Spent(LoopBudgets):
