@@ -60,7 +60,7 @@ def test_check_warns_of_an_address_beyond_this_machine(config: Path) -> None:
     done = banken("check", config)
     assert done.returncode == 0
     assert "warning: web.listen: 0.0.0.0:8620 is beyond this machine" in done.stderr
-    assert "put a proxy with a password in front" in done.stderr
+    assert "until the first user is made" in done.stderr
 
 
 @pytest.mark.parametrize(("listen", "warned"), [("0.0.0.0:8620", True), ("127.0.0.1:8620", False)])
