@@ -20,6 +20,7 @@ from . import (
     half_open,
     idle,
     leases,
+    logins,
     never_reads,
     offers,
     preface,
@@ -57,6 +58,7 @@ ATTACKS: dict[str, Attack] = {
     "rtsp-noise": rtsp_noise.attack,
     "rtsp-readers": rtsp_readers.attack,
     "rtsp-sessions": rtsp_sessions.attack,
+    "logins": logins.attack,
 }
 FIRST_HOST = 50
 
