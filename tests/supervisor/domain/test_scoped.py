@@ -106,6 +106,17 @@ def test_substream_that_is_no_camera_is_not_named() -> None:
     assert part_of(state, OURS).cameras[GATE].settings.substream is None
 
 
+def test_camera_that_leaves_the_group_is_hidden_at_once() -> None:
+    """Visible cameras are found again after each configuration, also one with the same cameras."""
+    story, part = box(), Part(Scope(groups=("front",)))
+    assert part.see(story.state) == {GATE, LOW}
+    story.given(c.Configure("test", (settings(GATE, group="back"), settings(YARD), settings(LOW)), Limits()))
+    assert part.see(story.state) == set()
+    story.given(c.Configure("test", (settings(GATE), settings(YARD, group="front"), settings(LOW)), Limits()))
+    assert part.see(story.state) == {YARD}
+    assert set(part.of(story.state).cameras) == {YARD}
+
+
 def test_unchanged_parts_are_not_made_again() -> None:
     """A lease of another camera changes neither the cameras nor the leases that are kept."""
     story, part = box(), Part(OURS)
