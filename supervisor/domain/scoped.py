@@ -19,7 +19,7 @@ from rpds import HashTrieMap
 
 from .ids import CameraId, DeviceId
 from .rights import Scope
-from .state import Alert, Camera, State, named
+from .state import Alert, Camera, Privacy, State, named
 from .substreams import tried
 from .values import Reason
 
@@ -35,6 +35,8 @@ _HOLDERS = re.compile(r"(?<=taken by )[^;]*|(?<=banken has those of )[^;]*")
 _HOLDER = re.compile(r"([a-z0-9][a-z0-9_-]*) \([a-z]+\)")
 _SUGGESTED = re.compile(r"(?:^|(?<=: ))[a-z0-9_, -]+ (?:is|are) shown, which (?:is|are) as important")
 """Where a text names the cameras that all pages show (`detection._all_as_important`)."""
+_ABOVE = re.compile(r"(?<=is a substream of )([a-z0-9][a-z0-9_-]*)(, and private with it: switch )\1")
+"""Where a text names the camera with which its substream is private (`privacy.set_privacy`)."""
 
 
 class PartOfState(State, frozen=True):
@@ -51,6 +53,7 @@ def redacted(text: str, visible: Collection[str]) -> str:
     if " by " not in text and " of " not in text and " as important" not in text:
         return text
     text = _HOLDERS.sub(lambda found: _HOLDER.sub(lambda one: _holder(one, visible), found[0]), text)
+    text = _ABOVE.sub(lambda found: found[0] if found[1] in visible else f"{ANOTHER}{found[2]}it", text)
     return _SUGGESTED.sub("another suggestion is shown, which is as important", text)
 
 
@@ -144,6 +147,7 @@ def _part(state: State, visible: Visible, keep: Callable[[str, object, Callable[
         participants=state.participants,
         order=keep("order", state.order, lambda: tuple(name for name in state.order if name in visible)),
         trust_ended=state.trust_ended,
+        privacy=_privacy(state, visible) if state.privacy else state.privacy,
     )
 
 
@@ -160,6 +164,15 @@ def visible_in(state: State, scope: Scope) -> Visible:
 
 def _cameras(state: State, visible: Visible) -> HashTrieMap[CameraId, Camera]:
     return HashTrieMap({name: _camera(known, visible) for name in visible if (known := state.cameras.get(name))})
+
+
+def _privacy(state: State, visible: Visible) -> HashTrieMap[CameraId, Privacy]:
+    """The switches of visible cameras. A substream that is private with another camera has its switch, too."""
+    own = {name: switched for name, switched in state.privacy.items() if name in visible}
+    private = {
+        name: replace(switched, camera=name) for name, switched in state.private_cameras().items() if name in visible
+    }
+    return HashTrieMap(own | private)
 
 
 def _camera(known: Camera, visible: Visible) -> Camera:

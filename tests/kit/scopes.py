@@ -253,6 +253,8 @@ def happenings(places: Sequence[Place], dice: random.Random, now_ns: int) -> lis
             [c.RefuseConfiguration("/etc/banken.yaml", (f"banken.yaml:3: {name} of {place.device} is odd",))],
             [c.ReportOddity(name, "cseq", f"{place.host} answers with another CSeq", "taken in order")],
             [c.RetryCamera(name, "192.0.2.9")],
+            [c.SetPrivacy(name, True, "anna")],
+            [c.SetPrivacy(name, True, "anna"), c.SetPrivacy(name, False, "anna")],
             [c.OpenRoom(RoomId(f"room-{number}"), ParticipantId(f"one-{number}"), "192.0.2.9")],
             [c.MakeToken(TokenId(f"token-{number}"), Role.WATCHER, Scope(cameras=(name,)), "hash")],
             [configuration(dice.sample(list(places), max(1, len(places) - 1)), dice)],
@@ -465,6 +467,7 @@ def asks(world: World, dice: random.Random) -> list[Ask]:
         "PATCH /whep/{camera}/{session}": ("a=x", {"Content-Type": "application/trickle-ice-sdpfrag"}),
         "POST /api/leases": ('{"kind": "viewer", "camera": "{camera}"}', typed),
         "PUT /api/leases/{lease}": ("{}", typed | {"Banken-Lease": f"{keys['lease']}.secret"}),
+        "PUT /api/cameras/{name}/privacy": (json.dumps({"on": dice.random() < 0.5}), typed),
         "POST /api/detections": (json.dumps(seen), typed),
     }
     found = []

@@ -46,7 +46,13 @@ def box() -> Story:
 
 def test_every_field_of_the_state_is_decided() -> None:
     """A field is in the part, or is named here as hidden; so a new one fails here until somebody decides."""
-    full = box().given(lease("lease-1", YARD), peer("peer-1", YARD), child(camera=YARD), c.TakeSlot(GATE)).state
+    full = (
+        box()
+        .given(
+            c.SetPrivacy(LOW, True), lease("lease-1", YARD), peer("peer-1", YARD), child(camera=YARD), c.TakeSlot(GATE)
+        )
+        .state
+    )
     part = part_of(replace(full, origin="/etc/yard.yaml", access_changes=3), Scope(cameras=(GATE, YARD)))
     for name in State.__struct_fields__:
         if name in HIDDEN_FIELDS:
@@ -104,6 +110,22 @@ def test_substream_that_is_no_camera_is_not_named() -> None:
         c.Configure("test", (settings(GATE, substream=CameraId("secret-low")),), Limits())
     ).state  # fmt: skip
     assert part_of(state, OURS).cameras[GATE].settings.substream is None
+
+
+def test_substream_is_private_with_a_camera_outside_the_scope() -> None:
+    """The part says that it is, and does not name the camera above; neither does the error of a switch."""
+    story = box().given(c.SetPrivacy(GATE, True, "anna"))
+    part = part_of(story.state, Scope(cameras=(LOW,)))
+    switched = part.private(LOW)
+    assert switched is not None and switched.camera == LOW
+    assert "'gate'" not in repr(part)
+    refused = story.refuses(c.SetPrivacy(LOW, False, "ben"))
+    assert "switch gate on" in refused.reason
+    assert (
+        redacted(refused.reason, {LOW})
+        == "gate-low is a substream of another camera, and private with it: switch it on"
+    )
+    assert redacted(refused.reason, {LOW, GATE}) == refused.reason
 
 
 def test_camera_that_leaves_the_group_is_hidden_at_once() -> None:
