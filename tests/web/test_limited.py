@@ -21,6 +21,7 @@ from supervisor.ports.questions import Query
 from supervisor.ports.viewing import Jpeg, Key, LeaseOver
 from tests.kit.domain import ASKED, GATE, YARD, child, lease, peer, settings
 from tests.kit.http import request
+from tests.kit.scopes import run_worlds, unasked
 from tests.kit.site import OFFER, Site, message, open_site
 from web import limited as module
 from web.limited import LOOKED_AT, MOST_SCOPES, Limited, limited, scope_of
@@ -28,6 +29,8 @@ from web.limited import LOOKED_AT, MOST_SCOPES, Limited, limited, scope_of
 LAWN = CameraId("lawn")
 """No camera, and a name as long as `yard`."""
 WHO = Principal("user:anna/1", EVERYTHING, Scope(cameras=(GATE,)))
+WORLDS, PRINCIPALS, SHARE = range(1, 41), 5, 0.1
+"""200 principals; each asks a tenth of the requests, chosen at random."""
 
 
 @asynccontextmanager
@@ -275,3 +278,12 @@ async def test_events_socket_is_limited_and_shares_one_text_for_each_scope() -> 
                 assert "yard" not in json.dumps(texts)
                 assert {"CameraQueued"} <= {each["type"] for text in texts for each in text.get("events", ())}
                 assert len(site.sockets._boards) + len(site.sockets._states) == 3
+
+
+async def test_no_answer_names_a_camera_outside_the_scope() -> None:
+    """In no byte, over every route and WebSocket; a camera outside is answered as an unknown one, byte for byte."""
+    tally = await run_worlds(WORLDS, PRINCIPALS, SHARE)
+    assert tally.leaks == []
+    assert unasked(tally.asked) == set()
+    assert tally.principals == len(WORLDS) * PRINCIPALS
+    assert min(tally.hidden, tally.compared) > tally.principals
