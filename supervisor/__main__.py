@@ -53,6 +53,11 @@ ROOMS = {
     "join": at("web.room_command:join", "Join ROOM of the daemon, and print its messages until Ctrl+C."),
 }
 
+USERS = {
+    "add": at("supervisor.cli.access:add_user", "Add the user NAME, who may then log in."),
+    "list": at("supervisor.cli.access:list_users", "List the users, with their roles and cameras."),
+}
+
 COMMANDS = {
     **JOURNAL_COMMANDS,
     "incident": at(
@@ -66,6 +71,7 @@ COMMANDS = {
     "retry": at("supervisor.cli.remote:retry", "Have the daemon open CAMERA now, instead of at its next attempt."),
     "reload": at("supervisor.cli.remote:reload", "Have the daemon read its configuration again, and print the result."),
     "ca": at("supervisor.cli.ca:ca", "Print the certificate of the local CA, and how to install it on devices."),
+    "user": table("user", "Users, who log in: add and list them.", USERS),
     "replay": at(
         "supervisor.compose.replay:replay",
         "Show the dashboard as it was, from JOURNAL: a journal's folder, or one of its files.",

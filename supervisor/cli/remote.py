@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 import click
@@ -25,7 +25,7 @@ from .trust import context_for
 REFUSED = 1
 PATIENCE_S = 30.0
 """For an answer: a large configuration takes seconds to read."""
-MOST = 1024 * 1024
+MOST = 16 * 1024 * 1024
 """Bytes of an answer that are read."""
 LOCKOUT = "urn:banken:problem:lockout"
 BEFORE = "; a daemon that was started before state.path or journal.path was changed is found by --state"
@@ -48,12 +48,12 @@ def retry(camera: str, yes: bool, url: str | None, state: Path | None, config: P
     """
     where = place_of(url, state, config)
     path = f"api/cameras/{quote(camera, safe='')}/retry"
-    status, body = post(where, f"{path}?confirm=lockout" if yes else path, config)
+    status, body = ask(where, "POST", f"{path}?confirm=lockout" if yes else path, config)
     if body.get("type") == LOCKOUT and not yes:
         if not sys.stdin.isatty():
             refuse(f"{detail(body)}; --yes tries it all the same")
         click.confirm(clean(f"{detail(body)}. Try it all the same?"), abort=True)
-        status, body = post(where, f"{path}?confirm=lockout", config)
+        status, body = ask(where, "POST", f"{path}?confirm=lockout", config)
     if status != 202 or "id" not in body:
         refuse(detail(body) or unknown(where, status))
     if as_json:
@@ -79,7 +79,7 @@ def reload(pid: int | None, url: str | None, state: Path | None, config: Path, a
     try:
         where = place_of(url, state, config)
         hint = BEFORE if isinstance(where, Path) and state is None else ""
-        status, body = post(where, "api/config/reload", config, hint)
+        status, body = ask(where, "POST", "api/config/reload", config, hint=hint)
     except SystemExit:  # it has been said why
         if pid is None:
             raise
@@ -135,7 +135,7 @@ def handles_sighup(pid: int) -> bool:
     return caught is not None and bool(int(caught[1], 16) & 1 << signal.SIGHUP - 1)
 
 
-def refuse(text: str) -> None:
+def refuse(text: str) -> NoReturn:
     """Say what the daemon said, and exit with 1."""
     say(f"banken: {clean(text)}", err=True)
     sys.exit(REFUSED)
@@ -155,18 +155,23 @@ def unknown(where: str | Path, status: int) -> str:
     return f"{redact(str(where))}: the answer is {status}, and not one of banken"
 
 
-def post(where: str | Path, path: str, config: Path, hint: str = "") -> tuple[int, Body]:
-    """Send a request without a body; the status and the object in the answer. Ends the command where nothing answers,
-    and says `hint` then.
+def ask(
+    where: str | Path, method: str, path: str, config: Path, sent: Body | None = None, *, hint: str = ""
+) -> tuple[int, Body]:
+    """Send a request, with `sent` as its JSON; the status and the object in the answer. Ends the command where nothing
+    answers, and says `hint` then.
 
     `where` is a URL, or the path of a control socket. The configuration at `config` helps to verify a certificate. A
     user and a password in a URL are sent as Basic credentials, for a proxy in front of the daemon.
     """
-    headers = {"Content-Length": "0", "Accept": "application/json"}
+    headers = {"Accept": "application/json"}
+    if sent is not None:
+        headers["Content-Type"] = "application/json"
     try:
         connection, prefix = _connection(where, headers, config)
         try:
-            connection.request("POST", f"{prefix}/{path}", headers=headers)
+            content = None if sent is None else json.dumps(sent).encode()
+            connection.request(method, f"{prefix}/{path}", content, headers)
             response = connection.getresponse()
             data = response.read(MOST)
         finally:

@@ -1,0 +1,197 @@
+"""Users from the command line: passwords are read in private, and mistakes are named before anything is sent."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import attrs
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from supervisor.__main__ import main
+from tests.kit.daemon import ROOT
+
+SECRET = "correct horse"
+ALL = {"everything": True, "cameras": [], "groups": []}
+SOME = {"everything": False, "cameras": ["gate", "yard"], "groups": ["shop"]}
+ANNA = {"user": "anna", "role": "admin", "scope": ALL, "since": "2027-01-31T03:10:00+00:00", "sessions": 2}
+BEN = {"user": "ben", "role": "watcher", "scope": SOME, "since": "2027-01-31T03:10:00+00:00", "sessions": 0}
+ADD = ["user", "add", "anna", "--role", "admin"]
+
+
+@attrs.frozen
+class Fake:
+    """A daemon that gives each request its fixed answer."""
+
+    url: str
+    asked: list[tuple[str, object]]
+    """The request line up to the version, and the body."""
+
+    def run(self, *arguments: str, text: str | bytes = f"{SECRET}\n") -> Result:
+        return CliRunner().invoke(main, [*arguments, "--url", self.url], text)
+
+
+@contextmanager
+def open_fake(answers: Mapping[str, tuple[int, object]]) -> Iterator[Fake]:
+    asked: list[tuple[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            line = self.requestline.removesuffix(" HTTP/1.1")
+            asked.append((line, json.loads(data) if data else None))
+            status, body = answers[line]
+            self.send_response(status)
+            content = b"" if body is None else json.dumps(body).encode()
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    for method in ("GET", "PUT", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler.do_POST)
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor(1) as threads:
+        threads.submit(server.serve_forever, 0.01)
+        try:
+            yield Fake(f"http://127.0.0.1:{server.server_port}/", asked)
+        finally:
+            server.shutdown()
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """A command, or the commands of a group."""
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    with click.Context(command) as context:
+        for each in command.list_commands(context):
+            found = command.get_command(context, each)
+            assert found is not None
+            yield from leaves(found, f"{name} {each}")
+
+
+def test_no_command_takes_a_password_or_a_secret_as_an_argument() -> None:
+    """Other programs read arguments and variables of a process; a shell keeps them in its history."""
+    for name, command in leaves(main, "banken"):
+        for parameter in command.params:
+            named = [str(parameter.name), *parameter.opts, str(parameter.envvar)]
+            assert not [each for each in named if "pass" in each.lower() or "secret" in each.lower()], name
+    with open_fake({}) as fake:
+        done = fake.run(*ADD, SECRET)
+        assert (done.exit_code, fake.asked) == (2, [])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "", "\nnot read\n"])
+def test_password_is_one_line_of_standard_input(end: str) -> None:
+    """Whole, with its spaces. It is in the body of the request, and in nothing that is printed."""
+    with open_fake({"POST /api/users": (201, ANNA)}) as fake:
+        done = fake.run(*ADD, text=f" {SECRET}é {end}".encode())
+        assert fake.asked == [
+            ("POST /api/users", {"user": "anna", "password": f" {SECRET}é ", "role": "admin", **ALL})
+        ]  # fmt: skip
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "user anna added: admin, all cameras\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(b"", "has no password"), (b"\n", "has no password"), (b"\xff\n", "not UTF-8"),
+                       (b"x" * 9000, "too long")],
+)  # fmt: skip
+def test_bad_password_on_standard_input_sends_nothing(text: bytes, said: str) -> None:
+    """Exit 2, and the reason. A long line is not cut to another password."""
+    with open_fake({}) as fake:
+        done = fake.run(*ADD, text=text)
+        assert (done.exit_code, said in done.stderr, fake.asked) == (2, True, [])
+
+
+def typed(terminal: int, *lines: str) -> str:
+    """Type a line after each question, which ends with a space once nothing is shown any more; all that was shown."""
+    seen = ""
+    for line in lines:
+        while not seen.endswith(": "):
+            seen += os.read(terminal, 1000).decode()
+        os.write(terminal, f"{line}\n".encode())
+        seen += os.read(terminal, 1000).decode()
+    return seen
+
+
+def test_password_on_a_terminal_is_asked_twice_and_not_shown() -> None:
+    """Another one at the second time is asked for again. Questions are not on stdout."""
+    terminal, inner = pty.openpty()
+    with open_fake({"POST /api/users": (201, ANNA)}) as fake, open(terminal, "r+b", 0):
+        command = [sys.executable, "-m", "supervisor", *ADD, "--url", fake.url, "--json"]
+        with subprocess.Popen(
+            command, cwd=ROOT, stdin=inner, stdout=subprocess.PIPE, stderr=inner, start_new_session=True
+        ) as process:
+            os.close(inner)
+            seen = typed(terminal, SECRET, "other", SECRET, SECRET)
+            output, _ = process.communicate(timeout=60)
+        assert (process.returncode, json.loads(output)) == (0, ANNA)
+        assert "do not match" in seen
+        assert SECRET not in seen and "other" not in seen
+        assert [sent["password"] for _, sent in fake.asked if isinstance(sent, dict)] == [SECRET]
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        (["--role", "watcher", "--camera", "gate", "--camera", "yard", "--group", "shop"], {"role": "watcher", **SOME}),
+        (["--role", "watcher", "--all"], {"role": "watcher", **ALL}),
+        (["--role", "admin"], {"role": "admin", **ALL}),
+        (["--role", "watcher"], "name the cameras"),
+        (["--role", "watcher", "--all", "--camera", "gate"], "leave out"),
+        (["--role", "detector", "--all"], "'detector' is not one of"),
+        (["--all"], "Missing option '--role'"),
+    ],
+)
+def test_role_names_its_cameras(options: list[str], sent: object) -> None:
+    """All, some, or for an admin all without an option. Anything else is exit 2 before a password is read."""
+    with open_fake({"POST /api/users": (201, BEN)}) as fake:
+        done = fake.run("user", "add", "ben", *options)
+        if isinstance(sent, dict):
+            assert fake.asked == [("POST /api/users", {"user": "ben", "password": SECRET, **sent})]
+        else:
+            assert (done.exit_code, fake.asked) == (2, [])
+            assert str(sent) in done.stderr
+
+
+def test_users_are_listed_as_a_table_or_as_the_answer() -> None:
+    """One line each, with the cameras in words."""
+    with open_fake({"GET /api/users": (200, {"users": [ANNA, BEN]})}) as fake:
+        lines = fake.run("user", "list", "--utc").stdout.splitlines()
+        assert lines == [
+            "user  role     cameras                 since                     logins",
+            "anna  admin    all cameras             2027-01-31 03:10:00.000Z  2",
+            "ben   watcher  gate, yard, group shop  2027-01-31 03:10:00.000Z  0",
+        ]
+        assert json.loads(fake.run("user", "list", "--json").stdout) == {"users": [ANNA, BEN]}
+    with open_fake({"GET /api/users": (200, {"users": []})}) as fake:
+        done = fake.run("user", "list")
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "", "there are no users\n")
+
+
+@pytest.mark.parametrize(
+    "body", [{"users": 1}, {"users": [1]}, {"users": [{"user": "anna"}]}, {"users": [{**ANNA, "scope": 1}]}]
+)
+def test_answer_of_another_form_is_an_error(body: object) -> None:
+    """One line, and exit 2; no traceback."""
+    with open_fake({"GET /api/users": (200, body)}) as fake:
+        done = fake.run("user", "list")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert "another form" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [ADD, ["user", "list"]])
+def test_refusal_is_one_line_and_exit_1(arguments: list[str]) -> None:
+    """With the daemon's reason, or that the answer is not one of banken."""
+    for body, said in (({"type": "x", "detail": "no, because"}, "no, because"), ("a login", "not one of banken")):
+        with open_fake({"POST /api/users": (409, body), "GET /api/users": (409, body)}) as fake:
+            done = fake.run(*arguments)
+            assert (done.exit_code, done.stdout, said in done.stderr, done.stderr.count("\n")) == (1, "", True, 1)
