@@ -22,18 +22,29 @@ CAMERAS = {"cellar": "test:320x180@15", "gate": {"ffmpeg": ["-i", "http://127.0.
 LIVE = "banken.players.get('cellar')?.state().name === 'live'"
 OUT = "document.documentElement.hasAttribute('data-out')"
 ADMIN = {"user": ANNA, "password": PASSWORDS[ANNA], "role": "admin", "everything": True}
+MENU = ("", "account-sessions", "account-password")
 LANGUAGES = {
     "en": {
         "wrong": "The name or the password is wrong.",
         "many": "Too many tries.",
         "empty": "Enter your name and your password.",
         "ended": "Your session was ended, or your access has changed.",
+        "short": "A password has at least 8 characters.",
+        "old": "The old password is wrong.",
+        "done": "The password was changed.",
+        "left": "You have logged out.",
+        "changed": "Your access has changed.",
     },
     "ja": {
         "wrong": "名前またはパスワードが違います。",
         "many": "試行回数が多すぎます。",
         "empty": "名前とパスワードを入力してください。",
         "ended": "セッションが終了したか、権限が変更されました。",
+        "short": "パスワードは 8 文字以上です。",
+        "old": "現在のパスワードが違います。",
+        "done": "パスワードを変更しました。",
+        "left": "ログアウトしました。",
+        "changed": "権限が変更されました。",
     },
 }
 
@@ -177,6 +188,95 @@ async def test_page_shows_only_what_the_role_may_do(role: Role, tmp_path: Path) 
             assert await page.evaluate("location.hash") == ("#timeline" if "read" in rights else "")
             assert [failure for failure in page.failures if "HTTP 403" in failure.error] == []
             assert [line for line in page.console if line.kind in ("error", "uncaught")] == []
+
+
+async def choose_from_menu(page: Page, name: str) -> None:
+    """An entry of the account's menu in the header."""
+    await page.click(part("account"))
+    await page.click(part(name))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_user_manages_sessions_and_password_and_logs_out(language: str, tmp_path: Path) -> None:
+    """Another session is ended, the password is changed, and after the logout no camera is named."""
+    says = LANGUAGES[language]
+    rows = f"document.querySelectorAll('{part('sessions-rows')} > li')"
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        chief = await add_anna(daemon)
+        async with open_page_of(daemon, language) as page:
+            await log_in(page, ANNA)
+            await page.wait_for(LIVE, 30)
+            await choose_from_menu(page, "account-sessions")
+            await page.wait_for(f"{rows}.length === 2")
+            own = f"{part('sessions-rows')} > li:has({part('session-own')}:not([hidden]))"
+            assert "Chrome" in await page.evaluate(text_of(f"{own} {part('session-agent')}"))
+            assert "127.0.0.1" in await page.evaluate(text_of(f"{own} {part('session-facts')}"))
+            await page.click(f"{part('sessions-rows')} > li:has({part('session-own')}[hidden]) {part('session-end')}")
+            await page.wait_for(f"{rows}.length === 1")
+            assert (await chief.get("/api/cameras")).status == 401
+            await page.click(part("sessions-close"))
+            await choose_from_menu(page, "account-password")
+            await type_into(page, "password-old", "wrong horse")
+            await type_into(page, "password-new", "short")
+            await page.click(part("password-save"))
+            await page.wait_for(f"{text_of(part('password-problem'))} === {says['short']!r}")
+            await type_into(page, "password-new", "another horse")
+            await page.click(part("password-show"))
+            await page.click(part("password-save"))
+            await page.wait_for(f"{text_of(part('password-problem'))} === {says['old']!r}")
+            await type_into(page, "password-old", PASSWORDS[ANNA])
+            await page.press("Enter")
+            await page.wait_for(f"{text_of(part('password-done'))}.startsWith({says['done']!r})")
+            assert await page.evaluate(f"document.querySelector('{part('password-user')}').value") == ANNA
+            await page.click(part("password-close"))
+            await choose_from_menu(page, "account-logout")
+            await page.wait_for(f"{OUT} && {text_of(part('login-why'))} === {says['left']!r}")
+            assert await names_on(page, "cellar", "gate") == []
+            await log_in(page, ANNA, "another horse")
+            await page.wait_for(LIVE, 30)
+            assert [line for line in page.console if line.kind in ("error", "uncaught")] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_changed_role_is_shown_on_the_page(language: str, tmp_path: Path) -> None:
+    """The page is loaded again with the controls of the new role."""
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        chief = await add_anna(daemon)
+        await add_ben(chief, Role.OPERATOR)
+        async with open_page_of(daemon, language) as page:
+            await log_in(page, BEN)
+            await page.wait_for(LIVE, 30)
+            assert (await chief.put("/api/users/ben", {"role": "watcher", "everything": True})).status == 204
+            said = f"document.querySelector('{part('notice')}')"
+            await page.wait_for(
+                f"{said}.checkVisibility() && {said}.innerText.includes({LANGUAGES[language]['changed']!r})"
+            )
+            await page.wait_for(f"{shows(['take'], 'take', 'rows')} && {LIVE}", 30)
+            await page.click(part("notice-close"))
+            await page.wait_for(f"!{said}.checkVisibility()")
+
+
+async def test_dialogs_of_the_account_are_accessible(tmp_path: Path) -> None:
+    """axe-core finds nothing in the menu and its dialogs, in both themes, narrow and wide."""
+    require(axe.missing_reason())
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        await add_anna(daemon)
+        async with open_page_of(daemon) as page:
+            await log_in(page, ANNA)
+            await page.wait_for(LIVE, 30)
+            await axe.load_axe(page)
+            for width in (375, 2560):
+                await page.set_viewport(width, 800)
+                for name in MENU:
+                    await page.click(part("account"))
+                    if name:
+                        await page.click(part(name))
+                    await page.wait_for("Boolean(document.querySelector('dialog[open], :popover-open'))")
+                    for theme in ("dark", "light"):
+                        await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+                        assert await axe.findings(page) == [], (width, name, theme)
+                    await page.press("Escape")
+                    await page.wait_for("!document.querySelector('dialog[open], :popover-open')")
 
 
 async def test_login_is_accessible_in_both_themes(tmp_path: Path) -> None:

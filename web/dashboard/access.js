@@ -4,11 +4,19 @@
 // 3. Without an answer nothing changes: the header says that banken is away.
 import { askJson } from "./ask.js";
 import { set } from "./dom.js";
+import { n } from "./i18n.js";
 import { recall, remember } from "./storage.js";
 
 const WHY = "banken.access";
 const TIMEOUT_MS = 5000;
 export const RIGHTS = ["view", "watch", "read", "room", "operate", "administer"];
+export const ROLES = {
+  watcher: n("watcher"),
+  analyst: n("analyst"),
+  operator: n("operator"),
+  admin: n("admin"),
+  detector: n("detector"),
+};
 // Until the server has answered, and of a server without users.
 const EVERYTHING = Object.freeze({ user: null, role: null, rights: RIGHTS, scope: null, login: false });
 

@@ -3,7 +3,7 @@ import { afterEach, test } from "node:test";
 
 import { changeOf, createAccess, isOut, lacking, learnAccess, may, RIGHTS } from "../../../web/dashboard/access.js";
 import { ask, onUnauthorized, Refusal, Silence } from "../../../web/dashboard/ask.js";
-import { problemOf } from "../../../web/dashboard/panels/login/login.js";
+import { problemOf } from "../../../web/dashboard/forms.js";
 import { openDocument } from "./page.mjs";
 import { serve, settle } from "./world.mjs";
 
@@ -94,9 +94,9 @@ test("any answer 401 is heard", async () => {
 });
 
 test("a failed login is explained in the words of the page, and other refusals in those of the server", () => {
-  const refused = (status, type, more) => problemOf(new Refusal(status, "the server's words", { problem: { type }, ...more }));
+  const refused = (status, type, more) => problemOf(new Refusal(status, "the server's words", { problem: { type }, ...more }), "The name or the password is wrong.");
   assert.equal(refused(403, "urn:banken:problem:forbidden"), "The name or the password is wrong.");
-  assert.equal(refused(429, "urn:banken:problem:rate-limited", { retryAfter: 28 }), "Too many tries. Log in again in 28 s.");
+  assert.equal(refused(429, "urn:banken:problem:rate-limited", { retryAfter: 28 }), "Too many tries. Try again in 28 s.");
   assert.equal(refused(403, "about:blank"), "the server's words");
   assert.equal(problemOf(new Silence("banken does not answer")), "banken does not answer");
 });

@@ -13,6 +13,7 @@ import "./past/past.js";
 import "./arranging/arranging.js";
 import "./settings/settings.js";
 import "./login/login.js";
+import "./account/account.js";
 import "./header/header.js";
 import "./help/help.js";
 import "./health/health.js";

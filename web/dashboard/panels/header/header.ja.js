@@ -1,4 +1,5 @@
 export const JA = Object.freeze({
+  "Your access has changed.": "権限が変更されました。",
   "offline": "オフライン",
   "replay": "再生",
   "Anyone who can reach {address} can watch and control. banken asks for no password.":

@@ -2,7 +2,6 @@ export const JA = Object.freeze({
   "Show the password": "パスワードを表示する",
   "Enter your name and your password.": "名前とパスワードを入力してください。",
   "The name or the password is wrong.": "名前またはパスワードが違います。",
-  "Too many tries. Log in again in {time}.": "試行回数が多すぎます。{time}後にもう一度ログインしてください。",
   "Again in {time}": "{time}後にもう一度",
   "Your session was ended, or your access has changed. Log in again.":
     "セッションが終了したか、権限が変更されました。もう一度ログインしてください。",

@@ -2,28 +2,18 @@
 // 1. A request is sent once for each press: a wrong password is counted by the server.
 // 2. The password leaves the page with its answer.
 import { isOut } from "../../access.js";
-import { ask, Refusal } from "../../ask.js";
 import { on, partsOf, say, set } from "../../dom.js";
+import { problemOf, send } from "../../forms.js";
 import { inSeconds } from "../../format.js";
 import { n, t } from "../../i18n.js";
 import { definePanel } from "../../panel.js";
 import { JA } from "./login.ja.js";
-
-const FORBIDDEN = "urn:banken:problem:forbidden";
 
 const WHYS = {
   ended: n("Your session was ended, or your access has changed. Log in again."),
   first: n("banken has users now: from now on, everybody logs in."),
   left: n("You have logged out."),
 };
-
-// Why a login has failed. Pure.
-export function problemOf(error) {
-  if (!(error instanceof Refusal)) return error.message;
-  if (error.status === 429)
-    return t("Too many tries. Log in again in {time}.", { time: inSeconds(error.retryAfter * 1000) });
-  return error.problem.type === FORBIDDEN ? t("The name or the password is wrong.") : error.reason;
-}
 
 // `enter()`: somebody has logged in.
 export function createLogin({ root, base, enter }) {
@@ -34,7 +24,7 @@ export function createLogin({ root, base, enter }) {
   let again = 0; // when the server takes the next try
   let timer = null;
 
-  async function send() {
+  async function tryIt() {
     if (asking || again > Date.now()) return;
     if (!user.value.trim() || !password.value) {
       say(problem, t("Enter your name and your password."));
@@ -43,9 +33,8 @@ export function createLogin({ root, base, enter }) {
     asking = true;
     say(problem, "");
     draw();
-    const body = JSON.stringify({ user: user.value.trim(), password: password.value });
-    const headers = { "Content-Type": "application/json" };
-    const failed = await ask(new URL("api/session", base), { method: "POST", headers, body, tries: 1 }).then(
+    const body = { user: user.value.trim(), password: password.value };
+    const failed = await send(new URL("api/session", base), "POST", body).then(
       () => null,
       (error) => error,
     );
@@ -59,7 +48,7 @@ export function createLogin({ root, base, enter }) {
   }
 
   function fail(error) {
-    say(problem, problemOf(error));
+    say(problem, problemOf(error, t("The name or the password is wrong.")));
     if (error.status === 429) wait(error.retryAfter);
     password.focus();
     password.select();
@@ -92,7 +81,7 @@ export function createLogin({ root, base, enter }) {
 
   on(parts["login-form"], "submit", (event) => {
     event.preventDefault();
-    send();
+    tryIt();
   });
   on(reveal, "change", show);
 

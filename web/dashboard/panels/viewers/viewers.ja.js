@@ -15,7 +15,6 @@ export const JA = Object.freeze({
   "lease only": "リースのみ",
   "snapshots": "静止画",
   "this page": "この画面",
-  "End": "終了",
   "End the connection of {client} to {camera}": "{client} から {camera} への接続を終了",
   "Nobody watches.": "視聴者はいません。",
   "Nobody watched.": "視聴者はいませんでした。",
