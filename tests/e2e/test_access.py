@@ -22,7 +22,7 @@ CAMERAS = {"cellar": "test:320x180@15", "gate": {"ffmpeg": ["-i", "http://127.0.
 LIVE = "banken.players.get('cellar')?.state().name === 'live'"
 OUT = "document.documentElement.hasAttribute('data-out')"
 ADMIN = {"user": ANNA, "password": PASSWORDS[ANNA], "role": "admin", "everything": True}
-MENU = ("", "account-sessions", "account-password")
+MENU = ("", "account-sessions", "account-password", "account-users", "account-tokens")
 LANGUAGES = {
     "en": {
         "wrong": "The name or the password is wrong.",
@@ -34,6 +34,15 @@ LANGUAGES = {
         "done": "The password was changed.",
         "left": "You have logged out.",
         "changed": "Your access has changed.",
+        "first": "banken has users now",
+        "warns": "From now on everybody has to log in",
+        "name": "Enter a name.",
+        "added": "ben can log in now.",
+        "edited": "ben was changed.",
+        "fresh": "ben has a new password, and logs in again.",
+        "removed": "ben was removed.",
+        "revoked": "nas was revoked.",
+        "copied": "Copied.",
     },
     "ja": {
         "wrong": "名前またはパスワードが違います。",
@@ -45,6 +54,15 @@ LANGUAGES = {
         "done": "パスワードを変更しました。",
         "left": "ログアウトしました。",
         "changed": "権限が変更されました。",
+        "first": "banken に利用者が登録されました",
+        "warns": "これからは、このマシンでも全員がログインする必要があります",
+        "name": "名前を入力してください。",
+        "added": "ben はログインできるようになりました。",
+        "edited": "ben を変更しました。",
+        "fresh": "ben のパスワードを変更しました。もう一度ログインが必要です。",
+        "removed": "ben を削除しました。",
+        "revoked": "nas を失効させました。",
+        "copied": "コピーしました。",
     },
 }
 
@@ -254,6 +272,128 @@ async def test_changed_role_is_shown_on_the_page(language: str, tmp_path: Path) 
             await page.wait_for(f"{shows(['take'], 'take', 'rows')} && {LIVE}", 30)
             await page.click(part("notice-close"))
             await page.wait_for(f"!{said}.checkVisibility()")
+
+
+async def says_in(page: Page, name: str, text: str) -> None:
+    """Wait until a part says this."""
+    await page.wait_for(f"{text_of(part(name))}.includes({text!r})")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_first_user_is_made_on_the_page(language: str, tmp_path: Path) -> None:
+    """It warns that from then on everybody logs in; then this page, too, shows the login."""
+    says = LANGUAGES[language]
+    async with open_daemon(tmp_path, CAMERAS) as daemon, open_page_of(daemon, language) as page:
+        await page.wait_for(LIVE, 30)
+        await choose_from_menu(page, "account-users")
+        await says_in(page, "users-first", says["warns"])
+        await page.wait_for(shows(["users-name"], "users-name", "field-role", "account-logout"))
+        await page.click(part("users-save"))
+        await says_in(page, "users-form-problem", says["name"])
+        await type_into(page, "users-name", ANNA)
+        await type_into(page, "users-password", "short")
+        await page.press("Enter")
+        await says_in(page, "users-form-problem", says["short"])
+        await page.click(part("users-show"))
+        await type_into(page, "users-password", PASSWORDS[ANNA])
+        await page.press("Enter")
+        await page.wait_for(f"{OUT} && {text_of(part('login-why'))}.startsWith({says['first']!r})")
+        assert await names_on(page, "cellar", "gate") == []
+        await log_in(page, ANNA)
+        await page.wait_for(LIVE, 30)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_admin_manages_users_on_the_page(language: str, tmp_path: Path) -> None:
+    """Add with some cameras and groups, change, set a password, remove; cancel leads back."""
+    says = LANGUAGES[language]
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        chief = await add_anna(daemon)
+
+        async def of_ben() -> Any:
+            users = (await chief.get("/api/users")).json["users"]
+            return next((each for each in users if each["user"] == BEN), None)
+
+        async with open_page_of(daemon, language) as page:
+            await log_in(page, ANNA)
+            await page.wait_for(LIVE, 30)
+            await choose_from_menu(page, "account-users")
+            await page.click(part("users-add"))
+            await page.click(part("users-cancel"))
+            await page.click(part("users-add"))
+            await type_into(page, "users-name", BEN)
+            await type_into(page, "users-password", PASSWORDS[BEN])
+            form = f"{part('users-form')} "
+            await page.click(form + part("field-some"))
+            await page.click(f"{form}{part('field-cameras')} input[value=gate]")
+            await page.evaluate(f"document.querySelector('{form}{part('field-groups')}').value = 'yard, hall,'")
+            await page.click(part("users-save"))
+            await says_in(page, "users-done", says["added"])
+            scope = {"everything": False, "cameras": ["gate"], "groups": ["yard", "hall"]}
+            assert ((await of_ben())["role"], (await of_ben())["scope"]) == ("watcher", scope)
+
+            ben = f"{part('users-rows')} > li:nth-child(2) "
+            await page.click(ben + part("user-change"))
+            assert await page.evaluate(f"document.querySelector('{form}{part('field-groups')}').value") == "yard, hall"
+            await page.evaluate(f"document.querySelector('{form}{part('field-role')}').value = 'operator'")
+            await page.click(form + part("field-all"))
+            await page.click(part("users-save"))
+            await says_in(page, "users-done", says["edited"])
+            assert ((await of_ben())["role"], (await of_ben())["scope"]["everything"]) == ("operator", True)
+
+            await page.click(ben + part("user-password"))
+            await type_into(page, "users-password", "another staple")
+            await page.press("Enter")
+            await says_in(page, "users-done", says["fresh"])
+            assert (await Browser(daemon.port).log_in(BEN, "another staple")).status == 201
+
+            await page.click(ben + part("user-remove"))
+            await page.click(part("users-keep"))
+            assert await of_ben() is not None
+            await page.click(ben + part("user-remove"))
+            await page.click(part("users-remove-confirm"))
+            await says_in(page, "users-done", says["removed"])
+            assert await of_ben() is None
+            await page.click(part("users-close"))
+            assert [line for line in page.console if line.kind in ("error", "uncaught")] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_admin_manages_tokens_on_the_page(language: str, tmp_path: Path) -> None:
+    """A token is shown once, copied, works, and is refused once it was revoked."""
+    says = LANGUAGES[language]
+    secret = f"document.querySelector('{part('tokens-secret')}').value"
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        chief = await add_anna(daemon)
+        async with open_page_of(daemon, language) as page:
+            await log_in(page, ANNA)
+            await page.wait_for(LIVE, 30)
+            await choose_from_menu(page, "account-tokens")
+            await page.click(part("tokens-add"))
+            await page.click(part("tokens-cancel"))
+            await page.click(part("tokens-add"))
+            await page.click(part("tokens-save"))
+            await says_in(page, "tokens-form-problem", says["name"])
+            await type_into(page, "tokens-name", "nas")
+            await page.evaluate(f"document.querySelector('{part('tokens-until')}').value = '30'")
+            await page.click(part("tokens-save"))
+            token = await page.wait_for(secret)
+            await page.click(part("tokens-copy"))
+            await says_in(page, "tokens-copied", says["copied"])
+            assert (await Browser(daemon.port).get("/api/cameras", Authorization=f"Bearer {token}")).status == 200
+            await page.click(part("tokens-ready"))
+            assert await page.evaluate(secret) == ""
+            await says_in(page, "tokens-rows", "nas")
+            (known,) = (await chief.get("/api/tokens")).json["tokens"]
+            assert (known["role"], known["until"] is not None) == ("watcher", True)
+            await page.click(part("token-revoke"))
+            await page.click(part("tokens-keep"))
+            await page.click(part("token-revoke"))
+            await page.click(part("tokens-end-confirm"))
+            await says_in(page, "tokens-done", says["revoked"])
+            assert (await Browser(daemon.port).get("/api/cameras", Authorization=f"Bearer {token}")).status == 401
+            await page.click(part("tokens-close"))
+            assert [line for line in page.console if line.kind in ("error", "uncaught")] == []
 
 
 async def test_dialogs_of_the_account_are_accessible(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import "./arranging/arranging.js";
 import "./settings/settings.js";
 import "./login/login.js";
 import "./account/account.js";
+import "./users/users.js";
+import "./tokens/tokens.js";
 import "./header/header.js";
 import "./help/help.js";
 import "./health/health.js";

@@ -1,5 +1,5 @@
-// The menu of the user who has logged in: one's sessions and password.
-import { ROLES } from "../../access.js";
+// The menu of the user: one's sessions and password, and for an admin the users and tokens.
+import { may, ROLES } from "../../access.js";
 import { $, on, partsOf, say, set, stamp } from "../../dom.js";
 import { attachForm, passwordProblem, problemOf, send } from "../../forms.js";
 import { fullTime } from "../../format.js";
@@ -9,7 +9,8 @@ import { definePanel } from "../../panel.js";
 import { browserOf } from "./browser.js";
 import { JA } from "./account.ja.js";
 
-export function createAccount({ root, base, access }) {
+// `open(name)` shows the users or the tokens.
+export function createAccount({ root, base, access, open }) {
   const button = $("account");
   const sessions = $("sessions-dialog");
   const problem = $("sessions-problem");
@@ -67,7 +68,7 @@ export function createAccount({ root, base, access }) {
   }
 
   function showButton() {
-    button.hidden = replay || access.me().user === null;
+    button.hidden = replay || (access.me().user === null && !may("administer"));
   }
 
   for (const dialog of [sessions, $("password-dialog")])
@@ -81,6 +82,11 @@ export function createAccount({ root, base, access }) {
     root.hidePopover();
     password.open();
   });
+  for (const name of ["users", "tokens"])
+    on($(`account-${name}`), "click", () => {
+      root.hidePopover();
+      open(name);
+    });
   on($("account-logout"), "click", () => leave($("account-problem")));
   on($("notice-close"), "click", () => ($("notice").hidden = true));
 
@@ -152,5 +158,5 @@ export const panel = definePanel({
   view: false,
   words: JA,
   shortcuts: [],
-  mount: (root, { base, access }) => createAccount({ root, base, access }),
+  mount: (root, { base, access, panels }) => createAccount({ root, base, access, open: (name) => panels[name].open() }),
 });

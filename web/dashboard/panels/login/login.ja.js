@@ -1,5 +1,4 @@
 export const JA = Object.freeze({
-  "Show the password": "パスワードを表示する",
   "Enter your name and your password.": "名前とパスワードを入力してください。",
   "The name or the password is wrong.": "名前またはパスワードが違います。",
   "Again in {time}": "{time}後にもう一度",

@@ -1,0 +1,23 @@
+export const JA = Object.freeze({
+  "A token is the access of a program. It is sent as": "トークンはプログラム用の権限です。送信方法は",
+  "Make a token": "トークンを作成",
+  "Ends": "期限",
+  "never": "なし",
+  "in a day": "1 日後",
+  "in 30 days": "30 日後",
+  "in a year": "1 年後",
+  "never ends": "期限なし",
+  "ends {time}": "{time} まで",
+  "The new token": "新しいトークン",
+  "It is shown only now. Copy it to the program.": "表示されるのは今だけです。プログラムにコピーしてください。",
+  "Copy": "コピー",
+  "Copied.": "コピーしました。",
+  "Press Ctrl+C to copy it.": "Ctrl+C でコピーしてください。",
+  "Done": "完了",
+  "Programs with this token are refused at once, and what they watch ends within a second.":
+    "このトークンを使うプログラムは直ちに拒否され、視聴も 1 秒以内に終了します。",
+  "Revoke": "失効",
+  "Revoke {token}": "{token} を失効",
+  "Revoke {token}?": "{token} を失効させますか？",
+  "{token} was revoked.": "{token} を失効させました。",
+});
