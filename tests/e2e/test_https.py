@@ -1,5 +1,6 @@
 """The page over https, in a real browser from a real daemon."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,12 +13,15 @@ import trio
 
 from supervisor.domain import events as e
 from tests.conftest import require
+from tests.kit.accounts import ANNA
 from tests.kit.certificates import spki_of, write_pair
 from tests.kit.chromium import NavigationError, certutil_missing_reason, open_chromium
 from tests.kit.daemon import ROOT, Daemon, launch_daemon, open_daemon, write_config
+from tests.kit.http import request
 from tests.kit.processes import wait_until
 from tests.kit.proxies import free_port
 
+from .test_access import ADMIN, log_in
 from .test_first_light import wait_frames
 
 pytestmark = pytest.mark.usefixtures("chromium_here")
@@ -93,6 +97,27 @@ async def test_device_with_the_local_ca_shows_the_page(tmp_path: Path) -> None:
             files = {path.name: path.read_bytes() for path in (tmp_path / "tls").iterdir()}
             assert seen in ({}, files)
             seen = files
+
+
+async def test_login_over_https_shows_the_wall_and_keeps_its_cookie_to_tls(tmp_path: Path) -> None:
+    """The cookie has the prefix `__Host-`, so it is Secure and of this host alone; scripts do not see it."""
+    require(certutil_missing_reason())
+    write_config(tmp_path, CAMERAS)
+    async with launch_daemon(tmp_path, {"BANKEN_WEB_LISTEN": f"{BEYOND}:0"}) as daemon:
+        await daemon.wait_ready()
+        made = await request(
+            daemon.port, "POST", "/api/users", json.dumps(ADMIN), {"Content-Type": "application/json"}, secure=True
+        )
+        assert made.status == 201, made.text
+        async with (
+            open_chromium(authority=tmp_path / "tls" / "ca.pem") as browser,
+            browser.open_page(daemon.url.replace("https:", "http:")) as page,
+        ):
+            await log_in(page, ANNA)
+            await wait_frames(page, 5)
+            (cookie,) = (await page.command("Network.getCookies"))["cookies"]
+            assert (cookie["name"], cookie["secure"], cookie["httpOnly"]) == ("__Host-banken", True, True)
+            assert await page.evaluate("document.cookie") == ""
 
 
 async def test_commands_reach_a_daemon_over_https(tmp_path: Path) -> None:

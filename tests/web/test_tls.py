@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -20,7 +21,7 @@ from tests.kit.domain import GATE
 from tests.kit.http import over_tls, request
 from tests.kit.processes import wait_until
 from tests.kit.site import Site, message, open_site
-from web import refusals, serve, tls
+from web import app, refusals, serve, tls
 from web.app import WebSettings
 from web.loop_budgets import LoopBudgets
 from web.loop_scheduler import LoopScheduler, Meter
@@ -96,8 +97,27 @@ async def test_old_versions_of_tls_are_refused(tmp_path: Path) -> None:
                         await stream.do_handshake()
 
 
-async def test_applications_see_https_and_large_answers_arrive_whole(tmp_path: Path) -> None:
-    """The scheme of a request over TLS is https; a file and a WebSocket arrive over TLS as they do without."""
+async def test_application_knows_the_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`https` and `wss` over TLS, `http` for a proxy without TLS: the cookie of a session depends on it."""
+    seen = list[str]()
+
+    async def note(self: app._App, scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["scheme"])
+        await answer(self, scope, receive, send)
+
+    answer = app._App.asgi_app
+    monkeypatch.setattr(app._App, "asgi_app", note)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    upgrade["Sec-WebSocket-Key"] = "AAAAAAAAAAAAAAAAAAAAAA=="
+    async with open_secure(tmp_path, proxy="127.0.0.2") as site:
+        await request(site.port, "GET", "/healthz", secure=True)
+        assert (await request(site.port, "GET", "/ws/events", headers=upgrade, secure=True)).status == 101
+        await request(site.port, "GET", "/healthz", source="127.0.0.2")
+    assert seen == ["https", "wss", "http"]
+
+
+async def test_large_answers_arrive_whole(tmp_path: Path) -> None:
+    """A file and a WebSocket arrive over TLS as they do without."""
     async with open_secure(tmp_path, GATE) as site, open_site(GATE) as plain:
         path = "/dashboard/main.js"
         secure = await request(site.port, "GET", path, secure=True)
