@@ -48,6 +48,7 @@ from ..services.leases import Leases
 from ..services.monitors import make_monitors, run_monitors
 from ..services.refusals import run_refusals
 from ..services.reload import Reloads, configure_of, run_reloads
+from ..services.schedules import Schedules
 
 if TYPE_CHECKING:
     from ..services.anchors import Anchoring
@@ -173,7 +174,10 @@ async def _run(
         actors = parts.make_actors(kernel, vault, leases, detections, bookkeeping)
         readings: dict[str, Reading] = {}
         accounts = Accounts(kernel, state_folder(config) / ACCESS_FILE)
-        reloads = Reloads(kernel, vault, config, parts.reload) if parts.reload is not None else None
+        schedules = Schedules(kernel)
+        reloads = None
+        if parts.reload is not None:
+            reloads = Reloads(kernel, vault, config, parts.reload, schedules.look)
         gateway = Gateway(
             kernel,
             journal,
@@ -208,6 +212,8 @@ async def _run(
             **({} if "detections" in config.off else {"detectors": actors.run_detectors}),
             "leases": leases.run,
             "accounts": accounts.run,
+            "private cameras": accounts.run_privacy,
+            "schedules": schedules.run,
             "refusals": partial(run_refusals, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
             **({"anchor": anchoring.run} if anchoring else {}),
@@ -231,6 +237,7 @@ async def _run(
             configured = await kernel.submit(configure, after=started)
             vault.take_daemons(config.daemons, configured.events[0])
             await accounts.restore()
+            schedules.look()
             async with _open_watches(kernel, watches), trio.open_nursery() as work:
                 stop = trio.Event()
                 await work.start(parts.run_web, gateway, stop, name="web")

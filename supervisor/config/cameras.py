@@ -94,6 +94,7 @@ class Cameras:
             group=values["group"] or source.group,
             substream=CameraId(substream) if substream else None,
             transcode=Transcode(values["transcode"] or self._common["transcode"]),
+            privacy=values["privacy"],
             encoding=Encoding(
                 **{field.name: self._common[f"transcoder.{field.name}"] for field in attrs.fields(Encoding)}
             ),

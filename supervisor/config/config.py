@@ -94,6 +94,8 @@ class Source:
     transcode: Transcode = Transcode.AUTO
     encoding: Encoding = Encoding()
     """As `timeouts`: a change ends no connection."""
+    privacy: tuple[str, ...] = ()
+    """The times of the week in which the camera is private, as `domain.schedule` reads them."""
 
     def summary(self, revision: int = 0) -> SourceSummary:
         shown = " ".join(self.arguments) if self.arguments else self.address

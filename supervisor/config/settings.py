@@ -20,6 +20,7 @@ from .types import (
     Switch,
     Text,
     Texts,
+    TimesOfWeek,
     TlsChoice,
 )
 
@@ -490,6 +491,11 @@ SETTINGS = Table(
         Setting(
             "cameras.NAME.transcode", TRANSCODE, None, "The same as `transcode`, for this camera.",
             otherwise="`transcode`",
+        ),
+        Setting(
+            "cameras.NAME.privacy",
+            ListOf(TimesOfWeek(), bounds="at most 32 times of the week", most=32), "[]",
+            "The times of the week in which the camera is private; see [privacy](#privacy).",
         ),
         Setting(
             "cameras.NAME.env", Environment(OWN_ENVIRONMENT), "{}",

@@ -12,6 +12,7 @@ import yaml
 
 from ..base.redact import is_secret, redact
 from ..domain.clients import is_loopback as is_loopback
+from ..domain.schedule import read_window
 from ..domain.words import UNITS
 from .parse_context import ParseContext
 from .problem_text import kind_of, number_of
@@ -211,6 +212,28 @@ class Network:
 
 
 @attrs.frozen
+class TimesOfWeek:
+    """A time of the week, like `Mon-Fri 22:00-06:00`, as its text."""
+
+    word: ClassVar[str] = "text"
+    is_scalar: ClassVar[bool] = True
+    absent: ClassVar[None] = None
+    bounds: ClassVar[str] = "times of the week"
+    schema: ClassVar[Schema] = {"type": "string"}
+
+    def take(self, reading: ParseContext, node: yaml.Node, what: str) -> str | None:
+        text = reading.text(node, what)
+        if text is None:
+            return None
+        try:
+            read_window(text)
+        except ValueError as error:
+            reading.complain(node, f"{what} {error}; it is {reading.shown(node, text)}")
+            return None
+        return text.strip()
+
+
+@attrs.frozen
 class OneOf:
     """One of the words."""
 
@@ -403,7 +426,7 @@ class BitRate(_Amount):
 class ListOf:
     """A list of texts, as a tuple."""
 
-    entry: Text | Network = attrs.field(factory=Text)
+    entry: Text | Network | TimesOfWeek = attrs.field(factory=Text)
     bounds: str = ""
     most: int = MAX_LIST
     once: str = ""

@@ -36,7 +36,7 @@ class SetPrivacy(Command, frozen=True):
     until_ns: int | None = None
     """When the schedule switches it next, if it has one."""
 
-    sender = "gateway"
+    sender = "gateway, schedules service"
     right = Right.OPERATE
 
 

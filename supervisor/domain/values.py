@@ -144,6 +144,8 @@ class CameraSettings(Value, frozen=True):
     """The camera whose stream goes to viewers that do not support this one's codec. Usually of the same device."""
     transcode: Transcode = Transcode.AUTO
     """`auto`, `never` or `always`: when peers get its rendition."""
+    privacy: tuple[str, ...] = ()
+    """The times of the week in which it is private."""
 
 
 class DeviceSettings(Value, frozen=True):

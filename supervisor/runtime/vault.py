@@ -60,6 +60,7 @@ class Vault:
                 group=source.group,
                 substream=source.substream,
                 transcode=source.transcode,
+                privacy=source.privacy,
             )
             for camera, source in sources.items()
         )

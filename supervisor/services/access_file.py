@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..domain.ids import UserId
+from ..domain.ids import CameraId, UserId
 from ..domain.rights import Role, Scope
 from ..journal.files import private_file, sync_folder
 
@@ -46,6 +46,8 @@ class AccessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hashes of the sessions that have not ended."""
     tokens: frozenset[str] = frozenset()
     """Hashes of the tokens that have not ended."""
+    private: frozenset[CameraId] = frozenset()
+    """The cameras that are private."""
 
 
 _decode = msgspec.json.Decoder(AccessFile).decode

@@ -26,7 +26,7 @@ from ..domain.access import Principal, of_token, principal_of, rights_of
 from ..domain.bucket import Bucket
 from ..domain.clients import network_of
 from ..domain.errors import Refusal, Rejected
-from ..domain.ids import SessionId, TokenId, UserId
+from ..domain.ids import CameraId, SessionId, TokenId, UserId
 from ..domain.rights import USER, Role, Scope
 from ..domain.session import OVER
 from ..domain.state import User
@@ -45,6 +45,7 @@ SWEEP_S = 60.0
 USED_EVERY_S = 3600.0
 """An open WebSocket is a use of its session: a page on a wall shows nothing else for weeks."""
 MOST_WAITING = 8
+AGAIN_S = 5.0
 WRITE_S = 5.0
 """After which a disk that does not answer is a fault."""
 LEAST, MOST = 8, 1024
@@ -122,6 +123,8 @@ class Accounts:
         self._passwords: dict[UserId, str] = {}
         self.damage = "the access file has not been read yet"
         """Why nobody can log in; empty if the file is whole."""
+        self._private: frozenset[CameraId] | None = frozenset()
+        """The private cameras in the file; None if the last write failed."""
         self._used: dict[SessionId, float] = {}
         self._buckets: dict[str, Bucket] = {}
         self._said_at = -FAILURES_EVERY_S
@@ -230,6 +233,26 @@ class Accounts:
                     with suppress(Rejected):
                         await self._end_token(c.EndToken(named, OVER), ACTOR)
 
+    async def run_privacy(self) -> None:
+        """Write the file when other cameras are private than it says, until it is cancelled.
+
+        Cancellation: at any time. Cleanup: nothing is held.
+        """
+        kernel = self._kernel
+        while True:
+            privacy = kernel.state.privacy
+            if not self.damage and self._private_now() != self._private:
+                async with self._changing:
+                    try:
+                        await self._write()
+                    except Rejected as refused:
+                        self._private = None
+                        logger.warning("%s; it is written again in %g s", refused, AGAIN_S)
+                        await trio.sleep(AGAIN_S)
+                        continue
+            while kernel.state.privacy is privacy:
+                await kernel.wait_change(kernel.state.seq)
+
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def add_user(self, name: UserId, role: Role, scope: Scope, password: str, origin: Origin) -> None:
@@ -304,11 +327,11 @@ class Accounts:
             return
         at_ns = self._kernel.clock.wall_ns()
         users = tuple(User(name, one.role, one.scope, at_ns) for name, one in sorted(found.users.items()))
-        command = c.RestoreAccess(users, found.sessions, found.tokens, found.trust_ended, found.changes)
+        command = c.RestoreAccess(users, found.sessions, found.tokens, found.trust_ended, found.changes, found.private)
         self._kernel.emit(command, origin=Origin("system"))
         state = self._kernel.state
         self._passwords = {name: one.password for name, one in found.users.items() if name in state.users}
-        self.damage = ""
+        self.damage, self._private = "", found.private
         if self._content() != found:
             try:
                 await self._write()
@@ -330,11 +353,18 @@ class Accounts:
             users=users,
             sessions=frozenset(session.hash for session in state.sessions.values()),
             tokens=frozenset(token.hash for token in state.tokens.values()),
+            private=self._private_now(),
         )
+
+    def _private_now(self) -> frozenset[CameraId]:
+        """The cameras that a person has switched off. Those of a schedule are private without the file."""
+        privacy = self._kernel.state.privacy.values()
+        return frozenset(switched.camera for switched in privacy if switched.on and not switched.scheduled)
 
     async def _write(self) -> None:
         """Write the file. Raises `Rejected` if that fails; then the journal has a change that the file lacks."""
         content = self._content()
+        self._private = content.private
         with bounded_shield(WRITE_S):
             try:
                 await run_in_thread(

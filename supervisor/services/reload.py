@@ -40,9 +40,18 @@ logger = logging.getLogger("banken")
 class Reloads:
     """Reads the file with `read`, which blocks and raises `ConfigError`. `running` is what the daemon began with."""
 
-    def __init__(self, kernel: Kernel, vault: Vault, running: Config, read: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        vault: Vault,
+        running: Config,
+        read: Callable[[], Config],
+        applied: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`applied` is called in the step in which a configuration takes effect."""
         self._kernel, self._vault, self._running, self._read = kernel, vault, running, read
         self._secret, self._level = running.secret, running.log_level
+        self._applied = applied
         self._turn = trio.Lock()
 
     async def reload(self, origin: Origin | None = None) -> ReloadResult:
@@ -78,6 +87,7 @@ class Reloads:
             return self._refuse(found, origin)
         config, configure = found
         emitted = self._kernel.emit(configure, origin=origin)
+        self._applied()
         applied = emitted.last
         self._vault.take(config.cameras, configure.cameras)
         self._vault.take_detectors(config.detectors)

@@ -11,6 +11,7 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, DeviceId
 from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.rights import USER
+from supervisor.domain.schedule import standing
 from supervisor.domain.state import Camera as Known
 from supervisor.domain.state import Privacy as Switched
 from supervisor.domain.state import State
@@ -158,7 +159,13 @@ async def switch_privacy(web: Web, name: str, body: PrivacySwitch) -> Camera | N
     """Switch a camera off for privacy, or on again. The same request twice changes nothing more."""
     origin, gateway = origin_of(client()), web.gateway
     by = shown(origin.principal).removeprefix(PREFIX).removeprefix(USER)
-    await gateway.submit(c.SetPrivacy(CameraId(name), body.on, by), origin)
+    snapshot = gateway.snapshot(cameras=False)
+    known = snapshot.state.cameras.get(CameraId(name))
+    until_ns = None
+    if known is not None and known.settings.privacy:
+        says = standing(known.settings.privacy, snapshot.now_ns)
+        until_ns = says.ends_ns if body.on else says.begins_ns
+    await gateway.submit(c.SetPrivacy(CameraId(name), body.on, by, until_ns), origin)
     snapshot = gateway.snapshot()
     known = snapshot.state.cameras.get(CameraId(name))
     return camera_now(known, snapshot, viewer_counts(snapshot.state)) if known else None

@@ -446,6 +446,14 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
             "banken.yaml:2: an entry of web.trusted_proxies must be an address or a network",
         ),
         (
+            "cameras:\n  a:\n    source: test:64x64\n    privacy: [22:00-06:00, Montag 22:00-06:00]",
+            "banken.yaml:4: an entry of privacy of camera 'a' names a day 'Montag'; days are Mon, Tue,",
+        ),
+        (
+            "cameras:\n  a: {source: test:64x64, privacy:\n    [22:00]}",
+            "banken.yaml:3: an entry of privacy of camera 'a' must be",
+        ),
+        (
             "web: {trusted_proxies: [10.0.0.1/8]}",
             "banken.yaml:1: an entry of web.trusted_proxies must be an address or a network",
         ),

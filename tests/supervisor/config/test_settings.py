@@ -156,6 +156,7 @@ def test_every_setting_has_a_variable() -> None:
         "detectors.NAME.command": "[run, fast]", "daemons.NAME.command": "[run, fast]", "daemons.NAME.provides": "/day",
         "detectors.NAME.shm": "/seen", "access.proxy.user_header": "X-User", "access.proxy.groups_header": "X-Groups",
         **{f"access.proxy.roles.{role}": "['*']" for role in PROXY_ROLES},
+        "cameras.NAME.privacy": "['22:00-06:00']",
     }  # fmt: skip
     for setting in SETTINGS:
         bounds = re.findall("`([^`]+)`", setting.type.bounds)
@@ -446,8 +447,8 @@ def test_every_setting_of_a_camera_counts_for_all_sources_or_names_its_own() -> 
         each.name.removeprefix("cameras.NAME.") for each in SETTINGS if each.name.startswith("cameras.")
     } - limited
     assert for_all == {
-        "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "timeouts.first_picture",
-        "timeouts.stall",
+        "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy",
+        "timeouts.first_picture", "timeouts.stall",
     }  # fmt: skip
     assert {each.name.rpartition(".")[0] for each in SETTINGS if each.sources} <= {
         "cameras.NAME", "cameras.NAME.tls", "cameras.NAME.timeouts",

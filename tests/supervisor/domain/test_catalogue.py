@@ -75,6 +75,7 @@ SENDERS = {
     "refusals service": ["supervisor/domain/allowance.py"],
     "rooms service": ["supervisor/services/rooms.py"],
     "RTSP server": ["actors/rtsp_server/connection.py"],
+    "schedules service": ["supervisor/services/schedules.py"],
     "snapshots": ["actors/camera/snapshots.py"],
     "supervision of the camera actor": ["supervisor/runtime/reconcile.py"],
     "sweep": ["actors/process/sweep.py"],

@@ -12,15 +12,19 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
-from supervisor.domain.ids import TokenId, UserId
+from supervisor.domain.ids import CameraId, TokenId, UserId
 from supervisor.domain.rights import ALL, Right, Role, Scope
+from supervisor.domain.values import Limits
 from supervisor.ports.decisions import Origin
 from supervisor.services.access_file import AccessDamaged, AccessFile, Account, read_access, write_access
 from supervisor.services.accounts import IDLE_S, LOGGED_OUT, MOST_WAITING, SWEEP_S, TRIES, Accounts, Argon2
 from tests.kit.accounts import PlainHasher
 from tests.kit.core import Core, open_core
+from tests.kit.domain import GATE, YARD, settings
+from tests.kit.patience import give_up_after
 
 ANNA, BEN = UserId("anna"), UserId("ben")
 ME = Origin("local")
@@ -330,3 +334,47 @@ def test_scope_of_a_user_survives_the_file(tmp_path: Path) -> None:
     content = AccessFile(users={BEN: Account(Role.WATCHER, scope, "hash")})
     write_access(tmp_path / "access.json", content)
     assert read_access(tmp_path / "access.json") == content
+
+
+async def file_has(path: Path, *private: CameraId) -> None:
+    """Wait until the file at `path` has these cameras as private."""
+    with give_up_after(10):
+        while (found := read_access(path)) is None or found.private != set(private):  # noqa: ASYNC110 - a file
+            await trio.sleep(0.01)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
+async def test_private_cameras_are_in_the_file_and_outlive_the_journal(lost: bool, tmp_path: Path) -> None:
+    """Those that a person has switched off; those of a schedule are private without it. The end is written, too."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here, trio.open_nursery() as nursery:
+        nursery.start_soon(here.accounts.run_privacy)
+        kernel = here.core.kernel
+        kernel.emit(c.Configure("test", (settings(GATE), settings(YARD)), Limits()))
+        kernel.emit(c.SetPrivacy(YARD, True))
+        kernel.emit(c.SetPrivacy(GATE, True, "anna"))
+        await file_has(path, GATE)
+        if not lost:
+            kernel.emit(c.SetPrivacy(GATE, False, "anna"))
+            await file_has(path)
+        nursery.cancel_scope.cancel()
+    async with open_site(path) as here:
+        assert set(here.core.kernel.state.private_cameras()) == ({GATE} if lost else set())
+
+
+async def test_private_cameras_are_written_again_after_a_disk_that_was_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to switch anything."""
+    monkeypatch.setattr("supervisor.services.accounts.AGAIN_S", 0.01)
+    folder = tmp_path / "gone"
+    async with open_site(folder / "access.json") as here, trio.open_nursery() as nursery:
+        nursery.start_soon(here.accounts.run_privacy)
+        here.core.kernel.emit(c.Configure("test", (settings(GATE),), Limits()))
+        here.core.kernel.emit(c.SetPrivacy(GATE, True, "anna"))
+        with give_up_after(10):
+            while here.accounts._private is not None:  # noqa: ASYNC110 - of another task
+                await trio.sleep(0.01)
+        folder.mkdir()
+        await file_has(folder / "access.json", GATE)
+        nursery.cancel_scope.cancel()
