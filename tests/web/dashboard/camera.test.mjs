@@ -248,3 +248,42 @@ test("an address of a camera that there is not gives way to what is shown, with 
   assert.deepEqual([page.address(), large.isOpen(), complaints], ["#at=7&camera=gate", true, []]);
   large.stop();
 });
+
+const PRIVACY = { since: "2026-11-22T09:00:00Z", until: "2026-11-23T06:00:00Z", reason: { code: "privacy", text: "switched off by anna", fault: "none" }, camera: "yard" };
+
+test("a private camera shows since when and until when, and neither a picture nor a connection", async () => {
+  const always = { ...CAMERA, mode: "always", watch: true, state: "live" };
+  const entry = openCamera(always, () => TAKEN, { paused: false, asked: false, keep() {} });
+  await live(entry, always, 3);
+  const offers = () => server.asked.filter(({ url }) => url.includes("whep")).length;
+  assert.ok(offers() > 0, "it plays");
+  const hidden = { ...always, state: "idle", privacy: PRIVACY, reason: PRIVACY.reason };
+  const [asked, shown] = [server.asked.length, offers()];
+  await live(entry, hidden, 60);
+  assert.deepEqual([server.asked.length, offers()], [asked, shown], "nothing is asked for");
+  const { parts, root } = entry.tile;
+  assert.equal(parts["overlay-title"].textContent, "Private");
+  assert.match(parts["overlay-detail"].textContent, /^Since .+, until .+/);
+  assert.equal(parts["overlay-next"].textContent, "Switched off by anna.");
+  assert.equal(parts.state.textContent, "private");
+  assert.equal(root.getAttribute("data-picture"), "no");
+  await live(entry, always, 3);
+  assert.ok(offers() > shown, "it plays again by itself");
+  entry.close();
+});
+
+test("the switch of privacy sends one request a press, and says what it does", async () => {
+  const entry = openCamera(CAMERA, () => TAKEN);
+  const { hide } = entry.tile.parts;
+  assert.deepEqual([hide.hidden, hide.getAttribute("aria-label"), hide.getAttribute("aria-pressed")], [false, "Make yard private", "false"]);
+  hide.dispatchEvent(new Event("click"));
+  hide.dispatchEvent(new Event("click"));
+  await settle();
+  const sent = server.asked.filter(({ url }) => url.endsWith("/api/cameras/yard/privacy"));
+  assert.equal(sent.length, 1);
+  entry.update({ ...CAMERA, privacy: PRIVACY });
+  assert.deepEqual([hide.getAttribute("aria-label"), hide.getAttribute("aria-pressed")], ["Show yard again", "true"]);
+  entry.update({ ...CAMERA, privacy: { ...PRIVACY, camera: "gate" } });
+  assert.equal(hide.hidden, true, "a substream is switched with its camera");
+  entry.close();
+});

@@ -26,7 +26,7 @@ import { JA } from "./large.ja.js";
 const NONE = "–";
 // Reasons that end a lease for good.
 // After any other (a page that slept, a daemon that was replaced) a new lease is possible.
-const DECIDED = new Set(["idle", "max-duration", "replaced", "kicked"]);
+const DECIDED = new Set(["idle", "max-duration", "replaced", "kicked", "privacy"]);
 
 // Whether the wall plays the camera by itself, so that the daemon opens nothing for it.
 const playsItself = ({ id, watch }) => watch === true && !wallChoice(id).paused;

@@ -16,6 +16,7 @@ export function createPastCamera({ camera: first, clock, actions }) {
     retry: refuse,
     take: refuse,
     hear: refuse,
+    hide: refuse,
   });
   let camera = first;
   let timer = null;

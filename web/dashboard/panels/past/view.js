@@ -16,7 +16,7 @@ const TITLES = {
 const NO_PLAYER = Object.freeze({ name: "idle", reason: null });
 
 export function pastView(camera, now) {
-  const title = TITLES[camera.state];
+  const title = camera.privacy ? undefined : TITLES[camera.state];
   if (!title)
     return describe({
       camera,
@@ -48,6 +48,7 @@ const NOTHING = Object.freeze({
   mute: "",
   b_frames: false,
   transcoder_cpu: null,
+  privacy: null,
 });
 
 // The message of a moment without a daemon, made from the state before: its cameras, without their states. Pure.

@@ -12,6 +12,7 @@ import { createSnapshotStream } from "../../player/snapshot-stream.js";
 import { saveSnapshot } from "../../player/save-snapshot.js";
 import { isAgreed, isOld, isResting, wantsPicture } from "../../player/connection-policy.js";
 import { describe } from "./overlay.js";
+import { canHide, hide } from "./privacy.js";
 import { AWAY, canRetry, retry } from "./retry.js";
 import { createTile } from "./tile.js";
 
@@ -48,6 +49,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   let askedAt = 0; // when the snapshot was requested
   let taking = false;
   let trying = false;
+  let hiding = false;
   let hintTimer = null;
 
   const tile = createTile(first.id, {
@@ -57,6 +59,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
     retry: again,
     take,
     hear,
+    hide: switchPrivacy,
   });
   const { video, still } = tile.parts;
   const picture = new URL(`cameras/${path}/snapshot.jpg`, base).href;
@@ -80,8 +83,12 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   const resting = () => isResting({ camera, paused, asked }) || (lease !== null && !agreed());
 
   function settle() {
+    if (camera.privacy) uncoverNothing();
     const wanted =
-      !away && may("watch") && wantsPicture({ camera, paused, asked, visible, holding: player.holdsMedia() });
+      !away &&
+      !camera.privacy &&
+      may("watch") &&
+      wantsPicture({ camera, paused, asked, visible, holding: player.holdsMedia() });
     if (wanted) player.play();
     else {
       if (player.state().name !== "idle") player.close();
@@ -95,9 +102,9 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   // Displays snapshots in place of a connection: the last one of a camera at rest, or of one whose connection the
   // server has put off; or a sequence of them.
   function look() {
-    if (!away && visible && may("watch") && player.fallsBack()) stills.show();
+    if (!away && visible && may("watch") && !camera.privacy && player.fallsBack()) stills.show();
     else stills.hide();
-    if (away || !visible || !may("watch") || !showsSnapshot()) return draw();
+    if (away || !visible || !may("watch") || camera.privacy || !showsSnapshot()) return draw();
     if (!dated && !document.hidden && !snapshot.isAsking()) dated = isOld({ camera, askedAt, now: Date.now() });
     if (dated) {
       dated = false;
@@ -110,6 +117,28 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   // The last frame of a connection that is put off is older than the snapshot below it.
   function uncover() {
     if (isPutOff(player.state())) dropLastFrame(still);
+    draw();
+  }
+
+  // Nothing of a private camera stays on the page.
+  function uncoverNothing() {
+    dropLastFrame(still);
+    snapshot.close();
+    dated = true;
+  }
+
+  async function switchPrivacy() {
+    if (hiding || !canHide(camera)) return;
+    if (isStale()) return hint(t(AWAY));
+    hiding = true;
+    hint("");
+    draw();
+    const said = await hide({ base, camera }).then(
+      () => "",
+      (error) => (error instanceof Refusal ? error.reason : t("The server did not answer.")),
+    );
+    hiding = false;
+    if (said) hint(said);
     draw();
   }
 
@@ -187,6 +216,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
       was,
       stale,
       trying,
+      hiding,
       player: state,
       pictured,
       resting: resting(),

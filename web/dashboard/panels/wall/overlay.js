@@ -5,6 +5,7 @@
 import { ago, inSeconds } from "../../format.js";
 import { n, t } from "../../i18n.js";
 import { ENOUGH, hopeless, isPutOff } from "../../player/table.js";
+import { span } from "./privacy.js";
 import { silence } from "./sound.js";
 
 const CAMERA_TITLES = {
@@ -43,6 +44,7 @@ export function describe({ camera, player, dueAt, paused, agreed, pictured, now,
     present = now,
   } = more;
   if (denied && !CAMERA_TITLES[camera.state]) return calm(t("No picture"), t("Your role does not watch cameras."));
+  if (camera.privacy) return hidden(camera.privacy, now);
   if (ended && !agreed) return { ...calm(sentence(ended), t("Press play to watch again.")), titleLang: endedLang };
   if (resting && !TROUBLES.has(camera.state)) return atRest(camera, takenAt, present, alone);
   if (CAMERA_TITLES[camera.state]) return troubled(camera, now, stale);
@@ -74,6 +76,14 @@ export function describe({ camera, player, dueAt, paused, agreed, pictured, now,
   if (camera.b_frames && !substream && camera.transcode === "never") return note(t(B_FRAMES));
   return null;
 }
+
+const hidden = (privacy, now) => ({
+  mark: "private",
+  tone: "idle",
+  title: t("Private"),
+  detail: span(privacy, now),
+  next: sentence(privacy.reason.text),
+});
 
 // At rest, only these states matter more than the picture; the others come from other viewers' use of the camera.
 const TROUBLES = new Set(["waiting", "failed", "quarantined"]);

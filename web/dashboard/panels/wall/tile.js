@@ -2,13 +2,15 @@
 import { may } from "../../access.js";
 import { mark, on, partsOf, say, set, stamp } from "../../dom.js";
 import { ago, bitrate, codecName, fullTime, plural, resolution, stateWords } from "../../format.js";
+import { canHide } from "./privacy.js";
 import { AWAY, canRetry } from "./retry.js";
 import { silence, soundName } from "./sound.js";
-import { t } from "../../i18n.js";
+import { n, t } from "../../i18n.js";
 
 const NONE = "–";
+const PRIVATE = n("private");
 
-// Actions: enlarge(), play(), start(), retry(), take(), hear(), select(), focus().
+// Actions: enlarge(), play(), start(), retry(), take(), hear(), hide(), select(), focus().
 export function createTile(id, actions) {
   const root = stamp("tile-template");
   const parts = partsOf(root);
@@ -30,6 +32,7 @@ export function createTile(id, actions) {
   });
   on(parts.take, "click", actions.take);
   on(parts.sound, "click", actions.hear);
+  on(parts.hide, "click", actions.hide);
   on(parts.name, "click", actions.select);
   on(root, "focusin", actions.focus);
 
@@ -51,9 +54,10 @@ export function createTile(id, actions) {
       was = false,
       stale = false,
       trying = false,
+      hiding = false,
       now,
     }) {
-      const state = stateWords(camera.state, was);
+      const state = stateWords(camera.privacy ? PRIVATE : camera.state, was);
       drawCaption(parts, camera, substream, state, was ? null : now);
       parts.badge.toggleAttribute("data-was", was);
       drawSound(parts, camera, substream, loud);
@@ -63,6 +67,7 @@ export function createTile(id, actions) {
       set(root, "data-picture", pictured ? "yes" : "no");
       root.toggleAttribute("data-resting", resting);
       root.toggleAttribute("data-fallback", fallsBack);
+      drawSwitch(parts, camera, stale, hiding);
       parts.start.hidden = view?.tone !== "rest";
       parts.retry.hidden = !canRetry(camera) || camera.retried;
       set(parts.retry, "aria-label", t("Try {title} now", { title: camera.title }));
@@ -101,15 +106,25 @@ export function createTile(id, actions) {
         set(part, "aria-disabled", true);
         set(part, "title", reason);
       }
-      parts.start.hidden = parts.retry.hidden = true;
+      parts.start.hidden = parts.retry.hidden = parts.hide.hidden = true;
     },
     // One tile at a time is in the Tab order; arrow keys move between tiles.
     current(is) {
       root.tabIndex = is ? 0 : -1;
-      for (const name of ["name", "start", "retry", "sound", "take", "play", "enlarge"])
+      for (const name of ["name", "start", "retry", "sound", "hide", "take", "play", "enlarge"])
         parts[name].tabIndex = is ? 0 : -1;
     },
   };
+}
+
+function drawSwitch(parts, camera, stale, hiding) {
+  const { title } = camera;
+  const says = camera.privacy ? t("Show {title} again", { title }) : t("Make {title} private", { title });
+  parts.hide.hidden = !canHide(camera);
+  set(parts.hide, "aria-pressed", Boolean(camera.privacy));
+  set(parts.hide, "aria-label", says);
+  set(parts.hide, "aria-disabled", stale || hiding || null);
+  set(parts.hide, "title", stale ? t(AWAY) : says);
 }
 
 function drawSound(parts, camera, substream, loud) {
@@ -125,17 +140,18 @@ function drawSound(parts, camera, substream, loud) {
 
 // `now`: null where the current state is unknown. At a moment of which nothing is known, the figures are null.
 function drawCaption(parts, camera, substream, state, now) {
-  const since = camera.since === null ? null : new Date(camera.since);
+  const begin = camera.privacy?.since ?? camera.since;
+  const since = begin === null ? null : new Date(begin);
   const live = camera.state === "live" && now !== null;
   say(parts.name, camera.title);
   const { title } = camera;
   set(parts.name, "title", may("read") ? t("{title}: show only its events (e)", { title }) : title);
   set(parts.badge, "data-state", camera.state);
   set(parts.badge, "title", camera.reason?.text);
-  mark(parts["badge-mark"], camera.state);
+  mark(parts["badge-mark"], camera.privacy ? "private" : camera.state);
   say(parts.state, state);
   say(parts.since, now === null || since === null ? "" : ago(now - since.getTime()));
-  set(parts.since, "datetime", camera.since);
+  set(parts.since, "datetime", begin);
   set(parts.since, "title", since && t("since {time}", { time: fullTime(since) }));
   say(parts.resolution, camera.width ? resolution(camera.width, camera.height) : NONE);
   say(parts.codec, substream ? t("by {substream}", { substream }) : codecName(camera.codec));

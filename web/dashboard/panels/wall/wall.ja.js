@@ -42,6 +42,12 @@ export const JA = Object.freeze({
   "Press play to watch.": "再生を押すと見られます。",
   "Press play to watch again.": "もう一度見るには再生を押してください。",
   "Press play to ask again.": "もう一度試すには再生を押してください。",
+  "Private": "プライバシー保護中",
+  "private": "非公開",
+  "Since {since}": "{since} から",
+  "Since {since}, until {until}": "{since} から {until} まで",
+  "Make {title} private": "{title} を非公開にする",
+  "Show {title} again": "{title} を再び公開する",
   "Paused": "一時停止中",
   "Not being watched": "再生していません",
   "Press play to watch. This page alone opens no camera.":
