@@ -63,6 +63,32 @@ def retry(camera: str, yes: bool, url: str | None, state: Path | None, config: P
 
 
 @click.command()
+@click.argument("camera")
+@click.argument("switch", type=click.Choice(["on", "off"]), metavar="on|off")
+@owner
+@JSON
+def privacy(camera: str, switch: str, url: str | None, state: Path | None, config: Path, as_json: bool) -> None:
+    """Make CAMERA private, or end that.
+
+    A private camera is not opened, and nobody sees or hears it. The switch holds until the schedule of the camera next
+    changes, or else until the next switch. Exit 1: the daemon refused; exit 2: no daemon answers.
+    """
+    where = place_of(url, state, config)
+    path = f"api/cameras/{quote(camera, safe='')}/privacy"
+    status, body = ask(where, "PUT", path, config, {"on": switch == "on"})
+    if status != 200 or "id" not in body:
+        refuse(detail(body) or unknown(where, status))
+    if as_json:
+        say_json(body)
+        return
+    until = body["privacy"].get("until") if isinstance(body.get("privacy"), dict) else None
+    if switch == "off":
+        say(f"{clean(camera)} is no longer private")
+    else:
+        say(f"{clean(camera)} is private" + (f" until {clean(str(until))}" if until else ""))
+
+
+@click.command()
 @click.option(
     "--pid",
     type=click.IntRange(2),

@@ -103,6 +103,17 @@ def listening(path: Path) -> Iterator[list[str]]:
             self.end_headers()
             self.wfile.write(body)
 
+        def do_PUT(self) -> None:
+            heads.append(f"{self.requestline}\n{self.headers}")
+            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            known = {"id": "gate", "privacy": {"until": "tomorrow"} if sent["on"] else None}
+            is_known = "gate" in self.path
+            body = json.dumps(known if is_known else {"detail": "there is no camera 'attic'"}).encode()
+            self.send_response(200 if is_known else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
         def log_message(self, *_: object) -> None: ...
 
     with UnixServer(str(path), Handler) as server, ThreadPoolExecutor(1) as threads:  # type: ignore[arg-type]
@@ -124,6 +135,18 @@ def test_daemon_is_asked_over_its_control_socket(tmp_path: Path) -> None:
             assert (taken.exit_code, taken.stdout) == (0, "configuration taken: 1 camera\n")
     assert heads[0].startswith("POST /api/cameras/ga%20te/retry HTTP/1.1\nHost: localhost\n")
     assert len(heads) == 4 and "Authorization" not in heads[0]
+
+
+def test_camera_is_made_private_and_shown_again(tmp_path: Path) -> None:
+    """One request each, with the switch as JSON; a refusal is printed, with exit 1."""
+    with listening(tmp_path / "control") as heads:
+        for switch, says in (("on", "gate is private until tomorrow\n"), ("off", "gate is no longer private\n")):
+            done = CliRunner().invoke(main, ["privacy", "gate", switch, "--state", str(tmp_path)])
+            assert (done.exit_code, done.stdout) == (0, says)
+        refused = CliRunner().invoke(main, ["privacy", "attic", "on", "--state", str(tmp_path)])
+        assert (refused.exit_code, refused.stderr) == (1, "banken: there is no camera 'attic'\n")
+    assert heads[0].startswith("PUT /api/cameras/gate/privacy HTTP/1.1\n")
+    assert CliRunner().invoke(main, ["privacy", "gate", "maybe", "--state", str(tmp_path)]).exit_code == 2
 
 
 def test_connection_waits_for_a_daemon_that_accepts_nothing_for_a_moment(tmp_path: Path) -> None:
