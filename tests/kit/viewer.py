@@ -1,6 +1,7 @@
 """A viewer that is not a browser: an offer by aiortc, on a separate asyncio loop, in any trio task."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +26,8 @@ class Viewer:
     offer: str
     nursery: trio.Nursery
     frames: int = 0
+    last_ns: int = 0
+    """When the newest of them came, in nanoseconds since the epoch."""
     sizes: set[tuple[int, int]] = attrs.field(factory=set)
     heard: deque[AudioFrame] = attrs.field(factory=lambda: deque(maxlen=100))
     """The newest two seconds of audio."""
@@ -42,6 +45,7 @@ class Viewer:
                 self.heard.append(frame)
                 continue
             self.frames += 1
+            self.last_ns = time.time_ns()
             self.sizes.add((frame.width, frame.height))
 
     async def wait_frames(self, more: int, within: float = 15) -> None:
