@@ -83,7 +83,6 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
   const resting = () => isResting({ camera, paused, asked }) || (lease !== null && !agreed());
 
   function settle() {
-    if (camera.privacy) uncoverNothing();
     const wanted =
       !away &&
       !camera.privacy &&
@@ -94,6 +93,7 @@ export function createCamera({ camera: first, base, clock, actions, choice, leas
       if (player.state().name !== "idle") player.close();
       lease?.release();
     }
+    if (camera.privacy) uncoverNothing();
     look();
   }
 
