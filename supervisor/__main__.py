@@ -69,7 +69,7 @@ COMMANDS = {
     "run": at("supervisor.compose.commands:run", "Run the daemon with the configuration file CONFIG, until SIGTERM."),
     "demo": at("supervisor.compose.commands:demo", "Run with test patterns: no camera and no configuration needed."),
     "retry": at("supervisor.cli.remote:retry", "Have the daemon open CAMERA now, instead of at its next attempt."),
-    "privacy": at("supervisor.cli.remote:privacy", "Make CAMERA private, so that nobody sees it, or end that."),
+    "privacy": at("supervisor.cli.remote:privacy", "Make CAMERA private, or end that."),
     "reload": at("supervisor.cli.remote:reload", "Have the daemon read its configuration again, and print the result."),
     "ca": at("supervisor.cli.ca:ca", "Print the certificate of the local CA, and how to install it on devices."),
     "user": table("user", "Users, who log in: add and list them.", USERS),
