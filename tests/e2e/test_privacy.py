@@ -10,17 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 import trio
 
 from actors.media.ffmpeg import find_ffmpeg
 from supervisor.domain import events as e
-from tests.kit.daemon import Daemon, launch_daemon
+from tests.conftest import require
+from tests.kit import axe
+from tests.kit.daemon import Daemon, launch_daemon, open_daemon
 from tests.kit.gst import open_rtsp_server
 from tests.kit.http import Answer, request
 from tests.kit.patience import PATIENCE
 from tests.kit.processes import wait_until
 from tests.kit.readers import open_readable
 from tests.kit.viewer import open_viewer
+
+from .test_access import open_page_of
 
 AT_ONCE_NS = int(1e9 * PATIENCE)
 WITHIN_S = 20.0
@@ -179,3 +184,29 @@ async def test_schedule_switches_a_camera_at_a_start_and_at_a_reload(tmp_path: P
     assert [(type(event).__name__, event.camera) for event in events if event.camera == "gate"] == [
         ("PrivacyBegan", "gate"), ("PrivacyEnded", "gate"), ("CameraConnecting", "gate"),
     ]  # fmt: skip
+
+
+WORDS = {"en": ("Private", "Show front again"), "ja": ("プライバシー保護中", "front を再び公開する")}
+HIDE, TITLE = "[data-camera=front] [data-part=hide]", "[data-camera=front] [data-part=overlay-title]"
+PLAYS = "banken.players.get('front')?.state().name === 'live'"
+
+
+@pytest.mark.usefixtures("chromium_here")
+@pytest.mark.parametrize("language", WORDS)
+async def test_button_of_the_tile_switches_the_camera_by_mouse_and_by_keyboard(language: str, tmp_path: Path) -> None:
+    """The tile then has words instead of a picture, which axe-core accepts in both themes; then it plays again."""
+    require(axe.missing_reason())
+    title, label = WORDS[language]
+    async with open_daemon(tmp_path, {"front": PATTERN}) as daemon, open_page_of(daemon, language) as page:
+        await page.wait_for(PLAYS, 30)
+        await page.click(HIDE)
+        await page.wait_for(f"document.querySelector('{TITLE}').textContent === {title!r}", 20)
+        shown = await page.evaluate(f"document.querySelector('{HIDE}').getAttribute('aria-label')")
+        pictured = await page.evaluate("document.querySelector('[data-camera=front]').dataset.picture")
+        assert (shown, pictured) == (label, "no")
+        await axe.load_axe(page)
+        for theme in ("dark", "light"):
+            await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+            assert await axe.findings(page) == [], theme
+        await page.press("Enter")
+        await page.wait_for(PLAYS, 30)
