@@ -108,10 +108,13 @@ class Sockets:
             del self._open[scope]
             self._closed.unpark_all()
 
-    async def follow(self, gateway: GatewayPort, after: int | None, views: Iterable[str] | None) -> None:
+    async def follow(
+        self, gateway: GatewayPort, after: int | None, views: Iterable[str] | None, *, reads: bool = True
+    ) -> None:
         """Send the events behind `after`, and the current state, until the WebSocket ends.
 
-        `views`: as changes, with the lists of these views; None: the whole state each time. Raises `BadRequest`.
+        `views`: as changes, with the lists of these views; None: the whole state each time. `reads`: whether the client
+        may read the journal; without that, no event is sent. Raises `BadRequest`.
         """
         scope = scope_of(gateway)
         view = (
@@ -123,7 +126,7 @@ class Sockets:
         async with self.open() as nursery:
             line = Line()
             nursery.start_soon(answer_messages, Caller(gateway, client(), partial(change_view, view, beat)), line)
-            await send_events(gateway, line, after, beat, view.messages, self.exposed)
+            await send_events(gateway, line, after, beat, view.messages, self.exposed, reads=reads)
 
 
 class StateMessage:
@@ -264,6 +267,8 @@ async def send_events(
     beat: StateTimer,
     messages: Messages,
     exposed: str = "",
+    *,
+    reads: bool = True,
 ) -> None:
     """Send hello, then all events after `after` (None: the newest ones), then new events and state messages.
 
@@ -291,7 +296,7 @@ async def send_events(
     while True:
         batch: Sequence[Recorded] = ()
         with beat.wait():
-            batch = await read_on(gateway, position)
+            batch = await read_on(gateway, position) if reads else await trio.sleep_forever()
         if batch and unread:
             position, unread = max(position, gateway.last_seq - RECENT), False
             batch = [recorded for recorded in batch if recorded.seq > position]

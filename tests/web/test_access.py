@@ -325,6 +325,19 @@ async def test_user_with_some_cameras_learns_of_no_other(tmp_path: Path) -> None
         assert len((await anna.get("/api/cameras")).json["cameras"]) == 2
 
 
+@pytest.mark.parametrize(("role", "reads"), [(WATCHER, False), (OPERATOR, True)])
+async def test_right_to_read_is_needed_for_events(role: Role, reads: bool, tmp_path: Path) -> None:
+    """Also to nobody else who has all cameras in the scope; the state is sent to both."""
+    async with with_users(tmp_path, role) as (site, _):
+        ben = Browser(site.port)
+        await ben.log_in(BEN)
+        async with site.socket("?after=0", **ben.headers) as socket:
+            kinds = [(await message(socket))["type"] for _ in range(4)]
+        assert kinds[0] == "hello"
+        assert "state" in kinds
+        assert ("events" in kinds) is reads
+
+
 async def test_token_of_some_cameras_does_not_administer(tmp_path: Path) -> None:
     """No role helps: users and the configuration name cameras."""
     async with with_users(tmp_path) as (site, accounts):

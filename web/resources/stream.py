@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from ..access import principal
 from ..cross_site import refuse_strangers
 from ..queries import Query, SequenceNumber
 from ..routes import WEBSOCKET, Right, Route, Web
@@ -16,7 +17,7 @@ class StreamQuery(Query, frozen=True, forbid_unknown_fields=False):
 async def stream_events(web: Web, query: StreamQuery) -> None:
     refuse_strangers(web.settings.allow_origins)
     views = None if query.state is None else query.views.split(",")
-    await web.sockets.follow(web.gateway, query.after, views)
+    await web.sockets.follow(web.gateway, query.after, views, reads=principal().may(Right.READ))
 
 
 ROUTES = (
