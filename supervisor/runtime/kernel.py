@@ -37,6 +37,8 @@ from ..domain.events import (
     PeerClosed,
     PeerOpened,
     Recorded,
+    SessionEnded,
+    SessionOpened,
     SlotEvent,
     UseEvent,
 )
@@ -50,6 +52,8 @@ from ..ports.decisions import CancelReason, Origin, Receipt
 _CARRIED: ContextVar[list[Recorded | None] | None] = ContextVar("_CARRIED", default=None)
 """The cause that the current task carries, in a list that all tasks of a block share."""
 
+_NO_CAUSE = EventsLost | SessionOpened | SessionEnded
+"""Events that nobody looks up as a cause: a gap in the journal, and logins, of which there may be a thousand."""
 _OF_DEMAND = (LeaseEvent, PeerOpened, PeerClosed, UseEvent)
 
 ENDED = 1000
@@ -266,10 +270,10 @@ class Kernel:
         )
         before, self.state = self.state, evolve(self.state, recorded)
         self.availability.see(before, recorded, self.state)
-        if not isinstance(event, EventsLost):
+        if not isinstance(event, _NO_CAUSE):
             self._remember(event.stream, recorded)
         if recorded.stream not in self.state.versions:
-            del self._latest[recorded.stream]
+            self._latest.pop(recorded.stream, None)
         if isinstance(event, ChildEvent):
             child = self.state.children.get(event.child) or before.children[event.child]
             if child.purpose not in TRANSCODERS:

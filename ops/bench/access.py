@@ -1,0 +1,168 @@
+"""Measure logins and authorization: `.venv/bin/python ops/bench/access.py [--sessions 1000] [--tries 200]`.
+
+The real accounts, kernel, application and HTTP server run in this process, over a journal in memory and a real access
+file. Logins come one after the other over loopback; tries with a wrong password alternate between a user and an unknown
+name. The revocation is that of 20 users at once, from the request until the WebSocket of each is closed.
+"""
+
+import argparse
+import gc
+import statistics
+import sys
+import tempfile
+import time
+import tracemalloc
+from functools import partial
+from pathlib import Path
+
+import trio
+from trio_websocket import ConnectionClosed
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from ops.bench.lib.report import Report  # noqa: E402
+from supervisor.domain.access import authorize  # noqa: E402
+from supervisor.domain.errors import Rejected  # noqa: E402
+from supervisor.domain.ids import UserId  # noqa: E402
+from supervisor.domain.rights import ALL, Role  # noqa: E402
+from supervisor.services.accounts import Accounts, Argon2  # noqa: E402
+from tests.kit.accounts import ANNA, ME, PASSWORDS, Browser, PlainHasher, add_users  # noqa: E402
+from tests.kit.core import Core, open_core  # noqa: E402
+from tests.kit.domain import GATE, YARD, lease  # noqa: E402
+from tests.kit.site import message, open_site  # noqa: E402
+
+AUTHORIZATIONS, LOGINS, REVOKED = 20_000, 40, 20
+CLIENT, AGENT = "192.0.2.9", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=1000)
+    parser.add_argument("--tries", type=int, default=200)
+    options = parser.parse_args()
+    rows: list[tuple[str, str, str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for measure in (measure_sessions, measure_guesses, measure_logins, measure_revocation):
+            own = Path(folder, measure.__name__)
+            own.mkdir()
+            rows += trio.run(partial(measure, own, options))
+    report = Report("Access", ("measurement", "target", "result"), rows)
+    print(report.page())
+    report.write(Path(__file__).parent, "access")
+
+
+async def accounts_over(core: Core, folder: Path, plain: bool) -> Accounts:
+    accounts = Accounts(core.kernel, folder / "access.json", PlainHasher if plain else Argon2)
+    await accounts.restore()
+    return accounts
+
+
+async def measure_sessions(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """The memory of many sessions, and the time to find one and to authorize its command."""
+    async with open_core(GATE) as core:
+        accounts = await accounts_over(core, folder, plain=True)
+        await add_users(accounts)
+        for number in range(options.sessions // 40):
+            await accounts.add_user(UserId(f"user{number}"), Role.WATCHER, ALL, "a password", ME)
+        tracemalloc.start()
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        secrets = []
+        for number in range(options.sessions):
+            user = UserId(f"user{number % (options.sessions // 40)}")
+            secrets.append((await accounts._open(user, CLIENT, AGENT, "password")).secret)
+        core.disk.rows.clear()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        state, command, now_ns = core.kernel.state, lease(), core.kernel.clock.wall_ns()
+        began = time.perf_counter()
+        for number in range(AUTHORIZATIONS):
+            who = accounts.by_session(secrets[number % len(secrets)])
+            assert who is not None
+            authorize(state, who.name, command, now_ns)
+        cost_us = (time.perf_counter() - began) / AUTHORIZATIONS * 1e6
+        return [
+            (f"authorization of a request, of {options.sessions} sessions", "≤ 20 µs", f"{cost_us:.1f} µs"),
+            (f"memory of {options.sessions} sessions", "≤ 1 MB", f"{(after - before) / 1e6:.2f} MB"),
+        ]
+
+
+async def measure_guesses(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """The time of a wrong password, of a user and of an unknown name."""
+    async with open_core(GATE) as core:
+        accounts = await accounts_over(core, folder, plain=False)
+        await add_users(accounts)
+        took: dict[str, list[float]] = {ANNA: [], "nobody": []}
+        for _ in range(options.tries):
+            for name, times in took.items():
+                accounts._buckets.clear()  # the limits would slow both down
+                began = time.perf_counter()
+                try:
+                    await accounts.log_in(name, "wrong horse", CLIENT, AGENT)
+                except Rejected:
+                    times.append((time.perf_counter() - began) * 1e3)
+        known, unknown = (statistics.median(times) for times in took.values())
+        what = f"wrong password of a user against an unknown name, medians of {options.tries}"
+        return [
+            (what, "differ by < 2 ms", f"{known:.2f} and {unknown:.2f} ms, differ by {abs(known - unknown):.2f} ms")
+        ]
+
+
+async def measure_logins(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """The time of a login over HTTP."""
+    async with open_site(GATE, YARD, access=folder / "access.json") as site:
+        assert isinstance(site.gateway.accounts, Accounts)
+        site.gateway.accounts._make_hasher = Argon2
+        await add_users(site.gateway.accounts)
+        times = []
+        for _ in range(LOGINS):
+            began = time.perf_counter()
+            answer = await Browser(site.port).log_in(ANNA, PASSWORDS[ANNA])
+            times.append((time.perf_counter() - began) * 1e3)
+            assert answer.status == 201, answer
+        times.sort()
+        p95 = times[int(len(times) * 0.95)]
+        return [("login over HTTP, p95", "≤ 150 ms", f"{p95:.0f} ms (median {statistics.median(times):.0f})")]
+
+
+async def measure_revocation(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """From the request of the admin to the closed WebSocket of each user; their leases have ended before."""
+    async with open_site(GATE, access=folder / "access.json") as site:
+        accounts = site.gateway.accounts
+        assert isinstance(accounts, Accounts)
+        await add_users(accounts)
+        closed: list[float] = []
+        opened, all_opened = 0, trio.Event()
+
+        async def watch(name: str) -> None:
+            nonlocal opened
+            browser = Browser(site.port)
+            await browser.log_in(name, "a password")
+            async with site.socket(**browser.headers) as socket:
+                await message(socket)
+                opened += 1
+                if opened == REVOKED:
+                    all_opened.set()
+                try:
+                    while True:
+                        await socket.get_message()
+                except ConnectionClosed:
+                    closed.append(time.perf_counter())
+
+        async with trio.open_nursery() as nursery:
+            for number in range(REVOKED):
+                name = UserId(f"user{number}")
+                await accounts.add_user(name, Role.WATCHER, ALL, "a password", ME)
+                nursery.start_soon(watch, name)
+            await all_opened.wait()
+            began = time.perf_counter()
+            for number in range(REVOKED):
+                nursery.start_soon(accounts.remove_user, UserId(f"user{number}"), ME)
+        what = f"revocation to the closed WebSocket, {REVOKED} users at once, the last"
+        return [(what, "≤ 1 s", f"{max(closed) - began:.2f} s")]
+
+
+if __name__ == "__main__":
+    main()
