@@ -96,7 +96,8 @@ class Connection(TCPServer):
             try:
                 self._secured = await self._port.open(self._tcp, self._meter)
             except HandshakeError as error:
-                refusals.count(error.reason, network_of(str(connected.getpeername()[0])))
+                if error.reason is not None:
+                    refusals.count(error.reason, network_of(str(connected.getpeername()[0])))
                 return
             if self._secured is not None:
                 self.stream, headers = self._secured, self._port.headers  # type: ignore[assignment]

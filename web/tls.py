@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
@@ -55,8 +55,9 @@ class Tls:
 class HandshakeError(Exception):
     """A connection that is closed before it is secured."""
 
-    def __init__(self, reason: Refusal) -> None:
-        super().__init__(reason.value)
+    def __init__(self, reason: Refusal | None) -> None:
+        """`reason` is None if we have closed it ourselves."""
+        super().__init__(reason.value if reason else "closed")
         self.reason = reason
 
 
@@ -80,8 +81,11 @@ class TlsPort:
         """
         deadline = trio.current_time() + HANDSHAKE_S
         with self._count(meter.client):
-            with trio.move_on_at(deadline) as waiting:
-                is_plain = await stream.socket.recv(1, socket.MSG_PEEK) != FIRST_BYTE
+            try:
+                with trio.move_on_at(deadline) as waiting:
+                    is_plain = await stream.socket.recv(1, socket.MSG_PEEK) != FIRST_BYTE
+            except trio.ClosedResourceError:
+                raise HandshakeError(None) from None
             if waiting.cancelled_caught:
                 raise HandshakeError(Refusal.FAILED_HANDSHAKE)
             if is_plain:
@@ -90,8 +94,8 @@ class TlsPort:
             try:
                 await secured.do_handshake(deadline)
                 is_done = True
-            except trio.BrokenResourceError:
-                raise HandshakeError(Refusal.FAILED_HANDSHAKE) from None
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                raise HandshakeError(Refusal.FAILED_HANDSHAKE if stream.socket.fileno() >= 0 else None) from None
             finally:
                 if not is_done:
                     secured.free()
@@ -154,8 +158,8 @@ class TlsStream(trio.abc.Stream):
 class _Scheduled(trio.abc.Stream):
     """A TCP connection whose bytes are given to OpenSSL when its client is scheduled.
 
-    A cancellation would leave a traceback that refers to itself and to the memory of OpenSSL, so `deadline` ends the
-    connection instead: nothing more is received, and sending fails.
+    A cancellation would leave a traceback that refers to itself and to the memory of OpenSSL. So would a socket that we
+    close. So nothing more is received after `deadline`, or from a closed socket, and sending fails.
     """
 
     def __init__(self, stream: trio.SocketStream, meter: Meter) -> None:
@@ -172,7 +176,7 @@ class _Scheduled(trio.abc.Stream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        with trio.move_on_at(self.deadline):
+        with suppress(trio.ClosedResourceError), trio.move_on_at(self.deadline):
             data = await self._stream.receive_some(max_bytes)
             await self._meter.take()
             return data

@@ -271,15 +271,17 @@ async def test_thousand_handshakes_at_once_leave_other_clients_served(
         assert sum(found.values()) == 1000 - 8 * tls.MOST_UNFINISHED
 
 
+def held() -> int:
+    """The number of connections for which OpenSSL has memory."""
+    return sum(type(each) is ssl.SSLObject and each.server_side for each in gc.get_objects())
+
+
 @pytest.mark.parametrize("ends", ["answered", "ended by us", "garbage", "half", "slow"])
 async def test_memory_of_openssl_is_freed_with_the_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
     """At once, and not when the collector of cyclic garbage runs, which is rare: a connection has up to 100 kB."""
     monkeypatch.setattr(tls, "HANDSHAKE_S", 0.1 if ends == "slow" else 600)
-
-    def held() -> int:
-        return sum(type(each) is ssl.SSLObject and each.server_side for each in gc.get_objects())
 
     async with open_secure(tmp_path) as site:
         gc.collect()
@@ -298,6 +300,26 @@ async def test_memory_of_openssl_is_freed_with_the_connection(
                     if ends == "half":
                         await stream.send_eof()
                     assert await ended(stream)
+            await wait_until(lambda: not held(), what="the end of the last one")
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("data", [b"", HELLO], ids=["silent", "half of a hello"])
+async def test_unfinished_handshake_that_is_replaced_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    """A new connection takes its place when all are taken; it is counted as replaced alone, and its memory is freed."""
+    monkeypatch.setattr(serve, "MAX_CONNECTIONS", 1)
+    async with open_secure(tmp_path) as site, AsyncExitStack() as stack:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                await stack.enter_async_context(await connect(site, "127.0.0.2", data))
+                await trio.testing.wait_all_tasks_blocked(0.05)
+            assert (await request(site.port, "GET", "/healthz", secure=True)).status == 200
+            assert refusals.totals() == {Refusal.REPLACED: 3}
             await wait_until(lambda: not held(), what="the end of the last one")
         finally:
             gc.enable()
