@@ -3,7 +3,9 @@ import { afterEach, test } from "node:test";
 
 import { changeOf, createAccess, isOut, lacking, learnAccess, may, RIGHTS } from "../../../web/dashboard/access.js";
 import { ask, onUnauthorized, Refusal, Silence } from "../../../web/dashboard/ask.js";
-import { problemOf } from "../../../web/dashboard/forms.js";
+import { passwordProblem, problemOf } from "../../../web/dashboard/forms.js";
+import { browserOf } from "../../../web/dashboard/panels/account/browser.js";
+import { namesOf, scopeWords } from "../../../web/dashboard/panels/users/fields.js";
 import { openDocument } from "./page.mjs";
 import { serve, settle } from "./world.mjs";
 
@@ -99,4 +101,25 @@ test("a failed login is explained in the words of the page, and other refusals i
   assert.equal(refused(429, "urn:banken:problem:rate-limited", { retryAfter: 28 }), "Too many tries. Try again in 28 s.");
   assert.equal(refused(403, "about:blank"), "the server's words");
   assert.equal(problemOf(new Silence("banken does not answer")), "banken does not answer");
+});
+
+test("a browser is named by its product and system, and an unknown one by the beginning of what it says", () => {
+  const chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/128.0.0.0 Safari/537.36";
+  assert.equal(browserOf(chrome), "Chrome 128, Linux");
+  assert.equal(browserOf(`${chrome} Edg/128.0`), "Edge 128, Linux");
+  assert.equal(browserOf("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile/15E148 Safari/604.1"), "Safari 17, iPhone");
+  assert.equal(browserOf("Mozilla/5.0 (Windows NT 10.0; rv:130.0) Gecko/20100101 Firefox/130.0"), "Firefox 130, Windows");
+  assert.deepEqual([browserOf(""), browserOf("x".repeat(500)).length], ["–", 60]);
+});
+
+test("a scope is named in words, and typed groups are names without repetitions", () => {
+  const scope = (cameras, groups = []) => scopeWords({ everything: false, cameras, groups });
+  assert.equal(scopeWords({ everything: true, cameras: [], groups: [] }), "all cameras");
+  assert.deepEqual([scope([]), scope(["gate"], ["yard"])], ["no cameras", "gate, group yard"]);
+  assert.equal(scope(["a", "b", "c", "d"], ["yard"]), "5 cameras and groups");
+  assert.deepEqual(namesOf(" yard, hall,,yard "), ["yard", "hall"]);
+});
+
+test("a password that is too short is refused before it is sent", () => {
+  assert.deepEqual([passwordProblem("1234567"), passwordProblem("12345678")], ["A password has at least 8 characters.", ""]);
 });
