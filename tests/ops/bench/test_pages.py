@@ -11,7 +11,7 @@ from tests.kit.daemon import ROOT
 BENCH = ROOT / "ops" / "bench"
 COMMON = (BENCH / "lib" / "commands.py").read_text()
 PAGES = sorted(BENCH.glob("*.md"))
-NO_TIMES = {"stacks.md"}
+NO_TIMES = {"scopes.md", "stacks.md"}
 """Pages without figures that depend on the speed of a machine."""
 
 
