@@ -73,7 +73,8 @@ def read_access(path: Path) -> AccessFile | None:
         decoded = _decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise AccessDamaged(
-            f"{path} is damaged: {error}; put back a copy, or move it away and make the users again"
+            f"{path} is damaged: {error}; put back a copy, or move it away; restart; without a copy, set the passwords "
+            "again with banken user password"
         ) from None
     if decoded.version != 1:
         raise AccessDamaged(f"{path} has version {decoded.version}, which a newer banken wrote; this one knows 1")

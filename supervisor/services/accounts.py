@@ -24,7 +24,7 @@ from ..base.threads import ThreadRefused, run_in_thread
 from ..domain import commands as c
 from ..domain.access import Principal, of_token, principal_of, rights_of
 from ..domain.bucket import Bucket
-from ..domain.clients import network_of
+from ..domain.clients import LOCAL, network_of
 from ..domain.errors import Refusal, Rejected
 from ..domain.ids import CameraId, SessionId, TokenId, UserId
 from ..domain.rights import USER, Role, Scope
@@ -121,6 +121,8 @@ class Accounts:
         self._changing = trio.Lock()
         self._writing = trio.CapacityLimiter(1)
         self._passwords: dict[UserId, str] = {}
+        self._is_missing = False
+        """The file was missing at the start, and the journal has users."""
         self.damage = "the access file has not been read yet"
         """Why nobody can log in; empty if the file is whole."""
         self._private: frozenset[CameraId] | None = frozenset()
@@ -277,7 +279,12 @@ class Accounts:
             await self._write()
 
     async def set_password(self, name: UserId, password: str, origin: Origin, keep: str = "") -> None:
-        """Set a password. All sessions of the user end but the one with the hash `keep`. Raises `Rejected`."""
+        """Set a password. All sessions of the user end but the one with the hash `keep`. Raises `Rejected`.
+
+        If the file was missing at the start, the owner of the machine makes it again with this; see `_make_again`.
+        """
+        if self._is_missing and origin.principal == LOCAL:
+            await self._make_again(name, origin)
         hashed = await self._hashed(password)
         async with self._changing:
             await self._submit(c.SetPassword(name, keep), origin)
@@ -321,7 +328,11 @@ class Accounts:
         state = self._kernel.state
         if found is None:
             if state.trust_ended:
-                self._deny(f"{self._path} is missing, and the journal has users: put back a copy")
+                self._is_missing = True
+                self._deny(
+                    f"{self._path} is missing, and the journal has users: put back a copy and restart; or set "
+                    "the passwords again with banken user password, which ends all sessions and tokens"
+                )
                 return
             self.damage = ""
             return
@@ -337,6 +348,22 @@ class Accounts:
                 await self._write()
             except Rejected as error:  # the next start makes the same of the file as this one
                 logger.warning("%s", error)
+
+    async def _make_again(self, name: UserId, origin: Origin) -> None:
+        """Have no damage any more, and no password, session or token; the users of the journal stay.
+
+        Raises `Rejected`, also for an unknown user, and then nothing has changed.
+        """
+        async with self._changing:
+            state = self._kernel.state
+            if name not in state.users:
+                raise Rejected(Refusal.UNKNOWN, f"there is no user {name!r}")
+            users = tuple(state.users.values())
+            command = c.RestoreAccess(users, frozenset(), frozenset(), state.trust_ended, state.access_changes)
+            await self._record(command, origin)
+            await self._write()
+            self.damage, self._is_missing = "", False
+            self._kernel.emit(c.ClearAlert(ALERT), origin=origin)
 
     def _deny(self, why: str) -> None:
         self.damage = why
@@ -379,6 +406,10 @@ class Accounts:
         raise Rejected(Refusal.UNAVAILABLE, f"{self._path} was not written within {WRITE_S:g} s", 5.0)
 
     async def _submit(self, command: c.Command, origin: Origin) -> None:
+        self._require_whole()  # the file would be replaced by one without passwords
+        await self._record(command, origin)
+
+    async def _record(self, command: c.Command, origin: Origin) -> None:
         receipt = await self._kernel.submit(command, origin=origin)
         if not receipt.durable:
             raise Rejected(Refusal.UNAVAILABLE, "the journal cannot write, so nothing about access can change", 5.0)

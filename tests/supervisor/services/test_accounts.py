@@ -261,6 +261,7 @@ async def test_damaged_file_denies_everything_and_stays(damage: Callable[[Path],
     path = tmp_path / "access.json"
     async with open_site(path) as here:
         await with_users(here)
+        session = await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
         damage(path)
         before = path.lstat()
         again = Accounts(here.core.kernel, path, PlainHasher)
@@ -268,8 +269,17 @@ async def test_damaged_file_denies_everything_and_stays(damage: Callable[[Path],
         assert str(path) in again.damage
         with pytest.raises(Rejected, match="nobody can log in"):
             await again.log_in(ANNA, PASSWORD, CLIENT, AGENT)
-        with pytest.raises(Rejected, match="nobody can log in"):
-            await again.add_user(UserId("carl"), Role.WATCHER, ALL, PASSWORD, ME)
+        for change in (
+            again.add_user(UserId("carl"), Role.WATCHER, ALL, PASSWORD, ME),
+            again.set_password(ANNA, PASSWORD, ME),
+            again.change_user(BEN, Role.OPERATOR, ALL, ME),
+            again.remove_user(BEN, ME),
+            again.make_token(TokenId("ha"), Role.OPERATOR, ALL, None, ME),
+            again.end_token(TokenId("ha"), ME),
+            again.end_session(session.session.session, LOGGED_OUT, ME),
+        ):
+            with pytest.raises(Rejected, match="nobody can log in"):
+                await change
         assert path.lstat() == before
 
 
@@ -283,6 +293,33 @@ async def test_missing_file_beside_a_journal_with_users_denies(tmp_path: Path) -
         await again.restore()
         assert "missing" in again.damage
         assert here.core.kernel.state.trust_ended
+
+
+async def test_owner_makes_a_missing_file_again_by_setting_a_password(tmp_path: Path) -> None:
+    """Nobody else does. No session, token or other password comes back; logins are possible again, also after a
+    restart."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here:
+        await with_users(here)
+        session = await here.accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
+        token = await here.accounts.make_token(TokenId("ha"), Role.OPERATOR, ALL, None, ME)
+        path.unlink()
+        again = Accounts(here.core.kernel, path, PlainHasher)
+        await again.restore()
+        for name, origin in ((ANNA, Origin("user:anna/0")), (UserId("carl"), ME)):
+            with pytest.raises(Rejected):
+                await again.set_password(name, "another horse", origin)
+            assert again.damage and not path.exists()
+        await again.set_password(ANNA, "another horse", ME)
+        for accounts in (again, Accounts(here.core.kernel, path, PlainHasher)):
+            if accounts is not again:
+                await accounts.restore()
+            assert accounts.damage == ""
+            assert accounts.by_session(session.secret) is None and accounts.by_token(token) is None
+            with pytest.raises(Rejected, match="wrong"):
+                await accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
+            assert (await accounts.log_in(ANNA, "another horse", CLIENT, AGENT)).session.user == ANNA
+        assert here.core.kernel.state.trust_ended and "access" not in here.core.kernel.state.alerts
 
 
 async def test_file_that_cannot_be_written_is_an_error_and_denies(tmp_path: Path) -> None:
