@@ -56,6 +56,20 @@ ROOMS = {
 USERS = {
     "add": at("supervisor.cli.access:add_user", "Add the user NAME, who may then log in."),
     "list": at("supervisor.cli.access:list_users", "List the users, with their roles and cameras."),
+    "role": at("supervisor.cli.access:change_user", "Give the user NAME another role and other cameras."),
+    "password": at("supervisor.cli.access:set_password", "Set the password of the user NAME, also a forgotten one."),
+    "remove": at("supervisor.cli.access:remove_user", "Remove the user NAME, with all logins and viewers."),
+}
+SESSIONS = {
+    "list": at("supervisor.cli.logins:list_sessions", "List the logins that are open, the newest first."),
+    "end": at(
+        "supervisor.cli.logins:end_session", "End the login SESSION, with its viewers; its user may log in again."
+    ),
+}
+TOKENS = {
+    "make": at("supervisor.cli.logins:make_token", "Make the token NAME, for a program, and print its secret."),
+    "list": at("supervisor.cli.logins:list_tokens", "List the tokens, without their secrets."),
+    "end": at("supervisor.cli.logins:end_token", "Revoke the token NAME; its viewers end."),
 }
 
 COMMANDS = {
@@ -72,7 +86,9 @@ COMMANDS = {
     "privacy": at("supervisor.cli.remote:privacy", "Make CAMERA private, or end that."),
     "reload": at("supervisor.cli.remote:reload", "Have the daemon read its configuration again, and print the result."),
     "ca": at("supervisor.cli.ca:ca", "Print the certificate of the local CA, and how to install it on devices."),
-    "user": table("user", "Users, who log in: add and list them.", USERS),
+    "user": table("user", "Users, who log in: add, list, change and remove them.", USERS),
+    "session": table("session", "Logins that are open: list and end them.", SESSIONS),
+    "token": table("token", "Tokens, the access of programs: make, list and end them.", TOKENS),
     "replay": at(
         "supervisor.compose.replay:replay",
         "Show the dashboard as it was, from JOURNAL: a journal's folder, or one of its files.",

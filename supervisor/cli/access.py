@@ -9,9 +9,12 @@ Rules of this file:
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import attrs
 import click
 
 from ..domain.rights import Role
@@ -24,63 +27,130 @@ MOST_BYTES = 8192
 """Of a line with a password; the daemon refuses one of more than 1024 characters."""
 PEOPLE = [role.value for role in Role if role is not Role.DETECTOR]
 NAME = click.argument("name")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+Command = Callable[..., None]
 
 
-def roles(names: Sequence[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options `--role`, one of `names`, and `--all`, `--camera` and `--group`; see `access_of`."""
+@attrs.frozen
+class RunningDaemon:
+    """The daemon that a command means. The configuration helps to verify its certificate."""
 
-    def add(command: Callable[..., None]) -> Callable[..., None]:
+    where: str | Path
+    config: Path
+
+    def ask(self, method: str, path: str, expected: int, field: str = "", sent: Body | None = None) -> Body:
+        """The object of an answer with the `expected` status and with `field`. Otherwise the command ends with 1."""
+        status, body = ask(self.where, method, f"api/{path}", self.config, sent)
+        if status != expected or (field and field not in body):
+            refuse(detail(body) or unknown(self.where, status))
+        return body
+
+
+def with_daemon(command: Command) -> Command:
+    """The options that say which daemon is meant; `command` has it as its first argument."""
+
+    @wraps(command)
+    def run(*, url: str | None, state: Path | None, config: Path, **others: Any) -> None:
+        command(RunningDaemon(place_of(url, state, config), config), **others)
+
+    return owner(run)
+
+
+def with_access(names: Sequence[str]) -> Callable[[Command], Command]:
+    """The options `--role`, one of `names`, and `--all`, `--camera` and `--group`; `command` has them as `access`."""
+
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def run(
+            *arguments: Any, role: str, everything: bool, cameras: Sequence[str], groups: Sequence[str], **others: Any
+        ) -> None:
+            command(*arguments, access=access_of(role, everything, cameras, groups), **others)
+
         role = click.option("--role", type=click.Choice(names), required=True, help="The rights.")
         everything = click.option("--all", "everything", is_flag=True, help="All cameras, also those of later.")
-        cameras = click.option("--camera", "cameras", multiple=True, metavar="CAMERA", help="This camera; repeatable.")
-        groups = click.option(
+        camera = click.option("--camera", "cameras", multiple=True, metavar="CAMERA", help="This camera; repeatable.")
+        group = click.option(
             "--group", "groups", multiple=True, metavar="GROUP", help="The cameras of this group; repeatable."
         )
-        return role(everything(cameras(groups(command))))
+        return role(everything(camera(group(run))))
 
     return add
 
 
 @click.command()
 @NAME
-@roles(PEOPLE)
-@owner
+@with_daemon
+@with_access(PEOPLE)
 @JSON
-def add_user(
-    name: str, role: str, everything: bool, cameras: tuple[str, ...], groups: tuple[str, ...], url: str | None,
-    state: Path | None, config: Path, as_json: bool,
-) -> None:  # fmt: skip
+def add_user(daemon: RunningDaemon, name: str, access: Body, as_json: bool) -> None:
     """Add the user NAME, who may then log in.
 
     The password is asked twice on a terminal; otherwise it is one line of standard input. The first user is an admin;
     from then on everybody has to log in, also on this machine. Exit 1: the daemon refused; exit 2: no daemon answers.
     """
-    access = access_of(role, everything, cameras, groups)
-    where = place_of(url, state, config)
     sent = {"user": name, "password": read_password(), **access}
-    body = require(where, 201, "user", *ask(where, "POST", "api/users", config, sent))
+    body = daemon.ask("POST", "users", 201, "user", sent)
     if as_json:
         say_json(body)
     else:
-        say(f"user {clean(name)} added: {role}, {described(access)}")
+        say(f"user {clean(name)} added: {access['role']}, {described(access)}")
 
 
 @click.command()
-@owner
+@with_daemon
 @UTC_OPTION
 @JSON
-def list_users(url: str | None, state: Path | None, config: Path, as_json: bool) -> None:
+def list_users(daemon: RunningDaemon, as_json: bool) -> None:
     """List the users, with their roles and cameras.
 
     Exit 1: the daemon refused; exit 2: no daemon answers.
     """
-    where = place_of(url, state, config)
-    body = require(where, 200, "users", *ask(where, "GET", "api/users", config))
     heads = ("user", "role", "cameras", "since", "logins")
     print_list(
-        body, "users", as_json, heads,
+        daemon.ask("GET", "users", 200, "users"), "users", as_json, heads,
         lambda each: (each["user"], each["role"], described(each["scope"]), when(each["since"]), each["sessions"]),
     )  # fmt: skip
+
+
+@click.command()
+@NAME
+@with_daemon
+@with_access(PEOPLE)
+def change_user(daemon: RunningDaemon, name: str, access: Body) -> None:
+    """Give the user NAME another role and other cameras.
+
+    Viewers that the user may not have any more end. Exit 1: the daemon refused, as for the last admin; exit 2: no
+    daemon answers.
+    """
+    daemon.ask("PUT", f"users/{quote(name, safe='')}", 204, sent=access)
+    say(f"user {clean(name)} changed: {access['role']}, {described(access)}")
+
+
+@click.command()
+@NAME
+@with_daemon
+def set_password(daemon: RunningDaemon, name: str) -> None:
+    """Set the password of the user NAME, also a forgotten one.
+
+    All logins of the user end. The password is asked twice on a terminal; otherwise it is one line of standard input.
+    Exit 1: the daemon refused; exit 2: no daemon answers.
+    """
+    daemon.ask("PUT", f"users/{quote(name, safe='')}/password", 204, sent={"password": read_password()})
+    say(f"the password of {clean(name)} is set, and all logins with the old one have ended")
+
+
+@click.command()
+@NAME
+@YES
+@with_daemon
+def remove_user(daemon: RunningDaemon, name: str, yes: bool) -> None:
+    """Remove the user NAME, with all logins and viewers.
+
+    It asks first. Exit 1: the daemon refused, as for the last admin; exit 2: no daemon answers.
+    """
+    confirm(f"Remove the user {name}, with all logins and viewers?", yes)
+    daemon.ask("DELETE", f"users/{quote(name, safe='')}", 204)
+    say(f"user {clean(name)} removed")
 
 
 def access_of(role: str, everything: bool, cameras: Sequence[str], groups: Sequence[str]) -> Body:
@@ -111,11 +181,13 @@ def read_password() -> str:
     return found
 
 
-def require(where: str | Path, expected: int, name: str, status: int, body: Body) -> Body:
-    """The object of an answer with the `expected` status and the field `name`. Otherwise the command ends with 1."""
-    if status != expected or (name and name not in body):
-        refuse(detail(body) or unknown(where, status))
-    return body
+def confirm(question: str, yes: bool) -> None:
+    """Ask, unless the answer is `yes` already. Ends the command for another answer, and without a terminal."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail("this cannot be undone, and nobody can be asked: --yes does it")
+    click.confirm(clean(question), abort=True, err=True)
 
 
 def print_list(

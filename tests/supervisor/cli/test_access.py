@@ -1,4 +1,4 @@
-"""Users from the command line: passwords are read in private, and mistakes are named before anything is sent."""
+"""Users, logins and tokens from the command line: secrets stay private, mistakes are named before anything is sent."""
 
 import json
 import os
@@ -188,10 +188,105 @@ def test_answer_of_another_form_is_an_error(body: object) -> None:
         assert "another form" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [ADD, ["user", "list"]])
+CHANGES = {
+    "PUT /api/users/be%2Fn": (["user", "role", "be/n", "--role", "watcher", "--all"], {"role": "watcher", **ALL}),
+    "PUT /api/users/be%2Fn/password": (["user", "password", "be/n"], {"password": SECRET}),
+    "DELETE /api/users/be%2Fn": (["user", "remove", "be/n", "--yes"], None),
+    "DELETE /api/sessions/be%2Fn": (["session", "end", "be/n"], None),
+    "DELETE /api/tokens/be%2Fn": (["token", "end", "be/n", "--yes"], None),
+}
+
+
+@pytest.mark.parametrize("line", CHANGES)
+def test_change_is_one_request_and_one_line(line: str) -> None:
+    """A name may have any characters. An answer without content is a success."""
+    arguments, body = CHANGES[line]
+    with open_fake({line: (204, None)}) as fake:
+        done = fake.run(*arguments)
+        assert (done.exit_code, fake.asked, done.stderr) == (0, [(line, body)], "")
+        assert "be/n" in done.stdout and done.stdout.count("\n") == 1
+        assert SECRET not in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["user", "remove", "ben"], ["token", "end", "ben"]])
+def test_removal_without_a_terminal_needs_yes(arguments: list[str]) -> None:
+    """Exit 2, and nothing is sent; a `y` on standard input is no answer."""
+    with open_fake({}) as fake:
+        done = fake.run(*arguments, text="y\n")
+        assert (done.exit_code, "--yes does it" in done.stderr, fake.asked) == (2, True, [])
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_removal_on_a_terminal_is_asked_first(answer: str, code: int) -> None:
+    """Return alone is a no."""
+    terminal, inner = pty.openpty()
+    line = "DELETE /api/users/ben"
+    with open_fake({line: (204, None)}) as fake, open(terminal, "r+b", 0):
+        command = [sys.executable, "-m", "supervisor", "user", "remove", "ben", "--url", fake.url]
+        with subprocess.Popen(
+            command, cwd=ROOT, stdin=inner, stdout=subprocess.PIPE, stderr=inner, start_new_session=True
+        ) as process:
+            os.close(inner)
+            seen = typed(terminal, answer)
+            output, _ = process.communicate(timeout=60)
+        assert "Remove the user ben" in seen
+        assert (process.returncode, output) == ((0, b"user ben removed\n") if code == 0 else (1, b""))
+        assert fake.asked == ([(line, None)] if code == 0 else [])
+
+
+MADE = {"token": "ha", "secret": "ha.0123456789"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ([], None),
+        (["--until", "2027-01-31T03:10", "--utc"], "2027-01-31T03:10:00+00:00"),
+        (["--until", "2027-01-31", "--utc"], "2027-01-31T00:00:00+00:00"),
+        (["--until", "2027-01-31T03:10+09:00", "--utc"], "2027-01-30T18:10:00+00:00"),
+    ],
+)
+def test_token_is_alone_on_standard_output(given: list[str], sent: str | None) -> None:
+    """A script can take it from there; all else is on stderr, without the token."""
+    with open_fake({"POST /api/tokens": (201, MADE)}) as fake:
+        done = fake.run("token", "make", "ha", "--role", "detector", "--all", *given)
+        assert (done.exit_code, done.stdout) == (0, "ha.0123456789\n")
+        assert "it is not shown again" in done.stderr and "0123456789" not in done.stderr
+        assert fake.asked == [("POST /api/tokens", {"token": "ha", "role": "detector", "until": sent, **ALL})]
+        done = fake.run("token", "make", "ha", "--role", "detector", "--all", *given, "--json")
+        assert json.loads(done.stdout) == MADE
+
+
+@pytest.mark.parametrize("time", ["tomorrow", "", "2027-13-01", "0001-01-01T00:00+14:00", "10m"])
+def test_end_that_is_not_a_time_sends_nothing(time: str) -> None:
+    """Exit 2 with the forms that a time may have."""
+    with open_fake({}) as fake:
+        done = fake.run("token", "make", "ha", "--role", "watcher", "--all", "--utc", "--until", time)
+        assert (done.exit_code, "is not a time; write" in done.stderr, fake.asked) == (2, True, [])
+
+
+def test_sessions_and_tokens_are_listed() -> None:
+    """One line each. The name of a browser cannot control the terminal."""
+    since, until = "2027-01-31T03:10:00Z", "2027-05-01T03:10:00Z"
+    session = {"session": "0123", "user": "anna", "client": "10.0.0.7", "agent": "Fire\x1b[2Jfox", "by": "password"}
+    sessions = {"sessions": [{**session, "since": since, "until": until, "own": False}]}
+    token = {"token": "ha", "role": "detector", "scope": SOME, "since": since, "until": None, "by": "local"}
+    with open_fake({"GET /api/sessions": (200, sessions), "GET /api/tokens": (200, {"tokens": [token]})}) as fake:
+        heads, line = fake.run("session", "list", "--utc").stdout.splitlines()
+        assert heads.split() == ["session", "user", "client", "since", "until", "by", "browser"]
+        assert line.startswith("0123     anna  10.0.0.7  2027-01-31 03:10:00.000Z  2027-05-01 03:10:00.000Z  password")
+        assert "\x1b" not in line
+        _, line = fake.run("token", "list", "--utc").stdout.splitlines()
+        assert line.endswith("gate, yard, group shop  2027-01-31 03:10:00.000Z  -      local")
+        assert json.loads(fake.run("session", "list", "--json").stdout) == sessions
+        assert json.loads(fake.run("token", "list", "--json").stdout) == {"tokens": [token]}
+
+
+@pytest.mark.parametrize("arguments", [ADD, ["user", "list"], ["user", "remove", "ben", "--yes"]])
 def test_refusal_is_one_line_and_exit_1(arguments: list[str]) -> None:
     """With the daemon's reason, or that the answer is not one of banken."""
     for body, said in (({"type": "x", "detail": "no, because"}, "no, because"), ("a login", "not one of banken")):
-        with open_fake({"POST /api/users": (409, body), "GET /api/users": (409, body)}) as fake:
+        lines = ("POST /api/users", "GET /api/users", "DELETE /api/users/ben")
+        with open_fake(dict.fromkeys(lines, (409, body))) as fake:
             done = fake.run(*arguments)
             assert (done.exit_code, done.stdout, said in done.stderr, done.stderr.count("\n")) == (1, "", True, 1)
