@@ -21,6 +21,7 @@ from trio_websocket import ConnectionClosed
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from ops.bench.lib import commands  # noqa: E402
 from ops.bench.lib.report import Report  # noqa: E402
 from supervisor.domain.access import authorize  # noqa: E402
 from supervisor.domain.errors import Rejected  # noqa: E402
@@ -48,7 +49,7 @@ def main() -> None:
             own.mkdir()
             rows += trio.run(partial(measure, own, options))
     report = Report("Access", ("measurement", "target", "result"), rows)
-    print(report.page())
+    commands.show(report, as_json=False)
     report.write(Path(__file__).parent, "access")
 
 
