@@ -414,6 +414,7 @@ async def test_dialogs_of_the_account_are_accessible(tmp_path: Path) -> None:
                     await page.wait_for("Boolean(document.querySelector('dialog[open], :popover-open'))")
                     for theme in ("dark", "light"):
                         await page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+                        await page.wait_for("document.getAnimations().length === 0")  # colors change gradually
                         assert await axe.findings(page) == [], (width, name, theme)
                     await page.press("Escape")
                     await page.wait_for("!document.querySelector('dialog[open], :popover-open')")

@@ -102,6 +102,10 @@ async def test_the_pages_parts_can_all_be_used(tmp_path: Path) -> None:
         for index in range(await page.evaluate("document.querySelectorAll('button').length")):
             await page.evaluate(f"document.querySelectorAll('button')[{index}]?.click()")
             await page.press("Escape")
+        private = "document.querySelectorAll('.tile [data-part=hide][aria-pressed=true]')"
+        await page.wait_for(f"{private}.length === 2")  # the buttons of privacy are among them
+        await page.evaluate(f"{private}.forEach(button => button.click())")
+        await page.wait_for(f"{private}.length === 0")
         for key in (
             "j",
             "k",
