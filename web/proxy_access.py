@@ -13,10 +13,8 @@ from typing import Any
 import attrs
 
 from supervisor.domain.access import Principal, of_proxy
-from supervisor.domain.rights import ALL, RIGHTS, Role
+from supervisor.domain.rights import ALL, PROXY_ROLES, RIGHTS, Role
 
-ROLES = (Role.ADMIN, Role.OPERATOR, Role.ANALYST, Role.WATCHER)
-"""The one with the most rights first: it wins."""
 EVERYBODY, GROUP = "*", "group:"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,62}", re.ASCII)
 
@@ -29,10 +27,6 @@ class ProxyAccess:
     groups_header: str = ""
     roles: Mapping[Role, Sequence[str]] = attrs.field(factory=dict)
     """Users, groups behind `group:`, and `*`."""
-
-    @property
-    def is_on(self) -> bool:
-        return any(self.roles.values())
 
     def principal(self, scope: Any, client: str) -> Principal | None:
         """The principal of a request that a trusted proxy has forwarded; None without a role.
@@ -49,7 +43,7 @@ class ProxyAccess:
         names = {EVERYBODY, *([name] if self.user_header else [])}
         if len(groups) == 1:
             names |= {f"{GROUP}{group.strip()}" for group in groups[0].split(",")}
-        for role in ROLES:
+        for role in PROXY_ROLES:  # the first one wins
             if names & set(self.roles.get(role, ())):
                 return Principal(of_proxy(name, role), RIGHTS[role], ALL)
         return None

@@ -72,7 +72,7 @@ async def measure_sessions(folder: Path, options: argparse.Namespace) -> list[tu
         secrets = []
         for number in range(options.sessions):
             user = UserId(f"user{number % (options.sessions // 40)}")
-            secrets.append((await accounts._open(user, CLIENT, AGENT, "password")).secret)
+            secrets.append((await accounts._open(user, accounts._passwords[user], CLIENT, AGENT)).secret)
         core.disk.rows.clear()
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()

@@ -10,12 +10,12 @@ import attrs
 from ..base.ffmpeg_stdin import shows_secrets
 from ..base.redact import redact
 from ..domain.ids import CameraId, DeviceId
-from ..domain.rights import Role
+from ..domain.rights import PROXY_ROLES, Role
 from ..domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary, Transcode
 from ..journal.anchor import AnchorSettings
 from ..journal.retention import Retention
 from .problem_text import listed
-from .settings import PROXY_ROLES, SETTINGS
+from .settings import SETTINGS
 from .state_folder import folder_of
 from .types import TlsFiles, is_loopback
 
@@ -225,7 +225,7 @@ class Config:
     @property
     def proxy_access(self) -> tuple[str, str, dict[Role, tuple[str, ...]]]:
         """The headers with user and groups (empty: not read), and for each role whom it is given to."""
-        roles = {Role(role): self.settings.get(f"access.proxy.roles.{role}") or () for role in PROXY_ROLES}
+        roles = {role: self.settings.get(f"access.proxy.roles.{role}") or () for role in PROXY_ROLES}
         user, groups = (self.settings.get(f"access.proxy.{name}_header") or "" for name in ("user", "groups"))
         return user, groups, roles
 

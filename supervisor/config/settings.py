@@ -4,6 +4,7 @@ its variable follow. Its readers take it from `Config.settings`, or from the att
 Each entry: its name, its type with its bounds, its default as written in a file, and its meaning.
 """
 
+from ..domain.rights import PROXY_ROLES
 from .table import OWN_ENVIRONMENT, Setting, Table
 from .types import (
     Address,
@@ -33,8 +34,6 @@ RTSP = ("rtsp", "rtsps")
 TRANSCODE = OneOf(("auto", "never", "always"))
 FORWARDED = ("x-forwarded", "forwarded")
 """The families of headers in which a proxy may name the client."""
-PROXY_ROLES = ("admin", "operator", "analyst", "watcher")
-"""The roles that a proxy can give, the one with the most rights first."""
 HEADER = Text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of a header", "a name like X-Remote-User")
 FORMATS = ("banken", "analyze-v1")
 """How a service is called with pictures; see `ops/docs/detectors.md`."""

@@ -15,7 +15,7 @@ from .clients import LOCAL, PREFIX
 from .core import Command
 from .errors import Refusal, Rejected
 from .ids import CameraId, SessionId, TokenId, UserId
-from .rights import ALL, EVERYTHING, NOTHING, NOWHERE, PROXY, RIGHTS, TOKEN, USER, Right, Role, Scope
+from .rights import ALL, EVERYTHING, NOTHING, NOWHERE, PROXY, PROXY_ROLES, RIGHTS, TOKEN, USER, Right, Role, Scope
 from .scoped import visible_in
 from .state import Lease, State, Token, UserSession
 
@@ -23,7 +23,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 """The name of a user or a token."""
 OWN = frozenset({"system", "actor", "patrol"})
 """The principals of the daemon's own parts."""
-PROXY_ROLES = frozenset({Role.ADMIN, Role.OPERATOR, Role.ANALYST, Role.WATCHER})
 
 
 @attrs.frozen

@@ -56,6 +56,8 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.ADMIN: frozenset(Right),
     Role.DETECTOR: frozenset({Right.NONE, Right.REPORT}),
 }
+PROXY_ROLES = (Role.ADMIN, Role.OPERATOR, Role.ANALYST, Role.WATCHER)
+"""The roles that a trusted proxy can give, the one with the most rights first."""
 EVERYTHING = frozenset(Right)
 NOTHING = frozenset({Right.NONE})
 

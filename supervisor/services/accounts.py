@@ -176,11 +176,11 @@ class Accounts:
 
     async def log_in(self, name: str, password: str, client: str, agent: str) -> LoggedIn:
         """Open a session for who knows the password. Raises `Rejected`, with one text for a wrong name or password."""
-        await self._require_password(UserId(name), password, client)
-        return await self._open(UserId(name), client, agent, "password")
+        hashed = await self._require_password(UserId(name), password, client)
+        return await self._open(UserId(name), hashed, client, agent)
 
-    async def _require_password(self, name: UserId, password: str, client: str) -> None:
-        """Raise `Rejected` unless it is the user's password."""
+    async def _require_password(self, name: UserId, password: str, client: str) -> str:
+        """Raise `Rejected` unless it is the user's password. Returns the hash that it matches."""
         self._require_whole()
         now = self._kernel.clock.mono_ns() / 1e9
         user = self._kernel.state.users.get(name)
@@ -189,8 +189,9 @@ class Accounts:
         if wait_s > 0:
             self._say_failed(name if user else "", client, TOO_OFTEN)
             raise Rejected(Refusal.RATE_LIMITED, f"too many wrong passwords; try again in {wait_s:.0f} s", wait_s)
+        known = self._passwords.get(name, "") if user else ""
         try:
-            is_right = await self._matches(self._passwords.get(name, "") if user else "", password)
+            is_right = await self._matches(known, password)
         except Rejected:
             self._say_failed(name if user else "", client, BUSY)
             raise
@@ -199,12 +200,16 @@ class Accounts:
                 bucket.take(now)
             self._say_failed(name if user else "", client, WRONG_PASSWORD if user else UNKNOWN_USER)
             raise Rejected(Refusal.FORBIDDEN, WRONG)
+        return known
 
-    async def _open(self, user: UserId, client: str, agent: str, by: str) -> LoggedIn:
+    async def _open(self, user: UserId, password: str, client: str, agent: str) -> LoggedIn:
+        """Open a session. Raises `Rejected` if the hash `password` is not the user's any more: hashing takes long."""
         secret = self._new_secret()
         hashed, until_ns = digest(secret), self._kernel.clock.wall_ns() + SESSION_S * 10**9
-        command = c.OpenSession(user, hashed, client, agent, until_ns, by)
+        command = c.OpenSession(user, hashed, client, agent, until_ns, "password")
         async with self._changing:
+            if self._passwords.get(user) != password:
+                raise Rejected(Refusal.FORBIDDEN, WRONG)
             await self._submit(command, Origin(f"client:{client}"))
             await self._write()
         return LoggedIn(self._kernel.state.sessions[c.session_of(hashed)], secret)

@@ -17,9 +17,10 @@ from supervisor.config.load import parse
 from supervisor.config.problem_text import ConfigError
 from supervisor.config.rewrite import rewritten
 from supervisor.config.schema import schema_of
-from supervisor.config.settings import PROXY_ROLES, SETTINGS
+from supervisor.config.settings import SETTINGS
 from supervisor.config.table import OWN_VARIABLES, Setting, Table, variable_of
 from supervisor.config.types import Count, Duration
+from supervisor.domain.rights import PROXY_ROLES
 
 ROOT = Path(__file__).parents[3]
 CAMERAS = "detectors.NAME.cameras"

@@ -179,6 +179,16 @@ async def test_logins_beyond_those_that_wait_are_refused_at_once(tmp_path: Path)
         assert len(core.kernel.state.sessions) == MOST_WAITING
 
 
+async def test_login_by_a_password_that_is_replaced_meanwhile_opens_nothing(tmp_path: Path) -> None:
+    """Hashing takes 60 ms: the session would outlive the change that ends all others."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        with pytest.raises(Rejected, match="wrong"):
+            await here.accounts._open(ANNA, "plain:the one before", CLIENT, AGENT)
+        assert not here.core.kernel.state.sessions
+        await here.accounts._open(ANNA, f"plain:{PASSWORD}", CLIENT, AGENT)
+
+
 async def test_unused_sessions_end(tmp_path: Path, mock_clock: MockClock) -> None:
     """A used one stays."""
     async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:
