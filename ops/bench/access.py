@@ -27,7 +27,8 @@ from supervisor.domain.access import authorize  # noqa: E402
 from supervisor.domain.errors import Rejected  # noqa: E402
 from supervisor.domain.ids import UserId  # noqa: E402
 from supervisor.domain.rights import ALL, Role  # noqa: E402
-from supervisor.services.accounts import Accounts, Argon2  # noqa: E402
+from supervisor.services.accounts import Accounts  # noqa: E402
+from supervisor.services.passwords import Argon2  # noqa: E402
 from tests.kit.accounts import ANNA, ME, PASSWORDS, Browser, PlainHasher, add_users  # noqa: E402
 from tests.kit.core import Core, open_core  # noqa: E402
 from tests.kit.domain import GATE, YARD, lease  # noqa: E402

@@ -3,7 +3,6 @@
 Rules of this file:
 - A change is decided and durable first, and then written to the file. A crash in between denies: a user without a hash
   cannot log in, and who was removed in the journal is removed at the next start.
-- Hashing takes 60 ms and 12 MiB, so it runs in a thread, one at a time, and at most `MOST_WAITING` wait for it.
 - An unknown name takes as long as a wrong password, and has the same answer.
 - While the file cannot be read or written, nobody logs in and nothing changes; the control socket says why.
 """
@@ -11,11 +10,9 @@ Rules of this file:
 import hashlib
 import logging
 import secrets
-import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn, Protocol, TypeVar
 
 import trio
 
@@ -23,8 +20,7 @@ from ..base.shield import bounded_shield
 from ..base.threads import ThreadRefused, run_in_thread
 from ..domain import commands as c
 from ..domain.access import Principal, of_token, principal_of, rights_of
-from ..domain.bucket import Bucket
-from ..domain.clients import LOCAL, network_of
+from ..domain.clients import LOCAL
 from ..domain.errors import Refusal, Rejected
 from ..domain.ids import CameraId, SessionId, TokenId, UserId
 from ..domain.rights import USER, Role, Scope
@@ -35,6 +31,8 @@ from ..ports.accounts import LoggedIn
 from ..ports.decisions import ACTOR, Origin
 from ..runtime.kernel import Kernel
 from .access_file import AccessDamaged, AccessFile, Account, read_access, write_access
+from .attempts import Attempts
+from .passwords import Argon2, Hasher, Passwords
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +42,9 @@ SESSION_S, IDLE_S = 90 * DAY_S, 7 * DAY_S
 SWEEP_S = 60.0
 USED_EVERY_S = 3600.0
 """An open WebSocket is a use of its session: a page on a wall shows nothing else for weeks."""
-MOST_WAITING = 8
 AGAIN_S = 5.0
 WRITE_S = 5.0
 """After which a disk that does not answer is a fault."""
-LEAST, MOST = 8, 1024
-"""Characters of a password."""
-TRIES, TRY_EVERY_S = 5, 30.0
-"""Wrong passwords that an account or a network may send at once, and the seconds until one more."""
-MOST_BUCKETS = 4096
-FAILURES_EVERY_S = 1.0
-"""One failed login in each interval is journaled; those in between are counted."""
 ALERT = "access"
 WRONG = "the name or the password is wrong"
 BUSY = Reason("busy", "too many logins at once", Fault.TEMPORARY)
@@ -63,37 +53,6 @@ WRONG_PASSWORD = Reason("wrong-password", "the password is wrong", Fault.NONE)
 UNKNOWN_USER = Reason("unknown-user", "there is no such user", Fault.NONE)
 LOGGED_OUT = Reason("logged-out", "logged out", Fault.NONE)
 IDLE = Reason("idle", "it was not used for long", Fault.NONE)
-
-
-Result = TypeVar("Result")
-
-
-class Hasher(Protocol):
-    """Hashes passwords, and checks them. Both take long."""
-
-    def hash(self, password: str) -> str: ...
-
-    def matches(self, hashed: str, password: str) -> bool: ...
-
-
-class Argon2:
-    """argon2id with 12 MiB and three passes: 58 ms on the machine where it was measured."""
-
-    def __init__(self) -> None:
-        from argon2 import PasswordHasher
-
-        self._hasher = PasswordHasher(time_cost=3, memory_cost=12 * 1024, parallelism=1)
-
-    def hash(self, password: str) -> str:
-        return self._hasher.hash(password)
-
-    def matches(self, hashed: str, password: str) -> bool:
-        from argon2.exceptions import InvalidHashError, VerificationError
-
-        try:
-            return self._hasher.verify(hashed, password)
-        except (VerificationError, InvalidHashError):
-            return False
 
 
 def digest(secret: str) -> str:
@@ -112,12 +71,8 @@ class Accounts:
         new_secret: Callable[[], str] = lambda: secrets.token_urlsafe(32),
     ) -> None:
         self._kernel, self._path, self._new_secret = kernel, path, new_secret
-        self._make_hasher = make_hasher
-        self._hasher: Hasher | None = None
-        self._nobody = ""
-        """A hash that no password has, for names that nobody has."""
-        self._hashing = trio.CapacityLimiter(1)
-        self._waiting = 0
+        self._hashing = Passwords(make_hasher)
+        self.attempts = Attempts(kernel)
         self._changing = trio.Lock()
         self._writing = trio.CapacityLimiter(1)
         self._passwords: dict[UserId, str] = {}
@@ -128,9 +83,6 @@ class Accounts:
         self._private: frozenset[CameraId] | None = frozenset()
         """The private cameras in the file; None if the last write failed."""
         self._used: dict[SessionId, float] = {}
-        self._buckets: dict[str, Bucket] = {}
-        self._said_at = -FAILURES_EVERY_S
-        self._suppressed = 0
 
     # ── who asks ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -176,39 +128,51 @@ class Accounts:
 
     async def log_in(self, name: str, password: str, client: str, agent: str) -> LoggedIn:
         """Open a session for who knows the password. Raises `Rejected`, with one text for a wrong name or password."""
-        hashed = await self._require_password(UserId(name), password, client)
-        return await self._open(UserId(name), hashed, client, agent)
+        user = UserId(name)
+        hashed = await self._require_password(user, password, client)
+        return await self.open_session(user, "password", client, agent, lambda: self._passwords.get(user) == hashed)
 
     async def _require_password(self, name: UserId, password: str, client: str) -> str:
         """Raise `Rejected` unless it is the user's password. Returns the hash that it matches."""
-        self._require_whole()
-        now = self._kernel.clock.mono_ns() / 1e9
+        self.require_whole()
         user = self._kernel.state.users.get(name)
-        buckets = [self._bucket(f"user {name}", now), self._bucket(f"net {network_of(client)}", now)]
-        wait_s = max(bucket.ready_in(now) for bucket in buckets)
+        shown = name if user else ""
+        wait_s = self.attempts.wait_s(name, client)
         if wait_s > 0:
-            self._say_failed(name if user else "", client, TOO_OFTEN)
+            self.attempts.say_failed(shown, client, TOO_OFTEN)
             raise Rejected(Refusal.RATE_LIMITED, f"too many wrong passwords; try again in {wait_s:.0f} s", wait_s)
         known = self._passwords.get(name, "") if user else ""
         try:
-            is_right = await self._matches(known, password)
+            is_right = await self._hashing.matches(known, password)
         except Rejected:
-            self._say_failed(name if user else "", client, BUSY)
+            self.attempts.say_failed(shown, client, BUSY)
             raise
         if user is None or not is_right:
-            for bucket in buckets:
-                bucket.take(now)
-            self._say_failed(name if user else "", client, WRONG_PASSWORD if user else UNKNOWN_USER)
+            self.attempts.take(name, client)
+            self.attempts.say_failed(shown, client, WRONG_PASSWORD if user else UNKNOWN_USER)
             raise Rejected(Refusal.FORBIDDEN, WRONG)
         return known
 
-    async def _open(self, user: UserId, password: str, client: str, agent: str) -> LoggedIn:
-        """Open a session. Raises `Rejected` if the hash `password` is not the user's any more: hashing takes long."""
+    async def open_session(
+        self,
+        user: UserId,
+        by: str,
+        client: str,
+        agent: str,
+        is_proof: Callable[[], bool],
+        longest_s: float = SESSION_S,
+    ) -> LoggedIn:
+        """Open a session for a user who has proved who it is; `by` says how.
+
+        Raises `Rejected` unless `is_proof` still holds when the session opens: a check may take long, and meanwhile the
+        password may have been replaced.
+        """
         secret = self._new_secret()
-        hashed, until_ns = digest(secret), self._kernel.clock.wall_ns() + SESSION_S * 10**9
-        command = c.OpenSession(user, hashed, client, agent, until_ns, "password")
+        hashed = digest(secret)
+        until_ns = self._kernel.clock.wall_ns() + round(min(longest_s, SESSION_S) * 1e9)
+        command = c.OpenSession(user, hashed, client, agent, until_ns, by)
         async with self._changing:
-            if self._passwords.get(user) != password:
+            if not is_proof():
                 raise Rejected(Refusal.FORBIDDEN, WRONG)
             await self._submit(command, Origin(f"client:{client}"))
             await self._write()
@@ -216,9 +180,7 @@ class Accounts:
 
     async def end_session(self, session: SessionId, reason: Reason, origin: Origin) -> None:
         """End a session, with its viewers. Nothing happens if it has ended. Raises `Rejected`."""
-        async with self._changing:
-            await self._submit(c.EndSession(session, reason), origin)
-            await self._write()
+        await self.change(c.EndSession(session, reason), origin)
 
     async def run(self) -> None:
         """End sessions whose time is over, and those that nobody uses, until it is cancelled.
@@ -238,7 +200,7 @@ class Accounts:
             for named, token in list(state.tokens.items()):
                 if token.until_ns is not None and now_ns >= token.until_ns:
                     with suppress(Rejected):
-                        await self._end_token(c.EndToken(named, OVER), ACTOR)
+                        await self.change(c.EndToken(named, OVER), ACTOR)
 
     async def run_privacy(self) -> None:
         """Write the file when other cameras are private than it says, until it is cancelled.
@@ -262,26 +224,28 @@ class Accounts:
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    async def change(self, command: c.Command, origin: Origin, then: Callable[[], object] = lambda: None) -> None:
+        """Decide a change of access, and write the file. Changes follow one another.
+
+        `then` changes what only the file has, once the decision is durable. Raises `Rejected`.
+        """
+        async with self._changing:
+            await self._submit(command, origin)
+            then()
+            await self._write()
+
     async def add_user(self, name: UserId, role: Role, scope: Scope, password: str, origin: Origin) -> None:
         """Add a user. Raises `Rejected`."""
-        hashed = await self._hashed(password)
-        async with self._changing:
-            await self._submit(c.AddUser(name, role, scope), origin)
-            self._passwords[name] = hashed
-            await self._write()
+        hashed = await self._hash(password)
+        await self.change(c.AddUser(name, role, scope), origin, lambda: self._passwords.update({name: hashed}))
 
     async def change_user(self, name: UserId, role: Role, scope: Scope, origin: Origin) -> None:
         """Give a user another role and scope. Viewers that they may not have any more end. Raises `Rejected`."""
-        async with self._changing:
-            await self._submit(c.ChangeUser(name, role, scope), origin)
-            await self._write()
+        await self.change(c.ChangeUser(name, role, scope), origin)
 
     async def remove_user(self, name: UserId, origin: Origin) -> None:
         """Remove a user, with sessions and viewers. Raises `Rejected`."""
-        async with self._changing:
-            await self._submit(c.RemoveUser(name), origin)
-            self._passwords.pop(name, None)
-            await self._write()
+        await self.change(c.RemoveUser(name), origin, lambda: self._passwords.pop(name, None))
 
     async def set_password(self, name: UserId, password: str, origin: Origin, keep: str = "") -> None:
         """Set a password. All sessions of the user end but the one with the hash `keep`. Raises `Rejected`.
@@ -290,11 +254,8 @@ class Accounts:
         """
         if self._is_missing and origin.principal == LOCAL:
             await self._make_again(name, origin)
-        hashed = await self._hashed(password)
-        async with self._changing:
-            await self._submit(c.SetPassword(name, keep), origin)
-            self._passwords[name] = hashed
-            await self._write()
+        hashed = await self._hash(password)
+        await self.change(c.SetPassword(name, keep), origin, lambda: self._passwords.update({name: hashed}))
 
     async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None:
         """Set the password of a user who knows the old one. Guesses count as at a login. Raises `Rejected`."""
@@ -304,19 +265,12 @@ class Accounts:
     async def make_token(self, name: TokenId, role: Role, scope: Scope, until_ns: int | None, origin: Origin) -> str:
         """Make a token and return it: `NAME.SECRET`. It is not kept, only its hash. Raises `Rejected`."""
         text = f"{name}.{self._new_secret()}"
-        async with self._changing:
-            await self._submit(c.MakeToken(name, role, scope, digest(text), until_ns), origin)
-            await self._write()
+        await self.change(c.MakeToken(name, role, scope, digest(text), until_ns), origin)
         return text
 
     async def end_token(self, name: TokenId, origin: Origin) -> None:
         """Revoke a token, with its viewers. Raises `Rejected`."""
-        await self._end_token(c.EndToken(name), origin)
-
-    async def _end_token(self, command: c.EndToken, origin: Origin) -> None:
-        async with self._changing:
-            await self._submit(command, origin)
-            await self._write()
+        await self.change(c.EndToken(name), origin)
 
     # ── the file ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -411,7 +365,7 @@ class Accounts:
         raise Rejected(Refusal.UNAVAILABLE, f"{self._path} was not written within {WRITE_S:g} s", 5.0)
 
     async def _submit(self, command: c.Command, origin: Origin) -> None:
-        self._require_whole()  # the file would be replaced by one without passwords
+        self.require_whole()  # the file would be replaced by one without passwords
         await self._record(command, origin)
 
     async def _record(self, command: c.Command, origin: Origin) -> None:
@@ -419,71 +373,12 @@ class Accounts:
         if not receipt.durable:
             raise Rejected(Refusal.UNAVAILABLE, "the journal cannot write, so nothing about access can change", 5.0)
 
-    # ── passwords ───────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _require_whole(self) -> None:
+    def require_whole(self) -> None:
+        """Raises `Rejected` while the file cannot be read."""
         if self.damage:
-            self._refuse()
+            text = "nobody can log in: the access file cannot be read; banken's health says why"
+            raise Rejected(Refusal.UNAVAILABLE, text)
 
-    def _refuse(self) -> NoReturn:
-        raise Rejected(
-            Refusal.UNAVAILABLE, "nobody can log in: the access file cannot be read; banken's health says why"
-        )
-
-    async def _hashed(self, password: str) -> str:
-        """Raises `Rejected` for a password that is too short or too long."""
-        self._require_whole()
-        if not LEAST <= len(password) <= MOST:
-            raise Rejected(Refusal.INVALID, f"a password has {LEAST} to {MOST} characters")
-        return await self._hash(lambda hasher: hasher.hash(normal(password)))
-
-    async def _matches(self, hashed: str, password: str) -> bool:
-        """Whether the password is right. An empty hash takes as long as any other."""
-        if len(password) > MOST:
-            return False
-
-        def matches(hasher: Hasher) -> bool:
-            self._nobody = self._nobody or hasher.hash(secrets.token_urlsafe(16))
-            return hasher.matches(hashed or self._nobody, normal(password)) and bool(hashed)
-
-        return await self._hash(matches)
-
-    async def _hash(self, work: Callable[[Hasher], Result]) -> Result:
-        if self._waiting >= MOST_WAITING:
-            raise Rejected(Refusal.RATE_LIMITED, "many people log in just now; try again in a second", 1.0)
-        self._waiting += 1
-        try:
-            return await run_in_thread(lambda: work(self._hasher_once()), limiter=self._hashing)
-        except (ThreadRefused, MemoryError):
-            raise Rejected(Refusal.UNAVAILABLE, "the system has no thread or memory to check a password", 5.0) from None
-        finally:
-            self._waiting -= 1
-
-    def _hasher_once(self) -> Hasher:
-        self._hasher = self._hasher or self._make_hasher()
-        return self._hasher
-
-    def _bucket(self, name: str, now: float) -> Bucket:
-        """The bucket of an account or a network; one for all where the table is full."""
-        found = self._buckets.get(name)
-        if found is None:
-            if len(self._buckets) >= MOST_BUCKETS:
-                self._buckets = {each: one for each, one in self._buckets.items() if not one.is_full(now)}
-            name = name if len(self._buckets) < MOST_BUCKETS else ""
-            found = self._buckets.setdefault(name, Bucket(1 / TRY_EVERY_S, TRIES, now))
-        return found
-
-    def _say_failed(self, user: str, client: str, reason: Reason) -> None:
-        now = self._kernel.clock.mono_ns() / 1e9
-        if now - self._said_at < FAILURES_EVERY_S:
-            self._suppressed += 1
-            return
-        self._kernel.emit(
-            c.ReportLoginFailed(user, client, reason, self._suppressed), origin=Origin(f"client:{client}")
-        )
-        self._said_at, self._suppressed = now, 0
-
-
-def normal(password: str) -> str:
-    """The same password however a keyboard composes its characters (RFC 8265: NFC)."""
-    return unicodedata.normalize("NFC", password)
+    async def _hash(self, password: str) -> str:
+        self.require_whole()
+        return await self._hashing.hash(password)

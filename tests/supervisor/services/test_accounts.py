@@ -20,7 +20,9 @@ from supervisor.domain.rights import ALL, Right, Role, Scope
 from supervisor.domain.values import Limits
 from supervisor.ports.decisions import Origin
 from supervisor.services.access_file import AccessDamaged, AccessFile, Account, read_access, write_access
-from supervisor.services.accounts import IDLE_S, LOGGED_OUT, MOST_WAITING, SWEEP_S, TRIES, Accounts, Argon2
+from supervisor.services.accounts import IDLE_S, LOGGED_OUT, SWEEP_S, Accounts
+from supervisor.services.attempts import TRIES
+from supervisor.services.passwords import MOST_WAITING
 from tests.kit.accounts import PlainHasher
 from tests.kit.core import Core, open_core
 from tests.kit.domain import GATE, YARD, settings
@@ -122,20 +124,6 @@ async def test_unknown_names_are_slowed_down_as_those_of_users(tmp_path: Path, m
         assert found[ANNA] == found["nobody"] == found["carl"]
 
 
-async def test_failures_are_journaled_once_a_second_and_counted(tmp_path: Path, mock_clock: MockClock) -> None:
-    """A thousand guesses do not fill the journal."""
-    async with open_site(tmp_path / "access.json") as here:
-        await with_users(here)
-        for number in range(40):
-            with pytest.raises(Rejected):
-                await here.accounts.log_in("nobody", "x", f"192.0.2.{number}", AGENT)
-        mock_clock.jump(1)
-        with pytest.raises(Rejected):
-            await here.accounts.log_in("nobody", "x", CLIENT, AGENT)
-        failed = [row.event for row in await here.core.stored() if isinstance(row.event, e.LoginFailed)]
-        assert [event.suppressed for event in failed] == [0, 39]
-
-
 class Slow(PlainHasher):
     """Hashes until it may go on."""
 
@@ -184,9 +172,9 @@ async def test_login_by_a_password_that_is_replaced_meanwhile_opens_nothing(tmp_
     async with open_site(tmp_path / "access.json") as here:
         await with_users(here)
         with pytest.raises(Rejected, match="wrong"):
-            await here.accounts._open(ANNA, "plain:the one before", CLIENT, AGENT)
+            await here.accounts.open_session(ANNA, "password", CLIENT, AGENT, lambda: False)
         assert not here.core.kernel.state.sessions
-        await here.accounts._open(ANNA, f"plain:{PASSWORD}", CLIENT, AGENT)
+        await here.accounts.open_session(ANNA, "password", CLIENT, AGENT, lambda: True)
 
 
 async def test_unused_sessions_end(tmp_path: Path, mock_clock: MockClock) -> None:
@@ -363,16 +351,6 @@ def test_file_is_private_and_replaced_as_a_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["access.json"]
     with pytest.raises(AccessDamaged):
         read_access(tmp_path)
-
-
-def test_passwords_are_hashed_by_argon2id() -> None:
-    """With 12 MiB; another text than a hash matches nothing."""
-    hasher = Argon2()
-    hashed = hasher.hash(PASSWORD)
-    assert hashed.startswith("$argon2id$v=19$m=12288,t=3,p=1$")
-    assert hasher.matches(hashed, PASSWORD)
-    assert not hasher.matches(hashed, "wrong")
-    assert not hasher.matches("plain", PASSWORD)
 
 
 def test_scope_of_a_user_survives_the_file(tmp_path: Path) -> None:

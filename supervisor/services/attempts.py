@@ -1,0 +1,62 @@
+"""Attempts to prove who one is: slowed down for the account and for the network, and journaled when they fail."""
+
+from ..domain import commands as c
+from ..domain.bucket import Bucket
+from ..domain.clients import network_of
+from ..domain.values import Reason
+from ..ports.decisions import Origin
+from ..runtime.kernel import Kernel
+
+TRIES, TRY_EVERY_S = 5, 30.0
+"""Wrong secrets that an account or a network may send at once, and the seconds until one more."""
+MOST_BUCKETS = 4096
+FAILURES_EVERY_S = 1.0
+"""One failure in each interval is journaled; those in between are counted."""
+
+
+class Attempts:
+    """Made once by the daemon; whatever checks a secret asks it before, and tells it when the secret was wrong."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._buckets: dict[str, Bucket] = {}
+        self._said_at = -FAILURES_EVERY_S
+        self._suppressed = 0
+
+    def wait_s(self, account: str, client: str) -> float:
+        """Seconds until the account and the network of the client may try again; 0: at once."""
+        now = self._now()
+        return max(bucket.ready_in(now) for bucket in self._of(account, client, now))
+
+    def take(self, account: str, client: str) -> None:
+        """Count a wrong secret."""
+        now = self._now()
+        for bucket in self._of(account, client, now):
+            bucket.take(now)
+
+    def say_failed(self, user: str, client: str, reason: Reason) -> None:
+        """Journal a failure; `user` is empty if there is no such user."""
+        now = self._now()
+        if now - self._said_at < FAILURES_EVERY_S:
+            self._suppressed += 1
+            return
+        self._kernel.emit(
+            c.ReportLoginFailed(user, client, reason, self._suppressed), origin=Origin(f"client:{client}")
+        )
+        self._said_at, self._suppressed = now, 0
+
+    def _now(self) -> float:
+        return self._kernel.clock.mono_ns() / 1e9
+
+    def _of(self, account: str, client: str, now: float) -> tuple[Bucket, Bucket]:
+        return self._bucket(f"user {account}", now), self._bucket(f"net {network_of(client)}", now)
+
+    def _bucket(self, name: str, now: float) -> Bucket:
+        """The bucket of an account or a network; one for all where the table is full."""
+        found = self._buckets.get(name)
+        if found is None:
+            if len(self._buckets) >= MOST_BUCKETS:
+                self._buckets = {each: one for each, one in self._buckets.items() if not one.is_full(now)}
+            name = name if len(self._buckets) < MOST_BUCKETS else ""
+            found = self._buckets.setdefault(name, Bucket(1 / TRY_EVERY_S, TRIES, now))
+        return found
