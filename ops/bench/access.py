@@ -6,6 +6,7 @@ name. The revocation is that of 20 users at once, from the request until the Web
 """
 
 import argparse
+import ctypes
 import gc
 import statistics
 import sys
@@ -14,8 +15,11 @@ import time
 import tracemalloc
 from functools import partial
 from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
 
 import trio
+from rpds import HashTrieMap
 from trio_websocket import ConnectionClosed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,14 +31,16 @@ from supervisor.domain.access import authorize  # noqa: E402
 from supervisor.domain.errors import Rejected  # noqa: E402
 from supervisor.domain.ids import UserId  # noqa: E402
 from supervisor.domain.rights import ALL, Role  # noqa: E402
-from supervisor.services.accounts import Accounts  # noqa: E402
+from supervisor.domain.session import ReportLoginFailed  # noqa: E402
+from supervisor.ports.decisions import Origin, Receipt  # noqa: E402
+from supervisor.services.accounts import WRONG_PASSWORD, Accounts  # noqa: E402
 from supervisor.services.passwords import Argon2  # noqa: E402
 from tests.kit.accounts import ANNA, ME, PASSWORDS, Browser, PlainHasher, add_users  # noqa: E402
 from tests.kit.core import Core, open_core  # noqa: E402
 from tests.kit.domain import GATE, YARD, lease  # noqa: E402
 from tests.kit.site import message, open_site  # noqa: E402
 
-AUTHORIZATIONS, LOGINS, REVOKED = 20_000, 40, 20
+AUTHORIZATIONS, LOGINS, REVOKED, FILLING = 20_000, 40, 20, 20_000
 CLIENT, AGENT = "192.0.2.9", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
@@ -68,16 +74,20 @@ async def measure_sessions(folder: Path, options: argparse.Namespace) -> list[tu
         for number in range(options.sessions // 40):
             await accounts.add_user(UserId(f"user{number}"), Role.WATCHER, ALL, "a password", ME)
         tracemalloc.start()
-        gc.collect()
-        before, _ = tracemalloc.get_traced_memory()
-        secrets = []
+        await fill(core)
+        secrets = [token_urlsafe(32) for _ in range(options.sessions)]  # the browsers have them
+        fresh = iter(secrets)
+        accounts._new_secret = lambda: next(fresh)
+        before = traced(core)
         for number in range(options.sessions):
             user = UserId(f"user{number % (options.sessions // 40)}")
-            secrets.append((await accounts._open(user, accounts._passwords[user], CLIENT, AGENT)).secret)
-        core.disk.rows.clear()
-        gc.collect()
-        after, _ = tracemalloc.get_traced_memory()
+            # A request makes its texts anew.
+            name, client, agent = (text.encode().decode() for text in (user, CLIENT, AGENT))
+            await accounts.open_session(UserId(name), "password", client, agent, lambda: True)
+        await fill(core)
+        after = traced(core)
         tracemalloc.stop()
+        after += 2 * map_bytes(core.kernel.state.sessions)  # of their streams, too
         state, command, now_ns = core.kernel.state, lease(), core.kernel.clock.wall_ns()
         began = time.perf_counter()
         for number in range(AUTHORIZATIONS):
@@ -89,6 +99,38 @@ async def measure_sessions(folder: Path, options: argparse.Namespace) -> list[tu
             (f"authorization of a request, of {options.sessions} sessions", "≤ 20 µs", f"{cost_us:.1f} µs"),
             (f"memory of {options.sessions} sessions", "≤ 1 MB", f"{(after - before) / 1e6:.2f} MB"),
         ]
+
+
+async def fill(core: Core) -> None:
+    """Fill the tables that keep the newest events and requests, so that they hold nothing of a session."""
+    for number in range(FILLING):
+        core.kernel.emit(ReportLoginFailed("", CLIENT, WRONG_PASSWORD), origin=Origin(f"client:{CLIENT}"))
+        if number % 100 == 0:
+            await core.kernel.wait_durable(Receipt((), durable=False))
+
+
+def traced(core: Core) -> int:
+    """The bytes of Python's objects, without the journal."""
+    core.disk.rows[:-1] = []
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+class MallocInfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (*"abcd", "mapped", *"fg", "used", *"ij")]
+
+
+def map_bytes(held: "HashTrieMap[Any, Any]") -> int:
+    """The bytes of a persistent map without its keys and values. It is not made by Python, which cannot see them."""
+    libc, items = ctypes.CDLL(None), dict(held.items())
+    libc.mallinfo2.restype = MallocInfo
+    before = libc.mallinfo2()
+    copy = HashTrieMap(items)
+    after = libc.mallinfo2()
+    assert len(copy) == len(held)
+    return int(after.used + after.mapped - before.used - before.mapped)
 
 
 async def measure_guesses(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:

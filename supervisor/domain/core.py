@@ -131,14 +131,24 @@ class Command(Struct, frozen=True):
     """The parts of the daemon that send it."""
     right: ClassVar[Right | None] = None
     """The right that its principal needs; None for a report of the daemon itself."""
+    right_of_owner: ClassVar[Right | None] = None
+    """The right that is enough with `owner`, the secret of the lease or peer that it concerns. None: the same."""
 
     def needs(self) -> Right | None:
-        """The right that this command needs, where that depends on its fields."""
-        return self.right
+        """The right that this command needs."""
+        is_owner = self.right_of_owner is not None and getattr(self, "owner", None) is not None
+        return self.right_of_owner if is_owner else self.right
 
     def on(self, state: Any) -> CameraId | None:
-        """The camera that must be in the scope of its principal; None if it concerns no camera."""
-        return getattr(self, "camera", None)
+        """The camera that must be in the scope of its principal: its own `camera`, or that of its lease or peer.
+
+        None if it concerns no camera, or if there is no such lease or peer.
+        """
+        camera: CameraId | None = getattr(self, "camera", None)
+        if camera is not None:
+            return camera
+        known = state.leases.get(getattr(self, "lease", None)) or state.peers.get(getattr(self, "peer", None))
+        return None if known is None else known.camera
 
 
 class Recorded(Value, frozen=True):

@@ -34,11 +34,6 @@ from .values import Fault, LeaseKind, PeerProtocol, Reason, renamed
 from .words import plural, seconds
 
 
-def _camera_of(state: State, lease: LeaseId) -> CameraId | None:
-    known = state.leases.get(lease)
-    return None if known is None else known.camera
-
-
 class GrantLease(Command, frozen=True):
     """Request a lease on a camera. Limits are checked in the same step.
 
@@ -70,9 +65,6 @@ class RenewLease(Command, frozen=True):
     sender = "gateway"
     right = Right.WATCH
 
-    def on(self, state: State) -> CameraId | None:
-        return _camera_of(state, self.lease)
-
 
 class ReportLeaseSilent(Command, frozen=True):
     """The holder of a lease has been silent for `silence_s`."""
@@ -91,12 +83,8 @@ class EndLease(Command, frozen=True):
     owner: str | None = None
 
     sender = "gateway"
-
-    def needs(self) -> Right:
-        return Right.OPERATE if self.owner is None else Right.WATCH
-
-    def on(self, state: State) -> CameraId | None:
-        return _camera_of(state, self.lease)
+    right = Right.OPERATE
+    right_of_owner = Right.WATCH
 
 
 class ReportRefusal(Command, frozen=True):

@@ -50,13 +50,8 @@ class ClosePeer(Command, frozen=True):
     owner: str | None = None
 
     sender = "gateway"
-
-    def needs(self) -> Right:
-        return Right.OPERATE if self.owner is None else Right.WATCH
-
-    def on(self, state: State) -> CameraId | None:
-        known = state.peers.get(self.peer)
-        return None if known is None else known.camera
+    right = Right.OPERATE
+    right_of_owner = Right.WATCH
 
 
 _OPEN = tuple(phase for phase in PeerPhase if phase is not PeerPhase.CLOSED)

@@ -9,8 +9,10 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
+from sys import intern
 
 import msgspec
+from msgspec.structs import force_setattr
 from rpds import HashTrieMap
 
 from .ids import (
@@ -294,6 +296,11 @@ class UserSession(Value, frozen=True):
     until_ns: int
     """It ends at this time, used or not."""
     by: str = "password"
+
+    def __post_init__(self) -> None:
+        """Share equal texts: a user has many sessions, and many people have the same browser."""
+        for name in ("user", "client", "agent", "by"):
+            force_setattr(self, name, intern(getattr(self, name)))
 
 
 class Token(Value, frozen=True):

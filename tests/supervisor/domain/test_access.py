@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from hashlib import sha256
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,10 +14,10 @@ from supervisor.domain.catalogue import DECISIONS
 from supervisor.domain.clients import LOCAL
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.evolve import evolve
-from supervisor.domain.ids import CameraId, NodeId, RunId, TokenId, UserId
+from supervisor.domain.ids import CameraId, LeaseId, NodeId, PeerId, RunId, TokenId, UserId
 from supervisor.domain.rights import ALL, RIGHTS, Right, Role, Scope
 from supervisor.domain.session import MOST_OF_USER, session_of
-from supervisor.domain.state import State, User
+from supervisor.domain.state import State, User, UserSession
 from supervisor.domain.values import LeaseKind, Limits
 from tests.kit.domain import ASKED, GATE, YARD, lease, peer, settings
 
@@ -106,10 +107,23 @@ def test_every_command_of_the_web_names_the_right_that_it_needs() -> None:
         c.ReportLoginFailed,
         c.RestoreAccess,
     }
-    without = {kind for kind in of_people if kind.right is None and "needs" not in vars(kind)}
-    assert without == own
-    ends = c.EndLease(lease().lease, ASKED)
-    assert (ends.needs(), replace(ends, owner="hash").needs()) == (Right.OPERATE, Right.WATCH)
+    assert {kind for kind in of_people if kind.right is None} == own
+    for ends in (c.EndLease(lease().lease, ASKED), c.ClosePeer(PeerId("peer"), ASKED)):
+        assert (ends.needs(), replace(ends, owner="hash").needs()) == (Right.OPERATE, Right.WATCH)
+
+
+@pytest.mark.parametrize("owner", [None, "hash"])
+def test_lease_and_peer_outside_the_scope_are_refused_with_the_right_too(life: Life, owner: str | None) -> None:
+    """A command that names no camera concerns that of its lease or peer."""
+    life.do(c.ChangeUser(BEN, Role.OPERATOR, GATE_ONLY))
+    who, chief = life.log_in(BEN), life.log_in(ANNA)
+    life.do(lease("lease-1", YARD), chief)
+    life.do(peer("peer-1", YARD), chief)
+    for command in (c.EndLease(LeaseId("lease-1"), ASKED, owner), c.ClosePeer(PeerId("peer-1"), ASKED, owner)):
+        assert command.on(life.state) == YARD
+        with pytest.raises(Rejected, match="there is no camera 'yard'"):
+            authorize(life.state, who, command, NOW_NS)
+        authorize(life.state, chief, command, NOW_NS)
 
 
 def test_before_the_first_user_clients_may_do_all_and_then_nothing(life: Life) -> None:
@@ -260,6 +274,24 @@ def test_user_with_too_many_sessions_loses_the_oldest(life: Life) -> None:
 def restore(life: Life, users: tuple[User, ...], changes: int) -> tuple[e.Event, ...]:
     hashes = frozenset(known.hash for known in life.state.sessions.values())
     return life.do(c.RestoreAccess(users, hashes, frozenset(), True, changes))
+
+
+def test_sessions_share_the_texts_that_are_equal(life: Life) -> None:
+    """Also in a checkpoint: each request, and each line of the journal, has texts of its own."""
+    names = [session_of(_hash(life, number)) for number in range(2)]
+    one, other = (life.state.sessions[name] for name in names)
+    read = msgspec.json.decode(msgspec.json.encode(other), type=UserSession)
+    assert one.agent is other.agent is read.agent
+    assert one.user is other.user is read.user
+    assert one.client is other.client is read.client
+
+
+def _hash(life: Life, number: int) -> str:
+    """Log in with texts of its own; the hash of the session."""
+    user, client, agent = (text.encode().decode() for text in (ANNA, "192.0.2.9", "Firefox, on a desk"))
+    hashed = sha256(f"{number}".encode()).hexdigest()
+    life.do(c.OpenSession(UserId(user), hashed, client, agent, LATER_NS, "password"))
+    return hashed
 
 
 def test_journal_that_was_rolled_back_restores_no_right(life: Life) -> None:
