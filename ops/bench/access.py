@@ -81,7 +81,7 @@ async def measure_sessions(folder: Path, options: argparse.Namespace) -> list[tu
         before = traced(core)
         for number in range(options.sessions):
             user = UserId(f"user{number % (options.sessions // 40)}")
-            # A request makes its texts anew.
+            # The texts of each request are new objects.
             name, client, agent = (text.encode().decode() for text in (user, CLIENT, AGENT))
             await accounts.open_session(UserId(name), "password", client, agent, lambda: True)
         await fill(core)

@@ -1,13 +1,16 @@
 """Configuration: as far as the journal stores it."""
 
+from collections.abc import Mapping
+
 from msgspec import field
+from msgspec.structs import replace
 from rpds import HashTrieMap
 
 from .camera import CameraAdded, CameraChanged, CameraRemoved
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, SOON, Command, Event, Recorded, Severity
 from .ids import CameraId
-from .lease import end
+from .lease import end, end_lost
 from .state import Refused, State
 from .values import CameraSettings, DeviceSettings, Fault, Limits, Patrol, Policy, Reason
 from .words import complaints, plural
@@ -113,6 +116,7 @@ def configure(state: State, command: Configure, now_ns: int) -> Events:
             changes.append(CameraAdded(camera=camera, settings=settings))
         elif known.settings != settings:
             changes.append(CameraChanged(camera=camera, settings=settings))
+    changes += _end_lost(state, wanted, now_ns)
     return (
         ConfigurationApplied(
             origin=command.origin,
@@ -125,6 +129,17 @@ def configure(state: State, command: Configure, now_ns: int) -> Events:
         ),
         *changes,
     )
+
+
+def _end_lost(state: State, wanted: Mapping[CameraId, CameraSettings], now_ns: int) -> Events:
+    """The ends of the leases on cameras that leave the scope of their principal, by group or as a substream."""
+    cameras = state.cameras
+    for camera, settings in wanted.items():
+        known = cameras.get(camera)
+        if known is not None and known.settings != settings:
+            cameras = cameras.insert(camera, replace(known, settings=settings))
+    held = [(name, lease) for name, lease in state.leases.items() if lease.camera in wanted]
+    return end_lost(replace(state, leases=HashTrieMap(held)), replace(state, cameras=cameras), now_ns)
 
 
 def refuse_configuration(state: State, command: RefuseConfiguration, now_ns: int) -> Events:

@@ -9,6 +9,7 @@ Rules of this file:
 
 from msgspec.structs import replace
 
+from .access import still_may
 from .clients import network_of
 from .common import (
     RETRY_WHEN_FULL_S,
@@ -176,8 +177,8 @@ class LeaseEnded(LeaseEvent, frozen=True):
     client: str
     """The client to which it was granted."""
     reason: Reason
-    """Code `released`, `kicked`, `idle`, `max-duration`, `expired`, `removed`, `replaced`, `privacy`, `stopping` or
-    `abandoned`; or the reason of the connection that held it."""
+    """Code `released`, `kicked`, `idle`, `max-duration`, `expired`, `removed`, `replaced`, `privacy`, `access-revoked`,
+    `stopping` or `abandoned`; or the reason of the connection that held it."""
     lasted_s: float
     """Time since `LeaseGranted`."""
 
@@ -257,6 +258,7 @@ class LeaseRefused(Event, frozen=True):
         return f"lease refused on {self.camera} to {self.client} ({self.kind.value}): {self.reason.text}{others}"
 
 
+LOST = Reason("access-revoked", "the account may not see this camera any more", Fault.NONE)
 IDLE = Reason("idle", "nobody has touched the page for a while", Fault.NONE)
 
 
@@ -388,6 +390,12 @@ def end(state: State, lease: Lease, reason: Reason, now_ns: int) -> Events:
     ended = ended_lease(lease, reason, now_ns)
     left = [peer for peer in state.peers_of(lease.lease) if peer.phase is not PeerPhase.CLOSING]
     return (ended, *(PeerClosing(peer.peer, peer.camera, reason=reason) for peer in left))
+
+
+def end_lost(state: State, then: State, now_ns: int) -> Events:
+    """The ends of the leases whose principal may not watch their camera in the state `then`."""
+    lost = [lease for _, lease in sorted(state.leases.items()) if lease.by and not still_may(then, lease, now_ns)]
+    return tuple(event for lease in lost for event in end(state, lease, LOST, now_ns))
 
 
 def ended_lease(lease: Lease, reason: Reason, now_ns: int) -> LeaseEnded:

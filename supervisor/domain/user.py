@@ -8,12 +8,12 @@ Rules of this file:
 
 from msgspec.structs import replace
 
-from .access import NAME, still_may
+from .access import NAME
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import CameraId, UserId, user_stream
-from .lease import end
+from .lease import end, end_lost
 from .privacy import RESTORED_PRIVACY, PrivacyBegan
 from .rights import RIGHTS, Right, Role, Scope
 from .session import SessionEnded, ended_session
@@ -23,7 +23,6 @@ from .values import Fault, LeaseKind, Reason
 
 MOST_USERS = 1000
 REMOVED = Reason("user-removed", "the account was removed", Fault.NONE)
-CHANGED = Reason("access-revoked", "the account may not see this camera any more", Fault.NONE)
 NEW_PASSWORD = Reason("new-password", "the password was changed", Fault.NONE)
 TRUST_ENDED = Reason("trust-ended", "banken has users now: log in", Fault.NONE)
 RESTORED = Reason("restored", "the access file and the journal differed: the smaller right holds", Fault.NONE)
@@ -256,13 +255,7 @@ def _change(state: State, after: User, reason: Reason, now_ns: int) -> Events:
     """Change a user, and end the leases that they may not have any more."""
     changed = UserChanged(after.user, after.role, after.scope, reason)
     then = replace(state, users=state.users.insert(after.user, after))
-    return (changed, *_end_leases(state, then, now_ns))
-
-
-def _end_leases(state: State, then: State, now_ns: int) -> Events:
-    """The ends of the leases whose principal does not have the right `watch` on their camera in the state `then`."""
-    lost = [lease for _, lease in sorted(state.leases.items()) if lease.by and not still_may(then, lease, now_ns)]
-    return tuple(event for lease in lost for event in end(state, lease, CHANGED, now_ns))
+    return (changed, *end_lost(state, then, now_ns))
 
 
 def remove_user(state: State, command: RemoveUser, now_ns: int) -> Events:

@@ -178,6 +178,25 @@ def test_group_in_a_scope_has_the_cameras_that_are_in_it_now(life: Life) -> None
     life.do(lease("lease-2", GATE), who)
 
 
+def test_camera_that_leaves_the_scope_by_configuration_takes_its_viewers_with_it(life: Life) -> None:
+    """By its group, and as the substream of a camera: the viewers of others go on."""
+    life.do(c.ChangeUser(BEN, Role.WATCHER, Scope(cameras=(GATE,), groups=("east",))))
+    below = CameraId("below")
+
+    def configure(group: str, substream: CameraId | None) -> tuple[e.Event, ...]:
+        cameras = settings(GATE, substream=substream), settings(YARD, group=group), settings(below)
+        return life.do(c.Configure("test", cameras, Limits()))
+
+    assert not ended(configure("east", below))
+    who, chief = life.log_in(BEN), life.log_in(ANNA)
+    for name, camera in (("1", GATE), ("2", YARD), ("3", below)):
+        life.do(lease(f"ben-{name}", camera), who)
+        life.do(lease(f"anna-{name}", camera), chief)
+    assert ended(told := configure("west", below)) == {"ben-2"}
+    assert [event.reason.code for event in told if isinstance(event, e.LeaseEnded)] == ["access-revoked"]
+    assert ended(configure("west", None)) == {"ben-3"}
+
+
 @pytest.mark.parametrize(
     "revoke",
     [
@@ -277,7 +296,7 @@ def restore(life: Life, users: tuple[User, ...], changes: int) -> tuple[e.Event,
 
 
 def test_sessions_share_the_texts_that_are_equal(life: Life) -> None:
-    """Also in a checkpoint: each request, and each line of the journal, has texts of its own."""
+    """Also those of a checkpoint: each request, and each line of the journal, makes new objects."""
     names = [session_of(_hash(life, number)) for number in range(2)]
     one, other = (life.state.sessions[name] for name in names)
     read = msgspec.json.decode(msgspec.json.encode(other), type=UserSession)
@@ -287,7 +306,7 @@ def test_sessions_share_the_texts_that_are_equal(life: Life) -> None:
 
 
 def _hash(life: Life, number: int) -> str:
-    """Log in with texts of its own; the hash of the session."""
+    """Log in with texts that are new objects; the hash of the session."""
     user, client, agent = (text.encode().decode() for text in (ANNA, "192.0.2.9", "Firefox, on a desk"))
     hashed = sha256(f"{number}".encode()).hexdigest()
     life.do(c.OpenSession(UserId(user), hashed, client, agent, LATER_NS, "password"))
