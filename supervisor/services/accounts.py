@@ -32,7 +32,7 @@ from ..ports.decisions import ACTOR, Origin
 from ..runtime.kernel import Kernel
 from .access_file import AccessDamaged, AccessFile, Account, read_access, write_access
 from .attempts import Attempts
-from .passwords import Argon2, Hasher, Passwords
+from .passwords import Argon2, Busy, Hasher, Passwords
 
 logger = logging.getLogger(__name__)
 
@@ -137,21 +137,30 @@ class Accounts:
         self.require_whole()
         user = self._kernel.state.users.get(name)
         shown = name if user else ""
+        known = self._passwords.get(name, "") if user else ""
+
+        def charge() -> None:
+            self._require_try(name, shown, client)
+            self.attempts.take(name, client)
+
+        self._require_try(name, shown, client)
+        try:
+            is_right = await self._hashing.matches(known, password, charge)
+        except Busy:
+            self.attempts.say_failed(shown, client, BUSY)
+            raise
+        if user is None or not is_right:
+            self.attempts.say_failed(shown, client, WRONG_PASSWORD if user else UNKNOWN_USER)
+            raise Rejected(Refusal.FORBIDDEN, WRONG)
+        self.attempts.give_back(name, client)
+        return known
+
+    def _require_try(self, name: UserId, shown: str, client: str) -> None:
+        """Raise `Rejected` while the account or the network may not try; `shown` is the name for the journal."""
         wait_s = self.attempts.wait_s(name, client)
         if wait_s > 0:
             self.attempts.say_failed(shown, client, TOO_OFTEN)
             raise Rejected(Refusal.RATE_LIMITED, f"too many wrong passwords; try again in {wait_s:.0f} s", wait_s)
-        known = self._passwords.get(name, "") if user else ""
-        try:
-            is_right = await self._hashing.matches(known, password)
-        except Rejected:
-            self.attempts.say_failed(shown, client, BUSY)
-            raise
-        if user is None or not is_right:
-            self.attempts.take(name, client)
-            self.attempts.say_failed(shown, client, WRONG_PASSWORD if user else UNKNOWN_USER)
-            raise Rejected(Refusal.FORBIDDEN, WRONG)
-        return known
 
     async def open_session(
         self,

@@ -2,6 +2,7 @@
 
 Rules of this file:
 - Hashing takes 60 ms and 12 MiB, so one runs at a time, and at most `MOST_WAITING` wait for it.
+- An attempt that waited is charged right before it is hashed, if it is still allowed: those before it may be wrong.
 - A name that nobody has takes as long as a wrong password.
 """
 
@@ -19,6 +20,10 @@ MOST_WAITING = 8
 LEAST, MOST = 8, 1024
 """Characters of a password."""
 Result = TypeVar("Result")
+
+
+class Busy(Rejected):
+    """Too many wait, or the system has no thread."""
 
 
 class Hasher(Protocol):
@@ -57,34 +62,40 @@ class Passwords:
         self._hasher: Hasher | None = None
         self._nobody = ""
         """A hash that no password has, for names that nobody has."""
-        self._hashing = trio.CapacityLimiter(1)
+        self._queue, self._hashing = trio.Lock(), trio.CapacityLimiter(1)
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
-        """Raises `Rejected` for a password that is too short or too long, and if too many wait."""
+        """Raises `Rejected` for a password that is too short or too long, and `Busy`."""
         if not LEAST <= len(password) <= MOST:
             raise Rejected(Refusal.INVALID, f"a password has {LEAST} to {MOST} characters")
         return await self._run(lambda hasher: hasher.hash(normal(password)))
 
-    async def matches(self, hashed: str, password: str) -> bool:
-        """Whether the password is right. An empty hash takes as long as any other. Raises `Rejected`."""
+    async def matches(self, hashed: str, password: str, begin: Callable[[], None] = lambda: None) -> bool:
+        """Whether the password is right. An empty hash takes as long as any other.
+
+        `begin` is called right before the hashing, and may raise. Raises `Busy`, and what `begin` raises.
+        """
         if len(password) > MOST:
+            begin()
             return False
 
         def matches(hasher: Hasher) -> bool:
             self._nobody = self._nobody or hasher.hash(secrets.token_urlsafe(16))
             return hasher.matches(hashed or self._nobody, normal(password)) and bool(hashed)
 
-        return await self._run(matches)
+        return await self._run(matches, begin)
 
-    async def _run(self, work: Callable[[Hasher], Result]) -> Result:
+    async def _run(self, work: Callable[[Hasher], Result], begin: Callable[[], None] = lambda: None) -> Result:
         if self._waiting >= MOST_WAITING:
-            raise Rejected(Refusal.RATE_LIMITED, "many people log in just now; try again in a second", 1.0)
+            raise Busy(Refusal.RATE_LIMITED, "many people log in just now; try again in a second", 1.0)
         self._waiting += 1
         try:
-            return await run_in_thread(lambda: work(self._hasher_once()), limiter=self._hashing)
+            async with self._queue:
+                begin()
+                return await run_in_thread(lambda: work(self._hasher_once()), limiter=self._hashing)
         except (ThreadRefused, MemoryError):
-            raise Rejected(Refusal.UNAVAILABLE, "the system has no thread or memory to check a password", 5.0) from None
+            raise Busy(Refusal.UNAVAILABLE, "the system has no thread or memory to check a password", 5.0) from None
         finally:
             self._waiting -= 1
 

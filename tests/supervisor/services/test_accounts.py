@@ -21,7 +21,7 @@ from supervisor.domain.values import Limits
 from supervisor.ports.decisions import Origin
 from supervisor.services.access_file import AccessDamaged, AccessFile, Account, read_access, write_access
 from supervisor.services.accounts import IDLE_S, LOGGED_OUT, SWEEP_S, Accounts
-from supervisor.services.attempts import TRIES
+from supervisor.services.attempts import TRIES, TRY_EVERY_S
 from supervisor.services.passwords import MOST_WAITING
 from tests.kit.accounts import PlainHasher
 from tests.kit.core import Core, open_core
@@ -165,6 +165,35 @@ async def test_logins_beyond_those_that_wait_are_refused_at_once(tmp_path: Path)
             release.set()
         assert refused == [Refusal.RATE_LIMITED] * 5
         assert len(core.kernel.state.sessions) == MOST_WAITING
+
+
+@pytest.mark.parametrize("same", ["account", "network"])
+async def test_guesses_at_once_are_no_more_than_those_in_turn(same: str, tmp_path: Path) -> None:
+    """Those that wait while others are wrong are refused without a look, and the account owes nothing."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        refused = []
+
+        async def guess(number: int) -> None:
+            name, client = (ANNA, f"192.0.2.{number}") if same == "account" else (f"user{number}", CLIENT)
+            with pytest.raises(Rejected) as error:
+                await here.accounts.log_in(name, "wrong horse", client, AGENT)
+            refused.append(error.value)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(MOST_WAITING):
+                nursery.start_soon(guess, number)
+        assert here.hasher.asked == TRIES
+        assert [one.refusal for one in refused].count(Refusal.RATE_LIMITED) == MOST_WAITING - TRIES
+        assert max(one.retry_after_s or 0 for one in refused) <= TRY_EVERY_S
+
+
+async def test_right_password_is_not_charged(tmp_path: Path) -> None:
+    """Else who logs in at many browsers waits for all of them."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        for _ in range(2 * TRIES):
+            await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
 
 
 async def test_login_by_a_password_that_is_replaced_meanwhile_opens_nothing(tmp_path: Path) -> None:
