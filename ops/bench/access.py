@@ -19,6 +19,7 @@ from secrets import token_urlsafe
 from typing import Any
 
 import trio
+import trio.testing
 from rpds import HashTrieMap
 from trio_websocket import ConnectionClosed
 
@@ -40,7 +41,7 @@ from tests.kit.core import Core, open_core  # noqa: E402
 from tests.kit.domain import GATE, YARD, lease  # noqa: E402
 from tests.kit.site import message, open_site  # noqa: E402
 
-AUTHORIZATIONS, LOGINS, REVOKED, FILLING = 20_000, 40, 20, 20_000
+AUTHORIZATIONS, LOGINS, REVOKED, FILLING, EVENTS = 20_000, 40, 20, 20_000, 200
 CLIENT, AGENT = "192.0.2.9", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
@@ -51,7 +52,7 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[tuple[str, str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for measure in (measure_sessions, measure_guesses, measure_logins, measure_revocation):
+        for measure in (measure_sessions, measure_waits, measure_guesses, measure_logins, measure_revocation):
             own = Path(folder, measure.__name__)
             own.mkdir()
             rows += trio.run(partial(measure, own, options))
@@ -131,6 +132,36 @@ def map_bytes(held: "HashTrieMap[Any, Any]") -> int:
     after = libc.mallinfo2()
     assert len(copy) == len(held)
     return int(after.used + after.mapped - before.used - before.mapped)
+
+
+async def measure_waits(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """The processor time that the open WebSockets of many sessions add to each event: they wait for fewer rights."""
+    async with open_core(GATE) as core:
+        accounts = await accounts_over(core, folder, plain=True)
+        await add_users(accounts)
+
+        async def emit_many() -> float:
+            began = time.process_time()
+            for _ in range(EVENTS):
+                core.kernel.emit(ReportLoginFailed("", CLIENT, WRONG_PASSWORD), origin=Origin(f"client:{CLIENT}"))
+                await trio.testing.wait_all_tasks_blocked()
+            return (time.process_time() - began) / EVENTS * 1e6
+
+        async with trio.open_nursery() as nursery:
+            alone_us = await emit_many()
+            for number in range(options.sessions):
+                name = UserId(f"user{number % 40}")
+                if number < 40:
+                    await accounts.add_user(name, Role.WATCHER, ALL, "a password", ME)
+                opened = await accounts.open_session(name, "password", CLIENT, AGENT, lambda: True)
+                who = accounts.by_session(opened.secret)
+                assert who is not None
+                nursery.start_soon(accounts.wait_fewer_rights, who)
+            await trio.testing.wait_all_tasks_blocked()
+            with_all_us = await emit_many()
+            nursery.cancel_scope.cancel()
+        what = f"processor time that {options.sessions} open WebSockets add to an event, to notice lost rights"
+        return [(what, "", f"{with_all_us - alone_us:.0f} µs")]
 
 
 async def measure_guesses(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:

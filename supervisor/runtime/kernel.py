@@ -118,7 +118,7 @@ class Kernel:
         self.ended: OrderedDict[LeaseId, Reason] = OrderedDict()
         """The reasons of the last `ENDED` leases that ended in this run."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}
-        self._changes, self._policies, self._retries = (trio.lowlevel.ParkingLot() for _ in range(3))
+        self._changes, self._policies, self._retries, self._access = (trio.lowlevel.ParkingLot() for _ in range(4))
 
     async def wait_change(self, seq: int) -> None:
         """Wait until there is a state after event `seq`, durable or not; or until a call of `wake`."""
@@ -132,6 +132,15 @@ class Kernel:
         await trio.lowlevel.checkpoint()
         while self.state.policy == policy:
             await self._policies.park()
+
+    async def wait_access(self, changes: int) -> None:
+        """Wait until users, sessions or tokens have changed; `changes` is the `access_changes` that the caller knows.
+
+        Neither other events nor logins wake the caller: each open WebSocket has one, and a login takes no right away.
+        """
+        await trio.lowlevel.checkpoint()
+        while self.state.access_changes == changes:
+            await self._access.park()
 
     async def wait_retry(self, camera: CameraId, seq: int) -> Recorded:
         """Wait for a request, after event `seq`, to probe `camera` now. Returns it; no other event wakes the caller."""
@@ -294,6 +303,8 @@ class Kernel:
             self._policies.unpark_all()
         if isinstance(event, CameraRetried):
             self._retries.unpark_all()
+        if self.state.access_changes != before.access_changes and not isinstance(event, SessionOpened):
+            self._access.unpark_all()
         return recorded
 
     def _remember(self, stream: str, recorded: Recorded) -> None:

@@ -116,7 +116,7 @@ class Accounts:
             self._use(principal.name)
             left_s = SESSION_S if now.until_ns is None else (now.until_ns - self._kernel.clock.wall_ns()) / 1e9
             with trio.move_on_after(min(max(0.0, left_s), USED_EVERY_S)):
-                await self._kernel.wait_change(state.seq)
+                await self._kernel.wait_access(state.access_changes)
 
     def _use(self, principal: str) -> None:
         """Note that the session of a principal is in use."""

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
+from trio.abc import Instrument
 from trio.testing import MockClock
 
 from supervisor.domain import commands as c
@@ -20,7 +21,7 @@ from supervisor.domain.rights import ALL, Right, Role, Scope
 from supervisor.domain.values import Limits
 from supervisor.ports.decisions import Origin
 from supervisor.services.access_file import AccessDamaged, AccessFile, Account, read_access, write_access
-from supervisor.services.accounts import IDLE_S, LOGGED_OUT, SWEEP_S, Accounts
+from supervisor.services.accounts import IDLE_S, LOGGED_OUT, SWEEP_S, Accounts, digest
 from supervisor.services.attempts import TRIES, TRY_EVERY_S
 from supervisor.services.passwords import MOST_WAITING
 from tests.kit.accounts import PlainHasher
@@ -240,6 +241,58 @@ async def test_open_websocket_is_a_use_of_its_session(tmp_path: Path, mock_clock
         await trio.testing.wait_all_tasks_blocked()
         assert list(here.core.kernel.state.sessions) == [session.session.session]
         nursery.cancel_scope.cancel(reason="seen")
+
+
+class Steps(Instrument):
+    """Counts how often one task runs."""
+
+    def __init__(self) -> None:
+        self.task: trio.lowlevel.Task | None = None
+        self.taken = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.taken += task is self.task
+
+
+@pytest.mark.parametrize(
+    "revoke",
+    [
+        lambda accounts, who: accounts.remove_user(BEN, ME),
+        lambda accounts, who: accounts.change_user(BEN, Role.ANALYST, ALL, ME),
+        lambda accounts, who: accounts.change_user(BEN, Role.WATCHER, Scope(groups=("east",)), ME),
+        lambda accounts, who: accounts.set_password(BEN, "another password", ME),
+        lambda accounts, who: accounts.end_session(c.session_of(digest(who)), LOGGED_OUT, ME),
+    ],
+    ids=["removed", "role", "scope", "password", "logged out"],
+)
+async def test_open_websocket_is_woken_by_lost_rights_alone(
+    revoke: Callable[[Accounts, str], Awaitable[None]], tmp_path: Path
+) -> None:
+    """There may be hundreds, and an event of a camera or a login each second."""
+    steps = Steps()
+    async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:
+        await with_users(here)
+        opened = await here.accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
+        who = here.accounts.by_session(opened.secret)
+        assert who is not None
+        ended = trio.Event()
+
+        async def wait() -> None:
+            steps.task = trio.lowlevel.current_task()
+            await here.accounts.wait_fewer_rights(who)
+            ended.set()
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.add_instrument(steps)
+        here.core.kernel.emit(c.ConnectCamera(GATE))
+        here.core.kernel.emit(c.Configure("test", (settings(GATE), settings(YARD)), Limits()))
+        await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+        await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(steps)
+        assert (steps.taken, ended.is_set()) == (0, False)
+        await revoke(here.accounts, opened.secret)
+        await ended.wait()
 
 
 async def test_token_is_shown_once_and_revoked(tmp_path: Path) -> None:
