@@ -71,6 +71,7 @@ REVOKES = (
     "UserChanged",
     "UserRemoved",
     "PasswordSet",
+    "PasskeyRemoved",
     "SessionEnded",
     "TokenEnded",
     "TrustEnded",

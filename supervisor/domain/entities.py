@@ -9,6 +9,7 @@ from .device import *
 from .journal import *
 from .lease import *
 from .limits import *
+from .passkey import *
 from .patrol import *
 from .peer import *
 from .privacy import *

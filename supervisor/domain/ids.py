@@ -19,6 +19,8 @@ UserId = NewType("UserId", str)
 """The name with which a person logs in: `[a-z0-9][a-z0-9._-]{0,62}`."""
 SessionId = NewType("SessionId", str)
 """One login of a user: the first 16 digits of the hash of its secret. It may be shown."""
+PasskeyId = NewType("PasskeyId", str)
+"""A passkey of a user: the first 16 digits of the SHA-256 of its credential id. It may be shown."""
 TokenId = NewType("TokenId", str)
 """The name of a token, as of a user."""
 NodeId = NewType("NodeId", str)

@@ -67,6 +67,7 @@ class PrivacyBegan(PrivacyEvent, frozen=True):
         "UserChanged",
         "UserRemoved",
         "TrustEnded",
+        "PasskeyRemoved",
         "SessionEnded",
         "TokenEnded",
         "PrivacyBegan",

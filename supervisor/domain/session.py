@@ -8,11 +8,13 @@ Rules of this file:
 
 import re
 
+from msgspec.structs import replace
+
 from .access import principal_of
 from .common import Arms, Changes, Decisions, Events, elapsed_s
 from .core import FIRST, OUTSIDE, SOON, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
-from .ids import ACCESS, SessionId, UserId, session_stream
+from .ids import ACCESS, PasskeyId, SessionId, UserId, session_stream
 from .lease import end
 from .rights import Right
 from .state import State, UserSession
@@ -38,6 +40,8 @@ class OpenSession(Command, frozen=True):
     agent: str
     until_ns: int
     by: str
+    passkey: PasskeyId = PasskeyId("")
+    """The passkey with which they have proved it."""
 
     sender = "accounts service"
     right = Right.NONE
@@ -87,7 +91,9 @@ class SessionOpened(SessionEvent, frozen=True):
     until_ns: int
     """When it ends, used or not."""
     by: str = "password"
-    """How the user proved who it is: `password`."""
+    """How the user proved who it is: `password` or `passkey`."""
+    passkey: PasskeyId = PasskeyId("")
+    """The passkey; empty if it was none."""
 
     severity = Severity.INFO
     emitters = ("OpenSession",)
@@ -104,14 +110,24 @@ class SessionEnded(SessionEvent, frozen=True):
     """A login is over. Viewers that were opened with it end."""
 
     reason: Reason
-    """Code `logged-out`, `ended-by-admin`, `idle`, `over`, `displaced`, `new-password`, `user-removed`, `restored`."""
+    """Code `logged-out`, `ended-by-admin`, `idle`, `over`, `displaced`, `new-password`, `passkey-removed`,
+    `user-removed`, `restored`."""
     lasted_s: float
     """Time since `SessionOpened`."""
 
     ends_stream = True
     severity = Severity.INFO
-    emitters = ("EndSession", "OpenSession", "SetPassword", "RemoveUser", "RestoreAccess")
-    causes = (OUTSIDE, "PasswordSet", "UserRemoved", "UserChanged", "UserAdded", "TrustEnded", "SessionEnded")
+    emitters = ("EndSession", "OpenSession", "SetPassword", "RemovePasskey", "RemoveUser", "RestoreAccess")
+    causes = (
+        OUTSIDE,
+        "PasswordSet",
+        "PasskeyRemoved",
+        "UserRemoved",
+        "UserChanged",
+        "UserAdded",
+        "TrustEnded",
+        "SessionEnded",
+    )
     cause_note = "none when somebody ended it or its time was over; otherwise the change with which it ends"
     when = "before the answer; viewers that depend on it end with it"
     stored = f"{FIRST}; {SOON} when its time was over"
@@ -128,7 +144,8 @@ class LoginFailed(Event, frozen=True):
     client: str
     """Address of the client, without its port."""
     reason: Reason
-    """Code `wrong-password`, `unknown-user`, `too-often` or `busy`."""
+    """Code `wrong-password`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`, `too-often` or
+    `busy`."""
     suppressed: int = 0
     """Failures, of any client, since the last journaled one."""
 
@@ -152,8 +169,11 @@ def session_of(hashed: str) -> SessionId:
 
 
 def open_session(state: State, command: OpenSession, now_ns: int) -> Events:
-    if command.user not in state.users:
+    user = state.users.get(command.user)
+    if user is None:
         raise Rejected(Refusal.FORBIDDEN, "the name or the password is wrong")
+    if command.passkey and command.passkey not in (each.passkey for each in user.passkeys):
+        raise Rejected(Refusal.FORBIDDEN, "the passkey was not accepted")
     if HASH.fullmatch(command.hash) is None or session_of(command.hash) in state.sessions:
         raise Rejected(Refusal.INVALID, "this is no new session")
     of_user = [session for session in state.sessions.values() if session.user == command.user]
@@ -171,6 +191,7 @@ def open_session(state: State, command: OpenSession, now_ns: int) -> Events:
         command.agent[:MOST_AGENT],
         command.until_ns,
         command.by,
+        command.passkey,
     )
     return (*over, opened)
 
@@ -193,9 +214,15 @@ def report_login_failed(state: State, command: ReportLoginFailed, now_ns: int) -
 
 def _session_opened(state: State, event: SessionOpened, at: Recorded) -> Changes:
     session = UserSession(
-        event.session, event.user, event.hash, event.client, event.agent, at.wall_ns, event.until_ns, event.by
-    )
-    return {"sessions": state.sessions.insert(event.session, session), "access_changes": state.access_changes + 1}
+        event.session, event.user, event.hash, event.client, event.agent, at.wall_ns, event.until_ns, event.by,
+        event.passkey,
+    )  # fmt: skip
+    changes = {"sessions": state.sessions.insert(event.session, session), "access_changes": state.access_changes + 1}
+    if not event.passkey:
+        return changes
+    user = state.users[event.user]
+    used = tuple(replace(each, used_ns=at.wall_ns) if each.passkey == event.passkey else each for each in user.passkeys)
+    return changes | {"users": state.users.insert(event.user, replace(user, passkeys=used))}
 
 
 def _session_ended(state: State, event: SessionEnded, at: Recorded) -> Changes:

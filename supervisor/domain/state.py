@@ -23,6 +23,7 @@ from .ids import (
     LeaseId,
     NodeId,
     ParticipantId,
+    PasskeyId,
     PeerId,
     RoomId,
     RunId,
@@ -272,6 +273,16 @@ class Participant(Value, frozen=True):
     since_ns: int
 
 
+class Passkey(Value, frozen=True):
+    """A passkey with which a user may log in. Its public key is in the access file, not here."""
+
+    passkey: PasskeyId
+    label: str
+    since_ns: int
+    used_ns: int = 0
+    """When it last opened a session; 0: never."""
+
+
 class User(Value, frozen=True):
     """A person who may log in. The password's hash is in the access file, not here."""
 
@@ -281,6 +292,8 @@ class User(Value, frozen=True):
     since_ns: int
     passwords: int = 0
     """How often the password was set."""
+    passkeys: tuple[Passkey, ...] = ()
+    """In the order in which they were added."""
 
 
 class UserSession(Value, frozen=True):
@@ -296,6 +309,8 @@ class UserSession(Value, frozen=True):
     until_ns: int
     """It ends at this time, used or not."""
     by: str = "password"
+    passkey: PasskeyId = PasskeyId("")
+    """The passkey that opened it; empty if something else did."""
 
     def __post_init__(self) -> None:
         """Share equal texts: a user has many sessions, and many people have the same browser."""

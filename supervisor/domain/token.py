@@ -73,7 +73,16 @@ class TokenEnded(TokenEvent, frozen=True):
     ends_stream = True
     severity = Severity.NOTICE
     emitters = ("EndToken", "RestoreAccess")
-    causes = (OUTSIDE, "UserChanged", "UserRemoved", "UserAdded", "TrustEnded", "SessionEnded", "TokenEnded")
+    causes = (
+        OUTSIDE,
+        "UserChanged",
+        "UserRemoved",
+        "UserAdded",
+        "TrustEnded",
+        "PasskeyRemoved",
+        "SessionEnded",
+        "TokenEnded",
+    )
     cause_note = "none; at a start, the first difference between the access file and the journal"
     when = "before the answer; viewers that depend on it end with it"
     stored = FIRST

@@ -12,8 +12,9 @@ from .access import NAME
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
-from .ids import CameraId, UserId, user_stream
+from .ids import CameraId, PasskeyId, UserId, user_stream
 from .lease import end, end_lost
+from .passkey import PasskeyRemoved, removed_passkey
 from .privacy import RESTORED_PRIVACY, PrivacyBegan
 from .rights import RIGHTS, Right, Role, Scope
 from .session import SessionEnded, ended_session
@@ -61,6 +62,8 @@ class SetPassword(Command, frozen=True):
     user: UserId
     keep: str = ""
     """Hash of the secret of a session."""
+    end_passkeys: bool = False
+    """Whether the user's passkeys are removed with the old password."""
 
     sender = "accounts service"
     right = Right.NONE
@@ -79,6 +82,8 @@ class RestoreAccess(Command, frozen=True):
     """`access_changes` of the state for which the file was written."""
     private: frozenset[CameraId] = frozenset()
     """The cameras that are private according to the file."""
+    passkeys: frozenset[tuple[UserId, PasskeyId]] = frozenset()
+    """The passkeys that the file has, each with its user."""
 
     sender = "accounts service"
 
@@ -280,7 +285,12 @@ def set_password(state: State, command: SetPassword, now_ns: int) -> Events:
     user = require_user(state, command.user)
     sessions = _sessions_of(state, user.user, but=command.keep)
     ended = [event for session in sessions for event in ended_session(state, session, NEW_PASSWORD, now_ns)]
-    return (PasswordSet(user.user), *ended)
+    removed = user.passkeys if command.end_passkeys else ()
+    return (
+        PasswordSet(user.user),
+        *(PasskeyRemoved(user.user, each.passkey, NEW_PASSWORD) for each in removed),
+        *ended,
+    )
 
 
 def restore_access(state: State, command: RestoreAccess, now_ns: int) -> Events:
@@ -299,12 +309,15 @@ def restore_access(state: State, command: RestoreAccess, now_ns: int) -> Events:
         events += [UserAdded(user.user, user.role, user.scope, restored=True) for user in new]
     if command.trust_ended and not state.trust_ended:
         events.append(TrustEnded())
+    for user in (user for name, user in sorted(state.users.items()) if name in known or not is_file_newer):
+        lost = [each.passkey for each in user.passkeys if (user.user, each.passkey) not in command.passkeys]
+        events += [event for each in lost for event in removed_passkey(state, user.user, each, RESTORED, now_ns)]
     gone = {event.session for event in events if isinstance(event, SessionEnded)}
     for session in state.sessions.values():
         if session.hash not in command.sessions and session.session not in gone:
             events += ended_session(state, session, RESTORED, now_ns)
-    lost = [token for _, token in sorted(state.tokens.items()) if token.hash not in command.tokens]
-    events += [TokenEnded(token.token, RESTORED) for token in lost]
+    ended = [token for _, token in sorted(state.tokens.items()) if token.hash not in command.tokens]
+    events += [TokenEnded(token.token, RESTORED) for token in ended]
     for camera in sorted(command.private):
         switched = state.privacy.get(camera)
         if switched is None or not switched.on:

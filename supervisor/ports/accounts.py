@@ -2,22 +2,13 @@
 
 from typing import Protocol
 
-import attrs
-
 from ..domain.access import Principal
 from ..domain.ids import SessionId, TokenId, UserId
 from ..domain.rights import Role, Scope
-from ..domain.state import UserSession
 from ..domain.values import Reason
 from .decisions import Origin
-
-
-@attrs.frozen
-class LoggedIn:
-    """A new session. `secret` is for its browser alone."""
-
-    session: UserSession
-    secret: str = attrs.field(repr=False)
+from .logged_in import LoggedIn as LoggedIn
+from .passkeys import PasskeysPort
 
 
 class AccountsPort(Protocol):
@@ -27,6 +18,9 @@ class AccountsPort(Protocol):
     def damage(self) -> str:
         """Why nobody can log in; empty if the access file is whole."""
         ...
+
+    @property
+    def passkeys(self) -> PasskeysPort: ...
 
     def by_session(self, secret: str) -> Principal | None:
         """The principal with this session; None if there is no such session now."""
@@ -50,7 +44,9 @@ class AccountsPort(Protocol):
 
     async def remove_user(self, name: UserId, origin: Origin) -> None: ...
 
-    async def set_password(self, name: UserId, password: str, origin: Origin, keep: str = "") -> None: ...
+    async def set_password(
+        self, name: UserId, password: str, origin: Origin, keep: str = "", *, end_passkeys: bool = False
+    ) -> None: ...
 
     async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None: ...
 

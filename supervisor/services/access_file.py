@@ -1,4 +1,4 @@
-"""The access file: what must not be in the journal (hashes of passwords), and what must not be lost with it.
+"""The access file: what must not be in the journal (hashes of passwords, keys), and what must not be lost with it.
 
 Rules of this file:
 - It is replaced as a whole: a temporary file, synced and renamed. A crash leaves the old one or the new one.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..domain.ids import CameraId, UserId
+from ..domain.ids import CameraId, PasskeyId, UserId
 from ..domain.rights import Role, Scope
 from ..journal.files import private_file, sync_folder
 
@@ -25,6 +25,21 @@ class AccessDamaged(Exception):
     """The access file cannot be used; the text says why, and what to do."""
 
 
+class StoredPasskey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A passkey, as its authenticator made it."""
+
+    credential: bytes
+    """Its id, by which authenticators know it."""
+    key: bytes
+    """Its public key, in COSE."""
+    count: int
+    """How often it was used, according to its authenticator; 0 from one that does not count."""
+    rp: str
+    """The name of the host for which it was made."""
+    transports: tuple[str, ...] = ()
+    """How browsers reach its authenticator."""
+
+
 class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The part of the file about one user."""
 
@@ -32,6 +47,7 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scope: Scope
     password: str = ""
     """Hash by argon2; empty: no password is right."""
+    passkeys: Mapping[PasskeyId, StoredPasskey] = {}
 
 
 class AccessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

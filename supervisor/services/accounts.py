@@ -22,7 +22,7 @@ from ..domain import commands as c
 from ..domain.access import Principal, of_token, principal_of, rights_of
 from ..domain.clients import LOCAL
 from ..domain.errors import Refusal, Rejected
-from ..domain.ids import CameraId, SessionId, TokenId, UserId
+from ..domain.ids import CameraId, PasskeyId, SessionId, TokenId, UserId
 from ..domain.rights import USER, Role, Scope
 from ..domain.session import OVER
 from ..domain.state import User
@@ -30,12 +30,14 @@ from ..domain.values import Fault, Reason
 from ..ports.accounts import LoggedIn
 from ..ports.decisions import ACTOR, Origin
 from ..runtime.kernel import Kernel
-from .access_file import AccessDamaged, AccessFile, Account, read_access, write_access
+from .access_file import AccessDamaged, AccessFile, Account, StoredPasskey, read_access, write_access
 from .attempts import Attempts
+from .passkeys import Passkeys
 from .passwords import Argon2, Busy, Hasher, Passwords
 
 logger = logging.getLogger(__name__)
 
+NO_PASSKEY = PasskeyId("")
 DAY_S = 86_400
 SESSION_S, IDLE_S = 90 * DAY_S, 7 * DAY_S
 """A session ends after this time, and when it was not used for this time."""
@@ -76,6 +78,9 @@ class Accounts:
         self._changing = trio.Lock()
         self._writing = trio.CapacityLimiter(1)
         self._passwords: dict[UserId, str] = {}
+        self.keys: dict[PasskeyId, StoredPasskey] = {}
+        """The passkeys of the file. Each counts only while its user has it in the state."""
+        self.passkeys = Passkeys(kernel, self)
         self._is_missing = False
         """The file was missing at the start, and the journal has users."""
         self.damage = "the access file has not been read yet"
@@ -170,6 +175,7 @@ class Accounts:
         agent: str,
         is_proof: Callable[[], bool],
         longest_s: float = SESSION_S,
+        passkey: PasskeyId = NO_PASSKEY,
     ) -> LoggedIn:
         """Open a session for a user who has proved who it is; `by` says how.
 
@@ -179,7 +185,7 @@ class Accounts:
         secret = self._new_secret()
         hashed = digest(secret)
         until_ns = self._kernel.clock.wall_ns() + round(min(longest_s, SESSION_S) * 1e9)
-        command = c.OpenSession(user, hashed, client, agent, until_ns, by)
+        command = c.OpenSession(user, hashed, client, agent, until_ns, by, passkey)
         async with self._changing:
             if not is_proof():
                 raise Rejected(Refusal.FORBIDDEN, WRONG)
@@ -256,7 +262,9 @@ class Accounts:
         """Remove a user, with sessions and viewers. Raises `Rejected`."""
         await self.change(c.RemoveUser(name), origin, lambda: self._passwords.pop(name, None))
 
-    async def set_password(self, name: UserId, password: str, origin: Origin, keep: str = "") -> None:
+    async def set_password(
+        self, name: UserId, password: str, origin: Origin, keep: str = "", *, end_passkeys: bool = False
+    ) -> None:
         """Set a password. All sessions of the user end but the one with the hash `keep`. Raises `Rejected`.
 
         If the file was missing at the start, the owner of the machine makes it again with this; see `_make_again`.
@@ -264,7 +272,8 @@ class Accounts:
         if self._is_missing and origin.principal == LOCAL:
             await self._make_again(name, origin)
         hashed = await self._hash(password)
-        await self.change(c.SetPassword(name, keep), origin, lambda: self._passwords.update({name: hashed}))
+        command = c.SetPassword(name, keep, end_passkeys)
+        await self.change(command, origin, lambda: self._passwords.update({name: hashed}))
 
     async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None:
         """Set the password of a user who knows the old one. Guesses count as at a login. Raises `Rejected`."""
@@ -306,10 +315,14 @@ class Accounts:
             return
         at_ns = self._kernel.clock.wall_ns()
         users = tuple(User(name, one.role, one.scope, at_ns) for name, one in sorted(found.users.items()))
-        command = c.RestoreAccess(users, found.sessions, found.tokens, found.trust_ended, found.changes, found.private)
+        keys = {(name, each): key for name, one in found.users.items() for each, key in one.passkeys.items()}
+        command = c.RestoreAccess(
+            users, found.sessions, found.tokens, found.trust_ended, found.changes, found.private, frozenset(keys)
+        )
         self._kernel.emit(command, origin=Origin("system"))
         state = self._kernel.state
         self._passwords = {name: one.password for name, one in found.users.items() if name in state.users}
+        self.keys = {each: key for (_, each), key in keys.items()}
         self.damage, self._private = "", found.private
         if self._content() != found:
             try:
@@ -340,7 +353,8 @@ class Accounts:
     def _content(self) -> AccessFile:
         state = self._kernel.state
         users = {
-            name: Account(user.role, user.scope, self._passwords.get(name, "")) for name, user in state.users.items()
+            name: Account(user.role, user.scope, self._passwords.get(name, ""), self._keys_of(user))
+            for name, user in state.users.items()
         }
         return AccessFile(
             changes=state.access_changes,
@@ -351,6 +365,9 @@ class Accounts:
             private=self._private_now(),
         )
 
+    def _keys_of(self, user: User) -> dict[PasskeyId, StoredPasskey]:
+        return {each.passkey: self.keys[each.passkey] for each in user.passkeys if each.passkey in self.keys}
+
     def _private_now(self) -> frozenset[CameraId]:
         """The cameras that a person has switched off. Those of a schedule are private without the file."""
         privacy = self._kernel.state.privacy.values()
@@ -359,6 +376,7 @@ class Accounts:
     async def _write(self) -> None:
         """Write the file. Raises `Rejected` if that fails; then the journal has a change that the file lacks."""
         content = self._content()
+        self.keys = {each: key for one in content.users.values() for each, key in one.passkeys.items()}
         self._private = content.private
         with bounded_shield(WRITE_S):
             try:

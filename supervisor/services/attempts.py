@@ -29,7 +29,10 @@ class Attempts:
         self._suppressed = 0
 
     def wait_s(self, account: str, client: str) -> float:
-        """Seconds until the account and the network of the client may try again; 0: at once."""
+        """Seconds until the account and the network of the client may try again; 0: at once.
+
+        `account` is empty where a secret names its account itself: then only the network counts.
+        """
         now = self._now()
         new = self._shared if len(self._buckets) >= MOST_BUCKETS else None
         found = (self._buckets.get(name, new) for name in _names(account, client))
@@ -74,5 +77,5 @@ class Attempts:
         return found
 
 
-def _names(account: str, client: str) -> tuple[str, str]:
-    return f"user {account}", f"net {network_of(client)}"
+def _names(account: str, client: str) -> list[str]:
+    return [*([f"user {account}"] if account else []), f"net {network_of(client)}"]

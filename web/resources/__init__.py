@@ -21,6 +21,7 @@ RESOURCES = (
     "signaling",
     "page",
     "session",
+    "passkeys",
     "users",
     "openapi",
 )

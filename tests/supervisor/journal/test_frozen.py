@@ -31,6 +31,7 @@ LATER |= {"RoomOpened", "RoomJoined", "RoomLeft", "RoomClosed"}
 LATER |= {"ChainBegan", "JournalFileSetAside", "SegmentsRemoved", "JournalFailed"}
 LATER |= {"CameraRetried", "ConfigurationRefused", "OddityMet", "PeerStreamChanged"}
 LATER |= {"UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "TrustEnded"}
+LATER |= {"PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved"}
 LATER |= {"SessionOpened", "SessionEnded", "LoginFailed", "TokenMade", "TokenEnded"}
 LATER |= {"PrivacyBegan", "PrivacyEnded"}
 """Events that came after the first journal was frozen."""

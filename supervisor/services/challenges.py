@@ -1,0 +1,56 @@
+"""Challenges: random bytes that an authenticator signs, so that no older answer is right.
+
+Rules of this file:
+- A challenge is taken once, right or wrong, and within `LASTS_S`.
+- It is good for the purpose, the page and the session for which it was made.
+- There are at most `MOST`, and `MOST_OF_NETWORK` of one network. A new one takes the place of the oldest.
+"""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+
+import attrs
+
+LASTS_S = 300.0
+MOST, MOST_OF_NETWORK = 1024, 16
+BYTES = 32
+
+
+@attrs.frozen
+class For:
+    """For what a challenge is good."""
+
+    purpose: str
+    origin: str
+    session: str = ""
+
+
+@attrs.define
+class Challenges:
+    """The challenges without an answer. Times are seconds of one clock."""
+
+    new: Callable[[], bytes] = lambda: secrets.token_bytes(BYTES)
+    _open: OrderedDict[bytes, tuple[For, str, float]] = attrs.field(init=False, factory=OrderedDict)
+    """What each is for, the network that it was made for, and its end; the oldest first."""
+
+    def make(self, what: For, network: str, now: float) -> bytes:
+        self._forget(now)
+        of_network = [each for each, (_, by, _) in self._open.items() if by == network]
+        if len(of_network) >= MOST_OF_NETWORK:
+            del self._open[of_network[0]]
+        elif len(self._open) >= MOST:
+            self._open.popitem(last=False)
+        challenge = self.new()
+        self._open[challenge] = what, network, now + LASTS_S
+        return challenge
+
+    def take(self, challenge: bytes, what: For, now: float) -> bool:
+        """Whether the challenge is open and good for `what`. It is not open any more."""
+        self._forget(now)
+        found = self._open.pop(challenge, None)
+        return found is not None and found[0] == what
+
+    def _forget(self, now: float) -> None:
+        while self._open and next(iter(self._open.values()))[2] <= now:
+            self._open.popitem(last=False)

@@ -1,0 +1,283 @@
+"""Passkeys: logins by them, and those of users."""
+
+from typing import Annotated
+
+import msgspec
+from quart import Response, request
+from werkzeug.exceptions import Forbidden, NotFound
+
+from supervisor.domain.ids import PasskeyId, SessionId, UserId
+from supervisor.domain.rights import Right
+from supervisor.domain.state import Passkey as KnownPasskey
+from supervisor.ports.passkeys import Assertion, Attestation, PasskeysPort, Place
+
+from .. import json
+from ..access import principal, set_session
+from ..bodies import Strict
+from ..client import client
+from ..json import Answer, Time, iso
+from ..passkey_place import place_of
+from ..routes import Route, Web
+from .session import Session, accounts_of, asking, user_of
+from .session import session as shown_session
+
+ALGORITHMS = (-8, -7, -257)
+"""Signatures that are verified, by their number in COSE: Ed25519, ECDSA with P-256, RSA with SHA-256."""
+Short = Annotated[bytes, msgspec.Meta(min_length=1, max_length=1024)]
+Long = Annotated[bytes, msgspec.Meta(min_length=1, max_length=4096)]
+Transports = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=32)], ...], msgspec.Meta(max_length=8)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
+
+
+class PasskeyAnswer(Strict, frozen=True):
+    """The answer of an authenticator to a challenge, all of it in base64."""
+
+    credential: Short
+    client_data: Long
+    authenticator_data: Short
+    signature: Long
+    user_handle: Short
+
+
+class MadePasskey(Strict, frozen=True):
+    """A new passkey from an authenticator, its bytes in base64."""
+
+    client_data: Long
+    attestation: Annotated[bytes, msgspec.Meta(min_length=1, max_length=16384)]
+    label: Label
+    transports: Transports = ()
+
+
+class PasskeyLabel(Strict, frozen=True):
+    label: Label
+
+
+class Challenge(Answer, frozen=True):
+    """What a browser needs for a login by a passkey."""
+
+    challenge: bytes
+    """In base64. It is good once, for five minutes."""
+    rp: str
+    """The host to which passkeys are bound."""
+
+
+class KnownCredential(Answer, frozen=True):
+    """A passkey, as authenticators know it."""
+
+    credential: bytes
+    """In base64."""
+    transports: tuple[str, ...]
+
+
+class NewPasskey(Answer, frozen=True):
+    """What a browser needs for a new passkey."""
+
+    challenge: bytes
+    """In base64. It is good once, for five minutes, and in this session."""
+    rp: str
+    """The host to which the passkey will be bound."""
+    user: UserId
+    user_handle: bytes
+    """In base64: by which the authenticator knows the user."""
+    algorithms: tuple[int, ...]
+    """Signatures that are accepted, by their number in COSE; the best one first."""
+    known: list[KnownCredential]
+    """The passkeys that the user has at this host."""
+
+
+class Passkey(Answer, frozen=True):
+    """A passkey of a user."""
+
+    passkey: PasskeyId
+    user: UserId
+    label: str
+    since: Time
+    used: Time | None
+    """When it last opened a session; null: never."""
+
+
+class Passkeys(Answer, frozen=True):
+    passkeys: list[Passkey]
+    """By user, the oldest first."""
+
+
+def passkeys_of(web: Web) -> tuple[PasskeysPort, Place]:
+    """The passkeys, and the place of the page that asks. Raises as `accounts_of` and `place_of`."""
+    return accounts_of(web).passkeys, place_of(request, web.settings.allow_origins)
+
+
+async def begin_login(web: Web) -> Challenge:
+    passkeys, place = passkeys_of(web)
+    return Challenge(challenge=passkeys.begin_login(place, client()), rp=place.rp)
+
+
+async def finish_login(web: Web, body: PasskeyAnswer) -> Response:
+    passkeys, place = passkeys_of(web)
+    assertion = Assertion(body.credential, body.client_data, body.authenticator_data, body.signature, body.user_handle)
+    opened = await passkeys.log_in(place, assertion, client(), request.headers.get("User-Agent", ""))
+    known = opened.session
+    response = json.respond(shown_session(known, known.session), 201)
+    set_session(response, opened.secret, request, max(1, (known.until_ns - known.opened_ns) // 10**9))
+    return response
+
+
+def _own() -> tuple[UserId, SessionId]:
+    """The user and the session that ask. Raises `Forbidden`."""
+    found = user_of(principal().name)
+    if found is None:
+        raise Forbidden("only a user who has logged in has passkeys")
+    return found
+
+
+async def list_passkeys(web: Web) -> Passkeys:
+    """List one's own passkeys; an admin gets those of all users."""
+    found, is_admin = user_of(principal().name), principal().may(Right.ADMINISTER)
+    own = found[0] if found else None
+    users = [user for name, user in sorted(web.daemon.state.users.items()) if is_admin or name == own]
+    return Passkeys(passkeys=[_shown(user.user, each) for user in users for each in user.passkeys])
+
+
+async def begin_adding(web: Web) -> NewPasskey:
+    """Ask for a challenge, for a new passkey of one's own."""
+    (passkeys, place), (user, session) = passkeys_of(web), _own()
+    new = passkeys.begin_adding(user, session, place, client())
+    known = [KnownCredential(credential=credential, transports=transports) for credential, transports in new.known]
+    return NewPasskey(
+        challenge=new.challenge,
+        rp=place.rp,
+        user=user,
+        user_handle=new.user_handle,
+        algorithms=ALGORITHMS,
+        known=known,
+    )
+
+
+async def finish_adding(web: Web, body: MadePasskey) -> Response:
+    """Add a passkey of one's own."""
+    (passkeys, place), (user, session) = passkeys_of(web), _own()
+    made = Attestation(body.client_data, body.attestation, body.transports)
+    added = await passkeys.add(user, session, place, made, body.label.strip(), asking())
+    response = json.respond(_shown(*_find(web, added)), 201)
+    response.headers["Location"] = f"../passkeys/{added}"  # relative to `/api/passkeys/finish`
+    return response
+
+
+async def rename_passkey(web: Web, passkey: str, body: PasskeyLabel) -> Response:
+    """Rename a passkey of one's own."""
+    user, _ = _find(web, PasskeyId(passkey))
+    if user != _own()[0]:
+        raise NotFound(NO_PASSKEY)
+    await accounts_of(web).passkeys.rename(user, PasskeyId(passkey), body.label.strip(), asking())
+    return Response("", status=204)
+
+
+async def remove_passkey(web: Web, passkey: str) -> Response:
+    """Remove a passkey of one's own; an admin may remove any. The session that asks stays."""
+    user, known = _find(web, PasskeyId(passkey))
+    found = user_of(principal().name)
+    is_own = found is not None and found[0] == user
+    if not (is_own or principal().may(Right.ADMINISTER)):
+        raise NotFound(NO_PASSKEY)
+    session = web.daemon.state.sessions.get(found[1]) if found is not None else None
+    keep = session.hash if session is not None else ""
+    await accounts_of(web).passkeys.remove(user, known.passkey, asking(), keep)
+    return Response("", status=204)
+
+
+NO_PASSKEY = "there is no such passkey"
+
+
+def _find(web: Web, passkey: PasskeyId) -> tuple[UserId, KnownPasskey]:
+    """Raises `NotFound`."""
+    for user in web.daemon.state.users.values():
+        for each in user.passkeys:
+            if each.passkey == passkey:
+                return user.user, each
+    raise NotFound(NO_PASSKEY)
+
+
+def _shown(user: UserId, known: KnownPasskey) -> Passkey:
+    used = iso(known.used_ns) if known.used_ns else None
+    return Passkey(passkey=known.passkey, user=user, label=known.label, since=iso(known.since_ns), used=used)
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/api/session/passkey/begin",
+        right=Right.NONE,
+        handler=begin_login,
+        summary="Ask for a challenge, to log in by a passkey.",
+        answer=Challenge,
+        response="the [challenge](#challenge)",
+        errors=(403, 409, 429, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/session/passkey/finish",
+        right=Right.NONE,
+        handler=finish_login,
+        summary="Log in by a passkey.",
+        body=PasskeyAnswer,
+        request="the answer of an authenticator to the challenge: `credential`, `client_data`, `authenticator_data`, "
+        "`signature`, `user_handle`, in base64",
+        status=201,
+        answer=Session,
+        response="the [session](#session), with a cookie that holds its secret",
+        errors=(403, 409, 415, 429, 503),
+    ),
+    Route(
+        method="GET",
+        path="/api/passkeys",
+        right=Right.VIEW,
+        handler=list_passkeys,
+        summary="List one's own passkeys; for an admin, all.",
+        answer=Passkeys,
+        response="`passkeys`: a list of [passkeys](#passkey), by user, the oldest first",
+    ),
+    Route(
+        method="POST",
+        path="/api/passkeys/begin",
+        right=Right.VIEW,
+        handler=begin_adding,
+        summary="Ask for a challenge, for a new passkey of one's own.",
+        answer=NewPasskey,
+        response="what a browser needs to [make it](#newpasskey)",
+        errors=(403, 409, 503),
+    ),
+    Route(
+        method="POST",
+        path="/api/passkeys/finish",
+        right=Right.VIEW,
+        handler=finish_adding,
+        summary="Add a passkey of one's own.",
+        body=MadePasskey,
+        request="the new passkey from an authenticator: `client_data` and `attestation` in base64, `transports`; "
+        "`label`",
+        status=201,
+        answer=Passkey,
+        response="the [passkey](#passkey)",
+        errors=(403, 409, 415, 422, 429, 503),
+    ),
+    Route(
+        method="PUT",
+        path="/api/passkeys/{passkey}",
+        right=Right.VIEW,
+        handler=rename_passkey,
+        summary="Rename a passkey of one's own.",
+        body=PasskeyLabel,
+        request="`label`",
+        status=204,
+        errors=(403, 404, 409, 415, 422, 503),
+    ),
+    Route(
+        method="DELETE",
+        path="/api/passkeys/{passkey}",
+        right=Right.VIEW,
+        handler=remove_passkey,
+        summary="Remove a passkey of one's own, or for an admin any. Sessions that it opened end, except the one that "
+        "asks.",
+        status=204,
+        errors=(404, 409, 503),
+    ),
+)
