@@ -199,6 +199,7 @@ class LeaseEnded(LeaseEvent, frozen=True):
         "SetPassword",
         "OpenSession",
         "EndSession",
+        "RemovePasskey",
         "EndToken",
         "RestoreAccess",
         "SetPrivacy",

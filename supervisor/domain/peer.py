@@ -193,6 +193,7 @@ class PeerClosing(PeerEvent, frozen=True):
         "SetPassword",
         "OpenSession",
         "EndSession",
+        "RemovePasskey",
         "EndToken",
         "RestoreAccess",
         "SetPrivacy",

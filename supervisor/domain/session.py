@@ -93,7 +93,7 @@ class SessionOpened(SessionEvent, frozen=True):
     by: str = "password"
     """How the user proved who it is: `password` or `passkey`."""
     passkey: PasskeyId = PasskeyId("")
-    """The passkey; empty if it was none."""
+    """The passkey; empty for a login by something else."""
 
     severity = Severity.INFO
     emitters = ("OpenSession",)

@@ -1,4 +1,4 @@
-"""What a login gives, however the user has proved who it is."""
+"""The result of a login, however the user has proved who it is."""
 
 import attrs
 

@@ -41,7 +41,7 @@ class Attestation:
 
 @attrs.frozen
 class NewPasskey:
-    """What an authenticator needs for a new passkey."""
+    """Data that an authenticator needs for a new passkey."""
 
     challenge: bytes
     user_handle: bytes

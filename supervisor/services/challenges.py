@@ -32,7 +32,7 @@ class Challenges:
 
     new: Callable[[], bytes] = lambda: secrets.token_bytes(BYTES)
     _open: OrderedDict[bytes, tuple[For, str, float]] = attrs.field(init=False, factory=OrderedDict)
-    """What each is for, the network that it was made for, and its end; the oldest first."""
+    """For each: its use, the network of the client that got it, and its end. The oldest is first."""
 
     def make(self, what: For, network: str, now: float) -> bytes:
         self._forget(now)

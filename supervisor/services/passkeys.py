@@ -2,7 +2,7 @@
 
 Rules of this file:
 - A login names no user: the answer of an authenticator does, by its key. So no answer says which users there are.
-- Whatever is wrong with a login, its answer is the same; the journal has the reason.
+- Every failed login has the same answer; the journal has the reason.
 - A passkey counts only if the journal and the access file have it, and only at the host for which it was made.
 - A counter that does not grow betrays a copy of the key. That is judged under the lock that all changes take.
 - The user was verified by the device (fingerprint, face, PIN): a passkey is more than a thing that was found.
@@ -132,7 +132,7 @@ class Passkeys:
     # ── passkeys of users ───────────────────────────────────────────────────────────────────────────────────────
 
     def begin_adding(self, user: UserId, session: SessionId, place: Place, client: str) -> NewPasskey:
-        """What an authenticator needs for a new passkey of the user, who asks in `session`. Raises `Rejected`."""
+        """Begin the addition of a passkey of the user, who asks in `session`. Raises `Rejected`."""
         self._accounts.require_whole()
         known = self._kernel.state.users.get(user)
         held = [self._accounts.keys.get(each.passkey) for each in known.passkeys] if known is not None else []

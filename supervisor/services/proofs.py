@@ -3,8 +3,8 @@
 Rules of this file:
 - The library is imported at the first use, in a thread: that takes 0.1 s and 20 MB.
 - Everything that the library raises is a refusal: it parses bytes of strangers, and raises whatever these cause.
-- An authenticator is not asked for its maker, so of its statement about that only `none` and a signature by the new key
-  itself are parsed: no certificate of a stranger is.
+- An authenticator is not asked for its maker. So of its statements only `none`, and one that is signed by the new key
+  itself, are verified. No certificate is parsed.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -23,7 +23,7 @@ class NotProved(Exception):
 
 
 class ClientData(msgspec.Struct, frozen=True):
-    """What the browser says of the page, and the authenticator signs."""
+    """The page, according to the browser. The authenticator signs it."""
 
     challenge: str
     cross_origin: bool = msgspec.field(default=False, name="crossOrigin")

@@ -53,7 +53,7 @@ class PasskeyLabel(Strict, frozen=True):
 
 
 class Challenge(Answer, frozen=True):
-    """What a browser needs for a login by a passkey."""
+    """Data that a browser needs for a login by a passkey."""
 
     challenge: bytes
     """In base64. It is good once, for five minutes."""
@@ -70,7 +70,7 @@ class KnownCredential(Answer, frozen=True):
 
 
 class NewPasskey(Answer, frozen=True):
-    """What a browser needs for a new passkey."""
+    """Data that a browser needs for a new passkey."""
 
     challenge: bytes
     """In base64. It is good once, for five minutes, and in this session."""

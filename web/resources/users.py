@@ -42,6 +42,7 @@ class NewUser(Access, frozen=True, kw_only=True):
 
 class PasswordOfUser(Strict, frozen=True):
     password: Password
+    keep_passkeys: bool = False
 
 
 class NewToken(Access, frozen=True, kw_only=True):
@@ -58,6 +59,8 @@ class User(Answer, frozen=True):
     since: Time
     sessions: int
     """The number of logins that have not ended."""
+    passkeys: int
+    """The number of passkeys; [a list](#passkeys) has them."""
 
 
 class Users(Answer, frozen=True):
@@ -108,8 +111,9 @@ async def change_user(web: Web, user: str, body: Access) -> Response:
 
 
 async def set_password(web: Web, user: str, body: PasswordOfUser) -> Response:
-    """Set the password of a user, whose sessions end."""
-    await accounts_of(web).set_password(UserId(user), body.password, asking())
+    """Set the password of a user, whose sessions end. The passkeys are removed, unless the admin keeps them."""
+    end_passkeys = not body.keep_passkeys
+    await accounts_of(web).set_password(UserId(user), body.password, asking(), end_passkeys=end_passkeys)
     return Response("", status=204)
 
 
@@ -136,7 +140,8 @@ async def end_token(web: Web, token: str) -> Response:
 
 def user(known: KnownUser, sessions: int) -> User:
     scope = CameraScope.of(known.scope)
-    return User(user=known.user, role=known.role, scope=scope, since=iso(known.since_ns), sessions=sessions)
+    since, passkeys = iso(known.since_ns), len(known.passkeys)
+    return User(user=known.user, role=known.role, scope=scope, since=since, sessions=sessions, passkeys=passkeys)
 
 
 def token(known: KnownToken) -> Token:
@@ -184,9 +189,9 @@ ROUTES = (
         path="/api/users/{user}/password",
         right=Right.ADMINISTER,
         handler=set_password,
-        summary="Set the password of a user, whose sessions end.",
+        summary="Set the password of a user, whose sessions end. The passkeys of the user are removed.",
         body=PasswordOfUser,
-        request="`password`",
+        request="`password`; `keep_passkeys`: leave the passkeys as they are",
         status=204,
         errors=(404, 409, 415, 422, 429, 503),
     ),

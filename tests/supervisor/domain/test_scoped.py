@@ -25,7 +25,8 @@ HIDDEN_FIELDS = {
 HIDDEN_EVENTS = {
     "ConfigurationApplied", "ConfigurationRefused", "EventsLost", "ChainBegan", "JournalFileSetAside",
     "SegmentsRemoved", "JournalFailed", "RequestsRefused", "PatrolEnded", "SessionOpened", "SessionEnded",
-    "LoginFailed", "TokenMade", "TokenEnded", "UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "TrustEnded",
+    "LoginFailed", "TokenMade", "TokenEnded", "UserAdded", "UserChanged", "UserRemoved", "PasswordSet",
+    "PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved", "TrustEnded",
 }  # fmt: skip
 
 

@@ -131,7 +131,7 @@ async def test_signature_of_another_key_opens_nothing(tmp_path: Path) -> None:
 
 
 async def test_unknown_passkey_has_the_answer_of_a_wrong_one(tmp_path: Path) -> None:
-    """The journal has no name, for there is none."""
+    """The journal has no name of a user."""
     async with open_site(tmp_path / "access.json") as here:
         error = await refused(here.log_in(Authenticator(user_handle=b"x")))
         assert (error.refusal, str(error)) == (Refusal.FORBIDDEN, NOT_ACCEPTED)
