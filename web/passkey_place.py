@@ -12,7 +12,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 
 from quart import Request
-from werkzeug.exceptions import Conflict, Forbidden
+from werkzeug.exceptions import Conflict
 
 from supervisor.ports.passkeys import Place
 
@@ -26,11 +26,11 @@ SECURELY = "browsers give passkeys over https only, or at localhost"
 
 
 def place_of(asked: Request, allow_origins: Collection[str]) -> Place:
-    """The place of the page that asks. Raises `Forbidden` for another client, and `Conflict` where none can work."""
+    """The place of the page that asks. Raises `Conflict` for another client, and where none can work."""
     origins = asked.headers.getlist("Origin")
     found = _ORIGIN.fullmatch(origins[0]) if len(origins) == 1 else None
     if found is None or is_foreign(asked) or not may_connect(asked.scope, origins, allow_origins):
-        raise Forbidden(BY_BROWSER)
+        raise Conflict(BY_BROWSER)
     name = bare(found[2])
     if not name or _is_address(name):
         raise Conflict(BY_NAME)
