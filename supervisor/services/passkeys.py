@@ -86,7 +86,6 @@ class Passkeys:
         if assertion.user_handle != self._handle(user):
             self._refuse(user, client, WRONG)
 
-
         def charge() -> None:
             self._require_patience(client)
             self._accounts.attempts.take("", client)
