@@ -10,8 +10,8 @@ from .logged_in import LoggedIn
 
 
 @attrs.frozen
-class Place:
-    """Where a page is, according to its browser."""
+class RelyingParty:
+    """The origin of a page, according to its browser, and the name to which its passkeys are bound (WebAuthn, 4)."""
 
     rp: str
     """The name of its host, to which passkeys are bound (RP ID)."""
@@ -53,16 +53,16 @@ class NewPasskey:
 class PasskeysPort(Protocol):
     """Logins by passkeys, and the passkeys of users. All methods raise `Rejected`."""
 
-    def begin_login(self, place: Place, client: str) -> bytes:
+    def begin_login(self, party: RelyingParty, client: str) -> bytes:
         """A challenge for a login of whoever has a passkey."""
         ...
 
-    async def log_in(self, place: Place, assertion: Assertion, client: str, agent: str) -> LoggedIn: ...
+    async def log_in(self, party: RelyingParty, assertion: Assertion, client: str, agent: str) -> LoggedIn: ...
 
-    def begin_adding(self, user: UserId, session: SessionId, place: Place, client: str) -> NewPasskey: ...
+    def begin_adding(self, user: UserId, session: SessionId, party: RelyingParty, client: str) -> NewPasskey: ...
 
     async def add(
-        self, user: UserId, session: SessionId, place: Place, made: Attestation, label: str, origin: Origin
+        self, user: UserId, session: SessionId, party: RelyingParty, made: Attestation, label: str, origin: Origin
     ) -> PasskeyId: ...
 
     async def rename(self, user: UserId, passkey: PasskeyId, label: str, origin: Origin) -> None: ...

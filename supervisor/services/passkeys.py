@@ -24,7 +24,7 @@ from ..domain.ids import PasskeyId, SessionId, UserId
 from ..domain.values import Fault, Reason
 from ..ports.decisions import Origin
 from ..ports.logged_in import LoggedIn
-from ..ports.passkeys import Assertion, Attestation, NewPasskey, Place
+from ..ports.passkeys import Assertion, Attestation, NewPasskey, RelyingParty
 from ..runtime.kernel import Kernel
 from .access_file import StoredPasskey
 from .challenges import Challenges, For
@@ -63,25 +63,25 @@ class Passkeys:
 
     # ── logins ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def begin_login(self, place: Place, client: str) -> bytes:
+    def begin_login(self, party: RelyingParty, client: str) -> bytes:
         """A challenge for a login. Raises `Rejected`."""
         self._accounts.require_whole()
         self._require_patience(client)
-        return self.challenges.make(For("login", place.origin), network_of(client), self._now())
+        return self.challenges.make(For("login", party.origin), network_of(client), self._now())
 
-    async def log_in(self, place: Place, assertion: Assertion, client: str, agent: str) -> LoggedIn:
+    async def log_in(self, party: RelyingParty, assertion: Assertion, client: str, agent: str) -> LoggedIn:
         """Open a session for who has a passkey. Raises `Rejected`, with one text whatever is wrong."""
         self._accounts.require_whole()
         self._require_patience(client)
         try:
-            is_open = self.challenges.take(challenge_in(assertion.client_data), For("login", place.origin), self._now())
+            is_open = self.challenges.take(challenge_in(assertion.client_data), For("login", party.origin), self._now())
         except NotProved:
             is_open = False
         passkey = passkey_of(assertion.credential)
         user, stored = self._find(passkey)
         if user is None or stored is None or stored.credential != assertion.credential:
             self._refuse("", client, UNKNOWN)
-        if not is_open or stored.rp != place.rp:
+        if not is_open or stored.rp != party.rp:
             self._refuse(user, client, STALE)
         if assertion.user_handle != self._handle(user):
             self._refuse(user, client, WRONG)
@@ -100,7 +100,7 @@ class Passkeys:
             return True
 
         try:
-            count = await self._check(partial(count_of, assertion, stored.key, place), charge)
+            count = await self._check(partial(count_of, assertion, stored.key, party), charge)
         except NotProved:
             self._refuse(user, client, WRONG, charged=True)
         except Busy:
@@ -130,28 +130,28 @@ class Passkeys:
 
     # ── passkeys of users ───────────────────────────────────────────────────────────────────────────────────────
 
-    def begin_adding(self, user: UserId, session: SessionId, place: Place, client: str) -> NewPasskey:
+    def begin_adding(self, user: UserId, session: SessionId, party: RelyingParty, client: str) -> NewPasskey:
         """Begin the addition of a passkey of the user, who asks in `session`. Raises `Rejected`."""
         self._accounts.require_whole()
         known = self._kernel.state.users.get(user)
         held = [self._accounts.keys.get(each.passkey) for each in known.passkeys] if known is not None else []
-        there = [key for key in held if key is not None and key.rp == place.rp]
-        challenge = self.challenges.make(For("add", place.origin, session), network_of(client), self._now())
+        there = [key for key in held if key is not None and key.rp == party.rp]
+        challenge = self.challenges.make(For("add", party.origin, session), network_of(client), self._now())
         return NewPasskey(challenge, self._handle(user), tuple((key.credential, key.transports) for key in there))
 
     async def add(
-        self, user: UserId, session: SessionId, place: Place, made: Attestation, label: str, origin: Origin
+        self, user: UserId, session: SessionId, party: RelyingParty, made: Attestation, label: str, origin: Origin
     ) -> PasskeyId:
         """Add a passkey of the user, who asks in `session`. Raises `Rejected`."""
         try:
             challenge = challenge_in(made.client_data)
-            if not self.challenges.take(challenge, For("add", place.origin, session), self._now()):
+            if not self.challenges.take(challenge, For("add", party.origin, session), self._now()):
                 raise NotProved("there is no such challenge")
-            new = await self._check(partial(made_by, made, place))
+            new = await self._check(partial(made_by, made, party))
         except NotProved:
             raise Rejected(Refusal.INVALID, NOT_ADDED) from None
         passkey = passkey_of(new.credential)
-        stored = StoredPasskey(new.credential, new.key, new.count, place.rp, made.transports)
+        stored = StoredPasskey(new.credential, new.key, new.count, party.rp, made.transports)
         command = c.AddPasskey(user, passkey, label, session)
         await self._accounts.change(command, origin, lambda: self._accounts.keys.update({passkey: stored}))
         return passkey

@@ -12,7 +12,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import attrs
 import msgspec
 
-from ..ports.passkeys import Assertion, Attestation, Place
+from ..ports.passkeys import Assertion, Attestation, RelyingParty
 
 LONGEST_KEY = 2048
 """Bytes of a public key in COSE. One of RSA with 4096 bits has 540."""
@@ -51,7 +51,7 @@ def challenge_in(client_data: bytes) -> bytes:
     return challenge
 
 
-def count_of(proof: Assertion, key: bytes, place: Place) -> int:
+def count_of(proof: Assertion, key: bytes, party: RelyingParty) -> int:
     """How often the passkey was used, after its answer to its challenge was verified. Raises `NotProved`.
 
     Whether that is more often than before is for the caller to decide, under a lock.
@@ -69,8 +69,8 @@ def count_of(proof: Assertion, key: bytes, place: Place) -> int:
         return verify_authentication_response(
             credential=AuthenticationCredential(_text(proof.credential), proof.credential, response),
             expected_challenge=challenge_in(proof.client_data),
-            expected_rp_id=place.rp,
-            expected_origin=place.origin,
+            expected_rp_id=party.rp,
+            expected_origin=party.origin,
             credential_public_key=key,
             credential_current_sign_count=0,
             require_user_verification=True,
@@ -81,7 +81,7 @@ def count_of(proof: Assertion, key: bytes, place: Place) -> int:
         raise NotProved(f"{type(error).__name__}: {error}") from None
 
 
-def made_by(proof: Attestation, place: Place) -> Made:
+def made_by(proof: Attestation, party: RelyingParty) -> Made:
     """The new passkey, after the answer to its challenge was verified. Raises `NotProved`."""
     from webauthn import verify_registration_response
     from webauthn.helpers import (
@@ -101,8 +101,8 @@ def made_by(proof: Attestation, place: Place) -> Made:
         verified = verify_registration_response(
             credential=RegistrationCredential(_text(found.credential_id), found.credential_id, response),
             expected_challenge=challenge_in(proof.client_data),
-            expected_rp_id=place.rp,
-            expected_origin=place.origin,
+            expected_rp_id=party.rp,
+            expected_origin=party.origin,
             require_user_verification=True,
         )
         if len(verified.credential_public_key) > LONGEST_KEY:

@@ -9,14 +9,14 @@ from werkzeug.exceptions import Forbidden, NotFound
 from supervisor.domain.ids import PasskeyId, SessionId, UserId
 from supervisor.domain.rights import Right
 from supervisor.domain.state import Passkey as KnownPasskey
-from supervisor.ports.passkeys import Assertion, Attestation, PasskeysPort, Place
+from supervisor.ports.passkeys import Assertion, Attestation, PasskeysPort, RelyingParty
 
 from .. import json
 from ..access import principal, set_session
 from ..bodies import Strict
 from ..client import client
 from ..json import Answer, Time, iso
-from ..passkey_place import place_of
+from ..relying_party import relying_party_of
 from ..routes import Route, Web
 from .session import Session, accounts_of, asking, user_of
 from .session import session as shown_session
@@ -101,20 +101,20 @@ class Passkeys(Answer, frozen=True):
     """By user, the oldest first."""
 
 
-def passkeys_of(web: Web) -> tuple[PasskeysPort, Place]:
-    """The passkeys, and the place of the page that asks. Raises as `accounts_of` and `place_of`."""
-    return accounts_of(web).passkeys, place_of(request, web.settings.allow_origins)
+def passkeys_of(web: Web) -> tuple[PasskeysPort, RelyingParty]:
+    """The passkeys, and the relying party of the page that asks. Raises as `accounts_of` and `relying_party_of`."""
+    return accounts_of(web).passkeys, relying_party_of(request, web.settings.allow_origins)
 
 
 async def begin_login(web: Web) -> Challenge:
-    passkeys, place = passkeys_of(web)
-    return Challenge(challenge=passkeys.begin_login(place, client()), rp=place.rp)
+    passkeys, party = passkeys_of(web)
+    return Challenge(challenge=passkeys.begin_login(party, client()), rp=party.rp)
 
 
 async def finish_login(web: Web, body: PasskeyAnswer) -> Response:
-    passkeys, place = passkeys_of(web)
+    passkeys, party = passkeys_of(web)
     assertion = Assertion(body.credential, body.client_data, body.authenticator_data, body.signature, body.user_handle)
-    opened = await passkeys.log_in(place, assertion, client(), request.headers.get("User-Agent", ""))
+    opened = await passkeys.log_in(party, assertion, client(), request.headers.get("User-Agent", ""))
     known = opened.session
     response = json.respond(shown_session(known, known.session), 201)
     set_session(response, opened.secret, request, max(1, (known.until_ns - known.opened_ns) // 10**9))
@@ -139,12 +139,12 @@ async def list_passkeys(web: Web) -> Passkeys:
 
 async def begin_adding(web: Web) -> NewPasskey:
     """Ask for a challenge, for a new passkey of one's own."""
-    (passkeys, place), (user, session) = passkeys_of(web), _own()
-    new = passkeys.begin_adding(user, session, place, client())
+    (passkeys, party), (user, session) = passkeys_of(web), _own()
+    new = passkeys.begin_adding(user, session, party, client())
     known = [KnownCredential(credential=credential, transports=transports) for credential, transports in new.known]
     return NewPasskey(
         challenge=new.challenge,
-        rp=place.rp,
+        rp=party.rp,
         user=user,
         user_handle=new.user_handle,
         algorithms=ALGORITHMS,
@@ -154,9 +154,9 @@ async def begin_adding(web: Web) -> NewPasskey:
 
 async def finish_adding(web: Web, body: MadePasskey) -> Response:
     """Add a passkey of one's own."""
-    (passkeys, place), (user, session) = passkeys_of(web), _own()
+    (passkeys, party), (user, session) = passkeys_of(web), _own()
     made = Attestation(body.client_data, body.attestation, body.transports)
-    added = await passkeys.add(user, session, place, made, body.label.strip(), asking())
+    added = await passkeys.add(user, session, party, made, body.label.strip(), asking())
     response = json.respond(_shown(*_find(web, added)), 201)
     response.headers["Location"] = f"../passkeys/{added}"  # relative to `/api/passkeys/finish`
     return response

@@ -1,6 +1,6 @@
 """Passkeys: what opens a session, what does not, and what holds when file and journal differ."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import PasskeyId, SessionId, UserId
 from supervisor.domain.passkey import MOST_OF_USER
 from supervisor.ports.logged_in import LoggedIn
-from supervisor.ports.passkeys import Place
+from supervisor.ports.passkeys import NewPasskey, RelyingParty
 from supervisor.services.accounts import LOGGED_OUT, Accounts
 from supervisor.services.attempts import TRIES
 from supervisor.services.passkeys import MOST_WAITING, NOT_ACCEPTED, NOT_ADDED, passkey_of
@@ -24,8 +24,8 @@ from tests.kit.accounts import ANNA, BEN, ME, PASSWORDS, PlainHasher, add_users
 from tests.kit.authenticator import PRESENT, VERIFIED, Authenticator
 from tests.kit.core import Core, open_core
 
-PLACE, CLIENT, AGENT = Place("banken.example", "https://banken.example"), "192.0.2.9", "a browser"
-ELSEWHERE = Place("other.example", "https://other.example")
+PARTY, CLIENT, AGENT = RelyingParty("banken.example", "https://banken.example"), "192.0.2.9", "a browser"
+ELSEWHERE = RelyingParty("other.example", "https://other.example")
 
 
 @attrs.define
@@ -39,14 +39,14 @@ class Site:
         """A passkey of a user, who has logged in with the password. Returns it and that session."""
         opened = await self.accounts.log_in(user, PASSWORDS[user], "192.0.2.10", AGENT)
         session = opened.session.session
-        new = self.accounts.passkeys.begin_adding(user, session, PLACE, CLIENT)
-        made = authenticator.make(new.challenge, PLACE, new.user_handle, **changed)
-        return await self.accounts.passkeys.add(user, session, PLACE, made, label, ME), opened
+        new = self.accounts.passkeys.begin_adding(user, session, PARTY, CLIENT)
+        made = authenticator.make(new.challenge, PARTY, new.user_handle, **changed)
+        return await self.accounts.passkeys.add(user, session, PARTY, made, label, ME), opened
 
-    async def log_in(self, authenticator: Authenticator, place: Place = PLACE, **changed: Any) -> LoggedIn:
-        challenge = self.accounts.passkeys.begin_login(place, CLIENT)
+    async def log_in(self, authenticator: Authenticator, party: RelyingParty = PARTY, **changed: Any) -> LoggedIn:
+        challenge = self.accounts.passkeys.begin_login(party, CLIENT)
         return await self.accounts.passkeys.log_in(
-            place, authenticator.sign(challenge, place, **changed), CLIENT, AGENT
+            party, authenticator.sign(challenge, party, **changed), CLIENT, AGENT
         )
 
     async def failures(self) -> list[tuple[str, str]]:
@@ -90,30 +90,30 @@ async def test_user_logs_in_by_a_passkey(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "place"),
+    ("changed", "party"),
     [
-        ({"origin": "https://evil.example"}, PLACE),
-        ({"origin": "https://banken.example:8443"}, PLACE),
-        ({"rp": "other.example"}, PLACE),
+        ({"origin": "https://evil.example"}, PARTY),
+        ({"origin": "https://banken.example:8443"}, PARTY),
+        ({"rp": "other.example"}, PARTY),
         ({}, ELSEWHERE),
         ({"rp": "banken.example"}, ELSEWHERE),
-        ({"flags": PRESENT}, PLACE),
-        ({"flags": VERIFIED}, PLACE),
-        ({"type": "webauthn.create"}, PLACE),
-        ({"crossOrigin": True}, PLACE),
-        ({"topOrigin": "https://evil.example"}, PLACE),
-        ({"challenge": "AAAA"}, PLACE),
-        ({"challenge": "-"}, PLACE),
-        ({"challenge": 7}, PLACE),
+        ({"flags": PRESENT}, PARTY),
+        ({"flags": VERIFIED}, PARTY),
+        ({"type": "webauthn.create"}, PARTY),
+        ({"crossOrigin": True}, PARTY),
+        ({"topOrigin": "https://evil.example"}, PARTY),
+        ({"challenge": "AAAA"}, PARTY),
+        ({"challenge": "-"}, PARTY),
+        ({"challenge": 7}, PARTY),
     ],
     ids=str,
 )
-async def test_wrong_answer_to_a_challenge_opens_nothing(changed: Any, place: Place, tmp_path: Path) -> None:
+async def test_wrong_answer_to_a_challenge_opens_nothing(changed: Any, party: RelyingParty, tmp_path: Path) -> None:
     """Another origin, another host, a user whom the device has not verified, a page in a foreign frame."""
     async with open_site(tmp_path / "access.json") as here:
         phone = Authenticator()
         await here.add(phone)
-        error = await refused(here.log_in(phone, place, **changed))
+        error = await refused(here.log_in(phone, party, **changed))
         assert (error.refusal, str(error)) == (Refusal.FORBIDDEN, NOT_ACCEPTED)
         assert await here.failures() == [(ANNA, "wrong-passkey")]
         assert [one.by for one in here.core.kernel.state.sessions.values()] == ["password"]
@@ -143,9 +143,9 @@ async def test_challenge_is_good_once(tmp_path: Path) -> None:
     async with open_site(tmp_path / "access.json") as here:
         tablet = Authenticator(count=None)
         await here.add(tablet)
-        assertion = tablet.sign(here.accounts.passkeys.begin_login(PLACE, CLIENT), PLACE)
-        await here.accounts.passkeys.log_in(PLACE, assertion, CLIENT, AGENT)
-        error = await refused(here.accounts.passkeys.log_in(PLACE, assertion, CLIENT, AGENT))
+        assertion = tablet.sign(here.accounts.passkeys.begin_login(PARTY, CLIENT), PARTY)
+        await here.accounts.passkeys.log_in(PARTY, assertion, CLIENT, AGENT)
+        error = await refused(here.accounts.passkeys.log_in(PARTY, assertion, CLIENT, AGENT))
         assert str(error) == NOT_ACCEPTED
         assert await here.failures() == [(ANNA, "wrong-passkey")]
 
@@ -156,14 +156,14 @@ async def test_challenge_expires(tmp_path: Path, mock_clock: MockClock) -> None:
         tablet = Authenticator(count=None)
         await here.add(tablet)
         for waited, is_late in ((299, False), (300, True)):
-            assertion = tablet.sign(here.accounts.passkeys.begin_login(PLACE, CLIENT), PLACE)
+            assertion = tablet.sign(here.accounts.passkeys.begin_login(PARTY, CLIENT), PARTY)
             mock_clock.jump(waited)
             if is_late:
                 assert (
-                    str(await refused(here.accounts.passkeys.log_in(PLACE, assertion, CLIENT, AGENT))) == NOT_ACCEPTED
+                    str(await refused(here.accounts.passkeys.log_in(PARTY, assertion, CLIENT, AGENT))) == NOT_ACCEPTED
                 )
             else:
-                await here.accounts.passkeys.log_in(PLACE, assertion, CLIENT, AGENT)
+                await here.accounts.passkeys.log_in(PARTY, assertion, CLIENT, AGENT)
 
 
 async def test_challenge_for_a_new_passkey_opens_no_session(tmp_path: Path) -> None:
@@ -171,12 +171,12 @@ async def test_challenge_for_a_new_passkey_opens_no_session(tmp_path: Path) -> N
     async with open_site(tmp_path / "access.json") as here:
         phone = Authenticator()
         _, opened = await here.add(phone)
-        new = here.accounts.passkeys.begin_adding(ANNA, opened.session.session, PLACE, CLIENT)
-        assertion = phone.sign(new.challenge, PLACE)
-        assert str(await refused(here.accounts.passkeys.log_in(PLACE, assertion, CLIENT, AGENT))) == NOT_ACCEPTED
-        challenge = here.accounts.passkeys.begin_login(PLACE, CLIENT)
-        made = Authenticator(b"another").make(challenge, PLACE, new.user_handle)
-        adding = here.accounts.passkeys.add(ANNA, opened.session.session, PLACE, made, "x", ME)
+        new = here.accounts.passkeys.begin_adding(ANNA, opened.session.session, PARTY, CLIENT)
+        assertion = phone.sign(new.challenge, PARTY)
+        assert str(await refused(here.accounts.passkeys.log_in(PARTY, assertion, CLIENT, AGENT))) == NOT_ACCEPTED
+        challenge = here.accounts.passkeys.begin_login(PARTY, CLIENT)
+        made = Authenticator(b"another").make(challenge, PARTY, new.user_handle)
+        adding = here.accounts.passkeys.add(ANNA, opened.session.session, PARTY, made, "x", ME)
         assert str(await refused(adding)) == NOT_ADDED
 
 
@@ -224,12 +224,12 @@ async def test_failures_slow_down_the_network_and_no_user(tmp_path: Path, mock_c
         for _ in range(TRIES):
             await refused(here.log_in(phone, flags=PRESENT))
         with pytest.raises(Rejected) as found:
-            here.accounts.passkeys.begin_login(PLACE, CLIENT)
+            here.accounts.passkeys.begin_login(PARTY, CLIENT)
         assert found.value.refusal is Refusal.RATE_LIMITED
-        assertion = phone.sign(here.accounts.passkeys.begin_login(PLACE, "198.51.100.7"), PLACE)
-        error = await refused(here.accounts.passkeys.log_in(PLACE, assertion, CLIENT, AGENT))
+        assertion = phone.sign(here.accounts.passkeys.begin_login(PARTY, "198.51.100.7"), PARTY)
+        error = await refused(here.accounts.passkeys.log_in(PARTY, assertion, CLIENT, AGENT))
         assert error.refusal is Refusal.RATE_LIMITED
-        await here.accounts.passkeys.log_in(PLACE, assertion, "198.51.100.7", AGENT)
+        await here.accounts.passkeys.log_in(PARTY, assertion, "198.51.100.7", AGENT)
         mock_clock.jump(30)
         await here.log_in(phone)
 
@@ -253,9 +253,9 @@ async def test_checks_beyond_those_that_wait_are_refused_at_once(
 
         async def try_once(number: int) -> None:
             client = f"192.0.2.{number}"
-            assertion = tablet.sign(here.accounts.passkeys.begin_login(PLACE, client), PLACE)
+            assertion = tablet.sign(here.accounts.passkeys.begin_login(PARTY, client), PARTY)
             try:
-                await here.accounts.passkeys.log_in(PLACE, assertion, client, AGENT)
+                await here.accounts.passkeys.log_in(PARTY, assertion, client, AGENT)
             except Rejected as error:
                 found.append(error.refusal)
 
@@ -299,9 +299,9 @@ async def test_challenge_of_another_session_adds_no_passkey(tmp_path: Path) -> N
     """Also not of the same user."""
     async with open_site(tmp_path / "access.json") as here:
         one, other = [await here.accounts.log_in(ANNA, PASSWORDS[ANNA], CLIENT, AGENT) for _ in range(2)]
-        new = here.accounts.passkeys.begin_adding(ANNA, one.session.session, PLACE, CLIENT)
-        made = Authenticator().make(new.challenge, PLACE, new.user_handle)
-        adding = here.accounts.passkeys.add(ANNA, other.session.session, PLACE, made, "x", ME)
+        new = here.accounts.passkeys.begin_adding(ANNA, one.session.session, PARTY, CLIENT)
+        made = Authenticator().make(new.challenge, PARTY, new.user_handle)
+        adding = here.accounts.passkeys.add(ANNA, other.session.session, PARTY, made, "x", ME)
         assert str(await refused(adding)) == NOT_ADDED
 
 
@@ -310,10 +310,10 @@ async def test_session_that_ends_meanwhile_adds_no_passkey(tmp_path: Path) -> No
     async with open_site(tmp_path / "access.json") as here:
         opened = await here.accounts.log_in(ANNA, PASSWORDS[ANNA], CLIENT, AGENT)
         session = opened.session.session
-        new = here.accounts.passkeys.begin_adding(ANNA, session, PLACE, CLIENT)
-        made = Authenticator().make(new.challenge, PLACE, new.user_handle)
+        new = here.accounts.passkeys.begin_adding(ANNA, session, PARTY, CLIENT)
+        made = Authenticator().make(new.challenge, PARTY, new.user_handle)
         await here.accounts.end_session(session, LOGGED_OUT, ME)
-        adding = here.accounts.passkeys.add(ANNA, session, PLACE, made, "x", ME)
+        adding = here.accounts.passkeys.add(ANNA, session, PARTY, made, "x", ME)
         assert (await refused(adding)).refusal is Refusal.FORBIDDEN
         assert here.accounts.keys == {}
 
@@ -436,7 +436,7 @@ async def test_damaged_file_lets_no_passkey_in(tmp_path: Path) -> None:
         again = Accounts(here.core.kernel, path, PlainHasher)
         await again.restore()
         with pytest.raises(Rejected) as found:
-            again.passkeys.begin_login(PLACE, CLIENT)
+            again.passkeys.begin_login(PARTY, CLIENT)
         assert found.value.refusal is Refusal.UNAVAILABLE
 
 
@@ -445,9 +445,12 @@ async def test_known_passkeys_are_named_only_for_their_host(tmp_path: Path) -> N
     async with open_site(tmp_path / "access.json") as here:
         _, opened = await here.add(Authenticator())
         session = opened.session.session
-        asked: Callable[[Place], Any] = lambda place: here.accounts.passkeys.begin_adding(ANNA, session, place, CLIENT)  # noqa: E731
-        assert asked(PLACE).known == ((b"a credential id", ("internal",)),)
+
+        def asked(party: RelyingParty) -> NewPasskey:
+            return here.accounts.passkeys.begin_adding(ANNA, session, party, CLIENT)
+
+        assert asked(PARTY).known == ((b"a credential id", ("internal",)),)
         assert asked(ELSEWHERE).known == ()
-        assert asked(PLACE).user_handle == asked(ELSEWHERE).user_handle
-        other = here.accounts.passkeys.begin_adding(BEN, SessionId("x"), PLACE, CLIENT)
-        assert other.user_handle != asked(PLACE).user_handle
+        assert asked(PARTY).user_handle == asked(ELSEWHERE).user_handle
+        other = here.accounts.passkeys.begin_adding(BEN, SessionId("x"), PARTY, CLIENT)
+        assert other.user_handle != asked(PARTY).user_handle

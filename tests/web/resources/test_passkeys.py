@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from supervisor.domain.rights import Role
-from supervisor.ports.passkeys import Place
+from supervisor.ports.passkeys import RelyingParty
 from supervisor.services.accounts import Accounts
 from tests.kit.accounts import ANNA, BEN, PASSWORDS, Browser, add_users
 from tests.kit.authenticator import PRESENT, Authenticator
@@ -29,17 +29,17 @@ class Person:
     """Somebody at a browser, whose page has a name."""
 
     browser: Browser
-    place: Place
+    party: RelyingParty
     authenticator: Authenticator = attrs.field(factory=Authenticator)
 
     @classmethod
     def at(cls, site: Site, credential: bytes = b"a credential id") -> "Person":
-        place = Place("localhost", f"http://localhost:{site.port}")
-        return cls(Browser(site.port), place, Authenticator(credential, user_handle=b"unknown"))
+        party = RelyingParty("localhost", f"http://localhost:{site.port}")
+        return cls(Browser(site.port), party, Authenticator(credential, user_handle=b"unknown"))
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Origin": self.place.origin, "Host": self.place.origin.partition("://")[2]}
+        return {"Origin": self.party.origin, "Host": self.party.origin.partition("://")[2]}
 
     async def post(self, path: str, body: object = None, **headers: str) -> Answer:
         answer: Answer = await self.browser.post(f"/api/{path}", body, **{**self.headers, **headers})
@@ -51,7 +51,7 @@ class Person:
     async def add(self, label: str = "a phone", **changed: Any) -> Answer:
         new = (await self.post("passkeys/begin")).json
         handle = b64decode(new["user_handle"])
-        made = self.authenticator.make(b64decode(new["challenge"]), self.place, handle, **changed)
+        made = self.authenticator.make(b64decode(new["challenge"]), self.party, handle, **changed)
         body = {"client_data": text(made.client_data), "attestation": text(made.attestation), "label": label}
         return await self.post("passkeys/finish", body)
 
@@ -59,7 +59,7 @@ class Person:
         """The body of an answer to a new challenge."""
         begun = await self.post("session/passkey/begin")
         assert begun.status == 200, begun.text
-        signed = self.authenticator.sign(b64decode(begun.json["challenge"]), self.place, **changed)
+        signed = self.authenticator.sign(b64decode(begun.json["challenge"]), self.party, **changed)
         return {name: text(value) for name, value in attrs.asdict(signed).items()}
 
     async def enter(self, **changed: Any) -> Answer:
@@ -122,7 +122,7 @@ async def test_every_wrong_answer_is_refused_in_the_same_words(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("place", "status", "says"),
+    ("party", "status", "says"),
     [
         ("http://127.0.0.1:{port}", 409, "by a name"),
         ("https://[::1]:{port}", 409, "by a name"),
@@ -131,10 +131,10 @@ async def test_every_wrong_answer_is_refused_in_the_same_words(tmp_path: Path) -
         ("http://banken.localhost:{port}", 200, ""),
     ],
 )
-async def test_passkeys_need_a_name_and_a_secure_context(place: str, status: int, says: str, tmp_path: Path) -> None:
+async def test_passkeys_need_a_name_and_a_secure_context(party: str, status: int, says: str, tmp_path: Path) -> None:
     """As browsers do; the answer says what to do."""
     async with with_users(tmp_path) as site:
-        person = Person(Browser(site.port), Place("", place.format(port=site.port)))
+        person = Person(Browser(site.port), RelyingParty("", party.format(port=site.port)))
         for path in ("session/passkey/begin", "session/passkey/finish"):
             body = dict.fromkeys(
                 ("credential", "client_data", "authenticator_data", "signature", "user_handle"), "AAAA"

@@ -1,4 +1,4 @@
-"""Where a page is that asks for a passkey.
+"""The relying party of a request: the name to which passkeys are bound.
 
 Rules of this file:
 - A passkey is bound to the name of a host. It is that of the request's `Origin`, which is also its `Host`, or is listed
@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from quart import Request
 from werkzeug.exceptions import Conflict
 
-from supervisor.ports.passkeys import Place
+from supervisor.ports.passkeys import RelyingParty
 
 from .cross_site import is_foreign
 from .hosts import bare, may_connect
@@ -25,8 +25,8 @@ BY_NAME = "browsers give no passkey to an address: open banken by a name"
 SECURELY = "browsers give passkeys over https only, or at localhost"
 
 
-def place_of(asked: Request, allow_origins: Collection[str]) -> Place:
-    """The place of the page that asks. Raises `Conflict` for another client, and where none can work."""
+def relying_party_of(asked: Request, allow_origins: Collection[str]) -> RelyingParty:
+    """The relying party of the page that asks. Raises `Conflict` for another client, and where none can work."""
     origins = asked.headers.getlist("Origin")
     found = _ORIGIN.fullmatch(origins[0]) if len(origins) == 1 else None
     if found is None or is_foreign(asked) or not may_connect(asked.scope, origins, allow_origins):
@@ -36,7 +36,7 @@ def place_of(asked: Request, allow_origins: Collection[str]) -> Place:
         raise Conflict(BY_NAME)
     if found[1] != "https" and name != "localhost" and not name.endswith(".localhost"):
         raise Conflict(SECURELY)
-    return Place(name, origins[0])
+    return RelyingParty(name, origins[0])
 
 
 def _is_address(name: str) -> bool:
