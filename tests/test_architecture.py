@@ -92,8 +92,10 @@ NOT_BESIDE_A_MODULE = {
     "supervisor/test_releases.py": "configuration and bundle of each release",
     "supervisor/test_tour.py": "the commands of a document, in their order",
     "web/resources/test_operator.py": "retry of a camera and reload of the configuration",
+    "web/resources/test_whep_owner.py": "WHEP with every kind of login",
     "web/resources/test_whep_path.py": "the modules that a WHEP request crosses",
     "web/test_api.py": "all resources that answer JSON",
+    "web/test_frames.py": "security headers, checks of other sites, and cookies in a frame or behind a proxy",
     "web/test_linear.py": "every parser of the web server",
 }
 """Files of tests that exercise several modules together, and the subject of each."""

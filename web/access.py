@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import trio
-from quart import Request, Response, Websocket, has_websocket_context, request, websocket
+from quart import Request, Response, Websocket, current_app, has_websocket_context, request, websocket
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from supervisor.domain.access import Principal
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SECURE_COOKIE, COOKIE = "__Host-banken", "banken"
 """The cookie over TLS, which no other host of the domain can set; and the one over plain HTTP on loopback."""
+MOST_COOKIES = 4
+"""Cookies of this name that are looked at. Browsers keep one of a frame beside that of the page itself."""
 SUBPROTOCOL = "bearer."
 SCOPE = "banken.principal"
 """The key of the ASGI scope that holds the principal."""
@@ -48,7 +50,7 @@ BEYOND = "this banken has no users yet, so it serves its own machine only: open 
 
 
 def is_secure(asked: Request | Websocket) -> bool:
-    """Whether the connection is encrypted up to us."""
+    """Whether the client's connection is encrypted: up to us, or up to a trusted proxy that says so."""
     return asked.scope["scheme"] in ("https", "wss")
 
 
@@ -63,10 +65,10 @@ def identify(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSet
     for text in _tokens(asked):
         if (found := accounts.by_token(text)) is not None:
             return found
-    secret = asked.cookies.get(SECURE_COOKIE if is_secure(asked) else COOKIE)
-    if secret and (found := accounts.by_session(secret)) is not None:
-        _require_own_page(asked)
-        return found
+    for secret in asked.cookies.getlist(SECURE_COOKIE if is_secure(asked) else COOKIE)[:MOST_COOKIES]:
+        if secret and (found := accounts.by_session(secret)) is not None:
+            _require_own_page(asked)
+            return found
     if settings.proxies.trusts(_peer(asked)):
         return settings.proxy_access.principal(asked.scope, client()) or nobody
     if gateway.state.trust_ended or accounts.damage or not is_local(asked):
@@ -161,13 +163,25 @@ async def until_revoked(gateway: GatewayPort) -> AsyncIterator[trio.CancelScope]
 
 
 def set_session(response: Response, secret: str, asked: Request, seconds: int) -> None:
-    """Give the session to the browser: no script reads it, and no other site sends it."""
+    """Give the session to the browser: no script reads it, and no other site sends it.
+
+    Over TLS a page of `web.frame_ancestors` may have ours in a frame. The cookie of the frame is partitioned: it is
+    sent in pages of that site only (CHIPS). It does not replace one without a partition, which is forgotten.
+    """
     secure = is_secure(asked)
-    name = SECURE_COOKIE if secure else COOKIE
-    response.set_cookie(name, secret, max_age=seconds, path="/", secure=secure, httponly=True, samesite="Lax")
+    framed = secure and current_app.config["SESSION_COOKIE_PARTITIONED"]
+    if secure:
+        _set_cookie(response, "", 0, secure=True, framed=not framed)
+    _set_cookie(response, secret, seconds, secure=secure, framed=framed)
 
 
 def forget_session(response: Response, asked: Request) -> None:
-    secure = is_secure(asked)
-    name = SECURE_COOKIE if secure else COOKIE
-    response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="Lax")
+    for framed in (True, False) if is_secure(asked) else (False,):
+        _set_cookie(response, "", 0, secure=is_secure(asked), framed=framed)
+
+
+def _set_cookie(response: Response, secret: str, seconds: int, *, secure: bool, framed: bool) -> None:
+    name, same_site = SECURE_COOKIE if secure else COOKIE, "None" if framed else "Lax"
+    response.set_cookie(
+        name, secret, max_age=seconds, secure=secure, httponly=True, samesite=same_site, partitioned=framed
+    )

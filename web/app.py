@@ -26,6 +26,7 @@ from .loop_scheduler import MOST_WAITING, meter_of, own_meter
 from .parts import left_out, require_on
 from .proxy_access import ProxyAccess
 from .routes import OPENED, Web
+from .security_headers import POLICY, policy_for
 from .sockets import Sockets
 from .unfinished import Answering, Unfinished, has_body
 
@@ -39,7 +40,7 @@ SENT_BEFORE_OPEN = "nothing may be sent to a WebSocket before it is open"
 
 CORS = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization, Banken-Lease",
+    "Access-Control-Allow-Headers": "Content-Type, If-Match, Authorization, Banken-Lease, Banken-Peer",
     "Access-Control-Expose-Headers": "Location, ETag, Link, Retry-After, Accept-Patch, Content-Location",
 }
 """CORS headers for pages of the origins in `web.allow_origins` (Fetch standard)."""
@@ -49,6 +50,8 @@ CORS = {
 class WebSettings:
     allow_origins: tuple[str, ...] = ()
     """Other origins whose pages may call this server; none by default."""
+    frame_ancestors: tuple[str, ...] = ()
+    """Origins whose pages may show ours in a frame; none by default."""
     ice_servers: tuple[str, ...] = ()
     detector_token: str = attrs.field(default="", repr=False)
     """The token that detectors must send; empty: no detector may report."""
@@ -141,7 +144,7 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         client()
         require_ours(request.scope, settings.allow_origins)
         require_on(request.path, settings.off)
-        require_own_site(request, settings.allow_origins)
+        require_own_site(request, settings.allow_origins, settings.frame_ancestors)
         request.scope[access.SCOPE] = access.identify(request, gateway, settings)  # type: ignore[literal-required]
 
     @app.before_websocket
@@ -151,6 +154,15 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         require_on(websocket.path, settings.off)
         require_own_site(websocket, settings.allow_origins)
         websocket.scope[access.SCOPE] = access.identify(websocket, gateway, settings)  # type: ignore[literal-required]
+
+    if settings.frame_ancestors:
+        policy = policy_for(settings.frame_ancestors)
+        app.config.update(SESSION_COOKIE_SAMESITE="None", SESSION_COOKIE_PARTITIONED=True)
+
+        @app.after_request
+        async def allow_frames(response: Response) -> Response:
+            response.headers[POLICY] = policy
+            return response
 
     @app.after_request
     async def allow_listed_origins(response: Response) -> Response:

@@ -1,11 +1,12 @@
 """The client of a request: the address of the person or program behind it, also when a proxy forwards the request.
 
 Rules of this file:
-- A header names the client only if the TCP peer is a trusted proxy (`web.trusted_proxies`).
+- A header names the client, and its scheme, only if the TCP peer is a trusted proxy (`web.trusted_proxies`).
 - One family of headers is read (`web.forwarded`). The other family is always ignored.
 - Addresses are read from right to left. Trusted addresses are skipped; the first other one is the client. Everything to
   the left of it is ignored: the sender of the request may have forged it.
-- An unreadable address is refused with 400. No other address replaces it.
+- An unreadable address is refused with 400. No other address replaces it. The same holds for the scheme, which may
+  have one value only: that of the connection between the client and the outermost proxy.
 - A loopback address that a trusted proxy has, or names, is never the local user. It is written `127.0.0.1 (forwarded)`,
   which is not an address, so it cannot be taken for one of this machine.
 - A request over the control socket has the client `local`.
@@ -28,13 +29,22 @@ from .control import is_control
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Headers = Iterable[tuple[bytes, bytes]]
+_Hop = tuple[str, list[str]]
+"""The address that a proxy names, and the schemes that are named with it."""
 
 FAMILIES = {"x-forwarded": b"x-forwarded-for", "forwarded": b"forwarded"}
 """The settings of `web.forwarded`, each with the header that holds the addresses."""
 FORWARDING = frozenset(
-    (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"x-client-ip")
-)
-"""Headers that proxies add."""
+    (
+        b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"client-ip", b"x-cluster-client-ip",
+        b"cf-connecting-ip", b"fastly-client-ip", b"x-original-forwarded-for", b"x-original-host", b"x-original-url",
+        b"x-scheme", b"x-url-scheme", b"front-end-https", b"x-envoy-external-address", b"forwarded-for",
+    )
+)  # fmt: skip
+"""Headers that proxies add. Those that begin like `X-Forwarded-For` belong to them, too."""
+SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+"""The schemes that a proxy may name, each with its meaning: some proxies name that of a WebSocket."""
+WEBSOCKETS = {"http": "ws", "https": "wss"}
 MOST_HOPS = 16
 """Maximum number of consecutive trusted proxies; a longer chain is refused."""
 SCOPE = "banken.client"
@@ -83,23 +93,43 @@ def client_of(peer: str | None, headers: Headers, proxies: Proxies) -> str:
 
     Raises `ForwardedError` if the header of a trusted proxy cannot be read.
     """
+    return read_forwarded(peer, headers, proxies)[0]
+
+
+def read_forwarded(peer: str | None, headers: Headers, proxies: Proxies) -> tuple[str, str]:
+    """Return the client, as `client_of`, and the scheme that it uses: `http`, `https`, or empty if no proxy says so."""
     address = _plain(peer or "")
     if address is None:
-        return peer or "unknown"
+        return peer or "unknown", ""
     if not proxies.trusts_address(address):
-        return str(address)
-    wanted = FAMILIES[proxies.family]
-    lines = [value.decode("latin-1") for name, value in headers if name == wanted]
-    if not lines:
-        return _passed_on(address)
-    hops = _listed(lines) if proxies.family == "x-forwarded" else _forwarded(lines)
-    for number, text in enumerate(hops):
+        return str(address), ""
+    lines = _lines(headers, FAMILIES[proxies.family])
+    if proxies.family == "x-forwarded":
+        schemes = _lines(headers, b"x-forwarded-proto")
+        hops: Iterator[_Hop] = ((text, schemes) for text in _listed(lines))
+    else:
+        schemes, hops = [], _forwarded(lines)
+    for number, (text, schemes) in enumerate(hops):  # noqa: B007
         if number >= MOST_HOPS:
             raise ForwardedError(f"names more than {MOST_HOPS} proxies in a row")
         address = _forwarded_address(text)
         if not proxies.trusts_address(address):
             break
-    return _passed_on(address)
+    return _passed_on(address), _scheme(schemes)
+
+
+def _lines(headers: Headers, wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if name == wanted]
+
+
+def _scheme(values: list[str]) -> str:
+    """Raises `ForwardedError` for several values, and for one that is not a scheme."""
+    if not values:
+        return ""
+    found = SCHEMES.get(values[0].lower()) if len(values) == 1 else None
+    if found is None:
+        raise ForwardedError(f"has no scheme of one client: {', '.join(values)[:60]!r}")
+    return found
 
 
 def _passed_on(address: Address) -> str:
@@ -108,19 +138,30 @@ def _passed_on(address: Address) -> str:
 
 
 def identify(scope: Any, proxies: Proxies) -> str | ForwardedError:
-    """Return the client of an ASGI scope, or the error why it is unknown."""
+    """Return the client of an ASGI scope, or the error why it is unknown.
+
+    The scheme of the scope becomes the one that the client uses, if a trusted proxy names it.
+    """
     if is_control(scope):
         return LOCAL
     peer = scope.get("client")
     try:
-        return client_of(peer[0] if peer else None, scope["headers"], proxies)
+        found, scheme = read_forwarded(peer[0] if peer else None, scope["headers"], proxies)
     except ForwardedError as error:
-        return ForwardedError(f"{FAMILIES[proxies.family].decode()} {error}")
+        return ForwardedError(f"{proxies.family} {error}")
+    if scheme:
+        scope["scheme"] = scheme if scope["type"] == "http" else WEBSOCKETS[scheme]
+    return found
 
 
 def is_forwarded(scope: Any) -> bool:
-    """Whether somebody stands between the client and us, or says so."""
-    return any(name in FORWARDING for name, _ in scope["headers"])
+    """Whether somebody stands between the client and us, or says so.
+
+    A proxy that adds no header may still speak HTTP/1.0, as nginx does by default. Browsers and programs do not.
+    """
+    if scope["http_version"] == "1.0":
+        return True
+    return any(name in FORWARDING or name.startswith(b"x-forwarded") for name, _ in scope["headers"])
 
 
 def client() -> str:
@@ -142,15 +183,15 @@ def _listed(lines: list[str]) -> Iterator[str]:
             end = comma if comma >= 0 else -1
 
 
-def _forwarded(lines: list[str]) -> Iterator[str]:
-    """Yield the `for` of each element of `Forwarded`, the last one first. A line is valid as a whole or refused."""
+def _forwarded(lines: list[str]) -> Iterator[_Hop]:
+    """Yield the elements of `Forwarded`, the last one first. A line is valid as a whole or refused."""
     for line in reversed(lines):
         yield from reversed(_elements(line))
 
 
-def _elements(line: str) -> list[str]:
+def _elements(line: str) -> list[_Hop]:
     """Parse one line. Raises `ForwardedError` for syntax that RFC 7239 does not allow."""
-    found, names, at = [], dict[str, str](), 0
+    found, names, at = list[_Hop](), dict[str, str](), 0
     while True:
         pair = _PAIR.match(line, at)
         if pair is None:
@@ -162,7 +203,7 @@ def _elements(line: str) -> list[str]:
         if ending != ";":
             if "for" not in names:
                 raise ForwardedError("has an element without for=")
-            found.append(names["for"])
+            found.append((names["for"], [names["proto"]] if "proto" in names else []))
             names = {}
         if not ending:
             return found

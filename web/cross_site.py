@@ -11,7 +11,8 @@ Rules of this file:
 - A foreign request is refused with 403, with two exceptions: a listed `Origin`; and a GET navigation, for which the
   route decides: a page is shown, a snapshot comes from the cache, everything else is refused.
 - A navigation in a frame, an embedding or a prefetch is not a visit: the user does not see our address, so it is
-  refused.
+  refused. With `web.frame_ancestors` one in a frame is a visit: it changes nothing, and the browser shows its answer
+  only in pages of these origins.
 - A speculative request (`Sec-Purpose`, the preview of a link) opens no camera and must be a GET, whatever its origin.
 - Without `Sec-Fetch-Site`, a request with a `Referer` of another origin opens no camera. Our own pages send their
   `Referer` to us.
@@ -28,6 +29,8 @@ from .control import is_control
 from .hosts import may_connect
 
 OURS = {"same-origin", "none"}
+TOP = frozenset({"document"})
+IN_FRAME = TOP | {"iframe", "frame"}
 SPECULATIVE = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
 """Headers in which browsers name a prefetch, a prerender or a preview."""
 _PREVIEWS = re.compile(
@@ -93,7 +96,9 @@ def is_listed(asked: Request | Websocket, allow_origins: Collection[str]) -> boo
     return bool(origins) and all(origin in allow_origins for origin in origins)
 
 
-def require_own_site(asked: Request | Websocket, allow_origins: Collection[str]) -> None:
+def require_own_site(
+    asked: Request | Websocket, allow_origins: Collection[str], frame_ancestors: Collection[str] = ()
+) -> None:
     """Raises `Forbidden` (403) for a foreign request that is neither from a listed origin nor a visit.
 
     Also raises it for a speculative request with a method other than GET.
@@ -102,7 +107,7 @@ def require_own_site(asked: Request | Websocket, allow_origins: Collection[str])
         raise Forbidden("a prefetch may not do this: nobody has asked for it yet")
     if not is_foreign(asked) or is_listed(asked, allow_origins):
         return
-    if isinstance(asked, Request) and _is_visit(asked):
+    if isinstance(asked, Request) and _is_visit(asked, IN_FRAME if frame_ancestors else TOP):
         return
     raise Forbidden("pages of other sites may not do this; web.allow_origins can list an origin that may")
 
@@ -114,12 +119,12 @@ def refuse_strangers(allow_origins: Collection[str]) -> None:
         raise Forbidden(f"pages of {origins[0][:100]} may not connect; web.allow_origins can list them")
 
 
-def _is_visit(asked: Request) -> bool:
-    """Whether a user follows a link of another site, as a top-level navigation, to a route that takes visits."""
+def _is_visit(asked: Request, shown_in: Collection[str]) -> bool:
+    """Whether a user follows a link of another site to a route that takes visits, and sees the answer there."""
     return (
         asked.method in ("GET", "HEAD")
         and asked.headers.get("Sec-Fetch-Mode", "").lower() == "navigate"
-        and asked.headers.get("Sec-Fetch-Dest", "document").lower() == "document"
+        and asked.headers.get("Sec-Fetch-Dest", "document").lower() in shown_in
         and not is_speculative(asked)
         and _takes_visits(asked)
     )

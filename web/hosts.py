@@ -6,7 +6,7 @@ Rules of this file:
 - An unreadable host is refused with 400, a host that others may own with 421. A request without `Host` is served in
   HTTP/1.0 only, where it is optional; browsers always send it.
 - The page that opens a WebSocket must have the host that it connects to, or a listed origin. An unreadable origin is
-  foreign.
+  foreign. Over TLS, that of the browser with us or with a trusted proxy, so is an origin of plain HTTP.
 """
 
 import ipaddress
@@ -90,14 +90,16 @@ def may_connect(scope: Any, origins: Iterable[str], allow_origins: Collection[st
     """
     if is_control(scope):
         return True
-    host = host_of(scope)
-    return all(origin in allow_origins or _is_origin_of(origin, host) for origin in origins)
+    host, is_secure = host_of(scope), scope["scheme"] in ("https", "wss")
+    return all(origin in allow_origins or _is_origin_of(origin, host, is_secure) for origin in origins)
 
 
-def _is_origin_of(origin: str, host: str | None) -> bool:
-    """Whether `origin` and `host` are equal; the scheme may differ, since a proxy in front may terminate TLS."""
+def _is_origin_of(origin: str, host: str | None, is_secure: bool) -> bool:
+    """Whether `origin` and `host` are equal. A proxy in front that we do not know of may terminate TLS."""
     match = _ORIGIN.fullmatch(origin)
     if match is None or host is None:
+        return False
+    if is_secure and match["scheme"] != "https":
         return False
     default = _PORTS[match["scheme"]]
     asked, ours = _parse(match["host"], default), _parse(host, default)

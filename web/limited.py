@@ -271,9 +271,9 @@ class Limited:
             judged = await self._gateway.detect(replace(seen, camera=self._camera(seen.camera)), jpeg)
         return attrs.evolve(judged, why=BEFORE if judged.last is None else redacted(judged.why, self._visible))
 
-    async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None:
+    async def add_candidates(self, peer: PeerId, owner: str, fragment: str) -> None:
         with self._errors():
-            await self._gateway.add_candidates(self._peer(peer), secret, fragment)
+            await self._gateway.add_candidates(self._peer(peer), owner, fragment)
 
     async def take_picture(
         self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True

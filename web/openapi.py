@@ -30,7 +30,7 @@ SECURITY: dict[Proof, list[dict[str, list[str]]]] = {
     Proof.DETECTOR: [{"bearer": []}],
     Proof.HOLDER: [{"lease": []}, {"bearer": []}],
 }
-"""For each proof that is a header, the schemes that show it. An owner shows its secret in the path."""
+"""For each proof that is a separate header, the schemes that show it. The login of an owner is a proof."""
 SCHEMES: Json = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The token of a detector, or the secret of a lease."},
     "lease": {"type": "apiKey", "in": "header", "name": "Banken-Lease", "description": "`ID.SECRET` of a lease."},

@@ -43,7 +43,7 @@ class Proof(StrEnum):
     """A secret that a client shows beside its right."""
 
     OWNER = "owner"
-    """The address of its WHEP session, which ends in a secret."""
+    """The login with which it has opened its WHEP session, or the secret that it got without a login."""
     HOLDER = "holder"
     """The secret of its lease: `Banken-Lease: ID.SECRET`, or `Authorization: Bearer SECRET`."""
     DETECTOR = "detector"

@@ -263,6 +263,7 @@ def _parts(
         proxies = Proxies(config.trusted_proxies, config.forwarded)
         settings = WebSettings(
             allow_origins=config.allow_origins,
+            frame_ancestors=tuple(config.settings["web.frame_ancestors"]),
             ice_servers=config.ice_servers,
             detector_token=config.detector_token,
             proxies=proxies,

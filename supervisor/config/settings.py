@@ -34,6 +34,12 @@ RTSP = ("rtsp", "rtsps")
 TRANSCODE = OneOf(("auto", "never", "always"))
 FORWARDED = ("x-forwarded", "forwarded")
 """The families of headers in which a proxy may name the client."""
+ANCESTOR = Text(
+    r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[1-9][0-9]{0,4})?"
+    r"|http://(?:localhost|127(?:\.[0-9]{1,3}){3})(?::[1-9][0-9]{0,4})?",
+    form="an origin like https://ha.example, without a path, or http://localhost:8123 on this machine",
+    bounds="https://HOST:PORT, or http://localhost:PORT, without a path",
+)
 HEADER = Text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of a header", "a name like X-Remote-User")
 FORMATS = ("banken", "analyze-v1")
 """How a service is called with pictures; see `ops/docs/detectors.md`."""
@@ -104,6 +110,12 @@ SETTINGS = Table(
             "Web origins of other sites whose pages may call the API, like `https://cams.example`. banken also "
             "answers to the host names in them.",
             reloadable=False, field="allow_origins",
+        ),
+        Setting(
+            "web.frame_ancestors", ListOf(ANCESTOR, bounds=ANCESTOR.bounds), "[]",
+            "Web origins of other sites, like Home Assistant, whose pages may show banken's page in a frame. See "
+            "[operations.md](operations.md#in-a-frame).",
+            reloadable=False,
         ),
         Setting(
             "web.trusted_proxies", ListOf(Network(), bounds=Network.bounds), "[]",

@@ -7,7 +7,7 @@ from .core import FIRST, OUTSIDE, REVOKES, SOON, Command, Event, Recorded, Sever
 from .errors import Refusal, Rejected
 from .ids import CameraId, LeaseId, PeerId, peer_stream
 from .lifecycle import PeerPhase, allows, leads, step
-from .rights import Right
+from .rights import PEOPLE, Right
 from .state import Peer, State
 from .values import PeerProtocol, Reason
 from .words import seconds
@@ -293,6 +293,7 @@ def _peer_opened(state: State, event: PeerOpened, at: Recorded) -> Changes:
         opened_ns=at.wall_ns,
         lease=event.lease,
         protocol=event.protocol,
+        by=at.principal if at.principal.startswith(PEOPLE) else "",
     )
     return {"peers": state.peers.insert(event.peer, peer)}
 

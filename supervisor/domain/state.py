@@ -166,6 +166,8 @@ class Peer(Value, frozen=True):
     protocol: PeerProtocol = PeerProtocol.WEBRTC
     transcoded: Reason | None = None
     """Why it gets the camera's rendition; None while it gets the video as the camera sends it."""
+    by: str = ""
+    """The principal that opened it; empty where nobody has logged in."""
 
 
 class Lease(Value, frozen=True):

@@ -156,7 +156,9 @@ class GatewayPort(ReadPort, Protocol):
 
     async def detect(self, seen: c.ReportDetection, jpeg: bytes) -> DetectionResult: ...
 
-    async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None: ...
+    async def add_candidates(self, peer: PeerId, owner: str, fragment: str) -> None:
+        """`owner` is the hash of the peer's secret."""
+        ...
 
     async def take_picture(
         self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True

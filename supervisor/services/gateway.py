@@ -315,12 +315,12 @@ class Gateway:
         wait_s = max(RETRY_S, ((known.retry_at_ns or 0) - self._kernel.clock.wall_ns()) / 1e9)
         raise Rejected(Refusal.CONFLICT, f"{camera} is {known.phase.value}{why}", wait_s)
 
-    async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None:
+    async def add_candidates(self, peer: PeerId, owner: str, fragment: str) -> None:
         """Trickle ICE. Raises `Rejected` for a stranger or a peer that is gone."""
         known = self._kernel.state.peers.get(peer)
         if known is None:
             raise Rejected(Refusal.UNKNOWN, "there is no such viewer, or it has left")
-        if known.owner != hash_secret(secret):
+        if known.owner != owner:
             raise Rejected(Refusal.FORBIDDEN, "only the owner of this connection may change it")
         await self._actors.add_candidates(peer, fragment)
 

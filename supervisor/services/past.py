@@ -112,7 +112,7 @@ class PastGateway:
     async def revoke(self, lease: LeaseId, client: str) -> None:
         _refuse()
 
-    async def add_candidates(self, peer: PeerId, secret: str, fragment: str) -> None:
+    async def add_candidates(self, peer: PeerId, owner: str, fragment: str) -> None:
         _refuse()
 
     async def take_picture(

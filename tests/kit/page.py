@@ -138,6 +138,26 @@ class Page:
             self._devtools.forget(self._session)
             self._gone.set()
 
+    async def wait_frame(self, within: float = 15.0) -> Page:
+        """The frame with a page of another site, in a browser with the flag `--site-per-process`.
+
+        No input reaches it.
+        """
+        found, seen = list[Json](), trio.Event()
+
+        def hear(params: Json) -> None:
+            if params["targetInfo"]["type"] == "iframe":
+                found.append(params)
+                seen.set()
+
+        self.listen("Target.attachedToTarget", hear)
+        attach = {"waitForDebuggerOnStart": False, "flatten": True}
+        await self.command("Target.setAutoAttach", {**attach, "autoAttach": False})
+        await self.command("Target.setAutoAttach", {**attach, "autoAttach": True})
+        with give_up_after(within):
+            await seen.wait()
+        return Page(self._devtools, found[0]["targetInfo"]["targetId"], found[0]["sessionId"])
+
     # what it says
 
     async def evaluate(self, expression: str, await_promise: bool = True, within: float = COMMAND_SECONDS) -> Any:

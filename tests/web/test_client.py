@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
+import trio
 
 from actors.webrtc.candidate_selection import reachable
 from actors.webrtc.offer import Candidate
@@ -11,7 +13,7 @@ from tests.kit.domain import GATE
 from tests.kit.growth import MOST, growth
 from tests.kit.site import open_site
 from web.app import WebSettings
-from web.client import MOST_HOPS, ForwardedError, Proxies, client_of
+from web.client import MOST_HOPS, ForwardedError, Proxies, client_of, read_forwarded
 
 PROXY, PERSON, LIAR = "192.0.2.1", "203.0.113.7", "198.51.100.66"
 TRUSTED = (ip_network("192.0.2.0/24"), ip_network("127.0.0.1"), ip_network("2001:db8:a::/48"))
@@ -218,3 +220,48 @@ async def test_location_leads_on_below_a_path_prefix() -> None:
         opened = await site.offer(GATE)
         assert opened.headers["Location"].startswith(f"{GATE}/")
         assert opened.location.startswith(f"/whep/{GATE}/")
+
+
+HTTPS = b"x-forwarded-proto"
+
+
+@pytest.mark.parametrize(
+    ("value", "scheme"), [("https", "https"), ("HTTPS", "https"), ("wss", "https"), ("http", "http"), ("ws", "http")]
+)
+def test_trusted_proxy_names_the_scheme_of_its_client(value: str, scheme: str) -> None:
+    """By `X-Forwarded-Proto`, or by `proto` of the element of `Forwarded` that names the client."""
+    assert read_forwarded(PROXY, [(HTTPS, value.encode())], BY_LIST) == (PROXY, scheme)
+    pairs = f"for={LIAR};proto=gopher, for={PERSON};proto={value}, for=192.0.2.9;proto=http"
+    assert read_forwarded(PROXY, [(b"forwarded", pairs.encode())], BY_PAIRS) == (PERSON, scheme)
+
+
+def test_scheme_of_another_hop_or_family_is_ignored() -> None:
+    """Of an untrusted peer, of the other family, and of another hop."""
+    said = [(HTTPS, b"https"), (b"forwarded", b"proto=https;for=203.0.113.7")]
+    for proxies in (BY_LIST, BY_PAIRS, Proxies()):
+        assert read_forwarded(LIAR, said, proxies) == (LIAR, "")
+    assert read_forwarded(PROXY, [(HTTPS, b"https")], BY_PAIRS) == (PROXY, "")
+    assert read_forwarded(PROXY, [(b"forwarded", b"for=1.2.3.4;proto=https")], BY_LIST) == (PROXY, "")
+    hops = [(b"forwarded", b"for=203.0.113.7, for=192.0.2.9;proto=https")]
+    assert read_forwarded(PROXY, hops, BY_PAIRS) == (PERSON, "")
+
+
+@pytest.mark.parametrize("values", [["https, http"], ["http", "https"], ["https", "https"], [""], ["h2"], ["https;"]])
+def test_scheme_that_is_not_one_is_refused(values: list[str]) -> None:
+    """No guess: two values may be of two hops, or one of them of the client itself."""
+    with pytest.raises(ForwardedError, match="has no scheme of one client"):
+        read_forwarded(PROXY, [(HTTPS, value.encode()) for value in values], BY_LIST)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["X-Forwarded-Port", "X-Forwarded-Server", "X-Real-IP", "Via", "CF-Connecting-IP", "X-Original-Url", "Forwarded"],
+)
+async def test_client_of_an_untrusted_proxy_is_not_local(header: str, tmp_path: Path) -> None:
+    """Any header that proxies add, and HTTP/1.0, which nginx speaks by default: without users it has no rights."""
+    async with open_site(GATE, access=tmp_path / "access.json") as site:
+        assert (await site.get("/api/cameras")).status == 200
+        assert (await site.get("/api/cameras", **{header: "1"})).status == 401
+        async with await trio.open_tcp_stream("127.0.0.1", site.port) as stream:
+            await stream.send_all(b"GET /api/cameras HTTP/1.0\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 401 ")

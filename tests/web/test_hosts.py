@@ -167,7 +167,17 @@ async def test_websocket_opens_for_pages_of_the_same_host(host: str, origin: str
 
 def test_page_of_one_foreign_origin_among_its_own_may_not_connect() -> None:
     """Each origin that is named must be allowed; a page never has the origin of a request without a host."""
-    scope = {"http_version": "1.1", "headers": [(b"host", b"nas")]}
+    scope = {"http_version": "1.1", "scheme": "http", "headers": [(b"host", b"nas")]}
     assert may_connect(scope, ["http://nas"], ()) and may_connect(scope, [], ())
     assert not may_connect(scope, ["http://nas", "http://evil.example"], ())
-    assert not may_connect({"http_version": "1.0", "headers": []}, ["http://"], ())
+    assert not may_connect({"http_version": "1.0", "scheme": "http", "headers": []}, ["http://"], ())
+
+
+def test_page_over_plain_http_is_foreign_to_its_host_over_tls() -> None:
+    """Somebody on the network may have sent it. Without TLS that we know of, a proxy may speak it with the browser."""
+    headers = [(b"host", b"cams.local")]
+    for scheme, origins in (("https", ["https://cams.local"]), ("http", ["https://cams.local", "http://cams.local"])):
+        for kind in (scheme, scheme.replace("http", "ws")):
+            scope = {"http_version": "1.1", "scheme": kind, "headers": headers}
+            for origin in ("https://cams.local", "http://cams.local"):
+                assert may_connect(scope, [origin], ()) is (origin in origins)

@@ -18,7 +18,7 @@ from supervisor.domain.rights import ALL, EVERYTHING, RIGHTS, Role, Scope
 from supervisor.domain.values import DeviceSettings, Limits
 from supervisor.ports.asking import origin_of
 from supervisor.ports.questions import Query
-from supervisor.ports.viewing import Jpeg, Key, LeaseOver
+from supervisor.ports.viewing import Jpeg, Key, LeaseOver, hash_secret
 from tests.kit.domain import ASKED, GATE, YARD, child, lease, peer, settings
 from tests.kit.http import request
 from tests.kit.scopes import run_worlds, unasked
@@ -133,7 +133,7 @@ async def test_own_camera_works_as_ever() -> None:
         held = await here.grant(c.GrantLease(LeaseId(""), lease().kind, GATE, "192.0.2.1"))
         key = Key(held.lease.lease, held.secret)
         opened = await here.negotiate(GATE, OFFER, "192.0.2.1", key)
-        await here.add_candidates(opened.peer, opened.secret, "a=candidate")
+        await here.add_candidates(opened.peer, hash_secret(opened.secret), "a=candidate")
         assert (await here.renew(key, 0.0, "192.0.2.1")).peers == (opened.peer,)
         assert set(here.expiries()) == {key.lease}
         await here.release(key, "192.0.2.1")

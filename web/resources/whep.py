@@ -1,18 +1,25 @@
 """WHEP: the viewer sends an offer, banken answers (draft-ietf-wish-whep; RFC 9725 for the parts shared with WHIP).
 
-The URL of a session ends in `PEER.SECRET`. The secret authorizes the owner: only the owner receives it, and only its
-hash is stored. A listing by id therefore gives no control over the peer.
+Rules of this file:
+- Only its owner changes or ends a session: a listing by id gives no control over the peer.
+- The login with which a session was opened proves its owner. The URL is that of the peer and has no secret, so a proxy
+  may log it. A client of WHEP uses this URL with its token, as always.
+- Without a login the URL ends in `PEER.SECRET`. Only the owner receives the secret, and only its hash is stored. It may
+  also be sent as `Banken-Peer: PEER.SECRET` to the URL without it, as our page does.
 """
 
 from quart import Response, request
+from werkzeug.exceptions import BadRequest
 
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
+from supervisor.domain.state import Peer
 from supervisor.domain.values import Fault, Reason
 from supervisor.ports.asking import origin_of
 from supervisor.ports.viewing import Key, OfferError, hash_secret
 
+from ..access import principal
 from ..client import client
 from ..problems import problem
 from ..routes import Media, Proof, Right, Route, Web
@@ -30,7 +37,9 @@ async def open_session(web: Web, camera: str) -> Response:
     opened = await web.gateway.negotiate(CameraId(camera), await _body("an SDP offer"), client(), _key())
     response = Response(opened.answer, status=201, content_type=SDP)
     # Relative to `/whep/CAMERA`, so that both work below any prefix of a proxy (RFC 9110, section 10.2.2).
-    response.headers["Location"] = f"{opened.camera}/{opened.peer}.{opened.secret}"
+    known = web.gateway.state.peers.get(opened.peer)
+    shown = f".{opened.secret}" if known is None or not _is_own(known) else ""
+    response.headers["Location"] = f"{opened.camera}/{opened.peer}{shown}"
     if opened.camera != camera:  # the viewer does not support the codec: this is the substream
         response.headers["Content-Location"] = opened.camera
     response.headers["ETag"] = _etag(opened.peer)
@@ -52,21 +61,21 @@ async def describe_session(web: Web, camera: str, session: str) -> Response:
 
 
 async def add_candidates(web: Web, camera: str, session: str) -> Response:
-    peer, secret = _session(web, camera, session)
+    peer, owner = _session(web, camera, session)
     if request.mimetype != FRAGMENT:
         return _unsupported(FRAGMENT, "Accept-Patch")
     if request.if_match.as_set() and not request.if_match.contains(peer):
         return problem(412, "this is not the current ICE session; read its ETag again")
     if request.if_match.star_tag:
         return problem(422, "ICE restarts are not supported; open a new session")
-    await web.gateway.add_candidates(peer, secret, await _body("an SDP fragment"))
+    await web.gateway.add_candidates(peer, owner, await _body("an SDP fragment"))
     return Response(b"", status=204)
 
 
 async def close_session(web: Web, camera: str, session: str) -> Response:
-    peer, secret = _session(web, camera, session)
+    peer, owner = _session(web, camera, session)
     left = Reason("left", "the viewer left", Fault.NONE)
-    await web.gateway.submit(c.ClosePeer(peer, left, owner=hash_secret(secret)), origin_of(client()))
+    await web.gateway.submit(c.ClosePeer(peer, left, owner=owner), origin_of(client()))
     return Response(b"", status=200)
 
 
@@ -76,11 +85,23 @@ def _require_camera(web: Web, camera: str) -> None:
 
 
 def _session(web: Web, camera: str, session: str) -> tuple[PeerId, str]:
+    """The peer, and the hash of the secret that the client shows, or for which its login stands."""
     name, _, secret = session.partition(".")
     known = web.gateway.state.peers.get(PeerId(name))
     if known is None or known.camera != camera:
         raise Rejected(Refusal.UNKNOWN, "there is no such viewer, or it has left")
-    return known.peer, secret
+    if not secret:
+        if _is_own(known):
+            return known.peer, known.owner
+        named, _, secret = request.headers.get("Banken-Peer", "").strip().partition(".")
+        if secret and named != name:
+            raise BadRequest("Banken-Peer names another session than the path")
+    return known.peer, hash_secret(secret)
+
+
+def _is_own(peer: Peer) -> bool:
+    """Whether the principal of the request has opened the peer with its login."""
+    return bool(peer.by) and peer.by == principal().name
 
 
 def _key() -> Key | None:
@@ -123,8 +144,9 @@ ROUTES = (
         request="an SDP offer, at most 64 KiB. `Banken-Lease: ID.SECRET` puts the session under that lease.",
         status=201,
         answer=Media(SDP),
-        response="the SDP answer (`application/sdp`); `Location` (the session), `ETag`, `Accept-Patch`, and "
-        "a `Link` for each STUN server. `Content-Location` names the substream where that is sent instead",
+        response="the SDP answer (`application/sdp`); `Location` (the session, with the secret of its owner if there "
+        "is no login), `ETag`, `Accept-Patch`, and a `Link` for each STUN server. `Content-Location` names the "
+        "substream where that is sent instead",
         errors=(404, 406, 409, 413, 415),
     ),
     Route(

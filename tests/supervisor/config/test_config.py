@@ -315,7 +315,7 @@ def test_an_empty_file_is_a_daemon_without_cameras() -> None:
         ("camera: {}", "banken.yaml:1: unknown key 'camera' in the configuration; did you mean 'cameras'? known: web"),
         (
             "web:\n  port: 1",
-            "banken.yaml:2: unknown key 'port' in web; known: listen, tls, allow_origins, trusted_proxies, forwarded",
+            "banken.yaml:2: unknown key 'port' in web; known: listen, tls, allow_origins, frame_ancestors, ",
         ),
         ("cameras: [a]", "banken.yaml:1: cameras must be a mapping of keys to values, not a list"),
         (
@@ -955,3 +955,27 @@ def test_secrets_of_the_operator_are_hidden_in_every_source() -> None:
     assert a.summary().url == "-i rtmp://h/live/***?uid=*** -metadata title=***"
     assert c.summary().url == "rtsp://h/***"
     assert set(a.secrets) == {"streamkey1", "uid=", "geheim"}
+
+
+def test_frame_ancestors_are_origins_over_https_or_of_this_machine() -> None:
+    """As browsers compare them in `frame-ancestors`; none by default."""
+    listed = ["https://ha.example", "https://HA.example:8443", "https://192.0.2.7", "http://localhost:8123"]
+    for text in ([], [*listed, "http://127.0.0.1"]):
+        assert read(f"web: {{frame_ancestors: {text}}}").settings["web.frame_ancestors"] == tuple(text)
+    assert read("").settings["web.frame_ancestors"] == ()
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://ha.example", "http://homeassistant.local:8123", "https://ha.example/", "https://ha.example/lovelace",
+        "https://*.example", "*", "'self'", "null", "https:", "https://", "ha.example", "https://u@ha.example",
+        "https://ha.example:", "https://ha.example:0", "https://ha.example:123456", "https://a;script-src *",
+        "https://a,https://b", "https://a b", "https://-a", "http://127.1", "http://localhost.a",
+        "http://[::1]:8123", "wss://ha.example", "https://h\u00e4.example",
+    ],
+)  # fmt: skip
+def test_frame_ancestor_that_is_no_such_origin_is_refused(origin: str) -> None:
+    """A wildcard, a path, plain HTTP from the network, and all that would change the policy."""
+    (complaint,) = complaints(f'web:\n  frame_ancestors: ["{origin}"]')
+    assert complaint.startswith("banken.yaml:2: an entry of web.frame_ancestors must be")

@@ -151,6 +151,7 @@ def test_every_setting_has_a_variable() -> None:
         "web.listen": "127.0.0.1:7", "web.trusted_proxies": "[192.0.2.1]", "webrtc.ice_servers": "['stun:h']",
         "journal.anchor.url": "http://h/x", "cameras.NAME.source": "rtsp://h/x", "cameras.NAME.via": "http://h:1984",
         "cameras.NAME.device": "box", "cameras.NAME.substream": "back", "cameras.NAME.ffmpeg": "[-i, x]",
+        "web.frame_ancestors": "['https://x']",
         "secret": "[abcdef]", "detections.labels": "[person]", "web.allow_origins": "['https://x']",
         "cameras.NAME.tls.pin": "ab" * 32, "rtsp.listen": "[::1]:8554", "detectors.NAME.url": "http://h/x",
         "detectors.NAME.hints": "{front: x}", "detectors.NAME.cameras": "[front]",

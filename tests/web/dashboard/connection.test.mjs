@@ -103,7 +103,19 @@ test("what is open is released in this order: tracks, the video element, the con
   const order = ["still kept", "track stopped", "video paused", "video without source", "video without src", "video loaded again", "connection closed", "listener removed"];
   assert.deepEqual(did.filter((each, at) => did.indexOf(each) === at), order);
   const { method, url, keepalive } = server.asked.at(-1);
-  assert.deepEqual([method, url, keepalive], ["DELETE", `${CAMERA}/p1.secret`, true], "also when the page is being left");
+  assert.deepEqual([method, url, keepalive], ["DELETE", `${CAMERA}/p1`, true], "also when the page is being left");
+});
+
+test("the secret of a connection is in no address: the login stands for it, and without a login a header has it", async () => {
+  for (const [location, sent] of [["p1.secret", { "Banken-Peer": "p1.secret" }], ["p1", {}]]) {
+    const player = openPlayer(() => ({ status: 201, headers: { Location: `${CAMERA}/${location}` } }));
+    player.play();
+    await settle();
+    player.close();
+    const { method, url, headers } = server.asked.at(-1);
+    assert.deepEqual([method, url, headers], ["DELETE", `${CAMERA}/p1`, sent]);
+    server.close();
+  }
 });
 
 test("a player that was closed while its offer was answered ends what it was given, and says nothing more", async () => {

@@ -297,8 +297,8 @@ test("a saved picture is named after its camera and its second", () => {
   assert.equal(pictureName("front", "2026-11-22T06:01:02.345Z"), "front-2026-11-22T06-01-02Z.jpg");
 });
 
-test("a connection's name is read from its Location, and the owner's secret is not part of it", () => {
-  assert.equal(peerOf("http://127.0.0.1:8620/whep/front/ab12.s3cr3t"), "ab12");
+test("a connection's name is read from its address", () => {
+  assert.equal(peerOf({ url: "http://127.0.0.1:8620/whep/front/ab12" }), "ab12");
 });
 
 test("the button of a view names its first key, if it has one", () => {

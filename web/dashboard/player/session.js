@@ -22,7 +22,7 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
   const listeners = new AbortController();
   const { signal } = listeners;
   const stream = new MediaStream();
-  let location = null;
+  let session = null;
   let substream = null;
   let connected = false;
 
@@ -75,8 +75,8 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
     if (signal.aborted) return;
     const accepted = await offer(url, connection.localDescription?.sdp, carried);
     // Closed while the answer was on its way: the peer on the server must not be left behind.
-    if (signal.aborted) return void (accepted.location && end(accepted.location));
-    ({ location, substream } = accepted);
+    if (signal.aborted) return void (accepted.session && end(accepted.session));
+    ({ session, substream } = accepted);
     await connection.setRemoteDescription({ type: "answer", sdp: accepted.answer });
   }
 
@@ -84,14 +84,14 @@ export function openSession({ url, headers = () => ({}), video, sound, report, c
     statistics: () => ({ framesDecoded: watchdog.framesDecoded(), peerConnectionState: connection.connectionState }),
     // The browser's statistics of the connection: a map of entries (W3C, webrtc-stats).
     measure: () => connection.getStats(),
-    peer: () => location && peerOf(location),
+    peer: () => session && peerOf(session),
     substream: () => substream,
     // The server has ended the connection: there is no peer left to close.
-    forget: () => (location = null),
+    forget: () => (session = null),
     close() {
       if (signal.aborted) return;
       watchdog.stop();
-      if (location) end(location);
+      if (session) end(session);
       for (const receiver of connection.getReceivers()) receiver.track?.stop();
       clear(video);
       connection.close();
