@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0, help="of all attacks at once")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)), metavar="N")
     parser.add_argument("--only", nargs="+", choices=list(ATTACKS), default=list(ATTACKS), metavar="NAME")
+    parser.add_argument("--nice", type=int, default=0, metavar="N", help="added to the niceness of hostile clients")
     options = parser.parse_args()
     loud_s = 60 * options.minutes
     quiet_s = min(120.0, max(10.0, QUIET_SHARE * loud_s))
@@ -42,7 +43,7 @@ def main() -> int:
             progress.show(min(seconds, 0.999 * whole_s), whole_s, f"{phase}, seed {options.seed}")
 
     with tempfile.TemporaryDirectory(prefix="banken-attack-") as folder:
-        result = trio.run(run_attack, Path(folder), options.seed, quiet_s, loud_s, options.only, report)
+        result = trio.run(run_attack, Path(folder), options.seed, quiet_s, loud_s, options.only, report, options.nice)
     progress.show(1, 1, "done")
     faults = find_faults(result, most_missed=0.0) + find_slowness(result)
     print(table(result))

@@ -223,6 +223,7 @@ async def _run(
         }
         bookkeeping.start_soon(journal.run, name="journal")
         bookkeeping.start_soon(run_trouble_log, feed, name="log")
+        memory.free_large_blocks_at_once()
         bookkeeping.start_soon(memory.run_trimming, name="memory")
         bookkeeping.start_soon(run_lag, name="lag")
         bookkeeping.start_soon(systemd.run_watchdog, name="watchdog")

@@ -131,6 +131,11 @@ class Accounts:
 
     # ── logins ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def require_login(self, client: str) -> None:
+        """Raise `Rejected` if a login from this address is refused now, whatever its name and password."""
+        self.require_whole()
+        self._require_try("", client, self.attempts.wait_s("", client))
+
     async def log_in(self, name: str, password: str, client: str, agent: str) -> LoggedIn:
         """Open a session for who knows the password. Raises `Rejected`, with one text for a wrong name or password."""
         user = UserId(name)
@@ -145,10 +150,10 @@ class Accounts:
         known = self._passwords.get(name, "") if user else ""
 
         def charge() -> None:
-            self._require_try(name, shown, client)
+            self._require_try(shown, client, self.attempts.wait_s(name, client))
             self.attempts.take(name, client)
 
-        self._require_try(name, shown, client)
+        self._require_try(shown, client, self.attempts.wait_s(name, client))
         try:
             is_right = await self._hashing.matches(known, password, charge)
         except Busy:
@@ -160,9 +165,8 @@ class Accounts:
         self.attempts.give_back(name, client)
         return known
 
-    def _require_try(self, name: UserId, shown: str, client: str) -> None:
-        """Raise `Rejected` while the account or the network may not try; `shown` is the name for the journal."""
-        wait_s = self.attempts.wait_s(name, client)
+    def _require_try(self, shown: str, client: str, wait_s: float) -> None:
+        """Raise `Rejected` if somebody has to wait; `shown` is the name for the journal."""
         if wait_s > 0:
             self.attempts.say_failed(shown, client, TOO_OFTEN)
             raise Rejected(Refusal.RATE_LIMITED, f"too many wrong passwords; try again in {wait_s:.0f} s", wait_s)

@@ -12,6 +12,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 from supervisor.domain.ids import TokenId
 from supervisor.domain.rights import ALL, RIGHTS, Right, Role, Scope
 from supervisor.services.accounts import Accounts
+from supervisor.services.attempts import TRIES
 from tests.kit.accounts import ANNA, BEN, ME, PASSWORDS, Browser, add_users
 from tests.kit.domain import GATE, YARD
 from tests.kit.http import request
@@ -115,6 +116,15 @@ async def test_login_with_a_wrong_password_opens_nothing(tmp_path: Path) -> None
         answers = [await Browser(site.port).log_in(name, "wrong horse") for name in (BEN, "nobody")]
         assert {(answer.status, answer.body) for answer in answers} == {(403, answers[0].body)}
         assert all("Set-Cookie" not in answer.headers for answer in answers)
+
+
+async def test_body_of_a_login_is_not_read_while_its_network_has_to_wait(tmp_path: Path) -> None:
+    """Each guess costs as little as it can."""
+    async with with_users(tmp_path) as (site, _):
+        for number in range(TRIES):
+            assert (await Browser(site.port).log_in(f"user{number}", "wrong horse")).status == 403
+        refused = await Browser(site.port).post("/api/session", {"this": "is no login"})
+        assert (refused.status, "Retry-After" in refused.headers) == (429, True)
 
 
 @pytest.mark.parametrize("cookie", ["", "banken=", "banken=x", "banken=" + "A" * 43, 'banken="', "__Host-banken={}"])

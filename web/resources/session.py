@@ -117,6 +117,10 @@ async def show_me(web: Web) -> Me:
     )
 
 
+def may_log_in(web: Web) -> None:
+    accounts_of(web).require_login(client())
+
+
 async def log_in(web: Web, body: LogIn) -> Response:
     agent = request.headers.get("User-Agent", "")
     opened = await accounts_of(web).log_in(body.user, body.password, client(), agent)
@@ -195,6 +199,7 @@ ROUTES = (
         path="/api/session",
         right=Right.NONE,
         handler=log_in,
+        admit=may_log_in,
         summary="Log in.",
         body=LogIn,
         request="`user` and `password`",

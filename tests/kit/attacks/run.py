@@ -133,13 +133,17 @@ class Result:
 
 
 async def run_attack(
-    folder: Path, seed: int, quiet_s: float, loud_s: float, names: Sequence[str], report: Report
+    folder: Path, seed: int, quiet_s: float, loud_s: float, names: Sequence[str], report: Report, nice: int = 0
 ) -> Result:
-    """One run. `report` is given the seconds that have passed and the phase, now and then."""
+    """One run. `report` is given the seconds that have passed and the phase, now and then.
+
+    Args:
+        nice: added to the niceness of the hostile clients, which then take no processor time that the daemon needs.
+    """
     behaviours = [Behaviour(size=(320, 240), fps=FPS, key_every=2 * FPS, stamps=True)] * STEADY
     big = folder / "big.mp4"
     await trio.to_thread.run_sync(write_big, big)
-    async with open_senders(behaviours) as urls, _open_hostile(seed, names) as hostile:
+    async with open_senders(behaviours) as urls, _open_hostile(seed, names, nice) as hostile:
         traps = {f"trap-{n}": {"source": url, "mode": "on_demand"} for n, url in enumerate(hostile.urls)}
         resting = {f"rest-{n}": {"source": "test:320x180@10", "mode": "on_demand"} for n in range(3)}
         steady = {f"steady-{n}": url for n, url in enumerate(urls)}
@@ -179,10 +183,14 @@ class _Hostile:
 
 
 @asynccontextmanager
-async def _open_process(*arguments: str) -> AsyncIterator[subprocess.Popen[str]]:
+async def _open_process(*arguments: str, nice: int = 0) -> AsyncIterator[subprocess.Popen[str]]:
     """Run a module of this project in a separate process, which ends with the block."""
     process = subprocess.Popen(  # noqa: ASYNC220 - a test may block for the millisecond it takes
-        [sys.executable, "-m", *arguments], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["nice", "-n", str(nice), sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         yield process
@@ -195,8 +203,8 @@ async def _open_process(*arguments: str) -> AsyncIterator[subprocess.Popen[str]]
 
 
 @asynccontextmanager
-async def _open_hostile(seed: int, names: Sequence[str]) -> AsyncIterator[_Hostile]:
-    async with _open_process("tests.kit.attacks", str(seed), *names) as process:
+async def _open_hostile(seed: int, names: Sequence[str], nice: int) -> AsyncIterator[_Hostile]:
+    async with _open_process("tests.kit.attacks", str(seed), *names, nice=nice) as process:
         assert process.stdout is not None
         yield _Hostile(process, json.loads(await trio.to_thread.run_sync(process.stdout.readline)))
 

@@ -189,6 +189,24 @@ async def test_guesses_at_once_are_no_more_than_those_in_turn(same: str, tmp_pat
         assert max(one.retry_after_s or 0 for one in refused) <= TRY_EVERY_S
 
 
+async def test_login_of_a_network_that_has_to_wait_is_refused_whatever_it_says(tmp_path: Path) -> None:
+    """So its body need not be read. Others, and a damaged file, are as they were."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        for number in range(TRIES):
+            here.accounts.require_login(CLIENT)
+            with pytest.raises(Rejected, match="wrong"):
+                await here.accounts.log_in(f"user{number}", "wrong horse", CLIENT, AGENT)
+        with pytest.raises(Rejected) as refused:
+            here.accounts.require_login(CLIENT)
+        assert refused.value.refusal is Refusal.RATE_LIMITED
+        here.accounts.require_login("198.51.100.7")
+        here.accounts.damage = "it is damaged"
+        with pytest.raises(Rejected) as refused:
+            here.accounts.require_login("198.51.100.7")
+        assert refused.value.refusal is Refusal.UNAVAILABLE
+
+
 async def test_right_password_is_not_charged(tmp_path: Path) -> None:
     """Else who logs in at many browsers waits for all of them."""
     async with open_site(tmp_path / "access.json") as here:
