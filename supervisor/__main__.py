@@ -86,6 +86,9 @@ COMMANDS = {
     "privacy": at("supervisor.cli.remote:privacy", "Make CAMERA private, or end that."),
     "reload": at("supervisor.cli.remote:reload", "Have the daemon read its configuration again, and print the result."),
     "ca": at("supervisor.cli.ca:ca", "Print the certificate of the local CA, and how to install it on devices."),
+    "setup-link": at(
+        "supervisor.cli.setup:setup_link", "Print a link to the page that makes the first user, an admin."
+    ),
     "user": table("user", "Users, who log in: add, list, change and remove them.", USERS),
     "session": table("session", "Logins that are open: list and end them.", SESSIONS),
     "token": table("token", "Tokens, the access of programs: make, list and end them.", TOKENS),

@@ -7,12 +7,13 @@ Rules of this file:
 - A request that changes something and shows a cookie must come from our own page: its `Origin` or `Sec-Fetch-Site`
   says so. A request without both is refused; programs use tokens.
 - A request over the control socket has all rights, whatever it shows: the kernel has named the owner of the machine.
-- Until there is a user, the clients that the other checks let in have all rights.
+- Until there is a user, clients of this machine have all rights. But a server beyond loopback then answers them, as
+  all others without a name, on routes with `Route.before_users` only.
 """
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import trio
@@ -47,6 +48,17 @@ THROUGH_PROXY = (
     "or make a user on the page of the machine itself"
 )
 BEYOND = "this banken has no users yet, so it serves its own machine only: open its page there, and make a user"
+REPLAY = "a replay serves its own machine only, at an address of it and through no proxy: ssh -L can reach it"
+FIRST_RUN = (
+    "this banken has no users yet; on its own machine, banken setup-link prints a link that makes the first one, and "
+    "banken user add makes it at once"
+)
+Route = TypeVar("Route", bound=Callable[..., object])
+_MARK = "banken_before_users"
+
+
+class NoUsers(Unauthorized):
+    """There has never been a user, and the server can be reached by other machines."""
 
 
 def is_secure(asked: Request | Websocket) -> bool:
@@ -61,7 +73,7 @@ def identify(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSet
     accounts, nobody = gateway.accounts, Principal(f"{PREFIX}{client()}")
     local = attrs.evolve(nobody, rights=EVERYTHING, scope=ALL)
     if accounts is None:
-        return local
+        return nobody if settings.local_only and not is_local(asked) else local
     for text in _tokens(asked):
         if (found := accounts.by_token(text)) is not None:
             return found
@@ -82,9 +94,27 @@ def is_local(asked: Request | Websocket) -> bool:
     return is_loopback(_peer(asked)) and is_loopback(bare(host)) and not is_forwarded(asked.scope)
 
 
+def before_users(route: Route) -> Route:
+    """Mark a route that is served before the first user, also beyond loopback."""
+    setattr(route, _MARK, True)
+    return route
+
+
+def require_users(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSettings") -> None:
+    """Raises `NoUsers` for a client without a name, before the first user of a server beyond loopback."""
+    accounts = gateway.accounts
+    if not settings.setup_url or accounts is None or accounts.damage or gateway.state.trust_ended:
+        return
+    view = current_app.view_functions.get(asked.endpoint or "")
+    if principal().name.startswith(PREFIX) and not getattr(view, _MARK, False):
+        raise NoUsers(FIRST_RUN)
+
+
 def why_denied(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSettings") -> str:
     """Advice for a client without rights."""
     accounts = gateway.accounts
+    if settings.local_only:
+        return REPLAY
     if accounts is not None and accounts.damage:
         return "nobody can log in: the access file cannot be read; the log and the health of banken say why"
     if gateway.state.trust_ended:

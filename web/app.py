@@ -59,6 +59,12 @@ class WebSettings:
     """The trusted proxies, whose headers name the client."""
     proxy_access: ProxyAccess = attrs.field(factory=ProxyAccess)
     """The roles of those whom a trusted proxy has let in."""
+    setup_url: str = ""
+    """The URL of the page as another machine reaches it; empty if the server listens on loopback.
+
+    Beyond loopback nobody is trusted without a login, and the first user is made by a setup link."""
+    local_only: bool = False
+    """Without accounts, whether only clients of this machine have rights."""
     exposed: str = ""
     """The address at which other machines can reach the server; every page warns of it. Empty for loopback."""
     off: frozenset[str] = frozenset()
@@ -146,6 +152,7 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         require_on(request.path, settings.off)
         require_own_site(request, settings.allow_origins, settings.frame_ancestors)
         request.scope[access.SCOPE] = access.identify(request, gateway, settings)  # type: ignore[literal-required]
+        access.require_users(request, gateway, settings)
 
     @app.before_websocket
     async def connect_by_own_names() -> None:
@@ -154,6 +161,7 @@ def create_app(gateway: GatewayPort, settings: WebSettings, sockets: Sockets) ->
         require_on(websocket.path, settings.off)
         require_own_site(websocket, settings.allow_origins)
         websocket.scope[access.SCOPE] = access.identify(websocket, gateway, settings)  # type: ignore[literal-required]
+        access.require_users(websocket, gateway, settings)
 
     if settings.frame_ancestors:
         policy = policy_for(settings.frame_ancestors)

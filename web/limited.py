@@ -36,6 +36,7 @@ from supervisor.ports.facts import CameraFacts
 from supervisor.ports.gateway import DetectionResult, GatewayPort, ReloadResult, SessionPort
 from supervisor.ports.past import Past
 from supervisor.ports.questions import Query
+from supervisor.ports.setup import SetupPort
 from supervisor.ports.snapshot import Snapshot
 from supervisor.ports.statistics import RoomStatistics
 from supervisor.ports.viewing import HeldLease, Jpeg, Key, LeaseOver, Opened
@@ -131,6 +132,10 @@ class Limited:
     def accounts(self) -> AccountsPort | None:
         """Its operations check rights themselves."""
         return self._gateway.accounts
+
+    @property
+    def setup(self) -> SetupPort | None:
+        return self._gateway.setup
 
     @property
     def last_seq(self) -> int:

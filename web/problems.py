@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from quart import Response, has_websocket_context
+from quart import Response, has_websocket_context, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import WebsocketMismatch
 
@@ -16,6 +16,7 @@ from supervisor.ports.errors import JournalDamaged, JournalError
 from supervisor.ports.past import TooLong
 from supervisor.ports.viewing import LeaseOver, NoCommonCodec, OfferError
 
+from .access import NoUsers
 from .json import encode
 from .parts import PartOff
 
@@ -88,6 +89,14 @@ def from_mismatch(error: WebsocketMismatch) -> Response:
     return response
 
 
+def from_no_users(error: NoUsers) -> Response:
+    """Return 401: as plain text for a person at a browser, who cannot be shown a page yet."""
+    text = error.description or ""
+    if not has_websocket_context() and "text/html" in request.headers.get("Accept", ""):
+        return Response(f"{text}\n", 401, content_type="text/plain; charset=utf-8")
+    return problem(401, text, kind="urn:banken:problem:no-users")
+
+
 def from_part_off(error: PartOff) -> Response:
     return problem(404, error.description or "", kind="urn:banken:problem:part-off")
 
@@ -122,6 +131,7 @@ KINDS: tuple[tuple[type[Exception], Callable[[Any], Response]], ...] = (
     (NoCommonCodec, from_codec),
     (TooLong, lambda error: problem(400, str(error))),
     (PartOff, from_part_off),
+    (NoUsers, from_no_users),
     (WebsocketMismatch, from_mismatch),
     (HTTPException, from_http),
     (OSError, from_os_error),

@@ -1,5 +1,6 @@
 """`banken rooms`: join a room from a terminal."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,14 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from supervisor.base.printable import printable_json
+from supervisor.base.redact import redact
 from supervisor.cli.daemon_address import address_in, daemon
 from supervisor.cli.terminal import clean, fail, say
+from supervisor.cli.token import REFUSED, WANTED, credentials_for
 from supervisor.cli.trust import context_for
 
 if TYPE_CHECKING:
     import ssl
 
     from supervisor.domain import signaling as s
+
+UNAUTHORIZED = 401
 
 
 @click.command()
@@ -30,7 +35,7 @@ def join(where: tuple[str, ...], url: str | None, config: Path, as_json: bool) -
     ended the connection.
     """
     import trio
-    from trio_websocket import HandshakeError
+    from trio_websocket import ConnectionRejected, HandshakeError
 
     from supervisor.base.groups import first_of
 
@@ -42,13 +47,16 @@ def join(where: tuple[str, ...], url: str | None, config: Path, as_json: bool) -
     named = given[0] if given else url
     url = named or address_in(config)
     context = context_for(config, named) if url.startswith(("https:", "wss:")) else None
+    credentials = credentials_for(url)
     refused, trouble = False, ""
     try:
-        refused = trio.run(_show, url, room, as_json, context)
+        refused = trio.run(_show, url, room, as_json, context, credentials)
     except* KeyboardInterrupt:  # in a group if it is raised while a nursery is open
         pass
     except* (OSError, ValueError, HandshakeError, RoomsClosed, trio.TooSlowError) as errors:
         error = first_of(errors)
+        if isinstance(error, ConnectionRejected):
+            fail(f"{redact(url)}: {why_rejected(error.status_code, error.body, bool(credentials))}")
         trouble = str(error) or type(error).__name__
     if trouble:
         fail(f"{url}: {trouble}")
@@ -56,13 +64,24 @@ def join(where: tuple[str, ...], url: str | None, config: Path, as_json: bool) -
         sys.exit(1)
 
 
-async def _show(url: str, room: str, as_json: bool, context: "ssl.SSLContext | None") -> bool:
+def why_rejected(status: int, body: bytes | None, has_token: bool) -> str:
+    """The reason of an answer that is no WebSocket."""
+    try:
+        said = str(json.loads(body or b"")["detail"])
+    except (ValueError, LookupError, TypeError):
+        return f"the answer is {status}, and not one of banken"
+    return f"{said}; {REFUSED if has_token else WANTED}" if status == UNAUTHORIZED else said
+
+
+async def _show(
+    url: str, room: str, as_json: bool, context: "ssl.SSLContext | None", credentials: dict[str, str]
+) -> bool:
     """Print the messages; returns true when the server rejects a request."""
     from supervisor.domain import signaling as s
 
     from .room_client import open_room_client
 
-    async with open_room_client(url, context) as client:
+    async with open_room_client(url, context, **credentials) as client:
         await client.send(s.CreateRequest() if room == "new" else s.JoinRequest(room))
         while True:
             told = await client.receive()

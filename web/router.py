@@ -6,15 +6,19 @@ from importlib import import_module
 
 import msgspec
 from quart import Quart, Response, request, websocket
+from werkzeug.exceptions import Forbidden
 
 from supervisor.ports.asking import asking
 
 from . import json, resources
-from .access import REVOKED, asked, principal, require, until_revoked, why_denied
+from .access import REVOKED, asked, before_users, principal, require, until_revoked, why_denied
 from .bodies import Strict, read
+from .control import is_control
 from .cross_site import takes_visits
 from .queries import parse_query
 from .routes import Proof, Resource, Route, Web, rule_of
+
+CONTROL_ONLY = "this is given to the owner of the machine alone, over the control socket"
 
 
 def load(without: Collection[str] = ()) -> tuple[Resource, ...]:
@@ -64,7 +68,8 @@ def _make_view(web: Web, route: Route) -> Callable[..., Awaitable[Response]]:
             return found
         return json.respond(found, route.status)
 
-    return takes_visits(view) if route.takes_visits else view
+    found = before_users(view) if route.before_users else view
+    return takes_visits(found) if route.takes_visits else found
 
 
 def _make_socket(web: Web, route: Route) -> Callable[..., Awaitable[None]]:
@@ -85,6 +90,8 @@ def admit(web: Web, route: Route) -> str:
     """The name of the principal of the request. Raises as `require`; a detector may show another proof instead."""
     if route.proof is not Proof.DETECTOR:
         require(route.right, partial(why_denied, asked(), web.gateway, web.settings))
+    if route.proof is Proof.CONTROL and not is_control(asked().scope):
+        raise Forbidden(CONTROL_ONLY)
     return principal().name
 
 

@@ -48,6 +48,8 @@ class Proof(StrEnum):
     """The secret of its lease: `Banken-Lease: ID.SECRET`, or `Authorization: Bearer SECRET`."""
     DETECTOR = "detector"
     """`Authorization: Bearer TOKEN`, with the token of `detections.token`."""
+    CONTROL = "control"
+    """The request comes over the control socket."""
 
 
 @attrs.frozen
@@ -88,6 +90,8 @@ class Route:
     """Errors that belong to this route; any route may answer with those of `ops/docs/api.md`."""
     takes_visits: bool = False
     """Whether a link on another site may lead there: then it opens no camera for such a visit."""
+    before_users: bool = False
+    """Whether it is served before the first user to clients of other machines, too."""
 
     @property
     def is_websocket(self) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..config.config import Check, Config
+from ..config.config import Check, Config, state_folder
 from ..config.load import load, parse, read_text
 from ..config.problem_text import ConfigError
 from ..config.rewrite import rewritten
@@ -15,6 +15,8 @@ from ..config.schema import schema_of
 from ..config.settings import SETTINGS
 from ..config.types import TlsFiles
 from ..domain.words import plural
+from ..services.access_file import NAME as ACCESS_FILE
+from ..services.access_file import AccessDamaged, read_access
 from .terminal import clean, fail, say
 
 STDIN, STDIN_FILE = Path("-"), Path("/dev/stdin")
@@ -67,7 +69,7 @@ def or_fail(origin: str, read: Callable[[], Config], hidden: Sequence[str] = ())
 def report(config: Config) -> None:
     """Print the cameras of a good configuration, with the warnings on stderr."""
     say(f"{clean(config.origin)}: good; {plural(len(config.cameras), 'camera')}")
-    for warning in config.warnings:
+    for warning in (*config.warnings, *(() if _has_users(config) else config.before_users)):
         say(f"warning: {clean(warning)}", err=True)
     if config.is_secure:
         shown = f"in {config.tls.cert}" if isinstance(config.tls, TlsFiles) else "of the local CA (banken ca)"
@@ -76,6 +78,15 @@ def report(config: Config) -> None:
         say(f"  {clean(setting)} is set by {clean(place)}")
     for name, source in config.cameras.items():
         say(f"  {name}: {clean(source.summary().url)}")
+
+
+def _has_users(config: Config) -> bool:
+    """Whether the access file says so. One that cannot be read says nothing."""
+    try:
+        found = read_access(state_folder(config) / ACCESS_FILE)
+    except AccessDamaged:
+        return False
+    return found is not None and found.trust_ended
 
 
 def print_schema() -> None:

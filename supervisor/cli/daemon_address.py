@@ -16,6 +16,7 @@ from ..config.state_folder import control_in, folder_of
 from ..config.table import variable_of
 from ..config.types import PLAIN, is_loopback
 from .terminal import fail
+from .token import with_token
 
 _HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
@@ -30,7 +31,7 @@ def daemon(command: Callable[..., None]) -> Callable[..., None]:
         "--config", envvar="BANKEN_CONFIG", type=click.Path(path_type=Path), default=Path("banken.yaml"),
         show_default=True, metavar="FILE", help="The configuration that names its address, or $BANKEN_CONFIG.",
     )  # fmt: skip
-    return url(config(command))
+    return url(with_token(config(command)))
 
 
 def owner(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,7 +48,7 @@ def owner(command: Callable[..., None]) -> Callable[..., None]:
         "--config", envvar="BANKEN_CONFIG", type=click.Path(path_type=Path), default=Path("banken.yaml"),
         show_default=True, metavar="FILE", help="The configuration that names its state folder, or $BANKEN_CONFIG.",
     )  # fmt: skip
-    return url(state(config(command)))
+    return url(with_token(state(config(command))))
 
 
 def place_of(url: str | None, state: Path | None, config: Path) -> str | Path:

@@ -20,9 +20,11 @@ from .control import ControlConnection, trouble_at
 from .daemon_address import journal_in, owner, place_of
 from .journal_argument import JSON
 from .terminal import clean, fail, say, say_json
+from .token import REFUSED as TOKEN_REFUSED
+from .token import WANTED, credentials_for
 from .trust import context_for
 
-REFUSED = 1
+REFUSED, UNAUTHORIZED = 1, 401
 PATIENCE_S = 30.0
 """For an answer: a large configuration takes seconds to read."""
 MOST = 16 * 1024 * 1024
@@ -185,7 +187,7 @@ def ask(
     where: str | Path, method: str, path: str, config: Path, sent: Body | None = None, *, hint: str = ""
 ) -> tuple[int, Body]:
     """Send a request, with `sent` as its JSON; the status and the object in the answer. Ends the command where nothing
-    answers, and says `hint` then.
+    answers, and says `hint` then. A 401 of the daemon says what to do about the token.
 
     `where` is a URL, or the path of a control socket. The configuration at `config` helps to verify a certificate. A
     user and a password in a URL are sent as Basic credentials, for a proxy in front of the daemon.
@@ -212,13 +214,17 @@ def ask(
         body = json.loads(data)
     except ValueError:
         body = {}
-    return response.status, body if isinstance(body, dict) else {}
+    found = body if isinstance(body, dict) else {}
+    if response.status == UNAUTHORIZED and isinstance(where, str) and detail(found):
+        found["detail"] = f"{detail(found)}; {TOKEN_REFUSED if 'Authorization' in headers else WANTED}"
+    return response.status, found
 
 
 def _connection(where: str | Path, headers: dict[str, str], config: Path) -> tuple[http.client.HTTPConnection, str]:
     """A connection, and what comes before each path. Adds credentials to `headers`. Raises `KeyError`, `ValueError`."""
     if isinstance(where, Path):
         return ControlConnection(where, PATIENCE_S), ""
+    headers |= credentials_for(where)
     parts = urlsplit(where)
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

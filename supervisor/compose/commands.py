@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from ..runtime.collector import starting
 from ..runtime.control_socket import ControlInUse, ControlSocket
 from ..runtime.descriptors import allow_descriptors
 from ..runtime.names import conflicting_distributions
-from ..runtime.output import announce, set_up_log
+from ..runtime.output import announce, set_up_log, show_on_terminal
 
 if TYPE_CHECKING:
     import trio
@@ -209,6 +210,23 @@ def _listen_for_readers(address: tuple[str, int]) -> socket.socket:
     return listener
 
 
+def _setup_url(config: Config, listener: socket.socket) -> str:
+    """The URL of the page as other machines reach it; empty on loopback."""
+    if not config.exposed:
+        return ""
+    from ..runtime.machine_names import own_address
+
+    bound, port = listener.getsockname()[:2]
+    host = own_address() if ip_address(bound).is_unspecified else config.host
+    return f"{'https' if config.is_secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def _show_setup_link(gateway: "Gateway", url: str) -> None:
+    """Print a setup link on the terminal, if the first user can be made by one. Nothing else gets it."""
+    if url and gateway.setup is not None and gateway.setup.is_open:
+        show_on_terminal(f"banken: make the first user within 15 minutes at {url}setup#{gateway.setup.renew().text}")
+
+
 def _parts(
     config: Config,
     listener: socket.socket,
@@ -268,8 +286,11 @@ def _parts(
             detector_token=config.detector_token,
             proxies=proxies,
             proxy_access=ProxyAccess(*config.proxy_access),
+            setup_url=_setup_url(config, listener),
             off=config.off,
         )
+        if "dashboard" not in config.off:
+            _show_setup_link(gateway, settings.setup_url)
         app = create_app(gateway, settings, sockets)
         tls = None
         if certificate is not None:

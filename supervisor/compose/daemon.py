@@ -45,10 +45,11 @@ from ..services.gateway import Gateway
 from ..services.journal_reader import JournalReader
 from ..services.journal_reports import report_journal
 from ..services.leases import Leases
-from ..services.monitors import make_monitors, run_monitors
+from ..services.monitors import make_monitors, read_users, run_monitors
 from ..services.refusals import run_refusals
 from ..services.reload import Reloads, configure_of, run_reloads
 from ..services.schedules import Schedules
+from ..services.setup import Setup
 
 if TYPE_CHECKING:
     from ..services.anchors import Anchoring
@@ -189,6 +190,7 @@ async def _run(
             readings=readings,
             reloads=reloads,
             accounts=accounts,
+            setup=Setup(kernel, accounts),
             refuse_not_live=config.refuse_not_live,
             off=config.off,
         )
@@ -204,6 +206,7 @@ async def _run(
             keeping,
             anchoring.reading if anchoring is not None else None,
             parts.certificate.reading if parts.certificate is not None else None,
+            partial(read_users, kernel, config.before_users) if config.before_users else None,
         )
         watches: Watches = {
             "daemons": actors.run_daemons,
@@ -238,6 +241,9 @@ async def _run(
             configured = await kernel.submit(configure, after=started)
             vault.take_daemons(config.daemons, configured.events[0])
             await accounts.restore()
+            if not (kernel.state.trust_ended or accounts.damage):
+                for hint in config.before_users:
+                    logger.warning("%s", hint)
             schedules.look()
             async with _open_watches(kernel, watches), trio.open_nursery() as work:
                 stop = trio.Event()

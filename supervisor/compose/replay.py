@@ -1,6 +1,5 @@
 """`banken replay JOURNAL`: the dashboard over a journal, without a daemon. A daemon may write to it meanwhile."""
 
-import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -27,6 +26,11 @@ from ..services.answers import look_back
 from ..services.journal_reader import JournalReader
 from ..services.past import PastGateway
 
+BEYOND = (
+    "a replay asks nobody who they are, so it serves this machine only: listen on 127.0.0.1; from another machine, "
+    "ssh -L 8620:127.0.0.1:8620 reaches it"
+)
+
 
 @click.command()
 @JOURNAL
@@ -37,7 +41,8 @@ from ..services.past import PastGateway
 def replay(journal: Path, at: At | None, listen: str, browser: bool) -> None:
     """Show the dashboard as it was, from JOURNAL: a journal's folder, or one of its files. Nothing can be changed.
 
-    The journal may be a copy on another machine, or in use by a daemon. Ctrl+C ends it.
+    The journal may be a copy on another machine, or in use by a daemon. Only this machine is served, since nobody is
+    asked for a login. Ctrl+C ends it.
     """
     show(journal, at, listen, browser)
 
@@ -49,13 +54,13 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
     set_up_log("warning")
     try:
         config = parse(f"web: {{listen: {where!r}}}", "--listen", {}, {})
+        if config.exposed:
+            fail(f"--listen {where}: {BEYOND}")
         listener = listen(config.host, config.port)
     except ConfigError as error:
         fail(error.complaints)
     except (OSError, TypeError, ValueError) as error:
         fail(f"cannot listen on {where}: {error}; --listen can name another address")
-    if config.exposure:
-        logging.getLogger("banken").warning("%s", config.exposure)
     with listener:
         url = address(listener)
 
@@ -68,7 +73,7 @@ def show(journal: Path, at: At | None, where: str, browser: bool) -> None:
         except (JournalError, Rejected) as error:
             fail(str(error) if str(journal) in str(error) else f"{journal}: {error}")
         try:
-            trio.run(run_replay, PastGateway(reader, moment), listener, partial(ready, moment), config.exposed)
+            trio.run(run_replay, PastGateway(reader, moment), listener, partial(ready, moment))
         finally:
             reader.close()
 
@@ -82,9 +87,7 @@ def open_past(journal: Path, at: At | None, where: Zone = None) -> tuple[Instant
         reader.close()
 
 
-async def run_replay(
-    gateway: PastGateway, listener: socket.socket, ready: Callable[[], None], exposed: str = ""
-) -> None:
+async def run_replay(gateway: PastGateway, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, then stop gracefully. A second signal ends open connections at once.
 
     Cancellation: as a second signal. Cleanup: no socket and no thread is left.
@@ -94,7 +97,7 @@ async def run_replay(
     from web.sockets import Sockets
 
     stop, sockets = trio.Event(), Sockets()
-    app = create_app(gateway, WebSettings(exposed=exposed), sockets)
+    app = create_app(gateway, WebSettings(local_only=True), sockets)
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
 

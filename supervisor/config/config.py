@@ -20,8 +20,12 @@ from .state_folder import folder_of
 from .types import TlsFiles, is_loopback
 
 CLOSED = (
-    "is beyond this machine: until the first user is made, only requests of this machine are answered "
-    "(ops/docs/operations.md#access)"
+    "is beyond this machine: until the first user is made, only the page of the setup link is served; "
+    "banken setup-link prints the link (ops/docs/operations.md#access)"
+)
+NO_ROLE = (
+    "web.trusted_proxies: until the first user is made, nobody whom a proxy lets in has rights; "
+    "access.proxy.roles can give roles to them (ops/docs/proxy.md#access)"
 )
 EXPOSED = (
     "is beyond this machine, and banken asks nobody who they are: whoever reaches it can watch and control; "
@@ -255,16 +259,18 @@ class Config:
         return self.exposed and f"web.listen: {self.exposed} {EXPOSED}"
 
     @property
-    def closed(self) -> str:
-        """The same about the daemon, which has accounts."""
-        return self.exposed and f"web.listen: {self.exposed} {CLOSED}"
+    def before_users(self) -> tuple[str, ...]:
+        """The limits of a daemon without users, and what to do. One line each."""
+        closed = self.exposed and f"web.listen: {self.exposed} {CLOSED}"
+        roles = self.proxy_access[2].values()
+        return tuple(filter(None, (closed, NO_ROLE if self.trusted_proxies and not any(roles) else "")))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One line each: former names, the exposure, and arguments with secrets that every user can read."""
+        """One line each: former names, and arguments with secrets that every user can read."""
         open_to_all = [name for name, source in self.cameras.items() if shows_secrets(source.arguments, source.secrets)]
         arguments = f"ffmpeg of {listed(open_to_all)}: {OPEN_ARGUMENTS}" if open_to_all else ""
-        return tuple(filter(None, (*self.notes, self.closed, arguments)))
+        return tuple(filter(None, (*self.notes, arguments)))
 
 
 def state_folder(config: Config) -> Path:

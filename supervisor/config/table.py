@@ -10,7 +10,8 @@ from .types import Type
 
 OWN_ENVIRONMENT = "BANKEN_"
 OWN_VARIABLES = frozenset(
-    OWN_ENVIRONMENT + name for name in ("CHILD", "CONFIG", "JOURNAL", "URL", "PATIENCE", "REQUIRE_ALL", "TEST_KIT")
+    OWN_ENVIRONMENT + name
+    for name in ("CHILD", "CONFIG", "JOURNAL", "URL", "TOKEN", "PATIENCE", "REQUIRE_ALL", "TEST_KIT")
 )
 """Variables that belong to no setting: the mark of a child process, those of commands, and the last three of tests."""
 NAME = "NAME"

@@ -91,7 +91,7 @@ class SessionOpened(SessionEvent, frozen=True):
     until_ns: int
     """When it ends, used or not."""
     by: str = "password"
-    """How the user proved who it is: `password` or `passkey`."""
+    """How the user proved who it is: `password`, `passkey`, or `setup-link` for the first user."""
     passkey: PasskeyId = PasskeyId("")
     """The passkey; empty for a login by something else."""
 
@@ -144,7 +144,7 @@ class LoginFailed(Event, frozen=True):
     client: str
     """Address of the client, without its port."""
     reason: Reason
-    """Code `wrong-password`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`, `too-often` or
+    """Code `wrong-password`, `wrong-link`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`, `too-often` or
     `busy`."""
     suppressed: int = 0
     """Failures, of any client, since the last journaled one."""

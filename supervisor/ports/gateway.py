@@ -16,6 +16,7 @@ from .decisions import Origin, Receipt
 from .facts import CameraFacts
 from .past import Past
 from .questions import Query
+from .setup import SetupPort
 from .snapshot import Snapshot
 from .viewing import HeldLease, Jpeg, Key, Opened
 
@@ -138,6 +139,11 @@ class GatewayPort(ReadPort, Protocol):
     @property
     def accounts(self) -> AccountsPort | None:
         """Users, sessions and tokens; None over a journal without a daemon, which its owner alone reads."""
+        ...
+
+    @property
+    def setup(self) -> SetupPort | None:
+        """The link for the first user; None over a journal without a daemon."""
         ...
 
     async def submit(self, command: c.Command, origin: Origin) -> Receipt: ...

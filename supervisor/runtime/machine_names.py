@@ -27,6 +27,8 @@ MOST_BYTES = 1024 * 1024
 MOST_NAMES = 64
 """Names and addresses in a certificate. A machine with containers has an address for each of their networks."""
 
+_FAR = ("192.0.2.1", 9)
+"""An address that no machine has (RFC 5737)."""
 _LOCAL_ROUTE = re.compile(r"\|-- ([0-9.]+)\n\s+/32 host LOCAL")
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -86,6 +88,16 @@ def machine_names(proc: Path = Path("/proc/net"), host: str | None = None) -> Na
         if address in UNIQUE_LOCAL:
             texts.append(str(address))
     return names_of(list(dict.fromkeys(texts))[:MOST_NAMES])
+
+
+def own_address() -> str:
+    """Return the address of this machine towards the Internet, or else its name. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_FAR)
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
 
 
 def _host_in(origin: str) -> str:

@@ -110,6 +110,10 @@ class LogHandler(logging.Handler):
             kind = type(error).__name__
             self._outlet.put(self._own(f"a record of {record.pathname}:{record.lineno} cannot be formatted: {kind}"))
 
+    def show(self, line: str) -> None:
+        """Write a line that is no record of the log."""
+        self._outlet.put(printable(line))
+
     def close(self) -> None:
         self._outlet.end()
         super().close()
@@ -148,6 +152,14 @@ def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackTy
 
 def _log_error(text: str, error: BaseException | None) -> None:
     logger.error("%s", text, exc_info=error)
+
+
+def show_on_terminal(line: str) -> None:
+    """Print `line` on stderr if that is a terminal. Else it may be a file or a journal, so nothing happens."""
+    if os.isatty(2):
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, LogHandler):
+                handler.show(line)
 
 
 def announce(line: str, page: str | None = None) -> None:

@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -54,11 +54,13 @@ def make_monitors(
     keeping: Keeping = KEEPING,
     anchor: Callable[[], Reading] | None = None,
     tls: Callable[[], Reading] | None = None,
+    users: Callable[[], Reading] | None = None,
 ) -> Mapping[str, Monitor]:
     """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
     how many cameras wait for their turn to start, and for how many seconds the first of them has; `control` is about
     the control socket; `anchor` says how noting the end of the chain goes, where it is wanted; `tls` how the page's
-    certificate is."""
+    certificate is; `users` whether
+    there are users, where without them something is not served."""
     growth = GrowthMonitor(kernel, keeping, measure_events(folder))
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
     monitors = {
@@ -80,6 +82,7 @@ def make_monitors(
     for name, read, otherwise, thresholds in (
         ("anchor", anchor, nowhere, Thresholds(Threshold(1.0, 0.5))),
         ("tls", tls, Reading(0.0, "https is off"), Thresholds(Threshold(1.0, 0.5), Threshold(2.0, 1.5))),
+        ("users", users, Reading(0.0, "this machine is trusted, or there are users"), Thresholds(Threshold(1.0, 0.5))),
     ):
         if (
             read is not None or standing(kernel.state.alerts, name) in ALERT_SUFFIXES
@@ -196,6 +199,13 @@ def read_loop() -> Reading:
     return Reading(
         lag.p50_s, f"half of all turns come {lag.p50_s * 1000:.0f} ms late or more, the worst {lag.p99_s * 1000:.0f} ms"
     )
+
+
+def read_users(kernel: Kernel, hints: Sequence[str]) -> Reading:
+    """1 until the first user is made. `hints` say what is not served until then."""
+    if kernel.state.trust_ended:
+        return Reading(0.0, "there are users")
+    return Reading(1.0, "; ".join(hints))
 
 
 def read_journal(journal: Journal) -> Reading:

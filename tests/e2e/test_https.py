@@ -36,6 +36,14 @@ def trusting(*certificates: Path) -> tuple[str, ...]:
     return (f"--ignore-certificate-errors-spki-list={','.join(map(spki_of, certificates))}",)
 
 
+async def add_first(folder: Path) -> None:
+    """Make the first user over the control socket. Beyond loopback nothing but the setup page is served before."""
+    made = await request(
+        folder / "control", "POST", "/api/users", json.dumps(ADMIN), {"Content-Type": "application/json"}
+    )
+    assert made.status == 201, made.text
+
+
 async def wait_alert(daemon: Daemon, kind: type[e.AlertRaised] | type[e.AlertCleared]) -> Any:
     """Wait until the journal has an event of this kind about the monitor `tls`, and return the event."""
 
@@ -84,11 +92,14 @@ async def test_device_with_the_local_ca_shows_the_page(tmp_path: Path) -> None:
         async with launch_daemon(tmp_path, {"BANKEN_WEB_LISTEN": f"{BEYOND}:0"}) as daemon:
             await daemon.wait_ready()
             assert daemon.secure
+            if not seen:
+                await add_first(tmp_path)
             async with open_chromium(authority=tmp_path / "tls" / "ca.pem") as browser:
                 for host in ("127.0.0.1", "localhost"):
                     async with browser.open_page(f"http://{host}:{daemon.port}/") as page:
                         assert await page.evaluate("location.href") == f"https://{host}:{daemon.port}/"
                         assert await page.evaluate("isSecureContext")
+                        await log_in(page, ANNA)
                         await wait_frames(page, 5)
             async with open_chromium(own=True) as browser:
                 with pytest.raises(NavigationError, match="ERR_CERT_AUTHORITY_INVALID"):
@@ -105,10 +116,7 @@ async def test_login_over_https_shows_the_wall_and_keeps_its_cookie_to_tls(tmp_p
     write_config(tmp_path, CAMERAS)
     async with launch_daemon(tmp_path, {"BANKEN_WEB_LISTEN": f"{BEYOND}:0"}) as daemon:
         await daemon.wait_ready()
-        made = await request(
-            daemon.port, "POST", "/api/users", json.dumps(ADMIN), {"Content-Type": "application/json"}, secure=True
-        )
-        assert made.status == 201, made.text
+        await add_first(tmp_path)
         async with (
             open_chromium(authority=tmp_path / "tls" / "ca.pem") as browser,
             browser.open_page(daemon.url.replace("https:", "http:")) as page,
@@ -121,7 +129,8 @@ async def test_login_over_https_shows_the_wall_and_keeps_its_cookie_to_tls(tmp_p
 
 
 async def test_commands_reach_a_daemon_over_https(tmp_path: Path) -> None:
-    """By --url with the CA of the configuration. Another CA is refused, and the error says so."""
+    """By --url with the CA of the configuration, and a token. Another CA is refused, and the error says so; without a
+    token, and after its end, too."""
     port = free_port()
     write_config(tmp_path, CAMERAS)
     environment = {"BANKEN_WEB_LISTEN": f"{BEYOND}:{port}"}
@@ -134,10 +143,16 @@ async def test_commands_reach_a_daemon_over_https(tmp_path: Path) -> None:
 
     async with launch_daemon(tmp_path, environment) as daemon:
         await daemon.wait_ready()
+        done = await banken("token", "make", "robot", "--role", "admin")
+        (tmp_path / "token").write_bytes(done.stdout)
+        shown = ("--token-file", str(tmp_path / "token"))
         for url in (daemon.url, f"https://localhost:{port}/"):
-            done = await banken("reload", "--url", url)
+            done = await banken("reload", "--url", url, *shown)
             assert (done.returncode, done.stdout) == (0, b"configuration taken: 1 camera\n"), done.stderr
-        done = await banken("rooms", "join", "no-such-room", "--url", daemon.url)
+        for command in (["reload"], ["rooms", "join", "new"]):
+            done = await banken(*command, "--url", daemon.url)
+            assert (done.returncode, b"banken setup-link" in done.stderr) == (1 if command == ["reload"] else 2, True)
+        done = await banken("rooms", "join", "no-such-room", "--url", daemon.url, *shown)
         assert (done.returncode, b"no-such-room" in done.stdout) == (1, True), done
         done = await banken("ca")
         assert done.stdout == (tmp_path / "tls" / "ca.pem").read_bytes()
@@ -147,3 +162,4 @@ async def test_commands_reach_a_daemon_over_https(tmp_path: Path) -> None:
             done = await banken(*command, "--url", daemon.url)
             assert done.returncode == 2
             assert b"certificate verify failed" in done.stderr
+        await banken("token", "end", "robot", "--yes")

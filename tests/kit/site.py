@@ -29,6 +29,7 @@ from supervisor.services.detections import Detections
 from supervisor.services.gateway import Gateway
 from supervisor.services.leases import Leases
 from supervisor.services.reload import Reloads
+from supervisor.services.setup import Setup
 from web.app import WebSettings, create_app
 from web.limited import limited
 from web.serve import listen, run_web
@@ -206,6 +207,7 @@ async def open_site(
             readings=readings,
             reloads=make_reloads(core.kernel),
             accounts=accounts,
+            setup=None if accounts is None else Setup(core.kernel, accounts),
             refuse_not_live=refuse_not_live,
         )
         port = gateway if who is None else limited(gateway, who)

@@ -311,5 +311,7 @@ def test_replay_refuses_what_is_no_journal_or_a_damaged_one(tmp_path: Path, jour
     """A wrong address is refused too; each before the server listens."""
     refuses("there is no journal here", "replay", tmp_path)
     refuses("web.listen must be ADDRESS:PORT", "replay", journal, "--listen", "here")
+    for beyond in ("0.0.0.0:0", "[::]:0", "192.0.2.7:8620", "cams.lan:8620"):
+        refuses("a replay asks nobody who they are", "replay", journal, "--listen", beyond)
     change(journal, "UPDATE event SET body = '{}' WHERE seq = 3")
     refuses("event 3 is damaged", "replay", journal, "--listen", "127.0.0.1:0")

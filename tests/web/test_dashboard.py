@@ -14,7 +14,7 @@ from supervisor.domain.catalogue import EVENTS, entity_of
 from supervisor.domain.lifecycle import CameraPhase
 from tests.conftest import require
 from web.document import document
-from web.resources.page import FOLDER
+from web.resources.page import FOLDER, SETUP
 
 
 def test_the_pages_modules_pass_their_tests() -> None:
@@ -99,7 +99,7 @@ def test_light_theme_is_the_same_by_choice_and_by_system() -> None:
 
 def test_every_control_is_operated_in_a_browser_by_some_test() -> None:
     """Buttons, fields, links and folds of the document, each by the name that the tests know it by."""
-    page = re.sub(r'<template id="opener-template">.*?</template>', "", document(FOLDER), flags=re.DOTALL)
+    page = re.sub(r'<template id="opener-template">.*?</template>', "", documents(), flags=re.DOTALL)
     controls = re.findall(r"<(?:button|input|select|summary|a|canvas)\b[^>]*>", page)
     names = [re.search(r'data-part="([^"]+)"', control) for control in controls]
     assert [control for control, name in zip(controls, names, strict=True) if name is None] == []
@@ -112,7 +112,7 @@ def test_every_control_is_operated_in_a_browser_by_some_test() -> None:
 
 def test_every_part_that_the_code_names_is_in_the_document() -> None:
     """A name that is nowhere would be null in somebody's hands, as soon as it is used."""
-    page = document(FOLDER)
+    page = documents()
     parts = set(re.findall(r'data-part="([^"]+)"', page))
     templates = set(re.findall(r'<template id="([^"]+)"', page))
     code = {path.name: re.sub(r"//.*", "", path.read_text()) for path in FOLDER.rglob("*.js")}
@@ -135,6 +135,11 @@ def test_each_element_that_a_video_touches_is_in_its_tile_and_in_use() -> None:
     drawn = {"".join(found) for found in re.findall(r"""(?<!\w)parts(?:\.(\w+)|\["([\w-]+)"\])""", tile)}
     assert drawn <= parts
     assert drawn > {"video", "overlay", "resolution"}
+
+
+def documents() -> str:
+    """The page, and the page of the setup link."""
+    return document(FOLDER) + (FOLDER / SETUP).read_text()
 
 
 def colours(block: str) -> dict[str, str]:

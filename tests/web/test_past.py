@@ -51,7 +51,7 @@ async def open_past(folder: Path, rows: list[Recorded] = ROWS) -> AsyncIterator[
     """The port of a server over a journal of several segments."""
     write_journal(folder, rows, batch=10, rotation=TINY)
     whole, reader, sockets, stop = Reader(folder), JournalReader(folder), Sockets(), trio.Event()
-    app = create_app(PastGateway(reader, look_back(whole)), WebSettings(), sockets)
+    app = create_app(PastGateway(reader, look_back(whole)), WebSettings(local_only=True), sockets)
     listener = listen("127.0.0.1", 0)
     whole.close()
     async with trio.open_nursery() as nursery:
@@ -67,6 +67,15 @@ async def get(port: int, path: str) -> Answer:
 
 def untimed(cameras: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in camera.items() if name not in state.UNKNOWN} for camera in cameras]
+
+
+@pytest.mark.parametrize("headers", [{"Host": "cams.lan"}, {"Host": "192.0.2.7"}, {"X-Forwarded-For": "127.0.0.1"}])
+async def test_replay_serves_this_machine_only(headers: dict[str, str], tmp_path: Path) -> None:
+    """A replay has no users, so neither another machine nor a client of a proxy learns anything."""
+    async with open_past(tmp_path / "journal") as port:
+        assert (await get(port, "/api/state")).status == 200
+        answer = await request(port, "GET", "/api/state", headers=headers)
+        assert (answer.status, "own machine only" in answer.json["detail"]) == (401, True)
 
 
 async def test_first_question_waits_until_the_modules_that_answer_are_imported(

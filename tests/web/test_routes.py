@@ -28,6 +28,7 @@ SECRETS = {
     Proof.OWNER: {},  # the secret is a part of the path
     Proof.HOLDER: {"Banken-Lease": "nobody.secret"},
     Proof.DETECTOR: {"Authorization": f"Bearer {TOKEN}"},
+    Proof.CONTROL: {},
 }
 
 
@@ -59,7 +60,7 @@ def body_of(route: Route) -> tuple[str, dict[str, str]]:
         return "", {}
     known = {"camera": "nobody", "kind": "viewer", "time": "2026-01-01T00:00:00Z", "label": "person", "score": 0.5}
     known |= {"user": "nobody", "token": "nobody", "role": "watcher"}
-    known |= dict.fromkeys(("password", "old", "new"), "a password")
+    known |= dict.fromkeys(("password", "old", "new", "secret"), "a password")
     known |= {"on": True}
     names = {field.name for field in msgspec.structs.fields(route.body)}
     return msgspec.json.encode({key: known[key] for key in known.keys() & names}).decode(), {"Content-Type": JSON}

@@ -20,6 +20,7 @@ RESOURCES = (
     "stream",
     "signaling",
     "page",
+    "setup",
     "session",
     "passkeys",
     "users",

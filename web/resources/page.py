@@ -6,6 +6,8 @@ Rules of this file:
   relative, so the page works below a path prefix.
 - Browsers cache files below the hash without expiry. Everything else is revalidated by its ETag on each load.
 - A file is compressed once, on the first request for it.
+- The page of the setup link is another document. It and its files are served below `/setup`, since nothing else is
+  served before the first user.
 - The page and its table of panels lack the panels of parts that are off, so that no browser loads or asks anything of
   them. The hash covers this, too.
 """
@@ -27,6 +29,8 @@ from ..routes import Media, Right, Route, Web
 FOLDER = Path(__file__).parents[1] / "dashboard"
 FOR_EVER = "public, max-age=31536000, immutable"
 CHECKED = "no-cache"
+SETUP = "setup/setup.html"
+_OURS = '="dashboard/'
 LEVEL = 6
 """Compression level of gzip: the largest file takes 2 ms."""
 
@@ -59,8 +63,9 @@ class _Files:
         if table := self.known.get(TABLE):
             self.known[TABLE] = _File(table_without(off, table.data.decode()).encode(), table.kind)
         self.version = _hash(b"".join(name.encode() + self.known[name].tag.encode() for name in sorted(self.known)))
-        page = document(FOLDER, off).replace('="dashboard/', f'="dashboard/{self.version}/')
-        self.page = _File(page.encode(), "text/html")
+        page, setup = document(FOLDER, off), self.known[SETUP].data.decode() if SETUP in self.known else ""
+        self.page = _File(page.replace(_OURS, f'="dashboard/{self.version}/').encode(), "text/html")
+        self.setup = _File(setup.replace(_OURS, f'="setup/{self.version}/').encode(), "text/html")
 
 
 def prepare(web: Web) -> None:
@@ -70,6 +75,14 @@ def prepare(web: Web) -> None:
 
 async def index(web: Web) -> Response:
     return await _send(web.keep(_Files).page, CHECKED)
+
+
+async def show_setup(web: Web) -> Response:
+    """Show the page of the setup link; once there has been a user, the page where people log in."""
+    setup = web.daemon.setup
+    if not web.settings.setup_url or setup is None or not setup.is_open:
+        return Response("", 303, {"Location": "./", "Cache-Control": "no-store"})
+    return await _send(web.keep(_Files).setup, "no-store")
 
 
 async def icon(web: Web) -> Response:
@@ -85,6 +98,11 @@ async def send(web: Web, name: str) -> Response:
     if file is None:
         raise NotFound("the dashboard has no such file")
     return await _send(file, FOR_EVER if folder == files.version else CHECKED)
+
+
+async def send_for_setup(web: Web, name: str) -> Response:
+    """As `send`."""
+    return await send(web, name)
 
 
 def _hash(data: bytes) -> str:
@@ -132,5 +150,28 @@ ROUTES = (
         answer=Media("*/*"),
         response="a file of the page; below the hash of the release it is kept by browsers for a year",
         errors=(404,),
+    ),
+    Route(
+        method="GET",
+        path="/setup",
+        right=Right.NONE,
+        handler=show_setup,
+        summary="Show the page of the setup link, on which the first user is made.",
+        answer=Media("text/html"),
+        response="the page",
+        also={303: "to the page, once there has been a user, or on loopback"},
+        takes_visits=True,
+        before_users=True,
+    ),
+    Route(
+        method="GET",
+        path="/setup/{name:path}",
+        right=Right.NONE,
+        handler=send_for_setup,
+        summary="Send a file of this page.",
+        answer=Media("*/*"),
+        response="as `/dashboard/{name}`",
+        errors=(404,),
+        before_users=True,
     ),
 )

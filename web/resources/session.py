@@ -10,7 +10,7 @@ from supervisor.domain.ids import SessionId, UserId
 from supervisor.domain.rights import USER, Right, Role, Scope
 from supervisor.domain.state import UserSession
 from supervisor.domain.values import Fault, Reason
-from supervisor.ports.accounts import AccountsPort
+from supervisor.ports.accounts import AccountsPort, LoggedIn
 from supervisor.ports.decisions import Origin
 
 from .. import json
@@ -123,7 +123,11 @@ def may_log_in(web: Web) -> None:
 
 async def log_in(web: Web, body: LogIn) -> Response:
     agent = request.headers.get("User-Agent", "")
-    opened = await accounts_of(web).log_in(body.user, body.password, client(), agent)
+    return respond_logged_in(await accounts_of(web).log_in(body.user, body.password, client(), agent))
+
+
+def respond_logged_in(opened: LoggedIn) -> Response:
+    """The new session, whose secret is in the cookie."""
     known = opened.session
     response = json.respond(session(known, known.session), 201)
     set_session(response, opened.secret, request, max(1, (known.until_ns - known.opened_ns) // 10**9))

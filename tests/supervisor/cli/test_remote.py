@@ -374,3 +374,80 @@ def test_reload_after_an_edit_of_the_state_folder_names_the_way_to_the_daemon(tm
     said = [CliRunner().invoke(main, ["reload", *each]).stderr for each in asked]
     hint = "a daemon that was started before state.path or journal.path was changed is found by --state"
     assert [hint in text for text in said] == [True, False, False]
+
+
+@pytest.fixture
+def heard() -> Iterator[tuple[str, list[str | None]]]:
+    """The address of a daemon that wants a token, and the `Authorization` of each request."""
+    seen: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            is_right = seen[-1] == "Bearer robot.right"
+            data = b'{"id": "gate"}' if is_right else b'{"type": "about:blank", "detail": "log in first"}'
+            self.send_response(202 if is_right else 401)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server, ThreadPoolExecutor(1) as threads:
+        threads.submit(server.serve_forever, 0.01)
+        yield f"http://127.0.0.1:{server.server_port}/", seen
+        server.shutdown()
+
+
+Heard = tuple[str, list[str | None]]
+
+
+def test_token_comes_from_a_file_or_a_variable(heard: Heard, tmp_path: Path) -> None:
+    """The file goes first. The token is in the header, and in nothing that is printed."""
+    url, seen = heard
+    file = tmp_path / "token"
+    file.write_text("robot.right\n")
+    runner = CliRunner()
+    done = runner.invoke(
+        main, ["retry", "gate", "--url", url, "--token-file", str(file)], env={"BANKEN_TOKEN": "other"}
+    )
+    assert (done.exit_code, done.output) == (0, "gate is tried now\n")
+    done = runner.invoke(main, ["retry", "gate", "--url", url], env={"BANKEN_TOKEN": "robot.right"})
+    assert (done.exit_code, seen) == (0, ["Bearer robot.right"] * 2)
+
+
+def test_answer_401_says_what_to_do_about_the_token(heard: Heard) -> None:
+    """Without a token, where one comes from; with one, that it is not right."""
+    url, _ = heard
+    done = CliRunner().invoke(main, ["retry", "gate", "--url", url])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "log in first; --token-file or $BANKEN_TOKEN gives a token" in done.stderr
+    done = CliRunner().invoke(main, ["retry", "gate", "--url", url], env={"BANKEN_TOKEN": "robot.wrong"})
+    assert (done.exit_code, "the token is wrong, was revoked, or is over" in done.stderr) == (1, True)
+    assert "robot.wrong" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "said"),
+    [
+        ("http://192.0.2.7:8620/", "robot.right", "readable on the way"),
+        ("http://u:p@127.0.0.1:9/", "robot.right", "a token and a user"),
+        ("http://127.0.0.1:9/", "", "has no token"),
+        ("http://127.0.0.1:9/", "two words", "has no token"),
+        ("http://127.0.0.1:9/", "x\nBanken-Lease: y", "has no token"),
+        ("http://127.0.0.1:9/", None, "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [["retry", "gate"], ["rooms", "join", "new"], ["user", "list"]], ids=lambda it: it[0]
+)
+def test_token_that_cannot_be_sent_safely_is_not_sent(
+    command: list[str], url: str, content: str | None, said: str, tmp_path: Path
+) -> None:
+    """Exit 2, without its text."""
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content)
+    done = CliRunner().invoke(main, [*command, "--url", url, "--token-file", str(file)])
+    assert (done.exit_code, said in done.stderr) == (2, True), done.output
+    assert not content or content not in done.output

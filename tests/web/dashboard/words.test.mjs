@@ -8,6 +8,7 @@ import { JA } from "../../../web/dashboard/lang/ja.js";
 import { words } from "../../../web/dashboard/panels/past/moment.js";
 import { describe } from "../../../web/dashboard/panels/wall/overlay.js";
 import { PANELS } from "../../../web/dashboard/panels/table.js";
+import { JA as SETUP } from "../../../web/dashboard/setup/setup.ja.js";
 import { STATES } from "../../../web/dashboard/panels/timeline/chart.js";
 import { stopTheClock } from "./world.mjs";
 
@@ -15,7 +16,7 @@ const FOLDER = new URL("../../../web/dashboard/", import.meta.url);
 const files = readdirSync(FOLDER, { recursive: true });
 const scripts = files.filter((name) => name.endsWith(".js") && !name.endsWith("ja.js"));
 const documents = files.filter((name) => name.endsWith(".html"));
-const DICTIONARIES = [JA, ...PANELS.map(({ words }) => words)];
+const DICTIONARIES = [JA, SETUP, ...PANELS.map(({ words }) => words)];
 const ALL = Object.assign({}, ...DICTIONARIES);
 PANELS.forEach(({ words }) => learn(words));
 const WORDS = /[A-Za-z]/;

@@ -82,6 +82,9 @@ export const JA = Object.freeze({
   "Log in": "ログイン",
   "Account": "アカウント",
   "Users": "利用者",
+  "This is the first user, an admin of all cameras. From now on everybody has to log in, also on this machine.":
+    "これは最初の利用者で、すべてのカメラの管理者になります。これからは、このマシンでも全員がログインする必要があります。",
+  "Add the first user": "最初の利用者を追加",
   "Show the password": "パスワードを表示する",
   "Tokens": "トークン",
   "Cancel": "キャンセル",

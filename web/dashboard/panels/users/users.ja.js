@@ -1,8 +1,5 @@
 export const JA = Object.freeze({
-  "This is the first user, an admin of all cameras. From now on everybody has to log in, also on this machine.":
-    "これは最初の利用者で、すべてのカメラの管理者になります。これからは、このマシンでも全員がログインする必要があります。",
   "Add a user": "利用者を追加",
-  "Add the first user": "最初の利用者を追加",
   "Change {user}": "{user} を変更",
   "New password of {user}": "{user} の新しいパスワード",
   "Remove {user}": "{user} を削除",
