@@ -144,8 +144,8 @@ class LoginFailed(Event, frozen=True):
     client: str
     """Address of the client, without its port."""
     reason: Reason
-    """Code `wrong-password`, `wrong-link`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`, `too-often` or
-    `busy`."""
+    """Code `wrong-password`, `wrong-link`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`,
+    `too-often` or `busy`."""
     suppressed: int = 0
     """Failures, of any client, since the last journaled one."""
 
