@@ -18,14 +18,13 @@ from tests.kit.accounts import ANNA, BEN, ME, PASSWORDS, Browser, add_users
 from tests.kit.domain import GATE
 from tests.kit.http import Answer, request
 from tests.kit.site import Site, open_site
+from tests.web.test_access import concrete
 from web.access import FIRST_RUN
 from web.app import WebSettings
 from web.client import Proxies
 from web.proxy_access import ProxyAccess
 from web.resources.setup import LOCAL_ONLY
 from web.router import load
-
-from .test_access import concrete
 
 URL = "https://192.0.2.7:8620/"
 BEYOND = WebSettings(setup_url=URL)
