@@ -12,7 +12,7 @@ Rules of this file:
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -22,7 +22,7 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from supervisor.domain.access import Principal
 from supervisor.domain.clients import LOCAL, PREFIX, is_loopback
-from supervisor.domain.rights import ALL, EVERYTHING, Right
+from supervisor.domain.rights import ALL, EVERYTHING, SHARE, Right
 from supervisor.ports.gateway import GatewayPort
 
 from .client import client, is_forwarded
@@ -77,8 +77,8 @@ def identify(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSet
     for text in _tokens(asked):
         if (found := accounts.by_token(text)) is not None:
             return found
-    for secret in asked.cookies.getlist(SECURE_COOKIE if is_secure(asked) else COOKIE)[:MOST_COOKIES]:
-        if secret and (found := accounts.by_session(secret)) is not None:
+    for secret in shown_sessions(asked):
+        if (found := accounts.by_session(secret) or _visitor(gateway, secret)) is not None:
             _require_own_page(asked)
             return found
     if settings.proxies.trusts(_peer(asked)):
@@ -86,6 +86,10 @@ def identify(asked: Request | Websocket, gateway: GatewayPort, settings: "WebSet
     if gateway.state.trust_ended or accounts.damage or not is_local(asked):
         return nobody
     return local
+
+
+def _visitor(gateway: GatewayPort, secret: str) -> Principal | None:
+    return None if gateway.shares is None else gateway.shares.by_visit(secret)
 
 
 def is_local(asked: Request | Websocket) -> bool:
@@ -186,9 +190,11 @@ async def until_revoked(gateway: GatewayPort) -> AsyncIterator[trio.CancelScope]
             await accounts.wait_fewer_rights(asks)
             scope.cancel(reason="its rights were taken away")
 
+        stays = gateway.shares.staying(asks.name) if gateway.shares and asks.name.startswith(SHARE) else nullcontext()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch)
-            yield scope
+            with stays:
+                yield scope
             nursery.cancel_scope.cancel(reason="it has ended")
 
 
@@ -203,6 +209,12 @@ def set_session(response: Response, secret: str, asked: Request, seconds: int) -
     if secure:
         _set_cookie(response, "", 0, secure=True, framed=not framed)
     _set_cookie(response, secret, seconds, secure=secure, framed=framed)
+
+
+def shown_sessions(asked: Request | Websocket) -> list[str]:
+    """The secrets that the browser shows, also that of a visit."""
+    shown = asked.cookies.getlist(SECURE_COOKIE if is_secure(asked) else COOKIE)[:MOST_COOKIES]
+    return [secret for secret in shown if secret]
 
 
 def forget_session(response: Response, asked: Request) -> None:

@@ -37,6 +37,7 @@ from supervisor.ports.gateway import DetectionResult, GatewayPort, ReloadResult,
 from supervisor.ports.past import Past
 from supervisor.ports.questions import Query
 from supervisor.ports.setup import SetupPort
+from supervisor.ports.shares import SharesPort
 from supervisor.ports.snapshot import Snapshot
 from supervisor.ports.statistics import RoomStatistics
 from supervisor.ports.viewing import HeldLease, Jpeg, Key, LeaseOver, Opened
@@ -45,6 +46,8 @@ from .limited_past import NOBODY, LimitedPast, as_asked
 
 Answer = TypeVar("Answer")
 
+Sight = tuple[Scope, str | None]
+"""A scope; and the principal that sees only its own viewers, None for those who see all of the scope."""
 MOST_SCOPES = 64
 """Scopes of which the part of the state is kept."""
 FRESH_S = 0.2
@@ -65,26 +68,26 @@ def limited(gateway: GatewayPort, who: Principal) -> GatewayPort:
     return Limited(gateway, who, _shared(gateway))
 
 
-def scope_of(gateway: object) -> Scope:
-    """The scope of a gateway: what is made for one principal may be shown to all with the same one."""
-    return getattr(gateway, "scope", ALL)
+def sight_of(gateway: object) -> Sight:
+    """The sight of a gateway: an answer that is made for one principal may be shown to all with the same sight."""
+    return getattr(gateway, "sight", (ALL, None))
 
 
 @attrs.define(eq=False)
 class _Shared:
     """Answers that are made once for all principals of a daemon."""
 
-    parts: OrderedDict[Scope, Part] = attrs.field(factory=OrderedDict)
+    parts: OrderedDict[Sight, Part] = attrs.field(factory=OrderedDict)
     snapshots: dict[tuple[bool, bool], tuple[State, float, Snapshot]] = attrs.field(factory=dict)
 
-    def part(self, scope: Scope) -> Part:
-        found = self.parts.get(scope)
+    def part(self, sight: Sight) -> Part:
+        found = self.parts.get(sight)
         if found is None:
-            found = self.parts[scope] = Part(scope)
+            found = self.parts[sight] = Part(*sight)
             if len(self.parts) > MOST_SCOPES:
                 self.parts.popitem(last=False)
         else:
-            self.parts.move_to_end(scope)
+            self.parts.move_to_end(sight)
         return found
 
     def snapshot(self, gateway: GatewayPort, *, cameras: bool, peers: bool) -> Snapshot:
@@ -115,12 +118,12 @@ class Limited:
         """An event, and the last one of those behind it that are all hidden."""
 
     @property
-    def scope(self) -> Scope:
-        return self._who.scope
+    def sight(self) -> Sight:
+        return self._who.scope, None if self._who.may(Right.INSPECT) else self._who.name
 
     @property
     def _visible(self) -> Visible:
-        return self._all.part(self._who.scope).see(self._gateway.state)
+        return self._all.part(self.sight).see(self._gateway.state)
 
     # ── read ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -138,12 +141,17 @@ class Limited:
         return self._gateway.setup
 
     @property
+    def shares(self) -> SharesPort | None:
+        """Its operations check rights themselves."""
+        return self._gateway.shares
+
+    @property
     def last_seq(self) -> int:
         return self._gateway.last_seq
 
     @property
     def state(self) -> State:
-        return self._all.part(self._who.scope).of(self._gateway.state)
+        return self._all.part(self.sight).of(self._gateway.state)
 
     def has_camera(self, camera: CameraId) -> bool:
         return camera in self._visible

@@ -19,7 +19,7 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = {
-    "dashboard": Part(("page",), ("/", "/favicon.ico", "/dashboard/", "/setup", "/setup/")),
+    "dashboard": Part(("page",), ("/", "/s", "/favicon.ico", "/dashboard/", "/setup", "/setup/")),
     "metrics": Part(("metrics",), ("/metrics",)),
     "rooms": Part(("signaling",), ("/api/rooms", "/ws/signaling")),
     "detections": Part(("detections",), ("/api/detections", "/api/detections/", "/api/detectors")),

@@ -24,7 +24,7 @@ from werkzeug.exceptions import BadRequest, ServiceUnavailable, TooManyRequests
 from supervisor import __version__
 from supervisor.domain.clients import network_of
 from supervisor.domain.events import Recorded
-from supervisor.domain.rights import ALL, Scope
+from supervisor.domain.rights import ALL
 from supervisor.domain.words import plural
 from supervisor.ports.errors import JournalError
 from supervisor.ports.gateway import GatewayPort, ReadPort
@@ -34,7 +34,7 @@ from . import json
 from .board import VIEWS, Board
 from .client import client
 from .current_state import parts
-from .limited import scope_of
+from .limited import Sight, sight_of
 from .loop_scheduler import own_meter
 from .messages import Caller, Hello, NewEvents, answer
 from .render_cache import in_turns
@@ -63,9 +63,12 @@ class Sockets:
         """Path and client of each WebSocket: the limit applies to each path separately."""
         self._closed = trio.lowlevel.ParkingLot()
         self._draining = False
-        self._boards: WeakValueDictionary[Scope, Board] = WeakValueDictionary()
-        self._states: WeakValueDictionary[Scope, StateMessage] = WeakValueDictionary()
-        self._of_all = self._boards.setdefault(ALL, Board()), self._states.setdefault(ALL, StateMessage())
+        self._boards: WeakValueDictionary[Sight, Board] = WeakValueDictionary()
+        self._states: WeakValueDictionary[Sight, StateMessage] = WeakValueDictionary()
+        self._of_all = (
+            self._boards.setdefault((ALL, None), Board()),
+            self._states.setdefault((ALL, None), StateMessage()),
+        )
         self.exposed = ""
         """The address at which other machines can reach the server; every page warns of it."""
 
@@ -116,11 +119,11 @@ class Sockets:
         `views`: as changes, with the lists of these views; None: the whole state each time. `reads`: whether the client
         may read the journal; without that, no event is sent. Raises `BadRequest`.
         """
-        scope = scope_of(gateway)
+        sight = sight_of(gateway)
         view = (
-            Whole(gateway, self._states.setdefault(scope, StateMessage()))
+            Whole(gateway, self._states.setdefault(sight, StateMessage()))
             if views is None
-            else Following(self._boards.setdefault(scope, Board()), gateway, views_of(views))
+            else Following(self._boards.setdefault(sight, Board()), gateway, views_of(views))
         )
         beat = StateTimer()
         async with self.open() as nursery:

@@ -50,6 +50,7 @@ from ..services.refusals import run_refusals
 from ..services.reload import Reloads, configure_of, run_reloads
 from ..services.schedules import Schedules
 from ..services.setup import Setup
+from ..services.shares import Shares
 
 if TYPE_CHECKING:
     from ..services.anchors import Anchoring
@@ -175,6 +176,7 @@ async def _run(
         actors = parts.make_actors(kernel, vault, leases, detections, bookkeeping)
         readings: dict[str, Reading] = {}
         accounts = Accounts(kernel, state_folder(config) / ACCESS_FILE)
+        shares = Shares(kernel, accounts)
         schedules = Schedules(kernel)
         reloads = None
         if parts.reload is not None:
@@ -191,6 +193,7 @@ async def _run(
             reloads=reloads,
             accounts=accounts,
             setup=Setup(kernel, accounts),
+            shares=shares,
             refuse_not_live=config.refuse_not_live,
             off=config.off,
         )
@@ -216,6 +219,7 @@ async def _run(
             "leases": leases.run,
             "accounts": accounts.run,
             "private cameras": accounts.run_privacy,
+            "shares": shares.run,
             "schedules": schedules.run,
             "refusals": partial(run_refusals, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),

@@ -3,6 +3,7 @@
 Rules of this file:
 - A right that is not granted is denied. A principal that is not known has the right `none` only.
 - Until there is a user, the clients that the web layer lets in have all rights: they are on this machine.
+- A share has at most the rights that its maker has now.
 - A camera outside the scope is refused as one that does not exist.
 """
 
@@ -14,10 +15,26 @@ import attrs
 from .clients import LOCAL, PREFIX
 from .core import Command
 from .errors import Refusal, Rejected
-from .ids import CameraId, SessionId, TokenId, UserId
-from .rights import ALL, EVERYTHING, NOTHING, NOWHERE, PROXY, PROXY_ROLES, RIGHTS, TOKEN, USER, Right, Role, Scope
+from .ids import CameraId, SessionId, ShareId, TokenId, UserId, VisitId
+from .rights import (
+    ALL,
+    EVERYTHING,
+    NOTHING,
+    NOWHERE,
+    OF_SHARES,
+    OF_USERS,
+    PROXY,
+    PROXY_ROLES,
+    RIGHTS,
+    SHARE,
+    TOKEN,
+    USER,
+    Right,
+    Role,
+    Scope,
+)
 from .scoped import visible_in
-from .state import Lease, State, Token, UserSession
+from .state import Lease, State, Token, UserSession, Visit
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
 """The name of a user or a token."""
@@ -37,6 +54,10 @@ class Principal:
 
     def may(self, right: Right) -> bool:
         return right in self.rights
+
+    def administers(self) -> bool:
+        """Whether it may see and change what names all cameras."""
+        return self.may(Right.ADMINISTER) and self.scope.everything
 
     def sees(self, state: State, camera: CameraId) -> bool:
         """Whether the camera is in the scope, or is the substream of one that is.
@@ -61,6 +82,11 @@ def of_proxy(name: str, role: Role) -> str:
     return f"{PROXY}{name}/{role}"
 
 
+def of_visit(visit: Visit) -> str:
+    """The principal of a browser that has opened a link."""
+    return f"{SHARE}{visit.share}/{visit.visit}"
+
+
 def of_token(token: Token) -> str:
     return f"{TOKEN}{token.token}"
 
@@ -77,10 +103,13 @@ def rights_of(state: State, principal: str, now_ns: int) -> Principal:
         known = state.tokens.get(name)
         if known is None or (known.until_ns is not None and now_ns >= known.until_ns):
             return Principal(principal)
-        return Principal(principal, RIGHTS[known.role], known.scope, known.until_ns)
+        return Principal(principal, RIGHTS[known.role] - OF_USERS, known.scope, known.until_ns)
+    if principal.startswith(SHARE):
+        share, _, visit = principal.removeprefix(SHARE).partition("/")
+        return _visitor(state, principal, ShareId(share), VisitId(visit), now_ns)
     if principal.startswith(PROXY):
         role = principal.rpartition("/")[2]
-        return Principal(principal, RIGHTS[Role(role)], ALL) if role in PROXY_ROLES else Principal(principal)
+        return Principal(principal, RIGHTS[Role(role)] - OF_USERS, ALL) if role in PROXY_ROLES else Principal(principal)
     if principal in OWN or (principal.startswith(PREFIX) and not state.trust_ended):
         return Principal(principal, EVERYTHING, ALL)
     return Principal(principal)
@@ -92,6 +121,32 @@ def _user(state: State, principal: str, name: UserId, session: SessionId, now_ns
     if user is None or known is None or known.user != name or now_ns >= known.until_ns:
         return Principal(principal)
     return Principal(principal, RIGHTS[user.role], user.scope, known.until_ns)
+
+
+def _visitor(state: State, principal: str, name: ShareId, visit: VisitId, now_ns: int) -> Principal:
+    known, here = state.shares.get(name), state.visits.get(visit)
+    if known is None or here is None or here.share != name or now_ns >= known.until_ns:
+        return Principal(principal)
+    maker = maker_of(state, known.by)
+    if not maker.may(Right.SHARE):
+        return Principal(principal)
+    return Principal(principal, OF_SHARES, shared(state, known.scope, maker), known.until_ns)
+
+
+def maker_of(state: State, by: str) -> Principal:
+    """The rights of a maker of shares, a user or the owner of the machine. Whether it is logged in does not matter."""
+    if by == LOCAL:
+        return Principal(by, EVERYTHING, ALL)
+    user = state.users.get(UserId(by.removeprefix(USER))) if by.startswith(USER) else None
+    return Principal(by) if user is None else Principal(by, RIGHTS[user.role], user.scope)
+
+
+def shared(state: State, scope: Scope, maker: Principal) -> Scope:
+    """The part of the scope of a share that its maker has now. A camera that is not configured is in nobody's part."""
+    if maker.scope.everything:
+        return scope
+    cameras = tuple(name for name in scope.cameras if maker.sees(state, name))
+    return Scope(cameras=cameras, groups=tuple(name for name in scope.groups if name in maker.scope.groups))
 
 
 def authorize(state: State, principal: str, command: Command, now_ns: int) -> None:

@@ -74,6 +74,8 @@ REVOKES = (
     "PasskeyRemoved",
     "SessionEnded",
     "TokenEnded",
+    "ShareEnded",
+    "VisitEnded",
     "TrustEnded",
     "PrivacyBegan",
 )

@@ -16,6 +16,7 @@ from .privacy import *
 from .room import *
 from .run import *
 from .session import *
+from .share import *
 from .slot import *
 from .token import *
 from .use import *

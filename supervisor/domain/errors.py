@@ -19,6 +19,8 @@ class Refusal(StrEnum):
     """The command may lock an account at a camera. It is accepted if it is sent again with a confirmation."""
     PRIVATE = "private"
     """The camera is switched off for privacy."""
+    FULL = "full"
+    """As many viewers as a link permits have it open."""
 
 
 STATUS: dict[Refusal, int] = {
@@ -31,6 +33,7 @@ STATUS: dict[Refusal, int] = {
     Refusal.UNAVAILABLE: 503,
     Refusal.LOCKOUT: 409,
     Refusal.PRIVATE: 409,
+    Refusal.FULL: 403,
 }
 
 

@@ -22,6 +22,8 @@ SessionId = NewType("SessionId", str)
 PasskeyId = NewType("PasskeyId", str)
 """A passkey of a user: the first 16 digits of the SHA-256 of its credential id. It may be shown."""
 TokenId = NewType("TokenId", str)
+ShareId = NewType("ShareId", str)
+VisitId = NewType("VisitId", str)
 """The name of a token, as of a user."""
 NodeId = NewType("NodeId", str)
 """The identity of a daemon. It is stored in the journal and survives restarts."""
@@ -100,3 +102,11 @@ def session_stream(session: SessionId) -> str:
 
 def token_stream(token: TokenId) -> str:
     return f"token/{token}"
+
+
+def share_stream(share: ShareId) -> str:
+    return f"share/{share}"
+
+
+def visit_stream(visit: VisitId) -> str:
+    return f"visit/{visit}"

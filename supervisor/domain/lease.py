@@ -201,6 +201,8 @@ class LeaseEnded(LeaseEvent, frozen=True):
         "EndSession",
         "RemovePasskey",
         "EndToken",
+        "EndShare",
+        "EndVisit",
         "RestoreAccess",
         "SetPrivacy",
     )

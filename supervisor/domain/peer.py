@@ -195,6 +195,8 @@ class PeerClosing(PeerEvent, frozen=True):
         "EndSession",
         "RemovePasskey",
         "EndToken",
+        "EndShare",
+        "EndVisit",
         "RestoreAccess",
         "SetPrivacy",
     )

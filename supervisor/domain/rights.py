@@ -19,7 +19,9 @@ class Right(StrEnum):
     NONE = "none"
     """Everybody who reaches banken: its page, and whether it runs."""
     VIEW = "view"
-    """Cameras as they are now: their state, devices and viewers."""
+    """Cameras as they are now: their state."""
+    INSPECT = "inspect"
+    """Devices, processes and viewers of cameras as they are now."""
     WATCH = "watch"
     """Pictures of cameras as they are now, and leases of one's own."""
     READ = "read"
@@ -28,6 +30,8 @@ class Right(StrEnum):
     """Detections, by a detector."""
     ROOM = "room"
     """Rooms, in which clients exchange signaling messages."""
+    SHARE = "share"
+    """Links with which others watch one's own cameras."""
     OPERATE = "operate"
     """Other people's viewers, and attempts at cameras."""
     ADMINISTER = "administer"
@@ -50,15 +54,19 @@ class Role(StrEnum):
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
-    Role.WATCHER: frozenset({Right.NONE, Right.VIEW, Right.WATCH, Right.ROOM}),
-    Role.ANALYST: frozenset({Right.NONE, Right.VIEW, Right.READ}),
-    Role.OPERATOR: frozenset({Right.NONE, Right.VIEW, Right.WATCH, Right.READ, Right.ROOM, Right.OPERATE}),
+    Role.WATCHER: frozenset({Right.NONE, Right.VIEW, Right.INSPECT, Right.WATCH, Right.ROOM, Right.SHARE}),
+    Role.ANALYST: frozenset({Right.NONE, Right.VIEW, Right.INSPECT, Right.READ}),
+    Role.OPERATOR: frozenset(Right) - {Right.REPORT, Right.ADMINISTER},
     Role.ADMIN: frozenset(Right),
     Role.DETECTOR: frozenset({Right.NONE, Right.REPORT}),
 }
 PROXY_ROLES = (Role.ADMIN, Role.OPERATOR, Role.ANALYST, Role.WATCHER)
 """The roles that a trusted proxy can give, the one with the most rights first."""
 EVERYTHING = frozenset(Right)
+OF_USERS = frozenset({Right.SHARE})
+"""The rights that only a user of banken has: their end is the end of what was made with them."""
+OF_SHARES = frozenset({Right.NONE, Right.VIEW, Right.WATCH})
+"""The rights of whoever opens a link: pictures of now, and nothing about other viewers."""
 NOTHING = frozenset({Right.NONE})
 
 
@@ -84,6 +92,6 @@ class Scope(Value, frozen=True):
 
 ALL = Scope(everything=True)
 NOWHERE = Scope()
-USER, TOKEN, PROXY = "user:", "token:", "proxy:"
-PEOPLE = (USER, TOKEN, PROXY)
-"""Prefixes of the principals that have logged in, here or at a trusted proxy."""
+USER, TOKEN, PROXY, SHARE = "user:", "token:", "proxy:", "share:"
+PEOPLE = (USER, TOKEN, PROXY, SHARE)
+"""Prefixes of the principals that have proved who they are, here or at a trusted proxy, or that show a link."""

@@ -4,6 +4,7 @@ Rules of this file:
 - A field of the state is in the part only if `part_of` names it. The others have their defaults, so a field that is
   added later is hidden until somebody decides otherwise.
 - A camera is visible if it is in the scope, or if it is a substream of a visible camera: its viewers get that stream.
+- With `own`, there are no viewers but those of this principal.
 - A text in which banken names other cameras is shown without their names, whether or not such cameras exist.
 """
 
@@ -79,6 +80,8 @@ class Part:
     """
 
     scope: Scope
+    own: str | None = None
+    """The principal whose viewers alone are in the part; None: those of all visible cameras are."""
     _order: object = None
     """The configured cameras among which `visible` was found: each configuration makes another tuple."""
     visible: Visible = frozenset()
@@ -96,7 +99,7 @@ class Part:
     def of(self, state: State) -> State:
         """The part of `state`."""
         if state is not self._state:
-            self._part, self._state = _part(state, self.see(state), self._keep), state
+            self._part, self._state = _part(state, self.see(state), self._keep, self.own), state
         return self._part
 
     def _keep(self, name: str, source: object, make: Callable[[], Any]) -> Any:
@@ -112,7 +115,9 @@ def part_with(state: State, visible: Visible) -> State:
     return _part(state, visible, lambda name, source, make: make())
 
 
-def _part(state: State, visible: Visible, keep: Callable[[str, object, Callable[[], Any]], Any]) -> State:
+def _part(
+    state: State, visible: Visible, keep: Callable[[str, object, Callable[[], Any]], Any], own: str | None = None
+) -> State:
     cameras = keep("cameras", state.cameras, lambda: _cameras(state, visible))
     devices = {device for known in cameras.values() if (device := known.settings.device) is not None}
 
@@ -124,7 +129,7 @@ def _part(state: State, visible: Visible, keep: Callable[[str, object, Callable[
         return _only(state.alerts, lambda name, _: alert_is_shown(name, visible))
 
     shown = tuple(each for each in state.suggestions if each.camera in visible)
-    return PartOfState(
+    part = PartOfState(
         seq=state.seq,
         node=state.node,
         run=state.run,
@@ -148,6 +153,24 @@ def _part(state: State, visible: Visible, keep: Callable[[str, object, Callable[
         order=keep("order", state.order, lambda: tuple(name for name in state.order if name in visible)),
         trust_ended=state.trust_ended,
         privacy=_privacy(state, visible) if state.privacy else state.privacy,
+    )
+    return part if own is None else _without_others(part, own)
+
+
+def _without_others(part: PartOfState, own: str) -> PartOfState:
+    """The part with no viewers but those of one principal, and without what others do."""
+    leases = _only(part.leases, lambda _, lease: lease.by == own)
+    return replace(
+        part,
+        leases=leases,
+        peers=_only(part.peers, lambda _, peer: peer.lease in leases),
+        uses=State().uses,
+        alerts=State().alerts,
+        children=State().children,
+        suggestion=None,
+        suggested_before=(),
+        rooms=State().rooms,
+        participants=State().participants,
     )
 
 

@@ -145,7 +145,7 @@ class LoginFailed(Event, frozen=True):
     """Address of the client, without its port."""
     reason: Reason
     """Code `wrong-password`, `wrong-link`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`,
-    `too-often` or `busy`."""
+    `too-often` or `busy`; for the link of a share also `ended-link` or `link-full`."""
     suppressed: int = 0
     """Failures, of any client, since the last journaled one."""
 

@@ -28,9 +28,11 @@ from .ids import (
     RoomId,
     RunId,
     SessionId,
+    ShareId,
     TokenId,
     UseId,
     UserId,
+    VisitId,
 )
 from .lifecycle import CameraPhase, ChildPhase, PeerPhase
 from .rights import Role, Scope
@@ -75,7 +77,7 @@ HASHED_WHEN_EMPTY = ("devices", "learned", "slots", "uses", "alerts", "cameras",
 """The maps of the first release, which are hashed even if they are empty, as they were in that release."""
 
 
-LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens", "privacy")
+LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens", "privacy", "shares", "visits", "ended_shares")
 """The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
 
@@ -334,6 +336,42 @@ class Token(Value, frozen=True):
     """The principal that made it."""
 
 
+class Share(Value, frozen=True):
+    """A link with which others may watch some cameras for a while."""
+
+    share: ShareId
+    scope: Scope
+    hash: str
+    """SHA-256 of its secret, in hex."""
+    since_ns: int
+    until_ns: int
+    viewers: int
+    """How many may have it open at the same time."""
+    label: str
+    by: str
+    """The principal that made it, without its session."""
+
+
+class Visit(Value, frozen=True):
+    """A browser that has opened a link."""
+
+    visit: VisitId
+    share: ShareId
+    hash: str
+    """SHA-256 of its secret, in hex."""
+    client: str
+    agent: str
+    opened_ns: int
+
+
+class EndedShare(Value, frozen=True):
+    """A link that has ended, for whoever still has it."""
+
+    share: ShareId
+    at_ns: int
+    reason: Reason
+
+
 class Alert(Value, frozen=True):
     """A raised alert."""
 
@@ -400,9 +438,15 @@ class State(Value, frozen=True):
     trust_ended: bool = False
     """Whether there has been a user: then a client of this machine has no rights without a login."""
     access_changes: int = 0
-    """The number of changes of users, sessions and tokens: of two records, the one with more is newer."""
+    """The number of changes of users, sessions, tokens, shares and visits: the record with more is newer."""
     privacy: HashTrieMap[CameraId, Privacy] = HashTrieMap()
     """The cameras whose privacy was ever switched. A removed camera stays private, for it may come back."""
+    shares: HashTrieMap[ShareId, Share] = HashTrieMap()
+    """The links that have not ended."""
+    visits: HashTrieMap[VisitId, Visit] = HashTrieMap()
+    """The browsers that have one open."""
+    ended_shares: HashTrieMap[ShareId, EndedShare] = HashTrieMap()
+    """The links that ended last."""
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:

@@ -7,17 +7,19 @@ Rules of this file:
 """
 
 from msgspec.structs import replace
+from rpds import HashTrieMap
 
 from .access import NAME
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import CameraId, PasskeyId, UserId, user_stream
-from .lease import end, end_lost
+from .lease import LeaseEnded, end, end_lost
 from .passkey import PasskeyRemoved, removed_passkey
 from .privacy import RESTORED_PRIVACY, PrivacyBegan
-from .rights import RIGHTS, Right, Role, Scope
+from .rights import RIGHTS, USER, Right, Role, Scope
 from .session import SessionEnded, ended_session
+from .share import MAKER_LOST, ShareEnded, ended_share, lost_shares
 from .state import State, User, UserSession
 from .token import TokenEnded
 from .values import Fault, LeaseKind, Reason
@@ -71,7 +73,7 @@ class SetPassword(Command, frozen=True):
 
 
 class RestoreAccess(Command, frozen=True):
-    """At a start: make users, sessions and tokens agree with the access file. The smaller right holds."""
+    """At a start: make users, sessions, tokens and shares agree with the access file. The smaller right holds."""
 
     users: tuple[User, ...]
     sessions: frozenset[str]
@@ -84,6 +86,8 @@ class RestoreAccess(Command, frozen=True):
     """The cameras that are private according to the file."""
     passkeys: frozenset[tuple[UserId, PasskeyId]] = frozenset()
     """The passkeys that the file has, each with its user."""
+    shares: frozenset[str] = frozenset()
+    """Hashes of the shares that the file knows."""
 
     sender = "accounts service"
 
@@ -257,10 +261,14 @@ def change_user(state: State, command: ChangeUser, now_ns: int) -> Events:
 
 
 def _change(state: State, after: User, reason: Reason, now_ns: int) -> Events:
-    """Change a user, and end the leases that they may not have any more."""
+    """Change a user, and end the leases and shares that they may not have any more."""
     changed = UserChanged(after.user, after.role, after.scope, reason)
     then = replace(state, users=state.users.insert(after.user, after))
-    return (changed, *end_lost(state, then, now_ns))
+    lost = lost_shares(state, then, f"{USER}{after.user}")
+    ended = [event for share in lost for event in ended_share(state, share, MAKER_LOST, now_ns)]
+    gone = {event.lease for event in ended if isinstance(event, LeaseEnded)}
+    left = HashTrieMap({name: lease for name, lease in state.leases.items() if name not in gone})
+    return (changed, *ended, *end_lost(replace(state, leases=left), then, now_ns))
 
 
 def remove_user(state: State, command: RemoveUser, now_ns: int) -> Events:
@@ -273,6 +281,8 @@ def remove_user(state: State, command: RemoveUser, now_ns: int) -> Events:
 def _remove(state: State, user: User, reason: Reason, now_ns: int) -> Events:
     sessions = _sessions_of(state, user.user)
     ended = [event for session in sessions for event in ended_session(state, session, reason, now_ns)]
+    shares = lost_shares(state, replace(state, users=state.users.remove(user.user)), f"{USER}{user.user}")
+    ended += [event for share in shares for event in ended_share(state, share, reason, now_ns)]
     return (UserRemoved(user.user, reason), *ended)
 
 
@@ -318,6 +328,10 @@ def restore_access(state: State, command: RestoreAccess, now_ns: int) -> Events:
             events += ended_session(state, session, RESTORED, now_ns)
     ended = [token for _, token in sorted(state.tokens.items()) if token.hash not in command.tokens]
     events += [TokenEnded(token.token, RESTORED) for token in ended]
+    over = {event.share for event in events if isinstance(event, ShareEnded)}
+    for _, share in sorted(state.shares.items()):
+        if share.hash not in command.shares and share.share not in over:
+            events += ended_share(state, share, RESTORED, now_ns)
     for camera in sorted(command.private):
         switched = state.privacy.get(camera)
         if switched is None or not switched.on:

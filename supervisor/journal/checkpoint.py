@@ -17,6 +17,7 @@ from ..domain.state import (
     Camera,
     Child,
     Detected,
+    EndedShare,
     Learned,
     Lease,
     Participant,
@@ -24,6 +25,7 @@ from ..domain.state import (
     Privacy,
     Refused,
     Room,
+    Share,
     Slot,
     State,
     Suggestion,
@@ -31,6 +33,7 @@ from ..domain.state import (
     Use,
     User,
     UserSession,
+    Visit,
 )
 from ..domain.values import DeviceSettings, Limits, Patrol, Policy
 from ..ports.errors import JournalDamaged
@@ -73,6 +76,9 @@ _FIELDS: dict[str, Any] = {
     "trust_ended": bool,
     "access_changes": int,
     "privacy": dict[str, Privacy],
+    "shares": dict[str, Share],
+    "visits": dict[str, Visit],
+    "ended_shares": dict[str, EndedShare],
 }
 """Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 

@@ -17,6 +17,7 @@ from .facts import CameraFacts
 from .past import Past
 from .questions import Query
 from .setup import SetupPort
+from .shares import SharesPort
 from .snapshot import Snapshot
 from .viewing import HeldLease, Jpeg, Key, Opened
 
@@ -144,6 +145,11 @@ class GatewayPort(ReadPort, Protocol):
     @property
     def setup(self) -> SetupPort | None:
         """The link for the first user; None over a journal without a daemon."""
+        ...
+
+    @property
+    def shares(self) -> SharesPort | None:
+        """Links with which others watch; None where there are no accounts."""
         ...
 
     async def submit(self, command: c.Command, origin: Origin) -> Receipt: ...

@@ -62,6 +62,8 @@ class AccessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hashes of the sessions that have not ended."""
     tokens: frozenset[str] = frozenset()
     """Hashes of the tokens that have not ended."""
+    shares: frozenset[str] = frozenset()
+    """Hashes of the shares that have not ended."""
     private: frozenset[CameraId] = frozenset()
     """The cameras that are private."""
 

@@ -321,7 +321,14 @@ class Accounts:
         users = tuple(User(name, one.role, one.scope, at_ns) for name, one in sorted(found.users.items()))
         keys = {(name, each): key for name, one in found.users.items() for each, key in one.passkeys.items()}
         command = c.RestoreAccess(
-            users, found.sessions, found.tokens, found.trust_ended, found.changes, found.private, frozenset(keys)
+            users,
+            found.sessions,
+            found.tokens,
+            found.trust_ended,
+            found.changes,
+            found.private,
+            frozenset(keys),
+            found.shares,
         )
         self._kernel.emit(command, origin=Origin("system"))
         state = self._kernel.state
@@ -335,7 +342,7 @@ class Accounts:
                 logger.warning("%s", error)
 
     async def _make_again(self, name: UserId, origin: Origin) -> None:
-        """Have no damage any more, and no password, session or token; the users of the journal stay.
+        """Have no damage any more, and no password, session, token or share; the users of the journal stay.
 
         Raises `Rejected`, also for an unknown user, and then nothing has changed.
         """
@@ -366,6 +373,7 @@ class Accounts:
             users=users,
             sessions=frozenset(session.hash for session in state.sessions.values()),
             tokens=frozenset(token.hash for token in state.tokens.values()),
+            shares=frozenset(share.hash for share in state.shares.values()),
             private=self._private_now(),
         )
 

@@ -33,6 +33,7 @@ from ..ports.facts import CameraFacts
 from ..ports.gateway import DetectionResult, ReloadResult, SessionPort
 from ..ports.questions import Query
 from ..ports.setup import SetupPort
+from ..ports.shares import SharesPort
 from ..ports.snapshot import Snapshot
 from ..ports.statistics import RoomStatistics
 from ..ports.viewing import HeldLease, Key, LeaseOver, NoCommonCodec, Opened, hash_secret
@@ -83,6 +84,7 @@ class Gateway:
         reloads: Reloads | None = None,
         accounts: AccountsPort | None = None,
         setup: SetupPort | None = None,
+        shares: SharesPort | None = None,
         refuse_not_live: bool = False,
         off: Collection[str] = (),
     ) -> None:
@@ -93,7 +95,7 @@ class Gateway:
         self._actors, self._detections, self.leases = actors, detections, leases
         self._readings = readings
         self._reloads = reloads
-        self.accounts, self.setup = accounts, setup
+        self.accounts, self.setup, self.shares = accounts, setup, shares
         self.replay: int | None = None
         self.read = reader.search
         self._page = reader.page

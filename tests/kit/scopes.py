@@ -1,4 +1,4 @@
-"""Random sites, roles and scopes: every route and every WebSocket is asked, and every byte that comes is searched.
+"""Random sites, roles, scopes and shares: every route and every WebSocket is asked, and every byte is searched.
 
 Rules of this file:
 - A world is made from its seed alone: cameras with unmistakable names, devices and addresses, and a random past.
@@ -32,10 +32,11 @@ from supervisor.domain.ids import (
     RoomId,
     TokenId,
     UseId,
+    UserId,
 )  # fmt: skip
 from supervisor.domain.lifecycle import OPENABLE
 from supervisor.domain.monitors import Reading
-from supervisor.domain.rights import ALL, RIGHTS, Right, Role, Scope
+from supervisor.domain.rights import ALL, OF_SHARES, RIGHTS, Right, Role, Scope
 from supervisor.domain.scoped_events import shown
 from supervisor.domain.state import State
 from supervisor.domain.values import (
@@ -50,6 +51,7 @@ from supervisor.domain.values import (
     SourceSummary,
     UseKind,
 )  # fmt: skip
+from supervisor.ports.decisions import Origin
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.past import Past
 from supervisor.ports.statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
@@ -59,6 +61,7 @@ from supervisor.services.detections import Detections
 from supervisor.services.gateway import Gateway
 from supervisor.services.journal_reader import JournalReader
 from supervisor.services.leases import Leases
+from supervisor.services.shares import Shares
 from web import router
 from web.app import WebSettings, create_app
 from web.loop_scheduler import METER, LoopScheduler, Meter
@@ -73,6 +76,8 @@ from .site import OFFER, FakeActors
 
 LETTERS = "bcdfghjklmnpqrstvwxz"
 WORDS = ("person", "car")
+LEAVES = "DELETE /api/session"
+"""The route after which a visitor has no rights."""
 
 
 @attrs.frozen
@@ -143,18 +148,15 @@ class World:
 
 @attrs.frozen
 class Program:
-    """A program with a token."""
+    """A program with a token, or a browser that has opened the link of a share."""
 
-    role: Role
+    rights: frozenset[Right]
     scope: Scope
-    secret: str
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {self.secret}"}
+    """All that it may know of; of a share, what its maker has of it now."""
+    headers: Mapping[str, str]
 
     def may(self, right: Right) -> bool:
-        return right in RIGHTS[self.role]
+        return right in self.rights
 
 
 class Switch:
@@ -294,7 +296,7 @@ async def open_world(seed: int) -> AsyncIterator[World]:
             readings = {"disk": Reading(0.95, f"95 % full because of {places[0].name}")}
             gateway = Gateway(
                 kernel, core.journal, core.feed, reader, actors, Leases(kernel), detections, readings=readings,
-                accounts=accounts, refuse_not_live=dice.random() < 0.5,
+                accounts=accounts, shares=Shares(kernel, accounts), refuse_not_live=dice.random() < 0.5,
             )  # fmt: skip
             yield World(core, gateway, places)
             reader.past.close()
@@ -388,13 +390,40 @@ async def open_rig() -> AsyncIterator[Rig]:
 
 
 async def random_principal(dice: random.Random, world: World) -> Program:
-    places, accounts = world.places, world.gateway.accounts
+    places, accounts, shares = world.places, world.gateway.accounts, world.gateway.shares
     assert accounts is not None
+    assert shares is not None
     role = dice.choice([Role.OPERATOR, Role.OPERATOR, Role.OPERATOR, *Role])
     cameras = tuple(each.name for each in places if dice.random() < dice.choice([0.1, 0.5]))
     groups = tuple(dice.sample(sorted({each.group for each in places}), dice.choice([0, 0, 1])))
     scope = Scope(cameras=cameras, groups=groups)
-    return Program(role, scope, await accounts.make_token(TokenId(word(dice, "token")), role, scope, None, ME))
+    if (cameras or groups) and dice.random() < 0.3:
+        return await random_visitor(dice, world, scope)
+    token = await accounts.make_token(TokenId(word(dice, "token")), role, scope, None, ME)
+    return Program(RIGHTS[role], scope, {"Authorization": f"Bearer {token}"})
+
+
+async def random_visitor(dice: random.Random, world: World, scope: Scope) -> Program:
+    """A browser that has opened a link, made by a user who has this scope and perhaps more."""
+    accounts, shares, state = world.gateway.accounts, world.gateway.shares, world.core.kernel.state
+    assert accounts is not None
+    assert shares is not None
+    known = {known.settings.group for known in state.cameras.values()}
+    named = Scope(
+        cameras=tuple(name for name in scope.cameras if name in state.cameras),
+        groups=tuple(name for name in scope.groups if name in known),
+    )
+    if not (named.cameras or named.groups):
+        named = Scope(cameras=(dice.choice(state.order),))
+    more = tuple(each.name for each in world.places if dice.random() < 0.3)
+    maker, role = UserId(word(dice, "user")), dice.choice([Role.WATCHER, Role.OPERATOR])
+    wide = Scope(cameras=(*named.cameras, *more), groups=named.groups)
+    await accounts.add_user(maker, role, wide, PASSWORDS[ANNA], ME)
+    opened = await accounts.log_in(maker, PASSWORDS[ANNA], "127.0.0.1", "a browser")
+    made = await shares.make(named, 3600.0, 1, "", Origin(f"user:{maker}/{opened.session.session}"))
+    entered = await shares.enter(made.secret, "127.0.0.1", "a browser", "")
+    own_page = {"Cookie": f"banken={entered.secret}", "Sec-Fetch-Site": "same-origin"}
+    return Program(OF_SHARES, named, own_page)
 
 
 def visible_of(world: World, scope: Scope) -> frozenset[CameraId]:
@@ -446,6 +475,7 @@ def asks(world: World, dice: random.Random) -> list[Ask]:
         "camera": "{camera}",
         "user": "nobody",
         "token": "nothing",
+        "share": some(state.shares),
     }
     queries = {
         "/api/events": [
@@ -469,6 +499,8 @@ def asks(world: World, dice: random.Random) -> list[Ask]:
         "PUT /api/leases/{lease}": ("{}", typed | {"Banken-Lease": f"{keys['lease']}.secret"}),
         "PUT /api/cameras/{name}/privacy": (json.dumps({"on": dice.random() < 0.5}), typed),
         "POST /api/detections": (json.dumps(seen), typed),
+        "POST /api/shares": ('{"cameras": ["{camera}"], "for_s": 3600, "viewers": 1}', typed),
+        "POST /api/session/share": ('{"secret": "a guess"}', typed),
     }
     found = []
     for resource in router.load():
@@ -511,21 +543,28 @@ class Questioner:
         outside = [each.name for each in self.world.places if each.name not in self.visible]
         self.tally.principals += 1
         self.tally.hidden += len(outside)
-        for one in asks(self.world, self.dice):
-            if self.dice.random() >= self.share:
-                continue
-            name = self.dice.choice(self.world.places).name if "{camera}" in one.path + one.body else ""
-            answer = await self._send(one, name)
-            if name in outside:
-                self.tally.compared += 1
-                other = await self._send(one, "x" * len(name))
-                if answer != other:
-                    self.tally.leaks.append(f"{one.method} {one.path}: {answer!r} is not {other!r}")
+        found = [one for one in asks(self.world, self.dice) if self.dice.random() < self.share]
+        for one in found:
+            if one.route != LEAVES:
+                await self._ask(one, outside)
         for query in ("?after=0", "?after=0&state=changes&views=viewers,rooms"):
             if self.who.may(Right.VIEW) and self.dice.random() < self.share:
                 await self._follow(query)
         if self.who.may(Right.ROOM) and self.dice.random() < self.share:
             await self._signal()
+        for one in found:
+            if one.route == LEAVES:
+                await self._ask(one, outside)
+
+    async def _ask(self, one: Ask, outside: Sequence[CameraId]) -> None:
+        """Ask about a camera; about one outside the scope twice."""
+        name = self.dice.choice(self.world.places).name if "{camera}" in one.path + one.body else ""
+        answer = await self._send(one, name)
+        if name in outside:
+            self.tally.compared += 1
+            other = await self._send(one, "x" * len(name))
+            if answer != other:
+                self.tally.leaks.append(f"{one.method} {one.path}: {answer!r} is not {other!r}")
 
     async def _send(self, one: Ask, name: str) -> Heard:
         """Send a request; return the answer, in which the name that was asked for is blanked."""

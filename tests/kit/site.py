@@ -30,6 +30,7 @@ from supervisor.services.gateway import Gateway
 from supervisor.services.leases import Leases
 from supervisor.services.reload import Reloads
 from supervisor.services.setup import Setup
+from supervisor.services.shares import Shares
 from web.app import WebSettings, create_app
 from web.limited import limited
 from web.serve import listen, run_web
@@ -192,6 +193,7 @@ async def open_site(
     """`access` is the access file; without one, the site has no accounts. `who`: the principal of all requests."""
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
         accounts = None if access is None else Accounts(core.kernel, access, PlainHasher)
+        shares = None if accounts is None else Shares(core.kernel, accounts)
         if accounts is not None:
             await accounts.restore()
         actors, sockets, stop, stopped = make_actors(core.kernel), Sockets(), trio.Event(), trio.Event()
@@ -208,6 +210,7 @@ async def open_site(
             reloads=make_reloads(core.kernel),
             accounts=accounts,
             setup=None if accounts is None else Setup(core.kernel, accounts),
+            shares=shares,
             refuse_not_live=refuse_not_live,
         )
         port = gateway if who is None else limited(gateway, who)

@@ -24,7 +24,7 @@ from tests.kit.http import request
 from tests.kit.scopes import run_worlds, unasked
 from tests.kit.site import OFFER, Site, message, open_site
 from web import limited as module
-from web.limited import LOOKED_AT, MOST_SCOPES, Limited, limited, scope_of
+from web.limited import LOOKED_AT, MOST_SCOPES, Limited, limited, sight_of
 
 LAWN = CameraId("lawn")
 """No camera, and a name as long as `yard`."""
@@ -61,7 +61,7 @@ async def test_whole_scope_is_the_gateway_itself() -> None:
     """Nothing costs more then."""
     async with open_site() as site:
         assert limited(site.gateway, Principal("local", EVERYTHING, ALL)) is site.gateway
-        assert (scope_of(site.gateway), scope_of(in_scope(site))) == (ALL, WHO.scope)
+        assert (sight_of(site.gateway), sight_of(in_scope(site))) == ((ALL, None), (WHO.scope, None))
 
 
 @pytest.mark.parametrize(

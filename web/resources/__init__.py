@@ -23,6 +23,7 @@ RESOURCES = (
     "setup",
     "session",
     "passkeys",
+    "shares",
     "users",
     "openapi",
 )

@@ -288,7 +288,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/cameras/{name}/about",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=show_facts,
         summary="Show the facts about one camera: its announcements, its stream, and its deviations from standards.",
         answer=CameraFacts,

@@ -67,7 +67,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/devices",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=list_devices,
         summary="List the devices with a connection limit, a used slot or a waiting camera.",
         answer=Devices,

@@ -188,7 +188,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/leases",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=list_leases,
         summary="List the leases, the oldest first.",
         answer=Leases,

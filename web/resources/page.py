@@ -85,6 +85,10 @@ async def show_setup(web: Web) -> Response:
     return await _send(web.keep(_Files).setup, "no-store")
 
 
+async def shared(web: Web) -> Response:
+    return await index(web)
+
+
 async def icon(web: Web) -> Response:
     return await _send(web.keep(_Files).known["favicon.svg"], CHECKED)
 
@@ -130,6 +134,17 @@ ROUTES = (
         request="[what the page understands](operations.md#the-page)",
         answer=Media("text/html"),
         response="the page",
+        takes_visits=True,
+    ),
+    Route(
+        method="GET",
+        path="/s",
+        right=Right.NONE,
+        handler=shared,
+        summary="Show the page to whoever has the link of a share.",
+        request="the secret of the link is behind `#`, which browsers do not send",
+        answer=Media("text/html"),
+        response="the page, which sends the secret to `/api/session/share`",
         takes_visits=True,
     ),
     Route(

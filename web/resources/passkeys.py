@@ -229,7 +229,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/passkeys",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=list_passkeys,
         summary="List one's own passkeys; for an admin, all.",
         answer=Passkeys,
@@ -238,7 +238,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/api/passkeys/begin",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=begin_adding,
         summary="Ask for a challenge, for a new passkey of one's own.",
         answer=NewPasskey,
@@ -248,7 +248,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/api/passkeys/finish",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=finish_adding,
         summary="Add a passkey of one's own.",
         body=MadePasskey,
@@ -262,7 +262,7 @@ ROUTES = (
     Route(
         method="PUT",
         path="/api/passkeys/{passkey}",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=rename_passkey,
         summary="Rename a passkey of one's own.",
         body=PasskeyLabel,
@@ -273,7 +273,7 @@ ROUTES = (
     Route(
         method="DELETE",
         path="/api/passkeys/{passkey}",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=remove_passkey,
         summary="Remove a passkey of one's own, or for an admin any. Sessions that it opened end, except the one that "
         "asks.",

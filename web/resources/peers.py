@@ -144,7 +144,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/peers",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=list_peers,
         summary="List the peers, the oldest first.",
         answer=Peers,

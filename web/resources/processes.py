@@ -122,7 +122,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/processes",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=list_processes,
         summary="List the child processes, the oldest first.",
         answer=Processes,

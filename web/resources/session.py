@@ -6,8 +6,8 @@ import msgspec
 from quart import Response, request
 from werkzeug.exceptions import Conflict, Forbidden, NotFound
 
-from supervisor.domain.ids import SessionId, UserId
-from supervisor.domain.rights import USER, Right, Role, Scope
+from supervisor.domain.ids import SessionId, ShareId, UserId
+from supervisor.domain.rights import SHARE, USER, Right, Role, Scope
 from supervisor.domain.state import UserSession
 from supervisor.domain.values import Fault, Reason
 from supervisor.ports.accounts import AccountsPort, LoggedIn
@@ -77,6 +77,8 @@ class Me(Answer, frozen=True):
     until: Time | None
     login: bool
     """Whether there are users, so that one can log in."""
+    share: ShareId | None
+    """The share whose link this browser has opened; null for anybody else."""
 
 
 class Sessions(Answer, frozen=True):
@@ -103,6 +105,11 @@ def user_of(name: str) -> tuple[UserId, SessionId] | None:
     return UserId(user), SessionId(session)
 
 
+def share_in(name: str) -> ShareId | None:
+    """The share of a principal that has opened its link."""
+    return ShareId(name.removeprefix(SHARE).partition("/")[0]) if name.startswith(SHARE) else None
+
+
 async def show_me(web: Web) -> Me:
     asks, state = principal(), web.daemon.state
     found = user_of(asks.name)
@@ -114,6 +121,7 @@ async def show_me(web: Web) -> Me:
         scope=CameraScope.of(asks.scope),
         until=None if asks.until_ns is None else iso(asks.until_ns),
         login=state.trust_ended,
+        share=share_in(asks.name),
     )
 
 
@@ -138,6 +146,8 @@ async def log_out(web: Web) -> Response:
     accounts, found = accounts_of(web), user_of(principal().name)
     if found is not None:
         await accounts.end_session(found[1], LOGGED_OUT, asking())
+    elif web.gateway.shares is not None:
+        web.gateway.shares.leave(principal().name)
     response = Response("", status=204)
     forget_session(response, request)
     return response
@@ -235,7 +245,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/sessions",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=list_sessions,
         summary="List one's own sessions; for an admin, all.",
         answer=Sessions,
@@ -244,7 +254,7 @@ ROUTES = (
     Route(
         method="DELETE",
         path="/api/sessions/{session}",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=end_session,
         summary="End a session of one's own, or for an admin any; its viewers end within a second.",
         status=204,

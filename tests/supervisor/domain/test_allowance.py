@@ -119,7 +119,9 @@ def test_refusals_are_counted_by_client_in_bounded_space() -> None:
 
 
 FREE = {c.RenewLease, c.LeaveRoom, c.ReportRefusal, c.ReportDetection, c.OpenSession, c.ReportLoginFailed}
-"""Commands that keep or end something that was paid for; refusals, detections and logins have their own rates."""
+FREE |= {c.MakeShare, c.EndShare}
+"""Commands that keep or end something that was paid for; refusals, detections and logins have their own rates.
+Users make shares."""
 
 
 def test_every_command_of_a_client_is_charged_or_has_a_reason_not_to_be() -> None:

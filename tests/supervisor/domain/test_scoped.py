@@ -21,12 +21,14 @@ NOW = 1_800_000_000 * SECOND
 OURS = Scope(cameras=(GATE,))
 HIDDEN_FIELDS = {
     "origin", "detected", "refused", "versions", "users", "sessions", "tokens", "access_changes",
+    "shares", "visits", "ended_shares",
 }  # fmt: skip
 HIDDEN_EVENTS = {
     "ConfigurationApplied", "ConfigurationRefused", "EventsLost", "ChainBegan", "JournalFileSetAside",
     "SegmentsRemoved", "JournalFailed", "RequestsRefused", "PatrolEnded", "SessionOpened", "SessionEnded",
     "LoginFailed", "TokenMade", "TokenEnded", "UserAdded", "UserChanged", "UserRemoved", "PasswordSet",
     "PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved", "TrustEnded",
+    "ShareMade", "ShareEnded", "VisitBegan", "VisitEnded",
 }  # fmt: skip
 
 

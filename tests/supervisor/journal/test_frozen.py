@@ -34,6 +34,7 @@ LATER |= {"UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "TrustEnded"
 LATER |= {"PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved"}
 LATER |= {"SessionOpened", "SessionEnded", "LoginFailed", "TokenMade", "TokenEnded"}
 LATER |= {"PrivacyBegan", "PrivacyEnded"}
+LATER |= {"ShareMade", "ShareEnded", "VisitBegan", "VisitEnded"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys
