@@ -19,6 +19,7 @@ from supervisor.domain.state import VIDEO, Privacy
 from supervisor.domain.values import CameraSettings, Reason
 from supervisor.ports.decisions import why_cancelled
 from supervisor.ports.facts import CameraFacts
+from supervisor.ports.reader_logins import ReaderLogins
 from supervisor.ports.statistics import CameraStatistics, DetectorStatistics, PeerStatistics
 from supervisor.ports.viewing import Jpeg
 
@@ -64,9 +65,9 @@ class Registry:
         decoder: Decodes | None = None,
         starts: StartGate | None = None,
         connect: Connect = run_connection,
-        rtsp: socket.socket | None = None,
+        rtsp: tuple[socket.socket, ReaderLogins] | None = None,
     ) -> None:
-        """`rtsp`: the listening socket for readers; None if the RTSP server is off."""
+        """`rtsp`: the listening socket for readers, and their logins; None if the RTSP server is off."""
         self._tools, self._connect = tools, connect
         self._rtsp = rtsp
         self._readers: dict[CameraId, Readers] = {}
@@ -241,7 +242,8 @@ class Registry:
         from .rtsp_server.server import RtspServer
 
         assert self._rtsp is not None
-        await RtspServer(self._rtsp, self._tools, self).run()
+        listener, logins = self._rtsp
+        await RtspServer(listener, self._tools, self, logins).run()
 
     async def take_picture(
         self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True

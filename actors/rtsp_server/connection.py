@@ -1,7 +1,8 @@
 """One TCP connection of a reader: requests in, replies and media out.
 
 Rules of this file:
-- A connection has one session, of one camera, and ends with it. Media go to the address that it comes from.
+- A connection has one session, of one camera and one principal, and ends with it. Media go to the address that it comes
+  from. Whether the principal may watch the camera is decided by the kernel, in the step that grants the lease.
 - Requests are answered one after the other. Each step has a deadline: the first request, the rest of a request, the
   next step before PLAY, the reply, and for datagrams the next sign of life. So has PLAY, from the first description on.
 - A client that sends more than a player is read more slowly (`cpu_share`).
@@ -25,7 +26,9 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.rendition import BUSY_S, Choice, Consumer, ServedStream, choose
 from supervisor.domain.values import Fault, PeerProtocol, Reason, Transcode, name_of
+from supervisor.ports.asking import asking
 from supervisor.ports.decisions import Receipt
+from supervisor.ports.reader_logins import ReaderLogins
 
 from ..cpu_share import CpuShare
 from ..media.hub import Hub, Still
@@ -35,6 +38,7 @@ from ..sources.rtsp.messages import Parser, ProtocolError, Response, RtspRequest
 from ..tools import Tools
 from .actor import ReaderActor
 from .description import AUDIO, MediaTrack, audio_track, describe, video_track
+from .login import ConnectionLogin, TooManyFailures
 from .reader import RtspReader
 from .readers import LEFT, Readers
 from .reports import read_report
@@ -75,6 +79,7 @@ NEVER_PLAYED = Reason("not-played", f"no PLAY came within {PLAY_S:g} s of the de
 SILENT = Reason("lost", f"no request and no receiver report came for {SESSION_S} s", Fault.TEMPORARY)
 NO_RTSP = Reason("no-rtsp", "the reader sent what is no RTSP", Fault.TEMPORARY)
 UNREAD = Reason("stuck", f"the reader did not take a reply within {REPLY_S:g} s", Fault.TEMPORARY)
+REFUSED = Reason("too-often", "too many logins have failed", Fault.NONE)
 ANOTHER = Reason("left", "the reader asked for another camera", Fault.NONE)
 
 READABLE = tuple(codec.name for codec in PACKETIZED)
@@ -141,7 +146,13 @@ class Connection:
     """Serves one connection."""
 
     def __init__(
-        self, connected: socket.socket, client: str, tools: Tools, cameras: ReadableCameras, sockets: MediaSockets
+        self,
+        connected: socket.socket,
+        client: str,
+        tools: Tools,
+        cameras: ReadableCameras,
+        sockets: MediaSockets,
+        logins: ReaderLogins,
     ) -> None:
         """`connected` does not block; it is closed at the end."""
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(connected))
@@ -151,6 +162,7 @@ class Connection:
         self._requests: list[RtspRequest] = []
         self._parser = Parser(self._take)
         self._share = CpuShare(trio.current_time(), rate=RATE, burst_s=BURST_S)
+        self._login = ConnectionLogin(client, logins)
         self._session = ""
         self._described: Described | None = None
         self._opened_at: float | None = None
@@ -248,7 +260,12 @@ class Connection:
     async def _answer(self, request: RtspRequest) -> None:
         try:
             check(request, self.stage, self._session)
-            await self._METHODS[request.method](self, request)
+            is_open = self._described is not None
+            with asking(self._login.require(request, is_open=is_open)):
+                await self._METHODS[request.method](self, request)
+        except TooManyFailures as refused:
+            await self._send(refusal(request, refused))
+            raise _Over(REFUSED) from None
         except RequestRefused as refused:
             await self._send(refusal(request, refused))
         except Rejected as rejected:
@@ -389,8 +406,6 @@ class Connection:
                 raise RequestRefused(459, f"this session is of {known.camera}")
             known.actor.leave(ANOTHER)
             self._described = None
-        if camera not in self._tools.kernel.state.cameras:
-            raise RequestRefused(404, f"there is no camera {camera!r}")
         actor, readers = await self._open_peer(camera)
         reason = LEFT
         try:

@@ -28,6 +28,7 @@ _LEAST_PORT = 1024
 PHRASES = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
@@ -42,6 +43,10 @@ PHRASES = {
     503: "Service Unavailable",
     551: "Option not supported",
 }
+
+
+Headers = Mapping[str, str | tuple[str, ...]]
+"""Of a response: a tuple has a value for each of several headers of that name."""
 
 
 class Stage(Enum):
@@ -76,7 +81,7 @@ class RequestRefused(Exception):
 
     status: int
     reason: str
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Headers = attrs.field(factory=dict)
 
     def __str__(self) -> str:
         return self.reason
@@ -190,13 +195,13 @@ def _ports(wanted: str) -> Ports:
 def reply(
     request: RtspRequest | None,
     status: int,
-    headers: Mapping[str, str] | None = None,
+    headers: Headers | None = None,
     body: bytes = b"",
     kind: str = "",
 ) -> bytes:
     """Return a response. `kind` is the media type of `body`."""
     cseq = request.header("cseq") if request is not None else ""
-    fields = {"CSeq": cseq} if re.fullmatch(r"[0-9]{1,10}", cseq) else {}
+    fields: dict[str, str | tuple[str, ...]] = {"CSeq": cseq} if re.fullmatch(r"[0-9]{1,10}", cseq) else {}
     fields |= {"Server": "banken", **(headers or {})}
     if body:
         fields |= {"Content-Type": kind, "Content-Length": str(len(body))}

@@ -16,6 +16,7 @@ import trio
 
 from supervisor.base.supervision import describe_crash
 from supervisor.domain.clients import network_of
+from supervisor.ports.reader_logins import ReaderLogins
 
 from ..tools import Tools
 from .connection import Address, Connection, ReadableCameras
@@ -39,8 +40,8 @@ MAX_PAIRS = 20
 class RtspServer:
     """Serves readers at `listener`, which stays open. `listener` must not block."""
 
-    def __init__(self, listener: socket.socket, tools: Tools, cameras: ReadableCameras) -> None:
-        self._listener, self._tools, self._cameras = listener, tools, cameras
+    def __init__(self, listener: socket.socket, tools: Tools, cameras: ReadableCameras, logins: ReaderLogins) -> None:
+        self._listener, self._tools, self._cameras, self._logins = listener, tools, cameras, logins
         self._open: dict[Connection, tuple[str, trio.CancelScope]] = {}
         """With the network of the client."""
         self._refused: Counter[str] = Counter()
@@ -99,7 +100,7 @@ class RtspServer:
             try:
                 connected.setblocking(False)
                 connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-                connection = Connection(connected, client, self._tools, self._cameras, sockets)
+                connection = Connection(connected, client, self._tools, self._cameras, sockets, self._logins)
             except OSError:  # it has gone already
                 return
             self._open[connection] = network_of(client), scope

@@ -64,24 +64,24 @@ def end_session(daemon: RunningDaemon, session: str) -> None:
 @with_daemon
 @with_access([role.value for role in Role])
 @click.option("--until", type=UntilTime(), metavar="TIME", help="When it ends; a day means its begin [default: never].")
+@click.option("--rtsp", is_flag=True, help="Readers by RTSP log in with it: user NAME, and the secret as password.")
 @UTC_OPTION
 @JSON
-def make_token(daemon: RunningDaemon, name: str, access: Body, until: str | None, as_json: bool) -> None:
+def make_token(daemon: RunningDaemon, name: str, access: Body, until: str | None, rtsp: bool, as_json: bool) -> None:
     """Make the token NAME, for a program, and print its secret.
 
     The program sends the secret as `Authorization: Bearer SECRET`. It is not shown again, and is alone on stdout.
     Exit 1: the daemon refused; exit 2: no daemon answers.
     """
-    body = daemon.ask("POST", "tokens", 201, "secret", {"token": name, "until": until, **access})
+    sent = {"token": name, "until": until, **({"rtsp": True} if rtsp else {}), **access}
+    body = daemon.ask("POST", "tokens", 201, "secret", sent)
     if as_json:
         say_json(body)
     else:
         say(str(body["secret"]))
+    kind = f"token {clean(name)} made{' for RTSP' if rtsp else ''}"
     end = f"until {when(until)}" if until else "without an end"
-    say(
-        f"token {clean(name)} made: {access['role']}, {described(access)}, {end}; keep it, it is not shown again",
-        err=True,
-    )
+    say(f"{kind}: {access['role']}, {described(access)}, {end}; keep it, it is not shown again", err=True)
 
 
 @click.command()
@@ -93,12 +93,12 @@ def list_tokens(daemon: RunningDaemon, as_json: bool) -> None:
 
     Exit 1: the daemon refused; exit 2: no daemon answers.
     """
-    heads = ("token", "role", "cameras", "since", "until", "made by")
+    heads = ("token", "role", "cameras", "since", "until", "RTSP", "made by")
     print_list(
         daemon.ask("GET", "tokens", 200, "tokens"), "tokens", as_json, heads,
         lambda each: (
             each["token"], each["role"], described(each["scope"]), when(each["since"]), when(each["until"]) or "-",
-            each["by"],
+            "yes" if each.get("rtsp") else "-", each["by"],
         ),
     )  # fmt: skip
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ..runtime.certificates import ServedCertificate
     from ..runtime.kernel import Kernel
     from ..runtime.vault import Vault
+    from ..services.accounts import Accounts
     from ..services.detections import Detections
     from ..services.gateway import Gateway
     from ..services.leases import Leases
@@ -250,12 +251,18 @@ def _parts(
     from web.tls import Tls
 
     from ..runtime.reconcile import wait_after_crash, wait_after_crash_of
+    from ..services.reader_logins import TokenLogins
     from .daemon import Parts
 
     sockets = Sockets()
 
     def make_actors(
-        kernel: "Kernel", vault: "Vault", leases: "Leases", detections: "Detections | None", keep: "trio.Nursery"
+        kernel: "Kernel",
+        vault: "Vault",
+        leases: "Leases",
+        accounts: "Accounts",
+        detections: "Detections | None",
+        keep: "trio.Nursery",
     ) -> Registry:
         return Registry(
             Tools(
@@ -274,7 +281,7 @@ def _parts(
                 keep=keep,
             ),
             connect=partial(run_connection, ice_servers=config.ice_servers),
-            rtsp=rtsp,
+            rtsp=None if rtsp is None else (rtsp, TokenLogins(kernel, accounts)),
         )
 
     async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:

@@ -115,7 +115,7 @@ class PageCertificate(Protocol):
 class Parts:
     """The parts from which the daemon is composed."""
 
-    make_actors: Callable[[Kernel, Vault, Leases, "Detections | None", trio.Nursery], Actors]
+    make_actors: Callable[[Kernel, Vault, Leases, Accounts, "Detections | None", trio.Nursery], Actors]
     run_web: RunWeb
     reload: Callable[[], Config] | None
     """Reads the configuration again; raises `ConfigError`. None if there is no file."""
@@ -173,10 +173,10 @@ async def _run(
     vault = Vault()
     async with trio.open_nursery() as bookkeeping:
         leases, detections = Leases(kernel), _detections(kernel, config)
-        actors = parts.make_actors(kernel, vault, leases, detections, bookkeeping)
-        readings: dict[str, Reading] = {}
         accounts = Accounts(kernel, state_folder(config) / ACCESS_FILE)
         shares = Shares(kernel, accounts)
+        actors = parts.make_actors(kernel, vault, leases, accounts, detections, bookkeeping)
+        readings: dict[str, Reading] = {}
         schedules = Schedules(kernel)
         reloads = None
         if parts.reload is not None:

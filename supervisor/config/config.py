@@ -27,6 +27,7 @@ NO_ROLE = (
     "web.trusted_proxies: until the first user is made, nobody whom a proxy lets in has rights; "
     "access.proxy.roles can give roles to them (ops/docs/proxy.md#access)"
 )
+READABLE = "is beyond this machine: readers need a token for RTSP, and their video is not encrypted (ops/docs/rtsp.md)"
 EXPOSED = (
     "is beyond this machine, and banken asks nobody who they are: whoever reaches it can watch and control; "
     "listen on 127.0.0.1 and put a proxy with a password in front (ops/docs/proxy.md)"
@@ -245,8 +246,7 @@ class Config:
     @property
     def exposed(self) -> str:
         """The address if other machines may reach it; empty for loopback. A host name counts as reachable."""
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        return "" if is_loopback(self.host) else f"{shown}:{self.port}"
+        return _beyond(self.host, self.port)
 
     @property
     def is_secure(self) -> bool:
@@ -270,7 +270,19 @@ class Config:
         """One line each: former names, and arguments with secrets that every user can read."""
         open_to_all = [name for name, source in self.cameras.items() if shows_secrets(source.arguments, source.secrets)]
         arguments = f"ffmpeg of {listed(open_to_all)}: {OPEN_ARGUMENTS}" if open_to_all else ""
-        return tuple(filter(None, (*self.notes, arguments)))
+        return tuple(filter(None, (*self.notes, self._readable, arguments)))
+
+    @property
+    def _readable(self) -> str:
+        """A line about readers beyond this machine; empty without such."""
+        address = "" if self.rtsp is None else _beyond(*self.rtsp)
+        return address and f"rtsp.listen: {address} {READABLE}"
+
+
+def _beyond(host: str, port: int) -> str:
+    """The address if other machines may reach it; empty for loopback."""
+    shown = f"[{host}]" if ":" in host else host
+    return "" if is_loopback(host) else f"{shown}:{port}"
 
 
 def state_folder(config: Config) -> Path:

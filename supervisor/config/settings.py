@@ -48,10 +48,6 @@ STUN = Text(
     form="like stun:HOST:PORT",
     bounds="stun:HOST:PORT or stuns:HOST:PORT",
 )
-READ_BY_ALL = (
-    "is beyond this machine, and banken asks no reader who it is: whoever reaches it could watch; "
-    "listen on 127.0.0.1, and reach it through a VPN or an SSH tunnel"
-)
 TOKEN = Text(least=16, why="nobody guesses it", bounds="at least 16 characters")
 TIMEOUTS = {
     "connect": ("10s", "How long an RTSP camera may take to accept a connection, with its TLS handshake."),
@@ -312,9 +308,9 @@ SETTINGS = Table(
             reloadable=False, field="not_live",
         ),
         Setting(
-            "rtsp.listen", Address(READ_BY_ALL, "127.0.0.1:8554"), None,
+            "rtsp.listen", Address("127.0.0.1:8554"), None,
             "The address and TCP port at which players and recorders read the cameras, as `rtsp://HOST:PORT/CAMERA`; "
-            "see [rtsp.md](rtsp.md).",
+            "see [rtsp.md](rtsp.md). Readers log in with a token, except on the machine itself before the first user.",
             reloadable=False, field="rtsp", otherwise="off",
         ),
         Setting(

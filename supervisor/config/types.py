@@ -106,19 +106,14 @@ class File:
 
 @attrs.frozen
 class Address:
-    """ADDRESS:PORT, as a pair. `beyond`: the end of the complaint about an address beyond loopback, if none may be."""
+    """ADDRESS:PORT, as a pair."""
 
-    beyond: str = ""
     example: str = "127.0.0.1:8620"
     word: ClassVar[str] = "text"
     is_scalar: ClassVar[bool] = True
     absent: ClassVar[None] = None
     schema: ClassVar[Schema] = {"type": "string"}
-
-    @property
-    def bounds(self) -> str:
-        address = "loopback ADDRESS:PORT" if self.beyond else "ADDRESS:PORT"
-        return f"{address}; IPv6 in brackets; port 0 to 65535"
+    bounds: ClassVar[str] = "ADDRESS:PORT; IPv6 in brackets; port 0 to 65535"
 
     def take(self, reading: ParseContext, node: yaml.Node, what: str) -> tuple[str, int] | None:
         value = reading.text(node, what)
@@ -129,11 +124,7 @@ class Address:
             shown = reading.shown(node, value)
             reading.complain(node, f"{what} must be ADDRESS:PORT, like '{self.example}', not {shown}")
             return None
-        host = match["v6"] or match["host"]
-        if self.beyond and not is_loopback(host):
-            reading.complain(node, f"{what}: {reading.shown(node, value)} {self.beyond}")
-            return None
-        return host, int(match["port"])
+        return match["v6"] or match["host"], int(match["port"])
 
 
 PLAIN = ("off", "no", "false")

@@ -140,12 +140,12 @@ class LoginFailed(Event, frozen=True):
     """Somebody could not log in. At most one failure a second is journaled."""
 
     user: str
-    """The name of a user; empty if there is no user of that name."""
+    """The name of a user, or `token:` and the name of a token; empty without one of that name."""
     client: str
     """Address of the client, without its port."""
     reason: Reason
     """Code `wrong-password`, `wrong-link`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`,
-    `too-often` or `busy`; for the link of a share also `ended-link` or `link-full`."""
+    `wrong-token`, `unknown-token`, `too-often` or `busy`; for the link of a share also `ended-link` or `link-full`."""
     suppressed: int = 0
     """Failures, of any client, since the last journaled one."""
 

@@ -334,6 +334,8 @@ class Token(Value, frozen=True):
     until_ns: int | None = None
     by: str = ""
     """The principal that made it."""
+    rtsp: bool = False
+    """Whether readers by RTSP log in with it."""
 
 
 class Share(Value, frozen=True):

@@ -6,7 +6,7 @@ from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import TokenId, token_stream
 from .lease import end
-from .rights import Right, Role, Scope
+from .rights import RIGHTS, Right, Role, Scope
 from .session import HASH
 from .state import State, Token
 from .values import Fault, Reason
@@ -21,6 +21,8 @@ class MakeToken(Command, frozen=True):
     scope: Scope
     hash: str
     until_ns: int | None = None
+    rtsp: bool = False
+    """Whether readers by RTSP log in with it."""
 
     sender = "accounts service"
     right = Right.ADMINISTER
@@ -54,6 +56,8 @@ class TokenMade(TokenEvent, frozen=True):
     """SHA-256 of the token, in hex. The API does not show it."""
     until_ns: int | None = None
     """When it ends; null: it lasts until it is revoked."""
+    rtsp: bool = False
+    """Whether readers by RTSP log in with it. The access file then has what proves it."""
 
     severity = Severity.NOTICE
     emitters = ("MakeToken",)
@@ -61,7 +65,7 @@ class TokenMade(TokenEvent, frozen=True):
     stored = FIRST
 
     def sentence(self) -> str:
-        return f"token {self.token} made: {self.role.value}"
+        return f"token {self.token} made{' for RTSP' if self.rtsp else ''}: {self.role.value}"
 
 
 class TokenEnded(TokenEvent, frozen=True):
@@ -103,7 +107,9 @@ def make_token(state: State, command: MakeToken, now_ns: int) -> Events:
         raise Rejected(Refusal.INVALID, "a token is known by the SHA-256 of its secret")
     if command.until_ns is not None and command.until_ns <= now_ns:
         raise Rejected(Refusal.INVALID, "the end of the token is in the past")
-    return (TokenMade(command.token, command.role, command.scope, command.hash, command.until_ns),)
+    if command.rtsp and Right.WATCH not in RIGHTS[command.role]:
+        raise Rejected(Refusal.INVALID, "a token for RTSP needs a role that may watch: watcher, operator or admin")
+    return (TokenMade(command.token, command.role, command.scope, command.hash, command.until_ns, command.rtsp),)
 
 
 def end_token(state: State, command: EndToken, now_ns: int) -> Events:
@@ -116,7 +122,9 @@ def end_token(state: State, command: EndToken, now_ns: int) -> Events:
 
 
 def _token_made(state: State, event: TokenMade, at: Recorded) -> Changes:
-    token = Token(event.token, event.role, event.scope, event.hash, at.wall_ns, event.until_ns, at.principal)
+    token = Token(
+        event.token, event.role, event.scope, event.hash, at.wall_ns, event.until_ns, at.principal, event.rtsp
+    )
     return {"tokens": state.tokens.insert(event.token, token), "access_changes": state.access_changes + 1}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..domain.digest import ReaderKeys
 from ..domain.ids import CameraId, PasskeyId, UserId
 from ..domain.rights import Role, Scope
 from ..journal.files import private_file, sync_folder
@@ -64,6 +65,8 @@ class AccessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Hashes of the tokens that have not ended."""
     shares: frozenset[str] = frozenset()
     """Hashes of the shares that have not ended."""
+    rtsp: Mapping[str, ReaderKeys] = {}
+    """HA1 of the tokens for RTSP, by the hash of the token. Each is as good as its token."""
     private: frozenset[CameraId] = frozenset()
     """The cameras that are private."""
 

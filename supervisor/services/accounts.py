@@ -10,7 +10,7 @@ Rules of this file:
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ..base.threads import ThreadRefused, run_in_thread
 from ..domain import commands as c
 from ..domain.access import Principal, of_token, principal_of, rights_of
 from ..domain.clients import LOCAL
+from ..domain.digest import ReaderKeys, reader_keys
 from ..domain.errors import Refusal, Rejected
 from ..domain.ids import CameraId, PasskeyId, SessionId, TokenId, UserId
 from ..domain.rights import USER, Role, Scope
@@ -41,7 +42,7 @@ NO_PASSKEY = PasskeyId("")
 DAY_S = 86_400
 SESSION_S, IDLE_S = 90 * DAY_S, 7 * DAY_S
 """A session ends after this time, and when it was not used for this time."""
-SWEEP_S = 60.0
+SWEEP_S, LEAST_SWEEP_S = 60.0, 0.2
 USED_EVERY_S = 3600.0
 """An open WebSocket is a use of its session: a page on a wall shows nothing else for weeks."""
 AGAIN_S = 5.0
@@ -81,6 +82,8 @@ class Accounts:
         self.keys: dict[PasskeyId, StoredPasskey] = {}
         """The passkeys of the file. Each counts only while its user has it in the state."""
         self.passkeys = Passkeys(kernel, self)
+        self._reader_keys: Mapping[str, ReaderKeys] = {}
+        """By the hash of the token."""
         self._is_missing = False
         """The file was missing at the start, and the journal has users."""
         self.damage = "the access file has not been read yet"
@@ -103,13 +106,20 @@ class Accounts:
         return who if len(who.rights) > 1 else None
 
     def by_token(self, text: str) -> Principal | None:
-        """The principal with the token `NAME.SECRET`; None if there is no such token now."""
-        name, _, _ = text.partition(".")
+        """The principal with the token `NAME.SECRET`; None if there is no such token now. A name may have dots."""
+        name, _, _ = text.rpartition(".")
         known = self._kernel.state.tokens.get(TokenId(name))
         if self.damage or known is None or not secrets.compare_digest(known.hash, digest(text)):
             return None
         who = rights_of(self._kernel.state, of_token(known), self._kernel.clock.wall_ns())
         return who if len(who.rights) > 1 else None
+
+    def reader_keys(self, name: TokenId) -> ReaderKeys | None:
+        """The keys of a token for RTSP; None if there is no such token now."""
+        known = self._kernel.state.tokens.get(name)
+        if self.damage or known is None or not known.rtsp:
+            return None
+        return self._reader_keys.get(known.hash)
 
     async def wait_fewer_rights(self, principal: Principal) -> None:
         """Wait until the principal has fewer rights, or another scope, than it had. Cancellation: at any time."""
@@ -207,7 +217,7 @@ class Accounts:
         Cancellation: at any time. Cleanup: nothing is held.
         """
         while True:
-            await trio.sleep(SWEEP_S)
+            await self._wait_sweep()
             now, now_ns = self._kernel.clock.mono_ns() / 1e9, self._kernel.clock.wall_ns()
             state = self._kernel.state
             self._used = {name: self._used.get(name, now) for name in state.sessions}
@@ -220,6 +230,19 @@ class Accounts:
                 if token.until_ns is not None and now_ns >= token.until_ns:
                     with suppress(Rejected):
                         await self.change(c.EndToken(named, OVER), ACTOR)
+
+    async def _wait_sweep(self) -> None:
+        """Wait for `SWEEP_S`, or until the end of a token, with which its viewers end."""
+        kernel = self._kernel
+        with trio.move_on_after(SWEEP_S):
+            while True:
+                state = kernel.state
+                ends = [token.until_ns for token in state.tokens.values() if token.until_ns is not None]
+                left_s = (min(ends) - kernel.clock.wall_ns()) / 1e9 if ends else SWEEP_S
+                with trio.move_on_after(max(left_s, LEAST_SWEEP_S)) as until_end:
+                    await kernel.wait_access(state.access_changes)
+                if until_end.cancelled_caught:
+                    return
 
     async def run_privacy(self) -> None:
         """Write the file when other cameras are private than it says, until it is cancelled.
@@ -284,10 +307,20 @@ class Accounts:
         await self._require_password(name, old, client)
         await self.set_password(name, new, Origin(f"{USER}{name}"), keep)
 
-    async def make_token(self, name: TokenId, role: Role, scope: Scope, until_ns: int | None, origin: Origin) -> str:
-        """Make a token and return it: `NAME.SECRET`. It is not kept, only its hash. Raises `Rejected`."""
+    async def make_token(
+        self, name: TokenId, role: Role, scope: Scope, until_ns: int | None, origin: Origin, *, rtsp: bool = False
+    ) -> str:
+        """Make a token and return it: `NAME.SECRET`. It is not kept, only its hash. Raises `Rejected`.
+
+        `rtsp`: readers log in with it, too, so the access file keeps what proves it.
+        """
         text = f"{name}.{self._new_secret()}"
-        await self.change(c.MakeToken(name, role, scope, digest(text), until_ns), origin)
+
+        def keep() -> None:
+            if rtsp:
+                self._reader_keys = {**self._reader_keys, digest(text): reader_keys(name, text)}
+
+        await self.change(c.MakeToken(name, role, scope, digest(text), until_ns, rtsp), origin, keep)
         return text
 
     async def end_token(self, name: TokenId, origin: Origin) -> None:
@@ -334,6 +367,7 @@ class Accounts:
         state = self._kernel.state
         self._passwords = {name: one.password for name, one in found.users.items() if name in state.users}
         self.keys = {each: key for (_, each), key in keys.items()}
+        self._reader_keys = found.rtsp
         self.damage, self._private = "", found.private
         if self._content() != found:
             try:
@@ -367,6 +401,7 @@ class Accounts:
             name: Account(user.role, user.scope, self._passwords.get(name, ""), self._keys_of(user))
             for name, user in state.users.items()
         }
+        hashes = {token.hash for token in state.tokens.values() if token.rtsp}
         return AccessFile(
             changes=state.access_changes,
             trust_ended=state.trust_ended,
@@ -374,6 +409,7 @@ class Accounts:
             sessions=frozenset(session.hash for session in state.sessions.values()),
             tokens=frozenset(token.hash for token in state.tokens.values()),
             shares=frozenset(share.hash for share in state.shares.values()),
+            rtsp={hashed: keys for hashed, keys in self._reader_keys.items() if hashed in hashes},
             private=self._private_now(),
         )
 
@@ -389,7 +425,7 @@ class Accounts:
         """Write the file. Raises `Rejected` if that fails; then the journal has a change that the file lacks."""
         content = self._content()
         self.keys = {each: key for one in content.users.values() for each, key in one.passkeys.items()}
-        self._private = content.private
+        self._private, self._reader_keys = content.private, content.rtsp
         with bounded_shield(WRITE_S):
             try:
                 await run_in_thread(

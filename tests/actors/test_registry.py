@@ -40,6 +40,7 @@ from tests.actors.webrtc.test_fanout import Sink
 from tests.kit.core import Core, open_core
 from tests.kit.domain import GATE, peer, settings
 from tests.kit.processes import wait_until
+from tests.kit.rtsp_site import TrustingLogins
 from tests.sim.viewers import OFFER
 
 CHROMIUM = (Path(__file__).parents[1] / "kit" / "chromium.sdp").read_text()
@@ -276,7 +277,7 @@ async def test_modules_of_detectors_and_readers_are_imported_in_a_thread(monkeyp
         async with open_core() as core, trio.open_nursery() as nursery:
             vault = Vault()
             vault.take_detectors({"yolo": Detector("yolo", "command", arguments=("/nowhere/detect",))})
-            known = Registry(attrs.evolve(tools(core), sources=vault), rtsp=listening)
+            known = Registry(attrs.evolve(tools(core), sources=vault), rtsp=(listening, TrustingLogins()))
             nursery.start_soon(known.run_detectors)
             nursery.start_soon(known.run_rtsp)
             await wait_until(lambda: len(threads) == 2, 20, what="both imports")

@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import attrs
@@ -17,7 +17,9 @@ from actors.rtsp_server.server import RtspServer
 from supervisor.base.clock import TrioClock
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.values import Limits, Reason
+from supervisor.ports.reader_logins import ReaderLogins
 from supervisor.ports.statistics import PeerStatistics
+from supervisor.runtime.kernel import Kernel
 
 from .core import Core, open_core
 from .domain import GATE
@@ -25,6 +27,25 @@ from .media import FPS, access_units
 from .tools import make_tools
 
 MANY = Limits(journaled_burst=100_000, journaled_rate=1000.0, peers=1000, peers_per_camera=1000, peers_per_client=1000)
+
+
+class TrustingLogins:
+    """Every reader reads without a login."""
+
+    def trusts(self, client: str) -> bool:
+        return True
+
+    def keys(self, token: str) -> None:
+        return None
+
+    def principal(self, token: str) -> str:
+        return ""
+
+    def fail(self, token: str, client: str) -> float:
+        raise AssertionError("nobody logs in here")
+
+    def advice(self) -> str:
+        raise AssertionError("nobody logs in here")
 
 
 @attrs.define
@@ -71,7 +92,11 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(limits: Limits = MANY, kind: type[socket.socket] = socket.socket) -> AsyncIterator[Site]:
+async def open_site(
+    limits: Limits = MANY,
+    kind: type[socket.socket] = socket.socket,
+    make_logins: Callable[[Kernel], ReaderLogins] = lambda _: TrustingLogins(),
+) -> AsyncIterator[Site]:
     """A server on 127.0.0.1. At the end no task, socket or peer may be left."""
     async with open_core(GATE, limits=limits) as core:
         hub = Hub(TrioClock())
@@ -84,7 +109,7 @@ async def open_site(limits: Limits = MANY, kind: type[socket.socket] = socket.so
             listener.setblocking(False)
             async with trio.open_nursery() as nursery:
                 site = Site(core, hub, readers, listener.getsockname()[1], nursery)
-                server = RtspServer(listener, make_tools(core.kernel, core.nursery), site)
+                server = RtspServer(listener, make_tools(core.kernel, core.nursery), site, make_logins(core.kernel))
                 nursery.start_soon(readers.run)
                 nursery.start_soon(_serve, server, site.serving)
                 yield site

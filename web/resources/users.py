@@ -48,6 +48,7 @@ class PasswordOfUser(Strict, frozen=True):
 class NewToken(Access, frozen=True, kw_only=True):
     token: Name
     until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    rtsp: bool = False
 
 
 class User(Answer, frozen=True):
@@ -78,6 +79,8 @@ class Token(Answer, frozen=True):
     until: Time | None
     by: str
     """The principal that made it."""
+    rtsp: bool
+    """Whether readers by RTSP log in with it."""
 
 
 class Tokens(Answer, frozen=True):
@@ -88,7 +91,7 @@ class Tokens(Answer, frozen=True):
 class MadeToken(Answer, frozen=True):
     token: TokenId
     secret: str
-    """The program sends it as `Authorization: Bearer`. It is not shown again."""
+    """The program sends it as `Authorization: Bearer`; for RTSP it is the password. It is not shown again."""
 
 
 async def list_users(web: Web) -> Users:
@@ -129,7 +132,7 @@ async def list_tokens(web: Web) -> Tokens:
 async def make_token(web: Web, body: NewToken) -> Response:
     until_ns = None if body.until is None else int(body.until.timestamp() * 1e9)
     name = TokenId(body.token)
-    secret = await accounts_of(web).make_token(name, body.role, body.scope, until_ns, asking())
+    secret = await accounts_of(web).make_token(name, body.role, body.scope, until_ns, asking(), rtsp=body.rtsp)
     return json.respond(MadeToken(token=name, secret=secret), 201)
 
 
@@ -147,7 +150,15 @@ def user(known: KnownUser, sessions: int) -> User:
 def token(known: KnownToken) -> Token:
     until = None if known.until_ns is None else iso(known.until_ns)
     scope = CameraScope.of(known.scope)
-    return Token(token=known.token, role=known.role, scope=scope, since=iso(known.since_ns), until=until, by=known.by)
+    return Token(
+        token=known.token,
+        role=known.role,
+        scope=scope,
+        since=iso(known.since_ns),
+        until=until,
+        by=known.by,
+        rtsp=known.rtsp,
+    )
 
 
 ROUTES = (
@@ -220,7 +231,8 @@ ROUTES = (
         handler=make_token,
         summary="Make a token, for a program.",
         body=NewToken,
-        request="`token` (its name), `role`; `everything`, or lists of `cameras` and `groups`; `until`",
+        request="`token` (its name), `role`; `everything`, or lists of `cameras` and `groups`; `until`; "
+        "`rtsp`, with which readers by RTSP log in",
         status=201,
         answer=MadeToken,
         response="the [token](#madetoken), which is not shown again",

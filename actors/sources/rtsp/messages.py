@@ -81,12 +81,14 @@ def encode_request(method: str, url: str, headers: Mapping[str, str]) -> bytes:
     return _encode(f"{method} {url} RTSP/1.0", headers)
 
 
-def encode_response(status: str, headers: Mapping[str, str]) -> bytes:
+def encode_response(status: str, headers: Mapping[str, str | tuple[str, ...]]) -> bytes:
+    """Encode a response; a header with several values is repeated."""
     return _encode(f"RTSP/1.0 {status}", headers)
 
 
-def _encode(first: str, headers: Mapping[str, str]) -> bytes:
-    lines = (first, *(f"{name}: {value}" for name, value in headers.items()), "", "")
+def _encode(first: str, headers: Mapping[str, str] | Mapping[str, str | tuple[str, ...]]) -> bytes:
+    fields = ((name, (value,) if isinstance(value, str) else value) for name, value in headers.items())
+    lines = (first, *(f"{name}: {value}" for name, values in fields for value in values), "", "")
     return "\r\n".join(lines).encode()
 
 

@@ -257,6 +257,16 @@ def test_token_is_alone_on_standard_output(given: list[str], sent: str | None) -
         assert json.loads(done.stdout) == MADE
 
 
+def test_token_for_rtsp_is_asked_for_and_listed() -> None:
+    """A recorder reads with it; a daemon of before has no such field."""
+    with open_fake({"POST /api/tokens": (201, MADE)}) as fake:
+        done = fake.run("token", "make", "nvr", "--role", "watcher", "--all", "--rtsp")
+        assert done.exit_code == 0 and "token nvr made for RTSP: watcher" in done.stderr
+        assert fake.asked == [
+            ("POST /api/tokens", {"token": "nvr", "role": "watcher", "until": None, "rtsp": True, **ALL})
+        ]
+
+
 @pytest.mark.parametrize("time", ["tomorrow", "", "2027-13-01", "0001-01-01T00:00+14:00", "10m"])
 def test_end_that_is_not_a_time_sends_nothing(time: str) -> None:
     """Exit 2 with the forms that a time may have."""
@@ -277,7 +287,7 @@ def test_sessions_and_tokens_are_listed() -> None:
         assert line.startswith("0123     anna  10.0.0.7  2027-01-31 03:10:00.000Z  2027-05-01 03:10:00.000Z  password")
         assert "\x1b" not in line
         _, line = fake.run("token", "list", "--utc").stdout.splitlines()
-        assert line.endswith("gate, yard, group shop  2027-01-31 03:10:00.000Z  -      local")
+        assert line.endswith("gate, yard, group shop  2027-01-31 03:10:00.000Z  -      -     local")
         assert json.loads(fake.run("session", "list", "--json").stdout) == sessions
         assert json.loads(fake.run("token", "list", "--json").stdout) == {"tokens": [token]}
 

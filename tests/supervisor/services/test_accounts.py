@@ -313,6 +313,28 @@ async def test_open_websocket_is_woken_by_lost_rights_alone(
         await ended.wait()
 
 
+async def test_token_with_a_dot_in_its_name_is_right(tmp_path: Path) -> None:
+    """The secret has none, so it is what follows the last dot."""
+    async with open_site(tmp_path / "access.json") as here:
+        text = await here.accounts.make_token(TokenId("nvr.hall"), Role.WATCHER, ALL, None, ME)
+        who = here.accounts.by_token(text)
+        assert who is not None and who.name == "token:nvr.hall"
+
+
+async def test_token_ends_at_its_time(tmp_path: Path) -> None:
+    """Not at the next sweep; also one that is made while the service waits."""
+    async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:
+        nursery.start_soon(here.accounts.run)
+        until_ns = here.core.kernel.clock.wall_ns() + 2_000_000_000
+        await here.accounts.make_token(TokenId("short"), Role.WATCHER, ALL, until_ns, ME)
+        with give_up_after(30):
+            while here.core.kernel.state.tokens:
+                await here.core.kernel.wait_change(here.core.kernel.state.seq)
+        (ended,) = [row.event for row in await here.core.stored() if isinstance(row.event, e.TokenEnded)]
+        assert ended.reason.code == "over"
+        nursery.cancel_scope.cancel()
+
+
 async def test_token_is_shown_once_and_revoked(tmp_path: Path) -> None:
     """`NAME.SECRET`; another secret under the same name is nobody's."""
     async with open_site(tmp_path / "access.json") as here:
