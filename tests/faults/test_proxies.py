@@ -51,14 +51,15 @@ class Site:
 
 
 @asynccontextmanager
-async def behind(folder: Path, name: str, below: bool) -> AsyncIterator[Site]:
-    """A daemon and a proxy in front of it."""
+async def behind(folder: Path, name: str, below: bool, who: str = "") -> AsyncIterator[Site]:
+    """A daemon and a proxy in front of it. `who`: the section `access`, instead of the one of the document."""
     require(missing_reason(name))
     port, place = free_port(), folder / name
     place.mkdir()
-    async with open_daemon(folder, {"front": CAMERA}, access(), web=settings(port)) as daemon:
+    async with open_daemon(folder, {"front": CAMERA}, who or access(), web=settings(port)) as daemon:
         async with PROXIES[name](place, port, daemon.port, below=below) as proxy:
-            await daemon.wait_camera("front", "live")
+            if not who:
+                await daemon.wait_camera("front", "live")
             yield Site(daemon, proxy)
 
 
@@ -137,6 +138,19 @@ async def test_person_is_the_client_and_everything_works_through_the_proxy(
         assert (await site.ask("DELETE", granted.location, **known, **key)).status == 204
     principals = {row.principal for row in site.daemon.journal() if row.principal.startswith("proxy:")}
     assert principals == {"proxy:127.0.0.9 (forwarded)/admin", "proxy:127.0.0.10 (forwarded)/admin"}
+
+
+@EACH
+async def test_user_header_of_the_proxy_replaces_that_of_the_client(tmp_path: Path, name: str) -> None:
+    """A header of the client is overwritten, however it is spelled, and however often it is sent."""
+    named = "access: {proxy: {user_header: X-Remote-User, roles: {admin: [root], operator: [watch]}}}"
+    forged = {"X-Remote-User": "root", "x-remote-user": "root", "X_Remote_User": "root", "X-REMOTE-USER": "root"}
+    async with behind(tmp_path, name, False, named) as site:
+        for number in range(len(forged) + 1):
+            sent = dict([*forged.items()][:number])
+            me = await site.ask("GET", site.path("api/session"), **password(), **sent)
+            rights = set(me.json["rights"])
+            assert ("operate" in rights, "administer" in rights) == (True, False), (sent, rights)
 
 
 @EACH

@@ -93,7 +93,7 @@ class Page:
         return await self._devtools.send(method, params, session=self._session, within=within)
 
     def listen(self, method: str, handler: Callable[[Json], None]) -> None:
-        """A DevTools event that the page itself has no use for goes to `handler`, which may not wait."""
+        """A DevTools event goes to `handler`, too, which may not wait."""
         self._listeners[method] = handler
 
     # where it is
@@ -269,6 +269,8 @@ class Page:
         raise TimeoutError(f"cannot click {selector!r} within {within:g} s: {why}\n{self.describe()}")
 
     def _hear(self, method: str, params: Json) -> None:
+        if handler := self._listeners.get(method):
+            handler(params)
         match method:
             case "Runtime.consoleAPICalled":
                 text = " ".join(_show(argument) for argument in params["args"])
@@ -305,9 +307,6 @@ class Page:
                 self.console.append(ConsoleLine("browser", f"{params['who']} ended"))
                 self._gone.set()
                 self._proceed()
-            case _:
-                if handler := self._listeners.get(method):
-                    handler(params)
 
     def _proceed(self) -> None:
         self._progress.set()
