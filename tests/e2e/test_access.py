@@ -22,7 +22,7 @@ CAMERAS = {"cellar": "test:320x180@15", "gate": {"ffmpeg": ["-i", "http://127.0.
 LIVE = "banken.players.get('cellar')?.state().name === 'live'"
 OUT = "document.documentElement.hasAttribute('data-out')"
 ADMIN = {"user": ANNA, "password": PASSWORDS[ANNA], "role": "admin", "everything": True}
-MENU = ("", "account-sessions", "account-password", "account-users", "account-tokens")
+MENU = ("", "account-sessions", "account-password", "account-passkeys", "account-users", "account-tokens")
 LANGUAGES = {
     "en": {
         "wrong": "The name or the password is wrong.",

@@ -50,6 +50,15 @@ export const JA = Object.freeze({
   "It could not be read: {reason}": "読み込めませんでした：{reason}",
   "{title} is {state}.": "{title}：{state}。",
   "{count} cameras changed: {parts}.": "{count} 台のカメラが変わりました：{parts}。",
+  "Passkeys need a name: open banken by a name instead of an address.":
+    "パスキーには名前が必要です。アドレスではなく名前で banken を開いてください。",
+  "Passkeys need an encrypted connection: open banken with https.":
+    "パスキーには暗号化された接続が必要です。https で banken を開いてください。",
+  "This browser has no passkeys.": "このブラウザはパスキーに対応していません。",
+  "This device has a passkey for you already.": "この端末には、すでにあなたのパスキーがあります。",
+  "The browser gives no passkeys to this address.": "ブラウザはこのアドレスではパスキーを使えません。",
+  "This device cannot make passkeys: it must verify you by a fingerprint, your face or a PIN.":
+    "この端末ではパスキーを作成できません。指紋、顔または PIN による本人確認が必要です。",
   "Back to the wall": "一覧に戻る",
   "Back to the wall (Esc)": "一覧に戻る (Esc)",
   "the connection to the server broke": "サーバーとの接続が切れました",

@@ -14,6 +14,7 @@ import "./arranging/arranging.js";
 import "./settings/settings.js";
 import "./login/login.js";
 import "./account/account.js";
+import "./passkeys/passkeys.js";
 import "./users/users.js";
 import "./tokens/tokens.js";
 import "./header/header.js";

@@ -1,4 +1,4 @@
-// The menu of the user: one's sessions and password, and for an admin the users and tokens.
+// The menu of the user: one's sessions, password and passkeys, and for an admin the users and tokens.
 import { may, ROLES } from "../../access.js";
 import { $, on, partsOf, say, set, stamp } from "../../dom.js";
 import { attachForm, passwordProblem, problemOf, send } from "../../forms.js";
@@ -9,7 +9,7 @@ import { definePanel } from "../../panel.js";
 import { browserOf } from "./browser.js";
 import { JA } from "./account.ja.js";
 
-// `open(name)` shows the users or the tokens.
+// `open(name)` shows the passkeys, the users or the tokens.
 export function createAccount({ root, base, access, open }) {
   const button = $("account");
   const sessions = $("sessions-dialog");
@@ -82,7 +82,7 @@ export function createAccount({ root, base, access, open }) {
     root.hidePopover();
     password.open();
   });
-  for (const name of ["users", "tokens"])
+  for (const name of ["passkeys", "users", "tokens"])
     on($(`account-${name}`), "click", () => {
       root.hidePopover();
       open(name);

@@ -8,6 +8,7 @@ import { inSeconds } from "../../format.js";
 import { n, t } from "../../i18n.js";
 import { definePanel } from "../../panel.js";
 import { JA } from "./login.ja.js";
+import { createPasskeyLogin } from "./passkey.js";
 
 const WHYS = {
   ended: n("Your session was ended, or your access has changed. Log in again."),
@@ -23,6 +24,7 @@ export function createLogin({ root, base, enter }) {
   let asking = false;
   let again = 0; // when the server takes the next try
   let timer = null;
+  const passkey = createPasskeyLogin({ parts, base, entered });
 
   async function tryIt() {
     if (asking || again > Date.now()) return;
@@ -40,11 +42,14 @@ export function createLogin({ root, base, enter }) {
     );
     asking = false;
     if (failed) fail(failed);
-    else {
-      clear();
-      await enter();
-    }
+    else await entered();
     draw();
+  }
+
+  async function entered() {
+    passkey.end();
+    clear();
+    await enter();
   }
 
   function fail(error) {
@@ -91,8 +96,12 @@ export function createLogin({ root, base, enter }) {
       document.title = "banken";
       say(parts["login-why"], why in WHYS ? t(WHYS[why]) : "");
       (user.value ? password : user).focus();
+      passkey.begin();
     },
-    stop: clear,
+    stop() {
+      passkey.end();
+      clear();
+    },
   };
 }
 

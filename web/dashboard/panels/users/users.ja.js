@@ -6,6 +6,10 @@ export const JA = Object.freeze({
   "Remove {user}?": "{user} を削除しますか？",
   "The sessions end, and what the user watches goes dark within a second.":
     "セッションは終了し、視聴中の映像は 1 秒以内に消えます。",
+  "{count} passkey": "パスキー {count} 個",
+  "{count} passkeys": "パスキー {count} 個",
+  "The passkeys of the user are removed, too.": "この利用者のパスキーも削除されます。",
+  "Keep the passkeys": "パスキーを残す",
   "{count} session": "{count} セッション",
   "{count} sessions": "{count} セッション",
   "{user} can log in now.": "{user} はログインできるようになりました。",

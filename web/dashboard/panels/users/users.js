@@ -17,9 +17,11 @@ const FORMS = {
   password: n("New password of {user}"),
 };
 
-export function createUsers({ dialog, base, access }) {
+// `openPasskeys(user, then)` shows the passkeys of a user.
+export function createUsers({ dialog, base, access, openPasskeys }) {
   const parts = partsOf(dialog);
   const { "users-name": name, "users-password": password, "users-show": reveal } = parts;
+  const keepPasskeys = parts["users-keep-passkeys"];
   const fields = createFields(["watcher", "analyst", "operator", "admin"]);
   const draw = createRows(parts["users-rows"], { key: ({ user }) => user, create, fill });
   let cameras = [];
@@ -33,18 +35,29 @@ export function createUsers({ dialog, base, access }) {
 
   function create({ user }) {
     const row = stamp("user-template");
-    const { "user-change": change, "user-password": fresh, "user-remove": remove } = partsOf(row);
+    const {
+      "user-change": change,
+      "user-password": fresh,
+      "user-passkeys": passkeys,
+      "user-remove": remove,
+    } = partsOf(row);
     on(change, "click", () => edit("change", known.get(user)));
     on(fresh, "click", () => edit("password", known.get(user)));
+    on(passkeys, "click", () => openPasskeys(user, list));
     on(remove, "click", () => askFirst(known.get(user)));
     return row;
   }
 
-  function fill(row, { user, role, scope, sessions }) {
+  function fill(row, { user, role, scope, sessions, passkeys }) {
     const cells = partsOf(row);
     say(cells["user-name"], user);
     say(cells["user-role"], t(ROLES[role] ?? role));
-    say(cells["user-facts"], [scopeWords(scope), plural(sessions, "session")].join(" · "));
+    say(
+      cells["user-facts"],
+      [scopeWords(scope), plural(sessions, "session"), ...(passkeys ? [plural(passkeys, "passkey")] : [])].join(" · "),
+    );
+    cells["user-passkeys"].hidden = !passkeys;
+    set(cells["user-passkeys"], "aria-label", t("Passkeys of {user}", { user }));
     set(cells["user-change"], "aria-label", t("Change {user}", { user }));
     set(cells["user-password"], "aria-label", t("New password of {user}", { user }));
     set(cells["user-remove"], "aria-label", t("Remove {user}", { user }));
@@ -79,6 +92,7 @@ export function createUsers({ dialog, base, access }) {
     parts["users-name-row"].hidden = !named;
     parts["users-password-row"].hidden = parts["users-show-row"].hidden = mode === "change";
     parts["users-access"].hidden = mode === "first" || mode === "password";
+    parts["users-passkeys"].hidden = mode !== "password" || !user.passkeys;
     fields.show(user ?? { role: "watcher" }, cameras);
     show("users-form");
     (named ? name : mode === "password" ? password : parts["users-form-title"]).focus();
@@ -86,7 +100,7 @@ export function createUsers({ dialog, base, access }) {
 
   function clear() {
     name.value = password.value = "";
-    reveal.checked = false;
+    reveal.checked = keepPasskeys.checked = false;
     reveals();
     say(parts["users-form-problem"], "");
   }
@@ -130,7 +144,8 @@ export function createUsers({ dialog, base, access }) {
       parts["users-add"].focus();
     },
     async password() {
-      await send(urlOf(subject, "/password"), "PUT", { password: password.value });
+      const body = { password: password.value, keep_passkeys: keepPasskeys.checked };
+      await send(urlOf(subject, "/password"), "PUT", body);
       await list(t("{user} has a new password, and logs in again.", { user: subject }));
       parts["users-add"].focus();
     },
@@ -184,5 +199,6 @@ export const panel = definePanel({
   view: false,
   words: JA,
   shortcuts: [],
-  mount: (root, { base, access }) => createUsers({ dialog: root, base, access }),
+  mount: (root, { base, access, panels }) =>
+    createUsers({ dialog: root, base, access, openPasskeys: (...values) => panels.passkeys.open(...values) }),
 });
