@@ -5,6 +5,7 @@ from supervisor.domain.events import PeerClosing
 from supervisor.domain.ids import PeerId, peer_stream
 from supervisor.domain.values import Fault, Reason
 from supervisor.ports.decisions import Decider, why_cancelled
+from supervisor.ports.statistics import PeerStatistics
 
 ENDED = Reason("ended", "the camera is gone, or banken is stopping", Fault.NONE)
 
@@ -24,9 +25,10 @@ class PeerReports:
     def report(self, command: c.Command) -> None:
         self._last = self._kernel.emit(command, after=self._last).last or self._last
 
-    async def report_closed(self, reason: Reason) -> None:
-        """Report its end. With `ENDED`, the cause is that of the cancellation."""
+    async def report_closed(self, reason: Reason, statistics: PeerStatistics | None) -> None:
+        """Report its end, with the bytes it was sent. With `ENDED`, the cause is that of the cancellation."""
         because = await why_cancelled() if reason is ENDED else None
         if because is not None:
             self._last = because.after(self._last)
-        self.report(c.ReportPeerClosed(self._peer, reason))
+        sent = 0 if statistics is None else statistics.bytes + statistics.audio_bytes
+        self.report(c.ReportPeerClosed(self._peer, reason, sent))

@@ -28,7 +28,7 @@ JOURNAL_COMMANDS = {
     ),
     "audit": at(
         "supervisor.cli.audit:audit",
-        "Print who watched CAMERA, or any camera: begin, end, duration, and reason of the end.",
+        "Print who watched CAMERA, or any camera, and who exported, changed, logged in or was refused.",
     ),
     "state": at("supervisor.cli.states:state", "Print the state at an instant."),
     "diff": at("supervisor.cli.states:diff", "Print the changes between two instants: + added, - removed, ~ changed."),

@@ -27,7 +27,7 @@ from supervisor.domain.events import Recorded
 from supervisor.domain.health import health
 from supervisor.domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from supervisor.domain.rights import ALL, Right, Scope
-from supervisor.domain.scoped import Part, Visible, redacted, redacted_reason
+from supervisor.domain.scoped import NOBODY, Part, Visible, redacted, redacted_reason
 from supervisor.domain.scoped_events import shown, shown_or_hidden
 from supervisor.domain.state import State
 from supervisor.ports.accounts import AccountsPort
@@ -42,7 +42,7 @@ from supervisor.ports.snapshot import Snapshot
 from supervisor.ports.statistics import RoomStatistics
 from supervisor.ports.viewing import HeldLease, Jpeg, Key, LeaseOver, Opened
 
-from .limited_past import NOBODY, LimitedPast, as_asked
+from .limited_past import LimitedPast, as_asked
 
 Answer = TypeVar("Answer")
 
@@ -61,11 +61,11 @@ ALL_CAMERAS = "this needs all cameras in your scope"
 BEFORE = "a detection with this key was reported before"
 
 
-def limited(gateway: GatewayPort, who: Principal) -> GatewayPort:
-    """The gateway as `who` may use it: itself if all cameras are in the scope."""
+def limited(gateway: GatewayPort, who: Principal, client: str = "") -> GatewayPort:
+    """The gateway as `who` may use it, from the address `client`: itself if all cameras are in the scope."""
     if who.scope.everything:
         return gateway
-    return Limited(gateway, who, _shared(gateway))
+    return Limited(gateway, who, _shared(gateway), client)
 
 
 def sight_of(gateway: object) -> Sight:
@@ -112,8 +112,8 @@ def _shared(gateway: GatewayPort) -> _Shared:
 class Limited:
     """A gateway through which nothing of a camera outside the scope of `who` can be learned."""
 
-    def __init__(self, gateway: GatewayPort, who: Principal, shared: _Shared) -> None:
-        self._gateway, self._who, self._all = gateway, who, shared
+    def __init__(self, gateway: GatewayPort, who: Principal, shared: _Shared, client: str = "") -> None:
+        self._gateway, self._who, self._all, self._client = gateway, who, shared, client
         self._skipped = (0, 0)
         """An event, and the last one of those behind it that are all hidden."""
 
@@ -208,8 +208,12 @@ class Limited:
         return None if found is None else shown_or_hidden(found, self._visible)
 
     async def ask(self, question: Callable[[Past], Answer]) -> Answer:
-        visible = self._visible
-        return await self._gateway.ask(lambda past: question(LimitedPast(past, visible)))
+        visible, outside = self._visible, set[CameraId]()
+        try:
+            return await self._gateway.ask(lambda past: question(LimitedPast(past, visible, outside)))
+        finally:
+            for camera in outside:
+                self._note(camera)
 
     async def next_events(self, after: int) -> Sequence[Recorded]:
         """Without the right to read the journal, there are no events."""
@@ -309,8 +313,18 @@ class Limited:
 
     # ── names ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def note_refused(self, principal: str, client: str, what: str, camera: CameraId | None = None) -> None:
+        self._gateway.note_refused(principal, client, what, camera)
+
+    def _note(self, camera: CameraId) -> None:
+        """A camera outside the scope was asked for, or one that does not exist: both are counted for the audit."""
+        self._gateway.note_refused(self._who.name, self._client, "camera", camera)
+
     def _camera(self, asked: CameraId) -> CameraId:
-        return asked if asked in self._visible else NOBODY
+        if asked in self._visible:
+            return asked
+        self._note(asked)
+        return NOBODY
 
     def _peer(self, asked: PeerId) -> PeerId:
         return asked if asked in self.state.peers else PeerId(NOBODY)

@@ -15,13 +15,12 @@ from supervisor.domain.availability import Availability
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId
-from supervisor.domain.scoped import Visible, part_with, redacted
+from supervisor.domain.scoped import NOBODY, Visible, part_with, redacted
 from supervisor.domain.scoped_events import shown, shown_or_hidden, step_is_shown
+from supervisor.ports.audit import AuditFilter, AuditPage, Live
 from supervisor.ports.past import Instant, Past, Step, Timeline, TooLong, Why, no_such_camera
 from supervisor.ports.questions import At
 
-NOBODY = CameraId("(no camera)")
-"""A name that no camera can have."""
 MOST_TROUBLES = 1000
 """Warnings and errors of other cameras that are passed over: some 0.1 s."""
 
@@ -32,6 +31,8 @@ class LimitedPast:
 
     _past: Past
     _visible: Visible
+    outside: set[CameraId] = attrs.field(factory=set)
+    """Other cameras that were asked for."""
 
     def moment(self, at: At | None) -> Instant:
         then = self._past.moment(at)
@@ -78,6 +79,15 @@ class LimitedPast:
         self._require(camera, lambda nobody: self._past.availability(since, until, nobody))
         return self._of_visible(self._past.availability(since, until, camera))
 
+    def audit(
+        self, since: At | None, until: At | None, wanted: AuditFilter, limit: int, before: int | None, live: Live | None
+    ) -> AuditPage:
+        if wanted.camera is not None and wanted.camera not in self._visible:
+            self.outside.add(wanted.camera)
+            wanted = attrs.evolve(wanted, camera=NOBODY)
+        wanted = attrs.evolve(wanted, visible=self._visible, people=False)
+        return self._past.audit(since, until, wanted, limit, before, live)
+
     def whole(self, since_ns: int, until_ns: int) -> Availability:
         return self._of_visible(self._past.whole(since_ns, until_ns))
 
@@ -85,6 +95,7 @@ class LimitedPast:
         """Raise what `ask` raises about a camera that does not exist, unless `camera` is visible, or None."""
         if camera is None or camera in self._visible:
             return
+        self.outside.add(camera)
         try:
             ask(NOBODY)
         except Rejected as error:

@@ -13,6 +13,7 @@ from supervisor.ports.asking import asking
 from . import json, resources
 from .access import REVOKED, asked, before_users, principal, require, until_revoked, why_denied
 from .bodies import Strict, read
+from .client import client
 from .control import is_control
 from .cross_site import takes_visits
 from .queries import parse_query
@@ -89,7 +90,11 @@ def _make_socket(web: Web, route: Route) -> Callable[..., Awaitable[None]]:
 def admit(web: Web, route: Route) -> str:
     """The name of the principal of the request. Raises as `require`; a detector may show another proof instead."""
     if route.proof is not Proof.DETECTOR:
-        require(route.right, partial(why_denied, asked(), web.gateway, web.settings))
+        try:
+            require(route.right, partial(why_denied, asked(), web.gateway, web.settings))
+        except Forbidden:
+            web.daemon.note_refused(principal().name, client(), route.right.value)
+            raise
     if route.proof is Proof.CONTROL and not is_control(asked().scope):
         raise Forbidden(CONTROL_ONLY)
     return principal().name

@@ -22,6 +22,7 @@ from supervisor.domain.rights import Right as Right
 from supervisor.ports.gateway import GatewayPort
 
 from .access import principal
+from .client import client
 from .limited import limited
 from .queries import Query
 from .searches import Searches
@@ -115,7 +116,7 @@ class Web:
     @property
     def gateway(self) -> GatewayPort:
         """The daemon as the principal of the current request may use it."""
-        return limited(self.daemon, principal())
+        return limited(self.daemon, principal(), client())
 
     def keep(self, make: Callable[[], State]) -> State:
         """Return what `make` returned at its first call: a resource's own state, one for each application."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import attrs
 import trio
 
 from supervisor.domain import commands as c
@@ -41,6 +42,19 @@ LOSSES = e.CameraWaiting | e.CameraFailed | e.CameraCrashed | e.CameraQuarantine
 
 DONE = Reason("done", "done with it", Fault.NONE)
 GONE = Reason("gone", "the client has left, or its time limit has passed", Fault.NONE)
+
+
+@attrs.define
+class _PicturesOfStream:
+    """The pictures of an MJPEG stream."""
+
+    pictures: int = 0
+    bytes: int = 0
+
+    def count(self, jpeg: Jpeg) -> Jpeg:
+        self.pictures += 1
+        self.bytes += len(jpeg.data)
+        return jpeg
 
 
 class Snapshots:
@@ -95,15 +109,25 @@ class Snapshots:
         lease = LeaseId(self._tools.kernel.new_id())
         wish = c.GrantLease(lease, LeaseKind.VIEWER, camera.name, client, purpose=PURPOSE)
         began = self._tools.leases.grant(wish)
-        async with self._held(camera, began, partial(c.EndLease, lease)):
+        sent = _PicturesOfStream()
+
+        def end(reason: Reason) -> c.Command:
+            if lease not in self._tools.kernel.state.leases:  # banken has ended it: its end does not count them
+                now = self._tools.kernel.clock.mono_ns() / 1e9
+                self._tools.kernel.traces.picture(
+                    began.principal, client, camera.name, sent.bytes, now, count=sent.pictures
+                )
+            return c.EndLease(lease, reason, bytes=sent.bytes)
+
+        async with self._held(camera, began, end):
             still = camera.hub.still
             if still is None or camera.hub.newest_key() is None:
                 still = await self._next_key(camera, patience_s)
-            yield await self.jpeg_of(camera, still)
+            yield sent.count(await self.jpeg_of(camera, still))
             while await self._next_while_leased(camera, lease, still.number):
                 still = camera.hub.still or still
                 with suppress(Rejected):  # the stream continues after a key frame that cannot be decoded
-                    yield await self.jpeg_of(camera, still)
+                    yield sent.count(await self.jpeg_of(camera, still))
                 await trio.sleep(interval_s)
 
     async def _next_while_leased(self, camera: CameraActor, lease: LeaseId, seen: int) -> bool:

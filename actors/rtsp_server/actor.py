@@ -90,4 +90,4 @@ class ReaderActor:
             if self._left is None:
                 self._wire.close()
             self.ended.set()
-            await self._reports.report_closed(self._left or reason)
+            await self._reports.report_closed(self._left or reason, self.statistics())

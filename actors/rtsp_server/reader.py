@@ -84,7 +84,7 @@ class RtspReader:
         """Access units that it missed, and frames of audio that fit into no packet."""
         self.loss = 0.0
         """The share of lost packets in its newest report, 0 to 1."""
-        self._packets = self._octets = self._audio_packets = 0
+        self._packets = self._octets = self._audio_packets = self._audio_octets = 0
         self._work = trio.Event()
         self.reason: Reason | None = None
         """Why it has ended."""
@@ -115,6 +115,7 @@ class RtspReader:
             self._octets += chunk.octets
         else:
             self._audio_packets += len(chunk.starts)
+            self._audio_octets += chunk.octets
 
     def end(self, reason: Reason) -> None:
         """Send nothing more. The reader's task ends with this reason."""
@@ -137,6 +138,7 @@ class RtspReader:
             packets=self._packets,
             bytes=self._octets,
             audio_packets=self._audio_packets,
+            audio_bytes=self._audio_octets,
             repeated=0,
             nacks=0,
             plis=0,

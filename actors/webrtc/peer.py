@@ -89,7 +89,7 @@ class PeerActor:
             reason = Reason("crashed", describe_crash(crash), Fault.CRASH)
         finally:
             self._incoming.close()
-            await self._reports.report_closed(reason)
+            await self._reports.report_closed(reason, self.statistics())
         if self._answered is not None:
             raise Rejected(Refusal.UNAVAILABLE, f"the connection could not be made: {reason.text}", 1.0)
 

@@ -347,6 +347,7 @@ class Sender:
             packets=self.video.packets,
             bytes=self.video.octets,
             audio_packets=self.audio.packets if self.audio else 0,
+            audio_bytes=self.audio.octets if self.audio else 0,
             repeated=self._repeated,
             nacks=self._nacks,
             plis=self._plis,

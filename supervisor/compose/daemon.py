@@ -41,6 +41,7 @@ from ..runtime.trouble_log import run_trouble_log
 from ..runtime.vault import Vault
 from ..services.access_file import NAME as ACCESS_FILE
 from ..services.accounts import Accounts
+from ..services.audit_traces import run_traces
 from ..services.gateway import Gateway
 from ..services.journal_reader import JournalReader
 from ..services.journal_reports import report_journal
@@ -222,6 +223,7 @@ async def _run(
             "shares": shares.run,
             "schedules": schedules.run,
             "refusals": partial(run_refusals, kernel),
+            "audit": partial(run_traces, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
             **({"anchor": anchoring.run} if anchoring else {}),
             **({"certificate": parts.certificate.run} if parts.certificate else {}),

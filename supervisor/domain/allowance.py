@@ -28,7 +28,17 @@ MOST_NAMED = 20
 SLOWED_RATE = 0.1
 """Requests a second for a client that fills the journal: one in ten seconds."""
 
-CHARGED = (c.SetPrivacy, c.GrantLease, c.OpenPeer, c.OpenVisit, c.BeginUse, c.OpenRoom, c.JoinRoom, c.RetryCamera)
+CHARGED = (
+    c.SetPrivacy,
+    c.GrantLease,
+    c.OpenPeer,
+    c.OpenVisit,
+    c.BeginUse,
+    c.OpenRoom,
+    c.JoinRoom,
+    c.RetryCamera,
+    c.ReportExport,
+)
 """Commands of a client that begin something."""
 CHARGED_UNOWNED = (c.ClosePeer, c.EndLease)
 """Commands that are charged if they name no owner, because then an operator sends them. An owner is not charged."""

@@ -1,6 +1,7 @@
 """The entities of the domain. Each file declares commands, events and their effects; a new entity is one line here."""
 
 from .alert import *
+from .audit import *
 from .camera import *
 from .child import *
 from .configuration import *

@@ -38,6 +38,8 @@ LIMITS = "limits"
 """The stream of requests that were rejected because of rate limits."""
 ACCESS = "access"
 """The stream of logins that failed."""
+AUDIT = "audit"
+"""The stream of pictures that were sent, access that was refused, and exports."""
 JOURNAL = "journal"
 """The stream of events of the journal itself. No other event follows from it."""
 

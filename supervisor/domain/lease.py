@@ -82,8 +82,10 @@ class EndLease(Command, frozen=True):
     lease: LeaseId
     reason: Reason
     owner: str | None = None
+    bytes: int | None = None
+    """That were sent under it, if it is that of an MJPEG stream."""
 
-    sender = "gateway"
+    sender = "gateway, snapshots"
     right = Right.OPERATE
     right_of_owner = Right.WATCH
 
@@ -124,6 +126,7 @@ class ReportPeerClosed(Command, frozen=True):
 
     peer: PeerId
     reason: Reason
+    bytes: int = 0
 
     sender = "peer actor, gateway, RTSP server"
 
@@ -181,6 +184,9 @@ class LeaseEnded(LeaseEvent, frozen=True):
     `stopping` or `abandoned`; or the reason of the connection that held it."""
     lasted_s: float
     """Time since `LeaseGranted`."""
+    bytes: int | None = None
+    """That an MJPEG stream sent; null for other leases, in older journals, and if banken ended the lease: then a
+    `PicturesSent` has them."""
 
     ends_stream = True
     severity = Severity.INFO
@@ -370,7 +376,7 @@ def _over(state: State, lease: Lease, silence_s: float, now_ns: int) -> Events:
 def end_lease(state: State, command: EndLease, now_ns: int) -> Events:
     if command.owner is None:
         lease = state.leases.get(command.lease)
-        return () if lease is None else end(state, lease, command.reason, now_ns)
+        return () if lease is None else end(state, lease, command.reason, now_ns, command.bytes)
     return end(state, owned(state, command.lease, command.owner), command.reason, now_ns)
 
 
@@ -388,9 +394,9 @@ def owned(state: State, name: LeaseId, owner: str) -> Lease:
     return lease
 
 
-def end(state: State, lease: Lease, reason: Reason, now_ns: int) -> Events:
-    """End the lease and close its peers."""
-    ended = ended_lease(lease, reason, now_ns)
+def end(state: State, lease: Lease, reason: Reason, now_ns: int, sent: int | None = None) -> Events:
+    """End the lease and close its peers. `sent`: the bytes of its MJPEG stream."""
+    ended = ended_lease(lease, reason, now_ns, sent)
     left = [peer for peer in state.peers_of(lease.lease) if peer.phase is not PeerPhase.CLOSING]
     return (ended, *(PeerClosing(peer.peer, peer.camera, reason=reason) for peer in left))
 
@@ -401,9 +407,9 @@ def end_lost(state: State, then: State, now_ns: int) -> Events:
     return tuple(event for lease in lost for event in end(state, lease, LOST, now_ns))
 
 
-def ended_lease(lease: Lease, reason: Reason, now_ns: int) -> LeaseEnded:
+def ended_lease(lease: Lease, reason: Reason, now_ns: int, sent: int | None = None) -> LeaseEnded:
     lasted_s = elapsed_s(lease.since_ns, now_ns)
-    return LeaseEnded(lease.lease, lease.camera, lease.kind, lease.client, reason=reason, lasted_s=lasted_s)
+    return LeaseEnded(lease.lease, lease.camera, lease.kind, lease.client, reason=reason, lasted_s=lasted_s, bytes=sent)
 
 
 def open_peer(state: State, command: OpenPeer, now_ns: int) -> Events:
@@ -428,7 +434,7 @@ def report_peer_closed(state: State, command: ReportPeerClosed, now_ns: int) -> 
     if peer is None:
         return ()
     lasted_s, reason = elapsed_s(peer.opened_ns, now_ns), peer.reason or command.reason
-    closed = PeerClosed(peer.peer, peer.camera, reason=reason, lasted_s=lasted_s)
+    closed = PeerClosed(peer.peer, peer.camera, reason=reason, lasted_s=lasted_s, bytes=command.bytes)
     lease = state.leases.get(peer.lease)
     return (closed, ended_lease(lease, reason, now_ns)) if lease and lease.is_held else (closed,)
 

@@ -216,6 +216,9 @@ class PeerClosed(PeerEvent, frozen=True):
     """That of `PeerClosing`, if there was one; otherwise how it ended."""
     lasted_s: float
     """Time since `PeerOpened`."""
+    bytes: int | None = None
+    """Of video and audio that were sent to it, without headers and repeats; null in older journals, and for a peer
+    that an earlier run left open."""
 
     steps = leads(*_OPEN, to=PeerPhase.CLOSED)
     ends_stream = True

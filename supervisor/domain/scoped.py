@@ -29,6 +29,8 @@ Name = TypeVar("Name")
 Thing = TypeVar("Thing")
 
 ANOTHER = "another camera"
+NOBODY = CameraId("(no camera)")
+"""A name that no camera can have: a camera outside a scope is asked for under it."""
 OF_CAMERAS = frozenset({"sound", "video", "b-frames", "children", "go2rtc", "decoder"})
 """The kinds of alerts that concern one camera, which follows a slash."""
 _HOLDERS = re.compile(r"(?<=taken by )[^;]*|(?<=banken has those of )[^;]*")

@@ -24,7 +24,7 @@ OF_CAMERA: frozenset[type[Event]] = frozenset({
     e.ChildStarting, e.ChildStarted, e.ChildStopping, e.ChildUnkillable, e.ChildEnded, e.ChildFound, e.ChildAbandoned,
     e.UseBegan, e.UseEnded, e.LeaseGranted, e.LeaseEnded, e.LeaseRefused,
     e.PeerOpened, e.PeerConnected, e.PeerSilent, e.PeerHeard, e.PeerStreamChanged, e.PeerClosing, e.PeerClosed,
-    e.DetectionMade, e.SuggestionMade, e.SuggestionExtended,
+    e.DetectionMade, e.SuggestionMade, e.SuggestionExtended, e.PicturesSent, e.AccessRefused,
 })  # fmt: skip
 """Shown with their `camera`."""
 OF_NO_CAMERA: frozenset[type[Event]] = frozenset({

@@ -254,6 +254,16 @@ class SegmentReader:
             values.append(found[0][0])
             if found[0][0] > len(INTERNAL_PRINCIPALS):
                 where.append(f"principal > {len(INTERNAL_PRINCIPALS)}")  # the condition of the partial index
+        if query.principals:
+            globs = " OR ".join(["text GLOB ?"] * len(query.principals))
+            found = self.rows(f"SELECT id FROM word WHERE {globs}", query.principals)
+            if not found:
+                return []
+            ids = ", ".join(str(int(number)) for (number,) in found)
+            where.append(f"principal IN ({ids}) AND principal > {len(INTERNAL_PRINCIPALS)}")
+        if query.streams:
+            where.append(f"stream IN ({', '.join('?' * len(query.streams))})")
+            values += query.streams
         if query.types:
             where.append(f"type IN (SELECT id FROM word WHERE {' OR '.join(['text GLOB ?'] * len(query.types))})")
             values += query.types

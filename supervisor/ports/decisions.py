@@ -12,6 +12,7 @@ from ..domain import commands as c
 from ..domain.events import AlertRaised, Event, Recorded
 from ..domain.ids import SYSTEM, CameraId, NodeId, RunId, camera_stream
 from ..domain.state import State
+from ..domain.traces import Traces
 from ..domain.values import Policy, Reason
 
 
@@ -84,6 +85,11 @@ class Decider(Protocol):
 
     @property
     def run(self) -> RunId: ...
+
+    @property
+    def traces(self) -> Traces:
+        """Counts pictures that are sent, for the audit."""
+        ...
 
     def new_id(self) -> str:
         """Make an id that is unique in this journal."""

@@ -3,7 +3,6 @@
 from typing import Literal, NamedTuple, Protocol
 
 import attrs
-from msgspec import Struct
 
 from ..base.times import Zone, shown
 from ..domain.availability import Availability
@@ -12,6 +11,8 @@ from ..domain.errors import Refusal, Rejected
 from ..domain.events import Recorded, RunEnded
 from ..domain.ids import CameraId
 from ..domain.state import State
+from .audit import AuditFilter, AuditPage, Live
+from .findings import Finding as Finding
 from .questions import At
 from .snapshot import Snapshot, past_snapshot
 
@@ -59,10 +60,6 @@ class Instant:
     def snapshot(self) -> Snapshot:
         """Without statistics of cameras and peers: the journal does not contain them."""
         return past_snapshot(self.now_ns, self.state)
-
-
-class Finding(Struct, frozen=True):
-    """Base of all that is found. It holds scalars, tuples and other findings, and is JSON with all its fields."""
 
 
 class Step(Finding, frozen=True):
@@ -202,6 +199,12 @@ class Past(Protocol):
 
     def availability(self, since: At | None, until: At | None, camera: CameraId | None) -> Availability:
         """The availability in a stretch, of one camera or of all. Also raises `TooLong`."""
+        ...
+
+    def audit(
+        self, since: At | None, until: At | None, wanted: AuditFilter, limit: int, before: int | None, live: Live | None
+    ) -> AuditPage:
+        """The newest rows of the audit in a stretch that began before event `before`. See `audit_page`."""
         ...
 
     def whole(self, since_ns: int, until_ns: int) -> Availability:

@@ -26,7 +26,8 @@ class Query:
     """A filter of events. A criterion that is not set matches everything.
 
     The sequence numbers `after` and `before` are exclusive; the wall times `since_ns` and `until_ns` are inclusive.
-    A `camera` matches the events of the camera, its children and its peers. The fields `types` and `stream` are globs.
+    A `camera` matches the events of the camera, its children and its peers. The fields `types`, `stream` and
+    `principals` are globs; `streams` are names, of which an event has one.
     """
 
     after: int = 0
@@ -36,6 +37,8 @@ class Query:
     stream: str | None = None
     correlation: str | None = None
     principal: str | None = None
+    principals: Sequence[str] = ()
+    streams: Sequence[str] = ()
     since_ns: int = 0
     until_ns: int = NEVER
 

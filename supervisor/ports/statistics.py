@@ -76,6 +76,7 @@ class PeerStatistics:
     """The receiver's estimate of the capacity of its path, in bits per second."""
     key_frames_only: bool
     """It gets key frames only: its path carries no more."""
+    audio_bytes: int = 0
 
 
 @attrs.frozen

@@ -44,8 +44,11 @@ from ..domain.events import (
 )
 from ..domain.evolve import evolve
 from ..domain.ids import CameraId, LeaseId, NodeId, RunId, camera_stream, demand_stream, device_stream
+from ..domain.rights import PEOPLE
+from ..domain.scoped import NOBODY
 from ..domain.state import TRANSCODERS, State
 from ..domain.tally import Tally
+from ..domain.traces import Traces
 from ..domain.values import Policy, Reason
 from ..ports.decisions import CancelReason, Origin, Receipt
 
@@ -113,6 +116,8 @@ class Kernel:
         """The token buckets of clients, and the count of rejected requests."""
         self.tally = Tally()
         """Counts which clients' requests the events follow from."""
+        self.traces = Traces()
+        """Pictures and refusals that are not journaled yet."""
         self.availability = Ledger(state)
         """The availability of the cameras in this run."""
         self.ended: OrderedDict[LeaseId, Reason] = OrderedDict()
@@ -222,7 +227,11 @@ class Kernel:
             self.require_allowance(client)
         now_ns = self.clock.wall_ns()
         if origin is not None:
-            authorize(self.state, origin.principal, command, now_ns)
+            try:
+                authorize(self.state, origin.principal, command, now_ns)
+            except Rejected:
+                self._note_refused(origin.principal, command)
+                raise
         events = decide(self.state, command, now_ns)
         if client is not None and events:
             self.allowance.charge(client, self.state.limits, self.clock.mono_ns() / 1e9)
@@ -234,6 +243,15 @@ class Kernel:
             recorded.append(self._record(event, now_ns, cause, correlation, principal))
             cause = recorded[0].seq
         return Receipt(tuple(recorded), durable=False)
+
+    def _note_refused(self, principal: str, command: c.Command) -> None:
+        """Count a refusal of somebody who has logged in; of others, every request without a login is refused."""
+        if principal.startswith(PEOPLE):
+            right, camera = command.needs(), command.on(self.state)
+            if camera == NOBODY:  # the web has counted the name that was asked for
+                return
+            what = "camera" if camera is not None and right is not None else str(right)
+            self.traces.refused(principal, str(getattr(command, "client", "")), what, camera)
 
     def charge(self, client: str) -> None:
         """Charge a client for a request before its outcome is known. Raises what `require_allowance` raises."""

@@ -13,12 +13,16 @@ from ..domain.catalogue import TROUBLES
 from ..domain.errors import IllegalTransition, Refusal, Rejected
 from ..domain.events import Recorded
 from ..domain.ids import CameraId
+from ..forensics.audit_page import audit_page
 from ..forensics.causes import why
 from ..forensics.renames import note
 from ..forensics.statistics import statistics
 from ..forensics.timeline import timeline
+from ..journal.errors import SearchTooLong
+from ..journal.guard import search_limit
 from ..journal.reader import Reader
 from ..journal.times import Stretch, find, find_stretch, silence_at, span_of
+from ..ports.audit import AuditFilter, AuditPage, Live
 from ..ports.errors import JournalError
 from ..ports.past import Instant, Timeline, TooLong, Why, no_such_camera
 from ..ports.questions import NEVER, At, Query
@@ -65,6 +69,16 @@ class JournalPast:
         if camera is not None and not found.cameras:
             raise self._no_such_camera(camera)
         return found
+
+    def audit(
+        self, since: At | None, until: At | None, wanted: AuditFilter, limit: int, before: int | None, live: Live | None
+    ) -> AuditPage:
+        try:
+            with search_limit():
+                part = find_stretch(self._reader, since, until, UTC, running=self._running)
+                return audit_page(self._reader, part, wanted, limit, before, live)
+        except SearchTooLong as error:
+            raise Rejected(Refusal.UNAVAILABLE, str(error), 5.0) from None
 
     def whole(self, since_ns: int, until_ns: int) -> Availability:
         return statistics(self._reader, since_ns, until_ns)

@@ -21,6 +21,7 @@ from ..domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from ..domain.lifecycle import LOST, CameraPhase
 from ..domain.monitors import Reading
 from ..domain.rendition import RENDITION_CODEC, camera_for
+from ..domain.rights import PEOPLE
 from ..domain.state import Camera, Lease, State
 from ..domain.substreams import tried
 from ..domain.values import Fault, Reason, Transcode, name_of
@@ -36,7 +37,7 @@ from ..ports.setup import SetupPort
 from ..ports.shares import SharesPort
 from ..ports.snapshot import Snapshot
 from ..ports.statistics import RoomStatistics
-from ..ports.viewing import HeldLease, Key, LeaseOver, NoCommonCodec, Opened, hash_secret
+from ..ports.viewing import HeldLease, Jpeg, Key, LeaseOver, NoCommonCodec, Opened, hash_secret
 from ..runtime.feed import Feed
 from ..runtime.kernel import Kernel
 from .journal_reader import JournalReader
@@ -105,7 +106,6 @@ class Gateway:
         self._looking_back = trio.Lock()
         self.first = reader.first
         self.ask = reader.ask
-        self.take_picture = actors.take_picture
         self.watch_pictures = actors.watch_pictures
         self._rooms = None if "rooms" in off else _make_rooms(kernel)
 
@@ -161,6 +161,20 @@ class Gateway:
 
     def about(self, camera: CameraId) -> CameraFacts | None:
         return self._actors.about(camera)
+
+    async def take_picture(
+        self, camera: CameraId, client: str, max_age_s: float | None, *, open_it: bool = True
+    ) -> Jpeg:
+        """The picture of a camera, which is counted for the audit. Raises `Rejected`."""
+        jpeg = await self._actors.take_picture(camera, client, max_age_s, open_it=open_it)
+        now = self._kernel.clock.mono_ns() / 1e9
+        self._kernel.traces.picture(origin_of(client).principal, client, camera, len(jpeg.data), now)
+        return jpeg
+
+    def note_refused(self, principal: str, client: str, what: str, camera: CameraId | None = None) -> None:
+        """Count a refusal for the audit, if it is of somebody who has logged in."""
+        if principal.startswith(PEOPLE):
+            self._kernel.traces.refused(principal, client, what, camera)
 
     def thumbnail(self, detection: DetectionId) -> bytes | None:
         """The JPEG of a detection, while it is kept and its camera is not private."""

@@ -76,6 +76,9 @@ class PastGateway:
     async def submit(self, command: c.Command, origin: Origin) -> Receipt:
         _refuse()
 
+    def note_refused(self, principal: str, client: str, what: str, camera: CameraId | None = None) -> None:
+        """Nothing is journaled."""
+
     async def reload(self, client: str) -> ReloadResult:
         _refuse()
 

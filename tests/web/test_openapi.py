@@ -31,6 +31,7 @@ PAST = {
     "/api/failures": "/api/failures?after=0",
     "/api/why/{seq:int}": "/api/why/9",
     "/api/timeline": "/api/timeline",
+    "/api/audit": "/api/audit",
     "/api/availability": "/api/availability",
     "/api/events": "/api/events?limit=1000",
 }

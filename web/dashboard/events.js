@@ -13,6 +13,9 @@
 const EVENTS = {
   AlertRaised: { entity: "alert" },
   AlertCleared: { entity: "alert" },
+  PicturesSent: { entity: "audit" },
+  AccessRefused: { entity: "audit" },
+  BundleExported: { entity: "audit" },
   CameraAdded: { entity: "camera", phase: "idle", begins: true },
   CameraChanged: { entity: "camera" },
   CameraRemoved: { entity: "camera", phase: "removed" },

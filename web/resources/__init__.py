@@ -14,6 +14,7 @@ RESOURCES = (
     "state",
     "causes",
     "timeline",
+    "audit",
     "availability",
     "health",
     "metrics",

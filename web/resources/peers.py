@@ -50,7 +50,7 @@ class Sent(Answer, frozen=True):
 
     @classmethod
     def of(cls, known: PeerStatistics) -> "Sent":
-        fields = attrs.asdict(known)
+        fields = attrs.asdict(known, filter=lambda field, _: field.name != "audio_bytes")
         return cls(**fields, sound_packets=known.audio_packets, thin=known.key_frames_only)
 
 

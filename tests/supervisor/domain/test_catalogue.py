@@ -58,6 +58,7 @@ from .state import State
 SENDERS = {
     "camera actor": ["actors/camera/camera.py"],
     "shares service": ["supervisor/services/shares.py"],
+    "audit traces service": ["supervisor/domain/traces.py"],
     "accounts service": ["supervisor/services/accounts.py", "supervisor/services/attempts.py"],
     "passkeys service": ["supervisor/services/passkeys.py"],
     "child actor": ["actors/process/child.py"],

@@ -1,5 +1,6 @@
 """The audit lists who watched which camera, from a journal that is whole or cut; no end is invented."""
 
+import csv
 import json
 import re
 import time
@@ -20,11 +21,12 @@ from supervisor.domain.evolve import evolve
 from supervisor.domain.ids import CameraId, LeaseId, PeerId, RunId, UseId
 from supervisor.domain.values import LeaseKind, Reason, UseKind
 from supervisor.forensics import audit as module
-from supervisor.forensics.audit import Watch, audit
+from supervisor.forensics.audit import audit
 from supervisor.journal.lock import FolderLock
 from supervisor.journal.reader import Reader
 from supervisor.journal.store import Store
 from supervisor.journal.times import find_stretch
+from supervisor.ports.audit import AuditFilter, How, Row
 from supervisor.ports.errors import JournalError
 from supervisor.ports.questions import parse
 from tests.kit.domain import ASKED, GATE, NODE, SECOND, YARD, Story, lease, peer, running
@@ -52,22 +54,26 @@ def evening() -> Story:
     return story.after(9).given(lease("large", YARD, LeaseKind.MODAL, ANNA))
 
 
-def of(reader: Reader, camera: str | None = None, client: str | None = None, *, after: int = 0) -> list[Watch]:
+def of(reader: Reader, camera: str | None = None, client: str | None = None, *, after: int = 0) -> list[Row]:
     part = find_stretch(reader, parse(str(after)) if after else None, None, None)
-    return list(audit(reader, part, None if camera is None else CameraId(camera), client))
+    return list(audit(reader, part, wanted_of(camera, client)))
 
 
-def short(watch: Watch) -> tuple[str, str, str, float, float | None, str]:
+def wanted_of(camera: str | None, client: str | None) -> AuditFilter:
+    return AuditFilter(camera=None if camera is None else CameraId(camera), client=client)
+
+
+def short(watch: Row) -> tuple[str, str | None, str, float, float | None, str]:
     begin, end = ((ns - BEGIN_NS) / SECOND if ns else None for ns in (watch.since_ns, watch.until_ns))
     assert begin is not None
     return watch.client, watch.camera, watch.how, begin, end, watch.end
 
 
 ALL = [
-    (BEN, YARD, "snapshot", 3, 5, "ended"),
-    (BEN, GATE, "video", 1, 5, "ended"),
-    (ANNA, GATE, "video", 1, 11, "ended"),
-    (BEN, YARD, "pictures", 2, 11, "ended"),
+    (BEN, YARD, "opened", 3, 5, "ended"),
+    (BEN, GATE, "whep", 1, 5, "ended"),
+    (ANNA, GATE, "whep", 1, 11, "ended"),
+    (BEN, YARD, "mjpeg", 2, 11, "ended"),
     (ANNA, YARD, "large view", 20, None, "open"),
 ]
 
@@ -117,7 +123,7 @@ def test_stretch_that_ends_before_a_watch_says_that_it_is_open(running_journal: 
     reader = Reader(running_journal)
     last = next(row.seq for row in evening().recorded if row.type == "PeerConnected")
     part = find_stretch(reader, None, parse(f"#{last}"), None)
-    found = list(audit(reader, part))
+    found = list(audit(reader, part, AuditFilter()))
     assert [(watch.id, watch.end, watch.lasted_s) for watch in found] == [("p1", "open", 1.0), ("p2", "open", 1.0)]
 
 
@@ -155,7 +161,7 @@ def test_watch_whose_end_was_lost_has_no_known_end(tmp_path: Path) -> None:
     assert [(watch.id, watch.since_ns) for watch in found if watch not in unknown] == [("large", at(20))]
 
 
-def damaged(folder: Path, kind: str) -> dict[str, Watch]:
+def damaged(folder: Path, kind: str) -> dict[str, Row]:
     """The watches of the evening, in which the last event of this type is damaged, read with salvage."""
     rows = evening().after(100).given(c.RaiseAlert("children/gate", "too many")).recorded
     journal = write_journal(folder, rows)
@@ -198,16 +204,18 @@ def test_more_open_watches_than_any_daemon_allows_are_refused(
 def banken(journal: Path, *arguments: str) -> list[str]:
     done = CliRunner().invoke(main, ["audit", *arguments], env={"BANKEN_JOURNAL": str(journal)})
     assert done.exit_code == 0, done.output
-    return done.stdout.splitlines()
+    return done.stdout.partition("\n\n")[0].splitlines()
 
 
 def test_table_and_json_have_the_same(running_journal: Path) -> None:
     """A line for each; JSON has ISO 8601 times."""
     head, *lines = banken(running_journal, "--utc")
-    assert head.split() == ["client", "camera", "how", "from", "to", "lasted", "lease", "ended"]
+    assert head.split() == [
+        "user", "client", "camera", "how", "from", "to", "lasted", "bytes", "lease", "ended",
+    ]  # fmt: skip
     assert len(lines) == len(ALL)
-    assert lines[1].split("  ")[0] == BEN
-    assert "video, never connected" in lines[1]
+    assert lines[1].split()[1] == BEN
+    assert "whep, never connected" in lines[1]
     rows = [json.loads(line) for line in banken(running_journal, "--json", "--utc")]
     assert [row["how"] for row in rows] == [row[2] for row in ALL]
     assert (rows[0]["since"], rows[0]["until"]) == ("2027-01-15T08:00:03.000000Z", "2027-01-15T08:00:05.000000Z")
@@ -229,7 +237,8 @@ def test_help_says_what_is_not_journaled() -> None:
     """Nobody may take it for more than it is."""
     said = " ".join(CliRunner().invoke(main, ["audit", "--help"]).stdout.split())
     assert "no snapshots of a camera that was open already" in said
-    assert "A client is an address and not a person" in said
+    assert "no images of a detection" in said
+    assert "Without a login, a client is an address and not a person" in said
 
 
 def test_lines_of_one_tile_have_the_same_lease(tmp_path: Path) -> None:
@@ -241,12 +250,11 @@ def test_lines_of_one_tile_have_the_same_lease(tmp_path: Path) -> None:
     story.after(1).given(c.EndLease(LeaseId("tile-1"), ASKED))
     journal = write_journal(tmp_path / "journal", story.recorded)
     head, *lines = banken(journal, "--utc")
-    cells = [re.split(r"\s{2,}", line) for line in lines]
-    place = head.split().index("lease")
-    assert [row[place] for row in cells] == ["tile-1", LEFT.text, "tile-1"]
+    place = head.index("lease")
+    assert [line[place:].split()[0] for line in lines] == ["tile-1", LEFT.text.split()[0], "tile-1"]
     rows = [json.loads(line) for line in banken(journal, "--json")]
     assert [(row["how"], row["id"], row["lease"]) for row in rows] == [
-        ("video", "p1", "tile-1"), ("video", "p2", ""), ("lease", "tile-1", ""),
+        ("webrtc", "p1", "tile-1"), ("whep", "p2", ""), ("lease", "tile-1", ""),
     ]  # fmt: skip
 
 
@@ -273,7 +281,7 @@ def test_columns_of_the_table_are_as_wide_as_their_words(
         story.given(peer(f"p{number}", camera, client)).after(1)
         story.given(c.ReportPeerClosed(PeerId(f"p{number}"), LEFT))
     head, *lines = banken(write_journal(tmp_path / "journal", story.recorded), *zone)
-    assert [line[head.index("how") :].startswith("video, never connected  ") for line in lines] == [True] * 4
+    assert [line[head.index("how") :].startswith("whep, never connected  ") for line in lines] == [True] * 4
     assert [line[head.index("from") :].startswith("2027-01-15 ") for line in lines] == [True] * 4
     assert [line[head.index("to ") :].startswith("2027-01-15 ") for line in lines] == [True] * 4
     assert [line[head.index("ended") :] for line in lines] == [LEFT.text] * 4
@@ -292,6 +300,47 @@ def test_help_lists_every_kind_of_line() -> None:
     """As JSON and the table name them."""
     said = CliRunner().invoke(main, ["audit", "--help"]).stdout
     page = (Path(__file__).parents[3] / "ops" / "docs" / "journal.md").read_text()
-    for how in get_args(module.How):
+    for how in get_args(How):
         assert how in re.sub(r"\s+", " ", said)
         assert how in page
+
+
+def test_options_choose_and_totals_add_up(tmp_path: Path) -> None:
+    """By user, camera and kind; seconds and bytes for each user and camera, without leases."""
+    story = running(GATE, YARD).given(lease("tile", client=ANNA)).after(1)
+    for number, (camera, client) in enumerate([(GATE, ANNA), (GATE, ANNA), (YARD, ANNA), (GATE, BEN)]):
+        name = PeerId(f"p{number}")
+        story.given(peer(name, camera, client), c.ReportPeerConnected(name)).after(60)
+        story.given(c.ReportPeerClosed(name, LEFT, 3_000_000))
+    story.given(peer("never", GATE, BEN)).after(20).given(c.ReportPeerClosed(PeerId("never"), LEFT))
+    journal = write_journal(tmp_path / "journal", story.recorded)
+    chosen = ["--user", ANNA, "--camera", "gate", "--since", "30d", "--kind", "watched"]
+    done = CliRunner().invoke(main, ["audit", *chosen, "--utc"], env={"BANKEN_JOURNAL": str(journal)})
+    lines, totals = (part.splitlines() for part in done.stdout.split("\n\n"))
+    assert len(lines) == 3
+    assert [line.split() for line in totals] == [
+        ["user", "camera", "times", "watched", "bytes"], [ANNA, "gate", "2", "2", "min", "5.7", "MiB"],
+    ]  # fmt: skip
+    rows = [json.loads(line) for line in banken(journal, "--json", *chosen)]
+    assert [(row["user"], row["by"], row["bytes"]) for row in rows] == [(ANNA, "client", 3_000_000)] * 2
+    everybody = CliRunner().invoke(main, ["audit", "--utc"], env={"BANKEN_JOURNAL": str(journal)})
+    assert [line.split()[2] for line in everybody.stdout.split("\n\n")[1].splitlines()[1:]] == ["2", "1", "1"]
+
+
+def test_csv_has_a_row_for_each_line_and_no_formula(tmp_path: Path) -> None:
+    """A spreadsheet runs nothing that a client has sent."""
+    story = running(GATE).given(peer("p1", GATE, "=1+1"), c.ReportPeerConnected(PeerId("p1"))).after(1)
+    story.given(c.ReportPeerClosed(PeerId("p1"), replace(LEFT, text='he said "bye", and left'), 5))
+    head, line = csv.DictReader(banken(write_journal(tmp_path / "journal", story.recorded), "--csv", "--utc")), None
+    (line,) = head
+    assert (line["client"], line["camera"], line["bytes"], line["reason"]) == (
+        "'=1+1", "gate", "5", 'he said "bye", and left',
+    )  # fmt: skip
+    assert line["since"].endswith("Z")
+
+
+def test_options_that_exclude_each_other_are_refused(running_journal: Path) -> None:
+    """In words."""
+    for arguments, said in ((["--json", "--csv"], "exclude each other"), (["gate", "--camera", "yard"], "two cameras")):
+        done = CliRunner().invoke(main, ["audit", *arguments], env={"BANKEN_JOURNAL": str(running_journal)})
+        assert (done.exit_code, said in done.stderr) == (2, True)

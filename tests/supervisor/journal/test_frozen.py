@@ -35,6 +35,7 @@ LATER |= {"PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved"}
 LATER |= {"SessionOpened", "SessionEnded", "LoginFailed", "TokenMade", "TokenEnded"}
 LATER |= {"PrivacyBegan", "PrivacyEnded"}
 LATER |= {"ShareMade", "ShareEnded", "VisitBegan", "VisitEnded"}
+LATER |= {"PicturesSent", "AccessRefused", "BundleExported"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys
