@@ -77,6 +77,7 @@ REVOKES = (
     "ShareEnded",
     "VisitEnded",
     "TrustEnded",
+    "IdentityUnlinked",
     "PrivacyBegan",
 )
 """The events that take rights away, with which viewers end."""

@@ -1,5 +1,6 @@
 """The entities of the domain. Each file declares commands, events and their effects; a new entity is one line here."""
 
+from .admission import *
 from .alert import *
 from .audit import *
 from .camera import *
@@ -7,6 +8,7 @@ from .child import *
 from .configuration import *
 from .detection import *
 from .device import *
+from .identity import *
 from .journal import *
 from .lease import *
 from .limits import *

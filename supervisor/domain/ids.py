@@ -25,6 +25,8 @@ TokenId = NewType("TokenId", str)
 ShareId = NewType("ShareId", str)
 VisitId = NewType("VisitId", str)
 """The name of a token, as of a user."""
+IdentityId = NewType("IdentityId", str)
+"""SHA-256, in hex, of what a login provider calls a person: see `identity.identity_of`."""
 NodeId = NewType("NodeId", str)
 """The identity of a daemon. It is stored in the journal and survives restarts."""
 RunId = NewType("RunId", str)
@@ -112,3 +114,7 @@ def share_stream(share: ShareId) -> str:
 
 def visit_stream(visit: VisitId) -> str:
     return f"visit/{visit}"
+
+
+def identity_stream(identity: IdentityId) -> str:
+    return f"identity/{identity[:16]}"

@@ -209,6 +209,9 @@ class LeaseEnded(LeaseEvent, frozen=True):
         "EndToken",
         "EndShare",
         "EndVisit",
+        "AdmitIdentity",
+        "RefuseIdentity",
+        "UnlinkIdentity",
         "RestoreAccess",
         "SetPrivacy",
     )

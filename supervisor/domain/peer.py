@@ -197,6 +197,9 @@ class PeerClosing(PeerEvent, frozen=True):
         "EndToken",
         "EndShare",
         "EndVisit",
+        "AdmitIdentity",
+        "RefuseIdentity",
+        "UnlinkIdentity",
         "RestoreAccess",
         "SetPrivacy",
     )

@@ -7,6 +7,7 @@ Rules of this file:
 """
 
 import re
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -26,8 +27,22 @@ MOST_OF_USER = 50
 MOST_AGENT = 200
 """Characters of the browser's name that are kept."""
 HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+NO_PASSKEY = PasskeyId("")
 DISPLACED = Reason("displaced", "the user has logged in at many other browsers", Fault.NONE)
 OVER = Reason("over", "its time was over", Fault.NONE)
+
+
+class NewSession(Protocol):
+    """The fields of a command that opens a session."""
+
+    @property
+    def hash(self) -> str: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def agent(self) -> str: ...
+    @property
+    def until_ns(self) -> int: ...
 
 
 class OpenSession(Command, frozen=True):
@@ -40,7 +55,7 @@ class OpenSession(Command, frozen=True):
     agent: str
     until_ns: int
     by: str
-    passkey: PasskeyId = PasskeyId("")
+    passkey: PasskeyId = NO_PASSKEY
     """The passkey with which they have proved it."""
 
     sender = "accounts service"
@@ -91,14 +106,15 @@ class SessionOpened(SessionEvent, frozen=True):
     until_ns: int
     """When it ends, used or not."""
     by: str = "password"
-    """How the user proved who it is: `password`, `passkey`, or `setup-link` for the first user."""
-    passkey: PasskeyId = PasskeyId("")
+    """How the user proved who it is: `password`, `passkey`, `oidc` (a login provider), or `setup-link` for
+    the first user."""
+    passkey: PasskeyId = NO_PASSKEY
     """The passkey; empty for a login by something else."""
 
     severity = Severity.INFO
-    emitters = ("OpenSession",)
-    causes = (OUTSIDE, "SessionEnded")
-    cause_note = "none; or the end of the oldest session of a user who has too many"
+    emitters = ("OpenSession", "AdmitIdentity")
+    causes = (OUTSIDE, "SessionEnded", "UserAdded", "UserChanged")
+    cause_note = "none; the end of the oldest session of a user who has too many; what a login provider changed before"
     when = "before the answer to the login"
     stored = FIRST
 
@@ -111,13 +127,23 @@ class SessionEnded(SessionEvent, frozen=True):
 
     reason: Reason
     """Code `logged-out`, `ended-by-admin`, `idle`, `over`, `displaced`, `new-password`, `passkey-removed`,
-    `user-removed`, `restored`."""
+    `user-removed`, `restored`, `unlinked`, `no-role`."""
     lasted_s: float
     """Time since `SessionOpened`."""
 
     ends_stream = True
     severity = Severity.INFO
-    emitters = ("EndSession", "OpenSession", "SetPassword", "RemovePasskey", "RemoveUser", "RestoreAccess")
+    emitters = (
+        "EndSession",
+        "OpenSession",
+        "AdmitIdentity",
+        "RefuseIdentity",
+        "UnlinkIdentity",
+        "SetPassword",
+        "RemovePasskey",
+        "RemoveUser",
+        "RestoreAccess",
+    )
     causes = (
         OUTSIDE,
         "PasswordSet",
@@ -127,6 +153,8 @@ class SessionEnded(SessionEvent, frozen=True):
         "UserAdded",
         "TrustEnded",
         "SessionEnded",
+        "IdentityUnlinked",
+        *("TokenEnded", "ShareEnded", "PrivacyBegan", "IdentityLinked"),
     )
     cause_note = "none when somebody ended it or its time was over; otherwise the change with which it ends"
     when = "before the answer; viewers that depend on it end with it"
@@ -145,7 +173,8 @@ class LoginFailed(Event, frozen=True):
     """Address of the client, without its port."""
     reason: Reason
     """Code `wrong-password`, `wrong-link`, `unknown-user`, `wrong-passkey`, `unknown-passkey`, `cloned-passkey`,
-    `wrong-token`, `unknown-token`, `too-often` or `busy`; for the link of a share also `ended-link` or `link-full`."""
+    `wrong-token`, `unknown-token`, `too-often`, `busy` or `login-provider`; for the link of a share also
+    `ended-link` or `link-full`."""
     suppressed: int = 0
     """Failures, of any client, since the last journaled one."""
 
@@ -169,14 +198,21 @@ def session_of(hashed: str) -> SessionId:
 
 
 def open_session(state: State, command: OpenSession, now_ns: int) -> Events:
-    user = state.users.get(command.user)
-    if user is None:
-        raise Rejected(Refusal.FORBIDDEN, "the name or the password is wrong")
-    if command.passkey and command.passkey not in (each.passkey for each in user.passkeys):
+    known = state.users.get(command.user)
+    if known is not None and command.passkey and command.passkey not in (each.passkey for each in known.passkeys):
         raise Rejected(Refusal.FORBIDDEN, "the passkey was not accepted")
+    return opened_session(state, command, command.user, command.by, now_ns, command.passkey)
+
+
+def opened_session(
+    state: State, command: NewSession, user: UserId, by: str, now_ns: int, passkey: PasskeyId = NO_PASSKEY
+) -> Events:
+    """Open a session of `user`, who has proved by `by` who it is."""
+    if user not in state.users:
+        raise Rejected(Refusal.FORBIDDEN, "the name or the password is wrong")
     if HASH.fullmatch(command.hash) is None or session_of(command.hash) in state.sessions:
         raise Rejected(Refusal.INVALID, "this is no new session")
-    of_user = [session for session in state.sessions.values() if session.user == command.user]
+    of_user = [session for session in state.sessions.values() if session.user == user]
     if len(state.sessions) >= MOST_SESSIONS and len(of_user) < MOST_OF_USER:
         raise Rejected(Refusal.CAP_REACHED, f"{MOST_SESSIONS} sessions are open, which is the limit")
     over: Events = ()
@@ -185,13 +221,13 @@ def open_session(state: State, command: OpenSession, now_ns: int) -> Events:
         over = ended_session(state, oldest, DISPLACED, now_ns)
     opened = SessionOpened(
         session_of(command.hash),
-        command.user,
+        user,
         command.hash,
         command.client,
         command.agent[:MOST_AGENT],
         command.until_ns,
-        command.by,
-        command.passkey,
+        by,
+        passkey,
     )
     return (*over, opened)
 

@@ -126,7 +126,7 @@ class ShareEnded(ShareEvent, frozen=True):
 
     ends_stream = True
     severity = Severity.NOTICE
-    emitters = ("EndShare", "ChangeUser", "RemoveUser", "RestoreAccess")
+    emitters = ("AdmitIdentity", "EndShare", "ChangeUser", "RemoveUser", "RestoreAccess")
     causes = (
         OUTSIDE,
         "UserChanged",
@@ -186,7 +186,7 @@ class VisitEnded(VisitEvent, frozen=True):
 
     ends_stream = True
     severity = Severity.INFO
-    emitters = ("EndVisit", *ShareEnded.emitters)
+    emitters = ("AdmitIdentity", "EndVisit", *ShareEnded.emitters)
     causes = ShareEnded.causes
     cause_note = "none when the browser has gone; otherwise the change with which it ends"
     when = "viewers that depend on it end with it"

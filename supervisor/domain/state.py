@@ -20,6 +20,7 @@ from .ids import (
     ChildId,
     DetectionId,
     DeviceId,
+    IdentityId,
     LeaseId,
     NodeId,
     ParticipantId,
@@ -77,7 +78,7 @@ HASHED_WHEN_EMPTY = ("devices", "learned", "slots", "uses", "alerts", "cameras",
 """The maps of the first release, which are hashed even if they are empty, as they were in that release."""
 
 
-LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens", "privacy", "shares", "visits", "ended_shares")
+LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens", "privacy", "shares", "visits", "ended_shares", "identities")
 """The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
 
@@ -374,6 +375,16 @@ class EndedShare(Value, frozen=True):
     reason: Reason
 
 
+class Identity(Value, frozen=True):
+    """A person at a login provider, and the account that is linked to it."""
+
+    identity: IdentityId
+    user: UserId
+    provider: str
+    """The name of the provider when it was linked."""
+    since_ns: int = 0
+
+
 class Alert(Value, frozen=True):
     """A raised alert."""
 
@@ -437,6 +448,8 @@ class State(Value, frozen=True):
     """The sessions that have not ended."""
     tokens: HashTrieMap[TokenId, Token] = HashTrieMap()
     """The tokens that have not ended."""
+    identities: HashTrieMap[IdentityId, Identity] = HashTrieMap()
+    """The identities at a login provider that are linked to an account."""
     trust_ended: bool = False
     """Whether there has been a user: then a client of this machine has no rights without a login."""
     access_changes: int = 0

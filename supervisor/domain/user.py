@@ -13,6 +13,7 @@ from .access import NAME
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
+from .identity import IdentityUnlinked, link_of, restore_identities
 from .ids import CameraId, PasskeyId, UserId, user_stream
 from .lease import LeaseEnded, end, end_lost
 from .passkey import PasskeyRemoved, removed_passkey
@@ -20,7 +21,7 @@ from .privacy import RESTORED_PRIVACY, PrivacyBegan
 from .rights import RIGHTS, USER, Right, Role, Scope
 from .session import SessionEnded, ended_session
 from .share import MAKER_LOST, ShareEnded, ended_share, lost_shares
-from .state import State, User, UserSession
+from .state import Identity, State, User, UserSession
 from .token import TokenEnded
 from .values import Fault, LeaseKind, Reason
 
@@ -88,6 +89,8 @@ class RestoreAccess(Command, frozen=True):
     """The passkeys that the file has, each with its user."""
     shares: frozenset[str] = frozenset()
     """Hashes of the shares that the file knows."""
+    identities: tuple[Identity, ...] = ()
+    """The links to a login provider in the file."""
 
     sender = "accounts service"
 
@@ -116,7 +119,7 @@ class UserAdded(UserEvent, frozen=True):
     """Whether the access file named the user at a start, and a newer journal did not."""
 
     severity = Severity.NOTICE
-    emitters = ("AddUser", "RestoreAccess")
+    emitters = ("AddUser", "AdmitIdentity", "RestoreAccess")
     causes = _AT_START
     cause_note = "none; at a start, the first difference between the access file and the journal"
     when = "before the access file holds the password"
@@ -138,7 +141,7 @@ class UserChanged(UserEvent, frozen=True):
     """Code `access-changed`, or `restored` at a start."""
 
     severity = Severity.NOTICE
-    emitters = ("ChangeUser", "RestoreAccess")
+    emitters = ("ChangeUser", "AdmitIdentity", "RestoreAccess")
     causes = _AT_START
     cause_note = "none; at a start, the first difference between the access file and the journal"
     when = "before the answer; viewers that the user may not have any more end with it"
@@ -182,7 +185,7 @@ class TrustEnded(Event, frozen=True):
     """There is a user, so nobody has a right without a login, not even at this machine."""
 
     severity = Severity.NOTICE
-    emitters = ("AddUser", "RestoreAccess")
+    emitters = ("AddUser", "AdmitIdentity", "RestoreAccess")
     causes = _AT_START
     cause_note = "the first user; at a start, the first difference between the access file and the journal"
     when = "with the first user; never taken back"
@@ -201,17 +204,22 @@ def described(scope: Scope) -> str:
 
 
 def add_user(state: State, command: AddUser, now_ns: int) -> Events:
-    if NAME.fullmatch(command.user) is None:
-        text = f"{command.user[:70]!r} is no name of a user: letters a to z, digits, and . _ - inside; at most 63"
+    return added_user(state, command.user, command.role, command.scope, now_ns)
+
+
+def added_user(state: State, name: UserId, role: Role, scope: Scope, now_ns: int) -> Events:
+    """Add a user. Raises `Rejected`."""
+    if NAME.fullmatch(name) is None:
+        text = f"{name[:70]!r} is no name of a user: letters a to z, digits, and . _ - inside; at most 63"
         raise Rejected(Refusal.INVALID, text)
-    if command.user in state.users:
-        raise Rejected(Refusal.CONFLICT, f"there is a user {command.user} already")
+    if name in state.users:
+        raise Rejected(Refusal.CONFLICT, f"there is a user {name} already")
     if len(state.users) >= MOST_USERS:
         raise Rejected(Refusal.CAP_REACHED, f"there are {MOST_USERS} users, which is the limit")
-    require_role(command.role, command.scope)
-    if not any(map(is_chief, state.users.values())) and not (command.role is Role.ADMIN and command.scope.everything):
+    require_role(role, scope)
+    if not any(map(is_chief, state.users.values())) and not (role is Role.ADMIN and scope.everything):
         raise Rejected(Refusal.CONFLICT, "the first user is an admin of all cameras")
-    added = UserAdded(command.user, command.role, command.scope)
+    added = UserAdded(name, role, scope)
     return (added, *_end_trust(state, now_ns))
 
 
@@ -253,11 +261,20 @@ def change_user(state: State, command: ChangeUser, now_ns: int) -> Events:
     user = require_user(state, command.user)
     require_role(command.role, command.scope)
     after = replace(user, role=command.role, scope=command.scope)
+    return _replace(state, user, after, Reason("access-changed", "an admin changed it", Fault.NONE), now_ns)
+
+
+def set_role(state: State, user: User, role: Role, reason: Reason, now_ns: int) -> Events:
+    """Give a user another role, for the same cameras."""
+    return _replace(state, user, replace(user, role=role), reason, now_ns)
+
+
+def _replace(state: State, user: User, after: User, reason: Reason, now_ns: int) -> Events:
     if after == user:
         return ()
     if is_chief(user) and not is_chief(after):
         _require_another_chief(state, user.user)
-    return _change(state, after, Reason("access-changed", "an admin changed it", Fault.NONE), now_ns)
+    return _change(state, after, reason, now_ns)
 
 
 def _change(state: State, after: User, reason: Reason, now_ns: int) -> Events:
@@ -283,6 +300,9 @@ def _remove(state: State, user: User, reason: Reason, now_ns: int) -> Events:
     ended = [event for session in sessions for event in ended_session(state, session, reason, now_ns)]
     shares = lost_shares(state, replace(state, users=state.users.remove(user.user)), f"{USER}{user.user}")
     ended += [event for share in shares for event in ended_share(state, share, reason, now_ns)]
+    link = link_of(state, user.user)
+    if link is not None:
+        ended.append(IdentityUnlinked(link.user, link.identity, link.provider, reason))
     return (UserRemoved(user.user, reason), *ended)
 
 
@@ -336,7 +356,19 @@ def restore_access(state: State, command: RestoreAccess, now_ns: int) -> Events:
         switched = state.privacy.get(camera)
         if switched is None or not switched.on:
             events.append(PrivacyBegan(camera, RESTORED_PRIVACY))
-    return tuple(events)
+    filed = tuple(one for one in command.identities if one.user in known)
+    return (*events, *restore_identities(_without_ended(state, events), filed, is_file_newer, RESTORED, now_ns))
+
+
+def _without_ended(state: State, events: list[Event]) -> State:
+    """The state without the sessions and links that end with `events`."""
+    sessions, identities = state.sessions, state.identities
+    for event in events:
+        if isinstance(event, SessionEnded):
+            sessions = sessions.discard(event.session)
+        elif isinstance(event, IdentityUnlinked):
+            identities = identities.discard(event.identity)
+    return replace(state, sessions=sessions, identities=identities)
 
 
 def smaller(one: User, other: User) -> User:

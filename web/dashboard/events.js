@@ -42,6 +42,8 @@ const EVENTS = {
   SuggestionMade: { entity: "detection" },
   SuggestionExtended: { entity: "detection" },
   DeviceFull: { entity: "device" },
+  IdentityLinked: { entity: "identity" },
+  IdentityUnlinked: { entity: "identity", last: true },
   EventsLost: { entity: "journal" },
   ChainBegan: { entity: "journal" },
   JournalFileSetAside: { entity: "journal" },

@@ -118,7 +118,15 @@ def test_refusals_are_counted_by_client_in_bounded_space() -> None:
     assert allowance.take_refused(32.0) is None
 
 
-FREE = {c.RenewLease, c.LeaveRoom, c.ReportRefusal, c.ReportDetection, c.OpenSession, c.ReportLoginFailed}
+FREE = {
+    c.RenewLease,
+    c.LeaveRoom,
+    c.ReportRefusal,
+    c.ReportDetection,
+    c.OpenSession,
+    c.AdmitIdentity,
+    c.ReportLoginFailed,
+}
 FREE |= {c.MakeShare, c.EndShare}
 FREE |= {c.ReportPictures, c.ReportAccessRefused}
 """Commands that keep or end something that was paid for; refusals, detections and logins have their own rates.

@@ -61,6 +61,7 @@ SENDERS = {
     "audit traces service": ["supervisor/domain/traces.py"],
     "accounts service": ["supervisor/services/accounts.py", "supervisor/services/attempts.py"],
     "passkeys service": ["supervisor/services/passkeys.py"],
+    "identities service": ["supervisor/services/identities.py"],
     "child actor": ["actors/process/child.py"],
     "daemon": [
         "supervisor/compose/daemon.py",

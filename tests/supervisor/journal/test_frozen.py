@@ -36,6 +36,7 @@ LATER |= {"SessionOpened", "SessionEnded", "LoginFailed", "TokenMade", "TokenEnd
 LATER |= {"PrivacyBegan", "PrivacyEnded"}
 LATER |= {"ShareMade", "ShareEnded", "VisitBegan", "VisitEnded"}
 LATER |= {"PicturesSent", "AccessRefused", "BundleExported"}
+LATER |= {"IdentityLinked", "IdentityUnlinked"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys
