@@ -34,6 +34,7 @@ from supervisor.ports.accounts import AccountsPort
 from supervisor.ports.decisions import Origin, Receipt
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.gateway import DetectionResult, GatewayPort, ReloadResult, SessionPort
+from supervisor.ports.login_provider import LoginProviderPort
 from supervisor.ports.past import Past
 from supervisor.ports.questions import Query
 from supervisor.ports.setup import SetupPort
@@ -144,6 +145,11 @@ class Limited:
     def shares(self) -> SharesPort | None:
         """Its operations check rights themselves."""
         return self._gateway.shares
+
+    @property
+    def provider(self) -> LoginProviderPort | None:
+        """As `accounts`."""
+        return self._gateway.provider
 
     @property
     def last_seq(self) -> int:

@@ -22,6 +22,7 @@ from ..cli.check import Assignment, check_or_fail, load_or_fail, print_rewritten
 from ..cli.terminal import fail
 from ..config.config import Check, Config, state_folder
 from ..config.load import load, parse
+from ..config.login_provider import LoginProvider
 from ..config.problem_text import ConfigError
 from ..config.settings import DEFAULT_LISTEN
 from ..config.types import TlsFiles
@@ -84,6 +85,8 @@ def check(config: Path, options: tuple[tuple[str, str], ...], schema: bool, rewr
         checked = check_or_fail(config, _kinds(), dict(options))
         if isinstance(checked.tls, TlsFiles):
             certificate_of(checked)
+        if checked.oidc is not None:
+            _check_ca_of(checked.oidc)
         report(checked)
 
 
@@ -197,6 +200,16 @@ def certificate_of(config: Config) -> "ServedCertificate | None":
         return ServedCertificate(authority.pair, authority.pair, renew=renew)
     except CertificateError as error:
         fail(f"web.tls: {error}")
+
+
+def _check_ca_of(provider: LoginProvider) -> None:
+    """If its CAs cannot be read, print one line and exit with 2."""
+    from ..services.bounded_http import HttpError, make_context
+
+    try:
+        make_context(provider.ca)
+    except HttpError as error:
+        fail(f"access.oidc.ca: {error}")
 
 
 def _listen_for_readers(address: tuple[str, int]) -> socket.socket:

@@ -56,6 +56,7 @@ from ..services.shares import Shares
 if TYPE_CHECKING:
     from ..services.anchors import Anchoring
     from ..services.detections import Detections
+    from ..services.oidc import Oidc
 
 logger = logging.getLogger("banken")
 
@@ -178,6 +179,7 @@ async def _run(
         shares = Shares(kernel, accounts)
         actors = parts.make_actors(kernel, vault, leases, accounts, detections, bookkeeping)
         readings: dict[str, Reading] = {}
+        provider = _login_provider(config, kernel, accounts)
         schedules = Schedules(kernel)
         reloads = None
         if parts.reload is not None:
@@ -195,6 +197,7 @@ async def _run(
             accounts=accounts,
             setup=Setup(kernel, accounts),
             shares=shares,
+            provider=provider,
             refuse_not_live=config.refuse_not_live,
             off=config.off,
         )
@@ -211,6 +214,7 @@ async def _run(
             anchoring.reading if anchoring is not None else None,
             parts.certificate.reading if parts.certificate is not None else None,
             partial(read_users, kernel, config.before_users) if config.before_users else None,
+            provider.reading if provider is not None else None,
         )
         watches: Watches = {
             "daemons": actors.run_daemons,
@@ -226,6 +230,7 @@ async def _run(
             "audit": partial(run_traces, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),
             **({"anchor": anchoring.run} if anchoring else {}),
+            **({"login provider": provider.run} if provider else {}),
             **({"certificate": parts.certificate.run} if parts.certificate else {}),
             **({"rtsp": actors.run_rtsp} if config.rtsp else {}),
             **({} if "rooms" in config.off else {"rooms": _idle_rooms(kernel)}),
@@ -293,6 +298,15 @@ def _anchoring(config: Config) -> "Anchoring | None":
     from ..services.anchors import Anchoring
 
     return Anchoring(config.anchor, config.journal)
+
+
+def _login_provider(config: Config, kernel: Kernel, accounts: Accounts) -> "Oidc | None":
+    """The login provider; None unless it is configured."""
+    if config.oidc is None:
+        return None
+    from ..services.oidc import Oidc
+
+    return Oidc(config.oidc, kernel, accounts)
 
 
 def _detections(kernel: Kernel, config: Config) -> "Detections | None":

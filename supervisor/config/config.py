@@ -14,6 +14,7 @@ from ..domain.rights import PROXY_ROLES, Role
 from ..domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary, Transcode
 from ..journal.anchor import AnchorSettings
 from ..journal.retention import Retention
+from .login_provider import LoginProvider
 from .problem_text import listed
 from .settings import SETTINGS
 from .state_folder import folder_of
@@ -205,6 +206,8 @@ class Config:
     """Values, and names before values, that the operator wants hidden in the output of every source and in the log."""
     settings: Mapping[str, Any] = attrs.field(repr=False)
     """The value of each setting by its name; those of cameras and devices are above."""
+    oidc: LoginProvider | None = attrs.field(default=None, repr=False)
+    """The login provider; None without one."""
     replaced: Mapping[str, str] = attrs.field(factory=dict)
     """The settings that an option or an environment variable has set, each with its name."""
     notes: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from .cameras import Cameras
 from .config import Check, Config, Encoding, Timeouts
 from .daemons import DaemonReader
 from .detectors import Detectors
+from .login_provider import read_provider
 from .parse_context import ParseContext, compose, place_of
 from .problem_text import ConfigError, yaml_reason
 from .sections import Sections
@@ -92,6 +93,7 @@ def parse(
             values[setting.name] = max(values[setting.name], setting.per_camera * len(sources))
     values["transcoder.at_once"] = values["transcoder.at_once"] or 0
     anchor = _anchor(sections, values)
+    oidc = read_provider(sections, values)
     _check_state(sections, values)
     if values["detections.motion"] and not values["parts.detections"]:
         reading.complain(sections.nodes["detections", "motion"], "detections.motion needs parts.detections to be on")
@@ -110,6 +112,7 @@ def parse(
         detectors=detectors,
         daemons=daemons,
         anchor=anchor,
+        oidc=oidc,
         settings=values,
         replaced=dict(sections.replaced()),
         notes=tuple(reading.warnings),

@@ -41,6 +41,12 @@ ANCESTOR = Text(
     bounds="https://HOST:PORT, or http://localhost:PORT, without a path",
 )
 HEADER = Text(r"[A-Za-z][A-Za-z0-9-]{0,63}", "the name of a header", "a name like X-Remote-User")
+CLIENT_ID = Text(
+    r"[\x21-\x7e]{1,255}", "at most 255 printable ASCII characters", "at most 255 printable ASCII characters"
+)
+CLIENT_SECRET = Text(least=8, why="nobody guesses it", bounds="at least 8 printable ASCII characters, without spaces")
+SCOPE = Text(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}", "a scope without spaces", "scopes without spaces")
+CLAIM = Text(r"[A-Za-z0-9_.:/-]{1,100}", "the name of a claim", "a name like groups")
 FORMATS = ("banken", "analyze-v1")
 """How a service is called with pictures; see `ops/docs/detectors.md`."""
 STUN = Text(
@@ -143,6 +149,56 @@ SETTINGS = Table(
                 reloadable=False,
             )
             for role in PROXY_ROLES
+        ),
+        Setting(
+            "access.oidc.issuer", Text(bounds="https; or http on loopback"), None,
+            "A login provider of OpenID Connect, as its ID tokens name it. See [oidc.md](oidc.md).",
+            reloadable=False, otherwise="none",
+        ),
+        Setting(
+            "access.oidc.client_id", CLIENT_ID, None, "The name by which the provider knows banken.",
+            reloadable=False, otherwise="required with an issuer",
+        ),
+        Setting(
+            "access.oidc.client_secret", CLIENT_SECRET, None, "The secret of this client; best as `${NAME}`.",
+            reloadable=False, otherwise="none; a public client",
+        ),
+        Setting(
+            "access.oidc.name", Text(r".{1,60}", "text of at most 60 characters", "at most 60 characters"), None,
+            "The name of the provider on the page.",
+            reloadable=False, otherwise="the host of the issuer",
+        ),
+        Setting(
+            "access.oidc.scopes", ListOf(SCOPE, most=20, bounds="at most 20 scopes"), "[profile]",
+            "The scopes that banken requests; `openid` is always one of them.",
+            reloadable=False,
+        ),
+        Setting(
+            "access.oidc.user_claim", CLAIM, "preferred_username",
+            "The claim of the ID token with the name of a new account.",
+            reloadable=False,
+        ),
+        Setting(
+            "access.oidc.groups_claim", CLAIM, "groups", "The claim of the ID token with a list of groups.",
+            reloadable=False,
+        ),
+        *(
+            Setting(
+                f"access.oidc.roles.{role}", ListOf(once="it is the same role"), None,
+                f"Groups whose members have the role {role}. Of several roles the one with the most rights counts.",
+                reloadable=False, otherwise="nobody",
+            )
+            for role in PROXY_ROLES
+        ),
+        Setting(
+            "access.oidc.session", Duration("5m", "90d"), "12h",
+            "After this time a login by the provider ends, used or not.",
+            unit="s", reloadable=False,
+        ),
+        Setting(
+            "access.oidc.ca", File(bounds="certificates as PEM"), None,
+            "The CAs that may sign the provider's certificate.",
+            reloadable=False, otherwise="those of the system",
         ),
         Setting(
             "parts.dashboard", Switch(), "on", "The page and its files.",

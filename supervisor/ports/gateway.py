@@ -14,6 +14,7 @@ from ..domain.state import State
 from .accounts import AccountsPort
 from .decisions import Origin, Receipt
 from .facts import CameraFacts
+from .login_provider import LoginProviderPort
 from .past import Past
 from .questions import Query
 from .setup import SetupPort
@@ -150,6 +151,11 @@ class GatewayPort(ReadPort, Protocol):
     @property
     def shares(self) -> SharesPort | None:
         """Links with which others watch; None where there are no accounts."""
+        ...
+
+    @property
+    def provider(self) -> LoginProviderPort | None:
+        """The login provider; None without one."""
         ...
 
     async def submit(self, command: c.Command, origin: Origin) -> Receipt: ...

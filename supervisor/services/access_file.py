@@ -51,6 +51,15 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passkeys: Mapping[PasskeyId, StoredPasskey] = {}
 
 
+class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A user at the login provider, as the ID token names it."""
+
+    issuer: str
+    subject: str
+    provider: str
+    """The name of the provider in the configuration."""
+
+
 class AccessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All that the file has."""
 
@@ -69,6 +78,8 @@ class AccessFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """HA1 of the tokens for RTSP, by the hash of the token. Each is as good as its token."""
     private: frozenset[CameraId] = frozenset()
     """The cameras that are private."""
+    links: Mapping[UserId, Link] = {}
+    """The users who log in by a login provider."""
 
 
 _decode = msgspec.json.Decoder(AccessFile).decode

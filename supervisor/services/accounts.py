@@ -23,15 +23,16 @@ from ..domain.access import Principal, of_token, principal_of, rights_of
 from ..domain.clients import LOCAL
 from ..domain.digest import ReaderKeys, reader_keys
 from ..domain.errors import Refusal, Rejected
+from ..domain.identity import identity_of
 from ..domain.ids import CameraId, PasskeyId, SessionId, TokenId, UserId
 from ..domain.rights import USER, Role, Scope
 from ..domain.session import OVER
-from ..domain.state import User
+from ..domain.state import Identity, User
 from ..domain.values import Fault, Reason
 from ..ports.accounts import LoggedIn
 from ..ports.decisions import ACTOR, Origin
 from ..runtime.kernel import Kernel
-from .access_file import AccessDamaged, AccessFile, Account, StoredPasskey, read_access, write_access
+from .access_file import AccessDamaged, AccessFile, Account, Link, StoredPasskey, read_access, write_access
 from .attempts import Attempts
 from .passkeys import Passkeys
 from .passwords import Argon2, Busy, Hasher, Passwords
@@ -84,6 +85,8 @@ class Accounts:
         self.passkeys = Passkeys(kernel, self)
         self._reader_keys: Mapping[str, ReaderKeys] = {}
         """By the hash of the token."""
+        self.links: dict[UserId, Link] = {}
+        """The users at the login provider; those count that the state has as well."""
         self._is_missing = False
         """The file was missing at the start, and the journal has users."""
         self.damage = "the access file has not been read yet"
@@ -352,6 +355,10 @@ class Accounts:
             return
         at_ns = self._kernel.clock.wall_ns()
         users = tuple(User(name, one.role, one.scope, at_ns) for name, one in sorted(found.users.items()))
+        links = tuple(
+            Identity(identity_of(link.issuer, link.subject), name, link.provider)
+            for name, link in sorted(found.links.items())
+        )
         keys = {(name, each): key for name, one in found.users.items() for each, key in one.passkeys.items()}
         command = c.RestoreAccess(
             users,
@@ -362,12 +369,14 @@ class Accounts:
             found.private,
             frozenset(keys),
             found.shares,
+            links,
         )
         self._kernel.emit(command, origin=Origin("system"))
         state = self._kernel.state
         self._passwords = {name: one.password for name, one in found.users.items() if name in state.users}
         self.keys = {each: key for (_, each), key in keys.items()}
         self._reader_keys = found.rtsp
+        self.links = dict(found.links)
         self.damage, self._private = "", found.private
         if self._content() != found:
             try:
@@ -411,6 +420,7 @@ class Accounts:
             shares=frozenset(share.hash for share in state.shares.values()),
             rtsp={hashed: keys for hashed, keys in self._reader_keys.items() if hashed in hashes},
             private=self._private_now(),
+            links={one.user: self.links[one.user] for one in state.identities.values() if one.user in self.links},
         )
 
     def _keys_of(self, user: User) -> dict[PasskeyId, StoredPasskey]:
@@ -447,6 +457,9 @@ class Accounts:
         receipt = await self._kernel.submit(command, origin=origin)
         if not receipt.durable:
             raise Rejected(Refusal.UNAVAILABLE, "the journal cannot write, so nothing about access can change", 5.0)
+
+    def has_password(self, user: UserId) -> bool:
+        return bool(self._passwords.get(user))
 
     def require_whole(self) -> None:
         """Raises `Rejected` while the file cannot be read."""

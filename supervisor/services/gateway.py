@@ -32,6 +32,7 @@ from ..ports.asking import origin_of
 from ..ports.decisions import Origin, Receipt
 from ..ports.facts import CameraFacts
 from ..ports.gateway import DetectionResult, ReloadResult, SessionPort
+from ..ports.login_provider import LoginProviderPort
 from ..ports.questions import Query
 from ..ports.setup import SetupPort
 from ..ports.shares import SharesPort
@@ -86,6 +87,7 @@ class Gateway:
         accounts: AccountsPort | None = None,
         setup: SetupPort | None = None,
         shares: SharesPort | None = None,
+        provider: LoginProviderPort | None = None,
         refuse_not_live: bool = False,
         off: Collection[str] = (),
     ) -> None:
@@ -97,6 +99,7 @@ class Gateway:
         self._readings = readings
         self._reloads = reloads
         self.accounts, self.setup, self.shares = accounts, setup, shares
+        self.provider = provider
         self.replay: int | None = None
         self.read = reader.search
         self._page = reader.page

@@ -55,12 +55,13 @@ def make_monitors(
     anchor: Callable[[], Reading] | None = None,
     tls: Callable[[], Reading] | None = None,
     users: Callable[[], Reading] | None = None,
+    provider: Callable[[], Reading] | None = None,
 ) -> Mapping[str, Monitor]:
     """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
     how many cameras wait for their turn to start, and for how many seconds the first of them has; `control` is about
     the control socket; `anchor` says how noting the end of the chain goes, where it is wanted; `tls` how the page's
-    certificate is; `users` whether
-    there are users, where without them something is not served."""
+    certificate is; `users` whether there are users, where without them something is not served; `provider` whether
+    the login provider answers."""
     growth = GrowthMonitor(kernel, keeping, measure_events(folder))
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
     monitors = {
@@ -83,6 +84,7 @@ def make_monitors(
         ("anchor", anchor, nowhere, Thresholds(Threshold(1.0, 0.5))),
         ("tls", tls, Reading(0.0, "https is off"), Thresholds(Threshold(1.0, 0.5), Threshold(2.0, 1.5))),
         ("users", users, Reading(0.0, "this machine is trusted, or there are users"), Thresholds(Threshold(1.0, 0.5))),
+        ("login", provider, Reading(0.0, "there is no login provider"), Thresholds(Threshold(1.0, 0.5))),
     ):
         if (
             read is not None or standing(kernel.state.alerts, name) in ALERT_SUFFIXES

@@ -38,7 +38,7 @@ class PastGateway:
         self._moment = moment
         self._availability: Availability | None = None
         self._adding = trio.Lock()
-        self.accounts = self.setup = self.shares = None
+        self.accounts = self.setup = self.shares = self.provider = None
 
     @property
     def last_seq(self) -> int:

@@ -21,6 +21,8 @@ class Answer:
     body: bytes
     path: str = "/"
     """The one that was asked for."""
+    cookies: tuple[str, ...] = ()
+    """The values of all `Set-Cookie`."""
 
     @property
     def location(self) -> str:
@@ -102,4 +104,5 @@ async def _read(connection: h11.Connection, stream: trio.abc.Stream, path: str) 
                 break
     assert response is not None
     names = {name.decode().title(): value.decode() for name, value in response.headers}
-    return Answer(response.status_code, names, body, path)
+    cookies = tuple(value.decode() for name, value in response.headers if name.lower() == b"set-cookie")
+    return Answer(response.status_code, names, body, path, cookies)

@@ -12,6 +12,7 @@ import attrs
 import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
+from supervisor.config.login_provider import LoginProvider
 from supervisor.domain import commands as c
 from supervisor.domain.access import Principal
 from supervisor.domain.errors import Refusal, Rejected
@@ -28,6 +29,7 @@ from supervisor.services.accounts import Accounts
 from supervisor.services.detections import Detections
 from supervisor.services.gateway import Gateway
 from supervisor.services.leases import Leases
+from supervisor.services.oidc import Oidc
 from supervisor.services.reload import Reloads
 from supervisor.services.setup import Setup
 from supervisor.services.shares import Shares
@@ -189,6 +191,7 @@ async def open_site(
     access: Path | None = None,
     control: ControlPort | None = None,
     who: Principal | None = None,
+    provider: LoginProvider | None = None,
 ) -> AsyncIterator[Site]:
     """`access` is the access file; without one, the site has no accounts. `who`: the principal of all requests."""
     async with open_core(*cameras, limits=limits) as core, trio.open_nursery() as nursery:
@@ -196,6 +199,7 @@ async def open_site(
         shares = None if accounts is None else Shares(core.kernel, accounts)
         if accounts is not None:
             await accounts.restore()
+        oidc = None if provider is None or accounts is None else Oidc(provider, core.kernel, accounts)
         actors, sockets, stop, stopped = make_actors(core.kernel), Sockets(), trio.Event(), trio.Event()
         reader, readings = MemoryReader(core.disk), dict[str, Reading]()
         gateway = Gateway(
@@ -211,6 +215,7 @@ async def open_site(
             accounts=accounts,
             setup=None if accounts is None else Setup(core.kernel, accounts),
             shares=shares,
+            provider=oidc,
             refuse_not_live=refuse_not_live,
         )
         port = gateway if who is None else limited(gateway, who)

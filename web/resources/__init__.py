@@ -25,6 +25,7 @@ RESOURCES = (
     "session",
     "passkeys",
     "shares",
+    "login_provider",
     "users",
     "openapi",
 )

@@ -32,6 +32,7 @@ LEAST: dict[str, Any] = {
     "journal": {"anchor": {"file": "/srv/anchors"}},
     "detectors": {"look": {"command": ["run"]}, "lab": {"url": "http://192.0.2.20/"}},
     "daemons": {"switcher": {"command": ["run"]}},
+    "access": {"oidc": {"issuer": "https://login.example", "client_id": "banken", "roles": {"admin": ["admins"]}}},
 }
 """A configuration in which each setting may be changed alone."""
 TOY = Setting("web.test_toy", Duration("1s", "1h"), "5s", "How long the toy plays.", unit="s", old="plaything")
@@ -158,7 +159,9 @@ def test_every_setting_has_a_variable() -> None:
         "detectors.NAME.command": "[run, fast]", "daemons.NAME.command": "[run, fast]", "daemons.NAME.provides": "/day",
         "detectors.NAME.shm": "/seen", "access.proxy.user_header": "X-User", "access.proxy.groups_header": "X-Groups",
         **{f"access.proxy.roles.{role}": "['*']" for role in PROXY_ROLES},
-        "cameras.NAME.privacy": "['22:00-06:00']",
+        "cameras.NAME.privacy": "['22:00-06:00']", "access.oidc.issuer": "https://h/x",
+        "access.oidc.user_claim": "name", "access.oidc.groups_claim": "roles", "access.oidc.scopes": "[email]",
+        **{f"access.oidc.roles.{role}": "[staff]" for role in PROXY_ROLES},
     }  # fmt: skip
     for setting in SETTINGS:
         bounds = re.findall("`([^`]+)`", setting.type.bounds)
