@@ -13,6 +13,7 @@ import "./past/past.js";
 import "./arranging/arranging.js";
 import "./settings/settings.js";
 import "./login/login.js";
+import "./provider/provider.js";
 import "./account/account.js";
 import "./passkeys/passkeys.js";
 import "./users/users.js";
