@@ -58,6 +58,7 @@ USERS = {
     "list": at("supervisor.cli.access:list_users", "List the users, with their roles and cameras."),
     "role": at("supervisor.cli.access:change_user", "Give the user NAME another role and other cameras."),
     "password": at("supervisor.cli.access:set_password", "Set the password of the user NAME, also a forgotten one."),
+    "passkeys": at("supervisor.cli.access:list_passkeys", "List the passkeys of the user NAME, or remove one."),
     "remove": at("supervisor.cli.access:remove_user", "Remove the user NAME, with all logins and viewers."),
 }
 SESSIONS = {

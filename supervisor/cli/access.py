@@ -128,15 +128,44 @@ def change_user(daemon: RunningDaemon, name: str, access: Body) -> None:
 
 @click.command()
 @NAME
+@click.option("--keep-keys", is_flag=True, help="Leave the passkeys of the user as they are.")
 @with_daemon
-def set_password(daemon: RunningDaemon, name: str) -> None:
+def set_password(daemon: RunningDaemon, name: str, keep_keys: bool) -> None:
     """Set the password of the user NAME, also a forgotten one.
 
-    All logins of the user end. The password is asked twice on a terminal; otherwise it is one line of standard input.
-    Exit 1: the daemon refused; exit 2: no daemon answers.
+    All logins of the user end, and the passkeys are removed: somebody else may have added one. The password is asked
+    twice on a terminal; otherwise it is one line of standard input. Exit 1: the daemon refused; exit 2: no daemon
+    answers.
     """
-    daemon.ask("PUT", f"users/{quote(name, safe='')}/password", 204, sent={"password": read_password()})
-    say(f"the password of {clean(name)} is set, and all logins with the old one have ended")
+    sent = {"password": read_password(), **({"keep_passkeys": True} if keep_keys else {})}
+    daemon.ask("PUT", f"users/{quote(name, safe='')}/password", 204, sent=sent)
+    ended = "all logins of the user have ended" if keep_keys else "all logins and passkeys of the user have ended"
+    say(f"the password of {clean(name)} is set, and {ended}")
+
+
+@click.command()
+@NAME
+@click.option("--remove", "removed", metavar="PASSKEY", help="Remove this passkey, with the logins that it has opened.")
+@with_daemon
+@UTC_OPTION
+@JSON
+def list_passkeys(daemon: RunningDaemon, name: str, removed: str | None, as_json: bool) -> None:
+    """List the passkeys of the user NAME, or remove one.
+
+    Exit 1: the daemon refused, or NAME has no such passkey; exit 2: no daemon answers.
+    """
+    found = daemon.ask("GET", "passkeys", 200, "passkeys")["passkeys"]
+    own = [each for each in found if each.get("user") == name]
+    if removed is None:
+        print_list(
+            {"passkeys": own}, "passkeys", as_json, ("passkey", "label", "since", "used"),
+            lambda each: (each["passkey"], each["label"], when(each["since"]), when(each["used"])),
+        )  # fmt: skip
+        return
+    if removed not in [each.get("passkey") for each in own]:
+        refuse(f"{clean(name)} has no passkey {clean(removed)}; banken user passkeys {clean(name)} lists them")
+    daemon.ask("DELETE", f"passkeys/{quote(removed, safe='')}", 204)
+    say(f"passkey {clean(removed)} of {clean(name)} removed")
 
 
 @click.command()

@@ -8,15 +8,29 @@ const TIMEOUT_MS = 300_000; // as long as the server takes the answer
 const ADDRESS = /^(\d+\.){3}\d+$|^\[/;
 
 // Why there can be no passkeys here; empty: there can be some. Pure, but for the words.
-/** @param {{secure: boolean, host: string, known: boolean}} page */
-export function whyNoPasskeys({ secure, host, known }) {
+/** @param {{secure: boolean, host: string, known: boolean, framed: boolean}} page */
+export function whyNoPasskeys({ secure, host, known, framed }) {
   if (ADDRESS.test(host)) return t("Passkeys need a name: open banken by a name instead of an address.");
   if (!secure) return t("Passkeys need an encrypted connection: open banken with https.");
+  if (framed) return t("Passkeys do not work in a frame of another site: open banken in its own window.");
   return known ? "" : t("This browser has no passkeys.");
 }
 
 export const whyNoneHere = () =>
-  whyNoPasskeys({ secure: isSecureContext, host: location.hostname, known: "PublicKeyCredential" in window });
+  whyNoPasskeys({
+    secure: isSecureContext,
+    host: location.hostname,
+    known: "PublicKeyCredential" in window,
+    framed: isInForeignFrame(),
+  });
+
+function isInForeignFrame() {
+  try {
+    return window.top?.location.origin !== location.origin;
+  } catch {
+    return true; // the browser does not disclose it
+  }
+}
 
 // Pure.
 export const toBytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

@@ -131,7 +131,7 @@ def _own() -> tuple[UserId, SessionId]:
 
 async def list_passkeys(web: Web) -> Passkeys:
     """List one's own passkeys; an admin gets those of all users."""
-    found, is_admin = user_of(principal().name), principal().may(Right.ADMINISTER)
+    found, is_admin = user_of(principal().name), principal().administers()
     own = found[0] if found else None
     users = [user for name, user in sorted(web.daemon.state.users.items()) if is_admin or name == own]
     return Passkeys(passkeys=[_shown(user.user, each) for user in users for each in user.passkeys])
@@ -176,7 +176,7 @@ async def remove_passkey(web: Web, passkey: str) -> Response:
     user, known = _find(web, PasskeyId(passkey))
     found = user_of(principal().name)
     is_own = found is not None and found[0] == user
-    if not (is_own or principal().may(Right.ADMINISTER)):
+    if not (is_own or principal().administers()):
         raise NotFound(NO_PASSKEY)
     session = web.daemon.state.sessions.get(found[1]) if found is not None else None
     keep = session.hash if session is not None else ""

@@ -234,6 +234,39 @@ def test_removal_on_a_terminal_is_asked_first(answer: str, code: int) -> None:
         assert fake.asked == ([(line, None)] if code == 0 else [])
 
 
+KEYS = {
+    "passkeys": [
+        {"passkey": "a1", "user": "anna", "label": "a phone", "since": "2027-01-31T03:10:00+00:00", "used": None},
+        {"passkey": "b2", "user": "ben", "label": "a key", "since": "2027-01-31T03:10:00+00:00", "used": None},
+    ]
+}
+
+
+def test_passkeys_of_a_user_are_listed_and_removed() -> None:
+    """Only those of this user; one of somebody else is not removed under the wrong name."""
+    with open_fake({"GET /api/passkeys": (200, KEYS), "DELETE /api/passkeys/b2": (204, None)}) as fake:
+        done = fake.run("user", "passkeys", "ben", "--utc")
+        assert done.stdout.splitlines() == [
+            "passkey  label  since                     used",
+            "b2       a key  2027-01-31 03:10:00.000Z",
+        ]
+        assert json.loads(fake.run("user", "passkeys", "ben", "--json").stdout)["passkeys"] == KEYS["passkeys"][1:]
+        refused = fake.run("user", "passkeys", "ben", "--remove", "a1")
+        assert (refused.exit_code, "no passkey a1" in refused.stderr) == (1, True)
+        done = fake.run("user", "passkeys", "ben", "--remove", "b2")
+        assert (done.exit_code, done.stdout) == (0, "passkey b2 of ben removed\n")
+        assert [line for line, _ in fake.asked if line.startswith("DELETE")] == ["DELETE /api/passkeys/b2"]
+
+
+def test_new_password_keeps_the_passkeys_only_on_request() -> None:
+    """The line says what has ended."""
+    line = "PUT /api/users/ben/password"
+    with open_fake({line: (204, None)}) as fake:
+        assert "passkeys" in fake.run("user", "password", "ben").stdout
+        assert "passkeys" not in fake.run("user", "password", "ben", "--keep-keys").stdout
+        assert fake.asked == [(line, {"password": SECRET}), (line, {"password": SECRET, "keep_passkeys": True})]
+
+
 MADE = {"token": "ha", "secret": "ha.0123456789"}
 
 

@@ -8,6 +8,7 @@ import { describe } from "../../../web/dashboard/panels/wall/overlay.js";
 import { parseRetryAfter } from "../../../web/dashboard/ask.js";
 import { isResting, wantsPicture } from "../../../web/dashboard/player/connection-policy.js";
 import { pack } from "../../../web/dashboard/panels/wall/pack.js";
+import { toBytes, toText, whyNoPasskeys } from "../../../web/dashboard/webauthn.js";
 
 test("the back end decides: nothing plays that it did not name and nobody asked for", () => {
   const tile = { camera: { watch: true, state: "live" }, paused: false, asked: false, visible: true, holding: false };
@@ -96,4 +97,18 @@ test("while banken is away no tile says that a camera is tried again", () => {
 test("numbers as words", () => {
   assert.deepEqual([ago(59_000), ago(3_720_000), ago(90_000_000)], ["59 s", "1 h 02", "1 d 1 h"]);
   assert.deepEqual([bitrate(2_500_000), bitrate(64_000)], ["2.5 Mb/s", "64 kb/s"]);
+});
+
+test("passkeys need a name, https, a page outside of foreign frames, and a browser that has them", () => {
+  const page = { secure: true, host: "banken.example", known: true, framed: false };
+  assert.equal(whyNoPasskeys(page), "");
+  for (const host of ["127.0.0.1", "[::1]"]) assert.match(whyNoPasskeys({ ...page, host }), /need a name/);
+  assert.match(whyNoPasskeys({ ...page, secure: false }), /https/);
+  assert.match(whyNoPasskeys({ ...page, framed: true }), /frame/);
+  assert.match(whyNoPasskeys({ ...page, known: false }), /This browser/);
+});
+
+test("bytes are sent in base64 and come back the same", () => {
+  const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
+  assert.deepEqual(toBytes(toText(bytes)), bytes);
 });

@@ -54,6 +54,8 @@ export const JA = Object.freeze({
     "パスキーには名前が必要です。アドレスではなく名前で banken を開いてください。",
   "Passkeys need an encrypted connection: open banken with https.":
     "パスキーには暗号化された接続が必要です。https で banken を開いてください。",
+  "Passkeys do not work in a frame of another site: open banken in its own window.":
+    "パスキーはほかのサイトのフレーム内では使えません。banken を別のウィンドウで開いてください。",
   "This browser has no passkeys.": "このブラウザはパスキーに対応していません。",
   "This device has a passkey for you already.": "この端末には、すでにあなたのパスキーがあります。",
   "The browser gives no passkeys to this address.": "ブラウザはこのアドレスではパスキーを使えません。",
