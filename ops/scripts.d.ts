@@ -12,4 +12,5 @@ interface Window {
   banken: Record<string, unknown>;
   /** The answer of `api/session`, requested by early.js; null: there was none. */
   bankenSession: Promise<any>;
+  bankenLink: Promise<any> | undefined;
 }

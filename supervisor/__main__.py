@@ -72,6 +72,11 @@ TOKENS = {
     "list": at("supervisor.cli.logins:list_tokens", "List the tokens, without their secrets."),
     "end": at("supervisor.cli.logins:end_token", "Revoke the token NAME; its viewers end."),
 }
+SHARES = {
+    "add": at("supervisor.cli.shares:add_share", "Make a link with which others watch CAMERA, and print it."),
+    "list": at("supervisor.cli.shares:list_shares", "List the links that have not ended, the newest first."),
+    "remove": at("supervisor.cli.shares:remove_share", "Revoke the link of SHARE; its viewers end within a second."),
+}
 
 COMMANDS = {
     **JOURNAL_COMMANDS,
@@ -93,6 +98,7 @@ COMMANDS = {
     "user": table("user", "Users, who log in: add, list, change and remove them.", USERS),
     "session": table("session", "Logins that are open: list and end them.", SESSIONS),
     "token": table("token", "Tokens, the access of programs: make, list and end them.", TOKENS),
+    "share": table("share", "Links with which others watch: add, list and remove them.", SHARES),
     "replay": at(
         "supervisor.compose.replay:replay",
         "Show the dashboard as it was, from JOURNAL: a journal's folder, or one of its files.",

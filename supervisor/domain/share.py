@@ -35,6 +35,7 @@ NO_LINK = "this link is not valid: it may be incomplete, or it ended long ago"
 REVOKED = Reason("share-revoked", "the link was revoked", Fault.NONE)
 OVER = Reason("over", "the time of the link is over", Fault.NONE)
 MAKER_LOST = Reason("access-revoked", "the person who made the link may not share this any more", Fault.NONE)
+NOT_KEPT = Reason("restored", "the link did not survive a restart", Fault.NONE)
 LEFT = Reason("left", "nobody watches any more", Fault.NONE)
 
 

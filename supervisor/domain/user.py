@@ -20,7 +20,7 @@ from .passkey import PasskeyRemoved, removed_passkey
 from .privacy import RESTORED_PRIVACY, PrivacyBegan
 from .rights import RIGHTS, USER, Right, Role, Scope
 from .session import SessionEnded, ended_session
-from .share import MAKER_LOST, ShareEnded, ended_share, lost_shares
+from .share import MAKER_LOST, NOT_KEPT, ShareEnded, ended_share, lost_shares
 from .state import Identity, State, User, UserSession
 from .token import TokenEnded
 from .values import Fault, LeaseKind, Reason
@@ -351,7 +351,7 @@ def restore_access(state: State, command: RestoreAccess, now_ns: int) -> Events:
     over = {event.share for event in events if isinstance(event, ShareEnded)}
     for _, share in sorted(state.shares.items()):
         if share.hash not in command.shares and share.share not in over:
-            events += ended_share(state, share, RESTORED, now_ns)
+            events += ended_share(state, share, NOT_KEPT, now_ns)
     for camera in sorted(command.private):
         switched = state.privacy.get(camera)
         if switched is None or not switched.on:

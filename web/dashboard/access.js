@@ -9,7 +9,7 @@ import { recall, remember } from "./storage.js";
 
 const WHY = "banken.access";
 const TIMEOUT_MS = 5000;
-export const RIGHTS = ["view", "watch", "read", "room", "operate", "administer"];
+export const RIGHTS = ["view", "inspect", "watch", "read", "room", "share", "operate", "administer"];
 export const ROLES = {
   watcher: n("watcher"),
   analyst: n("analyst"),
@@ -18,7 +18,7 @@ export const ROLES = {
   detector: n("detector"),
 };
 // Until the server has answered, and of a server without users.
-const EVERYTHING = Object.freeze({ user: null, role: null, rights: RIGHTS, scope: null, login: false });
+const EVERYTHING = Object.freeze({ user: null, role: null, rights: RIGHTS, scope: null, login: false, share: null });
 
 let me = EVERYTHING;
 

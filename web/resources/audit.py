@@ -155,7 +155,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/audit",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=show_audit,
         answer=Audit,
         summary="Show who watched, exported, changed, logged in, or was refused.",

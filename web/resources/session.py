@@ -7,7 +7,7 @@ from quart import Response, request
 from werkzeug.exceptions import Conflict, Forbidden, NotFound
 
 from supervisor.domain.ids import SessionId, ShareId, UserId
-from supervisor.domain.rights import SHARE, USER, Right, Role, Scope
+from supervisor.domain.rights import OF_USERS, SHARE, USER, Right, Role, Scope
 from supervisor.domain.state import UserSession
 from supervisor.domain.values import Fault, Reason
 from supervisor.ports.accounts import AccountsPort, LoggedIn
@@ -117,7 +117,7 @@ async def show_me(web: Web) -> Me:
     return Me(
         user=user.user if user else None,
         role=user.role if user else None,
-        rights=sorted(asks.rights),
+        rights=sorted(asks.rights if state.trust_ended else set(asks.rights) - OF_USERS),
         scope=CameraScope.of(asks.scope),
         until=None if asks.until_ns is None else iso(asks.until_ns),
         login=state.trust_ended,

@@ -11,7 +11,7 @@ import { serve, settle } from "./world.mjs";
 
 const OPEN = { user: null, role: null, rights: ["none", ...RIGHTS], scope: { everything: true }, login: false };
 const OUT = { user: null, role: null, rights: ["none"], scope: { everything: false }, login: true };
-const BEN = { ...OPEN, user: "ben", role: "watcher", rights: ["none", "room", "view", "watch"], login: true };
+const BEN = { ...OPEN, user: "ben", role: "watcher", rights: ["inspect", "none", "room", "share", "view", "watch"], login: true };
 
 function storage() {
   const kept = new Map();

@@ -1,5 +1,6 @@
 """Shares over the API: made, opened, listed and revoked; and what a visitor can ask."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -10,8 +11,9 @@ import pytest
 import trio
 
 from supervisor.domain.ids import TokenId
-from supervisor.domain.rights import ALL, OF_SHARES, Role, Scope
-from supervisor.domain.share import LONGEST_S
+from supervisor.domain.rights import ALL, OF_SHARES, Right, Role, Scope
+from supervisor.domain.share import LONGEST_S, MAKER_LOST, NO_LINK, NOT_KEPT, OVER, REVOKED
+from supervisor.domain.user import REMOVED
 from supervisor.ports.decisions import Origin
 from supervisor.services.accounts import Accounts
 from tests.kit.accounts import ANNA, BEN, ME, Browser
@@ -19,7 +21,8 @@ from tests.kit.domain import GATE, YARD, lease, peer
 from tests.kit.http import Answer, request
 from tests.kit.patience import give_up_after
 from tests.kit.site import Site, message
-from web.access import REVOKED
+from web.access import REVOKED as REVOKED_CODE
+from web.resources.page import FOLDER
 from web.routes import Proof
 
 from ..test_access import ROUTES, closing_code, status_of, with_users
@@ -45,6 +48,13 @@ async def enter(site: Site, link: str, browser: Browser | None = None) -> tuple[
     if "Set-Cookie" in answer.headers:
         browser.cookie = answer.headers["Set-Cookie"].partition(";")[0]
     return browser, answer
+
+
+def test_page_knows_the_words_of_every_end() -> None:
+    """It translates them; a word that changes here is displayed in English there."""
+    text = (FOLDER / "panels" / "visit" / "visit.js").read_text()
+    found = re.findall(r'^  n\("([^"]+)"\),$', text, re.MULTILINE)
+    assert found == [*(each.text for each in (OVER, REVOKED, MAKER_LOST, REMOVED, NOT_KEPT)), NO_LINK]
 
 
 async def test_link_has_its_secret_in_the_fragment_and_a_qr_code(tmp_path: Path) -> None:
@@ -148,7 +158,7 @@ async def test_forwarded_link_is_refused_and_leaves_no_cookie(tmp_path: Path) ->
         async with site.socket(**visitor.headers) as socket:
             assert (await message(socket))["type"] == "hello"
             assert (await visitor.delete("/api/session")).status == 204
-            assert await closing_code(socket) == REVOKED
+            assert await closing_code(socket) == REVOKED_CODE
         assert (await visitor.get("/api/cameras")).status == 401
         assert (await enter(site, made["link"]))[1].status == 200
 
@@ -174,7 +184,7 @@ async def test_end_of_a_share_ends_the_running_picture(how: str, tmp_path: Path)
                         await accounts.change_user(BEN, Role.WATCHER, Scope(cameras=(YARD,)), ME)
                     case _:
                         await accounts.change_user(BEN, Role.ANALYST, ALL, ME)
-                assert await closing_code(socket) == REVOKED
+                assert await closing_code(socket) == REVOKED_CODE
                 assert not site.core.kernel.state.leases
                 nursery.cancel_scope.cancel(reason="this stream is of a fake, which does not end with its lease")
         assert (await visitor.get("/api/cameras")).status == 401
@@ -262,3 +272,14 @@ async def test_websocket_keeps_the_visit(tmp_path: Path) -> None:
         with give_up_after(5):
             while shares._connections:
                 await trio.lowlevel.checkpoint()
+
+
+def test_routes_that_a_visitor_may_ask_are_chosen_one_by_one() -> None:
+    """A new route with the right `view` or `watch` fails here until somebody decides whether strangers may ask it."""
+    open_to_visitors = {f"{route.method} {route.path}" for route in ROUTES if route.right in OF_SHARES - {Right.NONE}}
+    assert open_to_visitors == {
+        "GET /api/cameras", "GET /api/cameras/{name}", "WS /ws/events",
+        "GET /cameras/{camera}/snapshot.jpg", "GET /cameras/{camera}/stream.mjpeg",
+        "POST /api/leases", "PUT /api/leases/{lease}", "DELETE /api/leases/{lease}",
+        "POST /whep/{camera}", "PATCH /whep/{camera}/{session}", "DELETE /whep/{camera}/{session}",
+    }  # fmt: skip

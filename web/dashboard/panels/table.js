@@ -18,6 +18,8 @@ import "./account/account.js";
 import "./passkeys/passkeys.js";
 import "./users/users.js";
 import "./tokens/tokens.js";
+import "./shares/shares.js";
+import "./visit/visit.js";
 import "./header/header.js";
 import "./help/help.js";
 import "./health/health.js";

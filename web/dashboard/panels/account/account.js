@@ -9,7 +9,7 @@ import { definePanel } from "../../panel.js";
 import { browserOf } from "./browser.js";
 import { JA } from "./account.ja.js";
 
-// `open(name)` shows the passkeys, the users or the tokens.
+// `open(name)` shows the passkeys, the users, the tokens or the shared links.
 export function createAccount({ root, base, access, open }) {
   const button = $("account");
   const sessions = $("sessions-dialog");
@@ -82,7 +82,7 @@ export function createAccount({ root, base, access, open }) {
     root.hidePopover();
     password.open();
   });
-  for (const name of ["passkeys", "users", "tokens"])
+  for (const name of ["passkeys", "users", "tokens", "shares"])
     on($(`account-${name}`), "click", () => {
       root.hidePopover();
       open(name);

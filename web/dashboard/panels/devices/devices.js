@@ -114,6 +114,7 @@ function place({ camera, use, since }, how, was) {
 
 export const panel = definePanel({
   id: "devices",
+  needs: "inspect",
   title: n("Devices"),
   past: true,
   words: JA,

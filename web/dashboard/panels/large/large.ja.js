@@ -1,4 +1,5 @@
 export const JA = Object.freeze({
+  "Share": "共有",
   "There is no camera “{id}”.": "「{id}」というカメラはありません。",
   "There was no camera “{id}” then.": "当時「{id}」というカメラはありませんでした。",
   "About this camera": "このカメラについて",

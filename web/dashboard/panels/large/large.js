@@ -33,8 +33,20 @@ const playsItself = ({ id, watch }) => watch === true && !wallChoice(id).paused;
 
 // `wall`: {ids(), tileOf(id), setCurrent(id)}. `idle()`: seconds since the page was last touched. `onSelect(id)`: the
 // journal shows this camera alone. `seq()`: the event of the displayed past, or null. `complain(text)`: why the camera
-// in the address is not displayed. `more`: what others show beside it: {open(id, seq), events(list), close()}.
-export function createLarge({ dialog, base, clock, wall, idle, onSelect, seq, complain, more = [] }) {
+// in the address is not displayed. `onShare(id)`: a link to it is made.
+// `more`: what others show beside it: {open(id, seq), events(list), close()}.
+export function createLarge({
+  dialog,
+  base,
+  clock,
+  wall,
+  idle,
+  onSelect,
+  seq,
+  complain,
+  onShare = (_id) => {},
+  more = [],
+}) {
   const parts = partsOf(dialog);
   const history = [...more, createAvailability({ base, clock }), createHistory({ base })];
   const beside = [createAbout({ base, clock }), ...history];
@@ -68,7 +80,8 @@ export function createLarge({ dialog, base, clock, wall, idle, onSelect, seq, co
     tile.root.focus({ preventScroll: true });
     wall.setCurrent(id);
     write({ camera: id });
-    for (const part of may("read") ? beside : beside.slice(0, 1)) part.open(id, past ? seq() : null);
+    const shown = may("read") ? beside : beside.slice(0, may("inspect") ? 1 : 0);
+    for (const part of shown) part.open(id, past ? seq() : null);
     entry.update(camera);
     entry.seen(!document.hidden);
     tick();
@@ -156,6 +169,7 @@ export function createLarge({ dialog, base, clock, wall, idle, onSelect, seq, co
   on(parts["large-previous"], "click", () => move(-1));
   on(parts["large-next"], "click", () => move(1));
   on(parts["large-fullscreen"], "click", toggleFullscreen);
+  on(parts["large-share"], "click", () => entry && onShare(entry.id));
   on(parts["large-reconnect"], "click", () => entry?.reconnect());
   on(window, "hashchange", route);
   on(document, "fullscreenchange", () =>
@@ -232,6 +246,7 @@ export const panel = definePanel({
       wall: panels.wall,
       idle: idle.seconds,
       onSelect: (id) => may("read") && panels.journal.select(id),
+      onShare: (id) => panels.shares.open(id),
       seq: () => panels.past.view().moment?.seq ?? null,
       complain: (text) => panels.past.complain(text),
       more: panels.detections ? [panels.detections.ofCamera] : [],

@@ -158,6 +158,7 @@ function fillEnded(node, { time, camera, purpose, pid, how, why, troubled }) {
 
 export const panel = definePanel({
   id: "processes",
+  needs: "inspect",
   title: n("Processes"),
   past: true,
   words: JA,

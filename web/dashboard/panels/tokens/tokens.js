@@ -6,6 +6,7 @@ import { fullTime } from "../../format.js";
 import { n, t } from "../../i18n.js";
 import { createRows } from "../../rows.js";
 import { definePanel } from "../../panel.js";
+import { copyFrom } from "./copy.js";
 import { createFields, scopeWords } from "../users/fields.js";
 import { JA } from "./tokens.ja.js";
 
@@ -74,14 +75,6 @@ export function createTokens({ dialog, base, clock }) {
     parts["tokens-copy"].focus();
   }
 
-  // The older way to copy: it needs no permission. Where it is refused, the user copies what is selected.
-  function copy() {
-    secret.focus();
-    secret.select();
-    const copied = document.execCommand("copy");
-    say(parts["tokens-copied"], copied ? t("Copied.") : t("Press Ctrl+C to copy it."));
-  }
-
   function askFirst(token) {
     subject = token;
     say(parts["tokens-end-title"], t("Revoke {token}?", { token }));
@@ -98,7 +91,7 @@ export function createTokens({ dialog, base, clock }) {
   attachForm(parts["tokens-form"], parts["tokens-form-problem"], make);
   attachForm(parts["tokens-end"], parts["tokens-end-problem"], revoke);
   on(parts["tokens-add"], "click", edit);
-  on(parts["tokens-copy"], "click", copy);
+  on(parts["tokens-copy"], "click", () => copyFrom(secret, parts["tokens-copied"]));
   for (const part of ["tokens-cancel", "tokens-keep", "tokens-ready"]) on(parts[part], "click", () => list());
   on(dialog, "click", (event) => event.target === dialog && !parts["tokens-list"].hidden && dialog.close());
   on(dialog, "close", () => show("tokens-list"));

@@ -134,6 +134,7 @@ export function createViewers({ root, base, clock, own }) {
 
 export const panel = definePanel({
   id: "viewers",
+  needs: "inspect",
   title: n("Viewers"),
   past: true,
   words: JA,
