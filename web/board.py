@@ -23,6 +23,7 @@ from .changes import Parts, Topic
 from .render_cache import RenderCache
 from .resources import cameras
 from .resources.config import refused
+from .resources.peers import token_of
 from .rooms import rooms
 from .suggestion import suggestions
 
@@ -218,6 +219,8 @@ def peer_of(peer: Peer) -> json.Json:
         "camera": peer.camera,
         "client": peer.client,
         "protocol": peer.protocol.value,
+        "transport": peer.transport,
+        "token": token_of(peer) or "",
         "state": peer.phase.value,
         "opened": json.iso(peer.opened_ns),
     }

@@ -76,7 +76,7 @@ class ReaderActor:
                 await self._playing.wait()
                 assert self._reader is not None
                 assert self._readers is not None
-                self._reports.report(c.ReportPeerConnected(self.peer))
+                self._reports.report(c.ReportPeerConnected(self.peer, self._reader.outlet.transport))
                 self._reports.report(c.ReportPeerStream(self.peer, self._transcoded))
                 reason = await self._readers.serve(self._reader)
         except* Exception as crash:

@@ -21,10 +21,11 @@ import attrs
 import trio
 from msgspec.structs import replace
 
+from supervisor.base.processors import processors
 from supervisor.domain import commands as c
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
-from supervisor.domain.rendition import BUSY_S, Choice, Consumer, ServedStream, choose
+from supervisor.domain.rendition import BUSY_S, Choice, Consumer, ServedStream, busy, choose
 from supervisor.domain.values import Fault, PeerProtocol, Reason, Transcode, name_of
 from supervisor.ports.asking import asking
 from supervisor.ports.decisions import Receipt
@@ -440,7 +441,8 @@ class Connection:
 
         Raises `_Over` when the client hangs up.
         """
-        own, clock, choice = readers.hub, self._tools.kernel.clock, Choice(ServedStream.OWN)
+        own, kernel, choice = readers.hub, self._tools.kernel, Choice(ServedStream.OWN)
+        why: Reason | None = None
         with trio.move_on_after(PICTURE_S):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._watch, nursery.cancel_scope)
@@ -449,12 +451,16 @@ class Connection:
                 if choice.stream is ServedStream.RENDITION and readers.rendition is not None:
                     readers = readers.rendition
                     assert readers.made is not None
-                    since_ns = 0 if readers.made.needs.count else clock.mono_ns()  # what is cached may be old
-                    actor.need(readers.made.needs)
-                    await _wait_key(readers.hub, actor, since_ns)
+                    why = busy(kernel.state, camera, processors())
+                    if why is None:
+                        since_ns = 0 if readers.made.needs.count else kernel.clock.mono_ns()  # the cached may be old
+                        actor.need(readers.made.needs)
+                        await _wait_key(readers.hub, actor, since_ns)
                 nursery.cancel_scope.cancel(reason="the camera has a picture")
         if self._wire.is_gone:
             raise _Over(LEFT)
+        if why is not None:
+            return _not_shown(camera, why)
         still = readers.hub.still
         if still is None or readers.hub.newest_key() is None:
             return self._why_dark(camera, readers)
@@ -477,7 +483,7 @@ class Connection:
         if failure is None:
             text = f"{camera} cannot be shown now: its transcoder has returned no video yet"
             return Reason("no-picture", text, Fault.NONE)
-        return replace(failure, text=f"{camera} cannot be shown now: {failure.text}")
+        return _not_shown(camera, failure)
 
     def _choose(self, camera: CameraId, own: Hub) -> Choice:
         known = self._tools.kernel.state.cameras.get(camera)
@@ -510,6 +516,10 @@ async def _wait_key(hub: Hub, actor: ReaderActor, since_ns: int = 0) -> Still | 
             return None
         await hub.wait_unit()
     return hub.still
+
+
+def _not_shown(camera: CameraId, why: Reason) -> Reason:
+    return replace(why, text=f"{camera} cannot be shown now: {why.text}")
 
 
 def _unreadable(why: Reason) -> RequestRefused:

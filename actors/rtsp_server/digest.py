@@ -12,7 +12,7 @@ Source: RFC 7616; RFC 2069 for answers without `qop`, which most readers send; R
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import Enum, auto
 from urllib.parse import unquote, urlsplit
 
@@ -24,6 +24,8 @@ from ..sources.rtsp.auth import parse_challenges
 
 NONCE_S = 300.0
 """How long a nonce may be used."""
+MOST_ANSWER = 2048
+"""Characters of an answer that are read: usual ones have 300."""
 NOBODY = reader_keys("", secrets.token_hex())
 """The keys of a name that nobody has."""
 _NONCE = re.compile(r"([0-9a-f]{12})([0-9a-f]{32})", re.ASCII)
@@ -54,9 +56,9 @@ class DigestAnswer:
     cnonce: str
 
 
-def read_answer(values: Iterable[str]) -> DigestAnswer | None:
-    """The first answer by Digest in these headers; None without one, for Basic for instance."""
-    for found in parse_challenges(values):
+def read_answer(values: Sequence[str]) -> DigestAnswer | None:
+    """The first answer by Digest in the first of these headers; None without one, for Basic for instance."""
+    for found in parse_challenges(value[:MOST_ANSWER] for value in values[:1]):
         if found.scheme == "digest":
             of = found.parameters
             return DigestAnswer(

@@ -12,6 +12,7 @@ Rules of this file:
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import attrs
@@ -30,6 +31,7 @@ from .packets import Chunk, Packets, RtpStream
 from .reader import ReaderPhase, ReaderSignal, RtspReader
 from .reports import ReportClock, sender_report
 
+Result = TypeVar("Result")
 SLICE_S = 0.003
 MAX_BEHIND_S = 2.0
 """A reader that is further behind continues at a newer key frame, once there is one."""
@@ -151,7 +153,7 @@ class Readers:
         self._times.see(unit)
         packets = self._packets[unit] = Packets(unit, self._video)
         is_large = attempt(packets.chunk, 1)[0] is not None
-        ready = [reader for reader in list(self._readers) if self._wants(reader, unit, is_large)]
+        ready = [each for each in list(self._readers) if _guarded(each, self._wants, each, unit, is_large)]
         number, (chunk, crash) = 0, attempt(packets.chunk, 0)
         while chunk is not None:
             for reader in ready:
@@ -365,8 +367,9 @@ class Readers:
             self._slice = perf_counter()
 
 
-def _guarded(reader: RtspReader, act: Callable[..., None], *args: object) -> None:
+def _guarded(reader: RtspReader, act: Callable[..., Result], *args: object) -> Result | None:
     """Call `act` for one reader. A bug in it ends only that reader."""
-    _, crash = attempt(act, *args)
+    result, crash = attempt(act, *args)
     if crash is not None:
         reader.crash(crash)
+    return result

@@ -93,6 +93,8 @@ class ReaderWire:
 class Outlet(Protocol):
     """The way of the media to one reader. Tracks are numbered as in the description."""
 
+    transport: str
+    """`tcp` or `udp`."""
     is_paced: bool
     """Large access units need to be spread over time: nothing else slows the sender down."""
     refused: int
@@ -110,6 +112,7 @@ class Outlet(Protocol):
 class InterleavedOutlet:
     """Frames in the TCP connection. `channels`: of RTP, by track; RTCP has the next one."""
 
+    transport = "tcp"
     is_paced = False
 
     def __init__(self, wire: ReaderWire, channels: dict[int, int]) -> None:
@@ -132,6 +135,7 @@ class InterleavedOutlet:
 class DatagramOutlet:
     """Datagrams from the server's pair of sockets. `addresses`: of RTP and RTCP, by track."""
 
+    transport = "udp"
     is_paced = True
 
     def __init__(

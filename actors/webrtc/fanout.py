@@ -182,7 +182,7 @@ class Fanout:
 
     async def _send_live(self, unit: AccessUnit, position: int) -> None:
         """Send one access unit to all live peers. A large one leaves as several bursts, paced by their bytes."""
-        ready = {peer: peer.restarts for peer in self._peers if self._wants(peer, unit, position)}
+        ready = {peer: peer.restarts for peer in list(self._peers) if _guarded(peer, self._wants, peer, unit, position)}
         if not ready:
             return
         began, shapes = trio.current_time(), self._shapes(unit)

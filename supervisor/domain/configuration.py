@@ -115,7 +115,10 @@ def configure(state: State, command: Configure, now_ns: int) -> Events:
         if known is None:
             changes.append(CameraAdded(camera=camera, settings=settings))
         elif known.settings != settings:
-            changes.append(CameraChanged(camera=camera, settings=settings))
+            names = (
+                name for name in settings.__struct_fields__ if getattr(settings, name) != getattr(known.settings, name)
+            )
+            changes.append(CameraChanged(camera=camera, settings=settings, changed=tuple(names)))
     changes += _end_lost(state, wanted, now_ns)
     return (
         ConfigurationApplied(

@@ -15,6 +15,8 @@ from .words import seconds
 
 class ReportPeerConnected(Command, frozen=True):
     peer: PeerId
+    transport: str = ""
+    """That of a reader by RTSP: `tcp` or `udp`."""
 
     sender = "peer actor"
 
@@ -101,6 +103,8 @@ class PeerConnected(PeerEvent, frozen=True):
 
     after_s: float
     """Time since `PeerOpened`."""
+    transport: str = ""
+    """`tcp` or `udp` for a reader by RTSP; otherwise, and in older journals, empty."""
 
     steps = leads(PeerPhase.NEGOTIATING, to=PeerPhase.CONNECTED)
     severity = Severity.INFO
@@ -109,7 +113,8 @@ class PeerConnected(PeerEvent, frozen=True):
     when = "within 20 s, or the peer is closed instead"
 
     def sentence(self) -> str:
-        return f"peer {self.peer} of {self.camera} connected after {seconds(self.after_s)}"
+        by = f" by {self.transport.upper()}" if self.transport else ""
+        return f"peer {self.peer} of {self.camera} connected{by} after {seconds(self.after_s)}"
 
 
 class PeerSilent(PeerEvent, frozen=True):
@@ -252,7 +257,7 @@ def report_peer_connected(state: State, command: ReportPeerConnected, now_ns: in
     peer = state.peers.get(command.peer)
     if peer is None or not allows(peer.phase, PeerConnected):
         return ()
-    return (PeerConnected(peer.peer, peer.camera, after_s=elapsed_s(peer.opened_ns, now_ns)),)
+    return (PeerConnected(peer.peer, peer.camera, elapsed_s(peer.opened_ns, now_ns), command.transport),)
 
 
 def report_peer_silent(state: State, command: ReportPeerSilent, now_ns: int) -> Events:
@@ -315,6 +320,10 @@ def _peer(state: State, event: PeerEvent, at: Recorded, changed: Peer | None = N
     return {"peers": state.peers.insert(event.peer, replace(before, phase=phase, since_ns=at.wall_ns))}
 
 
+def _peer_connected(state: State, event: PeerConnected, at: Recorded) -> Changes:
+    return _peer(state, event, at, replace(state.peers[event.peer], transport=event.transport))
+
+
 def _peer_stream_changed(state: State, event: PeerStreamChanged, at: Recorded) -> Changes:
     known = state.peers[event.peer]
     return {"peers": state.peers.insert(event.peer, replace(known, transcoded=event.transcoded))}
@@ -335,7 +344,7 @@ DECISIONS: Decisions = {
 
 ARMS: Arms = {
     PeerOpened: _peer_opened,
-    PeerConnected: _peer,
+    PeerConnected: _peer_connected,
     PeerSilent: _peer,
     PeerHeard: _peer,
     PeerStreamChanged: _peer_stream_changed,

@@ -171,6 +171,8 @@ class Peer(Value, frozen=True):
     """Why it gets the camera's rendition; None while it gets the video as the camera sends it."""
     by: str = ""
     """The principal that opened it; empty where nobody has logged in."""
+    transport: str = ""
+    """Of a reader by RTSP that plays: `tcp` or `udp`."""
 
 
 class Lease(Value, frozen=True):

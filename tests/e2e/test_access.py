@@ -42,6 +42,7 @@ LANGUAGES = {
         "fresh": "ben has a new password, and logs in again.",
         "removed": "ben was removed.",
         "revoked": "nas was revoked.",
+        "rtsp": "for RTSP",
         "copied": "Copied.",
     },
     "ja": {
@@ -62,6 +63,7 @@ LANGUAGES = {
         "fresh": "ben のパスワードを変更しました。もう一度ログインが必要です。",
         "removed": "ben を削除しました。",
         "revoked": "nas を失効させました。",
+        "rtsp": "RTSP 用",
         "copied": "コピーしました。",
     },
 }
@@ -376,6 +378,10 @@ async def test_admin_manages_tokens_on_the_page(language: str, tmp_path: Path) -
             await says_in(page, "tokens-form-problem", says["name"])
             await type_into(page, "tokens-name", "nas")
             await page.evaluate(f"document.querySelector('{part('tokens-until')}').value = '30'")
+            await page.click(part("tokens-rtsp"))
+            for _ in range(2):
+                await page.press(" ")
+            assert await page.evaluate(f"document.querySelector('{part('tokens-rtsp')}').checked")
             await page.click(part("tokens-save"))
             token = await page.wait_for(secret)
             await page.click(part("tokens-copy"))
@@ -385,7 +391,8 @@ async def test_admin_manages_tokens_on_the_page(language: str, tmp_path: Path) -
             assert await page.evaluate(secret) == ""
             await says_in(page, "tokens-rows", "nas")
             (known,) = (await chief.get("/api/tokens")).json["tokens"]
-            assert (known["role"], known["until"] is not None) == ("watcher", True)
+            assert (known["role"], known["until"] is not None, known["rtsp"]) == ("watcher", True, True)
+            await says_in(page, "tokens-rows", says["rtsp"])
             await page.click(part("token-revoke"))
             await page.click(part("tokens-keep"))
             await page.click(part("token-revoke"))

@@ -113,6 +113,8 @@ async def test_reader_ends_with_its_token(tmp_path: Path, transport: str, is_ove
         end = (datetime.now(UTC) + timedelta(seconds=8)).isoformat()
         secret = await here.token(**({"until": end} if is_over else {}))
         async with reading(here, here.url(secret), transport):
+            (shown,) = await peers(here)
+            assert (shown["token"], shown["transport"]) == ("nvr", transport)
             if not is_over:
                 assert (await here.chief.delete("/api/tokens/nvr")).status == 204
             await wait_until(lambda: bool(here.events(e.PeerClosed)), WITHIN_S, what="the end of the reader")

@@ -6,6 +6,7 @@ from quart import Response
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.lifecycle import PeerPhase
+from supervisor.domain.rights import TOKEN
 from supervisor.domain.state import Lease, State
 from supervisor.domain.state import Peer as KnownPeer
 from supervisor.domain.state import Use as KnownUse
@@ -62,6 +63,10 @@ class Peer(Answer, frozen=True):
     client: str
     """The address of the viewer."""
     protocol: PeerProtocol
+    transport: str | None
+    """That of a reader by RTSP that plays: `tcp` or `udp`; null for others."""
+    token: str | None
+    """The name of the token with which a reader by RTSP has logged in."""
     lease: LeaseId
     state: PeerPhase
     since: Time
@@ -114,6 +119,8 @@ def peer(known: KnownPeer, statistics: PeerStatistics | None) -> Peer:
         camera=known.camera,
         client=known.client,
         protocol=known.protocol,
+        transport=known.transport or None,
+        token=token_of(known),
         lease=known.lease,
         state=known.phase,
         since=iso(known.since_ns),
@@ -121,6 +128,12 @@ def peer(known: KnownPeer, statistics: PeerStatistics | None) -> Peer:
         transcoded=Why.of(known.transcoded),
         sent=Sent.of(statistics) if statistics else None,
     )
+
+
+def token_of(known: KnownPeer) -> str | None:
+    """The name of the token of a reader by RTSP."""
+    is_reader = known.protocol is PeerProtocol.RTSP and known.by.startswith(TOKEN)
+    return known.by.removeprefix(TOKEN) if is_reader else None
 
 
 def uses(state: State) -> list[Use]:

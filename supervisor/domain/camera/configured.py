@@ -32,6 +32,8 @@ class CameraChanged(CameraEvent, frozen=True):
 
     settings: CameraSettings
     """All of the new settings, not only the difference."""
+    changed: tuple[str, ...] = ()
+    """Names of the settings that differ; empty in older journals."""
 
     steps = leads(*CONFIGURED)
     severity = Severity.INFO
@@ -41,7 +43,9 @@ class CameraChanged(CameraEvent, frozen=True):
     stored = "as its `ConfigurationApplied`"
 
     def sentence(self) -> str:
-        return f"{self.camera} has new settings: {self.settings.source.url}"
+        names = f" ({', '.join(self.changed)})" if self.changed else ""
+        address = f": {self.settings.source.url}" if "source" in self.changed or not self.changed else ""
+        return f"{self.camera} has new settings{names}{address}"
 
 
 class CameraRemoved(CameraEvent, frozen=True):

@@ -159,6 +159,14 @@ def test_challenges_are_one_header_each_with_the_strongest_first() -> None:
     assert md5.startswith('Digest realm="banken", nonce="') and "algorithm=MD5" in md5
 
 
+def test_long_answer_is_cut_off_and_further_headers_are_not_read() -> None:
+    """16 kB of parameters, or a hundred headers, would take the loop for milliseconds."""
+    nonces = Nonces()
+    right = authorization(challenged(nonces)).header("DESCRIBE", URL)
+    assert judged(nonces, right.replace("Digest ", "Digest " + 'a="b",' * 350)) is Outcome.WRONG
+    assert read_answer(["Basic bnZyOm52cg==", right]) is None
+
+
 @pytest.mark.parametrize("header", ["", "Basic bnZyOm52cg==", "Bearer nvr.s3cr-et_", "Digest", '"', "Digest ="])
 def test_header_without_an_answer_by_digest_is_no_login(header: str) -> None:
     """Basic and Bearer show the token to everybody on the way."""

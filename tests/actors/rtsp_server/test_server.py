@@ -17,6 +17,7 @@ from actors.media.media import CLOCK_RATE, AudioFormat
 from actors.media.rendition import Rendition
 from actors.rtsp_server import connection, packets, server
 from actors.rtsp_server.connection import FIRST_S, NEGOTIATE_S, PICTURE_S, PLAY_S, REQUEST_S
+from actors.rtsp_server.reader import RtspReader
 from actors.rtsp_server.readers import MAX_BEHIND_S, STUCK_S
 from actors.rtsp_server.requests import SESSION_S
 from supervisor.domain import commands as c
@@ -229,6 +230,32 @@ async def test_bug_of_the_packetizer_ends_the_readers_that_were_to_get_its_packe
         client = await Client.connect(site)
         await client.play(site)
         assert len(await client.pictures(2)) == 2
+
+
+async def test_bug_in_the_look_at_one_reader_ends_that_one(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the live task has to send to a reader is asked for each of them, in its own guard."""
+    async with open_site() as site:
+        await site.play(0, 2)
+        clients = [await Client.connect(site) for _ in range(2)]
+        for client in clients:
+            await client.play(site)
+            await client.pictures(2)
+        asked: list[RtspReader] = []
+        look = vars(RtspReader)["is_live"].fget
+
+        def is_live(reader: RtspReader) -> bool:
+            asked.append(reader)
+            if len(asked) == 1:
+                raise ZeroDivisionError
+            return bool(look(reader))
+
+        monkeypatch.setattr(RtspReader, "is_live", property(is_live))
+        await site.play(2, 5)
+        await read_to_end(clients[0])
+        assert await closed(site) == ["crashed"]
+        assert len(await clients[1].pictures(3)) == 3
 
 
 async def test_slow_reader_delays_no_other_and_is_closed(autojump_clock: MockClock) -> None:
@@ -566,6 +593,24 @@ async def test_reader_of_jpegs_without_a_transcoder_gets_503_with_its_failure(
         assert (answer.status, answer.headers["retry-after"]) == (503, "5" if failure else "2")
         assert words in answer.body
         assert await closed(site) == [code]
+        assert made_of(site).needs.count == 0
+
+
+async def test_reader_beyond_the_transcoders_is_answered_at_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 with the limit, and without a wait for a transcoder that may not start."""
+    limit = Reason("transcoders-busy", "the video of 1 camera is transcoded already; transcoder: at_once")
+    monkeypatch.setattr(connection, "busy", lambda *_: limit)
+    async with open_site() as site:
+        site.hub.publish([jpegs()[0]], 0, JPEG)
+        client = await Client.connect(site)
+        began = trio.current_time()
+        answer = await client.ask("DESCRIBE", site.url)
+        assert trio.current_time() - began < 1
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        assert answer.body == f"gate cannot be shown now: {limit.text}\n"
+        assert await closed(site) == ["transcoders-busy"]
         assert made_of(site).needs.count == 0
 
 

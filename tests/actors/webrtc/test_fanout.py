@@ -20,7 +20,7 @@ from actors.media.mpeg4 import MPEG4, split_picture
 from actors.webrtc import fanout, runs
 from actors.webrtc.congestion import Congestion
 from actors.webrtc.fanout import CATCH_UP, LEAST_COST, SLICE_S, TICK_S, Fanout
-from actors.webrtc.fanout_peer import FanoutPeer, Phase
+from actors.webrtc.fanout_peer import FanoutPeer, Phase, Signal
 from actors.webrtc.runs import Run
 from supervisor.base.clock import TrioClock
 from tests.kit.media import FPS, access_units, coded, h265_units, make_broken_packetizer
@@ -424,6 +424,29 @@ async def test_a_bug_that_one_viewer_meets_is_its_own(autojump_clock: MockClock,
             await viewer.wait_end()
         assert (len(bad.pictures), len(good.pictures)) == (3 if live else 0, 5)
         rig.fanout.remove(viewer)
+
+
+async def test_bug_in_the_look_at_one_peer_ends_that_one(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether an access unit is to be sent to a peer is asked for each of them, in its own guard."""
+    async with open_rig() as rig:
+        sinks = [Sink(), Sink()]
+        viewers = [rig.add(sink) for sink in sinks]
+        await rig.play(0, 3)
+        take, asked = FanoutPeer.take, list[FanoutPeer]()
+
+        def broken(peer: FanoutPeer, signal: Signal) -> Phase:
+            if peer is viewers[0] and not asked:
+                asked.append(peer)
+                raise ZeroDivisionError
+            return take(peer, signal)
+
+        monkeypatch.setattr(FanoutPeer, "take", broken)
+        await rig.play(3, 6)
+        with pytest.raises(ZeroDivisionError):
+            await viewers[0].wait_end()
+        assert [len(sink.pictures) for sink in sinks] == [3, 6]
 
 
 @pytest.mark.parametrize("made", [0, 100], ids=["at once", "after a burst"])

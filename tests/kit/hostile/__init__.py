@@ -19,7 +19,7 @@ from supervisor.ports.viewing import OfferError
 
 from .cameras import ENDS, descriptions, make_conversation, rtp_streams, take_description, take_rtp, take_rtsp
 from .cameras import frames as interleaved
-from .dialogues import addresses, challenges, take_addresses, take_challenge
+from .dialogues import addresses, challenges, logins, take_addresses, take_challenge, take_login
 from .judge import Target
 from .keys import messages, pieces, take_key
 from .old_codecs import make_pictures, take_pictures
@@ -59,6 +59,7 @@ TARGETS = (
     Target("rtp", 30, from_corpus(rtp_streams, interleaved), plain(take_rtp)),
     Target("addresses", 20, from_corpus(addresses), plain(take_addresses)),
     Target("challenges", 20, from_corpus(challenges), plain(take_challenge)),
+    Target("logins", 20, from_corpus(logins), plain(take_login)),
     Target("transport", 30, from_corpus(lambda: ANSWERS), plain(take_answer, *TUNNEL_ENDS)),
     Target("keys", 40, from_corpus(messages, pieces), plain(take_key, MikeyError)),
     Target("payloads", 30, make_payloads, plain(take_payloads)),

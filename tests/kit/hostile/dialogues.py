@@ -1,14 +1,20 @@
-"""Targets for the texts of a camera that our next request depends on: control addresses and challenges."""
+"""Targets for the texts of a camera that our next request depends on: control addresses and challenges.
+
+And for the answers of readers to our own challenges.
+"""
 
 from functools import cache
 
+from actors.rtsp_server.digest import DigestAnswer, Nonces, Outcome, is_right, read_answer
 from actors.sources.rtsp.address import MAX_ADDRESS, candidates, repair
 from actors.sources.rtsp.auth import STRONGER_THAN_MD5, Authorization, Credentials, choose
+from supervisor.domain.digest import reader_keys
 
 from .judge import Wrong
 
 ASKED = "rtsp://192.0.2.1:8554/main"
 KNOWN = Credentials('vie"wer', "pa55word")
+READER = reader_keys("nvr", "nvr.pa55word")
 MOST = 8
 """Addresses that a medium may be looked for at."""
 
@@ -40,6 +46,40 @@ def take_challenge(data: bytes) -> None:
         answer = Authorization(KNOWN, challenge).header("PLAY", ASKED)
         if "\r" in answer or "\n" in answer or KNOWN.password in answer:
             raise Wrong(f"{answer!r} is not one line, or has the password")
+
+
+def take_login(data: bytes) -> None:
+    """A damaged answer of a reader proves nothing, unless what it says is undamaged. A nonce of another is stale."""
+    answer = read_answer(data.decode(errors="replace").splitlines())
+    if answer is None:
+        return
+    proved = is_right(answer, READER, "DESCRIBE", ASKED)
+    if proved and _hashed(answer) not in _proofs():
+        raise Wrong(f"{answer} is no answer of a reader that has the token")
+    outcome = Nonces().judge(answer, READER, "DESCRIBE", ASKED, 0.0)
+    if outcome is not (Outcome.STALE if proved else Outcome.WRONG):
+        raise Wrong(f"{answer} is {outcome.name}")
+
+
+def _hashed(answer: DigestAnswer) -> tuple[str, ...]:
+    """The part of an answer that is hashed."""
+    counted = (answer.count, answer.cnonce, answer.qop) if answer.qop else ()
+    return (answer.response, answer.nonce, answer.url, *counted)
+
+
+@cache
+def logins() -> tuple[bytes, ...]:
+    """Right answers to challenges of a connection that has gone, and a Basic one."""
+    offered, known = Nonces().challenges(0.0, stale=False), Credentials("nvr", "nvr.pa55word")
+    found = [choose([each]) for each in (*offered, *(each.replace(', qop="auth"', "") for each in offered))]
+    answers = [Authorization(known, each).header("DESCRIBE", ASKED) for each in found if each is not None]
+    return tuple(each.encode() for each in (*answers, f"Basic bnZyOm52cg==\n{answers[0]}"))
+
+
+@cache
+def _proofs() -> frozenset[tuple[str, ...]]:
+    found = [read_answer(each.decode().splitlines()) for each in logins()]
+    return frozenset(_hashed(each) for each in found if each is not None)
 
 
 @cache

@@ -10,7 +10,7 @@ from supervisor.domain.errors import Refusal
 from supervisor.domain.ids import NO_CAMERA, CameraId, ChildId, PeerId, RunId
 from supervisor.domain.lifecycle import CameraPhase, PeerPhase
 from supervisor.domain.restart import CRASHES
-from supervisor.domain.values import Fault, Limits, Mode, Reason
+from supervisor.domain.values import Fault, Limits, Mode, Reason, Transcode
 from tests.kit.domain import ASKED, GATE, NODE, PICTURE, TEMPORARY, YARD, Story, child, live, peer, running, settings
 
 # ── the daemon ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -97,7 +97,15 @@ def test_cameras_of_a_journal_without_an_order_are_ordered_by_name() -> None:
 def test_a_changed_password_is_a_change() -> None:
     """It may not be shown, so its revision says that the settings are not what they were."""
     events = running().when(c.Configure("test", (settings(revision=1),), Limits()))
-    assert e.CameraChanged(GATE, settings(revision=1)) in events
+    assert e.CameraChanged(GATE, settings(revision=1), ("source",)) in events
+
+
+def test_changed_settings_are_named_and_the_address_only_if_it_is_one_of_them() -> None:
+    """An event of an older journal names none, and shows the address."""
+    events = running().when(c.Configure("test", (settings(transcode=Transcode.ALWAYS),), Limits()))
+    (changed,) = [event for event in events if isinstance(event, e.CameraChanged)]
+    assert changed.sentence() == "gate has new settings (transcode)"
+    assert replace(changed, changed=()).sentence().startswith("gate has new settings: ")
 
 
 # ── cameras ─────────────────────────────────────────────────────────────────────────────────────────────────────

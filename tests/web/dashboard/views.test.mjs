@@ -112,6 +112,10 @@ test("a lease and its connections are one who watches; a lease without one is st
 
 test("a reader by RTSP is shown as one, and its end speaks of no page", () => {
   const lease = { lease: "p", kind: "viewer", camera: "front", client: "c", since: "2026-11-22T06:00:00Z", expires: null, held: true, peers: ["p"] };
+  const [over] = viewingOf({
+    peers: [{ id: "p", state: "connected", protocol: "rtsp", transport: "udp", token: "nvr" }],
+  });
+  assert.deepEqual([over.kind, over.purpose], ["rtsp-udp", "nvr"]);
   const [shown] = viewingOf({ leases: [lease], peers: [{ id: "p", state: "connected", protocol: "rtsp" }] });
   assert.deepEqual([shown.kind, shown.state, shown.peers], ["rtsp", "connected", ["p"]]);
   assert.match(endingOf(shown, false).text, /reads .* by RTSP/);

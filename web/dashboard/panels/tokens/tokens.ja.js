@@ -6,6 +6,9 @@ export const JA = Object.freeze({
   "in a day": "1 日後",
   "in 30 days": "30 日後",
   "in a year": "1 年後",
+  "For recorders: the token is the password for RTSP, and its name the user":
+    "録画機用：トークンが RTSP のパスワード、名前がユーザー名になります",
+  "for RTSP": "RTSP 用",
   "never ends": "期限なし",
   "ends {time}": "{time} まで",
   "The new token": "新しいトークン",

@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000;
 
 export function createTokens({ dialog, base, clock }) {
   const parts = partsOf(dialog);
-  const { "tokens-name": name, "tokens-secret": secret, "tokens-until": until } = parts;
+  const { "tokens-name": name, "tokens-secret": secret, "tokens-until": until, "tokens-rtsp": rtsp } = parts;
   const fields = createFields(Object.keys(ROLES));
   const draw = createRows(parts["tokens-rows"], { key: ({ token }) => token, create, fill });
   let cameras = [];
@@ -29,12 +29,12 @@ export function createTokens({ dialog, base, clock }) {
     return row;
   }
 
-  function fill(row, { token, role, scope, until: ends }) {
+  function fill(row, { token, role, scope, until: ends, rtsp: reads }) {
     const cells = partsOf(row);
     const when = ends === null ? t("never ends") : t("ends {time}", { time: fullTime(new Date(ends)) });
     say(cells["token-name"], token);
     say(cells["token-role"], t(ROLES[role] ?? role));
-    say(cells["token-facts"], [scopeWords(scope), when].join(" · "));
+    say(cells["token-facts"], [scopeWords(scope), when, reads && t("for RTSP")].filter(Boolean).join(" · "));
     set(cells["token-revoke"], "aria-label", t("Revoke {token}", { token }));
   }
 
@@ -57,6 +57,7 @@ export function createTokens({ dialog, base, clock }) {
 
   function edit() {
     name.value = until.value = "";
+    rtsp.checked = false;
     say(parts["tokens-form-problem"], "");
     fields.show({ role: "watcher" }, cameras);
     show("tokens-form");
@@ -67,7 +68,7 @@ export function createTokens({ dialog, base, clock }) {
     const token = name.value.trim();
     if (!token) return say(parts["tokens-form-problem"], t("Enter a name."));
     const ends = until.value && new Date(clock.live() + Number(until.value) * DAY_MS).toISOString();
-    const body = { token, ...fields.value(), ...(ends && { until: ends }) };
+    const body = { token, ...fields.value(), ...(ends && { until: ends }), ...(rtsp.checked && { rtsp: true }) };
     const made = await send(new URL("api/tokens", base), "POST", body);
     show("tokens-made");
     secret.value = made.secret;

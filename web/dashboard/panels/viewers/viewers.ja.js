@@ -10,6 +10,8 @@ export const JA = Object.freeze({
   "the large view": "拡大表示",
   "the suggestion": "おすすめ",
   "RTSP": "RTSP",
+  "RTSP over TCP": "RTSP (TCP)",
+  "RTSP over UDP": "RTSP (UDP)",
   "{client} reads {camera} by RTSP. Its connection will be closed.":
     "{client} が RTSP で {camera} を読んでいます。接続は閉じられます。",
   "lease only": "リースのみ",

@@ -7,6 +7,8 @@ export const KINDS = {
   modal: n("the large view"),
   suggest: n("the suggestion"),
   rtsp: n("RTSP"),
+  "rtsp-tcp": n("RTSP over TCP"),
+  "rtsp-udp": n("RTSP over UDP"),
 };
 
 // The state of a lease that nobody watches under.
@@ -30,7 +32,8 @@ export function endingOf({ lease, state, kind }, mine) {
   const title = lease ? n("End this lease?") : n("End this connection?");
   if (state === LEASE_ONLY)
     return { title, text: n("{client} holds a lease on {camera}, and nobody watches under it.") };
-  if (kind === "rtsp") return { title, text: n("{client} reads {camera} by RTSP. Its connection will be closed.") };
+  if (kind?.startsWith("rtsp"))
+    return { title, text: n("{client} reads {camera} by RTSP. Its connection will be closed.") };
   const own = lease
     ? n("This page watches {camera}. It will say that an operator ended the lease, and will not come back by itself.")
     : n(
@@ -55,21 +58,24 @@ const ofLease = ({ lease, kind, camera, client, purpose, since, expires, held },
   lease,
   camera,
   client,
-  purpose: purpose ?? "",
-  kind: peers[0]?.protocol === "rtsp" ? "rtsp" : kind,
+  purpose: purpose || (peers[0]?.token ?? ""),
+  kind: readerOf(peers[0]) ?? kind,
   opened: since,
   until: expires,
   state: peers[0]?.state ?? (held ? n("snapshots") : LEASE_ONLY),
   peers: peers.map(({ id }) => id),
 });
 
-const ofPeer = ({ id, camera, client, state, opened, protocol }) => ({
+// The kind of a reader by RTSP, whose transport is known once it plays; null for another peer.
+const readerOf = (peer) => (peer?.protocol !== "rtsp" ? null : peer.transport ? `rtsp-${peer.transport}` : "rtsp");
+
+const ofPeer = ({ id, camera, client, state, opened, protocol, transport, token }) => ({
   id,
   lease: null,
   camera,
   client,
-  purpose: "",
-  kind: protocol === "rtsp" ? "rtsp" : null,
+  purpose: token ?? "",
+  kind: readerOf({ protocol, transport }),
   opened,
   until: null,
   state,
