@@ -101,7 +101,8 @@ export function createProvider({ root, base }) {
   on($("account-provider"), "click", () => {
     /** @type {any} */ (document.getElementById("account")).hidePopover();
     open();
-    press(learn);
+    // No press is lost meanwhile.
+    learn().catch((error) => say(problem, problemOf(error)));
   });
 
   return {
