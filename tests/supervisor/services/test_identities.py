@@ -61,6 +61,9 @@ async def test_link_survives_the_loss_of_the_journal(path: Path) -> None:
         secret = await log_in(here)
     async with open_place(path) as here:
         assert here.core.kernel.state.identities[HERS].user == CARLA
+        found = read_access(path)
+        assert found is not None
+        assert found.links == {CARLA: LINK}
         assert here.accounts.by_session(secret) is None
         assert here.accounts.by_session(await log_in(here)) is not None
         assert set(here.core.kernel.state.users) == {ANNA, CARLA}
@@ -97,14 +100,14 @@ async def test_link_of_another_subject_is_no_link(path: Path) -> None:
 
 
 async def test_session_ends_after_ninety_days_at_the_latest(path: Path) -> None:
-    """Whatever the setting is."""
+    """The setting may be longer."""
     async with open_place(path) as here:
         await log_in(here, Role.ADMIN, longest_s=10 * SESSION_S)
         (session,) = here.core.kernel.state.sessions.values()
         assert session.until_ns - session.opened_ns == pytest.approx(SESSION_S * 1e9, abs=10e9)
 
 
-async def test_nobody_logs_in_while_the_file_is_damaged(path: Path) -> None:
+async def test_login_is_refused_while_the_file_is_damaged(path: Path) -> None:
     """Neither an account nor a session is made."""
     await trio.Path(path).write_text("{")
     async with open_place(path) as here:
