@@ -118,10 +118,16 @@ class Gateway:
         return self._feed.last_seq
 
     async def submit(self, command: c.Command, origin: Origin) -> Receipt:
-        """Decide and wait until it is durable. Raises `Rejected`, with 503 while nothing can be acknowledged."""
-        self._require_journal()
+        """Decide and wait until it is durable. Raises `Rejected`, with 503 while nothing can be acknowledged.
+
+        Privacy does not wait for a journal that cannot write: the camera is hidden at once, and the access file says so
+        before the journal does (`Accounts.run_privacy`).
+        """
+        hides = isinstance(command, c.SetPrivacy) and command.private
+        if not hides:
+            self._require_journal()
         receipt = await self._kernel.submit(command, origin=origin)
-        if not receipt.durable:
+        if not receipt.durable and not hides:
             self._require_journal()
         return receipt
 

@@ -6,6 +6,7 @@ Rules of this file:
 - No event is lost as long as the daemon runs: the gap is exactly 0.
 """
 
+import json
 import os
 import re
 import signal
@@ -29,7 +30,7 @@ from supervisor.journal.writer import STALLED_S, Journal, ThreadedStore
 from supervisor.ports.errors import JournalError
 from tests.kit.daemon import Daemon, launch_daemon, write_config
 from tests.kit.disk import FAILING_DISK, STALL_S, Disk, Fault
-from tests.kit.http import request
+from tests.kit.http import Answer, request
 from tests.kit.journals import append_all, lively, read_all, states
 from tests.kit.kills import ENCODER, OFFER
 
@@ -40,7 +41,7 @@ FAULT_S = 2.5
 SEEN_WITHIN_S = 4.0
 RECOVERED_WITHIN_S = 8.0
 """The writer tries again every second; a sync that stalls ends first."""
-WATCHED = "front"
+WATCHED, HIDDEN = "front", "hall"
 
 
 def other(fault: Fault) -> str:
@@ -57,6 +58,8 @@ class Seen:
     critical_after_s: float = 0.0
     refused: tuple[int, int] = (0, 0)
     """The answers to a new viewer and to an operator."""
+    hidden: tuple[int, bool, int] = (0, False, 0)
+    """The answer to a switch to private, whether the camera is private then, and the answer to a switch back."""
     ended_after_s: float = 0.0
     """Seconds from the death of a child process until it was reported and another one ran."""
     waiting: int = 0
@@ -118,9 +121,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 async def meet_all(folder: Path) -> Run:
     picture = ["-f", "lavfi", "-re", "-i", "testsrc=size=64x64:rate=5", *ENCODER]
     cameras: dict[str, object] = {other(fault): {"ffmpeg": picture} for fault in FAULTS}
+    cameras |= {WATCHED: f"test:64x64@{FPS}", HIDDEN: "test:64x64@5"}
     run = Run()
-    async with open_failing(folder, {WATCHED: f"test:64x64@{FPS}", **cameras}) as daemon:
-        for name in (WATCHED, *cameras):
+    async with open_failing(folder, cameras) as daemon:
+        for name in cameras:
             await daemon.wait_camera(name, "live")
         for fault in FAULTS:
             run.seen[fault] = await meet(daemon, fault)
@@ -146,11 +150,22 @@ async def meet(daemon: Daemon, fault: Fault) -> Seen:
         offered = (await daemon.offer(WATCHED, OFFER)).status
         kicked = (await request(daemon.port, "DELETE", "/api/peers/nobody")).status
         seen.refused = (offered, kicked)
+        on, is_private = (await hide(daemon, on=True)).status, (await daemon.camera(HIDDEN))["privacy"] is not None
+        seen.hidden = on, is_private, (await hide(daemon, on=False)).status
         seen.waiting = int(await number(daemon, "banken_journal_pending_events"))
     began = trio.current_time()
     await move_on_when(partial(is_recovered, daemon), RECOVERED_WITHIN_S)
     seen.recovered_after_s = trio.current_time() - began
+    assert (await hide(daemon, on=False)).status == 200
     return seen
+
+
+async def hide(daemon: Daemon, *, on: bool) -> Answer:
+    """Switch a camera to private, or back."""
+    body = json.dumps({"on": on})
+    return await request(
+        daemon.port, "PUT", f"/api/cameras/{HIDDEN}/privacy", body, {"Content-Type": "application/json"}
+    )
 
 
 async def move_on_when(holds: Callable[[], Awaitable[bool]], within_s: float) -> None:
@@ -208,6 +223,13 @@ def test_health_is_critical_while_it_lasts(run: Run, fault: Fault) -> None:
 def test_request_that_needs_a_durable_event_is_refused(run: Run, fault: Fault) -> None:
     """A new viewer and an operator's DELETE get 503: nothing could be stored durably."""
     assert run.seen[fault].refused == (503, 503)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_camera_is_hidden_at_once_and_shown_again_only_by_the_journal(run: Run, fault: Fault) -> None:
+    """When in doubt, nobody sees it. The journal has each switch in the end."""
+    assert run.seen[fault].hidden == (200, True, 503)
+    assert [type(row.event) for row in run.rows].count(e.PrivacyBegan) == len(FAULTS)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -509,6 +509,22 @@ async def test_private_cameras_are_in_the_file_and_outlive_the_journal(lost: boo
         assert set(here.core.kernel.state.private_cameras()) == ({GATE} if lost else set())
 
 
+async def test_camera_that_is_hidden_while_the_journal_cannot_write_stays_hidden_after_a_crash(tmp_path: Path) -> None:
+    """The access file has it, and the journal of before the crash does not."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here, trio.open_nursery() as nursery:
+        nursery.start_soon(here.accounts.run_privacy)
+        here.core.kernel.emit(c.Configure("test", (settings(GATE), settings(YARD)), Limits()))
+        await here.core.stored()
+        here.core.disk.broken = True
+        here.core.kernel.emit(c.SetPrivacy(GATE, True, "anna"))
+        await file_has(path, GATE)
+        assert not [row for row in here.core.disk.rows if isinstance(row.event, e.PrivacyBegan)]
+        nursery.cancel_scope.cancel()
+    async with open_site(path) as here:
+        assert set(here.core.kernel.state.private_cameras()) == {GATE}
+
+
 async def test_private_cameras_are_written_again_after_a_disk_that_was_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from supervisor.domain.values import Limits
 from tests.kit.domain import GATE
 from tests.kit.http import Answer, request
 from tests.kit.patience import give_up_after
+from tests.kit.processes import wait_until
 from tests.kit.site import Site, open_site
 from tests.web.resources.test_detections import JPEG, body, opened, report
 from tests.web.test_board import follow
@@ -40,6 +41,21 @@ async def test_switch_is_journaled_with_the_client_and_shown() -> None:
         assert (await site.get("/api/cameras")).json["cameras"][0]["privacy"] == shown
         assert (await switch(site, on=False)).json["privacy"] is None
         assert isinstance(site.core.disk.rows[-1].event, e.PrivacyEnded)
+
+
+async def test_camera_is_hidden_also_while_the_journal_cannot_write() -> None:
+    """200, and the journal has it when it writes again. Nobody may see the camera again before that is journaled."""
+    async with open_site() as site:
+        site.core.disk.broken = True
+        assert (await site.offer()).status == 503
+        assert (await switch(site, on=True)).json["privacy"] is not None
+        assert site.core.kernel.state.private(GATE) is not None
+        assert (await switch(site, on=False)).status == 503
+        assert site.core.kernel.state.private(GATE) is not None
+        site.core.disk.broken = False
+        await wait_until(lambda: site.core.journal.fault is None, 30, what="the journal writes again")
+        assert [type(row.event).__name__ for row in site.core.disk.rows].count("PrivacyBegan") == 1
+        assert (await switch(site, on=False)).json["privacy"] is None
 
 
 @pytest.mark.parametrize("wrong", ["yes", 1, None])
