@@ -6,9 +6,10 @@ Rules of this file:
 - A file that cannot be read denies everything. It is never made again in silence.
 """
 
+import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -101,9 +102,12 @@ def read_access(path: Path) -> AccessFile | None:
         if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
             raise AccessDamaged(f"{path} may be written by others; chown and chmod 600 it, and look who is in it")
         data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise AccessDamaged(f"{path} is larger than {MOST_BYTES} bytes: put back a copy")
     try:
         decoded = _decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        json.loads(data, object_pairs_hook=_require_single)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise AccessDamaged(
             f"{path} is damaged: {error}; put back a copy, or move it away; restart; without a copy, set the passwords "
             "again with banken user password"
@@ -111,6 +115,14 @@ def read_access(path: Path) -> AccessFile | None:
     if decoded.version != 1:
         raise AccessDamaged(f"{path} has version {decoded.version}, which a newer banken wrote; this one knows 1")
     return decoded
+
+
+def _require_single(fields: Sequence[tuple[str, object]]) -> None:
+    """Raise `ValueError` for a field that is given twice: a person who reads the file may see the other one."""
+    names = [name for name, _ in fields]
+    doubled = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
+    if doubled is not None:
+        raise ValueError(f"the field {doubled[:40]!r} is given twice")
 
 
 def write_access(path: Path, content: AccessFile) -> None:

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
+import msgspec
 import pytest
 import trio
 import trio.testing
 from trio.abc import Instrument
 from trio.testing import MockClock
 
+from supervisor.base.clock import TrioClock
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
@@ -20,7 +22,7 @@ from supervisor.domain.ids import CameraId, TokenId, UserId
 from supervisor.domain.rights import ALL, Right, Role, Scope
 from supervisor.domain.values import Limits
 from supervisor.ports.decisions import Origin
-from supervisor.services.access_file import AccessDamaged, AccessFile, Account, read_access, write_access
+from supervisor.services.access_file import MOST_BYTES, AccessDamaged, AccessFile, Account, read_access, write_access
 from supervisor.services.accounts import IDLE_S, LOGGED_OUT, SWEEP_S, Accounts, digest
 from supervisor.services.attempts import TRIES, TRY_EVERY_S
 from supervisor.services.passwords import MOST_WAITING
@@ -335,6 +337,128 @@ async def test_token_ends_at_its_time(tmp_path: Path) -> None:
         nursery.cancel_scope.cancel()
 
 
+YEARS_NS = 10 * 365 * 86_400 * 10**9
+
+
+async def test_clock_that_jumps_forward_ends_sessions_and_tokens_for_ever(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    """Nothing comes back when the clock is right again. A token without an end stays."""
+    async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:
+        await with_users(here)
+        kernel = here.core.kernel
+        session = (await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)).secret
+        until_ns = kernel.clock.wall_ns() + YEARS_NS // 2
+        ends = await here.accounts.make_token(TokenId("ends"), Role.WATCHER, ALL, until_ns, ME)
+        stays = await here.accounts.make_token(TokenId("stays"), Role.WATCHER, ALL, None, ME)
+        who = here.accounts.by_session(session)
+        assert who is not None
+        nursery.start_soon(here.accounts.run)
+        right = kernel.clock
+        kernel.clock = TrioClock(TrioClock().epoch_ns + YEARS_NS)
+        assert here.accounts.by_session(session) is None and here.accounts.by_token(ends) is None
+        await here.accounts.wait_fewer_rights(who)
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(SWEEP_S)
+        while kernel.state.sessions or TokenId("ends") in kernel.state.tokens:
+            await trio.lowlevel.checkpoint()
+        kernel.clock = right
+        assert here.accounts.by_session(session) is None and here.accounts.by_token(ends) is None
+        assert here.accounts.by_token(stays) is not None
+        await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+        nursery.cancel_scope.cancel(reason="seen")
+
+
+async def test_clock_that_was_set_back_gives_no_session_more_than_its_idle_time(
+    tmp_path: Path, mock_clock: MockClock
+) -> None:
+    """That time is measured by a clock that nobody sets. A session of the wrong time is over in the right one."""
+    async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:
+        await with_users(here)
+        kernel = here.core.kernel
+        left = (await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)).secret
+        right = kernel.clock
+        kernel.clock = TrioClock(TrioClock().epoch_ns - YEARS_NS)
+        assert here.accounts.by_session(left) is not None
+        wrong = (await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)).secret
+        kernel.clock = right
+        assert here.accounts.by_session(wrong) is None
+        kernel.clock = TrioClock(TrioClock().epoch_ns - YEARS_NS)
+        nursery.start_soon(here.accounts.run)
+        for step_s in (SWEEP_S, IDLE_S):
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(step_s)
+        while kernel.state.sessions:
+            await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel(reason="seen")
+
+
+async def test_changes_of_one_user_by_two_admins_at_once_leave_one_of_them(tmp_path: Path) -> None:
+    """Journal, state and file agree on which."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here:
+        await with_users(here)
+        one, other = Scope(cameras=(GATE,)), Scope(cameras=(YARD,))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.accounts.change_user, BEN, Role.OPERATOR, one, ME)
+            nursery.start_soon(here.accounts.change_user, BEN, Role.ANALYST, other, ME)
+            nursery.start_soon(here.accounts.set_password, BEN, "another horse", ME)
+        ben, file = here.core.kernel.state.users[BEN], read_access(path)
+        assert (ben.role, ben.scope) in ((Role.OPERATOR, one), (Role.ANALYST, other))
+        assert file is not None
+        assert file.users[BEN] == Account(ben.role, ben.scope, "plain:another horse")
+        assert file.changes == here.core.kernel.state.access_changes
+
+
+@pytest.mark.parametrize("how", ["remove", "demote"])
+async def test_admins_that_end_each_other_at_once_leave_one(how: str, tmp_path: Path) -> None:
+    """The last admin is never lost: who comes second has no right any more."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here:
+        await here.accounts.add_user(ANNA, Role.ADMIN, ALL, PASSWORD, ME)
+        await here.accounts.add_user(BEN, Role.ADMIN, ALL, PASSWORD, ME)
+        refused = []
+
+        async def end(other: UserId, origin: Origin) -> None:
+            try:
+                if how == "remove":
+                    await here.accounts.remove_user(other, origin)
+                else:
+                    await here.accounts.change_user(other, Role.WATCHER, ALL, origin)
+            except Rejected as error:
+                refused.append(error.refusal)
+
+        opened = [await here.accounts.log_in(name, PASSWORD, CLIENT, AGENT) for name in (ANNA, BEN)]
+        async with trio.open_nursery() as nursery:
+            for one, other in zip(opened, (BEN, ANNA), strict=True):
+                nursery.start_soon(end, other, Origin(f"user:{one.session.user}/{one.session.session}"))
+        assert refused == [Refusal.FORBIDDEN]
+        assert [user.role for user in here.core.kernel.state.users.values()].count(Role.ADMIN) == 1
+        file = read_access(path)
+        assert file is not None and [one.role for one in file.users.values()].count(Role.ADMIN) == 1
+
+
+async def test_where_file_and_journal_leave_no_admin_the_owner_of_the_machine_makes_one(tmp_path: Path) -> None:
+    """Whichever denies more decides; nobody else gets anything by it."""
+    path = tmp_path / "access.json"
+    async with open_site(path) as here:
+        await with_users(here)
+        file = read_access(path)
+        assert file is not None
+        users = {**file.users, ANNA: Account(Role.WATCHER, ALL, file.users[ANNA].password)}
+        write_access(path, msgspec.structs.replace(file, users=users))
+        again = Accounts(here.core.kernel, path, PlainHasher)
+        await again.restore()
+        assert here.core.kernel.state.users[ANNA].role is Role.WATCHER
+        carl = UserId("carl")
+        for role, origin in ((Role.WATCHER, ME), (Role.ADMIN, Origin("client:127.0.0.1"))):
+            with pytest.raises(Rejected):
+                await again.add_user(carl, role, ALL, PASSWORD, origin)
+        await again.change_user(ANNA, Role.ADMIN, ALL, ME)
+        with pytest.raises(Rejected, match="last admin"):
+            await again.remove_user(ANNA, ME)
+
+
 async def test_token_is_shown_once_and_revoked(tmp_path: Path) -> None:
     """`NAME.SECRET`; another secret under the same name is nobody's."""
     async with open_site(tmp_path / "access.json") as here:
@@ -365,6 +489,11 @@ async def test_lost_journal_keeps_users_and_opens_nothing(tmp_path: Path) -> Non
     "damage",
     [
         lambda path: path.write_bytes(b"{"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-10]),
+        lambda path: path.write_bytes(path.read_bytes() + b" " * MOST_BYTES),
+        lambda path: path.write_bytes(path.read_bytes().replace(b'"version"', b'"users": {}, "version"')),
+        lambda path: path.write_bytes(path.read_bytes().replace(b'"role"', b'"role": "admin", "role"')),
         lambda path: path.write_bytes(b"null"),
         lambda path: path.write_bytes(b'{"version": 2}'),
         lambda path: path.write_bytes(b'{"version": 1, "more": 1}'),
@@ -374,7 +503,22 @@ async def test_lost_journal_keeps_users_and_opens_nothing(tmp_path: Path) -> Non
         lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
         lambda path: subprocess.run(["sh", "-c", f"rm {path} && mkfifo {path}"], check=True),
     ],
-    ids=["cut", "null", "newer", "unknown", "deep", "open", "folder", "link", "fifo"],
+    ids=[
+        "cut",
+        "empty",
+        "without its end",
+        "huge",
+        "doubled",
+        "doubled inside",
+        "null",
+        "newer",
+        "unknown",
+        "deep",
+        "open",
+        "folder",
+        "link",
+        "fifo",
+    ],
 )
 async def test_damaged_file_denies_everything_and_stays(damage: Callable[[Path], object], tmp_path: Path) -> None:
     """It starts, says so, lets nobody in, and does not replace the file."""
@@ -401,6 +545,16 @@ async def test_damaged_file_denies_everything_and_stays(damage: Callable[[Path],
             with pytest.raises(Rejected, match="nobody can log in"):
                 await change
         assert path.lstat() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a file to somebody else")
+def test_file_of_another_user_is_damaged(tmp_path: Path) -> None:
+    """Its owner could make himself an admin."""
+    path = tmp_path / "access.json"
+    write_access(path, AccessFile())
+    os.chown(path, 12345, -1)
+    with pytest.raises(AccessDamaged, match="others"):
+        read_access(path)
 
 
 async def test_missing_file_beside_a_journal_with_users_denies(tmp_path: Path) -> None:
