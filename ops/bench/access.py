@@ -2,7 +2,8 @@
 
 The real accounts, kernel, application and HTTP server run in this process, over a journal in memory and a real access
 file. Logins come one after the other over loopback; tries with a wrong password alternate between a user and an unknown
-name. The revocation is that of 20 users at once, from the request until the WebSocket of each is closed.
+name. The revocation is that of 20 users at once, from the request until the WebSocket of each is closed; and with a
+real daemon and WebRTC, until the last RTP packet has arrived in the kernel of the viewers.
 """
 
 import argparse
@@ -27,7 +28,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
 from ops.bench.lib import commands  # noqa: E402
+from ops.bench.lib.plan import Plan  # noqa: E402
+from ops.bench.lib.receivers import Crowd  # noqa: E402
 from ops.bench.lib.report import Report  # noqa: E402
+from ops.bench.lib.signalling import Whep  # noqa: E402
 from supervisor.domain.access import authorize  # noqa: E402
 from supervisor.domain.errors import Rejected  # noqa: E402
 from supervisor.domain.ids import UserId  # noqa: E402
@@ -38,6 +42,7 @@ from supervisor.services.accounts import WRONG_PASSWORD, Accounts  # noqa: E402
 from supervisor.services.passwords import Argon2  # noqa: E402
 from tests.kit.accounts import ANNA, ME, PASSWORDS, Browser, PlainHasher, add_users  # noqa: E402
 from tests.kit.core import Core, open_core  # noqa: E402
+from tests.kit.daemon import open_daemon  # noqa: E402
 from tests.kit.domain import GATE, YARD, lease  # noqa: E402
 from tests.kit.site import message, open_site  # noqa: E402
 
@@ -52,7 +57,14 @@ def main() -> None:
     options = parser.parse_args()
     rows: list[tuple[str, str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        for measure in (measure_sessions, measure_waits, measure_guesses, measure_logins, measure_revocation):
+        for measure in (
+            measure_sessions,
+            measure_waits,
+            measure_guesses,
+            measure_logins,
+            measure_revocation,
+            measure_black,
+        ):
             own = Path(folder, measure.__name__)
             own.mkdir()
             rows += trio.run(partial(measure, own, options))
@@ -237,6 +249,42 @@ async def measure_revocation(folder: Path, options: argparse.Namespace) -> list[
                 nursery.start_soon(accounts.remove_user, UserId(f"user{number}"), ME)
         what = f"revocation to the closed WebSocket, {REVOKED} users at once, the last"
         return [(what, "≤ 1 s", f"{max(closed) - began:.2f} s")]
+
+
+async def measure_black(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str]]:
+    """From the first request of the admin to the last RTP packet of any of the viewers, by the kernel's time stamps."""
+    names = [f"user{number}" for number in range(REVOKED)]
+    crowd = Crowd(Plan((), 0, stamps=True))
+    last_ns = dict.fromkeys(names, 0)
+    async with open_daemon(folder, {"front": "test:640x360@25"}) as daemon:
+        await daemon.wait_camera("front", "live")
+        admin = Browser(daemon.port)
+        for name in ("chief", *names):
+            role = "admin" if name == "chief" else "watcher"
+            user = {"user": name, "password": "a password", "role": role, "everything": True}
+            assert (await admin.post("/api/users", user)).status == 201
+            if name == "chief":
+                await admin.log_in(name, "a password")
+        for number, name in enumerate(names):
+            browser = Browser(daemon.port)
+            assert (await browser.log_in(name, "a password")).status == 201
+            url = f"{daemon.url}whep/front#127.0.0.{10 + number}"  # one address may have eight viewers
+            viewer = crowd.add(Whep(url, browser.headers))
+            viewer.inspect = lambda _, at_ns, name=name: last_ns.update({name: at_ns})  # type: ignore[misc]
+            await trio.to_thread.run_sync(viewer.join)
+            await trio.to_thread.run_sync(crowd.run, 0.2)
+        await trio.to_thread.run_sync(crowd.run, 5.0)
+        began_ns = time.time_ns()
+        assert all(began_ns - at_ns < 1e9 for at_ns in last_ns.values()), "not every viewer gets pictures"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.to_thread.run_sync, crowd.run, 5.0)
+            for name in names:
+                nursery.start_soon(admin.delete, f"/api/users/{name}")
+        for viewer in list(crowd.viewers.values()):
+            crowd.remove(viewer)
+    black_s = [(at_ns - began_ns) / 1e9 for at_ns in last_ns.values()]
+    what = f"revocation to the black picture in WebRTC, {REVOKED} users at once, the last packet"
+    return [(what, "≤ 1 s", f"{max(black_s):.2f} s (median {statistics.median(black_s):.2f})")]
 
 
 if __name__ == "__main__":

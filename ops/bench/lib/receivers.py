@@ -266,9 +266,10 @@ class Crowd:
         self._context.use_privatekey(key)
         self._context.set_tlsext_use_srtp(b":".join(profile.openssl_profile for profile in SRTP_PROFILES))
 
-    def add(self, url: str) -> Viewer:
-        """Add one viewer, which has not joined yet."""
-        viewer = Viewer(signalling(url), self._context, self._fingerprint, self.plan.gro, self.plan.stamps)
+    def add(self, way: str | Signalling) -> Viewer:
+        """Add one viewer, which has not joined yet; `way` is a URL, or the signalling with one."""
+        way = signalling(way) if isinstance(way, str) else way
+        viewer = Viewer(way, self._context, self._fingerprint, self.plan.gro, self.plan.stamps)
         self.viewers[viewer.socket.fileno()] = viewer
         self._poll.register(viewer.socket, select.EPOLLIN)
         return viewer

@@ -3,6 +3,8 @@
 import http.client
 import json
 import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -45,16 +47,21 @@ class Signalling(Protocol):
 
 
 class Whep:
-    """A WHEP viewer of `url`. A local address behind `#`, if any, is the source of its requests."""
+    """A WHEP viewer of `url`. A local address behind `#`, if any, is the source of its requests.
+
+    `headers` are those of a login.
+    """
 
     controlling = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         self._url, _, self._source = url.partition("#")
+        self._headers = headers
         self._session = ""
 
     def join(self, local: Local) -> Remote:
-        status, body, location = _request("POST", self._url, _offer(local).encode(), "application/sdp", self._source)
+        offer = _offer(local).encode()
+        status, body, location = _request("POST", self._url, offer, "application/sdp", self._source, self._headers)
         if status != 201:
             raise OSError(f"{self._url}: {status} {body[:200]!r}")
         self._session = location
@@ -62,7 +69,7 @@ class Whep:
 
     def leave(self) -> None:
         if self._session:
-            _request("DELETE", urljoin(self._url, self._session), source=self._source)
+            _request("DELETE", urljoin(self._url, self._session), source=self._source, headers=self._headers)
 
 
 class Janus:
@@ -119,7 +126,14 @@ def fetch(url: str) -> str:
     return body.decode()
 
 
-def _request(method: str, url: str, body: bytes = b"", kind: str = "", source: str = "") -> tuple[int, bytes, str]:
+def _request(
+    method: str,
+    url: str,
+    body: bytes = b"",
+    kind: str = "",
+    source: str = "",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, bytes, str]:
     """Send a request; return status, body and `Location`. `source` is the local address of the request."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(
@@ -127,7 +141,7 @@ def _request(method: str, url: str, body: bytes = b"", kind: str = "", source: s
     )
     try:
         path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        connection.request(method, path, body or None, {"Content-Type": kind} if kind else {})
+        connection.request(method, path, body or None, {**headers, **({"Content-Type": kind} if kind else {})})
         response = connection.getresponse()
         return response.status, response.read(), response.headers.get("Location", "")
     except http.client.HTTPException as error:
