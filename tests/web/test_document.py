@@ -11,7 +11,7 @@ from tests.kit.chromium import open_chromium
 from tests.kit.site import open_site
 from web.app import WebSettings
 from web.document import TABLE as TABLE_FILE
-from web.document import assemble, document, panels_of, table_without
+from web.document import assemble, document, panels_of, table_without, with_words
 from web.parts import PARTS, part_of
 from web.resources import page as pages
 from web.resources.page import FOLDER
@@ -49,6 +49,26 @@ export const panel = definePanel({
     "test-toy.css": "@layer test-toy { .toy { border-left: 7px solid; } }\n",
 }
 PAST, LINE = 'import "./past/past.js";\n', 'import "./test-toy/test-toy.js";\n'
+
+
+def test_script_is_sent_with_the_words_that_it_imports() -> None:
+    """One that imports something else, or words that are more than words, stays as it is."""
+    words = "export const JA = { a: 1 };\n"
+    main = 'import { t } from "./t.js";\nimport { JA } from "./x.ja.js";\nuse(JA, t);\n'
+    scripts = {"x/x.js": main, "x/x.ja.js": words, "t.js": 'import { t } from "./x/x.ja.js";\n'}
+    assert with_words("x/x.js", scripts) == 'import { t } from "./t.js";\nconst JA = { a: 1 };\nuse(JA, t);\n'
+    assert with_words("x/x.ja.js", scripts) == words
+    assert with_words("t.js", scripts) == scripts["t.js"]
+    assert with_words("x/x.js", {**scripts, "x/x.ja.js": f'import "./y.js";\n{words}'}) == main
+
+
+async def test_no_page_loads_a_file_of_words() -> None:
+    """At a first visit each file costs time, in English, too."""
+    async with open_site() as site:
+        for path in sorted(FOLDER.rglob("*.js")):
+            name = path.relative_to(FOLDER).as_posix()
+            text = (await site.get(f"/dashboard/{name}")).text
+            assert "ja.js" not in "".join(line for line in text.splitlines() if line.startswith("import")), name
 
 
 def test_panel_takes_the_place_that_the_frame_names_or_joins_the_views() -> None:

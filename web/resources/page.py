@@ -23,7 +23,7 @@ import attrs
 from quart import Response, request
 from werkzeug.exceptions import NotFound
 
-from ..document import TABLE, document, table_without
+from ..document import TABLE, document, table_without, with_words
 from ..routes import Media, Right, Route, Web
 
 FOLDER = Path(__file__).parents[1] / "dashboard"
@@ -62,6 +62,9 @@ class _Files:
         }
         if table := self.known.get(TABLE):
             self.known[TABLE] = _File(table_without(off, table.data.decode()).encode(), table.kind)
+        scripts = {name: file.data.decode() for name, file in self.known.items() if name.endswith(".js")}
+        for name in scripts:
+            self.known[name] = _File(with_words(name, scripts).encode(), self.known[name].kind)
         self.version = _hash(b"".join(name.encode() + self.known[name].tag.encode() for name in sorted(self.known)))
         page, setup = document(FOLDER, off), self.known[SETUP].data.decode() if SETUP in self.known else ""
         self.page = _File(page.replace(_OURS, f'="dashboard/{self.version}/').encode(), "text/html")
