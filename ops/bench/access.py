@@ -39,7 +39,8 @@ from supervisor.domain.rights import ALL, Role  # noqa: E402
 from supervisor.domain.session import ReportLoginFailed  # noqa: E402
 from supervisor.ports.decisions import Origin, Receipt  # noqa: E402
 from supervisor.services.accounts import WRONG_PASSWORD, Accounts  # noqa: E402
-from supervisor.services.passwords import Argon2  # noqa: E402
+from supervisor.services.attempts import Attempts  # noqa: E402
+from supervisor.services.passwords import Argon2, Passwords  # noqa: E402
 from tests.kit.accounts import ANNA, ME, PASSWORDS, Browser, PlainHasher, add_users  # noqa: E402
 from tests.kit.core import Core, open_core  # noqa: E402
 from tests.kit.daemon import open_daemon  # noqa: E402
@@ -184,7 +185,7 @@ async def measure_guesses(folder: Path, options: argparse.Namespace) -> list[tup
         took: dict[str, list[float]] = {ANNA: [], "nobody": []}
         for _ in range(options.tries):
             for name, times in took.items():
-                accounts._buckets.clear()  # the limits would slow both down
+                accounts.attempts = Attempts(core.kernel)  # the limits would slow both down
                 began = time.perf_counter()
                 try:
                     await accounts.log_in(name, "wrong horse", CLIENT, AGENT)
@@ -201,7 +202,7 @@ async def measure_logins(folder: Path, options: argparse.Namespace) -> list[tupl
     """The time of a login over HTTP."""
     async with open_site(GATE, YARD, access=folder / "access.json") as site:
         assert isinstance(site.gateway.accounts, Accounts)
-        site.gateway.accounts._make_hasher = Argon2
+        site.gateway.accounts._hashing = Passwords(Argon2)
         await add_users(site.gateway.accounts)
         times = []
         for _ in range(LOGINS):
