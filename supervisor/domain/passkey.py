@@ -18,6 +18,9 @@ from .values import Fault, Reason
 
 MOST_OF_USER = 20
 LONGEST_LABEL = 60
+OWN_PROOFS = frozenset({"password", "passkey", "setup-link"})
+"""How the session was opened in which a passkey may be added. A login provider takes rights away by ending the sessions
+that it has opened, so it opens no further way in."""
 REMOVED = Reason("passkey-removed", "the passkey was removed", Fault.NONE)
 
 
@@ -132,6 +135,8 @@ def add_passkey(state: State, command: AddPasskey, now_ns: int) -> Events:
     user, session = state.users.get(command.user), state.sessions.get(command.session)
     if user is None or session is None or session.user != user.user or now_ns >= session.until_ns:
         raise Rejected(Refusal.FORBIDDEN, "the session has ended: log in again")
+    if session.by not in OWN_PROOFS:
+        raise Rejected(Refusal.FORBIDDEN, "log in by your password to add a passkey; an admin can set one")
     _require_label(command.label)
     if any(command.passkey == each.passkey for known in state.users.values() for each in known.passkeys):
         raise Rejected(Refusal.CONFLICT, "this passkey was added before")

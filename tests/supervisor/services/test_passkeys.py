@@ -318,6 +318,18 @@ async def test_session_that_ends_meanwhile_adds_no_passkey(tmp_path: Path) -> No
         assert here.accounts.keys == {}
 
 
+async def test_session_of_a_login_provider_adds_no_passkey(tmp_path: Path) -> None:
+    """The provider ends its sessions when it takes rights away, and knows nothing of a passkey."""
+    async with open_site(tmp_path / "access.json") as here:
+        opened = await here.accounts.open_session(BEN, "oidc", CLIENT, AGENT, lambda: True)
+        session = opened.session.session
+        new = here.accounts.passkeys.begin_adding(BEN, session, PARTY, CLIENT)
+        made = Authenticator().make(new.challenge, PARTY, new.user_handle)
+        error = await refused(here.accounts.passkeys.add(BEN, session, PARTY, made, "x", ME))
+        assert (error.refusal, "password" in str(error)) == (Refusal.FORBIDDEN, True)
+        assert here.accounts.keys == {}
+
+
 @pytest.mark.parametrize("label", ["", " ", "x" * 61, "two\nlines", " before"])
 async def test_label_is_a_line_of_bounded_length(label: str, tmp_path: Path) -> None:
     """At an addition and at a renaming."""
