@@ -13,7 +13,7 @@ from .errors import Refusal, Rejected
 from .ids import PasskeyId, SessionId, UserId, user_stream
 from .rights import Right
 from .session import ended_session
-from .state import Passkey, State, User
+from .state import Passkey, State, User, UserSession
 from .values import Fault, Reason
 
 MOST_OF_USER = 20
@@ -135,14 +135,19 @@ def add_passkey(state: State, command: AddPasskey, now_ns: int) -> Events:
     user, session = state.users.get(command.user), state.sessions.get(command.session)
     if user is None or session is None or session.user != user.user or now_ns >= session.until_ns:
         raise Rejected(Refusal.FORBIDDEN, "the session has ended: log in again")
-    if session.by not in OWN_PROOFS:
-        raise Rejected(Refusal.FORBIDDEN, "log in by your password to add a passkey; an admin can set one")
+    require_own_proof(session)
     _require_label(command.label)
     if any(command.passkey == each.passkey for known in state.users.values() for each in known.passkeys):
         raise Rejected(Refusal.CONFLICT, "this passkey was added before")
     if len(user.passkeys) >= MOST_OF_USER:
         raise Rejected(Refusal.CAP_REACHED, f"there are {MOST_OF_USER} passkeys, which is the limit: remove one first")
     return (PasskeyAdded(command.user, command.passkey, command.label),)
+
+
+def require_own_proof(session: UserSession) -> None:
+    """Raise `Rejected` for a session in which no passkey may be added."""
+    if session.by not in OWN_PROOFS:
+        raise Rejected(Refusal.FORBIDDEN, "log in by your password to add a passkey; an admin can set one")
 
 
 def _require_label(label: str) -> None:

@@ -59,7 +59,13 @@ class PasskeysPort(Protocol):
 
     async def log_in(self, party: RelyingParty, assertion: Assertion, client: str, agent: str) -> LoggedIn: ...
 
-    def begin_adding(self, user: UserId, session: SessionId, party: RelyingParty, client: str) -> NewPasskey: ...
+    def needs_password(self, session: SessionId) -> bool:
+        """Whether an addition in this session needs the password again."""
+        ...
+
+    async def begin_adding(
+        self, user: UserId, session: SessionId, party: RelyingParty, client: str, password: str = ""
+    ) -> NewPasskey: ...
 
     async def add(
         self, user: UserId, session: SessionId, party: RelyingParty, made: Attestation, label: str, origin: Origin

@@ -152,10 +152,10 @@ class Accounts:
     async def log_in(self, name: str, password: str, client: str, agent: str) -> LoggedIn:
         """Open a session for who knows the password. Raises `Rejected`, with one text for a wrong name or password."""
         user = UserId(name)
-        hashed = await self._require_password(user, password, client)
+        hashed = await self.require_password(user, password, client)
         return await self.open_session(user, "password", client, agent, lambda: self._passwords.get(user) == hashed)
 
-    async def _require_password(self, name: UserId, password: str, client: str) -> str:
+    async def require_password(self, name: UserId, password: str, client: str) -> str:
         """Raise `Rejected` unless it is the user's password. Returns the hash that it matches."""
         self.require_whole()
         user = self._kernel.state.users.get(name)
@@ -307,7 +307,7 @@ class Accounts:
 
     async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None:
         """Set the password of a user who knows the old one. Guesses count as at a login. Raises `Rejected`."""
-        await self._require_password(name, old, client)
+        await self.require_password(name, old, client)
         await self.set_password(name, new, Origin(f"{USER}{name}"), keep)
 
     async def make_token(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from .accounts import Accounts
 
 MOST_WAITING = 8
+FRESH_S = 600
+"""Seconds after a login in which a passkey is added without the password."""
 NOT_ACCEPTED = "the passkey was not accepted"
 NOT_ADDED = "the passkey was not added: what the browser sent proves nothing; try again"
 BUSY = Reason("busy", "too many logins at once", Fault.TEMPORARY)
@@ -130,9 +132,22 @@ class Passkeys:
 
     # ── passkeys of users ───────────────────────────────────────────────────────────────────────────────────────
 
-    def begin_adding(self, user: UserId, session: SessionId, party: RelyingParty, client: str) -> NewPasskey:
+    def needs_password(self, session: SessionId) -> bool:
+        """Whether an addition in this session needs the password again: the login was long ago, so somebody else may
+        be at the browser."""
+        opened = self._kernel.state.sessions.get(session)
+        return opened is None or self._kernel.clock.wall_ns() - opened.opened_ns > FRESH_S * 10**9
+
+    async def begin_adding(
+        self, user: UserId, session: SessionId, party: RelyingParty, client: str, password: str = ""
+    ) -> NewPasskey:
         """Begin the addition of a passkey of the user, who asks in `session`. Raises `Rejected`."""
         self._accounts.require_whole()
+        opened = self._kernel.state.sessions.get(session)
+        if opened is not None:
+            c.require_own_proof(opened)
+        if self.needs_password(session):
+            await self._accounts.require_password(user, password, client)
         known = self._kernel.state.users.get(user)
         held = [self._accounts.keys.get(each.passkey) for each in known.passkeys] if known is not None else []
         there = [key for key in held if key is not None and key.rp == party.rp]

@@ -267,6 +267,38 @@ async def test_page_hides_passkeys_where_there_can_be_none_and_says_why(
             assert await page.evaluate(shows([], "passkeys-add"))
 
 
+OLD_LOGIN = """
+const fetched = fetch;
+window.fetch = async (url, options) => {
+  if (String(url).endsWith("/passkeys/begin")) window.sent = JSON.parse(options.body);
+  const answer = await fetched(url, options);
+  if (!String(url).endsWith("/api/passkeys")) return answer;
+  return new Response(JSON.stringify({...(await answer.json()), needs_password: true}));
+};
+"""
+
+
+async def test_page_asks_for_the_password_if_the_login_was_long_ago(tmp_path: Path) -> None:
+    """It is sent with the request for a challenge, and leaves the page; a new name needs none."""
+    async with open_daemon(tmp_path, CAMERAS) as daemon:
+        await add_anna(daemon)
+        async with open_named_page(daemon) as page:
+            await Device.at(page)
+            await log_in(page, ANNA)
+            await page.wait_for(LIVE, 30)
+            await page.evaluate(OLD_LOGIN)
+            await choose_from_menu(page, "account-passkeys")
+            await page.click(part("passkeys-add"))
+            await type_into(page, "passkeys-label", "a phone")
+            await type_into(page, "passkeys-password", PASSWORDS[ANNA])
+            await page.press("Enter")
+            await says_in(page, "passkeys-done", LANGUAGES["en"]["added"])
+            assert await page.evaluate("window.sent") == {"password": PASSWORDS[ANNA]}
+            assert await page.evaluate(f"document.querySelector('{part('passkeys-password')}').value") == ""
+            await page.click(part("passkey-rename"))
+            assert await page.evaluate(shows([], "passkeys-password"))
+
+
 @asynccontextmanager
 async def open_page_with_passkey(tmp_path: Path) -> AsyncIterator[tuple[Daemon, Page, Device]]:
     """Somebody with a passkey has logged out."""

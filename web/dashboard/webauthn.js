@@ -61,9 +61,9 @@ export async function logIn(base, { signal, suggest = false }) {
   });
 }
 
-// Makes a passkey and adds it, with this label. → the passkey. Raises as `logIn`.
-export async function addPasskey(base, label) {
-  const asked = await send(new URL("api/passkeys/begin", base), "POST");
+// Makes a passkey and adds it, with this label. `password`: of the user, or empty. → the passkey. Raises as `logIn`.
+export async function addPasskey(base, label, password) {
+  const asked = await send(new URL("api/passkeys/begin", base), "POST", { password });
   const made = await credentials().create({
     publicKey: {
       challenge: toBytes(asked.challenge),

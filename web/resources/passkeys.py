@@ -39,6 +39,10 @@ class PasskeyAnswer(Strict, frozen=True):
     user_handle: Short
 
 
+class PasskeyWish(Strict, frozen=True):
+    password: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+
+
 class MadePasskey(Strict, frozen=True):
     """A new passkey from an authenticator, its bytes in base64."""
 
@@ -99,6 +103,8 @@ class Passkey(Answer, frozen=True):
 class Passkeys(Answer, frozen=True):
     passkeys: list[Passkey]
     """By user, the oldest first."""
+    needs_password: bool
+    """Whether one's password is needed to add one: the login was more than ten minutes ago."""
 
 
 def passkeys_of(web: Web) -> tuple[PasskeysPort, RelyingParty]:
@@ -134,13 +140,16 @@ async def list_passkeys(web: Web) -> Passkeys:
     found, is_admin = user_of(principal().name), principal().administers()
     own = found[0] if found else None
     users = [user for name, user in sorted(web.daemon.state.users.items()) if is_admin or name == own]
-    return Passkeys(passkeys=[_shown(user.user, each) for user in users for each in user.passkeys])
+    shown = [_shown(user.user, each) for user in users for each in user.passkeys]
+    accounts = web.gateway.accounts
+    needs_password = found is not None and accounts is not None and accounts.passkeys.needs_password(found[1])
+    return Passkeys(passkeys=shown, needs_password=needs_password)
 
 
-async def begin_adding(web: Web) -> NewPasskey:
+async def begin_adding(web: Web, body: PasskeyWish) -> NewPasskey:
     """Ask for a challenge, for a new passkey of one's own."""
     (passkeys, party), (user, session) = passkeys_of(web), _own()
-    new = passkeys.begin_adding(user, session, party, client())
+    new = await passkeys.begin_adding(user, session, party, client(), body.password)
     known = [KnownCredential(credential=credential, transports=transports) for credential, transports in new.known]
     return NewPasskey(
         challenge=new.challenge,
@@ -241,9 +250,11 @@ ROUTES = (
         right=Right.INSPECT,
         handler=begin_adding,
         summary="Ask for a challenge, for a new passkey of one's own.",
+        body=PasskeyWish,
+        request="`password`: one's own, if the login was more than ten minutes ago",
         answer=NewPasskey,
         response="what a browser needs to [make it](#newpasskey)",
-        errors=(403, 409, 503),
+        errors=(403, 409, 415, 429, 503),
     ),
     Route(
         method="POST",

@@ -11,15 +11,16 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
-from supervisor.domain.ids import PasskeyId, SessionId, UserId
+from supervisor.domain.ids import PasskeyId, UserId
 from supervisor.domain.passkey import MOST_OF_USER
 from supervisor.ports.logged_in import LoggedIn
 from supervisor.ports.passkeys import NewPasskey, RelyingParty
 from supervisor.services.accounts import LOGGED_OUT, Accounts
 from supervisor.services.attempts import TRIES
-from supervisor.services.passkeys import MOST_WAITING, NOT_ACCEPTED, NOT_ADDED, passkey_of
+from supervisor.services.passkeys import FRESH_S, MOST_WAITING, NOT_ACCEPTED, NOT_ADDED, passkey_of
 from tests.kit.accounts import ANNA, BEN, ME, PASSWORDS, PlainHasher, add_users
 from tests.kit.authenticator import PRESENT, VERIFIED, Authenticator
 from tests.kit.core import Core, open_core
@@ -39,7 +40,7 @@ class Site:
         """A passkey of a user, who has logged in with the password. Returns it and that session."""
         opened = await self.accounts.log_in(user, PASSWORDS[user], "192.0.2.10", AGENT)
         session = opened.session.session
-        new = self.accounts.passkeys.begin_adding(user, session, PARTY, CLIENT)
+        new = await self.accounts.passkeys.begin_adding(user, session, PARTY, CLIENT)
         made = authenticator.make(new.challenge, PARTY, new.user_handle, **changed)
         return await self.accounts.passkeys.add(user, session, PARTY, made, label, ME), opened
 
@@ -171,7 +172,7 @@ async def test_challenge_for_a_new_passkey_opens_no_session(tmp_path: Path) -> N
     async with open_site(tmp_path / "access.json") as here:
         phone = Authenticator()
         _, opened = await here.add(phone)
-        new = here.accounts.passkeys.begin_adding(ANNA, opened.session.session, PARTY, CLIENT)
+        new = await here.accounts.passkeys.begin_adding(ANNA, opened.session.session, PARTY, CLIENT)
         assertion = phone.sign(new.challenge, PARTY)
         assert str(await refused(here.accounts.passkeys.log_in(PARTY, assertion, CLIENT, AGENT))) == NOT_ACCEPTED
         challenge = here.accounts.passkeys.begin_login(PARTY, CLIENT)
@@ -299,7 +300,7 @@ async def test_challenge_of_another_session_adds_no_passkey(tmp_path: Path) -> N
     """Also not of the same user."""
     async with open_site(tmp_path / "access.json") as here:
         one, other = [await here.accounts.log_in(ANNA, PASSWORDS[ANNA], CLIENT, AGENT) for _ in range(2)]
-        new = here.accounts.passkeys.begin_adding(ANNA, one.session.session, PARTY, CLIENT)
+        new = await here.accounts.passkeys.begin_adding(ANNA, one.session.session, PARTY, CLIENT)
         made = Authenticator().make(new.challenge, PARTY, new.user_handle)
         adding = here.accounts.passkeys.add(ANNA, other.session.session, PARTY, made, "x", ME)
         assert str(await refused(adding)) == NOT_ADDED
@@ -310,7 +311,7 @@ async def test_session_that_ends_meanwhile_adds_no_passkey(tmp_path: Path) -> No
     async with open_site(tmp_path / "access.json") as here:
         opened = await here.accounts.log_in(ANNA, PASSWORDS[ANNA], CLIENT, AGENT)
         session = opened.session.session
-        new = here.accounts.passkeys.begin_adding(ANNA, session, PARTY, CLIENT)
+        new = await here.accounts.passkeys.begin_adding(ANNA, session, PARTY, CLIENT)
         made = Authenticator().make(new.challenge, PARTY, new.user_handle)
         await here.accounts.end_session(session, LOGGED_OUT, ME)
         adding = here.accounts.passkeys.add(ANNA, session, PARTY, made, "x", ME)
@@ -323,11 +324,31 @@ async def test_session_of_a_login_provider_adds_no_passkey(tmp_path: Path) -> No
     async with open_site(tmp_path / "access.json") as here:
         opened = await here.accounts.open_session(BEN, "oidc", CLIENT, AGENT, lambda: True)
         session = opened.session.session
-        new = here.accounts.passkeys.begin_adding(BEN, session, PARTY, CLIENT)
-        made = Authenticator().make(new.challenge, PARTY, new.user_handle)
-        error = await refused(here.accounts.passkeys.add(BEN, session, PARTY, made, "x", ME))
+        error = await refused(here.accounts.passkeys.begin_adding(BEN, session, PARTY, CLIENT))
         assert (error.refusal, "password" in str(error)) == (Refusal.FORBIDDEN, True)
+        command = c.AddPasskey(BEN, PasskeyId("0123456789abcdef"), "x", session)
+        with pytest.raises(Rejected, match="password"):
+            await here.core.kernel.submit(command, origin=ME)
         assert here.accounts.keys == {}
+
+
+async def test_old_login_adds_a_passkey_only_with_the_password(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Else a session that was stolen or left open becomes a key for ever. Guesses count as at a login."""
+    async with open_site(tmp_path / "access.json") as here:
+        opened = await here.accounts.log_in(ANNA, PASSWORDS[ANNA], CLIENT, AGENT)
+        session, passkeys = opened.session.session, here.accounts.passkeys
+        mock_clock.jump(FRESH_S)
+        assert not passkeys.needs_password(session)
+        await passkeys.begin_adding(ANNA, session, PARTY, CLIENT)
+        mock_clock.jump(1)
+        assert passkeys.needs_password(session)
+        for _ in range(TRIES):
+            error = await refused(passkeys.begin_adding(ANNA, session, PARTY, CLIENT, "wrong horse"))
+            assert error.refusal is Refusal.FORBIDDEN
+        error = await refused(passkeys.begin_adding(ANNA, session, PARTY, CLIENT, PASSWORDS[ANNA]))
+        assert error.refusal is Refusal.RATE_LIMITED
+        mock_clock.jump(30)
+        await passkeys.begin_adding(ANNA, session, PARTY, CLIENT, PASSWORDS[ANNA])
 
 
 @pytest.mark.parametrize("label", ["", " ", "x" * 61, "two\nlines", " before"])
@@ -458,11 +479,13 @@ async def test_known_passkeys_are_named_only_for_their_host(tmp_path: Path) -> N
         _, opened = await here.add(Authenticator())
         session = opened.session.session
 
-        def asked(party: RelyingParty) -> NewPasskey:
-            return here.accounts.passkeys.begin_adding(ANNA, session, party, CLIENT)
+        async def asked(party: RelyingParty) -> NewPasskey:
+            return await here.accounts.passkeys.begin_adding(ANNA, session, party, CLIENT)
 
-        assert asked(PARTY).known == ((b"a credential id", ("internal",)),)
-        assert asked(ELSEWHERE).known == ()
-        assert asked(PARTY).user_handle == asked(ELSEWHERE).user_handle
-        other = here.accounts.passkeys.begin_adding(BEN, SessionId("x"), PARTY, CLIENT)
-        assert other.user_handle != asked(PARTY).user_handle
+        assert (await asked(PARTY)).known == ((b"a credential id", ("internal",)),)
+        assert (await asked(ELSEWHERE)).known == ()
+        handle = (await asked(PARTY)).user_handle
+        assert handle == (await asked(ELSEWHERE)).user_handle
+        _, by_ben = await here.add(Authenticator(b"ben's"), BEN)
+        other = await here.accounts.passkeys.begin_adding(BEN, by_ben.session.session, PARTY, CLIENT)
+        assert other.user_handle != handle

@@ -49,7 +49,7 @@ class Person:
         return await self.browser.log_in(user)
 
     async def add(self, label: str = "a phone", **changed: Any) -> Answer:
-        new = (await self.post("passkeys/begin")).json
+        new = (await self.post("passkeys/begin", {})).json
         handle = b64decode(new["user_handle"])
         made = self.authenticator.make(b64decode(new["challenge"]), self.party, handle, **changed)
         body = {"client_data": text(made.client_data), "attestation": text(made.attestation), "label": label}
@@ -240,7 +240,7 @@ async def test_own_new_password_keeps_the_passkeys(tmp_path: Path) -> None:
 async def test_only_a_user_adds_passkeys(tmp_path: Path) -> None:
     """Not the owner of the machine without a login, and not a program."""
     async with open_site(GATE, access=tmp_path / "access.json") as site:
-        answer = await Person.at(site).post("passkeys/begin")
+        answer = await Person.at(site).post("passkeys/begin", {})
         assert (answer.status, "only a user" in answer.text) == (403, True)
 
 

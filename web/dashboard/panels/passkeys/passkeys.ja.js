@@ -5,6 +5,8 @@ export const JA = Object.freeze({
     "パスキーは端末にある鍵です。指紋、顔または PIN でログインできます。",
   "Add a passkey": "パスキーを追加",
   "Name of the passkey": "パスキーの名前",
+  "Your password, since your login was long ago": "ログインから時間が経っているため、パスワードを入力してください",
+  "The password is wrong.": "パスワードが違います。",
   "added {time}": "{time} に追加",
   "last used {time}": "最終使用 {time}",
   "never used": "未使用",

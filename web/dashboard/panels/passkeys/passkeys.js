@@ -13,12 +13,13 @@ const PAGES = ["passkeys-list", "passkeys-form", "passkeys-remove"];
 
 export function createPasskeys({ dialog, base, access }) {
   const parts = partsOf(dialog);
-  const label = parts["passkeys-label"];
+  const { "passkeys-label": label, "passkeys-password": password } = parts;
   const draw = createRows(parts["passkeys-rows"], { key: ({ passkey }) => passkey, create, fill });
   let of = null; // the user whose passkeys are shown
   let known = new Map();
   let subject = null; // the passkey of the form; null: a new one
   let changed = () => {};
+  let needsPassword = false;
 
   const isOwn = () => of === access.me().user;
   const urlOf = (passkey) => new URL(`api/passkeys/${encodeURIComponent(passkey)}`, base);
@@ -44,6 +45,7 @@ export function createPasskeys({ dialog, base, access }) {
 
   function show(page) {
     for (const each of PAGES) parts[each].hidden = each !== page;
+    password.value = "";
   }
 
   async function list(said = "") {
@@ -51,7 +53,8 @@ export function createPasskeys({ dialog, base, access }) {
     say(parts["passkeys-problem"], "");
     say(parts["passkeys-done"], said);
     try {
-      const { passkeys } = await send(new URL("api/passkeys", base), "GET");
+      const { passkeys, needs_password } = await send(new URL("api/passkeys", base), "GET");
+      needsPassword = needs_password;
       const shown = passkeys.filter(({ user }) => user === of);
       known = new Map(shown.map((each) => [each.passkey, each]));
       draw(shown);
@@ -78,6 +81,7 @@ export function createPasskeys({ dialog, base, access }) {
     say(parts["passkeys-form-problem"], "");
     label.value = passkey ? passkey.label : browserOf(navigator.userAgent);
     show("passkeys-form");
+    parts["passkeys-password-row"].hidden = Boolean(passkey) || !needsPassword;
     label.focus();
     label.select();
   }
@@ -90,7 +94,7 @@ export function createPasskeys({ dialog, base, access }) {
       return back(t("{passkey} was renamed.", { passkey: name }));
     }
     try {
-      await addPasskey(base, name);
+      await addPasskey(base, name, password.value);
     } catch (error) {
       const words = browserProblem(error, t("No passkey was made: it was cancelled, or took too long."));
       throw words ? new Error(words) : error;
@@ -112,10 +116,13 @@ export function createPasskeys({ dialog, base, access }) {
     back(t("{passkey} was removed.", { passkey: subject.label }));
   }
 
-  attachForm(parts["passkeys-form"], parts["passkeys-form-problem"], save);
+  attachForm(parts["passkeys-form"], parts["passkeys-form-problem"], save, () =>
+    needsPassword && !subject ? t("The password is wrong.") : "",
+  );
   attachForm(parts["passkeys-remove"], parts["passkeys-remove-problem"], remove);
   on(parts["passkeys-add"], "click", () => edit());
   for (const part of ["passkeys-cancel", "passkeys-keep"]) on(parts[part], "click", () => back());
+  on(dialog, "close", () => (password.value = ""));
   on(dialog, "click", (event) => event.target === dialog && !parts["passkeys-list"].hidden && dialog.close());
 
   return {
