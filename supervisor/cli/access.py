@@ -17,15 +17,15 @@ from urllib.parse import quote
 import attrs
 import click
 
-from ..domain.rights import Role
+from ..domain.rights import OF_PROGRAMS, Role
 from .daemon_address import owner, place_of
 from .journal_argument import JSON
-from .remote import Body, ask, detail, refuse, unknown
+from .remote import Body, ask, detail, refuse, texts, unknown
 from .terminal import UTC_OPTION, clean, fail, local, say, say_json
 
 MOST_BYTES = 8192
 """Of a line with a password; the daemon refuses one of more than 1024 characters."""
-PEOPLE = [role.value for role in Role if role is not Role.DETECTOR]
+PEOPLE = [role.value for role in Role if role not in OF_PROGRAMS]
 NAME = click.argument("name")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 Command = Callable[..., None]
@@ -94,6 +94,7 @@ def add_user(daemon: RunningDaemon, name: str, access: Body, as_json: bool) -> N
         say_json(body)
     else:
         say(f"user {clean(name)} added: {access['role']}, {described(access)}")
+    warn_of_unknown(body)
 
 
 @click.command()
@@ -122,8 +123,9 @@ def change_user(daemon: RunningDaemon, name: str, access: Body) -> None:
     Viewers that the user may not have any more end. Exit 1: the daemon refused, as for the last admin; exit 2: no
     daemon answers.
     """
-    daemon.ask("PUT", f"users/{quote(name, safe='')}", 204, sent=access)
+    body = daemon.ask("PUT", f"users/{quote(name, safe='')}", 200, "user", access)
     say(f"user {clean(name)} changed: {access['role']}, {described(access)}")
+    warn_of_unknown(body)
 
 
 @click.command()
@@ -236,6 +238,14 @@ def print_list(
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in [heads, *rows]:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def warn_of_unknown(body: Body) -> None:
+    """Say which cameras and groups of an answer's scope are not configured. They may be later."""
+    found = body.get("unknown")
+    for kind, what in (("cameras", "camera"), ("groups", "group")):
+        for name in texts(found, kind) if isinstance(found, dict) else []:
+            say(f"warning: no {what} {name} is configured now", err=True)
 
 
 def described(scope: Any) -> str:

@@ -9,7 +9,18 @@ from urllib.parse import quote
 import click
 
 from ..domain.rights import Role
-from .access import NAME, YES, RunningDaemon, confirm, described, print_list, when, with_access, with_daemon
+from .access import (
+    NAME,
+    YES,
+    RunningDaemon,
+    confirm,
+    described,
+    print_list,
+    warn_of_unknown,
+    when,
+    with_access,
+    with_daemon,
+)
 from .journal_argument import JSON
 from .remote import Body
 from .terminal import UTC_OPTION, clean, say, say_json, zone
@@ -82,6 +93,7 @@ def make_token(daemon: RunningDaemon, name: str, access: Body, until: str | None
     kind = f"token {clean(name)} made{' for RTSP' if rtsp else ''}"
     end = f"until {when(until)}" if until else "without an end"
     say(f"{kind}: {access['role']}, {described(access)}, {end}; keep it, it is not shown again", err=True)
+    warn_of_unknown(body)
 
 
 @click.command()

@@ -108,11 +108,16 @@ def run(config: Path, options: tuple[tuple[str, str], ...], verbose: bool) -> No
 @click.option("--browser/--no-browser", default=False, help="Open the page in a browser.")
 @_VERBOSE
 def demo(cameras: int, listen: str, journal: Path | None, browser: bool, verbose: bool) -> None:
-    """Run with test patterns: no camera and no configuration needed."""
+    """Run with test patterns: no camera and no configuration needed.
+
+    With --journal FOLDER, the state folder is FOLDER.state.
+    """
     names = [*DEMO_NAMES, *(f"camera-{number}" for number in range(5, 17))][:cameras]
     folder = journal or _state_home() / "demo" / "journal"
     lines = ["cameras:", *(f"  {name}: {DEMO_PICTURE}" for name in names)]
     options = {"web.listen": listen, "journal.path": str(folder), **(DEBUG if verbose else {})}
+    if journal is not None:  # beside it, and not in the folder around it, which may be that of another daemon
+        options["state.path"] = f"{journal}.state"
     with starting():
         try:
             config = parse("\n".join(lines), "the demo", os.environ, _kinds(), options=options)

@@ -1,6 +1,7 @@
 """Reads a configuration: a file in YAML, and the variables and options that replace its settings."""
 
 import os
+import socket
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,6 +96,7 @@ def parse(
     anchor = _anchor(sections, values)
     oidc = read_provider(sections, values)
     _check_state(sections, values)
+    _check_addresses(sections, values)
     if values["detections.motion"] and not values["parts.detections"]:
         reading.complain(sections.nodes["detections", "motion"], "detections.motion needs parts.detections to be on")
     sections.check_names()
@@ -167,6 +169,25 @@ def _check_state(sections: Sections, values: Mapping[str, Any]) -> None:
             f"the path of the control socket, {redact(repr(str(control)), hidden)}, has {length} bytes, "
             f"and at most {MAX_SOCKET_PATH} are possible; set state.path to a folder with a shorter path",
         )
+
+
+def _check_addresses(sections: Sections, values: Mapping[str, Any]) -> None:
+    """The page and the RTSP server have different ports, unless each has another address."""
+    web, rtsp = values["web.listen"], values["rtsp.listen"]
+    if web is None or rtsp is None or web[1] != rtsp[1] or web[1] == 0:
+        return
+    hosts = {_address_of(host) for host, _ in (web, rtsp)}
+    if len(hosts) == 1 or hosts & {"0.0.0.0", "::"}:
+        problem = "rtsp.listen and web.listen are one address; set another port"
+        sections.reading.complain(sections.nodes.get(("rtsp", "listen")), problem)
+
+
+def _address_of(host: str) -> str:
+    """The address that the kernel uses for a host; a name that must be looked up stays."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton("127.0.0.1" if host.lower() == "localhost" else host))
+    except OSError:
+        return host
 
 
 def _is_within(path: Path, other: Path) -> bool:

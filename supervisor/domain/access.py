@@ -162,6 +162,12 @@ def authorize(state: State, principal: str, command: Command, now_ns: int) -> No
         raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
 
 
+def require_all_of_admin(role: Role, scope: Scope) -> None:
+    """Raise `Rejected` for an admin of some cameras: users and the configuration name all of them."""
+    if role is Role.ADMIN and not scope.everything:
+        raise Rejected(Refusal.INVALID, "an admin administers all cameras")
+
+
 def shown(principal: str) -> str:
     """The principal for people, without its session."""
     return principal.partition("/")[0]

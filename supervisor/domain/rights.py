@@ -34,8 +34,12 @@ class Right(StrEnum):
     """Links with which others watch one's own cameras."""
     OPERATE = "operate"
     """Other people's viewers, and attempts at cameras."""
+    HEALTH = "health"
+    """Whether the daemon and its cameras are well."""
+    MEASURE = "measure"
+    """Measurements of the daemon and of cameras."""
     ADMINISTER = "administer"
-    """The configuration, users, and measurements of the daemon."""
+    """The configuration and users."""
 
 
 class Role(StrEnum):
@@ -51,15 +55,22 @@ class Role(StrEnum):
     """Has all rights on all cameras."""
     DETECTOR = "detector"
     """Reports detections; for tokens only."""
+    MONITOR = "monitor"
+    """Reads health and measurements; for tokens only."""
 
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
-    Role.WATCHER: frozenset({Right.NONE, Right.VIEW, Right.INSPECT, Right.WATCH, Right.ROOM, Right.SHARE}),
-    Role.ANALYST: frozenset({Right.NONE, Right.VIEW, Right.INSPECT, Right.READ}),
-    Role.OPERATOR: frozenset(Right) - {Right.REPORT, Right.ADMINISTER},
+    Role.WATCHER: frozenset(
+        {Right.NONE, Right.VIEW, Right.INSPECT, Right.HEALTH, Right.WATCH, Right.ROOM, Right.SHARE}
+    ),
+    Role.ANALYST: frozenset({Right.NONE, Right.VIEW, Right.INSPECT, Right.HEALTH, Right.READ}),
+    Role.OPERATOR: frozenset(Right) - {Right.REPORT, Right.MEASURE, Right.ADMINISTER},
     Role.ADMIN: frozenset(Right),
     Role.DETECTOR: frozenset({Right.NONE, Right.REPORT}),
+    Role.MONITOR: frozenset({Right.NONE, Right.HEALTH, Right.MEASURE}),
 }
+OF_PROGRAMS = frozenset({Role.DETECTOR, Role.MONITOR})
+"""The roles that only tokens have."""
 PROXY_ROLES = (Role.ADMIN, Role.OPERATOR, Role.ANALYST, Role.WATCHER)
 """The roles that a trusted proxy can give, the one with the most rights first."""
 EVERYTHING = frozenset(Right)

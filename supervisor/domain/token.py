@@ -1,6 +1,6 @@
 """Tokens: the access of programs. The state knows the hash of a token's secret, which is shown once."""
 
-from .access import NAME, of_token
+from .access import NAME, of_token, require_all_of_admin
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
@@ -49,7 +49,7 @@ class TokenMade(TokenEvent, frozen=True):
     """A program has access."""
 
     role: Role
-    """`watcher`, `analyst`, `operator`, `admin` or `detector`."""
+    """`watcher`, `analyst`, `operator`, `admin`, `detector` or `monitor`."""
     scope: Scope
     """The cameras of which the program may know."""
     hash: str
@@ -103,6 +103,7 @@ def make_token(state: State, command: MakeToken, now_ns: int) -> Events:
         raise Rejected(Refusal.CONFLICT, f"there is a token {command.token} already")
     if len(state.tokens) >= MOST_TOKENS:
         raise Rejected(Refusal.CAP_REACHED, f"there are {MOST_TOKENS} tokens, which is the limit")
+    require_all_of_admin(command.role, command.scope)
     if HASH.fullmatch(command.hash) is None:
         raise Rejected(Refusal.INVALID, "a token is known by the SHA-256 of its secret")
     if command.until_ns is not None and command.until_ns <= now_ns:

@@ -9,7 +9,7 @@ Rules of this file:
 from msgspec.structs import replace
 from rpds import HashTrieMap
 
-from .access import NAME
+from .access import NAME, require_all_of_admin
 from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
@@ -18,7 +18,7 @@ from .ids import CameraId, PasskeyId, UserId, user_stream
 from .lease import LeaseEnded, end, end_lost
 from .passkey import PasskeyRemoved, removed_passkey
 from .privacy import RESTORED_PRIVACY, PrivacyBegan
-from .rights import RIGHTS, USER, Right, Role, Scope
+from .rights import OF_PROGRAMS, RIGHTS, USER, Right, Role, Scope
 from .session import SessionEnded, ended_session
 from .share import MAKER_LOST, NOT_KEPT, ShareEnded, ended_share, lost_shares
 from .state import Identity, State, User, UserSession
@@ -234,10 +234,9 @@ def _end_trust(state: State, now_ns: int) -> Events:
 
 def require_role(role: Role, scope: Scope) -> None:
     """Raise `Rejected` for a role that is for tokens only, and for an admin of some cameras."""
-    if role is Role.DETECTOR:
-        raise Rejected(Refusal.INVALID, "detector is a role for tokens")
-    if role is Role.ADMIN and not scope.everything:
-        raise Rejected(Refusal.INVALID, "an admin administers all cameras")
+    if role in OF_PROGRAMS:
+        raise Rejected(Refusal.INVALID, f"{role.value} is a role for tokens")
+    require_all_of_admin(role, scope)
 
 
 def is_chief(user: User) -> bool:

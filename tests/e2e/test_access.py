@@ -38,6 +38,7 @@ LANGUAGES = {
         "warns": "From now on everybody has to log in",
         "name": "Enter a name.",
         "added": "ben can log in now.",
+        "unknown": "Not configured now: group yard, group hall.",
         "edited": "ben was changed.",
         "fresh": "ben has a new password, and logs in again.",
         "removed": "ben was removed.",
@@ -59,6 +60,7 @@ LANGUAGES = {
         "warns": "これからは、このマシンでも全員がログインする必要があります",
         "name": "名前を入力してください。",
         "added": "ben はログインできるようになりました。",
+        "unknown": "現在の設定にありません：グループ yard, グループ hall。",
         "edited": "ben を変更しました。",
         "fresh": "ben のパスワードを変更しました。もう一度ログインが必要です。",
         "removed": "ben を削除しました。",
@@ -266,7 +268,7 @@ async def test_changed_role_is_shown_on_the_page(language: str, tmp_path: Path) 
         async with open_page_of(daemon, language) as page:
             await log_in(page, BEN)
             await page.wait_for(LIVE, 30)
-            assert (await chief.put("/api/users/ben", {"role": "watcher", "everything": True})).status == 204
+            assert (await chief.put("/api/users/ben", {"role": "watcher", "everything": True})).status == 200
             said = f"document.querySelector('{part('notice')}')"
             await page.wait_for(
                 f"{said}.checkVisibility() && {said}.innerText.includes({LANGUAGES[language]['changed']!r})"
@@ -331,6 +333,7 @@ async def test_admin_manages_users_on_the_page(language: str, tmp_path: Path) ->
             await page.evaluate(f"document.querySelector('{form}{part('field-groups')}').value = 'yard, hall,'")
             await page.click(part("users-save"))
             await says_in(page, "users-done", says["added"])
+            await says_in(page, "users-done", says["unknown"])
             scope = {"everything": False, "cameras": ["gate"], "groups": ["yard", "hall"]}
             assert ((await of_ben())["role"], (await of_ben())["scope"]) == ("watcher", scope)
 
@@ -384,6 +387,7 @@ async def test_admin_manages_tokens_on_the_page(language: str, tmp_path: Path) -
             assert await page.evaluate(f"document.querySelector('{part('tokens-rtsp')}').checked")
             await page.click(part("tokens-save"))
             token = await page.wait_for(secret)
+            await page.wait_for(f"{text_of(part('tokens-unknown'))} === ''")
             await page.click(part("tokens-copy"))
             await says_in(page, "tokens-copied", says["copied"])
             assert (await Browser(daemon.port).get("/api/cameras", Authorization=f"Bearer {token}")).status == 200

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from supervisor.base.times import shown as time_text
 from supervisor.domain.describe import describe
+from supervisor.services.access_file import AccessFile, write_access
 from tests.conftest import require
 from tests.kit.certificates import write_pair
 from tests.kit.daemon import ROOT, launch_daemon, open_daemon, write_config
@@ -61,6 +63,8 @@ def test_check_warns_of_an_address_beyond_this_machine(config: Path) -> None:
     assert done.returncode == 0
     assert "warning: web.listen: 0.0.0.0:8620 is beyond this machine" in done.stderr
     assert "until the first user is made" in done.stderr
+    write_access(config.parent / "access.json", AccessFile(trust_ended=True))
+    assert "warning" not in banken("check", config).stderr
 
 
 @pytest.mark.parametrize(("listen", "warned"), [("0.0.0.0:8620", True), ("127.0.0.1:8620", False)])
@@ -315,3 +319,21 @@ def test_replay_refuses_what_is_no_journal_or_a_damaged_one(tmp_path: Path, jour
         refuses("a replay asks nobody who they are", "replay", journal, "--listen", beyond)
     change(journal, "UPDATE event SET body = '{}' WHERE seq = 3")
     refuses("event 3 is damaged", "replay", journal, "--listen", "127.0.0.1:0")
+
+
+def test_two_demos_with_journals_in_one_folder_do_not_collide(tmp_path: Path) -> None:
+    """Each has its own state folder beside its journal, and neither uses that of a daemon in the folder around it."""
+    (tmp_path / "access.json").write_text("not of a demo")
+    with ExitStack() as running:
+        for name in ("one", "two"):
+            command = [sys.executable, "-m", "supervisor", "demo", "--cameras", "1", "--listen", "127.0.0.1:0"]
+            demo = running.enter_context(
+                subprocess.Popen(
+                    [*command, "--journal", str(tmp_path / name)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+                )
+            )
+            running.callback(demo.terminate)
+            assert demo.stdout is not None
+            assert "1 camera at" in demo.stdout.readline()
+            assert (tmp_path / f"{name}.state" / "control").is_socket()
+    assert (tmp_path / "access.json").read_text() == "not of a demo"

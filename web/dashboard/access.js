@@ -16,6 +16,7 @@ export const ROLES = {
   operator: n("operator"),
   admin: n("admin"),
   detector: n("detector"),
+  monitor: n("monitor"),
 };
 // Until the server has answered, and of a server without users.
 const EVERYTHING = Object.freeze({ user: null, role: null, rights: RIGHTS, scope: null, login: false, share: null });

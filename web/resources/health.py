@@ -84,7 +84,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/health",
-        right=Right.INSPECT,
+        right=Right.HEALTH,
         handler=show_health,
         summary="The verdict on the daemon and on each of its parts.",
         answer=Health,

@@ -26,7 +26,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/metrics",
-        right=Right.ADMINISTER,
+        right=Right.MEASURE,
         handler=expose_metrics,
         summary="All metrics; the help line of each explains it.",
         answer=Media(metrics.CONTENT_TYPE),

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from quart import Response
 
+from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, TokenId, UserId
 from supervisor.domain.rights import Right, Role, Scope
 from supervisor.domain.state import Token as KnownToken
@@ -64,6 +65,19 @@ class User(Answer, frozen=True):
     """The number of passkeys; [a list](#passkeys) has them."""
 
 
+class UnknownNames(Answer, frozen=True):
+    """The part of a scope that is not configured now: misspelled, or for later."""
+
+    cameras: list[str]
+    groups: list[str]
+
+
+class StoredUser(User, frozen=True):
+    """A user as it was stored."""
+
+    unknown: UnknownNames
+
+
 class Users(Answer, frozen=True):
     users: list[User]
     """By name."""
@@ -92,6 +106,7 @@ class MadeToken(Answer, frozen=True):
     token: TokenId
     secret: str
     """The program sends it as `Authorization: Bearer`; for RTSP it is the password. It is not shown again."""
+    unknown: UnknownNames
 
 
 async def list_users(web: Web) -> Users:
@@ -102,15 +117,15 @@ async def list_users(web: Web) -> Users:
 
 async def add_user(web: Web, body: NewUser) -> Response:
     await accounts_of(web).add_user(UserId(body.user), body.role, body.scope, body.password, asking())
-    response = json.respond(user(web.gateway.state.users[UserId(body.user)], 0), 201)
+    response = json.respond(stored_user(web, UserId(body.user), body.scope), 201)
     response.headers["Location"] = f"users/{body.user}"  # relative to `/api/users`: below any prefix of a proxy
     return response
 
 
-async def change_user(web: Web, user: str, body: Access) -> Response:
+async def change_user(web: Web, user: str, body: Access) -> StoredUser:
     """Give a user another role and scope; viewers that they may not have any more end."""
     await accounts_of(web).change_user(UserId(user), body.role, body.scope, asking())
-    return Response("", status=204)
+    return stored_user(web, UserId(user), body.scope)
 
 
 async def set_password(web: Web, user: str, body: PasswordOfUser) -> Response:
@@ -133,12 +148,32 @@ async def make_token(web: Web, body: NewToken) -> Response:
     until_ns = None if body.until is None else int(body.until.timestamp() * 1e9)
     name = TokenId(body.token)
     secret = await accounts_of(web).make_token(name, body.role, body.scope, until_ns, asking(), rtsp=body.rtsp)
-    return json.respond(MadeToken(token=name, secret=secret), 201)
+    return json.respond(MadeToken(token=name, secret=secret, unknown=unknown_in(web, body.scope)), 201)
 
 
 async def end_token(web: Web, token: str) -> Response:
     await accounts_of(web).end_token(TokenId(token), asking())
     return Response("", status=204)
+
+
+def unknown_in(web: Web, scope: Scope) -> UnknownNames:
+    """The cameras and groups of a scope that are not configured."""
+    cameras = web.daemon.state.cameras
+    groups = {camera.settings.group for camera in cameras.values()}
+    return UnknownNames(
+        cameras=[name for name in scope.cameras if name not in cameras],
+        groups=[name for name in scope.groups if name not in groups],
+    )
+
+
+def stored_user(web: Web, name: UserId, scope: Scope) -> StoredUser:
+    """Raises `Rejected` if the user is removed already."""
+    state = web.daemon.state
+    known = state.users.get(name)
+    if known is None:
+        raise Rejected(Refusal.UNKNOWN, f"there is no user {name!r}")
+    logins = sum(session.user == name for session in state.sessions.values())
+    return StoredUser(**msgspec.structs.asdict(user(known, logins)), unknown=unknown_in(web, scope))
 
 
 def user(known: KnownUser, sessions: int) -> User:
@@ -180,8 +215,8 @@ ROUTES = (
         body=NewUser,
         request="`user`, `password`, `role`; `everything`, or lists of `cameras` and `groups`",
         status=201,
-        answer=User,
-        response="the [user](#user)",
+        answer=StoredUser,
+        response="the [user](#storeduser)",
         errors=(409, 415, 422, 429, 503),
     ),
     Route(
@@ -192,7 +227,8 @@ ROUTES = (
         summary="Give a user another role and other cameras. Viewers that they may not have any more end.",
         body=Access,
         request="`role`; `everything`, or lists of `cameras` and `groups`",
-        status=204,
+        answer=StoredUser,
+        response="the [user](#storeduser)",
         errors=(404, 409, 415, 422, 503),
     ),
     Route(

@@ -189,7 +189,6 @@ def test_answer_of_another_form_is_an_error(body: object) -> None:
 
 
 CHANGES = {
-    "PUT /api/users/be%2Fn": (["user", "role", "be/n", "--role", "watcher", "--all"], {"role": "watcher", **ALL}),
     "PUT /api/users/be%2Fn/password": (["user", "password", "be/n"], {"password": SECRET}),
     "DELETE /api/users/be%2Fn": (["user", "remove", "be/n", "--yes"], None),
     "DELETE /api/sessions/be%2Fn": (["session", "end", "be/n"], None),
@@ -206,6 +205,35 @@ def test_change_is_one_request_and_one_line(line: str) -> None:
         assert (done.exit_code, fake.asked, done.stderr) == (0, [(line, body)], "")
         assert "be/n" in done.stdout and done.stdout.count("\n") == 1
         assert SECRET not in done.stdout
+
+
+UNKNOWN = {"cameras": ["gaet"], "groups": ["yrad"]}
+TOKEN = {"token": "nas", "secret": "nas.geheim"}
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments", "status", "body"),
+    [
+        ("POST /api/users", ["user", "add", "ben"], 201, BEN),
+        ("PUT /api/users/be%2Fn", ["user", "role", "be/n"], 200, BEN),
+        ("POST /api/tokens", ["token", "make", "nas"], 201, TOKEN),
+    ],
+)
+def test_name_that_is_not_configured_is_a_warning(
+    line: str, arguments: list[str], status: int, body: Mapping[str, object]
+) -> None:
+    """It is on stderr, and the change is made: the camera may be configured later."""
+    options = ["--role", "watcher", "--camera", "gaet", "--group", "yrad"]
+    for unknown, expected in (
+        (UNKNOWN, ["no camera gaet is", "no group yrad is"]),
+        ({"cameras": [], "groups": []}, []),
+    ):
+        with open_fake({line: (status, {**body, "unknown": unknown})}) as fake:
+            done = fake.run(*arguments, *options)
+            assert done.exit_code == 0
+            warnings = [each for each in done.stderr.splitlines() if each.startswith("warning: ")]
+            assert warnings == [f"warning: {each} configured now" for each in expected]
+            assert "warning" not in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [["user", "remove", "ben"], ["token", "end", "ben"]])

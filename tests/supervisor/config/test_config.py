@@ -95,6 +95,50 @@ def test_address_beyond_loopback_is_exposed(listen: str, exposed: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("web: {listen: '127.0.0.1:8620'}", ()),
+        ("web: {listen: '0.0.0.0:8620'}", ("banken setup-link",)),
+        ("web: {trusted_proxies: [192.0.2.1]}", ("access.proxy.roles",)),
+        ("web: {trusted_proxies: [192.0.2.1]}\naccess: {proxy: {roles: {watcher: ['*']}}}", ()),
+        (
+            "web: {listen: '0.0.0.0:8620', trusted_proxies: [192.0.2.1]}\naccess: {proxy: {user_header: X-User}}",
+            ("banken setup-link", "access.proxy.roles"),
+        ),
+    ],
+)
+def test_limits_before_users_have_a_hint_each(text: str, said: tuple[str, ...]) -> None:
+    """Beyond loopback, and behind a proxy that has no role."""
+    hints = read(text).before_users
+    assert len(hints) == len(said)
+    assert all(one in hint for one, hint in zip(said, hints, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("web", "rtsp", "is_refused"),
+    [
+        *(("127.0.0.1:8620", "127.0.0.1:8620", True), ("localhost:8620", "127.0.0.1:8620", True)),
+        *(
+            ("0.0.0.0:8554", "127.0.0.1:8554", True),
+            ("[::]:8554", "127.0.0.1:8554", True),
+            ("0:8554", "[::1]:8554", True),
+        ),
+        *(("127.0.0.1:8620", "127.0.0.1:8554", False), ("127.0.0.1:8620", "[::1]:8620", False)),
+        *(("127.0.0.1:8620", "127.0.0.2:8620", False), ("127.0.0.1:0", "127.0.0.1:0", False)),
+    ],
+)
+def test_page_and_rtsp_server_have_different_addresses(web: str, rtsp: str, is_refused: bool) -> None:
+    """The daemon could not listen at both; the complaint has the line."""
+    text = f"web: {{listen: '{web}'}}\nrtsp: {{listen: '{rtsp}'}}\ncameras: {{}}\n"
+    if not is_refused:
+        assert read(text).rtsp is not None
+        return
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert caught.value.complaints == ["banken.yaml:2: rtsp.listen and web.listen are one address; set another port"]
+
+
+@pytest.mark.parametrize(
     ("tls", "listen", "is_secure"),
     [
         *(("auto", "127.0.0.1:1", False), ("auto", "0.0.0.0:1", True), ("auto", "cams.lan:1", True)),

@@ -15,7 +15,7 @@ from supervisor.domain.clients import LOCAL
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.evolve import evolve
 from supervisor.domain.ids import CameraId, LeaseId, NodeId, PeerId, RunId, TokenId, UserId
-from supervisor.domain.rights import ALL, RIGHTS, Right, Role, Scope
+from supervisor.domain.rights import ALL, OF_PROGRAMS, RIGHTS, Right, Role, Scope
 from supervisor.domain.session import MOST_OF_USER, session_of
 from supervisor.domain.state import State, User, UserSession
 from supervisor.domain.values import LeaseKind, Limits
@@ -76,7 +76,7 @@ COMMANDS: Mapping[Right, c.Command] = {
 """A command for each right that commands need."""
 
 
-@pytest.mark.parametrize("role", [role for role in Role if role is not Role.DETECTOR])
+@pytest.mark.parametrize("role", [role for role in Role if role not in OF_PROGRAMS])
 @pytest.mark.parametrize("right", COMMANDS)
 def test_role_may_send_what_its_rights_allow_and_nothing_else(role: Role, right: Right) -> None:
     """For every role and every right, against the table."""
@@ -262,6 +262,8 @@ def test_revoked_token_ends_its_viewers(life: Life) -> None:
         c.AddUser(UserId("carl"), Role.DETECTOR, ALL),
         c.RemoveUser(UserId("nobody")),
         c.SetPassword(UserId("nobody")),
+        c.AddUser(UserId("carl"), Role.MONITOR, ALL),
+        c.MakeToken(TokenId("nas"), Role.ADMIN, GATE_ONLY, "a" * 64),
         c.MakeToken(TokenId("nas"), Role.WATCHER, ALL, "secret"),
         c.MakeToken(TokenId("nas"), Role.WATCHER, ALL, "a" * 64, NOW_NS),
         c.EndToken(TokenId("nobody")),

@@ -11,9 +11,12 @@ import trio
 from trio.testing import MockClock
 
 from supervisor.domain import commands as c
+from supervisor.domain.ids import UserId
 from supervisor.domain.monitors import Reading, Threshold, Thresholds
+from supervisor.domain.rights import ALL, Role
 from supervisor.domain.values import LeaseKind, Limits
 from supervisor.domain.verdict import Verdict
+from supervisor.ports.decisions import Origin
 from supervisor.ports.statistics import SocketStatistics
 from supervisor.services import monitors as module
 from supervisor.services.monitors import (
@@ -25,6 +28,7 @@ from supervisor.services.monitors import (
     read_connections,
     read_journal,
     read_loop,
+    read_users,
     run_monitors,
 )
 from tests.kit.core import Core, open_core
@@ -171,6 +175,15 @@ async def test_the_journals_lag_is_that_of_the_oldest_that_waits(autojump_clock:
 async def test_a_loop_that_has_only_just_begun_is_given_time() -> None:
     """Before the first measurement the level is 0, not unknown."""
     assert read_loop().level == 0
+
+
+async def test_missing_users_are_reported_until_the_first_one() -> None:
+    """With what is not served, and what to do."""
+    async with open_core() as core:
+        before = read_users(core.kernel, ["one hint", "another"])
+        assert (before.level, before.text) == (1.0, "one hint; another")
+        core.kernel.emit(c.AddUser(UserId("anna"), Role.ADMIN, ALL), origin=Origin("local"))
+        assert read_users(core.kernel, ["one hint"]).level == 0.0
 
 
 async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:

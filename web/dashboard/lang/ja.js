@@ -109,6 +109,7 @@ export const JA = Object.freeze({
   "operator": "操作員",
   "admin": "管理者",
   "detector": "検知器",
+  "monitor": "監視",
   "Name": "名前",
   "Password": "パスワード",
   "close what is open": "開いているものを閉じる",

@@ -7,7 +7,7 @@ import { n, t } from "../../i18n.js";
 import { createRows } from "../../rows.js";
 import { definePanel } from "../../panel.js";
 import { copyFrom } from "./copy.js";
-import { createFields, scopeWords } from "../users/fields.js";
+import { createFields, scopeWords, unknownWords } from "../users/fields.js";
 import { JA } from "./tokens.ja.js";
 
 const PAGES = ["tokens-list", "tokens-form", "tokens-made", "tokens-end"];
@@ -72,6 +72,7 @@ export function createTokens({ dialog, base, clock }) {
     const made = await send(new URL("api/tokens", base), "POST", body);
     show("tokens-made");
     secret.value = made.secret;
+    say(parts["tokens-unknown"], unknownWords(made.unknown));
     say(parts["tokens-copied"], "");
     parts["tokens-copy"].focus();
   }

@@ -9,6 +9,7 @@ const NOTES = {
   operator: n("Watches, reads, and operates cameras and viewers."),
   admin: n("May do everything, on all cameras."),
   detector: n("Reports detections."),
+  monitor: n("Reads health and measurements, for Prometheus for example."),
 };
 /** @type {any} */
 const EVERYTHING = { everything: true, cameras: [], groups: [] };
@@ -21,6 +22,12 @@ export function scopeWords({ everything, cameras, groups }) {
   const named = [...cameras, ...groups.map((group) => t("group {group}", { group }))];
   if (named.length > MOST) return t("{count} cameras and groups", { count: named.length });
   return named.join(", ") || t("no cameras");
+}
+
+// Names in an answer that nothing has, in words; empty for none. Pure.
+export function unknownWords({ cameras, groups }) {
+  const names = [...cameras, ...groups.map((group) => t("group {group}", { group }))].join(", ");
+  return names && t("Not configured now: {names}.", { names });
 }
 
 // A list of names that somebody has typed. Pure.

@@ -27,6 +27,8 @@ export const JA = Object.freeze({
   "Watches, reads, and operates cameras and viewers.": "視聴と記録の閲覧に加え、カメラと視聴者を操作します。",
   "May do everything, on all cameras.": "すべてのカメラで、すべての操作ができます。",
   "Reports detections.": "検知を報告します。",
+  "Reads health and measurements, for Prometheus for example.": "状態と測定値を読み取ります（Prometheus など）。",
+  "Not configured now: {names}.": "現在の設定にありません：{names}。",
   "all cameras": "すべてのカメラ",
   "{count} cameras and groups": "{count} 件のカメラとグループ",
   "no cameras": "カメラなし",

@@ -6,7 +6,7 @@ import { plural } from "../../format.js";
 import { n, t } from "../../i18n.js";
 import { createRows } from "../../rows.js";
 import { definePanel } from "../../panel.js";
-import { createFields, scopeWords } from "./fields.js";
+import { createFields, scopeWords, unknownWords } from "./fields.js";
 import { JA } from "./users.ja.js";
 
 const PAGES = ["users-list", "users-form", "users-remove"];
@@ -124,8 +124,8 @@ export function createUsers({ dialog, base, access, openPasskeys }) {
 
   const FORM = {
     async add() {
-      const { user } = await make(fields.value());
-      await list(t("{user} can log in now.", { user }));
+      const { user, unknown } = await make(fields.value());
+      await list([t("{user} can log in now.", { user }), unknownWords(unknown)].join(" "));
       parts["users-add"].focus();
     },
     async first() {
@@ -139,8 +139,8 @@ export function createUsers({ dialog, base, access, openPasskeys }) {
       access.leave("first");
     },
     async change() {
-      await send(urlOf(subject), "PUT", fields.value());
-      await list(t("{user} was changed.", { user: subject }));
+      const { unknown } = await send(urlOf(subject), "PUT", fields.value());
+      await list([t("{user} was changed.", { user: subject }), unknownWords(unknown)].join(" "));
       parts["users-add"].focus();
     },
     async password() {
