@@ -1,5 +1,7 @@
 """`banken incident`: a stretch of the journal in one file, for whoever can help; and back, with proof."""
 
+import http.client
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,16 +11,21 @@ from typing import NoReturn
 
 import click
 
+from ..config.state_folder import control_in
 from ..domain.words import plural, size
 from ..forensics.incident.bundle import JOURNAL, REPORT, Damaged, NoBundle
-from ..forensics.incident.export import MAX_NOTE, Wanted, export
+from ..forensics.incident.export import MAX_NOTE, Exported, Wanted, export
 from ..forensics.incident.verify import VerifiedBundle, unpack, verify
+from ..forensics.incident.words import PROVES
 from ..ports.errors import JournalError
 from ..ports.questions import At
+from .control import ControlConnection, trouble_at
 from .journal_argument import open_reader, require_camera, stretch_of
 from .terminal import UTC_OPTION, Digest, TimeOrSeq, clean, exit_on_signals, fail, say, spoken
 
 DAMAGED = 1
+NOTE_S, NOTED = 5.0, 204
+"""How long the daemon is asked to journal an export, and its answer."""
 Progress = Callable[[int, int], None]
 
 
@@ -57,13 +64,17 @@ def incident() -> None:
     "--output", "-o", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The zip file to write."
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--anonymous", is_flag=True, help="Replace names of users and tokens, addresses, browsers and labels.")
 @UTC_OPTION
 def export_command(
-    journal: Path, since: At, until: At, camera: str | None, note: str, output: Path, force: bool
+    journal: Path, since: At, until: At, camera: str | None, note: str, output: Path, force: bool, anonymous: bool
 ) -> None:
     """Write the journal between two times into one file, with health, last output, and a report.
 
-    JOURNAL is the journal's folder: ./journal, or $BANKEN_JOURNAL; a daemon may be writing to it.
+    JOURNAL is the journal's folder: ./journal, or $BANKEN_JOURNAL; a daemon may be writing to it. A daemon with the
+    default state folder journals the export, for `banken audit`. With --anonymous, the same name has the same pseudonym
+    in the whole bundle. Such a bundle proves that nothing was changed since its export, and not what the daemon wrote.
+    Names of cameras, and addresses and texts of devices stay: read its report before you pass it on.
     """
     if len(note) > MAX_NOTE:
         fail(f"--note takes {MAX_NOTE} letters at most, not {len(note)}")
@@ -75,12 +86,35 @@ def export_command(
     with open_reader(journal) as reader:
         part = stretch_of(reader, since, until)
         name = require_camera(reader, camera) if camera else None
-    wanted = Wanted(part.since_ns, part.until_ns, name, note.encode(errors="replace").decode(), part.events)
+    wanted = Wanted(part.since_ns, part.until_ns, name, note.encode(errors="replace").decode(), part.events, anonymous)
     with _trouble(output), _progress("Exporting") as progress:
         done = export(journal, wanted, output, time.time_ns(), progress)
     stretch = done.stretch
     say(f"{clean(str(output))}: events {stretch.first} to {stretch.last} ({done.events}), {size(done.bytes)}")
+    if anonymous:
+        say(f"anonymized: {PROVES}")
     say(f"digest: {spoken(done.digest)}")
+    _note(journal, done, anonymous)
+
+
+def _note(journal: Path, done: Exported, anonymous: bool) -> None:
+    """Tell the daemon of the journal, if one runs, so that the audit has the export."""
+    control = control_in(journal.resolve().parent)
+    if not control.exists():
+        return
+    body = {"first": done.stretch.first, "last": done.stretch.last, "digest": done.digest, "anonymous": anonymous}
+    try:
+        connection = ControlConnection(control, NOTE_S)
+        try:
+            connection.request("POST", "/api/exports", json.dumps(body), {"Content-Type": "application/json"})
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+        wrong = "" if status == NOTED else f"the answer is {status}"
+    except (OSError, http.client.HTTPException) as error:
+        wrong = trouble_at(control, error)
+    if wrong:
+        say(f"banken: the audit does not have this export: {clean(wrong)}", err=True)
 
 
 @incident.command("import")
@@ -139,6 +173,9 @@ def _tell(file: Path, proven: VerifiedBundle) -> None:
     say(f"  it says of itself: {by}")
     if said.camera:
         say(f"  about: {clean(said.camera)}")
+    if said.anonymous is not None:
+        counts = ", ".join(plural(count, clean(kind)) for kind, count in said.anonymous.items()) or "no name was found"
+        say(f"  anonymized: {counts}. {PROVES}")
     if said.note:
         say(f"  note: {clean(said.note)}")
     if proven.differing:

@@ -88,6 +88,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The end of the chain after the last event, in hex."""
     camera: str | None
     note: str
+    anonymous: dict[str, int] | None = None
+    """How many names of each kind were replaced; None if the bundle has them. Older ones have no such field."""
     body: str
     """SHA-256 of all bytes of the bundle before the manifest."""
     files: tuple[BundledFile, ...]

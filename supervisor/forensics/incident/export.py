@@ -19,6 +19,7 @@ from ...journal.reader import Reader
 from ...ports.errors import JournalError
 from ...ports.questions import Query
 from . import bundle
+from .anonymize import Pseudonyms, anonymize
 from .draft import draft_folder
 from .render import ReportScope, describe, known_times
 from .verify import verify
@@ -36,6 +37,8 @@ class Wanted:
     note: str = ""
     events: tuple[int, int] | None = None
     """The first and the last one, where they are known already: a clock that was set back hides them."""
+    anonymous: bool = False
+    """Whether names of people and clients are replaced."""
 
 
 @attrs.frozen
@@ -92,6 +95,11 @@ def _write(
     folder = draft / bundle.JOURNAL
     folder.mkdir()
     copied = excerpt.copy(reader, stretch, folder, lambda events: progress(events, 3 * count))
+    camera, text, replaced = wanted.camera, wanted.note, None
+    if wanted.anonymous:
+        copied, names = _anonymized(draft, folder)
+        camera = None if camera is None else CameraId(names.text(camera))
+        text, replaced = names.text(text), names.counts()
     segments = sorted(folder.iterdir())
     if sum(segment.stat().st_size for segment in segments) > bundle.MAX_BYTES * 0.9:
         raise JournalError(f"{count} events exceed the limit of a bundle; choose a shorter time")
@@ -101,11 +109,11 @@ def _write(
     copy = Reader(folder)
     try:
         times = known_times(copy, since_ns, until_ns, exported_ns)
-        about = ReportScope(*times, *asked, wanted.camera, wanted.note)
+        about = ReportScope(*times, *asked, camera, text, replaced)
         rendered = describe(copy, about, lambda events: progress(count + events, 3 * count))
     finally:
         copy.close()
-    sealed = excerpt.sealed_lines(reader.path, stretch)
+    sealed = [] if wanted.anonymous else excerpt.sealed_lines(reader.path, stretch)
     contents: dict[str, bytes | Path] = {f"{bundle.JOURNAL}/{segment.name}": segment for segment in segments}
     contents |= rendered.files
     contents[bundle.SEALED] = b"".join(manifest.line_of(line) + b"\n" for line in sealed)
@@ -125,8 +133,9 @@ def _write(
             batches=copied.batches,
             previous=copied.previous.hex(),
             digest=copied.digest.hex(),
-            camera=wanted.camera,
-            note=wanted.note,
+            camera=camera,
+            note=text,
+            anonymous=replaced,
             body=body,
             files=files,
         )
@@ -135,6 +144,17 @@ def _write(
     digest = bundle.write(path, contents, make)
     _refuse_what_import_refuses(path, reader.path, lambda done, of: progress(2 * count + done * count // of, 3 * count))
     return Exported(stretch, copied.events, path.stat().st_size, digest)
+
+
+def _anonymized(draft: Path, folder: Path) -> tuple[excerpt.Excerpt, Pseudonyms]:
+    """Put an anonymized copy in the place of the journal in `folder`."""
+    named = folder.rename(draft / "named")
+    folder.mkdir()
+    copy = Reader(named)
+    try:
+        return anonymize(copy, folder)
+    finally:
+        copy.close()
 
 
 def _now(reader: Reader, now_ns: int) -> int:

@@ -49,6 +49,8 @@ class ReportScope:
     last: int
     camera: CameraId | None
     note: str
+    anonymous: Mapping[str, int] | None = None
+    """How many names of each kind were replaced; None if none was."""
 
 
 @attrs.frozen
@@ -88,7 +90,7 @@ def describe(reader: Reader, about: ReportScope, progress: Callable[[int], None]
     facts = found.facts
     header = Header(
         facts.last.node, __version__, about.since_ns, about.until_ns, about.first, about.last, about.camera,
-        note(reader, about.camera, iso) if about.camera else "", about.note,
+        note(reader, about.camera, iso) if about.camera else "", about.note, about.anonymous,
     )  # fmt: skip
     stories = _chains(reader, found.troubles, facts)
     report = render(header, facts, found.availability, found.timeline, found.troubles, stories)

@@ -5,7 +5,7 @@ Rules of this file:
 - Each value in the template goes through `_safe`: it cannot be markup, nor reverse a line, whoever wrote it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -28,7 +28,7 @@ from ..troubles import Trouble
 from .facts import MAX_NOTABLE, MAX_ROWS, Facts
 from .summary import paragraphs
 from .timeline_svg import draw, legend
-from .words import clock, escaped
+from .words import PROVES, clock, escaped
 
 SHOWN_STEPS = 24
 """The number of steps of a chain that are shown: the first one, and the last ones."""
@@ -48,6 +48,8 @@ class Header:
     renamed: str
     """The other name of the camera, in words; empty without one."""
     note: str
+    anonymous: Mapping[str, int] | None = None
+    """How many names of each kind were replaced; None if none was."""
 
 
 @attrs.frozen
@@ -127,6 +129,7 @@ _TEMPLATES = Environment(
     keep_trailing_newline=True,
 )
 _TEMPLATES.globals.update(
-    COLUMNS=COLUMNS, MAX_NOTABLE=MAX_NOTABLE, MAX_ROWS=MAX_ROWS, OK=Verdict.OK, STATES=STATES, clock=clock,
+    COLUMNS=COLUMNS, MAX_NOTABLE=MAX_NOTABLE, MAX_ROWS=MAX_ROWS, OK=Verdict.OK, PROVES=PROVES, STATES=STATES,
+    clock=clock,
     describe=describe, iso=iso, plural=plural, remarks=remarks,
 )  # fmt: skip

@@ -139,9 +139,8 @@ def _about(described: Manifest, reader: Reader) -> ReportScope:
     camera = CameraId(described.camera) if described.camera else None
     asked_first, asked_last = described.asked or first_and_last(reader, since_ns, until_ns)
     first = min(max(asked_first, described.first), described.last + 1)
-    return ReportScope(
-        since_ns, until_ns, first, max(first - 1, min(asked_last, described.last)), camera, described.note
-    )
+    last = max(first - 1, min(asked_last, described.last))
+    return ReportScope(since_ns, until_ns, first, last, camera, described.note, described.anonymous)
 
 
 def _compare(folder: Path, described: Manifest, events: int) -> int:

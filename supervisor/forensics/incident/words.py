@@ -5,6 +5,12 @@ import html
 from ...base.printable import printable_lines
 from ...base.times import iso
 
+PROVES = (
+    "Names, addresses, browsers and labels were replaced. The journal was written again for that: the bundle proves "
+    "that nothing was changed since its export. It does not prove what the daemon wrote, and has none of its seals."
+)
+"""The proof of an anonymized bundle."""
+
 
 def clock(wall_ns: int) -> str:
     """The time of day of a time, in UTC, to the millisecond."""
