@@ -76,6 +76,8 @@ class _Page:
         if who is None:
             return self._pages(query, types)
         named = self._pages(attrs.evolve(query, principals=who), types - _NAMELESS)
+        if wanted.camera is not None:  # logins are of no camera
+            return named
         return merge(named, self._pages(query, types & _NAMELESS), key=lambda each: each.seq, reverse=True)
 
     def _principals(self) -> tuple[str, ...] | None:
@@ -142,7 +144,7 @@ class _Page:
         """Find the browsers of sessions, in the events that opened them."""
         left = {session_stream(SessionId(session)) for session in sessions}
         query = Query(streams=tuple(sorted(left)), types=(e.SessionOpened.__name__,))
-        for recorded in self.reader.page(query, len(left) + 1, newest=True) if left else ():
+        for recorded in self.reader.page(query, len(left), newest=True) if left else ():
             if isinstance(recorded.event, e.SessionOpened):
                 agents[recorded.event.session] = recorded.event.agent
 

@@ -86,7 +86,7 @@ def contents(path: Path) -> bytes:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_no_byte_of_the_bundle_has_a_name_an_address_or_a_browser(tmp_path: Path, seed: int) -> None:
-    """Whatever they are; and the bundle is verified, with all its events."""
+    """With random ones; and the bundle is verified, with all its events."""
     names, addresses, agents = invent(seed)
     rows = told(seed)
     journal = write_journal(tmp_path / "journal", rows)
