@@ -40,7 +40,7 @@ AXIS, LANE = 24, 26
 WIDTHS = (375, 768, 1440)
 AUDITED = {"alive": (375, 1440), "past": (1440,), "away": (1440,)}
 """Widths in which axe-core runs, by what the daemon does; states of the page are looked at in the last width alone."""
-VIEWS = ("", "processes", "devices", "viewers", "detections", "timeline", "rooms")
+VIEWS = ("", "processes", "devices", "viewers", "detections", "timeline", "audit", "rooms")
 DIALOGS = ("health", "help", "settings", "kick", "large")
 GATE = "document.querySelector('.grid .tile[data-camera=gate]')"
 LOCKED = """(() => {

@@ -8,6 +8,7 @@ import "./devices/devices.js";
 import "./viewers/viewers.js";
 import "./detections/detections.js"; // part: detections
 import "./timeline/timeline.js";
+import "./audit/audit.js";
 import "./rooms/rooms.js"; // part: rooms
 import "./past/past.js";
 import "./arranging/arranging.js";
