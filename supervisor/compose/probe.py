@@ -15,10 +15,11 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 import click
@@ -42,9 +43,12 @@ from ..base.clock import Clock, SystemClock
 from ..base.redact import redact, redact_words
 from ..cli.camera_facts import rows_of
 from ..cli.check import Assignment, load_or_fail, or_fail
+from ..cli.control import ControlConnection
+from ..cli.remote import ask, detail, refuse, unknown
 from ..cli.terminal import clean, did_you_mean, fail, say, say_json, say_progress
-from ..config.config import Config, Source
+from ..config.config import Config, Source, state_folder
 from ..config.load import parse
+from ..config.state_folder import control_in
 from ..domain import commands as c
 from ..domain.errors import Rejected
 from ..domain.events import Recorded
@@ -60,7 +64,7 @@ from ..services.leases import Leases
 
 NOT_SHOWN = 1
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LIMIT_S = 10.0
+LIMIT_S, ASK_S = 10.0, 5.0
 LEAST_S = 3.0
 """Seconds of video that are measured, even if all other facts are known before."""
 LOOK_S = 0.2
@@ -166,7 +170,27 @@ def find_source(
         fail("with --config, SOURCE is the name of a camera")
     if name not in read.cameras:
         fail(f"{config} has no camera {text!r}{did_you_mean(text, read.cameras)}")
+    require_not_private(config, control_in(state_folder(read)), name)
     return name, read.cameras[name], (*read.cameras[name].secrets, *read.secret)
+
+
+def require_not_private(config: Path, control: Path, camera: CameraId) -> None:
+    """End the command with 1 if the daemon of this configuration has the camera private, or does not say."""
+    try:
+        with closing(ControlConnection(control, ASK_S)) as connection:
+            connection.connect()
+    except (FileNotFoundError, ConnectionRefusedError):  # no daemon runs
+        return
+    except OSError:  # one may run: `ask` ends the command with the reason
+        pass
+    status, body = ask(control, "GET", f"api/cameras/{quote(camera, safe='')}", config)
+    if status == 404:  # the daemon does not know it yet
+        return
+    if status != 200:
+        refuse(detail(body) or unknown(control, status))
+    switched = body.get("privacy")
+    if switched is not None:
+        refuse(f"{camera} is private, and is not opened; banken privacy {clean(str(switched['camera']))} off ends that")
 
 
 def keys_of(text: str) -> dict[str, Any]:

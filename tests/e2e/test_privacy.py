@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -163,6 +164,49 @@ async def test_viewer_of_a_substream_gets_no_frame_of_the_private_time(tmp_path:
         assert viewer.last_ns - newest(daemon, e.PrivacyBegan).wall_ns < AT_ONCE_NS
         assert (await switch(daemon, on=False, camera="gate-sub")).status == 409
         assert (await daemon.camera("gate-sub"))["privacy"]["camera"] == "gate"
+
+
+@pytest.mark.usefixtures("rtsp_server_here")
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_reader_and_its_transcoder_end_with_the_begin_of_privacy(transport: str, tmp_path: Path) -> None:
+    """Within a second, and with the reason; the next reader is refused."""
+    reading = (find_ffmpeg(), "-nostdin", "-v", "error", "-timeout", "3000000", "-rtsp_transport", transport)
+    async with open_rtsp_server(size=(320, 180), fps=15, codec="mjpeg") as camera:
+        async with open_readable(tmp_path, {"gate": camera.url}) as (daemon, url):
+            await daemon.wait_camera("gate", "live")
+            command = [*reading, "-i", f"{url}gate", "-f", "null", "-"]
+            process = await trio.lowlevel.open_process(command, stderr=subprocess.DEVNULL)
+            try:
+                await wait_until(lambda: newest(daemon, e.PeerConnected) is not None, WITHIN_S, what="the reader")
+                assert newest(daemon, e.ChildStarted) is not None
+                assert (await switch(daemon, True)).status < 300
+                await wait_until(
+                    lambda: bool(newest(daemon, e.PeerClosed) and newest(daemon, e.ChildEnded)), WITHIN_S, what="ends"
+                )
+                assert daemon.children() == []
+                with trio.fail_after(WITHIN_S * PATIENCE):
+                    await process.wait()
+            finally:
+                process.kill()
+                await process.wait()
+            began, closed = newest(daemon, e.PrivacyBegan), newest(daemon, e.PeerClosed)
+            ended = newest(daemon, e.ChildEnded)
+            assert closed.event.reason.code == "privacy"
+            assert max(closed.wall_ns, ended.wall_ns) - began.wall_ns < AT_ONCE_NS
+            done = await trio.run_process(command, capture_stderr=True, check=False)
+            assert done.returncode != 0
+
+
+async def test_probe_of_a_private_camera_is_refused(tmp_path: Path) -> None:
+    """With exit 1 and the way to end it; another camera is probed, and this one again after its privacy."""
+    probing = (sys.executable, "-m", "supervisor", "probe", "--config", str(tmp_path / "banken.yaml"))
+    async with open_daemon(tmp_path, {"gate": PATTERN, "yard": PATTERN}) as daemon:
+        assert (await switch(daemon, True)).status < 300
+        for camera, on, code in (("gate", True, 1), ("yard", True, 0), ("gate", False, 0)):
+            assert on or (await switch(daemon, False)).status < 300
+            with trio.fail_after(WITHIN_S * PATIENCE):
+                done = await trio.run_process([*probing, camera], capture_stdout=True, capture_stderr=True, check=False)
+            assert (done.returncode, b"is private, and is not opened" in done.stderr) == (code, code == 1), done.stderr
 
 
 async def test_schedule_switches_a_camera_at_a_start_and_at_a_reload(tmp_path: Path) -> None:

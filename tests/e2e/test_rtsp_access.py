@@ -14,10 +14,12 @@ from tests.kit.accounts import ANNA, PASSWORDS, Browser
 from tests.kit.daemon import Daemon
 from tests.kit.patience import PATIENCE
 from tests.kit.processes import wait_until
-from tests.kit.readers import open_readable
+from tests.kit.readers import FPS, PROGRAMS, Read, missing, open_readable
 
 PATTERN = "test:320x180@15"
 WITHIN_S = 60.0
+SECONDS, LEAST = 6.0, 0.7
+"""LEAST: of the frames of the camera; a recorder begins and ends at a key frame."""
 ADMIN = {"user": ANNA, "password": PASSWORDS[ANNA], "role": "admin", "everything": True}
 NVR = {"token": "nvr", "role": "watcher", "cameras": ["gate"], "rtsp": True}
 
@@ -127,3 +129,26 @@ async def test_reader_ends_with_its_token(tmp_path: Path, transport: str, is_ove
         if is_over:
             until_ns = datetime.fromisoformat(end).timestamp() * 1e9
             assert (ended.wall_ns - until_ns) / 1e9 < 1 * PATIENCE
+
+
+@pytest.mark.slow
+async def test_programs_read_with_a_token(tmp_path: Path) -> None:
+    """All programs of `ops/readers.py` that are here log in, with MD5 or SHA-256, with `qop` or without."""
+    reads: list[Read] = []
+
+    async def read(name: str, url: str) -> None:
+        home = tmp_path / name
+        home.mkdir()
+        reads.append(await PROGRAMS[name](home, url, SECONDS))
+
+    async with open_guarded(tmp_path) as here:
+        url = here.url(await here.token())
+        async with trio.open_nursery() as nursery:
+            for name in PROGRAMS:
+                if not missing([name]):
+                    nursery.start_soon(read, name, url)
+        rows = here.daemon.journal()
+    assert {each.name: each.problem for each in reads if each.problem} == {}
+    assert {each.name for each in reads if each.rate < LEAST * FPS} == set()
+    assert {row.principal for row in rows if isinstance(row.event, e.PeerOpened)} == {"token:nvr"}
+    assert not any(isinstance(row.event, e.LoginFailed) for row in rows)
