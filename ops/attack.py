@@ -1,9 +1,10 @@
 """Attack a real daemon with everything at once: `.venv/bin/python ops/attack.py --minutes 30 --seed N [--only NAME …]`.
 
 Honest viewers and lease holders run beside hostile clients of every kind, each from its own loopback address, with a
-quiet phase before and after. Prints the effects on the honest clients. Exit 1 if an acknowledged event was lost, a
-viewer missed an access unit, or one client caused more than 1 MB of journal per minute. Also if a resource was left
-over, the loop lag (p99) was above 10 ms under attack, or the p99 of frame intervals changed by more than a quarter.
+quiet phase before and after. With `--tls` the port speaks TLS, and the attacks are those on TLS. Prints the effects on
+the honest clients. Exit 1 if an acknowledged event was lost, a viewer missed an access unit, or one client caused more
+than 1 MB of journal per minute. Also if a resource was left over, the loop lag (p99) was above 10 ms under attack, or
+the p99 of frame intervals changed by more than a quarter.
 """
 
 import argparse
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 import progress  # noqa: E402
-from tests.kit.attacks import ATTACKS  # noqa: E402
+from tests.kit.attacks import ATTACKS, EVERY, TLS_ATTACKS  # noqa: E402
 from tests.kit.attacks.run import Phase, Result, find_faults, find_slowness, quantile, run_attack  # noqa: E402
 
 QUIET_SHARE = 0.1
@@ -29,7 +30,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0, help="of all attacks at once")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)), metavar="N")
-    parser.add_argument("--only", nargs="+", choices=list(ATTACKS), default=list(ATTACKS), metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=list(EVERY), default=list(ATTACKS), metavar="NAME")
+    parser.add_argument("--tls", action="store_const", const=list(TLS_ATTACKS), dest="only", help="attack a TLS port")
     parser.add_argument("--nice", type=int, default=0, metavar="N", help="added to the niceness of hostile clients")
     options = parser.parse_args()
     loud_s = 60 * options.minutes

@@ -6,6 +6,7 @@ depend on the speed of the machine.
 
 import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from supervisor.domain.values import Limits
 from tests.kit.attacks import ATTACKS, leases
 from tests.kit.attacks.run import Counts, Phase, Result, find_faults, find_slowness, run_attack
 from tests.kit.attacks.target import Target
+from tests.kit.attacks.tls import TLS_ATTACKS
 from tests.kit.domain import GATE
 from tests.kit.processes import wait_until
 from tests.kit.site import open_site
@@ -44,6 +46,16 @@ def test_every_attack_reached_the_daemon(result: Result) -> None:
 def test_honest_holders_are_not_refused_under_attack(result: Result) -> None:
     """Each client has its own address, and so its own share."""
     assert result.honest_refusals[429] == 0
+
+
+def test_attacks_on_tls_harm_no_honest_client(tmp_path: Path) -> None:
+    """Slow and half handshakes, floods of them, renegotiation, garbage, plain HTTP, 500 silent connections."""
+    result = trio.run(run_attack, tmp_path, SEED, QUIET_S, LOUD_S, list(TLS_ATTACKS), lambda *_: None)
+    assert find_faults(result) == [], f"ops/attack.py --tls --minutes 0.5 --seed {SEED}; {result.output[-2000:]}"
+    assert [name for name, tally in result.tallies.items() if not sum(tally.values())] == []
+    assert sorted(result.tallies) == sorted(TLS_ATTACKS)
+    assert result.tallies["tls-renegotiation"]["refused"] > 0
+    assert result.tallies["tls-renegotiation"].get("done", 0) == 0
 
 
 async def test_flood_of_leases_is_refused_after_its_burst() -> None:

@@ -33,6 +33,7 @@ from . import (
     snapshots,
 )
 from .target import Target
+from .tls import TLS_ATTACKS
 
 Attack = Callable[[Target], Awaitable[None]]
 
@@ -60,9 +61,11 @@ ATTACKS: dict[str, Attack] = {
     "rtsp-sessions": rtsp_sessions.attack,
     "logins": logins.attack,
 }
+EVERY: dict[str, Attack] = {**ATTACKS, **TLS_ATTACKS}
+"""Those of `TLS_ATTACKS` need a daemon that speaks TLS."""
 FIRST_HOST = 50
 
 
 def host_of(name: str) -> str:
     """Return the loopback address of an attack."""
-    return f"127.0.0.{FIRST_HOST + list(ATTACKS).index(name)}"
+    return f"127.0.0.{FIRST_HOST + list(EVERY).index(name)}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from . import ATTACKS, host_of
+from . import ATTACKS, EVERY, host_of
 from .cameras import SERVERS, serve
 from .target import Target
 
@@ -36,7 +36,7 @@ async def _attack_until_next_line(given: dict[str, Any], seed: int, names: list[
     }  # fmt: skip
     async with trio.open_nursery() as nursery:
         for name, target in targets.items():
-            nursery.start_soon(ATTACKS[name], target)
+            nursery.start_soon(EVERY[name], target)
         await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
         nursery.cancel_scope.cancel()
     print(json.dumps({name: dict(target.tally) for name, target in targets.items()}), flush=True)

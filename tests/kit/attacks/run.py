@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import h11
 import msgspec
 import trio
 
 from supervisor.domain import events as e
 
+from ..certificates import write_pair
 from ..daemon import ROOT, Daemon, launch_daemon, write_config
 from ..habits import Behaviour
 from ..http import request
@@ -29,7 +31,8 @@ from ..patience import give_up_after
 from ..processes import cpu_s, descendants, descriptors, read_process, thread_names
 from ..readers import free_port
 from ..senders import open_senders
-from . import ATTACKS, host_of
+from . import EVERY, host_of
+from .tls import TLS_ATTACKS
 
 FPS, STEADY = 25, 3
 VIEWERS, HOLDERS = 8, 4
@@ -40,6 +43,8 @@ FIRST_VIEWER, FIRST_HOLDER = 10, 30
 SETTLE_S, GONE_S, STOP_S = 5.0, 60.0, 30.0
 ROW_BYTES = 250
 """Of a row in the journal beside its body, about: other columns, checksum, and its share of indexes and pages."""
+UNANSWERED = OSError, trio.BrokenResourceError, trio.TooSlowError, h11.RemoteProtocolError, AssertionError
+"""Errors of a request without an answer."""
 Report = Callable[[float, str], None]
 
 
@@ -49,6 +54,7 @@ class Holder:
 
     port: int
     host: str
+    secure: bool
     granted: list[str] = attrs.field(factory=list)
     released: list[str] = attrs.field(factory=list)
     refused: Counter[int] = attrs.field(factory=Counter)
@@ -68,8 +74,8 @@ class Holder:
 
     async def _ask(self, method: str, path: str, body: str, headers: dict[str, str]) -> Any:
         try:
-            answer = await request(self.port, method, path, body, headers, source=self.host)
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError):
+            answer = await request(self.port, method, path, body, headers, secure=self.secure, source=self.host)
+        except UNANSWERED:
             self.refused[0] += 1
             return None
         if answer.status >= 400:
@@ -150,7 +156,11 @@ async def run_attack(
         cameras = {**steady, "test": "test:160x90@10", **resting, **traps}
         rtsp = free_port()
         more = f'rtsp: {{listen: "127.0.0.1:{rtsp}"}}\nlimits: {{}}'
-        write_config(folder, {**cameras, "big": {"source": f"file://{big}", "mode": "on_demand"}}, more)
+        web = ""
+        if not TLS_ATTACKS.keys().isdisjoint(names):
+            cert, key = write_pair(folder, "127.0.0.1", "localhost")
+            web = f"tls: {{cert: {cert}, key: {key}}}"
+        write_config(folder, {**cameras, "big": {"source": f"file://{big}", "mode": "on_demand"}}, more, web)
         async with launch_daemon(folder) as daemon:
             await daemon.wait_ready(60)
             for name in steady:
@@ -223,9 +233,10 @@ class _Run:
 
     async def play(self, seed: int, quiet_s: float, loud_s: float) -> Result:
         daemon, port = self.daemon, self.daemon.port
-        urls = [f"http://127.0.0.1:{port}/whep/steady-{n % STEADY}#127.0.0.{FIRST_VIEWER + n}" for n in range(VIEWERS)]
+        base, secure = f"{'https' if daemon.secure else 'http'}://127.0.0.1:{port}", daemon.secure
+        urls = [f"{base}/whep/steady-{n % STEADY}#127.0.0.{FIRST_VIEWER + n}" for n in range(VIEWERS)]
         urls += [f"rtsp://127.0.0.1:{self.rtsp}/steady-0#{transport}" for transport in READERS]
-        self.holders = [Holder(port, f"127.0.0.{FIRST_HOLDER + n}") for n in range(HOLDERS)]
+        self.holders = [Holder(port, f"127.0.0.{FIRST_HOLDER + n}", secure) for n in range(HOLDERS)]
         async with (
             _open_process("tests.kit.attacks.viewers", str(FPS), *urls) as viewers,
             trio.open_nursery() as nursery,
@@ -236,7 +247,7 @@ class _Run:
                 nursery.start_soon(holder.run, (*self.resting, "steady-0"), random.Random(seed + number))
             await trio.sleep(SETTLE_S)
             # The decoder's child runs before as it does afterwards: it ends a minute after the last snapshot.
-            assert (await request(port, "GET", "/cameras/test/snapshot.jpg?max_age=0")).status == 200
+            assert (await request(port, "GET", "/cameras/test/snapshot.jpg?max_age=0", secure=secure)).status == 200
             await _ask_viewers(viewers)  # the join is not measured
             before = await self.count()
             await self.measure("quiet", quiet_s, viewers)
@@ -276,8 +287,8 @@ class _Run:
         while True:
             began = trio.current_time()
             try:
-                status = (await request(self.daemon.port, "GET", "/healthz")).status
-            except (OSError, trio.BrokenResourceError, trio.TooSlowError, AssertionError):
+                status = (await request(self.daemon.port, "GET", "/healthz", secure=self.daemon.secure)).status
+            except UNANSWERED:
                 status = 0
             phase.healthz.append((trio.current_time() - began) * 1e3 if status == 200 else float("inf"))
             self.report(trio.current_time() - self._began, phase.name)
@@ -293,8 +304,8 @@ class _Run:
     async def metrics(self) -> dict[str, float]:
         """Empty when they cannot be had."""
         try:
-            text = (await request(self.daemon.port, "GET", "/metrics")).text
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError):
+            text = (await request(self.daemon.port, "GET", "/metrics", secure=self.daemon.secure)).text
+        except UNANSWERED:
             return {}
         lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in lines}
@@ -411,7 +422,7 @@ def growth(rows: Sequence[e.Recorded], seconds: float) -> dict[str, float]:
     shares: dict[str, float] = defaultdict(float)
     for row in rows:
         shares[owners.get(row.correlation, row.principal)] += len(msgspec.json.encode(row.event)) + ROW_BYTES
-    names = {f"client:{host_of(name)}": name for name in ATTACKS}
+    names = {f"client:{host_of(name)}": name for name in EVERY}
     minutes = max(1.0, seconds / 60)
     return {names.get(owner, owner): round(share / minutes / 1e6, 4) for owner, share in shares.items()}
 
