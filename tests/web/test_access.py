@@ -393,6 +393,9 @@ async def test_monitor_reads_health_and_metrics_of_its_cameras_and_nothing_else(
             assert (GATE in text, YARD in text) == (True, scope.everything)
         with pytest.raises(Rejected, match="for tokens"):
             await accounts.change_user(BEN, Role.MONITOR, ALL, ME)
+        browser = Browser(site.port)
+        await browser.log_in(BEN)
+        assert ((await browser.get("/metrics")).status, (await browser.get("/api/health")).status) == (403, 200)
 
 
 async def test_token_of_some_cameras_does_not_administer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
