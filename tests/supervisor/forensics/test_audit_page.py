@@ -194,6 +194,8 @@ def test_watcher_sees_her_own_rows_alone(reader: Reader) -> None:
     rows = seen(reader, SESSIONS["anna"], {GATE}, reads=False, people=False)
     assert {row.user for row in rows} == {"anna"}
     assert {row.kind for row in rows} == {"watched", "login", "login-failed", "refused"}
+    filtered = AuditFilter(own=author_of(SESSIONS["anna"]), visible=frozenset({GATE}), reads=False, people=False)
+    assert {row.user for row in audit(reader, stretch(reader), filtered)} == {"anna"}
 
 
 def test_row_of_ones_own_does_not_name_a_camera_outside_the_scope(reader: Reader) -> None:
