@@ -270,7 +270,7 @@ async def test_page_hides_passkeys_where_there_can_be_none_and_says_why(
 OLD_LOGIN = """
 const fetched = fetch;
 window.fetch = async (url, options) => {
-  if (String(url).endsWith("/passkeys/begin")) window.sent = JSON.parse(options.body);
+  if (String(url).endsWith("/passkey/begin")) window.sent = JSON.parse(options.body);
   const answer = await fetched(url, options);
   if (!String(url).endsWith("/api/passkeys")) return answer;
   return new Response(JSON.stringify({...(await answer.json()), needs_password: true}));

@@ -63,7 +63,7 @@ export async function logIn(base, { signal, suggest = false }) {
 
 // Makes a passkey and adds it, with this label. `password`: of the user, or empty. → the passkey. Raises as `logIn`.
 export async function addPasskey(base, label, password) {
-  const asked = await send(new URL("api/passkeys/begin", base), "POST", { password });
+  const asked = await send(new URL("api/passkey/begin", base), "POST", { password });
   const made = await credentials().create({
     publicKey: {
       challenge: toBytes(asked.challenge),
@@ -81,7 +81,7 @@ export async function addPasskey(base, label, password) {
     },
   });
   const { clientDataJSON, attestationObject } = made.response;
-  return send(new URL("api/passkeys/finish", base), "POST", {
+  return send(new URL("api/passkey/finish", base), "POST", {
     client_data: toText(clientDataJSON),
     attestation: toText(attestationObject),
     transports: made.response.getTransports?.() ?? [],

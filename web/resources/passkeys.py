@@ -167,21 +167,23 @@ async def finish_adding(web: Web, body: MadePasskey) -> Response:
     made = Attestation(body.client_data, body.attestation, body.transports)
     added = await passkeys.add(user, session, party, made, body.label.strip(), asking())
     response = json.respond(_shown(*_find(web, added)), 201)
-    response.headers["Location"] = f"../passkeys/{added}"  # relative to `/api/passkeys/finish`
+    response.headers["Location"] = f"../passkeys/{added}"  # relative to `/api/passkey/finish`
     return response
 
 
 async def rename_passkey(web: Web, passkey: str, body: PasskeyLabel) -> Response:
     """Rename a passkey of one's own."""
+    accounts = accounts_of(web)
     user, _ = _find(web, PasskeyId(passkey))
     if user != _own()[0]:
         raise NotFound(NO_PASSKEY)
-    await accounts_of(web).passkeys.rename(user, PasskeyId(passkey), body.label.strip(), asking())
+    await accounts.passkeys.rename(user, PasskeyId(passkey), body.label.strip(), asking())
     return Response("", status=204)
 
 
 async def remove_passkey(web: Web, passkey: str) -> Response:
     """Remove a passkey of one's own; an admin may remove any. The session that asks stays."""
+    accounts = accounts_of(web)
     user, known = _find(web, PasskeyId(passkey))
     found = user_of(principal().name)
     is_own = found is not None and found[0] == user
@@ -189,7 +191,7 @@ async def remove_passkey(web: Web, passkey: str) -> Response:
         raise NotFound(NO_PASSKEY)
     session = web.daemon.state.sessions.get(found[1]) if found is not None else None
     keep = session.hash if session is not None else ""
-    await accounts_of(web).passkeys.remove(user, known.passkey, asking(), keep)
+    await accounts.passkeys.remove(user, known.passkey, asking(), keep)
     return Response("", status=204)
 
 
@@ -246,7 +248,7 @@ ROUTES = (
     ),
     Route(
         method="POST",
-        path="/api/passkeys/begin",
+        path="/api/passkey/begin",
         right=Right.INSPECT,
         handler=begin_adding,
         summary="Ask for a challenge, for a new passkey of one's own.",
@@ -258,7 +260,7 @@ ROUTES = (
     ),
     Route(
         method="POST",
-        path="/api/passkeys/finish",
+        path="/api/passkey/finish",
         right=Right.INSPECT,
         handler=finish_adding,
         summary="Add a passkey of one's own.",

@@ -126,7 +126,8 @@ async def show_me(web: Web) -> Me:
 
 
 def may_log_in(web: Web) -> None:
-    accounts_of(web).require_login(client())
+    if web.gateway.accounts is not None:
+        web.gateway.accounts.require_login(client())
 
 
 async def log_in(web: Web, body: LogIn) -> Response:

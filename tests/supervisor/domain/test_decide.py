@@ -485,7 +485,7 @@ def test_first_reason_for_closing_a_peer_is_kept() -> None:
     """The actor's own reason for its end does not replace the one it was ended for."""
     story = running().given(peer(), c.ClosePeer(PeerId("peer-1"), ASKED)).after(2)
     closed, ended = story.when(c.ReportPeerClosed(PeerId("peer-1"), Reason("cancelled", "cancelled")))
-    assert closed == e.PeerClosed(PeerId("peer-1"), GATE, ASKED, lasted_s=2.0)
+    assert closed == e.PeerClosed(PeerId("peer-1"), GATE, ASKED, lasted_s=2.0, bytes=0)
     assert isinstance(ended, e.LeaseEnded)
     assert ended.reason == ASKED
 

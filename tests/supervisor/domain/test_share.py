@@ -240,7 +240,7 @@ def test_camera_that_leaves_the_group_of_the_maker_leaves_the_share(life: Life) 
 def test_only_the_maker_and_admins_end_a_share(life: Life, by: str) -> None:
     """Others get the answer for an unknown share."""
     life.do(c.AddUser(UserId("carl"), Role.OPERATOR, ALL))
-    life.do(c.MakeToken(TokenId("nas"), Role.ADMIN, GATE_ONLY, "a" * 64))
+    life.do(c.MakeToken(TokenId("nas"), Role.OPERATOR, GATE_ONLY, "a" * 64))
     if by.startswith("user:"):
         by = life.log_in(UserId("carl"))
     said = []

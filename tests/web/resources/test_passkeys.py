@@ -42,28 +42,28 @@ class Person:
         return {"Origin": self.party.origin, "Host": self.party.origin.partition("://")[2]}
 
     async def post(self, path: str, body: object = None, **headers: str) -> Answer:
-        answer: Answer = await self.browser.post(f"/api/{path}", body, **{**self.headers, **headers})
+        answer: Answer = await self.browser.post(path, body, **{**self.headers, **headers})
         return answer
 
     async def log_in(self, user: str) -> Answer:
         return await self.browser.log_in(user)
 
     async def add(self, label: str = "a phone", **changed: Any) -> Answer:
-        new = (await self.post("passkeys/begin", {})).json
+        new = (await self.post("/api/passkey/begin", {})).json
         handle = b64decode(new["user_handle"])
         made = self.authenticator.make(b64decode(new["challenge"]), self.party, handle, **changed)
         body = {"client_data": text(made.client_data), "attestation": text(made.attestation), "label": label}
-        return await self.post("passkeys/finish", body)
+        return await self.post("/api/passkey/finish", body)
 
     async def answer(self, **changed: Any) -> dict[str, str]:
         """The body of an answer to a new challenge."""
-        begun = await self.post("session/passkey/begin")
+        begun = await self.post("/api/session/passkey/begin")
         assert begun.status == 200, begun.text
         signed = self.authenticator.sign(b64decode(begun.json["challenge"]), self.party, **changed)
         return {name: text(value) for name, value in attrs.asdict(signed).items()}
 
     async def enter(self, **changed: Any) -> Answer:
-        answer = await self.post("session/passkey/finish", await self.answer(**changed))
+        answer = await self.post("/api/session/passkey/finish", await self.answer(**changed))
         if answer.status == 201:
             self.browser.cookie = answer.headers["Set-Cookie"].partition(";")[0]
         return answer
@@ -95,11 +95,11 @@ async def test_user_adds_a_passkey_and_logs_in_by_it(tmp_path: Path) -> None:
 async def test_challenge_of_a_login_has_no_name(tmp_path: Path) -> None:
     """It has a challenge and the host, whoever asks, and whether or not somebody has a passkey."""
     async with with_users(tmp_path) as site:
-        before = await Person.at(site).post("session/passkey/begin")
+        before = await Person.at(site).post("/api/session/passkey/begin")
         ben = Person.at(site)
         await ben.log_in(BEN)
         await ben.add()
-        after = await Person.at(site).post("session/passkey/begin")
+        after = await Person.at(site).post("/api/session/passkey/begin")
         for answer in (before, after):
             assert answer.status == 200
             assert sorted(answer.json) == ["challenge", "rp"]
@@ -114,9 +114,9 @@ async def test_every_wrong_answer_is_refused_in_the_same_words(tmp_path: Path) -
         await ben.add()
         answers = [await ben.enter(flags=PRESENT), await ben.enter(origin="https://evil.example")]
         used = await ben.answer()
-        assert (await ben.post("session/passkey/finish", used)).status == 201
-        answers.append(await ben.post("session/passkey/finish", used))
-        answers.append(await Person.at(site, b"another").post("session/passkey/finish", await ben.answer(rp="x")))
+        assert (await ben.post("/api/session/passkey/finish", used)).status == 201
+        answers.append(await ben.post("/api/session/passkey/finish", used))
+        answers.append(await Person.at(site, b"another").post("/api/session/passkey/finish", await ben.answer(rp="x")))
         assert {(answer.status, answer.body) for answer in answers} == {(403, answers[0].body)}
         assert all("Set-Cookie" not in answer.headers for answer in answers)
 
@@ -135,7 +135,7 @@ async def test_passkeys_need_a_name_and_a_secure_context(party: str, status: int
     """As browsers do; the answer says what to do."""
     async with with_users(tmp_path) as site:
         person = Person(Browser(site.port), RelyingParty("", party.format(port=site.port)))
-        for path in ("session/passkey/begin", "session/passkey/finish"):
+        for path in ("/api/session/passkey/begin", "/api/session/passkey/finish"):
             body = dict.fromkeys(
                 ("credential", "client_data", "authenticator_data", "signature", "user_handle"), "AAAA"
             )
@@ -162,7 +162,7 @@ async def test_page_of_another_origin_gets_no_challenge(headers: dict[str, str],
     settings = WebSettings(allow_origins=("https://listed.example",))
     async with with_users(tmp_path, settings) as site:
         person = Person.at(site)
-        answer = await person.post("session/passkey/begin", **{"Sec-Fetch-Site": "same-origin", **headers})
+        answer = await person.post("/api/session/passkey/begin", **{"Sec-Fetch-Site": "same-origin", **headers})
         assert (answer.status, "page of banken" in answer.text) == (409, True)
 
 
@@ -170,7 +170,7 @@ async def test_origin_behind_a_proxy_that_rewrites_the_host_must_be_listed(tmp_p
     """Then the browser's word that it is the page of this address is enough."""
     settings = WebSettings(allow_origins=("https://listed.example",))
     async with with_users(tmp_path, settings) as site:
-        answer = await Person.at(site).post("session/passkey/begin", Origin="https://listed.example")
+        answer = await Person.at(site).post("/api/session/passkey/begin", Origin="https://listed.example")
         assert (answer.status, answer.json["rp"]) == (200, "listed.example")
 
 
@@ -240,7 +240,7 @@ async def test_own_new_password_keeps_the_passkeys(tmp_path: Path) -> None:
 async def test_only_a_user_adds_passkeys(tmp_path: Path) -> None:
     """Not the owner of the machine without a login, and not a program."""
     async with open_site(GATE, access=tmp_path / "access.json") as site:
-        answer = await Person.at(site).post("passkeys/begin", {})
+        answer = await Person.at(site).post("/api/passkey/begin", {})
         assert (answer.status, "only a user" in answer.text) == (403, True)
 
 
@@ -259,5 +259,5 @@ async def test_malformed_answer_is_refused_by_name(changed: dict[str, Any], tmp_
     """It counts as no failed login."""
     async with with_users(tmp_path) as site:
         body = {**await Person.at(site).answer(), **changed}
-        answer = await Person.at(site).post("session/passkey/finish", body)
+        answer = await Person.at(site).post("/api/session/passkey/finish", body)
         assert (answer.status, next(iter(changed)) in answer.text) == (400, True)
