@@ -2,8 +2,8 @@
 
 Rules of this file:
 - A client and a camera have one event a minute, however many pictures there are. So have all refusals one a second.
-- The tables are bounded. Pictures beyond them are counted for the oldest row's client no more, but never lost: that row
-  is reported first.
+- The tables are bounded, and so are the events of a second. The row that was reported longest ago makes room for a new
+  one, and is reported first. Beyond `MOST` of these, pictures are in no report.
 - To note something takes the same time for a camera that exists as for one that does not.
 """
 
@@ -74,8 +74,11 @@ class Traces:
 
     def take(self, now: float, *, everything: bool = False) -> list[tuple[str, Command]]:
         """The reports that are due now. `everything`: also those that are due later, since banken stops."""
-        found, self._over = self._over, []
+        most = len(self._over) if everything else AT_ONCE
+        found, self._over = self._over[:most], self._over[most:]
         for key, sent in list(self._sent.items()):
+            if len(found) >= AT_ONCE and not everything:
+                break
             if now - sent.reported < PICTURES_EVERY_S and not everything:
                 continue
             del self._sent[key]
@@ -83,8 +86,6 @@ class Traces:
                 continue
             found.append(self._report(key, sent, now))
             self._sent[key] = _Sent(reported=now)
-            if len(found) >= AT_ONCE and not everything:
-                break
         refused = self._refused
         if refused is not None and (now - self._refused_at >= REFUSALS_EVERY_S or everything):
             report = ReportAccessRefused(refused.what, refused.client, refused.camera, self._suppressed)

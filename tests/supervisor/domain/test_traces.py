@@ -54,6 +54,14 @@ def test_table_of_pictures_is_bounded_and_none_is_lost() -> None:
     assert sum(report.pictures for report in pictures(traces.take(0.0, everything=True))) == module.MOST + 5
 
 
+def test_rows_that_make_room_have_few_events_a_second_too() -> None:
+    """More clients than the table has rows cannot fill the journal."""
+    traces = Traces()
+    for number in range(module.MOST + 2 * AT_ONCE):
+        traces.picture(f"user:u{number}/s", ADDRESS, GATE, 1, 0.0)
+    assert [len(traces.take(float(second))) for second in range(4)] == [AT_ONCE] * 4
+
+
 def test_stop_reports_what_was_counted() -> None:
     """Also within the minute."""
     traces = Traces()
