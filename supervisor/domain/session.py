@@ -29,6 +29,7 @@ MOST_AGENT = 200
 HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 NO_PASSKEY = PasskeyId("")
 DISPLACED = Reason("displaced", "the user has logged in at many other browsers", Fault.NONE)
+LOGGED_OUT = Reason("logged-out", "logged out", Fault.NONE)
 OVER = Reason("over", "its time was over", Fault.NONE)
 
 

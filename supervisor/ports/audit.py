@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ..domain.clients import LOCAL, PREFIX
 from ..domain.ids import CameraId, lease_stream, peer_stream, session_stream, use_stream
-from ..domain.rights import PROXY, TOKEN, USER
+from ..domain.rights import PROXY, SHARE, TOKEN, USER
 from ..domain.scoped import Visible, redacted
 from ..domain.state import State
 from .findings import Finding
@@ -24,7 +24,6 @@ How = Literal[
 ]  # fmt: skip
 By = Literal["user", "token", "share", "proxy", "local", "client", "banken"]
 End = Literal["ended", "open", "unknown"]
-SHARE = "share:"
 INNER = "banken"
 
 
@@ -39,7 +38,7 @@ class Author(NamedTuple):
 def author_of(principal: str) -> Author:
     """The author that a principal of the journal stands for."""
     if principal.startswith(USER):
-        return Author("user", *_halves(principal.removeprefix(USER)))
+        return Author("user", *principal.removeprefix(USER).partition("/")[::2])
     if principal.startswith(TOKEN):
         return Author("token", principal.removeprefix(TOKEN))
     if principal.startswith(SHARE):
@@ -51,11 +50,6 @@ def author_of(principal: str) -> Author:
     if principal.startswith(PREFIX):
         return Author("client", principal.removeprefix(PREFIX))
     return Author("banken", INNER)
-
-
-def _halves(name: str) -> tuple[str, str]:
-    user, _, session = name.partition("/")
-    return user, session
 
 
 class Row(Finding, frozen=True, kw_only=True):

@@ -7,6 +7,9 @@ import attrs
 from ..domain.ids import SessionId, UserId
 from .accounts import LoggedIn
 
+LOGIN_S = 600
+"""Within which a browser comes back from the provider."""
+
 
 class LoginRefused(Exception):
     """A login by the provider leads to nothing. `code` is one of `CODES`; the text is for the operator."""

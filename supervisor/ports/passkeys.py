@@ -51,7 +51,7 @@ class NewPasskey:
 
 
 class PasskeysPort(Protocol):
-    """Logins by passkeys, and the passkeys of users. All methods raise `Rejected`."""
+    """Logins by passkeys, and the passkeys of users. All but `needs_password` raise `Rejected`."""
 
     def begin_login(self, party: RelyingParty, client: str) -> bytes:
         """A challenge for a login of whoever has a passkey."""

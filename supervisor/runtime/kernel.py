@@ -139,8 +139,9 @@ class Kernel:
             await self._policies.park()
 
     async def wait_access(self, changes: int) -> None:
-        """Wait until users, sessions or tokens have changed; `changes` is the `access_changes` that the caller knows.
+        """Wait until users, sessions, tokens or shares have changed.
 
+        `changes` is the `access_changes` that the caller knows.
         Neither other events nor logins wake the caller: each open WebSocket has one, and a login takes no right away.
         """
         await trio.lowlevel.checkpoint()

@@ -26,7 +26,7 @@ from ..domain.errors import Refusal, Rejected
 from ..domain.identity import identity_of
 from ..domain.ids import CameraId, PasskeyId, SessionId, TokenId, UserId
 from ..domain.rights import USER, Role, Scope
-from ..domain.session import OVER
+from ..domain.session import NO_PASSKEY, OVER
 from ..domain.state import Identity, User
 from ..domain.values import Fault, Reason
 from ..ports.accounts import LoggedIn
@@ -39,7 +39,6 @@ from .passwords import Argon2, Busy, Hasher, Passwords
 
 logger = logging.getLogger(__name__)
 
-NO_PASSKEY = PasskeyId("")
 DAY_S = 86_400
 SESSION_S, IDLE_S = 90 * DAY_S, 7 * DAY_S
 """A session ends after this time, and when it was not used for this time."""
@@ -55,7 +54,6 @@ BUSY = Reason("busy", "too many logins at once", Fault.TEMPORARY)
 TOO_OFTEN = Reason("too-often", "too many wrong passwords", Fault.NONE)
 WRONG_PASSWORD = Reason("wrong-password", "the password is wrong", Fault.NONE)
 UNKNOWN_USER = Reason("unknown-user", "there is no such user", Fault.NONE)
-LOGGED_OUT = Reason("logged-out", "logged out", Fault.NONE)
 IDLE = Reason("idle", "it was not used for long", Fault.NONE)
 
 

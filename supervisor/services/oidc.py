@@ -33,10 +33,10 @@ from ..domain.ids import SessionId, UserId
 from ..domain.monitors import Reading
 from ..domain.values import Fault, Reason
 from ..ports.accounts import LoggedIn
-from ..ports.login_provider import Begun, LoginRefused, Returned
+from ..ports.login_provider import LOGIN_S, Begun, LoginRefused, Returned
 from ..runtime.kernel import Kernel
 from .access_file import Link
-from .accounts import Accounts
+from .accounts import Accounts, digest
 from .bounded_http import HttpAnswer, HttpError, fetch, load_context
 from .id_token import Claims, Expected, PublicKey, TokenRefused, UnknownKey, find_key, read_claims, read_keys, verify
 from .identities import Identities
@@ -47,7 +47,6 @@ Result = TypeVar("Result")
 
 BACK = "login/oidc/back"
 """The path to which the provider sends the browser back."""
-LOGIN_S = 600.0
 MOST_LOGINS, MOST_OF_NETWORK = 1024, 16
 """Logins that may be on their way at the provider: all, and those of one network. Beyond it the oldest is forgotten."""
 BEGINS, BEGIN_EVERY_S = 10, 6.0
@@ -248,7 +247,7 @@ class Oidc:
         until = trio.current_time() + LOGIN_S
         network = network_of(client)
         self._make_room(network)
-        self._logins[state] = _Login(_digest(browser), nonce, verifier, redirect, session, network, until)
+        self._logins[state] = _Login(digest(browser), nonce, verifier, redirect, session, network, until)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
             "response_type": "code", "client_id": self.settings.client_id, "redirect_uri": redirect,
@@ -394,10 +393,6 @@ class Oidc:
         login = self._logins.pop(returned.state, None)
         if login is None or trio.current_time() >= login.until:
             raise LoginRefused("stale", "the login was not begun here, is over, or took too long")
-        if not secrets.compare_digest(login.browser, _digest(returned.browser)):
+        if not secrets.compare_digest(login.browser, digest(returned.browser)):
             raise LoginRefused("stale", "the login was begun by another browser")
         return login
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()

@@ -39,7 +39,7 @@ FULL_LINK = Reason("link-full", "as many viewers as it permits have this link op
 
 
 class Shares:
-    """NewLink once by the daemon. Every method may be called by any number of tasks."""
+    """Made once by the daemon. Every method may be called by any number of tasks."""
 
     def __init__(
         self,

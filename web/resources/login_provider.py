@@ -7,22 +7,21 @@ from quart import Response, request
 from werkzeug.exceptions import Conflict, Forbidden, NotFound
 
 from supervisor.domain.ids import SessionId
-from supervisor.ports.login_provider import Begun, LoginProviderPort, LoginRefused, Returned
+from supervisor.ports.login_provider import LOGIN_S, Begun, LoginProviderPort, LoginRefused, Returned
 
 from .. import json
-from ..access import is_secure, principal, set_session
+from ..access import is_secure, principal
 from ..client import client
 from ..json import Answer
 from ..public_origin import public_origin
 from ..queries import Query
 from ..routes import Right, Route, Web
-from .session import accounts_of, user_of
+from .session import accounts_of, give_session, user_of
 
 logger = logging.getLogger(__name__)
 
 SECURE_COOKIE, COOKIE = "__Host-banken-login", "banken-login"
 """The cookie with the secret of a login that is on its way; over TLS, and over plain HTTP on loopback."""
-LOGIN_S = 600
 PLAIN = "plain"
 """The code of a refusal that only the web layer knows: the page is not served by https."""
 HOME = "../"
@@ -97,8 +96,7 @@ async def finish(web: Web, query: Back) -> Response:
     else:
         response = _to_page(HOME_OF_BACK, "linked" if opened is None else "")
         if opened is not None:
-            known = opened.session
-            set_session(response, opened.secret, request, max(1, (known.until_ns - known.opened_ns) // 10**9))
+            give_session(response, opened)
     response.delete_cookie(SECURE_COOKIE if secure else COOKIE, path="/", secure=secure, httponly=True, samesite="Lax")
     return response
 

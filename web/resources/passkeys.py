@@ -12,14 +12,13 @@ from supervisor.domain.state import Passkey as KnownPasskey
 from supervisor.ports.passkeys import Assertion, Attestation, PasskeysPort, RelyingParty
 
 from .. import json
-from ..access import principal, set_session
+from ..access import principal
 from ..bodies import Strict
 from ..client import client
 from ..json import Answer, Time, iso
 from ..relying_party import relying_party_of
 from ..routes import Route, Web
-from .session import Session, accounts_of, asking, user_of
-from .session import session as shown_session
+from .session import Session, accounts_of, asking, respond_logged_in, user_of
 
 ALGORITHMS = (-8, -7, -257)
 """Signatures that are verified, by their number in COSE: Ed25519, ECDSA with P-256, RSA with SHA-256."""
@@ -120,11 +119,7 @@ async def begin_login(web: Web) -> Challenge:
 async def finish_login(web: Web, body: PasskeyAnswer) -> Response:
     passkeys, party = passkeys_of(web)
     assertion = Assertion(body.credential, body.client_data, body.authenticator_data, body.signature, body.user_handle)
-    opened = await passkeys.log_in(party, assertion, client(), request.headers.get("User-Agent", ""))
-    known = opened.session
-    response = json.respond(shown_session(known, known.session), 201)
-    set_session(response, opened.secret, request, max(1, (known.until_ns - known.opened_ns) // 10**9))
-    return response
+    return respond_logged_in(await passkeys.log_in(party, assertion, client(), request.headers.get("User-Agent", "")))
 
 
 def _own() -> tuple[UserId, SessionId]:

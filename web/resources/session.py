@@ -8,6 +8,7 @@ from werkzeug.exceptions import Conflict, Forbidden, NotFound
 
 from supervisor.domain.ids import SessionId, ShareId, UserId
 from supervisor.domain.rights import OF_USERS, SHARE, USER, Right, Role, Scope
+from supervisor.domain.session import LOGGED_OUT
 from supervisor.domain.state import UserSession
 from supervisor.domain.values import Fault, Reason
 from supervisor.ports.accounts import AccountsPort, LoggedIn
@@ -22,7 +23,6 @@ from ..routes import Route, Web
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=63)]
 Password = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
-LOGGED_OUT = Reason("logged-out", "logged out", Fault.NONE)
 ENDED = Reason("ended-by-admin", "an admin ended the session", Fault.NONE)
 
 
@@ -139,8 +139,14 @@ def respond_logged_in(opened: LoggedIn) -> Response:
     """The new session, whose secret is in the cookie."""
     known = opened.session
     response = json.respond(session(known, known.session), 201)
-    set_session(response, opened.secret, request, max(1, (known.until_ns - known.opened_ns) // 10**9))
+    give_session(response, opened)
     return response
+
+
+def give_session(response: Response, opened: LoggedIn) -> None:
+    """Set the cookie of a new session, for as long as it lasts."""
+    known = opened.session
+    set_session(response, opened.secret, request, max(1, (known.until_ns - known.opened_ns) // 10**9))
 
 
 async def log_out(web: Web) -> Response:
@@ -168,7 +174,7 @@ async def change_password(web: Web, body: NewPassword) -> Response:
 
 async def list_sessions(web: Web) -> Sessions:
     """List one's own sessions; an admin gets those of all users."""
-    found, is_admin = user_of(principal().name), principal().may(Right.ADMINISTER)
+    found, is_admin = user_of(principal().name), principal().administers()
     user, own = found or (None, SessionId(""))
     shown = [each for each in web.daemon.state.sessions.values() if is_admin or each.user == user]
     shown.sort(key=lambda each: (-each.opened_ns, each.session))
@@ -178,7 +184,7 @@ async def list_sessions(web: Web) -> Sessions:
 async def end_session(web: Web, session: str) -> Response:
     """End a session of one's own; an admin may end any."""
     accounts, known = accounts_of(web), web.daemon.state.sessions.get(SessionId(session))
-    found, is_admin = user_of(principal().name), principal().may(Right.ADMINISTER)
+    found, is_admin = user_of(principal().name), principal().administers()
     is_own = known is not None and found is not None and known.user == found[0]
     if known is None or not (is_own or is_admin):
         raise NotFound("there is no such session, or it has ended")

@@ -17,8 +17,9 @@ from supervisor.domain import commands as c
 from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import TokenId, UserId
 from supervisor.domain.rights import ALL, Right, Role, Scope
+from supervisor.domain.session import LOGGED_OUT
 from supervisor.services import access_file
-from supervisor.services.accounts import LOGGED_OUT, Accounts, digest
+from supervisor.services.accounts import Accounts, digest
 from tests.kit.accounts import ANNA, BEN, ME, PASSWORDS, PlainHasher, add_users
 from tests.kit.core import open_core
 from tests.kit.domain import GATE

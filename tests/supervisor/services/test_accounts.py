@@ -20,10 +20,11 @@ from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, TokenId, UserId
 from supervisor.domain.rights import ALL, Right, Role, Scope
+from supervisor.domain.session import LOGGED_OUT
 from supervisor.domain.values import Limits
 from supervisor.ports.decisions import Origin
 from supervisor.services.access_file import MOST_BYTES, AccessDamaged, AccessFile, Account, read_access, write_access
-from supervisor.services.accounts import IDLE_S, LOGGED_OUT, SWEEP_S, Accounts, digest
+from supervisor.services.accounts import IDLE_S, SWEEP_S, Accounts, digest
 from supervisor.services.attempts import TRIES, TRY_EVERY_S
 from supervisor.services.passwords import MOST_WAITING
 from tests.kit.accounts import PlainHasher

@@ -16,9 +16,10 @@ from supervisor.domain import events as e
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import PasskeyId, UserId
 from supervisor.domain.passkey import MOST_OF_USER
+from supervisor.domain.session import LOGGED_OUT
 from supervisor.ports.logged_in import LoggedIn
 from supervisor.ports.passkeys import NewPasskey, RelyingParty
-from supervisor.services.accounts import LOGGED_OUT, Accounts
+from supervisor.services.accounts import Accounts
 from supervisor.services.attempts import TRIES
 from supervisor.services.passkeys import FRESH_S, MOST_WAITING, NOT_ACCEPTED, NOT_ADDED, passkey_of
 from tests.kit.accounts import ANNA, BEN, ME, PASSWORDS, PlainHasher, add_users

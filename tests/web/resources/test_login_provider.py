@@ -11,9 +11,10 @@ import trio
 from supervisor.domain import events as e
 from supervisor.domain.ids import SessionId, UserId
 from supervisor.domain.rights import Role, Scope
+from supervisor.ports.login_provider import LOGIN_S
 from supervisor.services import oidc as module
 from supervisor.services.access_file import read_access
-from supervisor.services.oidc import BEGINS, KEYS_EVERY_S, LOGIN_S, MOST_OF_NETWORK
+from supervisor.services.oidc import BEGINS, KEYS_EVERY_S, MOST_OF_NETWORK
 from tests.kit.accounts import ANNA, BEN, ME, Browser
 from tests.kit.certificates import write_pair
 from tests.kit.domain import GATE
@@ -65,7 +66,7 @@ async def test_cookie_of_a_login_is_for_its_browser_alone_and_ends_soon(access: 
         answer = await browser.call("GET", "/login/oidc")
         (cookie,) = answer.cookies
         parts = {part.strip() for part in cookie.split(";")}
-        assert {"HttpOnly", "SameSite=Lax", "Path=/", f"Max-Age={LOGIN_S:.0f}"} <= parts
+        assert {"HttpOnly", "SameSite=Lax", "Path=/", f"Max-Age={LOGIN_S}"} <= parts
         assert cookie.startswith("banken-login=")
         assert answer.headers["Cache-Control"] == "no-store"
         query = query_of(answer.headers["Location"])
