@@ -25,6 +25,7 @@ import trio
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
+from ops.bench.lib.calibrate import stated  # noqa: E402
 from tests.kit.daemon import open_daemon  # noqa: E402
 from tests.kit.http import request  # noqa: E402
 
@@ -200,6 +201,7 @@ async def run(tries: int) -> int:
             secret = (await request(control, "POST", "/api/tokens", json.dumps(token), kind)).json["secret"]
             found = await trio.to_thread.run_sync(measure, daemon.port, secret, peer, tries)
     wrong = 0
+    print(f"{stated()}\n")
     print(f"| asked ({tries} tries, medians in µs) | status | outside the scope | unknown | unknown, too | z |")
     print("|---|---|---|---|---|---|")
     for row, (took, statuses) in found.items():
