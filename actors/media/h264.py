@@ -3,6 +3,7 @@
 Source: ITU-T H.264 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `avcC`.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import attrs
@@ -12,9 +13,13 @@ from .media import VideoCodec
 
 IDR, SPS, PPS = 5, 7, 8
 MAX_SPS_ID, MAX_PPS_ID = 31, 255
+MAX_DEPTH = 6
+"""The largest bit_depth_luma_minus8."""
 
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 """Profiles whose SPS has more fields about chroma (7.3.2.1.1)."""
+_WITH_CHROMA = {100, 110, 122, 144}
+"""Profiles whose `avcC` names chroma format and bit depths."""
 
 
 def nal_type(unit: bytes) -> int:
@@ -41,6 +46,24 @@ def parse_avcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
     if {nal_type(unit) for unit in units} != {SPS, PPS}:
         raise BitstreamError("an avcC record without parameter sets")
     return (record[4] & 3) + 1, tuple(units)
+
+
+def make_avcc(sets: Sequence[bytes]) -> bytes:
+    """Return the AVCDecoderConfigurationRecord of these parameter sets, for lengths of 4 bytes.
+
+    Raises `BitstreamError` without a sequence parameter set that can be read.
+    """
+    kinds = {kind: [unit for unit in sets if nal_type(unit) == kind] for kind in (SPS, PPS)}
+    if not kinds[SPS]:
+        raise BitstreamError("no sequence parameter set")
+    sps = kinds[SPS][0]
+    read = _read_sps(sps[:MAX_SPS])
+    record = bytes((1, *sps[1:4], 0xFF, 0xE0 | len(kinds[SPS])))
+    record += b"".join(len(unit).to_bytes(2) + unit for unit in kinds[SPS])
+    record += bytes((len(kinds[PPS]),)) + b"".join(len(unit).to_bytes(2) + unit for unit in kinds[PPS])
+    if sps[1] in _WITH_CHROMA:
+        record += bytes((0xFC | read.chroma, 0xF8 | read.luma_bits - 8, 0xF8 | read.chroma_bits - 8, 0))
+    return record
 
 
 def picture_size(sps: bytes) -> tuple[int, int]:
@@ -121,6 +144,10 @@ class _Sps:
     """Whether a slice header has delta_pic_order_cnt."""
     has_frames_only: bool
     has_planes: bool
+    chroma: int
+    """chroma_format_idc"""
+    luma_bits: int
+    chroma_bits: int
 
 
 @lru_cache(maxsize=CACHED_SIZES)
@@ -130,13 +157,12 @@ def _read_sps(sps: bytes) -> _Sps:
     bits = Bits(unescape(sps[4:]))
     if bits.ue() > MAX_SPS_ID:
         raise BitstreamError("a sequence parameter set with an impossible number")
-    chroma, has_planes = 1, False
+    chroma, has_planes, luma_bits, chroma_bits = 1, False, 8, 8
     if sps[1] in _HIGH_PROFILES:
         chroma = bits.ue()
         if chroma == 3:
             has_planes = bits.u(1) == 1
-        bits.ue()  # bit_depth_luma_minus8
-        bits.ue()  # bit_depth_chroma_minus8
+        luma_bits, chroma_bits = 8 + min(bits.ue(), MAX_DEPTH), 8 + min(bits.ue(), MAX_DEPTH)
         bits.u(1)
         if bits.u(1):
             for index in range(8 if chroma != 3 else 12):
@@ -167,7 +193,10 @@ def _read_sps(sps: bytes) -> _Sps:
         left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
         across = (left + right) * (2 if chroma in (1, 2) else 1)
         down = (top + bottom) * (2 if chroma == 1 else 1) * (2 - frames_only)
-    return _Sps(width, height, across, down, number_bits, order_bits, has_delta, frames_only == 1, has_planes)
+    return _Sps(
+        width, height, across, down, number_bits, order_bits, has_delta, frames_only == 1, has_planes, chroma & 3,
+        luma_bits, chroma_bits,
+    )  # fmt: skip
 
 
 def _skip_scaling_list(bits: Bits, size: int) -> None:

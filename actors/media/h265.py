@@ -3,13 +3,21 @@
 Source: ITU-T H.265 (08/2021), sections 7.3 and 7.4; ISO/IEC 14496-15 for `hvcC`.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
+
+import attrs
 
 from .bitstream import CACHED_SIZES, MAX_SPS, Bits, BitstreamError, possible, unescape
 from .media import VideoCodec
 
 VPS, SPS, PPS = 32, 33, 34
 MAX_SPS_ID, MAX_PPS_ID = 15, 63
+MAX_DEPTH = 7
+"""The largest value that `hvcC` has for bit_depth_luma_minus8."""
+_HEAD = 32
+"""Bytes of a sequence parameter set that hold its profile, tier and level."""
 
 
 def nal_type(unit: bytes) -> int:
@@ -37,15 +45,38 @@ def parse_hvcc(record: bytes) -> tuple[int, tuple[bytes, ...]]:
     return (record[21] & 3) + 1, sets
 
 
+def make_hvcc(sets: Sequence[bytes]) -> bytes:
+    """Return the HEVCDecoderConfigurationRecord of these parameter sets, for lengths of 4 bytes.
+
+    Raises `BitstreamError` without a sequence parameter set that can be read.
+    """
+    sps = next((unit for unit in sets if nal_type(unit) == SPS), b"")
+    head = unescape(sps[2:_HEAD])
+    if len(head) < 13:
+        raise BitstreamError("no sequence parameter set")
+    read = _read_sps(sps[:MAX_SPS])
+    layers, nested = (head[0] >> 1 & 7) + 1, head[0] & 1
+    record = b"\x01" + head[1:13] + b"\xf0\x00\xfc"
+    record += bytes((0xFC | read.chroma, 0xF8 | read.luma_bits - 8, 0xF8 | read.chroma_bits - 8, 0, 0))
+    kinds = [kind for kind in (VPS, SPS, PPS) if any(nal_type(unit) == kind for unit in sets)]
+    record += bytes((layers << 3 | nested << 2 | 3, len(kinds)))
+    for kind in kinds:
+        units = [unit for unit in sets if nal_type(unit) == kind]
+        record += bytes((0x80 | kind,)) + len(units).to_bytes(2)
+        record += b"".join(len(unit).to_bytes(2) + unit for unit in units)
+    return record
+
+
 def picture_size(sps: bytes) -> tuple[int, int]:
     """Return width and height in pixels as an SPS declares them, after cropping. Raises `BitstreamError`."""
-    width, height, across, down = _sizes(sps[:MAX_SPS])
-    return possible(width - across, height - down)
+    read = _read_sps(sps[:MAX_SPS])
+    return possible(read.width - read.across, read.height - read.down)
 
 
 def coded_size(sps: bytes) -> tuple[int, int]:
     """Return width and height in pixels before cropping. Raises `BitstreamError`."""
-    return possible(*_sizes(sps[:MAX_SPS])[:2])
+    read = _read_sps(sps[:MAX_SPS])
+    return possible(read.width, read.height)
 
 
 def check_set(unit: bytes) -> None:
@@ -62,9 +93,22 @@ def check_set(unit: bytes) -> None:
         bits.u(7)
 
 
+@attrs.frozen
+class _Sps:
+    width: int
+    height: int
+    """In pixels, before cropping."""
+    across: int
+    down: int
+    """Pixels that cropping removes from each."""
+    chroma: int
+    """chroma_format_idc"""
+    luma_bits: int
+    chroma_bits: int
+
+
 @lru_cache(maxsize=CACHED_SIZES)
-def _sizes(sps: bytes) -> tuple[int, int, int, int]:
-    """Return coded width and height, and the pixels that cropping removes from each."""
+def _read_sps(sps: bytes) -> _Sps:
     bits = Bits(unescape(sps[2:]))
     bits.u(4)  # sps_video_parameter_set_id
     layers = bits.u(3)
@@ -81,7 +125,10 @@ def _sizes(sps: bytes) -> tuple[int, int, int, int]:
         left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
         across = (left + right) * (2 if chroma in (1, 2) else 1)
         down = (top + bottom) * (2 if chroma == 1 else 1)
-    return width, height, across, down
+    luma_bits = chroma_bits = 8
+    with suppress(BitstreamError):  # nothing depends on it but what a file says about itself
+        luma_bits, chroma_bits = 8 + min(bits.ue(), MAX_DEPTH), 8 + min(bits.ue(), MAX_DEPTH)
+    return _Sps(width, height, across, down, chroma & 3, luma_bits, chroma_bits)
 
 
 def _skip_profile_tier_level(bits: Bits, layers: int) -> None:

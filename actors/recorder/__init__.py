@@ -1,0 +1,1 @@
+"""The recorder: recording files, and the archive that they are in."""

@@ -1,0 +1,124 @@
+"""Cuts the media of one recording into fragments, and these into files. Pure.
+
+Rules of this file:
+- A fragment ends before a key frame, and after a second: a GOP may last for minutes.
+- A file begins with a key frame and has one codec, one size and one set of parameter sets. It ends before the first key
+  frame after `FILE_S`, or where any of these changes.
+- The duration of an access unit is known when the next one comes. Only the last one of a recording has a guessed one.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+import attrs
+
+from actors.media.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame
+
+from .fragment import encode_fragment
+from .initialization import AUDIO, ENTRIES, Tracks, initialization
+from .recording_file import About, begin_file
+
+FRAGMENT = CLOCK_RATE
+"""Longest duration of a fragment, in 1/90000 s, unless one access unit lasts longer."""
+FILE_S = 60
+MAX_BYTES = 32 * 1024 * 1024
+"""Bytes of access units after which a fragment ends, whatever its duration."""
+MAX_WAITING = 512
+"""Frames of audio that wait for the video of their time."""
+
+
+@attrs.frozen
+class NewFile:
+    """A file begins."""
+
+    wall_ns: int
+    """When its first access unit arrived."""
+    data: bytes
+    tracks: Tracks
+
+
+@attrs.frozen
+class Fragment:
+    """The next fragment of the newest file."""
+
+    data: bytes
+    number: int
+    wall_ns: int
+    duration: int
+    """In 1/90000 s."""
+    key: bool
+
+
+class Cutter:
+    """Made once for each recording."""
+
+    def __init__(self, camera: str, recording: str, file_s: float = FILE_S) -> None:
+        self._camera, self._recording, self._file = camera, recording, round(file_s * CLOCK_RATE)
+        self._units: list[AccessUnit] = []
+        self._bytes = 0
+        self._wall_ns = 0
+        """Of the first access unit in `_units`."""
+        self._heard: deque[AudioFrame] = deque(maxlen=MAX_WAITING)
+        self._tracks: Tracks | None = None
+        self._origin = 0
+        """Decode time of the file's first access unit."""
+        self._number = 0
+
+    def hear(self, frame: AudioFrame) -> None:
+        """Take a frame of audio, before the first access unit with a later time."""
+        if frame.format.codec in AUDIO:
+            self._heard.append(frame)
+
+    def take(self, unit: AccessUnit, wall_ns: int, audio: AudioFormat | None = None) -> Iterator[NewFile | Fragment]:
+        """Take an access unit that arrived at `wall_ns`; yield what can be written now.
+
+        `audio` is the format of the camera's audio now. Everything before the first key frame is left out. Raises
+        `KeyError` for a codec that is not recorded, and `BitstreamError` for parameter sets that cannot be read.
+        """
+        if self._tracks is None and not unit.key:
+            return
+        if unit.key:
+            tracks = _tracks(unit, audio)
+            yield from self._cut(unit.dts)
+            if tracks != self._tracks or unit.dts - self._origin >= self._file:
+                about = About(self._camera, self._recording, unit.codec.name)
+                self._tracks, self._origin = tracks, unit.dts
+                yield NewFile(wall_ns, begin_file(initialization(tracks), about), tracks)
+        elif self._units and (unit.dts - self._units[0].dts >= FRAGMENT or self._bytes >= MAX_BYTES):
+            yield from self._cut(unit.dts)
+        if not self._units:
+            self._wall_ns = wall_ns
+        self._units.append(unit)
+        self._bytes += unit.size
+
+    def end(self, gap: int) -> Iterator[Fragment]:
+        """Yield what is left. The last access unit lasts for `gap`, in 1/90000 s, which is at least 1."""
+        if self._units:
+            yield from self._cut(self._units[-1].dts + max(1, gap))
+
+    def _cut(self, until: int) -> Iterator[Fragment]:
+        if not self._units:
+            return
+        units, first, audio = self._units, self._units[0], self._take_audio(until)
+        data = encode_fragment(self._recording, self._number, self._wall_ns, self._origin, units, until, audio)
+        yield Fragment(data, self._number, self._wall_ns, until - first.dts, first.key)
+        self._units, self._bytes, self._number = [], 0, self._number + 1
+
+    def _take_audio(self, until: int) -> list[AudioFrame]:
+        """The frames of the file's audio before `until`; others are left out."""
+        taken = list[AudioFrame]()
+        while self._heard and self._heard[0].pts < until:
+            frame = self._heard.popleft()
+            assert self._tracks is not None
+            if frame.format == self._tracks.audio and frame.pts >= self._origin:
+                taken.append(frame)
+        return taken
+
+
+def _tracks(unit: AccessUnit, audio: AudioFormat | None) -> Tracks:
+    """The tracks of a file that begins with this key frame."""
+    codec = unit.codec
+    ENTRIES[codec.name]
+    sets = tuple(dict.fromkeys(nal for nal in unit.units if codec.nal_type(nal) in codec.set_types))
+    width, height = codec.picture_size(next(nal for nal in sets if codec.nal_type(nal) == codec.sps_type))
+    return Tracks(codec, sets, width, height, audio if audio is not None and audio.codec in AUDIO else None)

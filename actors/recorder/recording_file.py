@@ -1,0 +1,164 @@
+"""A recording file: its beginning, its end, and the walk through its fragments.
+
+Rules of this file:
+- A file is `ftyp`, `moov` and our box about the recording, then whole fragments, then `mfra` if it was sealed.
+- Nobody reads beyond the last fragment that passes its checksum: after a power failure, a whole box may hold zeros.
+- A walk reads at most 1 MiB at once, whatever the file says.
+
+Source: ISO/IEC 14496-12, section 8.8.10 and 8.8.11 (`tfra`, `mfro`); the boxes `uuid` are our own.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+from uuid import UUID
+
+import attrs
+import msgspec
+
+from actors.media.bitstream import BitstreamError
+
+from .boxes import HEADER, U32, box, full_box
+from .fragment import PLACE, Place, decode_place
+from .initialization import VIDEO_TRACK
+
+ABOUT = UUID("62616e6b-656e-4172-a167-6d656e740001").bytes
+"""The type of our box about the recording."""
+MAX_BEGINNING = 64 * 1024
+"""Bytes in front of the first fragment."""
+CHUNK = 1024 * 1024
+MFRO = 16
+"""Bytes of the last box, which says how long `mfra` is."""
+
+
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """The file about itself: an index can be made from the files alone."""
+
+    camera: str
+    recording: str
+    """The id of the recording: 16 hexadecimal digits."""
+    codec: str
+    """`h264` or `h265`."""
+    version: int = 1
+
+
+@attrs.frozen
+class Found:
+    """A fragment in a file."""
+
+    offset: int
+    size: int
+    """Bytes with the box `uuid`."""
+    place: Place
+
+
+@attrs.frozen
+class Walk:
+    """The content of a file, as far as it can be believed."""
+
+    about: About | None
+    """None if the beginning is damaged; then nothing of it can be played."""
+    begins_at: int
+    """Bytes in front of the first fragment."""
+    fragments: tuple[Found, ...]
+    """Those that passed their checksums, up to the first that did not."""
+    whole: int
+    """Bytes up to the end of the last of them."""
+    size: int
+    is_sealed: bool
+    """Whether the file was ended by its writer."""
+    damage: str = ""
+    """The reason for which nothing behind `whole` is believed, and where; empty if there is nothing, or `mfra`."""
+
+    @property
+    def duration(self) -> int:
+        """In 1/90000 s."""
+        return sum(found.place.duration for found in self.fragments)
+
+
+_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(About).decode
+
+
+def begin_file(initialization: bytes, about: About) -> bytes:
+    """Return the bytes in front of the first fragment; `initialization` is `ftyp` and `moov`."""
+    content = ABOUT + _encode(about)
+    head = U32.pack(HEADER + len(content) + 4) + b"uuid" + content
+    return initialization + head + U32.pack(zlib.crc32(head, zlib.crc32(initialization)))
+
+
+def end_file(fragments: Iterable[Found]) -> bytes:
+    """Return the box `mfra`, by which players find key frames without reading the file."""
+    entries, at = [], 0
+    for found in fragments:
+        if found.place.key:
+            entries.append(struct.pack(">QQ3B", at, found.offset + PLACE.size, 1, 1, 1))
+        at += found.place.duration
+    table = full_box(b"tfra", 1, 0, struct.pack(">III", VIDEO_TRACK, 0, len(entries)), *entries)
+    return box(b"mfra", table, full_box(b"mfro", 0, 0, U32.pack(HEADER + len(table) + MFRO)))
+
+
+def walk(file: BinaryIO) -> Walk:
+    """Read a whole file and check every fragment. Raises `OSError`."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        about, begins_at = _read_beginning(file, size)
+    except BitstreamError as error:
+        return Walk(None, 0, (), 0, size, False, f"the beginning: {error}")
+    found, at, damage = list[Found](), begins_at, ""
+    try:
+        for fragment in _fragments(file, at, size, about.recording):
+            found.append(fragment)
+            at = fragment.offset + fragment.size
+    except BitstreamError as error:
+        damage = f"at byte {at}: {error}"
+    file.seek(at)
+    is_sealed = bool(damage) and file.read(CHUNK) == end_file(found)
+    return Walk(about, begins_at, tuple(found), at, size, is_sealed, "" if is_sealed else damage)
+
+
+def _read_beginning(file: BinaryIO, size: int) -> tuple[About, int]:
+    """Return what the file is about, and where its first fragment begins."""
+    file.seek(0)
+    data = file.read(MAX_BEGINNING)
+    at = length = 0
+    for kind in (b"ftyp", b"moov", b"uuid"):
+        length = int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + HEADER] != kind or length < HEADER or at + length > len(data):
+            raise BitstreamError(f"no {kind.decode()} at byte {at}")
+        at += length
+    content = data[at - length + HEADER : at]
+    if content[: len(ABOUT)] != ABOUT or U32.pack(zlib.crc32(data[: at - 4])) != data[at - 4 : at]:
+        raise BitstreamError("its checksum does not fit")
+    try:
+        return _decode(content[len(ABOUT) : -4]), at
+    except msgspec.MsgspecError as error:
+        raise BitstreamError(f"it was written by another version: {error}") from None
+
+
+def _fragments(file: BinaryIO, at: int, size: int, recording: str) -> Iterator[Found]:
+    """Yield whole fragments from byte `at` on. Raises `BitstreamError` at the first that is not."""
+    number: int | None = None
+    while at < size:
+        file.seek(at)
+        head = file.read(PLACE.size)
+        place, length, crc = decode_place(head)
+        if place.recording != recording or number not in (None, place.number - 1):
+            raise BitstreamError(f"fragment {place.number} of recording {place.recording} does not follow")
+        checked = zlib.crc32(head[:-4])
+        for count in _steps(length):
+            data = file.read(count)
+            if len(data) < count:
+                raise BitstreamError(f"fragment {place.number} ends early")
+            checked = zlib.crc32(data, checked)
+        if checked != crc:
+            raise BitstreamError(f"the checksum of fragment {place.number} does not fit")
+        number = place.number
+        yield Found(at, PLACE.size + length, place)
+        at += PLACE.size + length
+
+
+def _steps(length: int) -> Iterator[int]:
+    for done in range(0, length, CHUNK):
+        yield min(CHUNK, length - done)
