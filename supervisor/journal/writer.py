@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from ..base.clock import SystemClock
 from ..base.groups import first_of
+from ..base.worker import Worker
 from ..domain.events import ChainBegan, Recorded
 from ..domain.state import State
 from ..ports.errors import JournalError
@@ -38,7 +39,6 @@ from .errors import JournalReplaced
 from .files import ChainStart
 from .retention import Removal
 from .store import LOOK_EVERY_S, Chain, End, Kept, SetAsideFile, Store
-from .worker import Worker
 
 logger = logging.getLogger(__name__)
 

@@ -18,13 +18,16 @@ import attrs
 import outcome
 import trio
 
-from ..base.threads import refusing_threads
-from ..ports.errors import JournalError
+from .threads import refusing_threads
 
 Item = TypeVar("Item")
 
 CALLS = 4
 """Length of the queue: one more than a writer needs."""
+
+
+class WorkerBusy(OSError):
+    """Too many calls wait: the disk does not answer."""
 
 
 @attrs.define(eq=False)
@@ -82,7 +85,7 @@ class Worker:
     ) -> None:
         """Run `work(post)` in the thread. `heard` receives each posted item, in the loop.
 
-        Raises what `work` raises, `ThreadRefused` (an `OSError`), and `JournalError` if too many calls wait.
+        Raises what `work` raises, `ThreadRefused` (an `OSError`), and `WorkerBusy` if too many calls wait.
         Cancellation: abandons the call. Cleanup: the thread is kept until `close`.
         """
         self._start_once()
@@ -90,7 +93,7 @@ class Worker:
         try:
             self._calls.put_nowait(call)  # type: ignore[arg-type]
         except queue.Full:
-            raise JournalError(f"{CALLS} calls wait for the disk already") from None
+            raise WorkerBusy(f"{CALLS} calls wait for the disk already") from None
         await call.wait(heard)
 
     def _start_once(self) -> None:

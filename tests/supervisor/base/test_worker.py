@@ -5,10 +5,9 @@ import threading
 import pytest
 import trio
 
+from supervisor.base import worker
 from supervisor.base.threads import ThreadRefused
-from supervisor.journal import worker
-from supervisor.journal.worker import Worker
-from supervisor.ports.errors import JournalError
+from supervisor.base.worker import Worker, WorkerBusy
 
 
 async def test_calls_run_in_one_thread_and_post_in_order() -> None:
@@ -28,7 +27,7 @@ async def test_calls_run_in_one_thread_and_post_in_order() -> None:
     assert "test" not in [thread.name for thread in threading.enumerate()]
 
 
-@pytest.mark.parametrize("error", [OSError(5, "input/output error"), MemoryError(), JournalError("damaged")])
+@pytest.mark.parametrize("error", [OSError(5, "input/output error"), MemoryError(), WorkerBusy("damaged")])
 async def test_error_of_a_call_is_raised_by_the_caller_and_the_thread_goes_on(error: Exception) -> None:
     """A refused resource in the thread is no end of the thread."""
     work = Worker("test")
@@ -73,7 +72,7 @@ async def test_calls_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatc
     for _ in range(worker.CALLS + 1):
         with trio.move_on_after(0.01):
             await work.run(hang)
-    with pytest.raises(JournalError, match="wait for the disk"):
+    with pytest.raises(WorkerBusy, match="wait for the disk"):
         await work.run(lambda post: None)
     go.set()
     work.close(within_s=20)
