@@ -1,0 +1,316 @@
+"""Writes recording files into the folder of an archive. Blocking; one thread at a time.
+
+Rules of this file:
+- A file gets its name with its first fragment: one without a fragment could not be played.
+- A name is made once, also after a fault. It is in UTC, since an hour of local time may happen twice.
+- What was written is not yet on the disk. After a failed sync, nothing behind the last successful one is believed.
+- After a fault, its descriptor is closed and never written again; the file is cut at its last synced fragment.
+- An archive that is not the one of the start is not written: below a mount point, it would fill another disk.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import msgspec
+
+from .cutter import Fragment, NewFile
+from .disk import FOLDER_FLAGS, FOLDER_MODE, MODE, Disk
+from .fragment import Place
+from .recording_file import About, Found, end_file, walk
+
+MARK, LOCK, DAMAGED = "archive.json", "lock", ".damaged"
+DAY = re.compile(r"\d{8}", re.ASCII)
+NAME = re.compile(r"recording_\d{8}_\d{6}(_\d{1,3})?\.mp4", re.ASCII)
+MOST_NAMES = 1000
+"""Files of one camera that begin in one second, at most."""
+
+
+class ArchiveError(OSError):
+    """The folder cannot be used as this archive."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """The content of `archive.json`: by it, an archive is known as ours."""
+
+    id: str
+    node: str
+    version: int = 1
+
+
+@attrs.frozen
+class SealedFile:
+    """A file to which nothing will be added: one row of the index."""
+
+    camera: str
+    recording: str
+    path: str
+    """Relative to the archive."""
+    began_ns: int
+    duration: int
+    """In 1/90000 s."""
+    size: int
+    digest: bytes
+    """SHA-256 of the whole file."""
+    fragments: tuple[Found, ...]
+
+
+@attrs.define(eq=False)
+class OpenFile:
+    """A file that grows."""
+
+    about: About
+    beginning: bytes
+    """Bytes in front of the first fragment, until they are written with it."""
+    began_ns: int
+    path: str = ""
+    descriptor: int = -1
+    size: int = 0
+    synced: int = 0
+    """Bytes that are on the disk for certain."""
+    digest: Any = attrs.field(factory=hashlib.sha256)
+    fragments: list[Found] = attrs.field(factory=list)
+
+
+class ArchiveWriter:
+    """The folder is opened, and made if its parent exists. Raises `ArchiveError`, and other errors of `OSError`."""
+
+    def __init__(self, folder: Path, node: str, new_id: Callable[[], str], disk: Disk = Disk()) -> None:  # noqa: B008
+        self._path, self._node, self._new_id, self._disk = folder, node, new_id, disk
+        self._folder = self._lock = -1
+        self._device = (0, 0)
+        self.mark = Mark("", "")
+        self._open: dict[str, OpenFile] = {}
+        self._folders: set[str] = set()
+        """Folders that are known to be on the disk."""
+        self._broken: list[OpenFile] = []
+        """Files that a fault has ended, and that were not cut yet."""
+
+    # ── the folder ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def open(self) -> None:
+        """Take the folder. Raises `ArchiveError` if it belongs to somebody else, or is not the one of before."""
+        if not self.mark.id:
+            with suppress(FileExistsError):
+                self._path.mkdir(FOLDER_MODE)
+        self._folder = os.open(self._path, FOLDER_FLAGS)
+        try:
+            self._take()
+        except BaseException:
+            self.close()
+            raise
+
+    def _take(self) -> None:
+        self._lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE, dir_fd=self._folder)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArchiveError(
+                errno.EBUSY, f"another banken writes to {self._path}; give one of them another folder"
+            ) from None
+        known, found = self.mark, self._read_mark()
+        if known.id and found != known:
+            raise ArchiveError(
+                errno.ESTALE, f"{self._path} is not the archive that it was; was a disk unmounted or replaced?"
+            )
+        if found is None:
+            found = Mark(self._new_id(), self._node)
+            self._write_mark(found)
+        if found.node != self._node:
+            raise ArchiveError(
+                errno.EPERM, f"{self._path} belongs to another banken (node {found.node}); give this one another folder"
+            )
+        at = os.fstat(self._folder)
+        self.mark, self._device = found, (at.st_dev, at.st_ino)
+
+    def _read_mark(self) -> Mark | None:
+        try:
+            descriptor = os.open(MARK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._folder)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as file:
+            data = file.read(4096)
+        try:
+            return msgspec.json.decode(data, type=Mark)
+        except msgspec.MsgspecError as error:
+            text = f"{self._path / MARK} cannot be read: {error}; if the archive is ours, remove this file"
+            raise ArchiveError(errno.EINVAL, text) from None
+
+    def _write_mark(self, mark: Mark) -> None:
+        descriptor = self._disk.create(MARK, self._folder)
+        try:
+            self._disk.write(descriptor, msgspec.json.encode(mark) + b"\n")
+            self._disk.sync(descriptor, done=0)
+        finally:
+            self._disk.close(descriptor)
+        self._disk.sync_folder(".", self._folder)
+
+    def _require_same(self) -> None:
+        """Raise `ArchiveError` unless the path still leads to the folder that was opened."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._device:
+            raise ArchiveError(
+                errno.ESTALE, f"{self._path} is not the archive that it was; was a disk unmounted or replaced?"
+            )
+
+    def close(self) -> None:
+        """Give the folder back. Files that grow stay as they are."""
+        for descriptor in (self._lock, self._folder, *(file.descriptor for file in self._open.values())):
+            if descriptor >= 0:
+                with suppress(OSError):
+                    os.close(descriptor)
+        self._folder = self._lock = -1
+        self._open.clear()
+
+    # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self, camera: str, recording: str, new: NewFile) -> SealedFile | None:
+        """Begin a file with the next fragment. Returns the file of this camera that it ends."""
+        sealed = self.seal(camera)
+        about = About(camera, recording, new.tracks.codec.name)
+        self._open[camera] = OpenFile(about, new.data, new.wall_ns)
+        return sealed
+
+    def append(self, camera: str, fragment: Fragment) -> None:
+        """Write a fragment to the newest file of this camera."""
+        file = self._open[camera]
+        data = fragment.data
+        if file.descriptor < 0:
+            self._create(file)
+            data = file.beginning + data
+            file.size = len(file.beginning)
+            file.beginning = b""
+        self._disk.write(file.descriptor, data)
+        file.digest.update(data)
+        place = Place(file.about.recording, fragment.number, fragment.wall_ns, fragment.duration, fragment.key)
+        file.fragments.append(Found(file.size, len(fragment.data), place))
+        file.size += len(fragment.data)
+
+    def _create(self, file: OpenFile) -> None:
+        self._require_same()
+        at = time.gmtime(file.began_ns // 10**9)
+        day = f"{file.about.camera}/{time.strftime('%Y%m%d', at)}"
+        for path in (file.about.camera, day):
+            if path not in self._folders and self._disk.make_folder(path, self._folder):
+                self._disk.sync_folder(os.path.dirname(path) or ".", self._folder)
+            self._folders.add(path)
+        stem = f"{day}/recording_{time.strftime('%Y%m%d_%H%M%S', at)}"
+        for number in range(1, MOST_NAMES):
+            path = f"{stem}{f'_{number}' if number > 1 else ''}.mp4"
+            try:
+                file.descriptor = self._disk.create(path, self._folder)
+            except FileExistsError:
+                continue
+            file.path = path
+            return self._disk.sync_folder(day, self._folder)
+        raise ArchiveError(errno.EEXIST, f"{self._path / stem}: {MOST_NAMES} files of one second")
+
+    def sync(self) -> None:
+        """Return once everything that was written is on the disk."""
+        for file in self._open.values():
+            if file.size > file.synced:
+                self._disk.sync(file.descriptor, done=file.size)
+                file.synced = file.size
+
+    def seal(self, camera: str) -> SealedFile | None:
+        """End the file of a camera. Returns None if it has none with a fragment."""
+        file = self._open.get(camera)
+        if file is None or file.descriptor < 0:
+            self._open.pop(camera, None)
+            return None
+        end = end_file(file.fragments)
+        self._disk.write(file.descriptor, end)
+        file.digest.update(end)
+        self._disk.sync(file.descriptor, done=file.size + len(end))
+        del self._open[camera]
+        self._disk.close(file.descriptor)
+        return sealed_file(file, file.size + len(end), file.digest.digest())
+
+    # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def give_up(self) -> None:
+        """End all files after a fault, without a sync: their descriptors are closed and never written again."""
+        for file in self._open.values():
+            if file.descriptor >= 0:
+                with suppress(OSError):  # the fault is known
+                    self._disk.close(file.descriptor)
+                self._broken.append(file)
+        self._open.clear()
+
+    def repair(self) -> list[SealedFile]:
+        """Cut the files that a fault has ended at their last synced fragment. One without a fragment is removed."""
+        repaired = []
+        while self._broken:
+            file = self._broken[0]
+            whole = [found for found in file.fragments if found.offset + found.size <= file.synced]
+            if whole:
+                size, digest = cut(self._disk, self._folder, file.path, whole)
+                file.fragments = whole
+                repaired.append(sealed_file(file, size, digest))
+            else:
+                with suppress(FileNotFoundError):
+                    self._disk.remove(file.path, self._folder)
+            del self._broken[0]
+        return repaired
+
+
+def sealed_file(file: OpenFile, size: int, digest: bytes) -> SealedFile:
+    duration = sum(found.place.duration for found in file.fragments)
+    about = file.about
+    return SealedFile(
+        about.camera, about.recording, file.path, file.began_ns, duration, size, digest, tuple(file.fragments)
+    )
+
+
+def cut(disk: Disk, folder: int, path: str, whole: Sequence[Found]) -> tuple[int, bytes]:
+    """Cut a file behind these fragments, and end it. Returns its size and its SHA-256."""
+    at, end = whole[-1].offset + whole[-1].size, end_file(whole)
+    with open(disk.open_again(path, folder), "r+b", buffering=0) as file:
+        disk.truncate(file.fileno(), at)
+        file.seek(at)
+        disk.write(file.fileno(), end)
+        disk.sync(file.fileno(), done=at + len(end))
+        file.seek(0)
+        return at + len(end), hashlib.file_digest(file, "sha256").digest()
+
+
+def repair_file(disk: Disk, folder: int, path: str) -> SealedFile | None:
+    """Cut a file that was not sealed behind its last whole fragment, and end it.
+
+    Without a whole fragment it is removed, and with a damaged beginning it is renamed: nothing of it can be played.
+    Then None is returned. Raises `OSError`.
+    """
+    with open(disk.open_again(path, folder), "rb") as file:
+        found = walk(file)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").digest() if found.is_sealed else b""
+    if found.about is None:
+        disk.rename(path, path + DAMAGED, folder)
+        return None
+    if not found.fragments:
+        disk.remove(path, folder)
+        return None
+    size = found.size
+    if not found.is_sealed:
+        size, digest = cut(disk, folder, path, found.fragments)
+    about, began_ns = found.about, found.fragments[0].place.wall_ns
+    return SealedFile(about.camera, about.recording, path, began_ns, found.duration, size, digest, found.fragments)
+
+
+def list_files(folder: Path) -> Iterator[str]:
+    """Yield the recording files of an archive, the oldest of each camera first. Raises `OSError`."""
+    for camera in sorted(each.name for each in os.scandir(folder) if each.is_dir(follow_symlinks=False)):
+        for day in sorted(each.name for each in os.scandir(folder / camera) if DAY.fullmatch(each.name)):
+            names = sorted(name for name in os.listdir(folder / camera / day) if NAME.fullmatch(name))
+            yield from (f"{camera}/{day}/{name}" for name in names)
