@@ -3,7 +3,7 @@
 Rules of this file:
 - A file gets its name with its first fragment: one without a fragment could not be played.
 - A name is made once, also after a fault. It is in UTC, since an hour of local time may happen twice.
-- What was written is not yet on the disk. After a failed sync, nothing behind the last successful one is believed.
+- A write alone is not durable. After a failed sync, nothing behind the last successful one is believed.
 - After a fault, its descriptor is closed and never written again; the file is cut at its last synced fragment.
 - An archive that is not the one of the start is not written: below a mount point, it would fill another disk.
 """

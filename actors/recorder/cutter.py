@@ -21,6 +21,8 @@ from .recording_file import About, begin_file
 FRAGMENT = CLOCK_RATE
 """Longest duration of a fragment, in 1/90000 s, unless one access unit lasts longer."""
 FILE_S = 60
+LONGEST = 3600 * CLOCK_RATE
+"""A file ends after this time also without a key frame, and the next key frame begins the next one; in 1/90000 s."""
 MAX_BYTES = 32 * 1024 * 1024
 """Bytes of access units after which a fragment ends, whatever its duration."""
 MAX_WAITING = 512
@@ -84,6 +86,10 @@ class Cutter:
                 about = About(self._camera, self._recording, unit.codec.name)
                 self._tracks, self._origin = tracks, unit.dts
                 yield NewFile(wall_ns, begin_file(initialization(tracks), about), tracks)
+        elif unit.dts - self._origin >= LONGEST:
+            yield from self._cut(unit.dts)
+            self._tracks = None
+            return
         elif self._units and (unit.dts - self._units[0].dts >= FRAGMENT or self._bytes >= MAX_BYTES):
             yield from self._cut(unit.dts)
         if not self._units:

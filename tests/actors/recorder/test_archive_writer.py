@@ -213,7 +213,7 @@ while True:
 
 
 def test_kill_costs_the_fragment_that_was_written(tmp_path: Path) -> None:
-    """What the kernel has taken survives `kill -9`."""
+    """All that the kernel has taken survives `kill -9`."""
     random = Random(1)
     for number in range(5):
         folder = tmp_path / str(number)
@@ -230,7 +230,7 @@ def test_kill_costs_the_fragment_that_was_written(tmp_path: Path) -> None:
 
 
 def test_other_files_stay(tmp_path: Path) -> None:
-    """What is not ours is neither read nor removed."""
+    """Files that are not ours are neither read nor removed."""
     folder = tmp_path / "recordings"
     record(writer := archive(folder), 30)
     writer.seal("gate")

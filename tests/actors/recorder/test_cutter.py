@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+import attrs
 import av
 import pytest
 
@@ -12,7 +13,7 @@ from actors.media.h264 import H264
 from actors.media.h265 import H265
 from actors.media.hub import Hub
 from actors.media.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
-from actors.recorder.cutter import FRAGMENT, Cutter, Fragment, NewFile
+from actors.recorder.cutter import FRAGMENT, LONGEST, Cutter, Fragment, NewFile
 from actors.recorder.recording_file import end_file, walk
 from supervisor.base.clock import SystemClock
 from tests.kit.media import FPS, aac_frames, access_units, coded
@@ -121,6 +122,15 @@ def test_other_parameter_sets_begin_a_file() -> None:
         with av.open(io.BytesIO(data), "r") as container:
             sizes.append((container.streams.video[0].width, len(demuxed(data))))
     assert sizes == [(64, 20), (96, 20)]
+
+
+def test_file_without_a_second_key_frame_ends_after_an_hour() -> None:
+    """The next one waits for a key frame: what is between them cannot be decoded."""
+    first, second = units(2)
+    late = [attrs.evolve(second, dts=at, pts=at) for at in (LONGEST - 1, LONGEST, LONGEST + TICK)]
+    again = attrs.evolve(first, dts=LONGEST + 9 * TICK, pts=LONGEST + 9 * TICK)
+    files = files_of([first, second, *late, again], Cutter("gate", RECORDING))
+    assert [sum(fragment.duration for fragment in fragments) for _, fragments in files] == [LONGEST, TICK]
 
 
 def test_audio_is_beside_its_video() -> None:

@@ -1,0 +1,202 @@
+"""The index of an archive: one row for each sealed file. Blocking.
+
+Rules of this file:
+- Everything in it can be read from the files again, so it is removed and made again if it is damaged.
+- A row is added after its file is sealed, and removed before its file is.
+- Losing the last rows in a power failure costs nothing: at the next start, their files are read.
+"""
+
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import apsw
+import attrs
+
+from actors.media.media import CLOCK_RATE
+
+from .archive_writer import SealedFile
+
+NAME = "index.sqlite"
+APPLICATION_ID, FORMAT = 0x62616E72, 1
+SCHEMA = f"""
+CREATE TABLE camera (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE file (
+    camera INTEGER NOT NULL, began_ns INTEGER NOT NULL, number INTEGER NOT NULL, recording INTEGER NOT NULL,
+    duration INTEGER NOT NULL, size INTEGER NOT NULL, digest BLOB NOT NULL, keys BLOB NOT NULL,
+    PRIMARY KEY (camera, began_ns, number)
+) STRICT, WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+"""
+"""`number` is that in the file's name, from 1; `recording` its id as a number; `keys` as `pack_keys` makes it."""
+MAX_FILE_NS = 3600 * 10**9
+"""No file lasts longer: a look-up need not go back further."""
+_ID = struct.Struct(">q")
+
+
+@attrs.frozen
+class Row:
+    """A sealed file in the index."""
+
+    camera: str
+    began_ns: int
+    number: int
+    recording: str
+    duration: int
+    """In 1/90000 s."""
+    size: int
+    digest: bytes
+    keys: bytes
+
+    @property
+    def path(self) -> str:
+        """Relative to the archive."""
+        at = time.gmtime(self.began_ns // 10**9)
+        number = f"_{self.number}" if self.number > 1 else ""
+        return f"{self.camera}/{time.strftime('%Y%m%d/recording_%Y%m%d_%H%M%S', at)}{number}.mp4"
+
+    @property
+    def ended_ns(self) -> int:
+        return self.began_ns + self.duration * 10**9 // CLOCK_RATE
+
+    def key_fragments(self) -> Iterator[tuple[int, int]]:
+        """Yield time, in 1/90000 s from the file's beginning, and offset of each fragment with a key frame."""
+        return unpack_keys(self.keys)
+
+
+class Index:
+    """The index in a folder. It is made if it does not exist. Raises `apsw.Error`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / NAME
+        try:
+            self._db = self._open()
+        except (apsw.CorruptError, apsw.NotADBError):
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(NAME + suffix).unlink(missing_ok=True)
+            self._db = self._open()
+
+    def _open(self) -> apsw.Connection:
+        db = apsw.Connection(str(self._path))
+        try:
+            db.set_busy_timeout(1000)
+            db.pragma("journal_mode", "wal")
+            db.pragma("synchronous", 1)
+            if db.pragma("application_id") == 0 and db.pragma("user_version") == 0:
+                with db:
+                    db.execute(SCHEMA)
+            if db.pragma("application_id") != APPLICATION_ID or db.pragma("user_version") != FORMAT:
+                raise apsw.NotADBError(f"{self._path} is not an index that this banken knows")
+            if db.pragma("quick_check") != "ok":
+                raise apsw.CorruptError(f"{self._path} is damaged")
+        except BaseException:
+            db.close()
+            raise
+        os.chmod(self._path, 0o600)
+        return db
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, files: Iterable[SealedFile]) -> None:
+        """Add rows, in one transaction. A row that is there already is replaced."""
+        with self._db:
+            for file in files:
+                camera = self._camera(file.camera, make=True)
+                recording = _ID.unpack(bytes.fromhex(file.recording))[0]
+                self._db.execute(
+                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (camera, file.began_ns, number_of(file.path), recording, file.duration, file.size, file.digest,
+                     pack_keys(file)),
+                )  # fmt: skip
+
+    def remove(self, rows: Iterable[Row]) -> None:
+        """Remove rows, in one transaction, before their files are removed."""
+        with self._db:
+            for row in rows:
+                self._db.execute(
+                    "DELETE FROM file WHERE camera = ? AND began_ns = ? AND number = ?",
+                    (self._camera(row.camera), row.began_ns, row.number),
+                )
+
+    def cameras(self) -> Sequence[str]:
+        return [name for (name,) in self._db.execute("SELECT name FROM camera ORDER BY name")]
+
+    def files(self, camera: str, from_ns: int, to_ns: int, limit: int = 10_000) -> list[Row]:
+        """The files of a camera that have something of a time, the oldest first."""
+        found = self._db.execute(
+            "SELECT began_ns, number, recording, duration, size, digest, keys FROM file"
+            " WHERE camera = ? AND began_ns > ? AND began_ns < ? AND began_ns + duration * 100000 / 9 > ?"
+            " ORDER BY began_ns, number LIMIT ?",
+            (self._camera(camera), from_ns - MAX_FILE_NS, to_ns, from_ns, limit),
+        )
+        return [
+            Row(camera, began_ns, number, _ID.pack(recording).hex(), duration, size, digest, keys)
+            for began_ns, number, recording, duration, size, digest, keys in found
+        ]
+
+    def at(self, camera: str, at_ns: int) -> Row | None:
+        """The file of a camera that has this moment."""
+        return next(iter(self.files(camera, at_ns, at_ns + 1, 1)), None)
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """For each camera, the number of its files and their bytes."""
+        counts = self._db.execute(
+            "SELECT name, count(*), sum(size) FROM file JOIN camera ON id = camera GROUP BY camera"
+        )
+        return {name: (count, size) for name, count, size in counts}
+
+    def _camera(self, name: str, *, make: bool = False) -> int:
+        """The number of a camera; -1 if it has none."""
+        if make:
+            self._db.execute("INSERT OR IGNORE INTO camera (name) VALUES (?)", (name,))
+        found = self._db.execute("SELECT id FROM camera WHERE name = ?", (name,)).get
+        return -1 if found is None else int(found)
+
+
+def number_of(path: str) -> int:
+    """The number in the name of a file: `recording_20261129_044500_2.mp4` is the second one of its second."""
+    parts = path.rpartition("/")[2].removesuffix(".mp4").split("_")
+    return int(parts[3]) if len(parts) > 3 else 1
+
+
+def pack_keys(file: SealedFile) -> bytes:
+    """The fragments of a file that begin with a key frame: milliseconds and bytes since the last one, as varints."""
+    packed, at_ms, offset, ticks = bytearray(), 0, 0, 0
+    for found in file.fragments:
+        if found.place.key:
+            now_ms = ticks * 1000 // CLOCK_RATE
+            _put(packed, now_ms - at_ms)
+            _put(packed, found.offset - offset)
+            at_ms, offset = now_ms, found.offset
+        ticks += found.place.duration
+    return bytes(packed)
+
+
+def unpack_keys(packed: bytes) -> Iterator[tuple[int, int]]:
+    """The inverse of `pack_keys`: time in 1/90000 s, to the millisecond, and offset. Raises `ValueError` for damage."""
+    numbers = iter(_numbers(packed))
+    at_ms = offset = 0
+    for milliseconds in numbers:
+        at_ms, offset = at_ms + milliseconds, offset + next(numbers, 0)
+        yield at_ms * CLOCK_RATE // 1000, offset
+
+
+def _put(packed: bytearray, number: int) -> None:
+    while number >= 0x80:
+        packed.append(number & 0x7F | 0x80)
+        number >>= 7
+    packed.append(number)
+
+
+def _numbers(packed: bytes) -> Iterator[int]:
+    number = shift = 0
+    for byte in packed:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            yield number
+            number = shift = 0
