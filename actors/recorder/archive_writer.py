@@ -27,7 +27,7 @@ from .disk import FOLDER_FLAGS, FOLDER_MODE, MODE, Disk
 from .fragment import Place
 from .recording_file import About, Found, end_file, walk
 
-MARK, LOCK, DAMAGED = "archive.json", "lock", ".damaged"
+MARK, LOCK, PROBE, DAMAGED = "archive.json", "lock", "probe", ".damaged"
 DAY = re.compile(r"\d{8}", re.ASCII)
 NAME = re.compile(r"recording_\d{8}_\d{6}(_\d{1,3})?\.mp4", re.ASCII)
 MOST_NAMES = 1000
@@ -83,9 +83,17 @@ class OpenFile:
 class ArchiveWriter:
     """The folder is opened, and made if its parent exists. Raises `ArchiveError`, and other errors of `OSError`."""
 
-    def __init__(self, folder: Path, node: str, new_id: Callable[[], str], disk: Disk = Disk()) -> None:  # noqa: B008
-        self._path, self._node, self._new_id, self._disk = folder, node, new_id, disk
-        self._folder = self._lock = -1
+    def __init__(
+        self,
+        folder: Path,
+        node: str,
+        new_id: Callable[[], str],
+        disk: Disk = Disk(),  # noqa: B008
+        reserve: int = 0,
+    ) -> None:
+        """`reserve`: bytes of the file system that are left free."""
+        self._path, self._node, self._new_id, self._disk, self._reserve = folder, node, new_id, disk, reserve
+        self._folder = self._lock = self._inherited = -1
         self._device = (0, 0)
         self.mark = Mark("", "")
         self._open: dict[str, OpenFile] = {}
@@ -98,17 +106,40 @@ class ArchiveWriter:
 
     def open(self) -> None:
         """Take the folder. Raises `ArchiveError` if it belongs to somebody else, or is not the one of before."""
+        self.close()
         if not self.mark.id:
             with suppress(FileExistsError):
                 self._path.mkdir(FOLDER_MODE)
         self._folder = os.open(self._path, FOLDER_FLAGS)
         try:
             self._take()
+            self._probe()
         except BaseException:
             self.close()
             raise
 
+    def successor(self) -> "ArchiveWriter":
+        """Another writer of the same archive, for when a thread hangs in this one, which must not be used again."""
+        other = ArchiveWriter(self._path, self._node, self._new_id, self._disk, self._reserve)
+        other.mark, other._inherited = self.mark, self._lock if self._lock >= 0 else self._inherited
+        return other
+
     def _take(self) -> None:
+        if self._inherited < 0:
+            self._take_lock()
+        known, found = self.mark, self._read_mark()
+        if known.id and found != known:
+            raise self._other_folder()
+        if found is None:
+            found = Mark(self._new_id(), self._node)
+            self._write_mark(found)
+        if found.node != self._node:
+            text = f"{self._path} belongs to another banken (node {found.node}); give this one another folder"
+            raise ArchiveError(errno.EPERM, text)
+        at = os.fstat(self._folder)
+        self.mark, self._device = found, (at.st_dev, at.st_ino)
+
+    def _take_lock(self) -> None:
         self._lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE, dir_fd=self._folder)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,20 +147,29 @@ class ArchiveWriter:
             raise ArchiveError(
                 errno.EBUSY, f"another banken writes to {self._path}; give one of them another folder"
             ) from None
-        known, found = self.mark, self._read_mark()
-        if known.id and found != known:
-            raise ArchiveError(
-                errno.ESTALE, f"{self._path} is not the archive that it was; was a disk unmounted or replaced?"
-            )
-        if found is None:
-            found = Mark(self._new_id(), self._node)
-            self._write_mark(found)
-        if found.node != self._node:
-            raise ArchiveError(
-                errno.EPERM, f"{self._path} belongs to another banken (node {found.node}); give this one another folder"
-            )
-        at = os.fstat(self._folder)
-        self.mark, self._device = found, (at.st_dev, at.st_ino)
+
+    def _probe(self) -> None:
+        """Raise `OSError` unless a file can be written: an archive that only seems to work would lose video."""
+        with suppress(FileNotFoundError):
+            self._disk.remove(PROBE, self._folder)
+        self._require_room()
+        descriptor = self._disk.create(PROBE, self._folder)
+        try:
+            self._disk.write(descriptor, bytes(4096))
+            self._disk.sync(descriptor, done=0)
+        finally:
+            self._disk.close(descriptor)
+            self._disk.remove(PROBE, self._folder)
+
+    def _require_room(self) -> None:
+        free = self._disk.free(self._folder)
+        if free < self._reserve:
+            text = f"{self._path}: {free >> 20} MiB are free, and {self._reserve >> 20} MiB must stay free"
+            raise OSError(errno.ENOSPC, text)
+
+    def _other_folder(self) -> ArchiveError:
+        text = f"{self._path} is not the archive that it was; was a disk unmounted or replaced?"
+        return ArchiveError(errno.ESTALE, text)
 
     def _read_mark(self) -> Mark | None:
         try:
@@ -160,9 +200,7 @@ class ArchiveWriter:
         except FileNotFoundError:
             found = None
         if found is None or (found.st_dev, found.st_ino) != self._device:
-            raise ArchiveError(
-                errno.ESTALE, f"{self._path} is not the archive that it was; was a disk unmounted or replaced?"
-            )
+            raise self._other_folder()
 
     def close(self) -> None:
         """Give the folder back. Files that grow stay as they are."""
@@ -199,6 +237,7 @@ class ArchiveWriter:
 
     def _create(self, file: OpenFile) -> None:
         self._require_same()
+        self._require_room()
         at = time.gmtime(file.began_ns // 10**9)
         day = f"{file.about.camera}/{time.strftime('%Y%m%d', at)}"
         for path in (file.about.camera, day):

@@ -1,0 +1,320 @@
+"""The actor of one archive: takes fragments from the recorders, and writes them in a thread of its own.
+
+Rules of this file:
+- No recorder waits for the disk. What does not fit into the buffer is refused, and its recorder begins a gap.
+- The buffer is `CALM_S` of each camera. While the disk stands still, all cameras together may use `POOL` more.
+- After a fault, the archive takes nothing until the folder can be written again, with new files.
+- A call that hangs for `ABANDON_S` is left to its thread, with its descriptors. At most `MOST_STUCK` threads hang so.
+"""
+
+import errno
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import apsw
+import attrs
+import trio
+
+from actors.media.media import CLOCK_RATE
+from supervisor.base.shield import bounded_shield
+from supervisor.base.worker import Worker
+
+from .archive_writer import ArchiveWriter, SealedFile
+from .cutter import Fragment, NewFile
+from .index import Index
+
+CALM_S = 2.0
+POOL = 64 * 1024 * 1024
+SLOW_S, ABANDON_S, FLUSH_S = 1.0, 30.0, 2.0
+SYNC_S = 10.0
+MOST_STUCK = 2
+TRY_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
+"""Seconds until the folder is tried again after a fault; after the last of these, it is the interval."""
+FAULTS = (OSError, MemoryError)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MOST_ROWS = 10_000
+"""Rows that wait for an index that cannot be written. At the next start, it is made from the files."""
+logger = logging.getLogger("banken")
+
+
+@attrs.frozen
+class End:
+    """The recording of a camera ends: its file is sealed."""
+
+
+@attrs.frozen(eq=False)
+class Item:
+    """The next step of a camera's recording."""
+
+    camera: str
+    recording: str
+    step: NewFile | Fragment | End
+
+    @property
+    def size(self) -> int:
+        return 0 if isinstance(self.step, End) else len(self.step.data)
+
+    @property
+    def duration(self) -> int:
+        """In 1/90000 s."""
+        return self.step.duration if isinstance(self.step, Fragment) else 0
+
+
+class ArchiveReports(Protocol):
+    """Takes the news of an archive. Each method is called in the loop, and does not wait."""
+
+    def slow(self) -> None:
+        """The disk has not answered for `SLOW_S`."""
+        ...
+
+    def failed(self, why: str, *, full: bool) -> None:
+        """Nothing is written until `recovered`. `full`: the disk is."""
+        ...
+
+    def recovered(self, after_s: float) -> None:
+        """The disk writes again, so many seconds after it was slow or failed."""
+        ...
+
+    def sealed(self, file: SealedFile) -> None:
+        """A file is complete, and in the index."""
+        ...
+
+    def repaired(self, file: SealedFile) -> None:
+        """A file that a fault has ended was cut behind its last synced fragment."""
+        ...
+
+
+@attrs.frozen
+class Repaired:
+    file: SealedFile
+
+
+News = Item | SealedFile | Repaired
+"""The thread posts these: an item that is written, a file that is sealed, and one that was repaired."""
+
+
+class Archive:
+    """Made once by the daemon for each archive."""
+
+    def __init__(self, folder: Path, writer: ArchiveWriter, reports: ArchiveReports, sync_s: float = SYNC_S) -> None:
+        """`sync_s`: seconds between two syncs; 0: after each batch."""
+        self._folder, self._writer, self._reports, self._sync_s = folder, writer, reports, sync_s
+        self._worker = Worker("archive")
+        self._index: Index | None = None
+        self._rows: list[SealedFile] = []
+        """Files that are not in the index yet. Only the thread uses these two."""
+        self.fault = "the archive has not been opened yet"
+        """Why nothing is taken; empty while the archive works."""
+        self._queue: deque[Item] = deque()
+        self._held: dict[str, int] = {}
+        """For each camera, the ticks that it has offered and that are not written."""
+        self._pooled: dict[Item, int] = {}
+        """The items in the pool, with their bytes."""
+        self._work = trio.lowlevel.ParkingLot()
+        self._stuck: list[Callable[[], bool]] = []
+        """For each abandoned thread, whether it hangs."""
+        self._faulty_since: float | None = None
+        self._is_dirty = False
+        self.written = 0
+        """Bytes of fragments that were written since the start."""
+
+    # ── for the recorders ───────────────────────────────────────────────────────────────────────────────────────
+
+    def offer_nowait(self, item: Item) -> bool:
+        """Take the next step of a recording. False if the archive has a fault, or no room in its buffer."""
+        if self.fault:
+            return False
+        held = self._held.get(item.camera, 0) + item.duration
+        if item.duration and held > CALM_S * CLOCK_RATE:
+            if sum(self._pooled.values()) + item.size > POOL:
+                return False
+            self._pooled[item] = item.size
+        self._held[item.camera] = held
+        self._queue.append(item)
+        self._work.unpark_all()
+        return True
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that wait for the disk."""
+        return sum(item.size for item in self._queue)
+
+    # ── the actor ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Write what is offered, until it is cancelled.
+
+        Cancellation: at any time. Cleanup: within `FLUSH_S`, all that was offered is written, and the files are sealed.
+        A thread that hangs is left to itself.
+        """
+        tries = 0
+        try:
+            while True:
+                try:
+                    await self._call(partial(self._open, self._writer))
+                    tries = 0
+                    self._recover()
+                    await self._write()
+                except FAULTS as error:
+                    self._fail(error)
+                await trio.sleep(TRY_AGAIN_S[min(tries, len(TRY_AGAIN_S) - 1)])
+                tries += 1
+        finally:
+            with bounded_shield(FLUSH_S):
+                await self._finish()
+            self._worker.close()
+
+    async def _write(self) -> None:
+        """Write batches, and sync in time. Raises one of `FAULTS`."""
+        due = trio.current_time() + self._sync_s
+        while True:
+            if not self._queue:
+                with trio.move_on_at(due if self._is_dirty else float("inf")):
+                    await self._work.park()
+            sync = trio.current_time() >= due
+            await self._write_queue(sync=sync)
+            if sync or not self._is_dirty:
+                due = trio.current_time() + self._sync_s
+
+    async def _write_queue(self, *, sync: bool) -> None:
+        batch, self._queue = list(self._queue), deque()
+        self._is_dirty = bool(batch) or (self._is_dirty and not sync)
+        await self._call(partial(self._write_batch, self._writer, batch, sync))
+        self._is_dirty = self._is_dirty and not sync
+
+    async def _finish(self) -> None:
+        with suppress(*FAULTS):
+            if not self.fault:
+                cameras = dict.fromkeys(self._held)
+                self._queue.extend(Item(camera, "", End()) for camera in cameras)
+                await self._write_queue(sync=True)
+            if not self._stuck:
+                await self._call(partial(self._close, self._writer))
+
+    async def _call(self, work: Callable[[Callable[[News], None]], None]) -> None:
+        """Run `work(post)` in the thread. Raises one of `FAULTS`, also if it has not returned after `ABANDON_S`."""
+        ended = False
+
+        def run(post: Callable[[News], None]) -> None:
+            nonlocal ended
+            try:
+                work(post)
+            finally:
+                ended = True
+
+        if sum(hangs() for hangs in self._stuck) >= MOST_STUCK:
+            raise TimeoutError(errno.ETIMEDOUT, f"{MOST_STUCK} threads hang in this disk")
+        fault: BaseException | None = None
+        with trio.move_on_after(ABANDON_S) as patience:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._say_slow)
+                try:
+                    await self._worker.run(run, self._heard)
+                except FAULTS as error:
+                    fault = error
+                nursery.cancel_scope.cancel(reason="the disk has answered")
+        if fault is not None:
+            raise fault
+        if not patience.cancelled_caught:
+            return
+        self._stuck.append(lambda: not ended)
+        self._worker, self._writer, self._index = Worker("archive"), self._writer.successor(), None
+        raise TimeoutError(errno.ETIMEDOUT, f"{self._folder}: the disk has not answered for {ABANDON_S:g} s")
+
+    async def _say_slow(self) -> None:
+        await trio.sleep(SLOW_S)
+        if self._faulty_since is None:
+            self._faulty_since = trio.current_time() - SLOW_S
+            self._reports.slow()
+
+    def _fail(self, error: BaseException) -> None:
+        """Take nothing any more, and forget what waits: its recorders begin a gap."""
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        self._queue.clear()
+        self._held.clear()
+        self._pooled.clear()
+        self._is_dirty = False
+        if self._faulty_since is None:
+            self._faulty_since = trio.current_time()
+        if why != self.fault:
+            self.fault = why
+            logger.error("archive %s: %s", self._folder, why)
+            self._reports.failed(why, full=isinstance(error, OSError) and error.errno in FULL)
+
+    def _recover(self) -> None:
+        self.fault = ""
+        if self._faulty_since is not None:
+            after_s, self._faulty_since = trio.current_time() - self._faulty_since, None
+            self._reports.recovered(after_s)
+
+    def _heard(self, news: News) -> None:
+        match news:
+            case SealedFile():
+                self._reports.sealed(news)
+            case Repaired(file):
+                self._reports.repaired(file)
+            case Item():
+                self._wrote(news)
+
+    def _wrote(self, item: Item) -> None:
+        self._pooled.pop(item, None)
+        self._held[item.camera] -= item.duration
+        self.written += item.size if isinstance(item.step, Fragment) else 0
+        if isinstance(item.step, End):
+            self._held.pop(item.camera)
+        self._recover()
+
+    # ── in the thread ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
+        writer.give_up()
+        writer.open()
+        repaired = writer.repair()
+        self._add_rows(repaired)
+        for file in repaired:
+            post(Repaired(file))
+
+    def _write_batch(
+        self, writer: ArchiveWriter, batch: Sequence[Item], sync: bool, post: Callable[[News], None]
+    ) -> None:
+        sealed = []
+        for item in batch:
+            match item.step:
+                case NewFile():
+                    sealed.append(writer.begin(item.camera, item.recording, item.step))
+                case Fragment():
+                    writer.append(item.camera, item.step)
+                case End():
+                    sealed.append(writer.seal(item.camera))
+            post(item)
+        if sync:
+            writer.sync()
+        files = [file for file in sealed if file is not None]
+        self._add_rows(files)
+        for file in files:
+            post(file)
+
+    def _add_rows(self, files: Sequence[SealedFile]) -> None:
+        """Add rows to the index. A fault of the index ends no recording: the rows wait."""
+        self._rows = [*self._rows, *files][-MOST_ROWS:]
+        if not self._rows:
+            return
+        try:
+            self._index = self._index or Index(self._folder)
+            self._index.add(self._rows)
+            self._rows = []
+        except apsw.Error as error:
+            logger.warning("the index of archive %s cannot be written: %s", self._folder, error)
+            if self._index is not None:
+                self._index.close()
+            self._index = None
+
+    def _close(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
+        writer.close()
+        if self._index is not None:
+            self._index.close()

@@ -1,0 +1,178 @@
+"""The actor of an archive: recorders never wait, and each fault is reported once and survived."""
+
+import errno
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+from actors.recorder import archive as module
+from actors.recorder.archive import Archive, End, Item
+from actors.recorder.archive_writer import ArchiveWriter, SealedFile, list_files
+from actors.recorder.cutter import Cutter
+from actors.recorder.disk import Disk
+from actors.recorder.index import Index
+from tests.kit.archive import FailingDisk
+
+from .test_archive_writer import walked
+from .test_cutter import RECORDING, START_NS, TICK, units, wall_ns
+
+
+@attrs.define
+class Reports:
+    """Remembers what an archive reports, and lets a test wait for it."""
+
+    said: list[str] = attrs.field(factory=list)
+    files: list[SealedFile] = attrs.field(factory=list)
+    _news: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    def _say(self, text: str) -> None:
+        self.said.append(text)
+        self._news.unpark_all()
+
+    def slow(self) -> None:
+        self._say("slow")
+
+    def failed(self, why: str, *, full: bool) -> None:
+        self._say(f"failed: {why}{' (full)' if full else ''}")
+
+    def recovered(self, after_s: float) -> None:
+        self._say("recovered")
+
+    def sealed(self, file: SealedFile) -> None:
+        self.files.append(file)
+        self._say("sealed")
+
+    def repaired(self, file: SealedFile) -> None:
+        self.files.append(file)
+        self._say("repaired")
+
+    async def wait(self, *texts: str) -> None:
+        """Wait until these were said last."""
+        while self.said[-len(texts) :] != list(texts):
+            await self._news.park()
+
+
+@asynccontextmanager
+async def running(folder: Path, disk: Disk | None = None, sync_s: float = 0) -> AsyncIterator[tuple[Archive, Reports]]:
+    """An archive that runs; it is stopped when the block ends."""
+    reports = Reports()
+    archive = Archive(folder, ArchiveWriter(folder, "n1", lambda: "a", disk or Disk()), reports, sync_s)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(archive.run)
+        yield archive, reports
+        nursery.cancel_scope.cancel()
+
+
+async def wait_open(archive: Archive) -> None:
+    while archive.fault:
+        await trio.lowlevel.checkpoint()
+
+
+def offer(archive: Archive, count: int, first: int = 0, cutter: Cutter | None = None) -> list[bool]:
+    """Offer so many access units at once, as one recording; returns what was taken."""
+    cutter = cutter or Cutter("gate", RECORDING, file_s=4)
+    steps = [out for unit in units(count, first) for out in cutter.take(unit, wall_ns(unit))] + [*cutter.end(TICK)]
+    return [archive.offer_nowait(Item("gate", RECORDING, step)) for step in steps]
+
+
+async def test_recording_is_written_sealed_and_indexed(tmp_path: Path) -> None:
+    """When the archive is stopped, nothing that was offered is lost."""
+    folder = tmp_path / "recordings"
+    async with running(folder) as (archive, reports):
+        await wait_open(archive)
+        assert all(offer(archive, 15))
+        archive.offer_nowait(Item("gate", RECORDING, End()))
+        await reports.wait("sealed")
+        assert all(offer(archive, 15, first=20))
+    assert reports.said.count("sealed") == len(reports.said) == 2
+    assert [walked(folder / path).duration for path in list_files(folder)] == [15 * TICK, 15 * TICK]
+    index = Index(folder)
+    assert [row.path for row in index.files("gate", 0, 2 * START_NS)] == [*list_files(folder)]
+    assert archive.buffered == 0
+
+
+class Held(Disk):
+    """Writes wait until the test lets them go on."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+
+    def write(self, descriptor: int, data: bytes) -> None:
+        if len(data) > 5000:
+            self.go.wait(30)
+        super().write(descriptor, data)
+
+
+async def test_disk_that_stands_still_costs_an_exact_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds of each camera fit, and the pool beyond it; then fragments are refused, and nobody waits."""
+    disk, folder = Held(), tmp_path / "recordings"
+    async with running(folder, disk) as (archive, reports):
+        await wait_open(archive)
+        monkeypatch.setattr(module, "SLOW_S", 0.1)
+        monkeypatch.setattr(module, "POOL", 0)
+        assert offer(archive, 100).count(False) == 8
+        await reports.wait("slow")
+        assert archive.fault == ""
+        disk.go.set()
+        await reports.wait("recovered")
+        monkeypatch.setattr(module, "POOL", 1024 * 1024)
+        disk.go.clear()
+        assert all(offer(archive, 100, first=200))
+        disk.go.set()
+    assert sum(walked(folder / path).duration for path in list_files(folder)) == 120 * TICK
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EROFS, errno.ENOSPC])
+async def test_fault_is_reported_once_and_survived(error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files play afterwards; new ones are made when the disk works again."""
+    monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
+    disk, folder, broken = FailingDisk(), tmp_path / "recordings", [False]
+
+    def fault(call: str) -> None:
+        if broken[0] and call in ("create", "write"):
+            raise OSError(error, os.strerror(error))
+
+    disk.fault = fault
+    async with running(folder, disk) as (archive, reports):
+        await wait_open(archive)
+        assert all(offer(archive, 15))
+        while not archive.written:
+            await trio.lowlevel.checkpoint()
+        broken[0] = True
+        offer(archive, 15, first=20)
+        said = f"failed: {os.strerror(error)}{' (full)' if error == errno.ENOSPC else ''}"
+        await reports.wait(said)
+        assert not any(offer(archive, 15, first=40))
+        broken[0] = False
+        await reports.wait(said, "repaired", "recovered")
+        assert all(offer(archive, 15, first=60))
+    assert reports.said[-4:] == [said, "repaired", "recovered", "sealed"]
+    assert all(walked(folder / path).is_sealed for path in list_files(folder))
+
+
+async def test_thread_that_hangs_is_left_and_another_one_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is not touched while it hangs: it may still write."""
+    monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
+    disk, folder = Held(), tmp_path / "recordings"
+    async with running(folder, disk) as (archive, reports):
+        await wait_open(archive)
+        monkeypatch.setattr(module, "SLOW_S", 0.1)
+        monkeypatch.setattr(module, "ABANDON_S", 0.5)
+        offer(archive, 15)
+        await reports.wait("slow", said := f"failed: {folder}: the disk has not answered for 0.5 s", "recovered")
+        (hanging,) = list_files(folder)
+        size = (folder / hanging).stat().st_size
+        monkeypatch.setattr(module, "ABANDON_S", 30.0)
+        disk.go.set()
+        assert all(offer(archive, 15, first=20))
+        assert (folder / hanging).stat().st_size in (size, *range(5000, 100_000))
+    assert reports.said[-4:] == ["slow", said, "recovered", "sealed"]
+    assert len([*list_files(folder)]) == 2
