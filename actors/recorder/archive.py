@@ -1,7 +1,7 @@
-"""The actor of one archive: takes fragments from the recorders, and writes them in a thread of its own.
+"""The actor of one archive: takes fragments from the recorders, and writes them in its thread.
 
 Rules of this file:
-- No recorder waits for the disk. What does not fit into the buffer is refused, and its recorder begins a gap.
+- No recorder waits for the disk. A fragment that does not fit into the buffer is refused, and a gap begins.
 - The buffer is `CALM_S` of each camera. While the disk stands still, all cameras together may use `POOL` more.
 - After a fault, the archive takes nothing until the folder can be written again, with new files.
 - A call that hangs for `ABANDON_S` is left to its thread, with its descriptors. At most `MOST_STUCK` threads hang so.

@@ -11,6 +11,7 @@ import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
 import attrs
@@ -26,15 +27,19 @@ CREATE TABLE camera (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE file (
     camera INTEGER NOT NULL, began_ns INTEGER NOT NULL, number INTEGER NOT NULL, recording INTEGER NOT NULL,
     duration INTEGER NOT NULL, size INTEGER NOT NULL, digest BLOB NOT NULL, keys BLOB NOT NULL,
+    eventful INTEGER NOT NULL,
     PRIMARY KEY (camera, began_ns, number)
 ) STRICT, WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
-"""`number` is that in the file's name, from 1; `recording` its id as a number; `keys` as `pack_keys` makes it."""
+"""`number` is that in the file's name, from 1; `recording` its id as a number; `keys` as `pack_keys` makes it.
+`eventful` is 1 if something was detected in its time."""
 MAX_FILE_NS = 3600 * 10**9
 """No file lasts longer: a look-up need not go back further."""
 _ID = struct.Struct(">q")
+_COLUMNS = "began_ns, number, recording, duration, size, digest, keys, eventful"
+_OVERLAPS = "camera = ? AND began_ns > ? AND began_ns < ? AND began_ns + duration * 100000 / 9 > ?"
 
 
 @attrs.frozen
@@ -50,6 +55,8 @@ class Row:
     size: int
     digest: bytes
     keys: bytes
+    eventful: bool = False
+    """Whether something was detected in its time."""
 
     @property
     def path(self) -> str:
@@ -108,7 +115,7 @@ class Index:
                 camera = self._camera(file.camera, make=True)
                 recording = _ID.unpack(bytes.fromhex(file.recording))[0]
                 self._db.execute(
-                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
                     (camera, file.began_ns, number_of(file.path), recording, file.duration, file.size, file.digest,
                      pack_keys(file)),
                 )  # fmt: skip
@@ -128,15 +135,30 @@ class Index:
     def files(self, camera: str, from_ns: int, to_ns: int, limit: int = 10_000) -> list[Row]:
         """The files of a camera that have something of a time, the oldest first."""
         found = self._db.execute(
-            "SELECT began_ns, number, recording, duration, size, digest, keys FROM file"
-            " WHERE camera = ? AND began_ns > ? AND began_ns < ? AND began_ns + duration * 100000 / 9 > ?"
-            " ORDER BY began_ns, number LIMIT ?",
+            f"SELECT {_COLUMNS} FROM file WHERE {_OVERLAPS} ORDER BY began_ns, number LIMIT ?",
             (self._camera(camera), from_ns - MAX_FILE_NS, to_ns, from_ns, limit),
         )
-        return [
-            Row(camera, began_ns, number, _ID.pack(recording).hex(), duration, size, digest, keys)
-            for began_ns, number, recording, duration, size, digest, keys in found
-        ]
+        return [_row(camera, values) for values in found]
+
+    def oldest(self, limit: int) -> list[Row]:
+        """The oldest files of each camera, at most `limit` of each, and so many of those without and with events."""
+        found = list[Row]()
+        for camera in self.cameras():
+            for eventful in (False, True):
+                rows = self._db.execute(
+                    f"SELECT {_COLUMNS} FROM file WHERE camera = ? AND eventful = ? ORDER BY began_ns, number LIMIT ?",
+                    (self._camera(camera), eventful, limit),
+                )
+                found += (_row(camera, values) for values in rows)
+        return sorted(found, key=lambda row: (row.began_ns, row.camera, row.number))
+
+    def mark_eventful(self, camera: str, from_ns: int, to_ns: int) -> None:
+        """Note that something was detected in this time."""
+        with self._db:
+            self._db.execute(
+                f"UPDATE file SET eventful = 1 WHERE eventful = 0 AND {_OVERLAPS}",
+                (self._camera(camera), from_ns - MAX_FILE_NS, to_ns, from_ns),
+            )
 
     def at(self, camera: str, at_ns: int) -> Row | None:
         """The file of a camera that has this moment."""
@@ -155,6 +177,12 @@ class Index:
             self._db.execute("INSERT OR IGNORE INTO camera (name) VALUES (?)", (name,))
         found = self._db.execute("SELECT id FROM camera WHERE name = ?", (name,)).get
         return -1 if found is None else int(found)
+
+
+def _row(camera: str, values: tuple[Any, ...]) -> Row:
+    began_ns, number, recording, duration, size, digest, keys, eventful = values
+    name = _ID.pack(recording).hex()
+    return Row(camera, began_ns, number, name, duration, size, digest, keys, bool(eventful))
 
 
 def number_of(path: str) -> int:

@@ -72,6 +72,22 @@ def test_removed_rows_are_gone(index: Index) -> None:
     assert number_of(second.path) == 2
 
 
+def test_files_of_a_detection_are_marked(index: Index) -> None:
+    """Those that overlap it; the oldest of each kind are found for retention."""
+    index.add(file(START_NS + number * MINUTE_NS) for number in range(6))
+    index.add([file(START_NS + MINUTE_NS, "yard")])
+    index.mark_eventful("gate", START_NS + MINUTE_NS - 5 * 10**9, START_NS + MINUTE_NS + 10**9)
+    marked = [row.eventful for row in index.files("gate", 0, START_NS + 9 * MINUTE_NS)]
+    assert marked == [True, True, False, False, False, False]
+    assert [(row.camera, (row.began_ns - START_NS) // MINUTE_NS, row.eventful) for row in index.oldest(2)] == [
+        ("gate", 0, True),
+        ("gate", 1, True),
+        ("yard", 1, False),
+        ("gate", 2, False),
+        ("gate", 3, False),
+    ]
+
+
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 100, bytes(5000)])
 def test_damaged_index_is_made_again(damage: bytes, tmp_path: Path) -> None:
     """It holds nothing that the files do not."""
