@@ -16,7 +16,7 @@ from supervisor.base.supervision import run_supervised
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.state import VIDEO, Privacy
-from supervisor.domain.values import CameraSettings, Reason
+from supervisor.domain.values import CameraSettings, Reason, RecordMode
 from supervisor.ports.decisions import why_cancelled
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.reader_logins import ReaderLogins
@@ -34,13 +34,14 @@ from .media.transcoder import run_transcoder
 from .media.video_transcoder import run_video_transcoder
 from .process.daemons import Daemons
 from .process.sweep import Sweep
-from .tools import Tools
+from .tools import Recordings, Tools
 from .webrtc.deferred import VIEWERS, Connect, run_connection
 from .webrtc.offer import SdpOffer, parse_offer
 from .webrtc.peer import PeerActor
 
 if TYPE_CHECKING:  # imported only if they are on
     from .detectors.crew import DetectorCrew
+    from .recorder.crew import RecorderCrew
     from .rtsp_server.actor import ReaderActor
     from .rtsp_server.readers import Readers
 
@@ -51,6 +52,7 @@ LOAD_AGAIN_S = 5.0
 """Delay before an import is retried if the system is short of resources."""
 CREW = BackgroundImport(["actors.detectors.crew"])
 READERS = BackgroundImport(["actors.rtsp_server.readers", "actors.rtsp_server.server"])
+RECORDERS = BackgroundImport(["actors.recorder.crew"])
 """They are imported only if they are on, and in a thread: each takes 20 to 50 ms."""
 logger = logging.getLogger("banken")
 
@@ -66,10 +68,17 @@ class Registry:
         starts: StartGate | None = None,
         connect: Connect = run_connection,
         rtsp: tuple[socket.socket, ReaderLogins] | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
-        """`rtsp`: the listening socket for readers, and their logins; None if the RTSP server is off."""
+        """`rtsp`: the listening socket for readers, and their logins; None if the RTSP server is off.
+
+        `recordings`: None to keep none.
+        """
         self._tools, self._connect = tools, connect
-        self._rtsp = rtsp
+        self._rtsp, self._recordings = rtsp, recordings
+        self._recorders: RecorderCrew | None = None
+        self._recording = trio.Event()
+        """Set when there are recorders."""
         self._readers: dict[CameraId, Readers] = {}
         self._decoder = decoder or Decoder()
         self._starts = starts or StartGate()
@@ -113,6 +122,8 @@ class Registry:
                 self._start_readers(camera)
             viewers.start_soon(self._transcode, camera, name=f"audio/{name}")
             viewers.start_soon(self._transcode_video, camera, name=f"video/{name}")
+            if self._recordings is not None:
+                viewers.start_soon(self._record, camera, name=f"recorder/{name}")
             if self._tools.detections is not None:
                 viewers.start_soon(self._look_for_motion, camera, name=f"motion/{name}")
             try:
@@ -141,6 +152,13 @@ class Registry:
     async def _transcode_video(self, camera: CameraActor) -> None:
         name, serve = f"video/{camera.name}", camera.streams.made.run
         work = partial(run_video_transcoder, camera.name, camera.hub, camera.rendition, serve, self._tools)
+        await run_supervised(name, work, partial(self._tools.wait_after_crash, name))
+
+    async def _record(self, camera: CameraActor) -> None:
+        await self._recording.wait()
+        assert self._recorders is not None
+        name = f"recorder/{camera.name}"
+        work = partial(self._recorders.record, camera.name, camera.hub)
         await run_supervised(name, work, partial(self._tools.wait_after_crash, name))
 
     async def _look_for_motion(self, camera: CameraActor) -> None:
@@ -181,6 +199,22 @@ class Registry:
 
     def detector_statistics(self) -> Sequence[DetectorStatistics]:
         return () if self._crew is None else self._crew.statistics()
+
+    async def run_recordings(self) -> None:
+        """Keep the recordings of the cameras that are recorded. The module is imported with the first one.
+
+        Cancellation: ends the writing. Cleanup: all files are sealed.
+        """
+        assert self._recordings is not None
+        kernel = self._tools.kernel
+        while not any(known.settings.record is not RecordMode.OFF for known in kernel.state.cameras.values()):
+            await kernel.wait_change(kernel.state.seq)
+        await _load(RECORDERS)
+        from .recorder.crew import RecorderCrew
+
+        self._recorders = self._recorders or RecorderCrew(self._recordings, self._tools)
+        self._recording.set()
+        await self._recorders.run()
 
     async def run_patrol(self, group: str) -> None:
         await run_patrol(group, self._cameras, self._pictures, self._tools)

@@ -4,6 +4,7 @@ The registry gives the others to the actors that need them: the decoder, the sta
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -50,6 +51,16 @@ class Sources(Protocol):
     def configured(self) -> Recorded | None:
         """The event of the configuration that names them."""
         ...
+
+
+@attrs.frozen
+class Recordings:
+    """The archive of the daemon's recordings."""
+
+    folder: Path
+    sync_s: float
+    reserve: int
+    """Bytes of the file system that are left free."""
 
 
 @attrs.frozen

@@ -107,7 +107,9 @@ class Archive:
         self._worker = Worker("archive")
         self._index: Index | None = None
         self._rows: list[SealedFile] = []
-        """Files that are not in the index yet. Only the thread uses these two."""
+        """Files that are not in the index yet."""
+        self._is_repaired = False
+        """Whether the files that an earlier run left were repaired. Only the thread uses these three."""
         self.fault = "the archive has not been opened yet"
         """Why nothing is taken; empty while the archive works."""
         self._queue: deque[Item] = deque()
@@ -275,6 +277,11 @@ class Archive:
         writer.give_up()
         writer.open()
         repaired = writer.repair()
+        if not self._is_repaired:
+            with suppress(apsw.Error):  # the index is told of in `_add_rows`
+                self._index = self._index or Index(self._folder)
+                repaired += writer.repair_newer(self._index)
+            self._is_repaired = True
         self._add_rows(repaired)
         for file in repaired:
             post(Repaired(file))

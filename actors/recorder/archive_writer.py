@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import msgspec
@@ -26,6 +26,15 @@ from .cutter import Fragment, NewFile
 from .disk import FOLDER_FLAGS, FOLDER_MODE, MODE, Disk
 from .fragment import Place
 from .recording_file import About, Found, end_file, walk
+
+
+class Known(Protocol):
+    """The index of an archive, for the repair."""
+
+    def newest_ns(self, camera: str) -> int: ...
+
+    def has(self, path: str) -> bool: ...
+
 
 MARK, LOCK, PROBE, DAMAGED = "archive.json", "lock", "probe", ".damaged"
 DAY = re.compile(r"\d{8}", re.ASCII)
@@ -238,22 +247,20 @@ class ArchiveWriter:
     def _create(self, file: OpenFile) -> None:
         self._require_same()
         self._require_room()
-        at = time.gmtime(file.began_ns // 10**9)
-        day = f"{file.about.camera}/{time.strftime('%Y%m%d', at)}"
+        day = os.path.dirname(path_of(file.about.camera, file.began_ns, 1))
         for path in (file.about.camera, day):
             if path not in self._folders and self._disk.make_folder(path, self._folder):
                 self._disk.sync_folder(os.path.dirname(path) or ".", self._folder)
             self._folders.add(path)
-        stem = f"{day}/recording_{time.strftime('%Y%m%d_%H%M%S', at)}"
         for number in range(1, MOST_NAMES):
-            path = f"{stem}{f'_{number}' if number > 1 else ''}.mp4"
+            path = path_of(file.about.camera, file.began_ns, number)
             try:
                 file.descriptor = self._disk.create(path, self._folder)
             except FileExistsError:
                 continue
             file.path = path
             return self._disk.sync_folder(day, self._folder)
-        raise ArchiveError(errno.EEXIST, f"{self._path / stem}: {MOST_NAMES} files of one second")
+        raise ArchiveError(errno.EEXIST, f"{self._path / path}: {MOST_NAMES} files of one second")
 
     def sync(self) -> None:
         """Return once everything that was written is on the disk."""
@@ -275,6 +282,19 @@ class ArchiveWriter:
         del self._open[camera]
         self._disk.close(file.descriptor)
         return sealed_file(file, file.size + len(end), file.digest.digest())
+
+    def repair_newer(self, index: Known) -> Iterator[SealedFile]:
+        """Repair the files that the index does not have, from the newest of each camera in it on; at a start."""
+
+        def newest(camera: str) -> str:
+            return path_of(camera, index.newest_ns(camera), 1)
+
+        for path in list_files(self._path, newest):
+            if not index.has(path):
+                with suppress(FileNotFoundError):
+                    file = repair_file(self._disk, self._folder, path)
+                    if file is not None:
+                        yield file
 
     # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -302,6 +322,12 @@ class ArchiveWriter:
                     self._disk.remove(file.path, self._folder)
             del self._broken[0]
         return repaired
+
+
+def path_of(camera: str, began_ns: int, number: int) -> str:
+    """The path of a file in its archive; `number` is that among the files of one second, from 1."""
+    at = time.gmtime(began_ns // 10**9)
+    return f"{camera}/{time.strftime('%Y%m%d/recording_%Y%m%d_%H%M%S', at)}{f'_{number}' if number > 1 else ''}.mp4"
 
 
 def sealed_file(file: OpenFile, size: int, digest: bytes) -> SealedFile:
@@ -347,9 +373,15 @@ def repair_file(disk: Disk, folder: int, path: str) -> SealedFile | None:
     return SealedFile(about.camera, about.recording, path, began_ns, found.duration, size, digest, found.fragments)
 
 
-def list_files(folder: Path) -> Iterator[str]:
-    """Yield the recording files of an archive, the oldest of each camera first. Raises `OSError`."""
+def list_files(folder: Path, since: Callable[[str], str] = lambda camera: "") -> Iterator[str]:
+    """Yield the recording files of an archive, the oldest of each camera first. Raises `OSError`.
+
+    `since`: the path of a camera's file before which none is listed.
+    """
     for camera in sorted(each.name for each in os.scandir(folder) if each.is_dir(follow_symlinks=False)):
+        first = since(camera)
         for day in sorted(each.name for each in os.scandir(folder / camera) if DAY.fullmatch(each.name)):
+            if f"{camera}/{day}/~" < first:
+                continue
             names = sorted(name for name in os.listdir(folder / camera / day) if NAME.fullmatch(name))
-            yield from (f"{camera}/{day}/{name}" for name in names)
+            yield from (path for path in (f"{camera}/{day}/{name}" for name in names) if path >= first)

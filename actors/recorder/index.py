@@ -6,6 +6,7 @@ Rules of this file:
 - Losing the last rows in a power failure costs nothing: at the next start, their files are read.
 """
 
+import calendar
 import os
 import struct
 import time
@@ -18,7 +19,7 @@ import attrs
 
 from actors.media.media import CLOCK_RATE
 
-from .archive_writer import SealedFile
+from .archive_writer import SealedFile, path_of
 
 NAME = "index.sqlite"
 APPLICATION_ID, FORMAT = 0x62616E72, 1
@@ -61,9 +62,7 @@ class Row:
     @property
     def path(self) -> str:
         """Relative to the archive."""
-        at = time.gmtime(self.began_ns // 10**9)
-        number = f"_{self.number}" if self.number > 1 else ""
-        return f"{self.camera}/{time.strftime('%Y%m%d/recording_%Y%m%d_%H%M%S', at)}{number}.mp4"
+        return path_of(self.camera, self.began_ns, self.number)
 
     @property
     def ended_ns(self) -> int:
@@ -163,6 +162,21 @@ class Index:
     def at(self, camera: str, at_ns: int) -> Row | None:
         """The file of a camera that has this moment."""
         return next(iter(self.files(camera, at_ns, at_ns + 1, 1)), None)
+
+    def newest_ns(self, camera: str) -> int:
+        """When the newest file of a camera began; 0 without one."""
+        found = self._db.execute("SELECT max(began_ns) FROM file WHERE camera = ?", (self._camera(camera),)).get
+        return found or 0
+
+    def has(self, path: str) -> bool:
+        """Whether a file has its row."""
+        camera, _, name = path.split("/")
+        second = calendar.timegm(time.strptime(name[10:25], "%Y%m%d_%H%M%S")) * 10**9
+        found = self._db.execute(
+            "SELECT 1 FROM file WHERE camera = ? AND began_ns >= ? AND began_ns < ? AND number = ?",
+            (self._camera(camera), second, second + 10**9, number_of(path)),
+        ).get
+        return found is not None
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """For each camera, the number of its files and their bytes."""

@@ -88,6 +88,10 @@ class Actors(CameraActors, ActorsPort[Any], ViewerModules, Protocol):
         """Serve readers by RTSP, until it is cancelled. Only if the configuration has an address for it."""
         ...
 
+    async def run_recordings(self) -> None:
+        """Keep the recordings, until it is cancelled."""
+        ...
+
     async def run_daemons(self) -> None:
         """Run the programs of the section `daemons`, until it is cancelled."""
         ...
@@ -219,6 +223,7 @@ async def _run(
         watches: Watches = {
             "daemons": actors.run_daemons,
             "sweep": actors.run_sweep,
+            "recordings": actors.run_recordings,
             "decoder": actors.run_decoder,
             **({} if "detections" in config.off else {"detectors": actors.run_detectors}),
             "leases": leases.run,

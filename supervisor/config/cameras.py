@@ -12,7 +12,7 @@ import yaml
 from ..base.redact import forms_of, redact
 from ..domain.ids import CameraId, DeviceId
 from ..domain.substreams import circles
-from ..domain.values import DeviceSettings, Mode, Transcode
+from ..domain.values import DeviceSettings, Mode, RecordMode, Transcode
 from .config import Check, Encoding, Source, Timeouts
 from .parse_context import place_of
 from .problem_text import NAMED, listed, value_of
@@ -95,10 +95,22 @@ class Cameras:
             substream=CameraId(substream) if substream else None,
             transcode=Transcode(values["transcode"] or self._common["transcode"]),
             privacy=values["privacy"],
+            record=self._record(name, values),
             encoding=Encoding(
                 **{field.name: self._common[f"transcoder.{field.name}"] for field in attrs.fields(Encoding)}
             ),
         )
+
+    def _record(self, name: str, values: Mapping[str, Any]) -> RecordMode:
+        record = RecordMode(values["record"])
+        if record is not RecordMode.OFF and values["mode"] == Mode.PATROL.value:
+            node = self._sections.nodes["cameras", name, "record"]
+            self._reading.complain(
+                node,
+                f"camera {name!r} cannot be recorded, because a patrol opens it only now and then; remove one: "
+                "record, or mode: patrol",
+            )
+        return record
 
     def _timeouts(self, values: Mapping[str, Any]) -> Timeouts:
         """The camera's own, and the common ones for the others."""

@@ -11,7 +11,7 @@ from ..base.ffmpeg_stdin import shows_secrets
 from ..base.redact import redact
 from ..domain.ids import CameraId, DeviceId
 from ..domain.rights import PROXY_ROLES, Role
-from ..domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, SourceSummary, Transcode
+from ..domain.values import DeviceSettings, Limits, Mode, Patrol, Policy, RecordMode, SourceSummary, Transcode
 from ..journal.anchor import AnchorSettings
 from ..journal.retention import Retention
 from .login_provider import LoginProvider
@@ -101,6 +101,7 @@ class Source:
     encoding: Encoding = Encoding()
     """As `timeouts`: a change ends no connection."""
     privacy: tuple[str, ...] = ()
+    record: RecordMode = RecordMode.OFF
     """The times of the week in which the camera is private, as `domain.schedule` reads them."""
 
     def summary(self, revision: int = 0) -> SourceSummary:
@@ -183,6 +184,11 @@ class Config:
     journal: Path
     state: Path | None
     """The folder of what is kept beside the journal; None: see `state_folder`."""
+    recordings: Path
+    """The folder of the recordings."""
+    record_sync_s: float
+    record_reserve: int
+    """Bytes of the file system that recordings leave free."""
     retention: Retention
     anchor: AnchorSettings | None
     """Where anchors of the journal's chain are stored; None: nowhere."""

@@ -29,6 +29,7 @@ DEFAULT_LISTEN = "127.0.0.1:8620"
 TRANSPORTS = ("auto", "tcp", "udp", "http", "multicast")
 AUTHENTICATIONS = ("any", "digest")
 MODES = ("always", "on_demand", "patrol")
+RECORD_MODES = ("off", "always")
 RTSP = ("rtsp", "rtsps")
 """Sources that are read by RTSP, also `via` another server."""
 TRANSCODE = OneOf(("auto", "never", "always"))
@@ -248,6 +249,20 @@ SETTINGS = Table(
             "The folder of what the daemon keeps beside its journal, like its certificates and its control socket. "
             "One folder serves one daemon.",
             reloadable=False, field="state", otherwise="the folder that holds the journal's folder",
+        ),
+        Setting(
+            "record.path", File(), "recordings", "The folder of the recordings; see [recording](#recording).",
+            reloadable=False, field="recordings",
+        ),
+        Setting(
+            "record.sync", Duration("1s", "60s"), "10s",
+            "How often recordings are synced: a power failure costs at most this time and one fragment of a second.",
+            unit="s", reloadable=False, field="record_sync_s",
+        ),
+        Setting(
+            "record.reserve", Size("64MiB", "1024TiB"), "2GiB",
+            "Bytes of the file system that recordings leave free.",
+            unit="bytes", reloadable=False, field="record_reserve",
         ),
         Setting(
             "log.format", OneOf(("text", "json")), "text",
@@ -554,6 +569,10 @@ SETTINGS = Table(
         Setting(
             "cameras.NAME.transcode", TRANSCODE, None, "The same as `transcode`, for this camera.",
             otherwise="`transcode`",
+        ),
+        Setting(
+            "cameras.NAME.record", OneOf(RECORD_MODES), "off",
+            "`always`: its video is recorded, and AAC or Opus audio with it; see [recording](#recording).",
         ),
         Setting(
             "cameras.NAME.privacy",

@@ -5,7 +5,7 @@ import sys
 from . import entities
 from .common import Arms, Decisions
 from .core import Command, Event, Severity
-from .lifecycle import CameraPhase, ChildPhase, PeerPhase, table
+from .lifecycle import CameraPhase, ChildPhase, PeerPhase, RecordingPhase, table
 
 _DECLARED = [kind for kind in vars(entities).values() if isinstance(kind, type) and issubclass(kind, Event | Command)]
 ENTITIES = tuple(sys.modules[name] for name in sorted({kind.__module__ for kind in _DECLARED}))
@@ -25,6 +25,7 @@ ARMS: Arms = {kind: arm for entity in ENTITIES for kind, arm in getattr(entity, 
 CAMERA = table(CameraPhase, EVENTS)
 CHILD = table(ChildPhase, EVENTS)
 PEER = table(PeerPhase, EVENTS)
+RECORDING = table(RecordingPhase, EVENTS)
 
 
 def entity_of(kind: type[Event | Command]) -> str:

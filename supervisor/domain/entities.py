@@ -16,6 +16,7 @@ from .passkey import *
 from .patrol import *
 from .peer import *
 from .privacy import *
+from .recording import *
 from .room import *
 from .run import *
 from .session import *

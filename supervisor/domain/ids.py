@@ -21,6 +21,8 @@ SessionId = NewType("SessionId", str)
 """One login of a user: the first 16 digits of the hash of its secret. It may be shown."""
 PasskeyId = NewType("PasskeyId", str)
 """A passkey of a user: the first 16 digits of the SHA-256 of its credential id. It may be shown."""
+RecordingId = NewType("RecordingId", str)
+"""One stretch of a camera's video that is kept without a gap: 16 hexadecimal digits."""
 TokenId = NewType("TokenId", str)
 ShareId = NewType("ShareId", str)
 VisitId = NewType("VisitId", str)
@@ -118,3 +120,11 @@ def visit_stream(visit: VisitId) -> str:
 
 def identity_stream(identity: IdentityId) -> str:
     return f"identity/{identity[:16]}"
+
+
+def recording_stream(camera: CameraId) -> str:
+    return f"recording/{camera}"
+
+
+def archive_stream(archive: str) -> str:
+    return f"archive/{archive}"

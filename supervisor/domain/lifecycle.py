@@ -51,6 +51,12 @@ class PeerPhase(StrEnum):
     CLOSED = "closed"
 
 
+class RecordingPhase(StrEnum):
+    RECORDING = "recording"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+
+
 EventType = type[Event]
 Phase = TypeVar("Phase", bound=StrEnum)
 Table = Mapping[Phase, Mapping[EventType, Phase]]

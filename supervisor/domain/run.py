@@ -12,6 +12,7 @@ from .ids import ChildId, NodeId, RunId
 from .lease import ended_lease
 from .lifecycle import CameraPhase
 from .peer import PeerClosed
+from .recording import abandoned as abandoned_recordings
 from .room import STOPPED, closed
 from .slot import SlotFreed
 from .state import TRANSCODERS, State
@@ -139,6 +140,7 @@ def start_run(state: State, command: StartRun, now_ns: int) -> Events:
         if camera not in holding:
             closing.append(SlotFreed(camera, slot.device, reason=left, held=slot.held))
     closing += [AlertCleared(alert) for alert in sorted(state.alerts)]
+    closing += abandoned_recordings(state, left)
     for use, known in sorted(state.uses.items()):
         closing.append(UseEnded(use, known.camera, reason=left))
     for _, peer in sorted(state.peers.items()):

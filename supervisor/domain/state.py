@@ -26,6 +26,7 @@ from .ids import (
     ParticipantId,
     PasskeyId,
     PeerId,
+    RecordingId,
     RoomId,
     RunId,
     SessionId,
@@ -35,7 +36,7 @@ from .ids import (
     UserId,
     VisitId,
 )
-from .lifecycle import CameraPhase, ChildPhase, PeerPhase
+from .lifecycle import CameraPhase, ChildPhase, PeerPhase, RecordingPhase
 from .rights import Role, Scope
 from .values import (
     CameraSettings,
@@ -43,12 +44,12 @@ from .values import (
     Fault,
     LeaseKind,
     Limits,
-    Mode,
     Patrol,
     PeerProtocol,
     Picture,
     Policy,
     Reason,
+    RecordMode,
     UseKind,
     Value,
 )
@@ -78,7 +79,18 @@ HASHED_WHEN_EMPTY = ("devices", "learned", "slots", "uses", "alerts", "cameras",
 """The maps of the first release, which are hashed even if they are empty, as they were in that release."""
 
 
-LEFT_OUT_WHEN_EMPTY = ("users", "sessions", "tokens", "privacy", "shares", "visits", "ended_shares", "identities")
+LEFT_OUT_WHEN_EMPTY = (
+    "users",
+    "sessions",
+    "tokens",
+    "privacy",
+    "shares",
+    "visits",
+    "ended_shares",
+    "identities",
+    "recordings",
+    "archive_troubles",
+)
 """The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
 
@@ -116,6 +128,30 @@ class Camera(Value, frozen=True):
     """Names of the deviations from the standards that it has shown in this run."""
     transport: str = ""
     """How RTP arrived when it was last live; empty for other sources, and since new settings."""
+
+
+class Recording(Value, frozen=True):
+    """A camera that is recorded, or should be."""
+
+    camera: CameraId
+    recording: RecordingId
+    """The newest stretch without a gap."""
+    mode: RecordMode
+    phase: RecordingPhase
+    began_ns: int
+    """When it was started."""
+    since_ns: int
+    """When the phase began."""
+    reason: Reason | None = None
+    """Why nothing is recorded now."""
+
+
+class ArchiveTrouble(Value, frozen=True):
+    """An archive whose disk does not write."""
+
+    archive: str
+    reason: Reason
+    since_ns: int
 
 
 class Privacy(Value, frozen=True):
@@ -464,6 +500,10 @@ class State(Value, frozen=True):
     """The browsers that have one open."""
     ended_shares: HashTrieMap[ShareId, EndedShare] = HashTrieMap()
     """The links that ended last."""
+    recordings: HashTrieMap[CameraId, Recording] = HashTrieMap()
+    """The cameras that are recorded, or should be."""
+    archive_troubles: HashTrieMap[str, ArchiveTrouble] = HashTrieMap()
+    """The archives that cannot be written."""
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
@@ -504,7 +544,7 @@ class State(Value, frozen=True):
         wanted |= dict.fromkeys(self.lease_counts(), USES[0])
         private = self.private_cameras()
         found = (
-            (known.camera, USES[0] if known.mode is Mode.ALWAYS else wanted.get(known.camera))
+            (known.camera, USES[0] if known.is_always_open else wanted.get(known.camera))
             for known in cameras
             if known.camera not in private
         )

@@ -127,6 +127,13 @@ class PeerProtocol(StrEnum):
     RTSP = "rtsp"
 
 
+class RecordMode(StrEnum):
+    """When a camera is recorded."""
+
+    OFF = "off"
+    ALWAYS = "always"
+
+
 class CameraSettings(Value, frozen=True):
     """The configuration of one camera, as far as it may be stored."""
 
@@ -146,6 +153,13 @@ class CameraSettings(Value, frozen=True):
     """`auto`, `never` or `always`: when peers get its rendition."""
     privacy: tuple[str, ...] = ()
     """The times of the week in which it is private."""
+    record: RecordMode = RecordMode.OFF
+    """`off` or `always`: when it is recorded."""
+
+    @property
+    def is_always_open(self) -> bool:
+        """Whether it is open without a viewer."""
+        return self.mode is Mode.ALWAYS or self.record is RecordMode.ALWAYS
 
 
 class DeviceSettings(Value, frozen=True):

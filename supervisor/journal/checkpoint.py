@@ -14,6 +14,7 @@ from rpds import HashTrieMap
 
 from ..domain.state import (
     Alert,
+    ArchiveTrouble,
     Camera,
     Child,
     Detected,
@@ -24,6 +25,7 @@ from ..domain.state import (
     Participant,
     Peer,
     Privacy,
+    Recording,
     Refused,
     Room,
     Share,
@@ -81,6 +83,8 @@ _FIELDS: dict[str, Any] = {
     "shares": dict[str, Share],
     "visits": dict[str, Visit],
     "ended_shares": dict[str, EndedShare],
+    "recordings": dict[str, Recording],
+    "archive_troubles": dict[str, ArchiveTrouble],
 }
 """Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 

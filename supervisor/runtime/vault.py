@@ -61,6 +61,7 @@ class Vault:
                 substream=source.substream,
                 transcode=source.transcode,
                 privacy=source.privacy,
+                record=source.record,
             )
             for camera, source in sources.items()
         )

@@ -52,6 +52,9 @@ class FakeCrew(FakeActors):
     async def run_daemons(self) -> None:
         await trio.sleep_forever()
 
+    async def run_recordings(self) -> None:
+        await trio.sleep_forever()
+
     async def run_sweep(self) -> None:
         await trio.sleep_forever()
 

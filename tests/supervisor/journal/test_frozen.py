@@ -37,6 +37,8 @@ LATER |= {"PrivacyBegan", "PrivacyEnded"}
 LATER |= {"ShareMade", "ShareEnded", "VisitBegan", "VisitEnded"}
 LATER |= {"PicturesSent", "AccessRefused", "BundleExported"}
 LATER |= {"IdentityLinked", "IdentityUnlinked"}
+LATER |= {"RecordingStarted", "RecordingInterrupted", "RecordingResumed", "RecordingStopped", "RecordingSealed"}
+LATER |= {"RecordingRepaired", "ArchiveFailed", "ArchiveRecovered"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys

@@ -1,0 +1,45 @@
+"""The archive of a daemon, and the recorder of each camera. Imported with the first camera that is recorded."""
+
+from functools import partial
+
+import trio
+
+from actors.media.hub import Hub
+from actors.tools import Recordings, Tools
+from supervisor.base.supervision import run_supervised
+from supervisor.domain.ids import CameraId
+
+from .archive import Archive
+from .archive_writer import ArchiveWriter
+from .recorder import ARCHIVE, Recorder
+from .reports import JournaledReports
+
+
+class RecorderCrew:
+    """Made once by the registry."""
+
+    def __init__(self, settings: Recordings, tools: Tools) -> None:
+        kernel = tools.kernel
+        writer = ArchiveWriter(settings.folder, kernel.node, kernel.new_id, reserve=settings.reserve)
+        self._tools, self._reports = tools, JournaledReports(ARCHIVE, kernel)
+        self.archive = Archive(settings.folder, writer, self._reports, settings.sync_s)
+
+    async def run(self) -> None:
+        """Write recordings, until it is cancelled.
+
+        Cancellation: at any time. Cleanup: all files are sealed, and the journal has their digests.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._reports.run)
+                wait = partial(self._tools.wait_after_crash, f"archive {ARCHIVE}")
+                await run_supervised(f"archive {ARCHIVE}", self.archive.run, wait)
+        finally:
+            self._reports.seal()
+
+    async def record(self, camera: CameraId, hub: Hub) -> None:
+        """Record a camera while its settings want it, until it is cancelled.
+
+        Cancellation: at any time. Cleanup: that of `Recorder.run`.
+        """
+        await Recorder(camera, hub, self.archive, self._tools.kernel).run()

@@ -1,0 +1,200 @@
+"""The actor that records one camera: reads its hub, cuts fragments, and gives them to the archive.
+
+Rules of this file:
+- It is a reader of the hub like any other: the source never waits for it.
+- A recording is a stretch of one connection without a gap. Each gap is reported when it begins, with the event that
+  made it.
+- It begins with a key frame, also after a gap.
+"""
+
+import logging
+from collections.abc import Iterable
+
+import attrs
+import trio
+
+from actors.media.hub import Hub
+from actors.media.media import CLOCK_RATE, AccessUnit
+from supervisor.domain import commands as c
+from supervisor.domain.events import ArchiveFailed, Recorded
+from supervisor.domain.ids import CameraId, RecordingId, archive_stream, camera_stream
+from supervisor.domain.lifecycle import CameraPhase
+from supervisor.domain.values import Fault, Reason, RecordMode
+from supervisor.ports.decisions import Decider
+
+from .archive import Archive, End, Item
+from .cutter import Cutter, Fragment, NewFile
+from .initialization import ENTRIES
+from .wall_clock import WallClock
+
+SILENCE_S = 1.0
+"""How often a camera without access units is looked at: is it still live?"""
+OFF = Reason("off", "record: off", Fault.NONE)
+STOPPED = Reason("stopped", "banken stops, or the camera was removed", Fault.NONE)
+SLOW = Reason("disk-slow", "the disk does not keep up", Fault.TEMPORARY)
+BEHIND = Reason("behind", "the recorder fell behind", Fault.TEMPORARY)
+CLOCK = Reason("clock", "the system's clock was set", Fault.NONE)
+ARCHIVE = "recordings"
+"""The name of the archive."""
+logger = logging.getLogger("banken")
+
+
+@attrs.define
+class Stretch:
+    """A recording that has begun."""
+
+    recording: RecordingId
+    connection: int
+    cutter: Cutter
+    clock: WallClock
+    is_reported: bool = False
+    """Whether the archive has taken its first fragment, and the journal knows it."""
+
+
+class Recorder:
+    """Made once for each run of a camera."""
+
+    def __init__(self, camera: CameraId, hub: Hub, archive: Archive, kernel: Decider) -> None:
+        self._camera, self._hub, self._archive, self._kernel = camera, hub, archive, kernel
+        self._stretch: Stretch | None = None
+        self._at = 0
+        self._heard_at = 0
+
+    async def run(self) -> None:
+        """Record while the settings of the camera want it, until it is cancelled.
+
+        Cancellation: at any time. Cleanup: the last fragment is given to the archive, which seals the file.
+        """
+        try:
+            while not self._hub.is_closed:
+                await self._wait_wanted()
+                self._skip()
+                await self._record()
+                self._end(self._last_gap())
+                self._kernel.emit(c.StopRecording(self._camera, OFF), after=self._newest())
+        finally:
+            self._end(self._last_gap())
+            if self._is_recorded:
+                self._kernel.emit(c.StopRecording(self._camera, STOPPED), after=self._newest())
+
+    @property
+    def _is_recorded(self) -> bool:
+        return self._camera in self._kernel.state.recordings
+
+    @property
+    def _is_wanted(self) -> bool:
+        known = self._kernel.state.cameras.get(self._camera)
+        return known is not None and known.settings.record is RecordMode.ALWAYS
+
+    async def _wait_wanted(self) -> None:
+        while not self._is_wanted:
+            await self._kernel.wait_change(self._kernel.state.seq)
+
+    async def _record(self) -> None:
+        """Take access units as they come, until the settings change."""
+        units = self._hub.units
+        while self._is_wanted:
+            with trio.move_on_after(SILENCE_S):
+                await units.wait_beyond(self._at)
+            if self._at < units.start:
+                self._interrupt(BEHIND)
+                self._skip()
+            new = units.read_nowait(self._at, 64)
+            for unit in new:
+                self._take(unit)
+                self._at += 1
+            if not new:
+                self._look()
+
+    def _skip(self) -> None:
+        """Go to the newest key frame, or to the end."""
+        newest = self._hub.newest_key()
+        self._at = self._hub.units.end if newest is None else newest
+        self._heard_at = self._hub.audio_frames.end
+
+    def _look(self) -> None:
+        """Begin a gap if the camera is not live any more."""
+        known = self._kernel.state.cameras.get(self._camera)
+        if self._stretch is None or known is None or known.phase is CameraPhase.LIVE:
+            return
+        private = self._kernel.state.private(self._camera)
+        if private is not None:
+            self._interrupt(private.reason)
+        else:
+            text = known.reason.text if known.reason is not None else "the camera is not live"
+            self._interrupt(Reason("camera-lost", text, Fault.TEMPORARY))
+
+    # ── one access unit ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take(self, unit: AccessUnit) -> None:
+        stretch, wall_ns = self._stretch, self._wall_ns(unit)
+        if stretch is not None and stretch.connection != unit.connection:
+            self._interrupt(Reason("camera-lost", "the camera was connected again", Fault.TEMPORARY))
+            stretch = None
+        if stretch is not None and stretch.clock.leaps(unit.dts, wall_ns):
+            self._interrupt(CLOCK)
+            stretch = None
+        if stretch is None:
+            if not unit.key or self._archive.fault or unit.codec.name not in ENTRIES:
+                return
+            stretch = self._stretch = self._begin(unit, wall_ns)
+        for frame in self._hub.audio_frames.read_nowait(*self._audio()):
+            stretch.cutter.hear(frame)
+        self._offer(stretch, stretch.cutter.take(unit, stretch.clock.advance(unit.dts, wall_ns), self._hub.audio))
+
+    def _audio(self) -> tuple[int, int]:
+        """The position of the audio that was not read yet, and its number of frames."""
+        frames = self._hub.audio_frames
+        begin = max(self._heard_at, frames.start)
+        self._heard_at = frames.end
+        return begin, frames.end - begin
+
+    def _begin(self, unit: AccessUnit, wall_ns: int) -> Stretch:
+        recording = RecordingId(self._kernel.new_id())
+        return Stretch(recording, unit.connection, Cutter(self._camera, recording), WallClock(unit.dts, wall_ns))
+
+    def _offer(self, stretch: Stretch, steps: Iterable[NewFile | Fragment]) -> None:
+        for step in steps:
+            if not self._archive.offer_nowait(Item(self._camera, stretch.recording, step)):
+                return self._interrupt(self._why_refused(), ends=False)
+            if not stretch.is_reported and isinstance(step, Fragment):
+                stretch.is_reported = True
+                command = c.BeginRecording(self._camera, stretch.recording, RecordMode.ALWAYS)
+                self._kernel.emit(command, after=self._newest())
+        return None
+
+    def _wall_ns(self, unit: AccessUnit) -> int:
+        """The system's time when an access unit arrived."""
+        clock = self._kernel.clock
+        return clock.wall_ns() - (clock.mono_ns() - unit.arrived_ns)
+
+    # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _interrupt(self, reason: Reason, *, ends: bool = True) -> None:
+        """Begin a gap. With `ends`, the rest of the stretch is recorded."""
+        if ends:
+            self._end(self._last_gap())
+        else:
+            self._stretch = None
+            self._archive.offer_nowait(Item(self._camera, "", End()))
+        cause = self._newest(archive=not ends)
+        self._kernel.emit(c.InterruptRecording(self._camera, reason), after=cause)
+
+    def _end(self, gap: int) -> None:
+        stretch, self._stretch = self._stretch, None
+        if stretch is not None:
+            self._offer(stretch, stretch.cutter.end(gap))
+            self._archive.offer_nowait(Item(self._camera, stretch.recording, End()))
+
+    def _last_gap(self) -> int:
+        return max(1, round(self._hub.gap_s() * CLOCK_RATE))
+
+    def _why_refused(self) -> Reason:
+        trouble = self._kernel.state.archive_troubles.get(ARCHIVE)
+        return SLOW if trouble is None else trouble.reason
+
+    def _newest(self, *, archive: bool = False) -> Recorded | None:
+        """The newest event of the camera, or of the archive: the cause of what the recorder reports."""
+        if archive:
+            return self._kernel.latest(archive_stream(ARCHIVE), of=ArchiveFailed)
+        return self._kernel.latest(camera_stream(self._camera))

@@ -1,0 +1,91 @@
+"""Journals what an archive does: its faults, repaired files, and seals that prove its files unaltered."""
+
+import hashlib
+from collections.abc import Iterable
+
+import attrs
+import trio
+
+from actors.media.media import CLOCK_RATE
+from supervisor.domain import commands as c
+from supervisor.domain.events import ArchiveFailed, Recorded
+from supervisor.domain.ids import CameraId, RecordingId, archive_stream
+from supervisor.domain.values import Fault, Reason
+from supervisor.ports.decisions import Decider
+
+from .archive_writer import SealedFile
+
+SEAL_EVERY_S = 600.0
+SLOW = Reason("disk-slow", "the disk has not answered for 1 s", Fault.TEMPORARY)
+
+
+@attrs.define
+class Unsealed:
+    """Files of one recording that are complete, and not journaled yet."""
+
+    camera: str
+    recording: str
+    files: list[SealedFile] = attrs.field(factory=list)
+
+
+class JournaledReports:
+    """The news of one archive, as events."""
+
+    def __init__(self, archive: str, kernel: Decider) -> None:
+        self._archive, self._kernel = archive, kernel
+        self._unsealed: dict[tuple[str, str], Unsealed] = {}
+
+    def slow(self) -> None:
+        self._report(SLOW)
+
+    def failed(self, why: str, *, full: bool) -> None:
+        self._report(Reason("no-room" if full else "disk-failed", why, Fault.TEMPORARY))
+
+    def _report(self, reason: Reason) -> None:
+        self._kernel.emit(c.ReportArchive(self._archive, reason), origin=self._kernel.fault())
+
+    def recovered(self, after_s: float) -> None:
+        self._kernel.emit(c.ReportArchive(self._archive, None), after=self._fault())
+
+    def repaired(self, file: SealedFile) -> None:
+        duration_s = round(file.duration / CLOCK_RATE, 3)
+        command = c.ReportRepairedFile(CameraId(file.camera), RecordingId(file.recording), file.path, duration_s)
+        self._kernel.emit(command, after=self._fault())
+        self.sealed(file)
+
+    def sealed(self, file: SealedFile) -> None:
+        key = file.camera, file.recording
+        self._unsealed.setdefault(key, Unsealed(*key)).files.append(file)
+
+    async def run(self) -> None:
+        """Journal the digests of complete files every `SEAL_EVERY_S`, until it is cancelled.
+
+        Cancellation: at any time. Cleanup: nothing is held; `seal` journals the rest.
+        """
+        while True:
+            await trio.sleep(SEAL_EVERY_S)
+            self.seal()
+
+    def seal(self) -> None:
+        """Journal the digests of all files that are complete."""
+        unsealed, self._unsealed = self._unsealed, {}
+        for each in unsealed.values():
+            first, last = each.files[0], each.files[-1]
+            command = c.SealRecording(
+                CameraId(each.camera),
+                RecordingId(each.recording),
+                len(each.files),
+                sum(file.size for file in each.files),
+                first.began_ns,
+                last.began_ns + last.duration * 1_000_000_000 // CLOCK_RATE,
+                seal_of(file.digest for file in each.files),
+            )
+            self._kernel.emit(command)
+
+    def _fault(self) -> Recorded | None:
+        return self._kernel.latest(archive_stream(self._archive), of=ArchiveFailed)
+
+
+def seal_of(digests: Iterable[bytes]) -> str:
+    """SHA-256 over the SHA-256 of each file, the oldest first, in hex."""
+    return hashlib.sha256(b"".join(digests)).hexdigest()
