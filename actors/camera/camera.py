@@ -21,7 +21,7 @@ from supervisor.domain.ids import SYSTEM, CameraId, camera_stream, demand_stream
 from supervisor.domain.lifecycle import LOST
 from supervisor.domain.restart import NO_SHARED_MEMORY, SHARED_MEMORY_GONE
 from supervisor.domain.state import USES, Privacy, State
-from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, Transcode, UseKind
+from supervisor.domain.values import CameraSettings, Fault, Reason, Transcode, UseKind
 from supervisor.ports.decisions import CancelReason, Origin, newest_of, why_cancelled
 
 from ..media.hub import STALL_S, Hub, Still
@@ -118,7 +118,7 @@ class CameraActor:
             if self._use in LINGER_AFTER:
                 self._watched_until = trio.current_time()
             self._use = use
-            begins = _CONFIGURES if self._settings.mode is Mode.ALWAYS else _BEGINS
+            begins = _CONFIGURES if self._settings.is_always_open else _BEGINS
             self._why = self._found(_ENDS if use is None else begins, self._switched)
             self._wanted.unpark_all()
 
@@ -294,7 +294,7 @@ class CameraActor:
 
     def _rank(self) -> Rank:
         """The priority of this start: a camera that is always open, or watched, precedes one with a short use."""
-        if self._settings.mode is Mode.ALWAYS:
+        if self._settings.is_always_open:
             return Rank.ALWAYS
         if self._asked or self._use == USES[0]:
             return Rank.WATCHED

@@ -143,7 +143,7 @@ class Snapshots:
         """Keep the camera open during the block; one that is always open needs no use."""
         kernel = self._tools.kernel
         known = kernel.state.cameras.get(camera.name)
-        if known is not None and known.settings.mode is Mode.ALWAYS:
+        if known is not None and known.settings.is_always_open:
             yield
             return
         use = UseId(kernel.new_id())

@@ -220,7 +220,7 @@ class Cameras:
             if most is None:
                 continue
             of_it = grouped.get(name, [])
-            always = sorted(camera for camera in of_it if cameras[camera].mode is Mode.ALWAYS)
+            always = sorted(camera for camera in of_it if cameras[camera].is_always_open)
             if not of_it:
                 self._reading.complain(
                     node, f"no camera has the device {name!r}; name it as `device:` of one, or by its host"

@@ -102,6 +102,12 @@ class Source:
     """As `timeouts`: a change ends no connection."""
     privacy: tuple[str, ...] = ()
     record: RecordMode = RecordMode.OFF
+
+    @property
+    def is_always_open(self) -> bool:
+        """As that of `CameraSettings`."""
+        return self.mode is Mode.ALWAYS or self.record is RecordMode.ALWAYS
+
     """The times of the week in which the camera is private, as `domain.schedule` reads them."""
 
     def summary(self, revision: int = 0) -> SourceSummary:

@@ -368,7 +368,7 @@ class Ledger:
             mode, private = known.settings.mode, state.private(camera) is not None
             self._tally(camera).turn(
                 self.ran_ns,
-                wanted=(mode is Mode.ALWAYS or camera in self._demand.held) and not private,
+                wanted=(known.settings.is_always_open or camera in self._demand.held) and not private,
                 live=known.phase is CameraPhase.LIVE,
                 patrolled=mode is Mode.PATROL and not private,
             )
