@@ -192,9 +192,8 @@ class Archive:
     async def _finish(self) -> None:
         with suppress(*FAULTS):
             if not self.fault:
-                cameras = dict.fromkeys(self._held)
-                self._queue.extend(Item(camera, "", End()) for camera in cameras)
                 await self._write_queue(sync=True)
+                await self._call(partial(self._seal_all, self._writer))
             if not self._stuck:
                 await self._call(partial(self._close, self._writer))
 
@@ -265,10 +264,8 @@ class Archive:
 
     def _wrote(self, item: Item) -> None:
         self._pooled.pop(item, None)
-        self._held[item.camera] -= item.duration
+        self._held[item.camera] = max(0, self._held.get(item.camera, 0) - item.duration)
         self.written += item.size if isinstance(item.step, Fragment) else 0
-        if isinstance(item.step, End):
-            self._held.pop(item.camera)
         self._recover()
 
     # ── in the thread ───────────────────────────────────────────────────────────────────────────────────────────
@@ -302,6 +299,12 @@ class Archive:
         if sync:
             writer.sync()
         files = [file for file in sealed if file is not None]
+        self._add_rows(files)
+        for file in files:
+            post(file)
+
+    def _seal_all(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
+        files = [file for camera in writer.growing for file in [writer.seal(camera)] if file is not None]
         self._add_rows(files)
         for file in files:
             post(file)

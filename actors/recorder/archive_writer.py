@@ -222,6 +222,11 @@ class ArchiveWriter:
 
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def growing(self) -> tuple[str, ...]:
+        """The cameras whose newest file is not sealed."""
+        return tuple(self._open)
+
     def begin(self, camera: str, recording: str, new: NewFile) -> SealedFile | None:
         """Begin a file with the next fragment. Returns the file of this camera that it ends."""
         sealed = self.seal(camera)

@@ -23,6 +23,8 @@ FRAGMENT = CLOCK_RATE
 FILE_S = 60
 LONGEST = 3600 * CLOCK_RATE
 """A file ends after this time also without a key frame, and the next key frame begins the next one; in 1/90000 s."""
+USUAL = CLOCK_RATE // 25
+"""Duration of an access unit after which none came, in 1/90000 s, if no other is known."""
 MAX_BYTES = 32 * 1024 * 1024
 """Bytes of access units after which a fragment ends, whatever its duration."""
 MAX_WAITING = 512
@@ -65,6 +67,8 @@ class Cutter:
         self._origin = 0
         """Decode time of the file's first access unit."""
         self._number = 0
+        self._gap = USUAL
+        """Between the last two access units of a fragment."""
 
     def hear(self, frame: AudioFrame) -> None:
         """Take a frame of audio, before the first access unit with a later time."""
@@ -92,15 +96,17 @@ class Cutter:
             return
         elif self._units and (unit.dts - self._units[0].dts >= FRAGMENT or self._bytes >= MAX_BYTES):
             yield from self._cut(unit.dts)
-        if not self._units:
+        if self._units:
+            self._gap = unit.dts - self._units[-1].dts
+        else:
             self._wall_ns = wall_ns
         self._units.append(unit)
         self._bytes += unit.size
 
-    def end(self, gap: int) -> Iterator[Fragment]:
-        """Yield what is left. The last access unit lasts for `gap`, in 1/90000 s, which is at least 1."""
+    def end(self) -> Iterator[Fragment]:
+        """Yield the rest. The last access unit is taken to last as long as the one before."""
         if self._units:
-            yield from self._cut(self._units[-1].dts + max(1, gap))
+            yield from self._cut(self._units[-1].dts + self._gap)
 
     def _cut(self, until: int) -> Iterator[Fragment]:
         if not self._units:

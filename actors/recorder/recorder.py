@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from actors.media.hub import Hub
-from actors.media.media import CLOCK_RATE, AccessUnit
+from actors.media.media import AccessUnit
 from supervisor.domain import commands as c
 from supervisor.domain.events import ArchiveFailed, Recorded
 from supervisor.domain.ids import CameraId, RecordingId, archive_stream, camera_stream
@@ -70,10 +70,10 @@ class Recorder:
                 await self._wait_wanted()
                 self._skip()
                 await self._record()
-                self._end(self._last_gap())
+                self._end()
                 self._kernel.emit(c.StopRecording(self._camera, OFF), after=self._newest())
         finally:
-            self._end(self._last_gap())
+            self._end()
             if self._is_recorded:
                 self._kernel.emit(c.StopRecording(self._camera, STOPPED), after=self._newest())
 
@@ -173,28 +173,23 @@ class Recorder:
     def _interrupt(self, reason: Reason, *, ends: bool = True) -> None:
         """Begin a gap. With `ends`, the rest of the stretch is recorded."""
         if ends:
-            self._end(self._last_gap())
+            self._end()
         else:
             self._stretch = None
             self._archive.offer_nowait(Item(self._camera, "", End()))
-        cause = self._newest(archive=not ends)
+        cause = self._newest() if ends else self._kernel.latest(archive_stream(ARCHIVE), of=ArchiveFailed)
         self._kernel.emit(c.InterruptRecording(self._camera, reason), after=cause)
 
-    def _end(self, gap: int) -> None:
+    def _end(self) -> None:
         stretch, self._stretch = self._stretch, None
         if stretch is not None:
-            self._offer(stretch, stretch.cutter.end(gap))
+            self._offer(stretch, stretch.cutter.end())
             self._archive.offer_nowait(Item(self._camera, stretch.recording, End()))
-
-    def _last_gap(self) -> int:
-        return max(1, round(self._hub.gap_s() * CLOCK_RATE))
 
     def _why_refused(self) -> Reason:
         trouble = self._kernel.state.archive_troubles.get(ARCHIVE)
         return SLOW if trouble is None else trouble.reason
 
-    def _newest(self, *, archive: bool = False) -> Recorded | None:
-        """The newest event of the camera, or of the archive: the cause of what the recorder reports."""
-        if archive:
-            return self._kernel.latest(archive_stream(ARCHIVE), of=ArchiveFailed)
-        return self._kernel.latest(camera_stream(self._camera))
+    def _newest(self) -> Recorded | None:
+        """The newest event of the camera or of the archive: the cause of what the recorder reports."""
+        return self._kernel.latest(camera_stream(self._camera), archive_stream(ARCHIVE))

@@ -77,7 +77,7 @@ async def wait_open(archive: Archive) -> None:
 def offer(archive: Archive, count: int, first: int = 0, cutter: Cutter | None = None) -> list[bool]:
     """Offer so many access units at once, as one recording; returns what was taken."""
     cutter = cutter or Cutter("gate", RECORDING, file_s=4)
-    steps = [out for unit in units(count, first) for out in cutter.take(unit, wall_ns(unit))] + [*cutter.end(TICK)]
+    steps = [out for unit in units(count, first) for out in cutter.take(unit, wall_ns(unit))] + [*cutter.end()]
     return [archive.offer_nowait(Item("gate", RECORDING, step)) for step in steps]
 
 

@@ -40,7 +40,7 @@ def record(
                 writer.append(camera, out)
                 if next(fragments) % sync_every == 0:
                     writer.sync()
-    for out in cutter.end(TICK):
+    for out in cutter.end():
         writer.append(camera, out)
     return sealed
 

@@ -49,11 +49,11 @@ def wall_ns(unit: AccessUnit) -> int:
 
 
 def files_of(
-    given: Iterable[AccessUnit], cutter: Cutter, audio: AudioFormat | None = None, gap: int = TICK
+    given: Iterable[AccessUnit], cutter: Cutter, audio: AudioFormat | None = None
 ) -> list[tuple[bytes, list[Fragment]]]:
     """The files that the cutter makes: their bytes, and their fragments."""
     files: list[tuple[bytes, list[Fragment]]] = []
-    made = [out for unit in given for out in cutter.take(unit, wall_ns(unit), audio)] + [*cutter.end(gap)]
+    made = [out for unit in given for out in cutter.take(unit, wall_ns(unit), audio)] + [*cutter.end()]
     for out in made:
         if isinstance(out, NewFile):
             files.append((out.data, []))
@@ -143,7 +143,7 @@ def test_audio_is_beside_its_video() -> None:
             cutter.hear(AudioFrame(AAC, frames[heard], heard * 1024 * CLOCK_RATE // 48_000))
             heard += 1
         made += cutter.take(unit, wall_ns(unit), AAC)
-    made += cutter.end(TICK)
+    made += cutter.end()
     data = b"".join(out.data for out in made)
     packets = demuxed(data, "audio")
     assert [bytes(packet) for packet in packets] == list(frames[:heard])

@@ -13,7 +13,7 @@ from actors.recorder.cutter import Cutter
 from actors.recorder.fragment import PLACE
 from actors.recorder.recording_file import CHUNK, end_file, walk
 
-from .test_cutter import RECORDING, TICK, files_of, units
+from .test_cutter import RECORDING, files_of, units
 
 NOISE = random.Random(7)
 
@@ -116,7 +116,7 @@ def test_walk_reads_a_bounded_part_at_once() -> None:
     """A fragment may have megabytes."""
     big = AccessUnit(H264, (*units(1)[0].units, b"\x65" + bytes(3 * CHUNK)), 0, True, 0, 0)
     big = AccessUnit(H264, big.units, 0, True, sum(map(len, big.units)), 0)
-    ((data, _),) = files_of([big], Cutter("gate", RECORDING), gap=TICK)
+    ((data, _),) = files_of([big], Cutter("gate", RECORDING))
     file = Greedy(data)
     assert len(walk(file).fragments) == 1
     assert file.most <= CHUNK

@@ -1,0 +1,191 @@
+"""The recorder of a camera: what the hub gets is in files, and each gap has its reason and its cause."""
+
+import errno
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import trio
+from msgspec.structs import replace
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from actors.media.hub import Hub
+from actors.media.media import CLOCK_RATE
+from actors.recorder.archive import Archive
+from actors.recorder.archive_writer import ArchiveWriter, list_files
+from actors.recorder.disk import Disk
+from actors.recorder.recorder import ARCHIVE, SILENCE_S, Recorder
+from actors.recorder.reports import JournaledReports
+from supervisor.domain import commands as c
+from supervisor.domain import events as e
+from supervisor.domain.values import Fault, Limits, Reason, RecordMode
+from tests.kit.archive import FailingDisk
+from tests.kit.core import Core, open_core
+from tests.kit.domain import GATE, PICTURE, settings
+from tests.kit.media import FPS, access_units
+
+from .test_archive_writer import walked
+
+TICK = CLOCK_RATE // FPS
+LOST = Reason("unreachable", "connection refused", Fault.TEMPORARY)
+
+
+@attrs.define
+class Site:
+    core: Core
+    clock: MockClock
+    hub: Hub
+    archive: Archive
+    folder: Path
+    sent: int = 0
+    """Access units since the connection began."""
+
+    async def gaps(self) -> list[tuple[str, str, str]]:
+        """The events of the recording: type, reason, and the type of the cause."""
+        rows = {row.seq: row for row in await self.core.stored()}
+        found = []
+        for row in rows.values():
+            if isinstance(row.event, e.RecordingEvent) and not isinstance(row.event, e.RecordingSealed):
+                code = getattr(row.event, "reason", Reason("", "")).code
+                found.append((row.type, code, rows[row.cause].type if row.cause else ""))
+        return found
+
+    async def send(self, count: int) -> None:
+        """Publish access units, a tenth of a second after one another, and wait until they are written."""
+        for _ in range(count):
+            self.hub.publish(access_units()[self.sent % 40], self.sent * TICK)
+            self.sent += 1
+            await wait_all_tasks_blocked()
+            await self.written()
+            self.clock.jump(1 / FPS)
+
+    async def written(self) -> None:
+        while self.archive.buffered and not self.archive.fault:
+            await trio.lowlevel.checkpoint()
+
+    async def connect(self) -> None:
+        self.core.kernel.emit(c.ConnectCamera(GATE))
+        self.core.kernel.emit(c.ReportLive(GATE, PICTURE))
+        self.hub.begin()
+        self.sent = 0
+        await wait_all_tasks_blocked()
+
+    async def lose(self) -> None:
+        """The camera is lost; the recorder looks at it after a second."""
+        self.core.kernel.emit(c.ReportLoss(GATE, LOST, 0.5))
+        self.hub.rest()
+        self.clock.jump(SILENCE_S)
+        await wait_all_tasks_blocked()
+
+    def configure(self, mode: RecordMode) -> None:
+        self.core.kernel.emit(c.Configure("test", (replace(settings(GATE), record=mode),), Limits()))
+
+    def video(self) -> list[int]:
+        """The access units in each file."""
+        return [round(walked(self.folder / path).duration / TICK) for path in list_files(self.folder)]
+
+
+@asynccontextmanager
+async def recording(folder: Path, clock: MockClock, disk: Disk | None = None) -> AsyncIterator[Site]:
+    """A camera that is recorded into `folder`, until the block ends; then the files are sealed."""
+    async with open_core() as core:
+        kernel, hub = core.kernel, Hub(core.kernel.clock)
+        writer = ArchiveWriter(folder, kernel.node, kernel.new_id, disk or Disk())
+        archive = Archive(folder, writer, JournaledReports(ARCHIVE, kernel), 0)
+        site = Site(core, clock, hub, archive, folder)
+        site.configure(RecordMode.ALWAYS)
+        async with trio.open_nursery() as archives:
+            archives.start_soon(archive.run)
+            while archive.fault:
+                await trio.lowlevel.checkpoint()
+            async with trio.open_nursery() as recorders:
+                recorders.start_soon(Recorder(GATE, hub, archive, kernel).run)
+                await site.connect()
+                yield site
+                recorders.cancel_scope.cancel()
+            archives.cancel_scope.cancel()
+
+
+async def test_camera_is_recorded_until_the_end(tmp_path: Path, mock_clock: MockClock) -> None:
+    """From its first key frame to its last access unit."""
+    async with recording(tmp_path / "recordings", mock_clock) as site:
+        await site.send(45)
+        assert await site.gaps() == [("RecordingStarted", "", "CameraLive")]
+    assert site.video() == [45]
+
+
+async def test_lost_camera_is_a_gap_with_its_cause(tmp_path: Path, mock_clock: MockClock) -> None:
+    """The file ends with the last access unit before it; the next stretch begins with a key frame."""
+    async with recording(tmp_path / "recordings", mock_clock) as site:
+        await site.send(15)
+        await site.lose()
+        await site.connect()
+        await site.send(25)
+        assert await site.gaps() == [
+            ("RecordingStarted", "", "CameraLive"),
+            ("RecordingInterrupted", "camera-lost", "CameraWaiting"),
+            ("RecordingResumed", "", "CameraLive"),
+        ]
+    assert site.video() == [15, 25]
+
+
+async def test_connection_that_nobody_saw_end_is_a_gap(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Two connections are never in one recording: their clocks differ."""
+    async with recording(tmp_path / "recordings", mock_clock) as site:
+        await site.send(15)
+        site.hub.begin()
+        site.sent = 0
+        await site.send(20)
+        assert [code for _, code, _ in await site.gaps()] == ["", "camera-lost", ""]
+    assert site.video() == [15, 20]
+
+
+async def test_clock_that_was_set_begins_a_recording(tmp_path: Path, mock_clock: MockClock) -> None:
+    """A recording's time never leaps."""
+    async with recording(tmp_path / "recordings", mock_clock) as site:
+        await site.send(20)
+        mock_clock.jump(3)
+        await site.send(20)
+        assert [code for _, code, _ in await site.gaps()] == ["", "clock", ""]
+
+
+async def test_disk_that_fails_is_a_gap_with_its_cause(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Recording goes on when the disk works again."""
+    disk, broken = FailingDisk(), [False]
+
+    def fault(call: str) -> None:
+        if broken[0] and call in ("write", "create"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    disk.fault = fault
+    async with recording(tmp_path / "recordings", mock_clock, disk) as site:
+        await site.send(15)
+        broken[0] = True
+        await site.send(25)
+        while not site.archive.fault:
+            await trio.lowlevel.checkpoint()
+        broken[0] = False
+        mock_clock.jump(10)
+        while site.archive.fault:
+            await trio.lowlevel.checkpoint()
+        await site.send(40)
+        assert [each for each in await site.gaps() if each[0] != "RecordingRepaired"] == [
+            ("RecordingStarted", "", "CameraLive"),
+            ("RecordingInterrupted", "disk-failed", "ArchiveFailed"),
+            ("RecordingResumed", "", "ArchiveRecovered"),
+        ]
+
+
+async def test_settings_start_and_stop_it(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Without a restart."""
+    async with recording(tmp_path / "recordings", mock_clock) as site:
+        await site.send(15)
+        site.configure(RecordMode.OFF)
+        await site.send(10)
+        site.configure(RecordMode.ALWAYS)
+        await site.send(15)
+        found = await site.gaps()
+        assert [kind for kind, _, _ in found] == ["RecordingStarted", "RecordingStopped", "RecordingStarted"]
+        assert found[1][2] == "CameraChanged"
