@@ -43,7 +43,7 @@ logger = logging.getLogger("banken")
 
 
 @attrs.frozen
-class End:
+class RecordingEnd:
     """The recording of a camera ends: its file is sealed."""
 
 
@@ -53,11 +53,11 @@ class Item:
 
     camera: str
     recording: str
-    step: NewFile | Fragment | End
+    step: NewFile | Fragment | RecordingEnd
 
     @property
     def size(self) -> int:
-        return 0 if isinstance(self.step, End) else len(self.step.data)
+        return 0 if isinstance(self.step, RecordingEnd) else len(self.step.data)
 
     @property
     def duration(self) -> int:
@@ -293,7 +293,7 @@ class Archive:
                     sealed.append(writer.begin(item.camera, item.recording, item.step))
                 case Fragment():
                     writer.append(item.camera, item.step)
-                case End():
+                case RecordingEnd():
                     sealed.append(writer.seal(item.camera))
             post(item)
         if sync:

@@ -25,7 +25,7 @@ import msgspec
 from .cutter import Fragment, NewFile
 from .disk import FOLDER_FLAGS, FOLDER_MODE, MODE, Disk
 from .fragment import Place
-from .recording_file import About, Found, end_file, walk
+from .recording_file import About, StoredFragment, end_file, walk
 
 
 class Known(Protocol):
@@ -47,7 +47,7 @@ class ArchiveError(OSError):
     """The folder cannot be used as this archive."""
 
 
-class Mark(msgspec.Struct, frozen=True):
+class ArchiveMark(msgspec.Struct, frozen=True):
     """The content of `archive.json`: by it, an archive is known as ours."""
 
     id: str
@@ -69,7 +69,7 @@ class SealedFile:
     size: int
     digest: bytes
     """SHA-256 of the whole file."""
-    fragments: tuple[Found, ...]
+    fragments: tuple[StoredFragment, ...]
 
 
 @attrs.define(eq=False)
@@ -86,7 +86,7 @@ class OpenFile:
     synced: int = 0
     """Bytes that are on the disk for certain."""
     digest: Any = attrs.field(factory=hashlib.sha256)
-    fragments: list[Found] = attrs.field(factory=list)
+    fragments: list[StoredFragment] = attrs.field(factory=list)
 
 
 class ArchiveWriter:
@@ -104,7 +104,7 @@ class ArchiveWriter:
         self._path, self._node, self._new_id, self._disk, self._reserve = folder, node, new_id, disk, reserve
         self._folder = self._lock = self._inherited = -1
         self._device = (0, 0)
-        self.mark = Mark("", "")
+        self.mark = ArchiveMark("", "")
         self._open: dict[str, OpenFile] = {}
         self._folders: set[str] = set()
         """Folders that are known to be on the disk."""
@@ -140,7 +140,7 @@ class ArchiveWriter:
         if known.id and found != known:
             raise self._other_folder()
         if found is None:
-            found = Mark(self._new_id(), self._node)
+            found = ArchiveMark(self._new_id(), self._node)
             self._write_mark(found)
         if found.node != self._node:
             text = f"{self._path} belongs to another banken (node {found.node}); give this one another folder"
@@ -180,7 +180,7 @@ class ArchiveWriter:
         text = f"{self._path} is not the archive that it was; was a disk unmounted or replaced?"
         return ArchiveError(errno.ESTALE, text)
 
-    def _read_mark(self) -> Mark | None:
+    def _read_mark(self) -> ArchiveMark | None:
         try:
             descriptor = os.open(MARK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._folder)
         except FileNotFoundError:
@@ -188,12 +188,12 @@ class ArchiveWriter:
         with open(descriptor, "rb") as file:
             data = file.read(4096)
         try:
-            return msgspec.json.decode(data, type=Mark)
+            return msgspec.json.decode(data, type=ArchiveMark)
         except msgspec.MsgspecError as error:
             text = f"{self._path / MARK} cannot be read: {error}; if the archive is ours, remove this file"
             raise ArchiveError(errno.EINVAL, text) from None
 
-    def _write_mark(self, mark: Mark) -> None:
+    def _write_mark(self, mark: ArchiveMark) -> None:
         descriptor = self._disk.create(MARK, self._folder)
         try:
             self._disk.write(descriptor, msgspec.json.encode(mark) + b"\n")
@@ -246,7 +246,7 @@ class ArchiveWriter:
         self._disk.write(file.descriptor, data)
         file.digest.update(data)
         place = Place(file.about.recording, fragment.number, fragment.wall_ns, fragment.duration, fragment.key)
-        file.fragments.append(Found(file.size, len(fragment.data), place))
+        file.fragments.append(StoredFragment(file.size, len(fragment.data), place))
         file.size += len(fragment.data)
 
     def _create(self, file: OpenFile) -> None:
@@ -343,7 +343,7 @@ def sealed_file(file: OpenFile, size: int, digest: bytes) -> SealedFile:
     )
 
 
-def cut(disk: Disk, folder: int, path: str, whole: Sequence[Found]) -> tuple[int, bytes]:
+def cut(disk: Disk, folder: int, path: str, whole: Sequence[StoredFragment]) -> tuple[int, bytes]:
     """Cut a file behind these fragments, and end it. Returns its size and its SHA-256."""
     at, end = whole[-1].offset + whole[-1].size, end_file(whole)
     with open(disk.open_again(path, folder), "r+b", buffering=0) as file:

@@ -42,4 +42,4 @@ class RecorderCrew:
 
         Cancellation: at any time. Cleanup: that of `Recorder.run`.
         """
-        await Recorder(camera, hub, self.archive, self._tools.kernel).run()
+        await Recorder(camera, hub, self.archive, self._reports, self._tools.kernel).run()

@@ -16,23 +16,24 @@ import trio
 from actors.media.hub import Hub
 from actors.media.media import AccessUnit
 from supervisor.domain import commands as c
-from supervisor.domain.events import ArchiveFailed, Recorded
-from supervisor.domain.ids import CameraId, RecordingId, archive_stream, camera_stream
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId, RecordingId
 from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.values import Fault, Reason, RecordMode
-from supervisor.ports.decisions import Decider
+from supervisor.ports.decisions import Decider, newest_of
 
-from .archive import Archive, End, Item
+from .archive import Archive, Item, RecordingEnd
 from .cutter import Cutter, Fragment, NewFile
 from .initialization import ENTRIES
+from .reports import JournaledReports
 from .wall_clock import WallClock
 
 SILENCE_S = 1.0
 """How often a camera without access units is looked at: is it still live?"""
 OFF = Reason("off", "record: off", Fault.NONE)
 STOPPED = Reason("stopped", "banken stops, or the camera was removed", Fault.NONE)
-SLOW = Reason("disk-slow", "the disk does not keep up", Fault.TEMPORARY)
-BEHIND = Reason("behind", "the recorder fell behind", Fault.TEMPORARY)
+SLOW = Reason("disk-slow", "the disk does not keep up")
+BEHIND = Reason("behind", "the recorder fell behind")
 CLOCK = Reason("clock", "the system's clock was set", Fault.NONE)
 ARCHIVE = "recordings"
 """The name of the archive."""
@@ -54,8 +55,11 @@ class Stretch:
 class Recorder:
     """Made once for each run of a camera."""
 
-    def __init__(self, camera: CameraId, hub: Hub, archive: Archive, kernel: Decider) -> None:
-        self._camera, self._hub, self._archive, self._kernel = camera, hub, archive, kernel
+    def __init__(
+        self, camera: CameraId, hub: Hub, archive: Archive, reports: JournaledReports, kernel: Decider
+    ) -> None:
+        """`reports`: those of `archive`."""
+        self._camera, self._hub, self._archive, self._reports, self._kernel = camera, hub, archive, reports, kernel
         self._stretch: Stretch | None = None
         self._at = 0
         self._heard_at = 0
@@ -122,14 +126,14 @@ class Recorder:
             self._interrupt(private.reason)
         else:
             text = known.reason.text if known.reason is not None else "the camera is not live"
-            self._interrupt(Reason("camera-lost", text, Fault.TEMPORARY))
+            self._interrupt(Reason("camera-lost", text))
 
     # ── one access unit ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _take(self, unit: AccessUnit) -> None:
         stretch, wall_ns = self._stretch, self._wall_ns(unit)
         if stretch is not None and stretch.connection != unit.connection:
-            self._interrupt(Reason("camera-lost", "the camera was connected again", Fault.TEMPORARY))
+            self._interrupt(Reason("camera-lost", "the camera was connected again"))
             stretch = None
         if stretch is not None and stretch.clock.leaps(unit.dts, wall_ns):
             self._interrupt(CLOCK)
@@ -176,15 +180,15 @@ class Recorder:
             self._end()
         else:
             self._stretch = None
-            self._archive.offer_nowait(Item(self._camera, "", End()))
-        cause = self._newest() if ends else self._kernel.latest(archive_stream(ARCHIVE), of=ArchiveFailed)
+            self._archive.offer_nowait(Item(self._camera, "", RecordingEnd()))
+        cause = self._newest() if ends else self._reports.trouble
         self._kernel.emit(c.InterruptRecording(self._camera, reason), after=cause)
 
     def _end(self) -> None:
         stretch, self._stretch = self._stretch, None
         if stretch is not None:
             self._offer(stretch, stretch.cutter.end())
-            self._archive.offer_nowait(Item(self._camera, stretch.recording, End()))
+            self._archive.offer_nowait(Item(self._camera, stretch.recording, RecordingEnd()))
 
     def _why_refused(self) -> Reason:
         trouble = self._kernel.state.archive_troubles.get(ARCHIVE)
@@ -192,4 +196,5 @@ class Recorder:
 
     def _newest(self) -> Recorded | None:
         """The newest event of the camera or of the archive: the cause of what the recorder reports."""
-        return self._kernel.latest(camera_stream(self._camera), archive_stream(ARCHIVE))
+        found = (newest_of(self._kernel, self._camera), self._reports.trouble)
+        return max((each for each in found if each is not None), key=lambda each: each.seq, default=None)

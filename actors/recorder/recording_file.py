@@ -45,7 +45,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
 
 
 @attrs.frozen
-class Found:
+class StoredFragment:
     """A fragment in a file."""
 
     offset: int
@@ -62,7 +62,7 @@ class Walk:
     """None if the beginning is damaged; then nothing of it can be played."""
     begins_at: int
     """Bytes in front of the first fragment."""
-    fragments: tuple[Found, ...]
+    fragments: tuple[StoredFragment, ...]
     """Those that passed their checksums, up to the first that did not."""
     whole: int
     """Bytes up to the end of the last of them."""
@@ -88,7 +88,7 @@ def begin_file(initialization: bytes, about: About) -> bytes:
     return initialization + head + U32.pack(zlib.crc32(head, zlib.crc32(initialization)))
 
 
-def end_file(fragments: Iterable[Found]) -> bytes:
+def end_file(fragments: Iterable[StoredFragment]) -> bytes:
     """Return the box `mfra`, by which players find key frames without reading the file."""
     entries, at = [], 0
     for found in fragments:
@@ -106,7 +106,7 @@ def walk(file: BinaryIO) -> Walk:
         about, begins_at = _read_beginning(file, size)
     except BitstreamError as error:
         return Walk(None, 0, (), 0, size, False, f"the beginning: {error}")
-    found, at, damage = list[Found](), begins_at, ""
+    found, at, damage = list[StoredFragment](), begins_at, ""
     try:
         for fragment in _fragments(file, at, size, about.recording):
             found.append(fragment)
@@ -137,7 +137,7 @@ def _read_beginning(file: BinaryIO, size: int) -> tuple[About, int]:
         raise BitstreamError(f"it was written by another version: {error}") from None
 
 
-def _fragments(file: BinaryIO, at: int, size: int, recording: str) -> Iterator[Found]:
+def _fragments(file: BinaryIO, at: int, size: int, recording: str) -> Iterator[StoredFragment]:
     """Yield whole fragments from byte `at` on. Raises `BitstreamError` at the first that is not."""
     number: int | None = None
     while at < size:
@@ -155,7 +155,7 @@ def _fragments(file: BinaryIO, at: int, size: int, recording: str) -> Iterator[F
         if checked != crc:
             raise BitstreamError(f"the checksum of fragment {place.number} does not fit")
         number = place.number
-        yield Found(at, PLACE.size + length, place)
+        yield StoredFragment(at, PLACE.size + length, place)
         at += PLACE.size + length
 
 

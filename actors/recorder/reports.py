@@ -8,15 +8,15 @@ import trio
 
 from actors.media.media import CLOCK_RATE
 from supervisor.domain import commands as c
-from supervisor.domain.events import ArchiveFailed, Recorded
-from supervisor.domain.ids import CameraId, RecordingId, archive_stream
-from supervisor.domain.values import Fault, Reason
+from supervisor.domain.events import Recorded
+from supervisor.domain.ids import CameraId, RecordingId
+from supervisor.domain.values import Reason
 from supervisor.ports.decisions import Decider
 
 from .archive_writer import SealedFile
 
 SEAL_EVERY_S = 600.0
-SLOW = Reason("disk-slow", "the disk has not answered for 1 s", Fault.TEMPORARY)
+SLOW = Reason("disk-slow", "the disk has not answered for 1 s")
 
 
 @attrs.define
@@ -34,23 +34,27 @@ class JournaledReports:
     def __init__(self, archive: str, kernel: Decider) -> None:
         self._archive, self._kernel = archive, kernel
         self._unsealed: dict[tuple[str, str], Unsealed] = {}
+        self.trouble: Recorded | None = None
+        """The last event of a fault: what follows from it names it."""
 
     def slow(self) -> None:
         self._report(SLOW)
 
     def failed(self, why: str, *, full: bool) -> None:
-        self._report(Reason("no-room" if full else "disk-failed", why, Fault.TEMPORARY))
+        self._report(Reason("no-room", why) if full else Reason("disk-failed", why))
 
     def _report(self, reason: Reason) -> None:
-        self._kernel.emit(c.ReportArchive(self._archive, reason), origin=self._kernel.fault())
+        receipt = self._kernel.emit(c.ReportArchive(self._archive, reason), origin=self._kernel.fault())
+        self.trouble = receipt.last or self.trouble
 
     def recovered(self, after_s: float) -> None:
-        self._kernel.emit(c.ReportArchive(self._archive, None), after=self._fault())
+        receipt = self._kernel.emit(c.ReportArchive(self._archive, None), after=self.trouble)
+        self.trouble = receipt.last or self.trouble
 
     def repaired(self, file: SealedFile) -> None:
         duration_s = round(file.duration / CLOCK_RATE, 3)
         command = c.ReportRepairedFile(CameraId(file.camera), RecordingId(file.recording), file.path, duration_s)
-        self._kernel.emit(command, after=self._fault())
+        self._kernel.emit(command, after=self.trouble)
         self.sealed(file)
 
     def sealed(self, file: SealedFile) -> None:
@@ -81,9 +85,6 @@ class JournaledReports:
                 seal_of(file.digest for file in each.files),
             )
             self._kernel.emit(command)
-
-    def _fault(self) -> Recorded | None:
-        return self._kernel.latest(archive_stream(self._archive), of=ArchiveFailed)
 
 
 def seal_of(digests: Iterable[bytes]) -> str:

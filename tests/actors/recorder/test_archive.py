@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from actors.recorder import archive as module
-from actors.recorder.archive import Archive, End, Item
+from actors.recorder.archive import Archive, Item, RecordingEnd
 from actors.recorder.archive_writer import ArchiveWriter, SealedFile, list_files
 from actors.recorder.cutter import Cutter
 from actors.recorder.disk import Disk
@@ -87,7 +87,7 @@ async def test_recording_is_written_sealed_and_indexed(tmp_path: Path) -> None:
     async with running(folder) as (archive, reports):
         await wait_open(archive)
         assert all(offer(archive, 15))
-        archive.offer_nowait(Item("gate", RECORDING, End()))
+        archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
         await reports.wait("sealed")
         assert all(offer(archive, 15, first=20))
     assert reports.said.count("sealed") == len(reports.said) == 2

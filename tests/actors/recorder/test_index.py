@@ -8,7 +8,7 @@ from actors.media.media import CLOCK_RATE
 from actors.recorder.archive_writer import SealedFile, list_files
 from actors.recorder.fragment import Place
 from actors.recorder.index import NAME, Index, number_of
-from actors.recorder.recording_file import Found
+from actors.recorder.recording_file import StoredFragment
 
 from .test_archive_writer import archive, record
 from .test_cutter import RECORDING, START_NS
@@ -19,7 +19,7 @@ MINUTE_NS = 60 * 10**9
 def file(began_ns: int, camera: str = "gate", number: int = 1, seconds: int = 60) -> SealedFile:
     """A file with a key frame every two seconds."""
     places = [Place(RECORDING, index, began_ns + index * 10**9, CLOCK_RATE, index % 2 == 0) for index in range(seconds)]
-    found = tuple(Found(800 + index * 300_000, 300_000, place) for index, place in enumerate(places))
+    found = tuple(StoredFragment(800 + index * 300_000, 300_000, place) for index, place in enumerate(places))
     name = f"recording_20270115_080000{f'_{number}' if number > 1 else ''}.mp4"
     return SealedFile(
         camera, RECORDING, f"{camera}/20270115/{name}", began_ns, seconds * CLOCK_RATE, 18_000_800, bytes(32), found
@@ -65,6 +65,7 @@ def test_moment_is_found_in_its_file(index: Index) -> None:
 
 
 def test_removed_rows_are_gone(index: Index) -> None:
+    """And no other: two files may have begun in one second."""
     index.add([file(START_NS), file(START_NS, number=2)])
     first, second = index.files("gate", START_NS, START_NS + 1)
     index.remove([first])

@@ -93,7 +93,8 @@ async def recording(folder: Path, clock: MockClock, disk: Disk | None = None) ->
     async with open_core() as core:
         kernel, hub = core.kernel, Hub(core.kernel.clock)
         writer = ArchiveWriter(folder, kernel.node, kernel.new_id, disk or Disk())
-        archive = Archive(folder, writer, JournaledReports(ARCHIVE, kernel), 0)
+        reports = JournaledReports(ARCHIVE, kernel)
+        archive = Archive(folder, writer, reports, 0)
         site = Site(core, clock, hub, archive, folder)
         site.configure(RecordMode.ALWAYS)
         async with trio.open_nursery() as archives:
@@ -101,7 +102,7 @@ async def recording(folder: Path, clock: MockClock, disk: Disk | None = None) ->
             while archive.fault:
                 await trio.lowlevel.checkpoint()
             async with trio.open_nursery() as recorders:
-                recorders.start_soon(Recorder(GATE, hub, archive, kernel).run)
+                recorders.start_soon(Recorder(GATE, hub, archive, reports, kernel).run)
                 await site.connect()
                 yield site
                 recorders.cancel_scope.cancel()
