@@ -94,7 +94,7 @@ def check_set(unit: bytes) -> None:
 
 
 @attrs.frozen
-class _Sps:
+class _Sps265:
     width: int
     height: int
     """In pixels, before cropping."""
@@ -108,7 +108,7 @@ class _Sps:
 
 
 @lru_cache(maxsize=CACHED_SIZES)
-def _read_sps(sps: bytes) -> _Sps:
+def _read_sps(sps: bytes) -> _Sps265:
     bits = Bits(unescape(sps[2:]))
     bits.u(4)  # sps_video_parameter_set_id
     layers = bits.u(3)
@@ -128,7 +128,7 @@ def _read_sps(sps: bytes) -> _Sps:
     luma_bits = chroma_bits = 8
     with suppress(BitstreamError):  # nothing depends on it but what a file says about itself
         luma_bits, chroma_bits = 8 + min(bits.ue(), MAX_DEPTH), 8 + min(bits.ue(), MAX_DEPTH)
-    return _Sps(width, height, across, down, chroma & 3, luma_bits, chroma_bits)
+    return _Sps265(width, height, across, down, chroma & 3, luma_bits, chroma_bits)
 
 
 def _skip_profile_tier_level(bits: Bits, layers: int) -> None:

@@ -275,7 +275,7 @@ class Archive:
         writer.open()
         repaired = writer.repair()
         if not self._is_repaired:
-            with suppress(apsw.Error):  # the index is told of in `_add_rows`
+            with suppress(apsw.Error):  # `_add_rows` reports it
                 self._index = self._index or Index(self._folder)
                 repaired += writer.repair_newer(self._index)
             self._is_repaired = True

@@ -24,7 +24,7 @@ import msgspec
 
 from .cutter import Fragment, NewFile
 from .disk import FOLDER_FLAGS, FOLDER_MODE, MODE, Disk
-from .fragment import Place
+from .fragment import FragmentPlace
 from .recording_file import About, StoredFragment, end_file, walk
 
 
@@ -245,7 +245,7 @@ class ArchiveWriter:
             file.beginning = b""
         self._disk.write(file.descriptor, data)
         file.digest.update(data)
-        place = Place(file.about.recording, fragment.number, fragment.wall_ns, fragment.duration, fragment.key)
+        place = FragmentPlace(file.about.recording, fragment.number, fragment.wall_ns, fragment.duration, fragment.key)
         file.fragments.append(StoredFragment(file.size, len(fragment.data), place))
         file.size += len(fragment.data)
 

@@ -15,7 +15,7 @@ import attrs
 from actors.media.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame
 
 from .fragment import encode_fragment
-from .initialization import AUDIO, ENTRIES, Tracks, initialization
+from .initialization import AUDIO, ENTRIES, FileTracks, initialization
 from .recording_file import About, begin_file
 
 FRAGMENT = CLOCK_RATE
@@ -38,7 +38,7 @@ class NewFile:
     wall_ns: int
     """When its first access unit arrived."""
     data: bytes
-    tracks: Tracks
+    tracks: FileTracks
 
 
 @attrs.frozen
@@ -63,7 +63,7 @@ class Cutter:
         self._wall_ns = 0
         """Of the first access unit in `_units`."""
         self._heard: deque[AudioFrame] = deque(maxlen=MAX_WAITING)
-        self._tracks: Tracks | None = None
+        self._tracks: FileTracks | None = None
         self._origin = 0
         """Decode time of the file's first access unit."""
         self._number = 0
@@ -127,10 +127,10 @@ class Cutter:
         return taken
 
 
-def _tracks(unit: AccessUnit, audio: AudioFormat | None) -> Tracks:
+def _tracks(unit: AccessUnit, audio: AudioFormat | None) -> FileTracks:
     """The tracks of a file that begins with this key frame."""
     codec = unit.codec
     ENTRIES[codec.name]
     sets = tuple(dict.fromkeys(nal for nal in unit.units if codec.nal_type(nal) in codec.set_types))
     width, height = codec.picture_size(next(nal for nal in sets if codec.nal_type(nal) == codec.sps_type))
-    return Tracks(codec, sets, width, height, audio if audio is not None and audio.codec in AUDIO else None)
+    return FileTracks(codec, sets, width, height, audio if audio is not None and audio.codec in AUDIO else None)

@@ -37,7 +37,7 @@ _RUN, _BASE_IS_MOOF = 0xF01, 0x20000
 
 
 @attrs.frozen
-class Place:
+class FragmentPlace:
     """Where a fragment is in its recording, and in the world."""
 
     recording: str
@@ -125,7 +125,7 @@ def _traf(track: int, begin: int, samples: Sequence[bytes], data_at: int) -> byt
     )
 
 
-def decode_place(data: bytes) -> tuple[Place, int, int]:
+def decode_place(data: bytes) -> tuple[FragmentPlace, int, int]:
     """Return the place in a `uuid` box, the bytes behind the box that belong to it, and the checksum.
 
     Raises `BitstreamError` for anything else, and for a version that a newer banken wrote.
@@ -139,4 +139,4 @@ def decode_place(data: bytes) -> tuple[Place, int, int]:
         raise BitstreamError(f"a fragment of version {version}; this banken knows {VERSION}")
     if length > MAX_FRAGMENT:
         raise BitstreamError(f"a fragment of {length} bytes, above the limit of {MAX_FRAGMENT}")
-    return Place(recording.hex(), number, wall_ns, duration, bool(flags & BEGINS_WITH_KEY)), length, crc
+    return FragmentPlace(recording.hex(), number, wall_ns, duration, bool(flags & BEGINS_WITH_KEY)), length, crc

@@ -34,7 +34,7 @@ _PRE_SKIP = 312
 
 
 @attrs.frozen
-class Tracks:
+class FileTracks:
     """The tracks of one recording file. A change of any of it begins another file."""
 
     codec: VideoCodec
@@ -46,7 +46,7 @@ class Tracks:
     audio: AudioFormat | None = None
 
 
-def initialization(tracks: Tracks) -> bytes:
+def initialization(tracks: FileTracks) -> bytes:
     """Return the boxes `ftyp` and `moov`.
 
     Raises `KeyError` for codecs that are not recorded, and `BitstreamError` for parameter sets that cannot be read.
@@ -66,7 +66,7 @@ def initialization(tracks: Tracks) -> bytes:
     return file_type + box(b"moov", header, *found, box(b"mvex", *extends))
 
 
-def _video(tracks: Tracks) -> bytes:
+def _video(tracks: FileTracks) -> bytes:
     entry, configuration, make = ENTRIES[tracks.codec.name]
     width, height = tracks.width, tracks.height
     sample = box(

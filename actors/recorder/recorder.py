@@ -41,7 +41,7 @@ logger = logging.getLogger("banken")
 
 
 @attrs.define
-class Stretch:
+class OpenRecording:
     """A recording that has begun."""
 
     recording: RecordingId
@@ -60,7 +60,7 @@ class Recorder:
     ) -> None:
         """`reports`: those of `archive`."""
         self._camera, self._hub, self._archive, self._reports, self._kernel = camera, hub, archive, reports, kernel
-        self._stretch: Stretch | None = None
+        self._stretch: OpenRecording | None = None
         self._at = 0
         self._heard_at = 0
 
@@ -153,11 +153,11 @@ class Recorder:
         self._heard_at = frames.end
         return begin, frames.end - begin
 
-    def _begin(self, unit: AccessUnit, wall_ns: int) -> Stretch:
+    def _begin(self, unit: AccessUnit, wall_ns: int) -> OpenRecording:
         recording = RecordingId(self._kernel.new_id())
-        return Stretch(recording, unit.connection, Cutter(self._camera, recording), WallClock(unit.dts, wall_ns))
+        return OpenRecording(recording, unit.connection, Cutter(self._camera, recording), WallClock(unit.dts, wall_ns))
 
-    def _offer(self, stretch: Stretch, steps: Iterable[NewFile | Fragment]) -> None:
+    def _offer(self, stretch: OpenRecording, steps: Iterable[NewFile | Fragment]) -> None:
         for step in steps:
             if not self._archive.offer_nowait(Item(self._camera, stretch.recording, step)):
                 return self._interrupt(self._why_refused(), ends=False)

@@ -21,7 +21,7 @@ import msgspec
 from actors.media.bitstream import BitstreamError
 
 from .boxes import HEADER, U32, box, full_box
-from .fragment import PLACE, Place, decode_place
+from .fragment import PLACE, FragmentPlace, decode_place
 from .initialization import VIDEO_TRACK
 
 ABOUT = UUID("62616e6b-656e-4172-a167-6d656e740001").bytes
@@ -51,7 +51,7 @@ class StoredFragment:
     offset: int
     size: int
     """Bytes with the box `uuid`."""
-    place: Place
+    place: FragmentPlace
 
 
 @attrs.frozen

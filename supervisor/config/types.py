@@ -243,6 +243,8 @@ class OneOf:
 
     def take(self, reading: ParseContext, node: yaml.Node, what: str) -> str | None:
         value = reading.text(node, what)
+        if value in PLAIN and "off" in self.words:  # YAML reads `off` as a boolean
+            return "off"
         if value is None or value in self.words:
             return value
         words = " or ".join((", ".join(self.words[:-1]), self.words[-1]))

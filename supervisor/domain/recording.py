@@ -3,7 +3,7 @@
 Rules of this file:
 - A gap begins with `RecordingInterrupted`, whose cause is the event that made it, and ends with `RecordingResumed`.
 - Fragments and files are never events. Each ten minutes a recording is sealed: the digest of its files is journaled.
-- What an archive does is a fact of the disk: the journal reports it, and decides nothing.
+- The state of an archive is a fact of the disk: the journal reports it, and decides nothing.
 """
 
 from msgspec.structs import replace

@@ -6,7 +6,7 @@ import pytest
 
 from actors.media.media import CLOCK_RATE
 from actors.recorder.archive_writer import SealedFile, list_files
-from actors.recorder.fragment import Place
+from actors.recorder.fragment import FragmentPlace
 from actors.recorder.index import NAME, Index, number_of
 from actors.recorder.recording_file import StoredFragment
 
@@ -18,7 +18,10 @@ MINUTE_NS = 60 * 10**9
 
 def file(began_ns: int, camera: str = "gate", number: int = 1, seconds: int = 60) -> SealedFile:
     """A file with a key frame every two seconds."""
-    places = [Place(RECORDING, index, began_ns + index * 10**9, CLOCK_RATE, index % 2 == 0) for index in range(seconds)]
+    places = [
+        FragmentPlace(RECORDING, index, began_ns + index * 10**9, CLOCK_RATE, index % 2 == 0)
+        for index in range(seconds)
+    ]
     found = tuple(StoredFragment(800 + index * 300_000, 300_000, place) for index, place in enumerate(places))
     name = f"recording_20270115_080000{f'_{number}' if number > 1 else ''}.mp4"
     return SealedFile(

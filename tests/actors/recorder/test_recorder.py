@@ -132,7 +132,7 @@ async def test_lost_camera_is_a_gap_with_its_cause(tmp_path: Path, mock_clock: M
     assert site.video() == [15, 25]
 
 
-async def test_connection_that_nobody_saw_end_is_a_gap(tmp_path: Path, mock_clock: MockClock) -> None:
+async def test_new_connection_is_a_gap(tmp_path: Path, mock_clock: MockClock) -> None:
     """Two connections are never in one recording: their clocks differ."""
     async with recording(tmp_path / "recordings", mock_clock) as site:
         await site.send(15)

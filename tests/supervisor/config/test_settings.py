@@ -452,7 +452,7 @@ def test_every_setting_of_a_camera_counts_for_all_sources_or_names_its_own() -> 
         each.name.removeprefix("cameras.NAME.") for each in SETTINGS if each.name.startswith("cameras.")
     } - limited
     assert for_all == {
-        "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy",
+        "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy", "record",
         "timeouts.first_picture", "timeouts.stall",
     }  # fmt: skip
     assert {each.name.rpartition(".")[0] for each in SETTINGS if each.sources} <= {
