@@ -78,8 +78,17 @@ SHARES = {
     "remove": at("supervisor.cli.shares:remove_share", "Revoke the link of SHARE; its viewers end within a second."),
 }
 
+FOOTAGE = {
+    "list": at("supervisor.compose.footage:list_footage", "List the recording files of ARCHIVE."),
+    "verify": at(
+        "supervisor.compose.footage:verify", "Verify recordings: read each file, and compare it with the journal."
+    ),
+    "repair": at("supervisor.compose.footage:repair", "End recording files that were cut off."),
+}
+
 COMMANDS = {
     **JOURNAL_COMMANDS,
+    "footage": table("footage", "Recordings: list, verify and repair them, without a daemon.", FOOTAGE),
     "incident": at(
         "supervisor.cli.incident:incident",
         "Export, import and verify a stretch of the journal as one file.",

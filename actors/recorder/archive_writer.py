@@ -8,6 +8,7 @@ Rules of this file:
 - An archive that is not the one of the start is not written: below a mount point, it would fill another disk.
 """
 
+import calendar
 import errno
 import fcntl
 import hashlib
@@ -135,7 +136,7 @@ class ArchiveWriter:
 
     def _take(self) -> None:
         if self._inherited < 0:
-            self._take_lock()
+            self._lock = lock_archive(self._path, self._folder)
         known, found = self.mark, self._read_mark()
         if known.id and found != known:
             raise self._other_folder()
@@ -147,15 +148,6 @@ class ArchiveWriter:
             raise ArchiveError(errno.EPERM, text)
         at = os.fstat(self._folder)
         self.mark, self._device = found, (at.st_dev, at.st_ino)
-
-    def _take_lock(self) -> None:
-        self._lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE, dir_fd=self._folder)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ArchiveError(
-                errno.EBUSY, f"another banken writes to {self._path}; give one of them another folder"
-            ) from None
 
     def _probe(self) -> None:
         """Raise `OSError` unless a file can be written: an archive that only seems to work would lose video."""
@@ -329,10 +321,30 @@ class ArchiveWriter:
         return repaired
 
 
+def lock_archive(path: Path, folder: int) -> int:
+    """Lock an archive for one writer, and return the descriptor that holds the lock. Raises `ArchiveError`."""
+    lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE, dir_fd=folder)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        if not isinstance(error, BlockingIOError):
+            raise
+        text = f"another banken writes to {path}; stop it, or give one of them another folder"
+        raise ArchiveError(errno.EBUSY, text) from None
+    return lock
+
+
 def path_of(camera: str, began_ns: int, number: int) -> str:
     """The path of a file in its archive; `number` is that among the files of one second, from 1."""
     at = time.gmtime(began_ns // 10**9)
     return f"{camera}/{time.strftime('%Y%m%d/recording_%Y%m%d_%H%M%S', at)}{f'_{number}' if number > 1 else ''}.mp4"
+
+
+def second_of(path: str) -> int:
+    """When a file began by its name, in seconds since 1970."""
+    name = path.rpartition("/")[2]
+    return calendar.timegm(time.strptime(name[10:25], "%Y%m%d_%H%M%S"))
 
 
 def sealed_file(file: OpenFile, size: int, digest: bytes) -> SealedFile:

@@ -6,10 +6,8 @@ Rules of this file:
 - Losing the last rows in a power failure costs nothing: at the next start, their files are read.
 """
 
-import calendar
 import os
 import struct
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import attrs
 
 from actors.media.media import CLOCK_RATE
 
-from .archive_writer import SealedFile, path_of
+from .archive_writer import SealedFile, path_of, second_of
 
 NAME = "index.sqlite"
 APPLICATION_ID, FORMAT = 0x62616E72, 1
@@ -170,11 +168,10 @@ class Index:
 
     def has(self, path: str) -> bool:
         """Whether a file has its row."""
-        camera, _, name = path.split("/")
-        second = calendar.timegm(time.strptime(name[10:25], "%Y%m%d_%H%M%S")) * 10**9
+        second = second_of(path) * 10**9
         found = self._db.execute(
             "SELECT 1 FROM file WHERE camera = ? AND began_ns >= ? AND began_ns < ? AND number = ?",
-            (self._camera(camera), second, second + 10**9, number_of(path)),
+            (self._camera(path.partition("/")[0]), second, second + 10**9, number_of(path)),
         ).get
         return found is not None
 

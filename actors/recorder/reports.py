@@ -1,8 +1,5 @@
 """Journals what an archive does: its faults, repaired files, and seals that prove its files unaltered."""
 
-import hashlib
-from collections.abc import Iterable
-
 import attrs
 import trio
 
@@ -78,15 +75,9 @@ class JournaledReports:
             command = c.SealRecording(
                 CameraId(each.camera),
                 RecordingId(each.recording),
-                len(each.files),
                 sum(file.size for file in each.files),
                 first.began_ns,
                 last.began_ns + last.duration * 1_000_000_000 // CLOCK_RATE,
-                seal_of(file.digest for file in each.files),
+                tuple(file.digest.hex() for file in each.files),
             )
             self._kernel.emit(command)
-
-
-def seal_of(digests: Iterable[bytes]) -> str:
-    """SHA-256 over the SHA-256 of each file, the oldest first, in hex."""
-    return hashlib.sha256(b"".join(digests)).hexdigest()

@@ -50,11 +50,10 @@ class SealRecording(Command, frozen=True):
 
     camera: CameraId
     recording: RecordingId
-    files: int
     bytes: int
     began_ns: int
     ended_ns: int
-    digest: str
+    digests: tuple[str, ...]
 
     sender = "recorder"
 
@@ -181,23 +180,21 @@ class RecordingSealed(RecordingEvent, frozen=True):
 
     recording: RecordingId
     """The stretch that they are of."""
-    files: int
-    """Their number."""
     bytes: int
     """The sum of their sizes."""
     began_ns: int
     """When the first fragment began."""
     ended_ns: int
     """When the last one ended."""
-    digest: str
-    """SHA-256 over the SHA-256 of each file, oldest first, in hex."""
+    digests: tuple[str, ...]
+    """SHA-256 of each file, the oldest first, in hex: what `sha256sum` prints."""
 
     severity = Severity.INFO
     emitters = ("SealRecording",)
     when = "each ten minutes, and at the end of a recording, once the files are synced"
 
     def sentence(self) -> str:
-        return f"{plural(self.files, 'recording file')} of {self.camera} sealed ({size(self.bytes)})"
+        return f"{plural(len(self.digests), 'recording file')} of {self.camera} sealed ({size(self.bytes)})"
 
 
 class RecordingRepaired(RecordingEvent, frozen=True):
@@ -287,12 +284,10 @@ def stop_recording(state: State, command: StopRecording, now_ns: int) -> Events:
 
 
 def seal_recording(state: State, command: SealRecording, now_ns: int) -> Events:
-    return (
-        RecordingSealed(
-            command.camera, command.recording, command.files, command.bytes, command.began_ns, command.ended_ns,
-            command.digest,
-        ),
-    )  # fmt: skip
+    sealed = RecordingSealed(
+        command.camera, command.recording, command.bytes, command.began_ns, command.ended_ns, command.digests
+    )
+    return (sealed,)
 
 
 def report_repaired_file(state: State, command: ReportRepairedFile, now_ns: int) -> Events:

@@ -64,8 +64,8 @@ def test_archive_reports_each_trouble_once() -> None:
 def test_seals_and_repairs_are_facts() -> None:
     """Also of a camera that is not recorded any more."""
     story = running()
-    sealed = story.when(c.SealRecording(GATE, FIRST, 10, 200_000_000, 1, 2, "ab" * 32))
-    assert sealed == (e.RecordingSealed(GATE, FIRST, 10, 200_000_000, 1, 2, "ab" * 32),)
+    sealed = story.when(c.SealRecording(GATE, FIRST, 200_000_000, 1, 2, ("ab" * 32,)))
+    assert sealed == (e.RecordingSealed(GATE, FIRST, 200_000_000, 1, 2, ("ab" * 32,)),)
     repaired = story.when(c.ReportRepairedFile(GATE, FIRST, "gate/20270115/recording_20270115_080000.mp4", 58.0))
     assert repaired[0].sentence() == (
         "recording file gate/20270115/recording_20270115_080000.mp4 was not complete; 58 s of it are whole"
