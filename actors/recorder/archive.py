@@ -115,6 +115,8 @@ class Archive:
         self._queue: deque[Item] = deque()
         self._held: dict[str, int] = {}
         """For each camera, the ticks that it has offered and that are not written."""
+        self._begun: set[str] = set()
+        """The cameras that have offered the beginning of a file, and not its end."""
         self._pooled: dict[Item, int] = {}
         """The items in the pool, with their bytes."""
         self._work = trio.lowlevel.ParkingLot()
@@ -128,8 +130,11 @@ class Archive:
     # ── for the recorders ───────────────────────────────────────────────────────────────────────────────────────
 
     def offer_nowait(self, item: Item) -> bool:
-        """Take the next step of a recording. False if the archive has a fault, or no room in its buffer."""
-        if self.fault:
+        """Take the next step of a recording. False if the archive has a fault, or no room in its buffer.
+
+        Also False for a fragment of a file that a fault has ended meanwhile: its recorder begins another one.
+        """
+        if self.fault or (isinstance(item.step, Fragment) and item.camera not in self._begun):
             return False
         held = self._held.get(item.camera, 0) + item.duration
         if item.duration and held > CALM_S * CLOCK_RATE:
@@ -137,6 +142,10 @@ class Archive:
                 return False
             self._pooled[item] = item.size
         self._held[item.camera] = held
+        if isinstance(item.step, NewFile):
+            self._begun.add(item.camera)
+        elif isinstance(item.step, RecordingEnd):
+            self._begun.discard(item.camera)
         self._queue.append(item)
         self._work.unpark_all()
         return True
@@ -239,6 +248,7 @@ class Archive:
         self._queue.clear()
         self._held.clear()
         self._pooled.clear()
+        self._begun.clear()
         self._is_dirty = False
         if self._faulty_since is None:
             self._faulty_since = trio.current_time()

@@ -42,7 +42,7 @@ _OVERLAPS = "camera = ? AND began_ns > ? AND began_ns < ? AND began_ns + duratio
 
 
 @attrs.frozen
-class Row:
+class IndexedFile:
     """A sealed file in the index."""
 
     camera: str
@@ -117,7 +117,7 @@ class Index:
                      pack_keys(file)),
                 )  # fmt: skip
 
-    def remove(self, rows: Iterable[Row]) -> None:
+    def remove(self, rows: Iterable[IndexedFile]) -> None:
         """Remove rows, in one transaction, before their files are removed."""
         with self._db:
             for row in rows:
@@ -129,7 +129,7 @@ class Index:
     def cameras(self) -> Sequence[str]:
         return [name for (name,) in self._db.execute("SELECT name FROM camera ORDER BY name")]
 
-    def files(self, camera: str, from_ns: int, to_ns: int, limit: int = 10_000) -> list[Row]:
+    def files(self, camera: str, from_ns: int, to_ns: int, limit: int = 10_000) -> list[IndexedFile]:
         """The files of a camera that have something of a time, the oldest first."""
         found = self._db.execute(
             f"SELECT {_COLUMNS} FROM file WHERE {_OVERLAPS} ORDER BY began_ns, number LIMIT ?",
@@ -137,9 +137,9 @@ class Index:
         )
         return [_row(camera, values) for values in found]
 
-    def oldest(self, limit: int) -> list[Row]:
+    def oldest(self, limit: int) -> list[IndexedFile]:
         """The oldest files of each camera, at most `limit` of each, and so many of those without and with events."""
-        found = list[Row]()
+        found = list[IndexedFile]()
         for camera in self.cameras():
             for eventful in (False, True):
                 rows = self._db.execute(
@@ -157,7 +157,7 @@ class Index:
                 (self._camera(camera), from_ns - MAX_FILE_NS, to_ns, from_ns),
             )
 
-    def at(self, camera: str, at_ns: int) -> Row | None:
+    def at(self, camera: str, at_ns: int) -> IndexedFile | None:
         """The file of a camera that has this moment."""
         return next(iter(self.files(camera, at_ns, at_ns + 1, 1)), None)
 
@@ -190,10 +190,10 @@ class Index:
         return -1 if found is None else int(found)
 
 
-def _row(camera: str, values: tuple[Any, ...]) -> Row:
+def _row(camera: str, values: tuple[Any, ...]) -> IndexedFile:
     began_ns, number, recording, duration, size, digest, keys, eventful = values
     name = _ID.pack(recording).hex()
-    return Row(camera, began_ns, number, name, duration, size, digest, keys, bool(eventful))
+    return IndexedFile(camera, began_ns, number, name, duration, size, digest, keys, bool(eventful))
 
 
 def number_of(path: str) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from .index import Row
+from .index import IndexedFile
 
 DAY_S = 86_400
 MOST = 256
@@ -26,7 +26,7 @@ class Keep:
     eventful_s: float = 30 * DAY_S
     """For how long files are kept in which something was detected."""
 
-    def seconds(self, row: Row) -> float:
+    def seconds(self, row: IndexedFile) -> float:
         return self.eventful_s if row.eventful else self.plain_s
 
 
@@ -38,7 +38,7 @@ class Pinned:
     from_ns: int
     to_ns: int
 
-    def covers(self, row: Row) -> bool:
+    def covers(self, row: IndexedFile) -> bool:
         return self.camera == row.camera and self.from_ns < row.ended_ns and row.began_ns < self.to_ns
 
 
@@ -46,18 +46,18 @@ class Pinned:
 class Expendable:
     """The files that are removed now."""
 
-    aged: tuple[Row, ...] = ()
+    aged: tuple[IndexedFile, ...] = ()
     """Those that are older than their rule."""
-    displaced: tuple[Row, ...] = ()
+    displaced: tuple[IndexedFile, ...] = ()
     """Those that are in the way of newer ones."""
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[IndexedFile, ...]:
         return (*self.aged, *self.displaced)
 
 
 def expendable(
-    oldest: Sequence[Row],
+    oldest: Sequence[IndexedFile],
     pins: Iterable[Pinned],
     keep: Keep,
     keep_of: dict[str, Keep],
@@ -79,7 +79,7 @@ def expendable(
     free = [row for row in oldest if not any(pin.covers(row) for pin in pinned)]
     aged = [row for row in free if now_ns - row.ended_ns > keep_of.get(row.camera, keep).seconds(row) * 1e9][:most]
     left = excess - sum(row.size for row in aged)
-    gone, displaced = set(aged), list[Row]()
+    gone, displaced = set(aged), list[IndexedFile]()
     for row in sorted((row for row in free if row not in gone), key=lambda row: (row.eventful, row.began_ns)):
         if left <= 0 or len(aged) + len(displaced) >= most:
             break

@@ -31,7 +31,7 @@ class VerifiedFile:
 
 
 @attrs.frozen
-class Finding:
+class FileFinding:
     """A file that is not as it was."""
 
     kind: str
@@ -50,7 +50,7 @@ class VerifiedArchive:
     """Whole files of recordings that the journal has not sealed yet."""
     removed: int
     """Sealed files that are not there any more, as after their retention."""
-    findings: tuple[Finding, ...]
+    findings: tuple[FileFinding, ...]
 
     @property
     def is_whole(self) -> bool:
@@ -71,7 +71,7 @@ def verify_archive(
     """Read all files of an archive, and compare them with the seals of the journal. Raises `OSError`."""
     sealed: dict[str, RecordingSealed] = {digest: seal for seal in seals for digest in seal.digests}
     spans = [(seal.recording, seal.began_ns, seal.ended_ns) for seal in {id(s): s for s in sealed.values()}.values()]
-    findings, seen = list[Finding](), set[str]()
+    findings, seen = list[FileFinding](), set[str]()
     count = size = unsealed = 0
     for path in list_files(folder):
         progress(path)
@@ -81,22 +81,22 @@ def verify_archive(
             seen.add(found.digest)
             continue
         finding = (
-            _finding(found, spans) if found.digest not in sealed else Finding("altered", path, "its name is wrong")
+            _finding(found, spans) if found.digest not in sealed else FileFinding("altered", path, "its name is wrong")
         )
         unsealed += finding is None
         findings += [finding] if finding is not None else []
     return VerifiedArchive(count, size, len(seen), unsealed, len(sealed) - len(seen), tuple(findings))
 
 
-def _finding(found: VerifiedFile, spans: Sequence[tuple[str, int, int]]) -> Finding | None:
+def _finding(found: VerifiedFile, spans: Sequence[tuple[str, int, int]]) -> FileFinding | None:
     """The finding about a file that no seal has; None if it is whole, and of a time that is not sealed yet."""
     about = found.walked.about
     if about is None:
-        return Finding("damaged", found.path, found.walked.damage)
+        return FileFinding("damaged", found.path, found.walked.damage)
     within = any(of == about.recording and began - SECOND_NS < found.began_ns < ended for of, began, ended in spans)
     if within:
         text = found.walked.damage or "it plays, but it is not the file that was sealed"
-        return Finding("damaged" if found.walked.damage else "altered", found.path, text)
+        return FileFinding("damaged" if found.walked.damage else "altered", found.path, text)
     if not found.walked.is_sealed:
-        return Finding("growing", found.path, "it has no end: it grows now, or will be repaired at the next start")
+        return FileFinding("growing", found.path, "it has no end: it grows now, or will be repaired at the next start")
     return None

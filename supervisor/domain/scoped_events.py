@@ -25,6 +25,8 @@ OF_CAMERA: frozenset[type[Event]] = frozenset({
     e.UseBegan, e.UseEnded, e.LeaseGranted, e.LeaseEnded, e.LeaseRefused,
     e.PeerOpened, e.PeerConnected, e.PeerSilent, e.PeerHeard, e.PeerStreamChanged, e.PeerClosing, e.PeerClosed,
     e.DetectionMade, e.SuggestionMade, e.SuggestionExtended, e.PicturesSent, e.AccessRefused,
+    e.RecordingStarted, e.RecordingInterrupted, e.RecordingResumed, e.RecordingStopped, e.RecordingSealed,
+    e.RecordingRepaired,
 })  # fmt: skip
 """Shown with their `camera`."""
 OF_NO_CAMERA: frozenset[type[Event]] = frozenset({

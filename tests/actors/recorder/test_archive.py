@@ -97,6 +97,34 @@ async def test_recording_is_written_sealed_and_indexed(tmp_path: Path) -> None:
     assert archive.buffered == 0
 
 
+async def test_fragment_of_a_file_that_a_fault_has_ended_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recorder may not have noticed the fault, which was short."""
+    monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
+    disk, folder, broken = FailingDisk(), tmp_path / "recordings", [False]
+
+    def fault(call: str) -> None:
+        if broken[0] and call == "write":
+            broken[0] = False
+            raise OSError(errno.EIO, "once")
+
+    disk.fault = fault
+    async with running(folder, disk) as (archive, reports):
+        await wait_open(archive)
+        cutter = Cutter("gate", RECORDING)
+        steps = [out for unit in units(41) for out in cutter.take(unit, wall_ns(unit))]
+        for step in steps[:2]:
+            assert archive.offer_nowait(Item("gate", RECORDING, step))
+        while not archive.written:
+            await trio.lowlevel.checkpoint()
+        broken[0] = True
+        assert archive.offer_nowait(Item("gate", RECORDING, steps[2]))
+        await reports.wait("failed: once", "repaired", "recovered")
+        assert not archive.offer_nowait(Item("gate", RECORDING, steps[3]))
+    assert [walked(folder / path).duration for path in list_files(folder)] == [10 * TICK]
+
+
 class Held(Disk):
     """Writes wait until the test lets them go on."""
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
+import pytest
 import trio
 from msgspec.structs import replace
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -30,6 +31,13 @@ from .test_archive_writer import walked
 
 TICK = CLOCK_RATE // FPS
 LOST = Reason("unreachable", "connection refused", Fault.TEMPORARY)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock is moved while the thread works, which is no slow disk."""
+    monkeypatch.setattr("actors.recorder.archive.SLOW_S", 1e6)
+    monkeypatch.setattr("actors.recorder.archive.ABANDON_S", 1e9)
 
 
 @attrs.define

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.media.media import CLOCK_RATE
-from actors.recorder.index import Row
+from actors.recorder.index import IndexedFile
 from actors.recorder.retention import DAY_S, Expendable, Keep, Pinned, expendable
 
 DAY_NS = DAY_S * 10**9
@@ -13,12 +13,12 @@ NOW = 1_800_000_000 * 10**9
 KEEP = Keep(14 * DAY_S, 30 * DAY_S)
 
 
-def row(days: float, camera: str = "gate", size: int = 100, *, eventful: bool = False) -> Row:
+def row(days: float, camera: str = "gate", size: int = 100, *, eventful: bool = False) -> IndexedFile:
     """A file of a minute that began so many days ago."""
-    return Row(camera, NOW - int(days * DAY_NS), 1, "0" * 16, 60 * CLOCK_RATE, size, b"", b"", eventful)
+    return IndexedFile(camera, NOW - int(days * DAY_NS), 1, "0" * 16, 60 * CLOCK_RATE, size, b"", b"", eventful)
 
 
-def remove(rows: list[Row], *pins: Pinned, excess: int = 0, now_ns: int = NOW, most: int = 256) -> Expendable:
+def remove(rows: list[IndexedFile], *pins: Pinned, excess: int = 0, now_ns: int = NOW, most: int = 256) -> Expendable:
     rows = sorted(rows, key=lambda row: row.began_ns)
     return expendable(rows, pins, KEEP, {"short": Keep(DAY_S, DAY_S)}, excess, NOW, now_ns, most)
 
@@ -66,7 +66,7 @@ PINS = st.lists(
 
 
 @given(rows=ROWS, pins=PINS, excess=st.integers(-1000, 20_000), most=st.integers(1, 50))
-def test_properties(rows: list[Row], pins: list[Pinned], excess: int, most: int) -> None:
+def test_properties(rows: list[IndexedFile], pins: list[Pinned], excess: int, most: int) -> None:
     """Nothing pinned goes; what goes is enough, or everything else; a second call finds nothing more."""
     gone = remove(rows, *pins, excess=excess, most=most)
     assert len(gone.rows) == len(set(gone.rows)) <= most

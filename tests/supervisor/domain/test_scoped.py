@@ -21,7 +21,7 @@ NOW = 1_800_000_000 * SECOND
 OURS = Scope(cameras=(GATE,))
 HIDDEN_FIELDS = {
     "origin", "detected", "refused", "versions", "users", "sessions", "tokens", "access_changes",
-    "shares", "visits", "ended_shares", "identities",
+    "shares", "visits", "ended_shares", "identities", "archive_troubles",
 }  # fmt: skip
 HIDDEN_EVENTS = {
     "ConfigurationApplied", "ConfigurationRefused", "EventsLost", "ChainBegan", "JournalFileSetAside",
@@ -29,7 +29,7 @@ HIDDEN_EVENTS = {
     "LoginFailed", "TokenMade", "TokenEnded", "UserAdded", "UserChanged", "UserRemoved", "PasswordSet",
     "PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved", "TrustEnded",
     "ShareMade", "ShareEnded", "VisitBegan", "VisitEnded",
-    "IdentityLinked", "IdentityUnlinked", "BundleExported",
+    "IdentityLinked", "IdentityUnlinked", "BundleExported", "ArchiveFailed", "ArchiveRecovered",
 }  # fmt: skip
 
 
