@@ -61,6 +61,9 @@ class Recordings:
     sync_s: float
     reserve: int
     """Bytes of the file system that are left free."""
+    keep_s: float
+    max_bytes: int | None
+    """None: as much as the file system has."""
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ Rules of this file:
 
 import errno
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,13 +27,18 @@ from supervisor.base.worker import Worker
 
 from .archive_writer import ArchiveWriter, SealedFile
 from .cutter import Fragment, NewFile
-from .index import Index
+from .index import Index, IndexedFile
+from .retention import MOST, Keep, expendable
 
 CALM_S = 2.0
 POOL = 64 * 1024 * 1024
 SLOW_S, ABANDON_S, FLUSH_S = 1.0, 30.0, 2.0
 SYNC_S = 10.0
 MOST_STUCK = 2
+RETAIN_S = 60.0
+"""How often old files are removed."""
+MARGIN = 256 * 1024 * 1024
+"""Bytes that retention frees beyond the reserve: what is recorded until the next time."""
 TRY_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Seconds until the folder is tried again after a fault; after the last of these, it is the interval."""
 FAULTS = (OSError, MemoryError)
@@ -84,6 +90,10 @@ class ArchiveReports(Protocol):
         """A file is complete, and in the index."""
         ...
 
+    def expired(self, files: Sequence[IndexedFile], code: str) -> None:
+        """Retention has removed files: for their `age`, or to make `room`."""
+        ...
+
     def repaired(self, file: SealedFile) -> None:
         """A file that a fault has ended was cut behind its last synced fragment."""
         ...
@@ -94,16 +104,35 @@ class Repaired:
     file: SealedFile
 
 
-News = Item | SealedFile | Repaired
-"""The thread posts these: an item that is written, a file that is sealed, and one that was repaired."""
+@attrs.frozen
+class Expired:
+    """Files that retention has removed."""
+
+    files: tuple[IndexedFile, ...]
+    code: str
+    """`age` or `room`."""
+
+
+News = Item | SealedFile | Repaired | Expired
+"""The thread posts these: an item that is written, and files that are sealed, repaired or removed."""
 
 
 class Archive:
     """Made once by the daemon for each archive."""
 
-    def __init__(self, folder: Path, writer: ArchiveWriter, reports: ArchiveReports, sync_s: float = SYNC_S) -> None:
-        """`sync_s`: seconds between two syncs; 0: after each batch."""
+    def __init__(
+        self,
+        folder: Path,
+        writer: ArchiveWriter,
+        reports: ArchiveReports,
+        sync_s: float = SYNC_S,
+        keep: Keep = Keep(),  # noqa: B008
+        max_bytes: int | None = None,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`sync_s`: seconds between two syncs; 0: after each batch. `max_bytes`: None for no limit but the disk."""
         self._folder, self._writer, self._reports, self._sync_s = folder, writer, reports, sync_s
+        self._keep, self._max_bytes, self._wall_ns = keep, max_bytes, wall_ns
         self._worker = Worker("archive")
         self._index: Index | None = None
         self._rows: list[SealedFile] = []
@@ -183,10 +212,14 @@ class Archive:
     async def _write(self) -> None:
         """Write batches, and sync in time. Raises one of `FAULTS`."""
         due = trio.current_time() + self._sync_s
+        retain_at = trio.current_time() + RETAIN_S
         while True:
             if not self._queue:
-                with trio.move_on_at(due if self._is_dirty else float("inf")):
+                with trio.move_on_at(min(due if self._is_dirty else retain_at, retain_at)):
                     await self._work.park()
+            if trio.current_time() >= retain_at:
+                await self._call(partial(self._retain, self._writer))
+                retain_at = trio.current_time() + RETAIN_S
             sync = trio.current_time() >= due
             await self._write_queue(sync=sync)
             if sync or not self._is_dirty:
@@ -269,6 +302,8 @@ class Archive:
                 self._reports.sealed(news)
             case Repaired(file):
                 self._reports.repaired(file)
+            case Expired(files, code):
+                self._reports.expired(files, code)
             case Item():
                 self._wrote(news)
 
@@ -292,6 +327,27 @@ class Archive:
         self._add_rows(repaired)
         for file in repaired:
             post(Repaired(file))
+        self._retain(writer, post)
+        writer.probe()
+
+    def _retain(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
+        """Remove files that are too old, or in the way of newer ones. Their rows go first: a file is found again."""
+        if self._index is None:
+            return
+        try:
+            used = sum(size for _, size in self._index.sizes().values())
+            excess = max(writer.lacking(MARGIN), -1 if self._max_bytes is None else used - self._max_bytes)
+            newest_ns = max(map(self._index.newest_ns, self._index.cameras()), default=0)
+            gone = expendable(self._index.oldest(MOST), (), self._keep, {}, excess, newest_ns, self._wall_ns())
+            self._index.remove(gone.rows)
+        except apsw.Error as error:
+            logger.warning("archive %s removes nothing: its index cannot be read: %s", self._folder, error)
+            return
+        for files, code in ((gone.aged, "age"), (gone.displaced, "room")):
+            for file in files:
+                writer.remove(file.path)
+            if files:
+                post(Expired(files, code))
 
     def _write_batch(
         self, writer: ArchiveWriter, batch: Sequence[Item], sync: bool, post: Callable[[News], None]

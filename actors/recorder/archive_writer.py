@@ -123,7 +123,6 @@ class ArchiveWriter:
         self._folder = os.open(self._path, FOLDER_FLAGS)
         try:
             self._take()
-            self._probe()
         except BaseException:
             self.close()
             raise
@@ -149,7 +148,7 @@ class ArchiveWriter:
         at = os.fstat(self._folder)
         self.mark, self._device = found, (at.st_dev, at.st_ino)
 
-    def _probe(self) -> None:
+    def probe(self) -> None:
         """Raise `OSError` unless a file can be written: an archive that only seems to work would lose video."""
         with suppress(FileNotFoundError):
             self._disk.remove(PROBE, self._folder)
@@ -161,6 +160,15 @@ class ArchiveWriter:
         finally:
             self._disk.close(descriptor)
             self._disk.remove(PROBE, self._folder)
+
+    def lacking(self, margin: int = 0) -> int:
+        """Bytes that must be removed so that the reserve, and `margin` more, are free; negative if there is room."""
+        return self._reserve + margin - self._disk.free(self._folder)
+
+    def remove(self, path: str) -> None:
+        """Remove a file. Nothing happens if it is not there."""
+        with suppress(FileNotFoundError):
+            self._disk.remove(path, self._folder)
 
     def _require_room(self) -> None:
         free = self._disk.free(self._folder)

@@ -13,6 +13,7 @@ from .archive import Archive
 from .archive_writer import ArchiveWriter
 from .recorder import ARCHIVE, Recorder
 from .reports import JournaledReports
+from .retention import Keep
 
 
 class RecorderCrew:
@@ -22,7 +23,10 @@ class RecorderCrew:
         kernel = tools.kernel
         writer = ArchiveWriter(settings.folder, kernel.node, kernel.new_id, reserve=settings.reserve)
         self._tools, self._reports = tools, JournaledReports(ARCHIVE, kernel)
-        self.archive = Archive(settings.folder, writer, self._reports, settings.sync_s)
+        keep = Keep(settings.keep_s, settings.keep_s)
+        self.archive = Archive(
+            settings.folder, writer, self._reports, settings.sync_s, keep, settings.max_bytes, kernel.clock.wall_ns
+        )
 
     async def run(self) -> None:
         """Write recordings, until it is cancelled.

@@ -1,5 +1,7 @@
 """Journals what an archive does: its faults, repaired files, and seals that prove its files unaltered."""
 
+from collections.abc import Sequence
+
 import attrs
 import trio
 
@@ -7,10 +9,11 @@ from actors.media.media import CLOCK_RATE
 from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, RecordingId
-from supervisor.domain.values import Reason
+from supervisor.domain.values import Fault, Reason
 from supervisor.ports.decisions import Decider
 
 from .archive_writer import SealedFile
+from .index import IndexedFile
 
 SEAL_EVERY_S = 600.0
 SLOW = Reason("disk-slow", "the disk has not answered for 1 s")
@@ -53,6 +56,16 @@ class JournaledReports:
         command = c.ReportRepairedFile(CameraId(file.camera), RecordingId(file.recording), file.path, duration_s)
         self._kernel.emit(command, after=self.trouble)
         self.sealed(file)
+
+    def expired(self, files: Sequence[IndexedFile], code: str) -> None:
+        reason = Reason("age", "older than record.keep", Fault.NONE)
+        if code == "room":
+            reason = Reason("room", "in the way of newer recordings", Fault.NONE)
+        for camera in sorted({file.camera for file in files}):
+            of_it = [file for file in files if file.camera == camera]
+            first, last = of_it[0].began_ns, of_it[-1].ended_ns
+            size = sum(file.size for file in of_it)
+            self._kernel.emit(c.ReportExpired(CameraId(camera), len(of_it), size, first, last, reason))
 
     def sealed(self, file: SealedFile) -> None:
         key = file.camera, file.recording

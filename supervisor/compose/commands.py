@@ -300,7 +300,13 @@ def _parts(
             ),
             connect=partial(run_connection, ice_servers=config.ice_servers),
             rtsp=None if rtsp is None else (rtsp, TokenLogins(kernel, accounts)),
-            recordings=Recordings(config.recordings, config.record_sync_s, config.record_reserve),
+            recordings=Recordings(
+                config.recordings,
+                config.record_sync_s,
+                config.record_reserve,
+                config.record_keep_s,
+                config.record_max_bytes,
+            ),
         )
 
     async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:

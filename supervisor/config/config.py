@@ -193,6 +193,8 @@ class Config:
     recordings: Path
     """The folder of the recordings."""
     record_sync_s: float
+    record_keep_s: float
+    record_max_bytes: int | None
     record_reserve: int
     """Bytes of the file system that recordings leave free."""
     retention: Retention

@@ -260,6 +260,15 @@ SETTINGS = Table(
             unit="s", reloadable=False, field="record_sync_s",
         ),
         Setting(
+            "record.keep", Duration("1h", "3650d"), "14d", "Recordings older than this are removed.",
+            unit="s", reloadable=False, field="record_keep_s",
+        ),
+        Setting(
+            "record.max_size", Size("64MiB", "1024TiB"), None,
+            "Beyond this size the oldest recordings are removed, also when they are younger than `keep`.",
+            unit="bytes", reloadable=False, field="record_max_bytes", otherwise="the file system without `reserve`",
+        ),
+        Setting(
             "record.reserve", Size("64MiB", "1024TiB"), "2GiB",
             "Bytes of the file system that recordings leave free.",
             unit="bytes", reloadable=False, field="record_reserve",

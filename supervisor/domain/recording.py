@@ -69,6 +69,19 @@ class ReportRepairedFile(Command, frozen=True):
     sender = "recorder"
 
 
+class ReportExpired(Command, frozen=True):
+    """Retention has removed files."""
+
+    camera: CameraId
+    files: int
+    bytes: int
+    began_ns: int
+    ended_ns: int
+    reason: Reason
+
+    sender = "recorder"
+
+
 class ReportArchive(Command, frozen=True):
     """The disk of an archive does not answer or has a fault; without a reason, it writes again."""
 
@@ -217,6 +230,29 @@ class RecordingRepaired(RecordingEvent, frozen=True):
         return f"recording file {self.file} was not complete; {seconds(self.duration_s)} of it are whole"
 
 
+class RecordingsExpired(RecordingEvent, frozen=True):
+    """Files were removed. There is no video of their time any more."""
+
+    files: int
+    """Their number."""
+    bytes: int
+    """The sum of their sizes."""
+    began_ns: int
+    """When the oldest began."""
+    ended_ns: int
+    """When the newest ended."""
+    reason: Reason
+    """Code `age` or `room`."""
+
+    severity = Severity.INFO
+    emitters = ("ReportExpired",)
+    when = "at most once a minute for each camera and reason"
+
+    def sentence(self) -> str:
+        files = plural(self.files, "recording file")
+        return f"{files} of {self.camera} removed ({size(self.bytes)}): {self.reason.text}"
+
+
 class ArchiveEvent(Event, frozen=True):
     archive: str
     """Its name in the configuration."""
@@ -294,6 +330,13 @@ def report_repaired_file(state: State, command: ReportRepairedFile, now_ns: int)
     return (RecordingRepaired(command.camera, command.recording, command.file, command.duration_s),)
 
 
+def report_expired(state: State, command: ReportExpired, now_ns: int) -> Events:
+    expired = RecordingsExpired(
+        command.camera, command.files, command.bytes, command.began_ns, command.ended_ns, command.reason
+    )
+    return (expired,)
+
+
 def report_archive(state: State, command: ReportArchive, now_ns: int) -> Events:
     known = state.archive_troubles.get(command.archive)
     if command.reason is None:
@@ -341,6 +384,7 @@ DECISIONS: Decisions = {
     SealRecording: seal_recording,
     ReportRepairedFile: report_repaired_file,
     ReportArchive: report_archive,
+    ReportExpired: report_expired,
 }
 
 
@@ -351,6 +395,7 @@ ARMS: Arms = {
     RecordingStopped: lambda s, v, at: {"recordings": s.recordings.remove(v.camera)},
     RecordingSealed: lambda s, v, at: {},
     RecordingRepaired: lambda s, v, at: {},
+    RecordingsExpired: lambda s, v, at: {},
     ArchiveFailed: _archive_failed,
     ArchiveRecovered: lambda s, v, at: {"archive_troubles": s.archive_troubles.remove(v.archive)},
 }

@@ -3,9 +3,10 @@
 import errno
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -16,7 +17,8 @@ from actors.recorder.archive import Archive, Item, RecordingEnd
 from actors.recorder.archive_writer import ArchiveWriter, SealedFile, list_files
 from actors.recorder.cutter import Cutter
 from actors.recorder.disk import Disk
-from actors.recorder.index import Index
+from actors.recorder.index import Index, IndexedFile
+from actors.recorder.retention import Keep
 from tests.kit.archive import FailingDisk
 
 from .test_archive_writer import walked
@@ -48,6 +50,9 @@ class Reports:
         self.files.append(file)
         self._say("sealed")
 
+    def expired(self, files: Sequence[IndexedFile], code: str) -> None:
+        self._say(f"{len(files)} removed: {code}")
+
     def repaired(self, file: SealedFile) -> None:
         self.files.append(file)
         self._say("repaired")
@@ -59,10 +64,14 @@ class Reports:
 
 
 @asynccontextmanager
-async def running(folder: Path, disk: Disk | None = None, sync_s: float = 0) -> AsyncIterator[tuple[Archive, Reports]]:
+async def running(
+    folder: Path, disk: Disk | None = None, sync_s: float = 0, **others: Any
+) -> AsyncIterator[tuple[Archive, Reports]]:
     """An archive that runs; it is stopped when the block ends."""
     reports = Reports()
-    archive = Archive(folder, ArchiveWriter(folder, "n1", lambda: "a", disk or Disk()), reports, sync_s)
+    reserve = others.pop("reserve", 0)
+    writer = ArchiveWriter(folder, "n1", lambda: "a", disk or Disk(), reserve)
+    archive = Archive(folder, writer, reports, sync_s, wall_ns=lambda: START_NS, **others)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(archive.run)
         yield archive, reports
@@ -204,3 +213,47 @@ async def test_thread_that_hangs_is_left_and_another_one_writes(
         assert (folder / hanging).stat().st_size in (size, *range(5000, 100_000))
     assert reports.said[-4:] == ["slow", said, "recovered", "sealed"]
     assert len([*list_files(folder)]) == 2
+
+
+async def test_old_recordings_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row and file, at the start and then once a minute; the newest stay."""
+    folder = tmp_path / "recordings"
+    async with running(folder) as (archive, _):
+        await wait_open(archive)
+        for number in range(4):
+            assert all(offer(archive, 15, first=number * 20))
+            archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
+            while archive.buffered:
+                await trio.lowlevel.checkpoint()
+    assert len([*list_files(folder)]) == 4
+    size = (folder / next(list_files(folder))).stat().st_size
+    async with running(folder, keep=Keep(1e6, 1e6), max_bytes=2 * size + size // 2) as (archive, reports):
+        await reports.wait("2 removed: room")
+        assert len([*list_files(folder)]) == 2
+    monkeypatch.setattr(module, "RETAIN_S", 0.01)
+    async with running(folder, keep=Keep(-20, -20)) as (archive, reports):
+        await reports.wait("2 removed: age")
+    assert [*list_files(folder)] == []
+    assert Index(folder).sizes() == {}
+
+
+async def test_full_disk_loses_the_oldest_and_records_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reserve stays free."""
+    monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
+    monkeypatch.setattr(module, "MARGIN", 0)
+    folder, taken = tmp_path / "recordings", 0
+
+    class Small(Disk):
+        def free(self, folder_descriptor: int) -> int:
+            return 100_000 - sum(path.stat().st_size for path in folder.rglob("*.mp4"))
+
+    async with running(folder, Small(), reserve=20_000) as (archive, reports):
+        for number in range(20):
+            await wait_open(archive)
+            taken += all(offer(archive, 15, first=number * 20))
+            archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
+            while archive.buffered and not archive.fault:
+                await trio.lowlevel.checkpoint()
+        assert any("removed: room" in said for said in reports.said)
+        assert taken > 10
+    assert 0 < len([*list_files(folder)]) < 20

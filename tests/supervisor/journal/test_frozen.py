@@ -38,7 +38,7 @@ LATER |= {"ShareMade", "ShareEnded", "VisitBegan", "VisitEnded"}
 LATER |= {"PicturesSent", "AccessRefused", "BundleExported"}
 LATER |= {"IdentityLinked", "IdentityUnlinked"}
 LATER |= {"RecordingStarted", "RecordingInterrupted", "RecordingResumed", "RecordingStopped", "RecordingSealed"}
-LATER |= {"RecordingRepaired", "ArchiveFailed", "ArchiveRecovered"}
+LATER |= {"RecordingRepaired", "RecordingsExpired", "ArchiveFailed", "ArchiveRecovered"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys
