@@ -71,7 +71,7 @@ def audit(
         fail(f"two cameras are named, {camera!r} and {of_camera!r}: name one")
     if as_json and as_csv:
         fail("--json and --csv exclude each other")
-    camera = camera or of_camera
+    camera = of_camera if camera is None else camera
     with open_reader(journal or Path(os.environ.get("BANKEN_JOURNAL") or "journal"), salvage) as reader:
         part = stretch_of(reader, since, until)
         name = require_camera(reader, camera) if camera is not None else None

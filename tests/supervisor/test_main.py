@@ -253,7 +253,7 @@ def test_events_can_be_chosen(journal: Path) -> None:
     ("arguments", "said"),
     [
         (["--camera", "nobody"], "the journal knows no camera 'nobody'"),
-        (["--type", "Nothing"], "there is no type of event 'Nothing'; known: AlertCleared"),
+        (["--type", "Nothing"], "there is no type of event 'Nothing'; known: AccessRefused, AlertCleared"),
         (["--since", "soon"], "'soon' is not a time; write"),
         (["--since", "9" * 400 + "d"], "is not a time"),
         (["--after", "9" * 23], "is not in the range"),

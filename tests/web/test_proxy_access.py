@@ -93,7 +93,7 @@ async def test_proxy_names_user_and_groups(headers: dict[str, str], role: Role |
     """Its word gives the role of the setting, the one with the most rights, and nothing without a name."""
     access = ProxyAccess("X-User", "X-Groups", ROLES)
     async with open_site(GATE, access=tmp_path / "access.json", settings=settings(access)) as site:
-        assert await rights(site, **headers) == sorted(RIGHTS[role] if role else [Right.NONE])
+        assert await rights(site, **headers) == sorted(RIGHTS[role] - {Right.SHARE} if role else [Right.NONE])
 
 
 async def test_two_names_are_no_name(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_all_clients_of_a_proxy_may_have_one_role(roles: Mapping[Role, tup
     """Without a header for names: for a site without accounts."""
     access = ProxyAccess(roles=roles)
     async with open_site(GATE, access=tmp_path / "access.json", settings=settings(access)) as site:
-        assert await rights(site) == sorted(RIGHTS[Role.OPERATOR] if roles else [Right.NONE])
+        assert await rights(site) == sorted(RIGHTS[Role.OPERATOR] - {Right.SHARE} if roles else [Right.NONE])
 
 
 async def test_header_of_another_peer_gives_no_role(tmp_path: Path) -> None:
