@@ -267,12 +267,20 @@ class Accounts:
 
     # ── changes ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def change(self, command: c.Command, origin: Origin, then: Callable[[], object] = lambda: None) -> None:
+    async def change(
+        self,
+        command: c.Command,
+        origin: Origin,
+        then: Callable[[], object] = lambda: None,
+        require: Callable[[], object] = lambda: None,
+    ) -> None:
         """Decide a change of access, and write the file. Changes follow one another.
 
-        `then` changes what only the file has, once the decision is durable. Raises `Rejected`.
+        `require` may raise what refuses the change, after the changes before it. `then` changes what only the file has,
+        once the decision is durable. Raises `Rejected`.
         """
         async with self._changing:
+            require()
             await self._submit(command, origin)
             then()
             await self._write()

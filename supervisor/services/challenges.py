@@ -3,18 +3,27 @@
 Rules of this file:
 - A challenge is taken once, right or wrong, and within `LASTS_S`.
 - It is good for the purpose, the page and the session for which it was made.
-- There are at most `MOST`, and `MOST_OF_NETWORK` of one network. A new one takes the place of the oldest.
+- There are at most `MOST`, and `MOST_OF_NETWORK` of one network. In a full table, the network with the most of them
+  loses its oldest: many networks that have some displace nobody who has one.
 """
 
 import secrets
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import attrs
 
 LASTS_S = 300.0
 MOST, MOST_OF_NETWORK = 1024, 16
 BYTES = 32
+Key = TypeVar("Key")
+
+
+def oldest_of_most(networks: Mapping[Key, str]) -> Key:
+    """The first key of the network that has the most keys. There is at least one."""
+    most, _ = Counter(networks.values()).most_common(1)[0]
+    return next(key for key, network in networks.items() if network == most)
 
 
 @attrs.frozen
@@ -40,7 +49,7 @@ class Challenges:
         if len(of_network) >= MOST_OF_NETWORK:
             del self._open[of_network[0]]
         elif len(self._open) >= MOST:
-            self._open.popitem(last=False)
+            del self._open[oldest_of_most({each: by for each, (_, by, _) in self._open.items()})]
         challenge = self.new()
         self._open[challenge] = what, network, now + LASTS_S
         return challenge

@@ -76,11 +76,15 @@ class Identities:
         known = self._kernel.state.sessions.get(session)
         if known is None:
             raise Rejected(Refusal.FORBIDDEN, "the session has ended: log in again")
-        if not self._accounts.has_password(known.user) and not self._kernel.state.users[known.user].passkeys:
-            text = "the account has no password, so nobody could log in to it: an admin sets one first"
-            raise Rejected(Refusal.CONFLICT, text)
+
+        def require_another_way() -> None:
+            user = self._kernel.state.users.get(known.user)
+            if user is not None and not user.passkeys and not self._accounts.has_password(known.user):
+                text = "the account has no password, so nobody could log in to it: an admin sets one first"
+                raise Rejected(Refusal.CONFLICT, text)
+
         origin = Origin(f"user:{known.user}/{session}")
-        await self._accounts.change(c.UnlinkIdentity(session), origin)
+        await self._accounts.change(c.UnlinkIdentity(session), origin, require=require_another_way)
 
     async def _change(self, command: c.Command, origin: Origin, conflict: str, user: UserId, link: Link) -> None:
         """Send a command that may conflict with the accounts there are. Raises `LoginRefused`."""

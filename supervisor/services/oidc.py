@@ -38,6 +38,7 @@ from ..runtime.kernel import Kernel
 from .access_file import Link
 from .accounts import Accounts, digest
 from .bounded_http import HttpAnswer, HttpError, fetch, load_context
+from .challenges import oldest_of_most
 from .id_token import Claims, Expected, PublicKey, TokenRefused, UnknownKey, find_key, read_claims, read_keys, verify
 from .identities import Identities
 
@@ -214,14 +215,14 @@ class Oidc:
         body: bytes | None = None,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> HttpAnswer:
-        """Raises `ProviderError` for any status but 200, and 400 to a form."""
+        """Raises `ProviderError` for any status but 200, and 4xx to a form: that concerns one login."""
         try:
             answer = await fetch(url, context, patience_s=PATIENCE_S, most=most, body=body, headers=headers)
         except HttpError as error:
             raise ProviderError(str(error)) from None
         if 300 <= answer.status < 400:
             raise ProviderError(f"it answers with status {answer.status}, a redirect, which is not followed")
-        if answer.status != 200 and (body is None or answer.status not in (400, 401)):
+        if answer.status != 200 and (body is None or not 400 <= answer.status < 500):
             raise ProviderError(f"it refuses with status {answer.status}")
         return answer
 
@@ -341,7 +342,7 @@ class Oidc:
         try:
             found = await run_in_thread(partial(verify, token, key, algorithm), limiter=self._checking)
         except (ThreadRefused, MemoryError):
-            raise ProviderError("the system has no thread or memory to check its answer") from None
+            raise TokenRefused("the system has no thread or memory to check its answer") from None
         return read_claims(found, expected, self._wall_s())
 
     async def _newer_keys(self, known: _Known) -> tuple[PublicKey, ...]:
@@ -386,7 +387,7 @@ class Oidc:
         for state in own[: max(0, len(own) - MOST_OF_NETWORK + 1)]:
             del self._logins[state]
         if len(self._logins) >= MOST_LOGINS:
-            self._logins.popitem(last=False)
+            del self._logins[oldest_of_most({state: login.network for state, login in self._logins.items()})]
 
     def _take(self, returned: Returned) -> _Login:
         """The login to which a browser comes back, once. Raises `LoginRefused`."""

@@ -8,7 +8,7 @@ import msgspec
 from quart import Request, Response, request
 from werkzeug.exceptions import Conflict
 
-from supervisor.base.threads import run_in_thread
+from supervisor.base.threads import ThreadRefused, run_in_thread
 from supervisor.domain.access import shown
 from supervisor.domain.clients import PREFIX
 from supervisor.domain.errors import Refusal, Rejected
@@ -77,7 +77,7 @@ class MadeShare(Answer, frozen=True):
     """It is behind the `#` of the link. It is not shown again."""
     link: str
     qr: str
-    """The link as a QR code, in SVG."""
+    """The link as a QR code, in SVG; empty if the system had no thread to draw it."""
 
 
 class Visit(Answer, frozen=True):
@@ -105,7 +105,10 @@ async def make_share(web: Web, body: NewShare) -> Response:
     scope = Scope(cameras=tuple(map(CameraId, dict.fromkeys(body.cameras))), groups=tuple(dict.fromkeys(body.groups)))
     made = await shares_of(web).make(scope, body.for_s, body.viewers, body.label, asking())
     link = f"{urljoin(page, 's')}#{made.secret}"
-    qr = await run_in_thread(lambda: _qr(link), limiter=web.rendering)
+    try:
+        qr = await run_in_thread(lambda: _qr(link), limiter=web.rendering)
+    except ThreadRefused:  # the share is made, and the link is its only proof
+        qr = ""
     known = made.share
     answer = MadeShare(share=known.share, until=iso(known.until_ns), secret=made.secret, link=link, qr=qr)
     response = json.respond(answer, 201)

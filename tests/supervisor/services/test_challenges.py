@@ -55,6 +55,15 @@ def test_network_displaces_only_its_own_challenges() -> None:
     assert sum(challenges.take(each, LOGIN, 2) for each in flood) == MOST_OF_NETWORK
 
 
+def test_many_networks_displace_no_single_challenge() -> None:
+    """Of the networks that fill the table, one that has the most loses its oldest."""
+    challenges = numbered()
+    honest = challenges.make(LOGIN, "honest", 0)
+    for number in range(10 * MOST):
+        challenges.make(LOGIN, f"flood {number % (MOST // 8)}", 1)
+    assert challenges.take(honest, LOGIN, 2)
+
+
 def test_table_is_bounded_whatever_the_networks() -> None:
     """The oldest goes first."""
     challenges = numbered()

@@ -611,6 +611,17 @@ async def test_wrong_answer_of_the_provider_is_bounded(
         assert (await Browser(here.site.port).log_in("anna")).status == 201
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 429])
+async def test_code_that_is_refused_costs_no_other_login(status: int, access: Path) -> None:
+    """A browser can send any code: the provider is not away because it refuses one."""
+    async with open_oidc_site(access) as here:
+        here.provider.replies["/token"] = reply(status, b"<b>no</b>")
+        assert await here.browser().log_in() == "provider"
+        here.provider.replies.clear()
+        assert here.oidc.reading().level == 0
+        assert await here.browser().log_in() == ""
+
+
 async def test_provider_that_is_away_is_asked_now_and_then_only(access: Path) -> None:
     """Many people press the button; health knows, also before that, and notices when it is back."""
     async with open_oidc_site(access) as here:

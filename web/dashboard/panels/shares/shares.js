@@ -94,6 +94,7 @@ export function createShares({ dialog, base }) {
     show("shares-made");
     link.value = made.link;
     code.alt = t("The link as a QR code");
+    code.hidden = !made.qr;
     code.src = `data:image/svg+xml,${encodeURIComponent(made.qr)}`;
     say(parts["shares-copied"], "");
     parts["shares-copy"].focus();
