@@ -72,6 +72,7 @@ const EVENTS = {
   RecordingStopped: { entity: "recording", phase: "stopped", last: true },
   RecordingSealed: { entity: "recording" },
   RecordingRepaired: { entity: "recording" },
+  RecordingsExpired: { entity: "recording" },
   ArchiveFailed: { entity: "recording" },
   ArchiveRecovered: { entity: "recording" },
   RoomOpened: { entity: "room" },
