@@ -43,6 +43,7 @@ REVOKED = 4403
 """The code that closes the WebSocket of a client whose rights were taken away."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LOG_IN = "log in first"
+CHANGED = "your rights have changed: log in again"
 THROUGH_PROXY = (
     "this banken has no users, and access.proxy gives no role to this request: set access.proxy.roles, "
     "or make a user on the page of the machine itself"
@@ -175,6 +176,13 @@ def require(right: Right, why: Callable[[], str] = lambda: LOG_IN) -> None:
     if asks.name.startswith(PREFIX):
         raise Unauthorized(why())
     raise Forbidden(f"this needs the right {right.value}, which {asks.name.partition('/')[0]} does not have")
+
+
+def require_unchanged(gateway: GatewayPort) -> None:
+    """Raises `Forbidden` if the principal has lost a right since the request began: its answer may have waited."""
+    accounts = gateway.accounts
+    if accounts is not None and principal().name != LOCAL and accounts.has_fewer_rights(principal()):
+        raise Forbidden(CHANGED)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 
 from supervisor.domain.access import Principal, of_proxy
-from supervisor.domain.rights import ALL, PROXY_ROLES, RIGHTS, Role
+from supervisor.domain.rights import ALL, OF_USERS, PROXY_ROLES, RIGHTS, Role
 
 EVERYBODY, GROUP = "*", "group:"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,62}", re.ASCII)
@@ -45,7 +45,7 @@ class ProxyAccess:
             names |= {f"{GROUP}{group.strip()}" for group in groups[0].split(",")}
         for role in PROXY_ROLES:  # the first one wins
             if names & set(self.roles.get(role, ())):
-                return Principal(of_proxy(name, role), RIGHTS[role], ALL)
+                return Principal(of_proxy(name, role), RIGHTS[role] - OF_USERS, ALL)
         return None
 
 

@@ -11,13 +11,24 @@ from werkzeug.exceptions import Forbidden
 from supervisor.ports.asking import asking
 
 from . import json, resources
-from .access import REVOKED, asked, before_users, principal, require, until_revoked, why_denied
+from .access import (
+    CHANGED,
+    REVOKED,
+    SAFE,
+    asked,
+    before_users,
+    principal,
+    require,
+    require_unchanged,
+    until_revoked,
+    why_denied,
+)
 from .bodies import Strict, read
 from .client import client
 from .control import is_control
 from .cross_site import takes_visits
 from .queries import parse_query
-from .routes import Proof, Resource, Route, Web, rule_of
+from .routes import Proof, Resource, Right, Route, Web, rule_of
 
 CONTROL_ONLY = "this is given to the owner of the machine alone, over the control socket"
 
@@ -55,7 +66,10 @@ def _make_view(web: Web, route: Route) -> Callable[..., Awaitable[Response]]:
     @wraps(route.handler)
     async def view(**values: object) -> Response:
         with asking(admit(web, route)):
-            return await answer(values)
+            answered = await answer(values)
+        if route.right is not Right.NONE and route.method in SAFE:
+            require_unchanged(web.daemon)
+        return answered
 
     async def answer(values: dict[str, object]) -> Response:
         if route.query is not None:
@@ -82,7 +96,7 @@ def _make_socket(web: Web, route: Route) -> Callable[..., Awaitable[None]]:
             async with until_revoked(web.gateway) as scope:
                 await route.handler(web, **values)
             if scope.cancelled_caught:
-                await websocket.close(REVOKED, "your rights have changed: log in again")
+                await websocket.close(REVOKED, CHANGED)
 
     return view
 

@@ -11,6 +11,7 @@ import math
 
 import trio
 
+from supervisor.domain.digest import ReaderKeys
 from supervisor.ports.reader_logins import ReaderLogins
 
 from ..sources.rtsp.messages import RtspRequest
@@ -34,6 +35,8 @@ class ConnectionLogin:
         self._nonces = Nonces()
         self._token = ""
         """The name of the token that has logged in."""
+        self._keys: ReaderKeys | None = None
+        """Its keys: another token may have its name later, and does not log this connection in."""
 
     def require(self, request: RtspRequest, *, is_open: bool) -> str:
         """The principal of a request; empty for a reader that is trusted without a login. Raises `RequestRefused`.
@@ -45,7 +48,8 @@ class ConnectionLogin:
         values = request.headers.get("authorization", ())
         answer = read_answer(values)
         if answer is None:
-            principal = self._logins.principal(self._token) if self._token and not values else ""
+            is_same = self._keys is not None and self._logins.keys(self._token) == self._keys
+            principal = self._logins.principal(self._token) if is_same and not values else ""
             if principal:
                 return principal
             raise self._challenge(stale=False)
@@ -53,12 +57,12 @@ class ConnectionLogin:
         outcome = self._nonces.judge(answer, keys, request.method, request.url, trio.current_time())
         if outcome is Outcome.WRONG:
             self._count_failure(answer.user)
-        is_same = answer.user == self._token
+        is_same = answer.user == self._token and keys == self._keys
         if outcome is Outcome.STALE and not (is_same and request.method in KEEPING):
             raise self._challenge(stale=True)
         if is_open and not is_same:
             raise RequestRefused(403, "what this connection has open is of another token")
-        self._token = answer.user
+        self._token, self._keys = answer.user, keys
         principal = self._logins.principal(answer.user)
         if not principal:
             raise self._challenge(stale=False)

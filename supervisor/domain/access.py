@@ -15,7 +15,7 @@ import attrs
 from .clients import LOCAL, PREFIX
 from .core import Command
 from .errors import Refusal, Rejected
-from .ids import CameraId, SessionId, ShareId, TokenId, UserId, VisitId
+from .ids import CameraId, LeaseId, SessionId, ShareId, TokenId, UserId, VisitId
 from .rights import (
     ALL,
     EVERYTHING,
@@ -23,6 +23,7 @@ from .rights import (
     NOWHERE,
     OF_SHARES,
     OF_USERS,
+    PEOPLE,
     PROXY,
     PROXY_ROLES,
     RIGHTS,
@@ -152,14 +153,24 @@ def shared(state: State, scope: Scope, maker: Principal) -> Scope:
 def authorize(state: State, principal: str, command: Command, now_ns: int) -> None:
     """Raise `Rejected` unless the principal may send the command. Commands without a right are the daemon's own."""
     right = command.needs()
+    if command.right_of_user is not None and principal.startswith(f"{USER}{getattr(command, 'user', '')}/"):
+        right = command.right_of_user
     if right is None or right is Right.NONE:
         return
+    _require_own_lease(state, principal, command)
     who = rights_of(state, principal, now_ns)
     if not who.may(right):
         raise Rejected(Refusal.FORBIDDEN, f"this needs the right {right.value}, which {shown(principal)} does not have")
     camera = command.on(state)
     if camera is not None and not who.sees(state, camera):
         raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
+
+
+def _require_own_lease(state: State, principal: str, command: Command) -> None:
+    """Raise `Rejected` for a peer under the lease of somebody else, whose viewers do not end with this principal."""
+    lease = state.leases.get(getattr(command, "lease", None) or LeaseId("")) if getattr(command, "holder", "") else None
+    if lease is not None and shown(lease.by) != shown(principal) and principal.startswith(PEOPLE):
+        raise Rejected(Refusal.FORBIDDEN, "this lease is of somebody else: acquire one of your own")
 
 
 def require_all_of_admin(role: Role, scope: Scope) -> None:

@@ -138,6 +138,9 @@ class Command(Struct, frozen=True):
     right_of_owner: ClassVar[Right | None] = None
     """The right that is enough with `owner`, the secret of the lease or peer that it concerns. None: the same."""
 
+    right_of_user: ClassVar[Right | None] = None
+    """The right that is enough for its `user`, in one of the own sessions. None: the same."""
+
     def needs(self) -> Right | None:
         """The right that this command needs."""
         is_owner = self.right_of_owner is not None and getattr(self, "owner", None) is not None

@@ -11,8 +11,9 @@ from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import IdentityId, SessionId, UserId, identity_stream
-from .rights import Right
+from .rights import USER, Right
 from .session import HASH, ended_session
+from .share import MAKER_LOST, ended_share
 from .state import Identity, State
 from .values import Fault, Reason
 
@@ -45,7 +46,10 @@ class UnlinkIdentity(Command, frozen=True):
 
 
 class RefuseIdentity(Command, frozen=True):
-    """The login provider gives an identity no role any more: the sessions that were opened by it end."""
+    """The login provider gives an identity no role any more.
+
+    The sessions end that were opened by it, and the shares of the account: else its owner watches on by an own link.
+    """
 
     identity: IdentityId
 
@@ -148,7 +152,11 @@ def unlink_identity(state: State, command: UnlinkIdentity, now_ns: int) -> Event
 
 def refuse_identity(state: State, command: RefuseIdentity, now_ns: int) -> Events:
     known = state.identities.get(command.identity)
-    return () if known is None else _end_sessions(state, known, NO_ROLE, now_ns)
+    if known is None:
+        return ()
+    shares = [share for _, share in sorted(state.shares.items()) if share.by == f"{USER}{known.user}"]
+    ended = [event for share in shares for event in ended_share(state, share, MAKER_LOST, now_ns)]
+    return (*_end_sessions(state, known, NO_ROLE, now_ns), *ended)
 
 
 def unlinked(

@@ -127,7 +127,7 @@ class ShareEnded(ShareEvent, frozen=True):
 
     ends_stream = True
     severity = Severity.NOTICE
-    emitters = ("AdmitIdentity", "EndShare", "ChangeUser", "RemoveUser", "RestoreAccess")
+    emitters = ("AdmitIdentity", "RefuseIdentity", "EndShare", "ChangeUser", "RemoveUser", "RestoreAccess")
     causes = (
         OUTSIDE,
         "UserChanged",

@@ -69,8 +69,9 @@ class SetPassword(Command, frozen=True):
     """Whether the user's passkeys are removed with the old password."""
 
     sender = "accounts service"
-    right = Right.NONE
-    """The service has checked the old password, or that an admin asks."""
+    right = Right.ADMINISTER
+    right_of_user = Right.INSPECT
+    """The service has checked the old password."""
 
 
 class RestoreAccess(Command, frozen=True):

@@ -34,6 +34,10 @@ class AccountsPort(Protocol):
         """Wait until the principal has fewer rights, or another scope, than it had."""
         ...
 
+    def has_fewer_rights(self, principal: Principal) -> bool:
+        """Whether the principal has fewer rights, or another scope, than it had."""
+        ...
+
     def require_login(self, client: str) -> None:
         """Refuse a login from this address that is refused whatever its name and password."""
         ...
@@ -49,10 +53,10 @@ class AccountsPort(Protocol):
     async def remove_user(self, name: UserId, origin: Origin) -> None: ...
 
     async def set_password(
-        self, name: UserId, password: str, origin: Origin, keep: str = "", *, end_passkeys: bool = False
+        self, name: UserId, password: str, origin: Origin, *, end_passkeys: bool = False
     ) -> None: ...
 
-    async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None: ...
+    async def change_own_password(self, name: UserId, old: str, new: str, client: str, session: SessionId) -> None: ...
 
     async def make_token(
         self, name: TokenId, role: Role, scope: Scope, until_ns: int | None, origin: Origin, *, rtsp: bool = False

@@ -25,7 +25,7 @@ from ..domain.digest import ReaderKeys, reader_keys
 from ..domain.errors import Refusal, Rejected
 from ..domain.identity import identity_of
 from ..domain.ids import CameraId, PasskeyId, SessionId, TokenId, UserId
-from ..domain.rights import USER, Role, Scope
+from ..domain.rights import Role, Scope
 from ..domain.session import NO_PASSKEY, OVER
 from ..domain.state import Identity, User
 from ..domain.values import Fault, Reason
@@ -127,12 +127,19 @@ class Accounts:
         while True:
             state = self._kernel.state
             now = rights_of(state, principal.name, self._kernel.clock.wall_ns())
-            if self.damage or now.scope != principal.scope or not set(principal.rights) <= set(now.rights):
+            if self._is_less(now, principal):
                 return
             self._use(principal.name)
             left_s = SESSION_S if now.until_ns is None else (now.until_ns - self._kernel.clock.wall_ns()) / 1e9
             with trio.move_on_after(min(max(0.0, left_s), USED_EVERY_S)):
                 await self._kernel.wait_access(state.access_changes)
+
+    def has_fewer_rights(self, principal: Principal) -> bool:
+        """Whether the principal has fewer rights, or another scope, than it had."""
+        return self._is_less(rights_of(self._kernel.state, principal.name, self._kernel.clock.wall_ns()), principal)
+
+    def _is_less(self, now: Principal, before: Principal) -> bool:
+        return bool(self.damage) or now.scope != before.scope or not set(before.rights) <= set(now.rights)
 
     def _use(self, principal: str) -> None:
         """Note that the session of a principal is in use."""
@@ -298,23 +305,32 @@ class Accounts:
         """Remove a user, with sessions and viewers. Raises `Rejected`."""
         await self.change(c.RemoveUser(name), origin, lambda: self._passwords.pop(name, None))
 
-    async def set_password(
-        self, name: UserId, password: str, origin: Origin, keep: str = "", *, end_passkeys: bool = False
-    ) -> None:
-        """Set a password. All sessions of the user end but the one with the hash `keep`. Raises `Rejected`.
+    async def set_password(self, name: UserId, password: str, origin: Origin, *, end_passkeys: bool = False) -> None:
+        """Set a password. All sessions of the user end. Raises `Rejected`.
 
         If the file was missing at the start, the owner of the machine makes it again with this; see `_make_again`.
         """
         if self._is_missing and origin.principal == LOCAL:
             await self._make_again(name, origin)
         hashed = await self._hash(password)
-        command = c.SetPassword(name, keep, end_passkeys)
+        command = c.SetPassword(name, end_passkeys=end_passkeys)
         await self.change(command, origin, lambda: self._passwords.update({name: hashed}))
 
-    async def change_own_password(self, name: UserId, old: str, new: str, client: str, keep: str) -> None:
-        """Set the password of a user who knows the old one. Guesses count as at a login. Raises `Rejected`."""
+    async def change_own_password(self, name: UserId, old: str, new: str, client: str, session: SessionId) -> None:
+        """Set the password of a user who knows the old one, and asks in `session`, which goes on.
+
+        Guesses count as at a login. Raises `Rejected`, also if the session has ended while the hashes were made: whom
+        an admin locks out meanwhile must not come back in by it.
+        """
         await self.require_password(name, old, client)
-        await self.set_password(name, new, Origin(f"{USER}{name}"), keep)
+        hashed = await self._hash(new)
+        async with self._changing:
+            asks = self._kernel.state.sessions.get(session)
+            if asks is None:
+                raise Rejected(Refusal.FORBIDDEN, WRONG)
+            await self._submit(c.SetPassword(name, asks.hash), Origin(principal_of(asks)))
+            self._passwords[name] = hashed
+            await self._write()
 
     async def make_token(
         self, name: TokenId, role: Role, scope: Scope, until_ns: int | None, origin: Origin, *, rtsp: bool = False

@@ -134,9 +134,9 @@ class Passkeys:
 
     def needs_password(self, session: SessionId) -> bool:
         """Whether an addition in this session needs the password again: the login was long ago, so somebody else may
-        be at the browser."""
+        be at the browser. A login in the future says that the clock was set, and not how long ago it was."""
         opened = self._kernel.state.sessions.get(session)
-        return opened is None or self._kernel.clock.wall_ns() - opened.opened_ns > FRESH_S * 10**9
+        return opened is None or not 0 <= self._kernel.clock.wall_ns() - opened.opened_ns <= FRESH_S * 10**9
 
     async def begin_adding(
         self, user: UserId, session: SessionId, party: RelyingParty, client: str, password: str = ""

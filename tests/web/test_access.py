@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -13,13 +14,14 @@ from supervisor.domain import token as domain_token
 from supervisor.domain.errors import Rejected
 from supervisor.domain.ids import TokenId
 from supervisor.domain.rights import ALL, OF_USERS, RIGHTS, Right, Role, Scope
+from supervisor.ports.viewing import Jpeg
 from supervisor.services.accounts import Accounts
 from supervisor.services.attempts import TRIES
 from tests.kit.accounts import ANNA, BEN, ME, PASSWORDS, Browser, add_users
 from tests.kit.domain import GATE, YARD
 from tests.kit.http import request
 from tests.kit.patience import give_up_after
-from tests.kit.site import Site, message, open_site
+from tests.kit.site import FakeActors, Site, message, open_site
 from web import json
 from web.access import REVOKED
 from web.app import WebSettings
@@ -210,6 +212,32 @@ async def test_right_that_is_taken_away_closes_the_websocket_and_ends_the_leases
                 assert await closing_code(socket) == REVOKED
                 assert not site.core.kernel.state.leases
                 nursery.cancel_scope.cancel(reason="this stream is of a fake, which does not end with its lease")
+
+
+@pytest.mark.parametrize("how", ["logout", "removed", "role", "scope"])
+async def test_answer_that_waits_is_not_given_after_the_right_was_taken_away(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera may need some seconds for a picture."""
+    async with with_users(tmp_path) as (site, accounts):
+        browser, take = Browser(site.port), FakeActors.take_picture
+        await browser.log_in(BEN)
+
+        async def take_slowly(actors: FakeActors, *asked: Any, **how_asked: Any) -> Jpeg:
+            match how:
+                case "logout":
+                    await browser.delete("/api/session")
+                case "removed":
+                    await accounts.remove_user(BEN, ME)
+                case "role":
+                    await accounts.change_user(BEN, Role.ANALYST, ALL, ME)
+                case _:
+                    await accounts.change_user(BEN, WATCHER, Scope(cameras=(YARD,)), ME)
+            return await take(actors, *asked, **how_asked)
+
+        monkeypatch.setattr(FakeActors, "take_picture", take_slowly)
+        answer = await browser.get("/cameras/gate/snapshot.jpg")
+        assert (answer.status, "your rights have changed" in answer.json["detail"]) == (403, True)
 
 
 async def test_first_user_closes_the_websockets_of_this_machine(tmp_path: Path) -> None:

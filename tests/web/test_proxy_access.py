@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.domain.rights import RIGHTS, Right, Role
+from supervisor.domain.rights import OF_USERS, PROXY_ROLES, RIGHTS, Right, Role
 from tests.kit.accounts import add_users
 from tests.kit.domain import GATE
 from tests.kit.http import Answer
-from tests.kit.site import Site, open_site
+from tests.kit.site import Site, message, open_site
 from web.app import WebSettings
 from web.client import Proxies
 from web.proxy_access import ProxyAccess
@@ -93,7 +93,7 @@ async def test_proxy_names_user_and_groups(headers: dict[str, str], role: Role |
     """Its word gives the role of the setting, the one with the most rights, and nothing without a name."""
     access = ProxyAccess("X-User", "X-Groups", ROLES)
     async with open_site(GATE, access=tmp_path / "access.json", settings=settings(access)) as site:
-        assert await rights(site, **headers) == sorted(RIGHTS[role] - {Right.SHARE} if role else [Right.NONE])
+        assert await rights(site, **headers) == sorted(RIGHTS[role] - OF_USERS if role else [Right.NONE])
 
 
 async def test_two_names_are_no_name(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ async def test_all_clients_of_a_proxy_may_have_one_role(roles: Mapping[Role, tup
     """Without a header for names: for a site without accounts."""
     access = ProxyAccess(roles=roles)
     async with open_site(GATE, access=tmp_path / "access.json", settings=settings(access)) as site:
-        assert await rights(site) == sorted(RIGHTS[Role.OPERATOR] - {Right.SHARE} if roles else [Right.NONE])
+        assert await rights(site) == sorted(RIGHTS[Role.OPERATOR] - OF_USERS if roles else [Right.NONE])
 
 
 async def test_header_of_another_peer_gives_no_role(tmp_path: Path) -> None:
@@ -130,3 +130,16 @@ async def test_principal_of_a_proxys_user_is_in_the_journal(tmp_path: Path) -> N
         rows = await site.core.stored()
         assert {row.principal for row in rows if row.type == "PeerOpened"} == {"proxy:anna/watcher"}
         assert (await site.get("/api/users", **{"X-User": "anna"}, **FORWARDED)).status == 403
+
+
+@pytest.mark.parametrize("role", RIGHTS)
+async def test_websocket_through_a_proxy_stays_open(role: Role, tmp_path: Path) -> None:
+    """Nothing was taken away from its principal."""
+    if role not in PROXY_ROLES:
+        return
+    access = ProxyAccess(roles={role: ("*",)})
+    async with open_site(GATE, access=tmp_path / "access.json", settings=settings(access)) as site:
+        async with site.socket(**FORWARDED) as socket:
+            assert (await message(socket))["type"] == "hello"
+            assert [(await message(socket))["type"] for _ in range(2)]
+        assert (await site.get("/api/cameras", **FORWARDED)).status == 200

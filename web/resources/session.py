@@ -166,9 +166,7 @@ async def change_password(web: Web, body: NewPassword) -> Response:
     if found is None:
         raise Forbidden("only a user who has logged in has a password")
     user, name = found
-    known = web.daemon.state.sessions.get(name)
-    keep = known.hash if known is not None else ""
-    await accounts.change_own_password(user, body.old, body.new, client(), keep)
+    await accounts.change_own_password(user, body.old, body.new, client(), name)
     return Response("", status=204)
 
 

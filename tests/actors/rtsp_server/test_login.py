@@ -252,6 +252,20 @@ async def test_revoked_or_expired_token_opens_nothing_any_more(tmp_path: Path, a
             assert (await reader.ask("DESCRIBE", here.site.url)).status == 401
 
 
+async def test_new_token_of_the_same_name_logs_no_older_connection_in(tmp_path: Path) -> None:
+    """A token that leaked is revoked and made again: who is connected with the old one is not logged in by the new."""
+    async with open_here(tmp_path) as here:
+        reader = await connect(here)
+        assert (await reader.ask("GET_PARAMETER", here.site.url)).status == 200
+        await here.accounts.end_token(NVR, ME)
+        here.secret = await here.accounts.make_token(NVR, Role.WATCHER, ALL, None, ME, rtsp=True)
+        assert (await reader.client.ask("DESCRIBE", here.site.url)).status == 401
+        assert (await reader.ask("DESCRIBE", here.site.url)).status == 401
+        renewed = await connect(here)
+        assert (await renewed.ask("DESCRIBE", here.site.url)).status == 200
+        assert (await renewed.client.ask("GET_PARAMETER", here.site.url)).status == 200
+
+
 async def test_reader_without_users_is_trusted_on_this_machine_only(tmp_path: Path) -> None:
     """Beyond it the answer says what to do; a damaged access file denies it everywhere."""
     made: list[Accounts] = []

@@ -126,6 +126,16 @@ def test_lease_and_peer_outside_the_scope_are_refused_with_the_right_too(life: L
         authorize(life.state, chief, command, NOW_NS)
 
 
+def test_peer_is_opened_under_a_lease_of_ones_own_only(life: Life) -> None:
+    """The peer ends with its lease: under that of another user it would outlive the rights of who watches."""
+    mine, hers, again = life.log_in(BEN), life.log_in(ANNA), life.log_in(ANNA, 1)
+    life.do(replace(lease("lease-1", GATE), owner="hash"), hers)
+    under = replace(peer("peer-1", GATE), lease=LeaseId("lease-1"), holder="hash")
+    with pytest.raises(Rejected, match="of somebody else"):
+        authorize(life.state, mine, under, NOW_NS)
+    authorize(life.state, again, under, NOW_NS)
+
+
 def test_before_the_first_user_clients_may_do_all_and_then_nothing(life: Life) -> None:
     """A client without a login has no right once there are users, whatever it asks for."""
     before = Life()

@@ -6,11 +6,12 @@ import pytest
 
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
-from supervisor.domain.access import principal_of
+from supervisor.domain.access import of_visit, principal_of
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.identity import identity_of
 from supervisor.domain.ids import IdentityId, LeaseId, SessionId, UserId
-from supervisor.domain.rights import ALL, Role
+from supervisor.domain.rights import ALL, Role, Scope
+from supervisor.domain.share import share_of, visit_of
 from supervisor.domain.state import Identity, State, User
 from supervisor.domain.values import LeaseKind
 from tests.kit.domain import GATE
@@ -105,6 +106,20 @@ def test_sessions_of_a_refused_identity_end_and_those_of_the_password_do_not(lif
     assert [event.session for event in ended if isinstance(event, e.SessionEnded)] == [session]
     assert set(life.state.sessions) == {own}
     assert HERS in life.state.identities
+
+
+def test_shares_of_a_refused_identity_end_with_their_viewers(life: Life) -> None:
+    """Else whom the provider lets in no more watches on by a link of one's own, for up to 90 days."""
+    session, _ = admit(life)
+    hers, visits = sha256(b"hers").hexdigest(), sha256(b"visit").hexdigest()
+    who = principal_of(life.state.sessions[session])
+    life.do(c.MakeShare(hers, Scope(cameras=(GATE,)), NOW_NS + 10**12, 1, "", f"user:{CARLA}"), who)
+    life.do(c.OpenVisit(share_of(hers), visits, "192.0.2.9", "a browser"))
+    visitor = of_visit(life.state.visits[visit_of(visits)])
+    life.do(c.GrantLease(LeaseId("lease"), LeaseKind.VIEWER, GATE, "192.0.2.9"), visitor)
+    ended = life.do(c.RefuseIdentity(HERS))
+    assert {"ShareEnded", "VisitEnded", "LeaseEnded"} <= set(kinds(ended))
+    assert not (life.state.shares or life.state.visits or life.state.leases)
 
 
 def test_link_needs_a_session_that_lives(life: Life) -> None:

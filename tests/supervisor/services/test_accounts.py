@@ -228,6 +228,45 @@ async def test_login_by_a_password_that_is_replaced_meanwhile_opens_nothing(tmp_
         await here.accounts.open_session(ANNA, "password", CLIENT, AGENT, lambda: True)
 
 
+@pytest.mark.parametrize("meanwhile", ["password", "session", "removed"])
+async def test_own_password_is_not_set_in_a_session_that_ends_meanwhile(meanwhile: str, tmp_path: Path) -> None:
+    """Hashing takes 60 ms: else who knows the old password replaces the one by which an admin locks them out."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        opened = await here.accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
+        session, hashing = opened.session.session, here.accounts._hash
+
+        async def hash_slowly(password: str) -> str:
+            if password == "the new one":
+                if meanwhile == "password":
+                    await here.accounts.set_password(BEN, "by the admin", ME)
+                elif meanwhile == "session":
+                    await here.accounts.end_session(session, LOGGED_OUT, ME)
+                else:
+                    await here.accounts.remove_user(BEN, ME)
+                    await here.accounts.add_user(BEN, Role.WATCHER, ALL, "by the admin", ME)
+            return await hashing(password)
+
+        here.accounts._hash = hash_slowly  # type: ignore[method-assign]
+        with pytest.raises(Rejected, match="wrong"):
+            await here.accounts.change_own_password(BEN, "battery staple", "the new one", CLIENT, session)
+        with pytest.raises(Rejected, match="wrong"):
+            await here.accounts.log_in(BEN, "the new one", CLIENT, AGENT)
+
+
+async def test_admin_demoted_meanwhile_sets_no_password(tmp_path: Path) -> None:
+    """Else the last request of a removed admin is the key to the account of another one."""
+    async with open_site(tmp_path / "access.json") as here:
+        await with_users(here)
+        await here.accounts.change_user(BEN, Role.ADMIN, ALL, ME)
+        opened = await here.accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
+        ben = Origin(f"user:ben/{opened.session.session}")
+        await here.accounts.change_user(BEN, Role.OPERATOR, ALL, ME)
+        with pytest.raises(Rejected, match="administer"):
+            await here.accounts.set_password(ANNA, "known to ben", ben)
+        await here.accounts.log_in(ANNA, PASSWORD, CLIENT, AGENT)
+
+
 async def test_unused_sessions_end(tmp_path: Path, mock_clock: MockClock) -> None:
     """A used one stays."""
     async with open_site(tmp_path / "access.json") as here, trio.open_nursery() as nursery:

@@ -352,6 +352,16 @@ async def test_old_login_adds_a_passkey_only_with_the_password(tmp_path: Path, m
         await passkeys.begin_adding(ANNA, session, PARTY, CLIENT, PASSWORDS[ANNA])
 
 
+async def test_login_in_the_future_is_not_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the clock was set back nobody knows how long ago it was."""
+    async with open_site(tmp_path / "access.json") as here:
+        opened = await here.accounts.log_in(ANNA, PASSWORDS[ANNA], CLIENT, AGENT)
+        clock = here.core.kernel.clock
+        before_ns = clock.wall_ns() - 10**9
+        monkeypatch.setattr(type(clock), "wall_ns", lambda self: before_ns)
+        assert here.accounts.passkeys.needs_password(opened.session.session)
+
+
 @pytest.mark.parametrize("label", ["", " ", "x" * 61, "two\nlines", " before"])
 async def test_label_is_a_line_of_bounded_length(label: str, tmp_path: Path) -> None:
     """At an addition and at a renaming."""
