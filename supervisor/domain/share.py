@@ -123,17 +123,26 @@ class ShareEnded(ShareEvent, frozen=True):
     """The link opens nothing any more. Viewers that came with it end."""
 
     reason: Reason
-    """Code `share-revoked`, `over`, `access-revoked`, `user-removed` or `restored`."""
+    """Code `share-revoked`, `over`, `access-revoked`, `user-removed`, `new-password` or `restored`."""
 
     ends_stream = True
     severity = Severity.NOTICE
-    emitters = ("AdmitIdentity", "RefuseIdentity", "EndShare", "ChangeUser", "RemoveUser", "RestoreAccess")
+    emitters = (
+        "AdmitIdentity",
+        "RefuseIdentity",
+        "SetPassword",
+        "EndShare",
+        "ChangeUser",
+        "RemoveUser",
+        "RestoreAccess",
+    )
     causes = (
         OUTSIDE,
         "UserChanged",
         "UserRemoved",
         "UserAdded",
         "TrustEnded",
+        "PasswordSet",
         "PasskeyRemoved",
         "SessionEnded",
         "TokenEnded",

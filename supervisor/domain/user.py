@@ -66,7 +66,7 @@ class SetPassword(Command, frozen=True):
     keep: str = ""
     """Hash of the secret of a session."""
     end_passkeys: bool = False
-    """Whether the user's passkeys are removed with the old password."""
+    """Whether the user's passkeys and shares end with the old password: somebody else may have made them."""
 
     sender = "accounts service"
     right = Right.ADMINISTER
@@ -316,10 +316,13 @@ def set_password(state: State, command: SetPassword, now_ns: int) -> Events:
     sessions = _sessions_of(state, user.user, but=command.keep)
     ended = [event for session in sessions for event in ended_session(state, session, NEW_PASSWORD, now_ns)]
     removed = user.passkeys if command.end_passkeys else ()
+    by = f"{USER}{user.user}"
+    shares = [share for _, share in sorted(state.shares.items()) if share.by == by and command.end_passkeys]
     return (
         PasswordSet(user.user),
         *(PasskeyRemoved(user.user, each.passkey, NEW_PASSWORD) for each in removed),
         *ended,
+        *(event for share in shares for event in ended_share(state, share, NEW_PASSWORD, now_ns)),
     )
 
 

@@ -24,6 +24,7 @@ SECURE_COOKIE, COOKIE = "__Host-banken-login", "banken-login"
 """The cookie with the secret of a login that is on its way; over TLS, and over plain HTTP on loopback."""
 PLAIN = "plain"
 """The code of a refusal that only the web layer knows: the page is not served by https."""
+OLD_LOGIN = "the login was more than ten minutes ago, so somebody else may be here: log in again, and then link"
 HOME = "../"
 """From `/login/oidc` to the page, below any prefix of a proxy."""
 HOME_OF_BACK = "../../"
@@ -106,6 +107,8 @@ async def link(web: Web) -> Response:
     provider, session = provider_of(web), _own_session()
     if session is None:
         raise Forbidden("only a user who has logged in has an account to link")
+    if accounts_of(web).passkeys.needs_password(session):
+        raise Conflict(OLD_LOGIN)
     try:
         begun = await _begin(web, provider, session)
     except LoginRefused as refused:

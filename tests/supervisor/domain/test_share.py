@@ -182,6 +182,7 @@ def test_owner_of_the_machine_and_admin_share_a_group(life: Life) -> None:
         (c.ChangeUser(BEN, Role.WATCHER, Scope()), "access-revoked"),
         (c.ChangeUser(BEN, Role.ANALYST, ALL), "access-revoked"),
         (c.RemoveUser(BEN), "user-removed"),
+        (c.SetPassword(BEN, end_passkeys=True), "new-password"),
         (c.EndShare(share_named(), REVOKED, LOCAL), "share-revoked"),
         (c.EndShare(share_named(), REVOKED, "user:ben/session"), "share-revoked"),
         (c.RestoreAccess((), frozenset(), frozenset(), True, 0), "restored"),

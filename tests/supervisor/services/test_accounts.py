@@ -229,25 +229,29 @@ async def test_login_by_a_password_that_is_replaced_meanwhile_opens_nothing(tmp_
 
 
 @pytest.mark.parametrize("meanwhile", ["password", "session", "removed"])
-async def test_own_password_is_not_set_in_a_session_that_ends_meanwhile(meanwhile: str, tmp_path: Path) -> None:
+async def test_own_password_is_not_set_in_a_session_that_ends_meanwhile(
+    meanwhile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hashing takes 60 ms: else who knows the old password replaces the one by which an admin locks them out."""
     async with open_site(tmp_path / "access.json") as here:
         await with_users(here)
         opened = await here.accounts.log_in(BEN, "battery staple", CLIENT, AGENT)
-        session, hashing = opened.session.session, here.accounts._hash
+        session, kernel = opened.session.session, here.core.kernel
 
-        async def hash_slowly(password: str) -> str:
-            if password == "the new one":
-                if meanwhile == "password":
-                    await here.accounts.set_password(BEN, "by the admin", ME)
-                elif meanwhile == "session":
-                    await here.accounts.end_session(session, LOGGED_OUT, ME)
-                else:
-                    await here.accounts.remove_user(BEN, ME)
-                    await here.accounts.add_user(BEN, Role.WATCHER, ALL, "by the admin", ME)
-            return await hashing(password)
+        async def lock_out() -> None:
+            commands = {
+                "password": (c.SetPassword(BEN),),
+                "session": (c.EndSession(session, LOGGED_OUT),),
+                "removed": (c.RemoveUser(BEN), c.AddUser(BEN, Role.WATCHER, ALL)),
+            }
+            for command in commands[meanwhile]:
+                await kernel.submit(command, origin=ME)
 
-        here.accounts._hash = hash_slowly  # type: ignore[method-assign]
+        def hash_slowly(password: str) -> str:
+            trio.from_thread.run(lock_out)
+            return f"plain:{password}"
+
+        monkeypatch.setattr(here.hasher, "hash", hash_slowly)
         with pytest.raises(Rejected, match="wrong"):
             await here.accounts.change_own_password(BEN, "battery staple", "the new one", CLIENT, session)
         with pytest.raises(Rejected, match="wrong"):

@@ -15,6 +15,7 @@ from supervisor.ports.login_provider import LOGIN_S
 from supervisor.services import oidc as module
 from supervisor.services.access_file import read_access
 from supervisor.services.oidc import BEGINS, KEYS_EVERY_S, MOST_OF_NETWORK
+from supervisor.services.passkeys import FRESH_S
 from tests.kit.accounts import ANNA, BEN, ME, Browser
 from tests.kit.certificates import write_pair
 from tests.kit.domain import GATE
@@ -507,6 +508,20 @@ async def test_link_belongs_to_the_session_that_began_it(access: Path) -> None:
         del browser.cookies["banken"]
         assert await browser.come_back(back) == "out"
         assert not here.site.gateway.state.identities
+
+
+async def test_old_login_links_nothing(access: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a session that was stolen or left open becomes a login for ever, which outlives a new password."""
+    async with open_oidc_site(access) as here:
+        own = Browser(here.site.port)
+        await own.log_in("ben")
+        clock = here.site.core.kernel.clock
+        later_ns = clock.wall_ns() + (FRESH_S + 1) * 10**9
+        monkeypatch.setattr(type(clock), "wall_ns", lambda self: later_ns)
+        refused = await own.post("/api/session/provider")
+        assert (refused.status, "log in again" in refused.json["detail"]) == (409, True)
+        await own.log_in("ben")
+        assert (await own.post("/api/session/provider")).status == 201
 
 
 async def test_page_of_another_site_cannot_link_or_unlink(access: Path) -> None:
