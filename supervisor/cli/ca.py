@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .daemon_address import state_in
+from .daemon_address import FOLDER, state_in
 from .terminal import clean, fail, say
 from .trust import CA
 
@@ -40,7 +40,7 @@ def ca(state: Path | None, config: Path) -> None:
 
     The certificate is printed as PEM; its fingerprint and the steps go to stderr. Exit 2: this machine has no CA.
     """
-    path = (state or state_in(config)) / CA
+    path = (state or state_in(config, FOLDER)) / CA
     try:
         text = path.read_text("ascii")
         data = ssl.PEM_cert_to_DER_cert(text.strip())

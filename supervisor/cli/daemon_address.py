@@ -19,6 +19,10 @@ from .terminal import fail
 from .token import with_token
 
 _HERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+URL = "--url the daemon"
+DAEMON = f"--state the state folder of the daemon, or {URL}"
+FOLDER = "--state the state folder of the daemon"
+PAGE = "--page the address at which others reach banken"
 
 
 def daemon(command: Callable[..., None]) -> Callable[..., None]:
@@ -61,31 +65,39 @@ def place_of(url: str | None, state: Path | None, config: Path) -> str | Path:
     return url or control_in(state_in(config))
 
 
-def state_in(path: Path) -> Path:
-    """The state folder by the configuration at `path`, or by the variables of `state.path` and `journal.path`."""
-    text = text_of(path)
+def state_in(path: Path, otherwise: str = DAEMON) -> Path:
+    """The state folder by the configuration at `path`, or by the variables of `state.path` and `journal.path`.
+
+    Ends the command where it names none; `otherwise` is what an option of the command can name instead.
+    """
+    text = text_of(path, otherwise)
     found = os.environ.get(variable_of("state.path")) or setting_in(text, "state", "path")
     journal = os.environ.get(variable_of("journal.path")) or setting_in(text, "journal", "path") or "journal"
     if "${" in (found or journal):
-        fail(f"{path} names no fixed state folder (state.path); --state can name it, or --url the daemon")
+        fail(f"{path} names no fixed state folder (state.path); --state can name it")
     return folder_of(
         path.parent / Path(found).expanduser() if found else None, path.parent / Path(journal).expanduser()
     )
 
 
-def address_in(path: Path) -> str:
+def address_in(path: Path, own_address: Callable[[], str] | None = None) -> str:
     """The URL of the daemon over the configuration at `path`, or by the variable of `web.listen`.
 
     The file may have the very mistake that the daemon is to report: in one that is no YAML the key alone is looked for.
-    Ends the command where it names no address, or one that is not fixed.
+    Where that means every address, it is the one on this machine, or with `own_address` the one that others reach. Ends
+    the command where it names no address, or one that is not fixed.
     """
-    listen = os.environ.get(variable_of("web.listen")) or setting_in(text_of(path), "web", "listen") or DEFAULT_LISTEN
+    otherwise = URL if own_address is None else PAGE
+    written = setting_in(text_of(path, otherwise), "web", "listen")
+    listen = os.environ.get(variable_of("web.listen")) or written or DEFAULT_LISTEN
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit() or port == "0" or "$" in host:
-        fail(f"{path} names no fixed address (web.listen); --url can name the daemon")
-    tls = os.environ.get(variable_of("web.tls")) or setting_in(text_of(path), "web", "tls") or "auto"
+        fail(f"{path} names no fixed address (web.listen); use {otherwise}")
+    tls = os.environ.get(variable_of("web.tls")) or setting_in(text_of(path, otherwise), "web", "tls") or "auto"
     is_plain = tls in PLAIN or (tls == "auto" and is_loopback(host.strip("[]")))
-    return f"{'http' if is_plain else 'https'}://{_HERE.get(host, host)}:{port}/"
+    if host in _HERE:
+        host = _HERE[host] if own_address is None else own_address()
+    return f"{'http' if is_plain else 'https'}://{host}:{port}/"
 
 
 def journal_in(path: Path) -> Path:
@@ -96,15 +108,15 @@ def journal_in(path: Path) -> Path:
     return path.parent / Path(found).expanduser()
 
 
-def text_of(path: Path) -> str:
-    """The text of a configuration, which may have mistakes. Ends the command if it cannot be read."""
+def text_of(path: Path, otherwise: str = DAEMON) -> str:
+    """The text of a configuration, which may have mistakes. Ends the command, as `state_in`, if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES).decode(errors="replace")
     except FileNotFoundError:
-        fail(f"there is no {path}; --config names the configuration, or --url the daemon")
+        fail(f"there is no {path}; --config names the configuration, or {otherwise}")
     except OSError as error:
-        fail(f"{path}: cannot be read: {error.strerror}; --url can name the daemon")
+        fail(f"{path}: cannot be read: {error.strerror}; use another --config, or {otherwise}")
 
 
 def setting_in(text: str, *names: str) -> str:

@@ -6,7 +6,7 @@ import click
 
 from ..config.state_folder import control_in
 from .access import when
-from .daemon_address import state_in
+from .daemon_address import FOLDER, state_in
 from .journal_argument import JSON
 from .remote import ask, detail, refuse, unknown
 from .terminal import UTC_OPTION, clean, say, say_json
@@ -30,7 +30,7 @@ def setup_link(state: Path | None, config: Path, as_json: bool) -> None:
     before. It makes an admin of everybody who has it, so it comes by the control socket only, and is alone on stdout.
     Exit 1: the daemon refused; exit 2: no daemon answers.
     """
-    where = control_in(state or state_in(config))
+    where = control_in(state or state_in(config, FOLDER))
     status, body = ask(where, "POST", "api/setup/link", config)
     if status != 200 or "link" not in body:
         refuse(detail(body) or unknown(where, status))

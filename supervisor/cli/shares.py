@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 import click
 
+from ..domain.share import LONGEST_S, MOST_LABEL
+from ..runtime.machine_names import own_address
 from .access import YES, RunningDaemon, confirm, described, print_list, when, with_daemon
 from .daemon_address import address_in
 from .journal_argument import JSON
@@ -28,7 +30,10 @@ class ShareTime(click.ParamType[float]):
         found = _SPAN.fullmatch(str(value))
         if found is None:
             self.fail(f"{str(value)[:40]!r} is not a time; write 30m, 2h or 7d", param, ctx)
-        return float(found[1]) * SECONDS[found[2]]
+        seconds = float(found[1]) * SECONDS[found[2]]
+        if not SECONDS["m"] <= seconds <= LONGEST_S:
+            self.fail(f"{value} is not from 1m to 90d", param, ctx)
+        return seconds
 
 
 @click.command()
@@ -42,7 +47,7 @@ class ShareTime(click.ParamType[float]):
 @click.option("--label", default="", metavar="TEXT", help="A name for it, for you.")
 @click.option(
     "--page", metavar="URL",
-    help="The address at which others reach banken [default: --url, or web.listen of the configuration].",
+    help="The address at which others reach banken [default: --url, or this machine's, by web.listen].",
 )  # fmt: skip
 @with_daemon
 @UTC_OPTION
@@ -64,7 +69,9 @@ def add_share(
     """
     if not (cameras or groups):
         raise click.UsageError("name the cameras: CAMERA, or --group, which can be repeated")
-    address = page or (daemon.where if isinstance(daemon.where, str) else address_in(daemon.config))
+    if len(label) > MOST_LABEL:
+        raise click.UsageError(f"--label has at most {MOST_LABEL} characters")
+    address = page or (daemon.where if isinstance(daemon.where, str) else address_in(daemon.config, own_address))
     sent = {
         "cameras": list(cameras), "groups": list(groups), "for_s": for_s, "viewers": viewers, "label": label,
         "page": address,

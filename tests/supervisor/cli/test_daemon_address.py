@@ -84,3 +84,39 @@ def test_address_that_is_not_fixed_has_to_be_named(tmp_path: Path, listen: str) 
     done = CliRunner().invoke(main, ["reload", "--config", str(tmp_path / "banken.yaml")])
     assert done.exit_code == 2
     assert "--url can name the daemon" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        ("0.0.0.0:9000", "https://192.0.2.9:9000/"),
+        ("[::]:9000", "https://192.0.2.9:9000/"),
+        ("192.0.2.7:9000", "https://192.0.2.7:9000/"),
+        ("127.0.0.1:9000", "http://127.0.0.1:9000/"),
+    ],
+)
+def test_address_for_others_is_one_that_they_reach(tmp_path: Path, listen: str, url: str) -> None:
+    """As that of a setup link, where the daemon listens at every address."""
+    (tmp_path / "banken.yaml").write_text(f"web: {{listen: '{listen}'}}")
+    assert address_in(tmp_path / "banken.yaml", lambda: "192.0.2.9") == url
+
+
+@pytest.mark.parametrize(
+    ("command", "more", "options"),
+    [
+        (["setup-link"], [], ["--config", "--state"]),
+        (["ca"], [], ["--config", "--state"]),
+        (["user", "list"], [], ["--config", "--state", "--url"]),
+        (["rooms", "join"], ["lobby"], ["--config", "--url"]),
+        (["share", "add"], ["gate", "--for", "2h", "--state", "."], ["--config", "--page"]),
+    ],
+)
+def test_hint_names_options_that_the_command_has(
+    tmp_path: Path, command: list[str], more: list[str], options: list[str]
+) -> None:
+    """Without a configuration."""
+    runner = CliRunner()
+    done = runner.invoke(main, [*command, *more, "--config", str(tmp_path / "none.yaml")])
+    assert (done.exit_code, [word for word in done.stderr.split() if word.startswith("--")]) == (2, options)
+    shown = runner.invoke(main, [*command, "--help"]).output
+    assert all(option in shown for option in options)
