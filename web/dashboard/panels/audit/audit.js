@@ -136,6 +136,7 @@ export function createAudit({ root, base, clock }) {
 export const panel = definePanel({
   id: "audit",
   title: n("Audit"),
+  needs: "inspect",
   past: false,
   words: JA,
   shortcuts: [{ keys: ["u"], says: n("audit") }],
