@@ -99,7 +99,7 @@ SETTINGS = Table(
         Setting(
             "web.listen", Address(), DEFAULT_LISTEN,
             "The address and TCP port of the page and the API. Beyond loopback everybody logs in; until the "
-            "first user is made, only requests of this machine are answered.",
+            "first user is made, only the page of the setup link is served.",
             reloadable=False, field="listen",
         ),
         Setting(

@@ -68,9 +68,9 @@ class Row(Finding, frozen=True, kw_only=True):
     """The browser, as it called itself when its user logged in."""
     camera: CameraId | None = None
     how: How = ""
-    """`webrtc` is a connection of a page, `whep` one without a page, `rtsp` a reader. `mjpeg` is a stream of pictures,
-    `snapshot` single ones, `opened` a camera that was opened for one. A lease is the right to watch: for a tile of a
-    page, a large view, or the suggestion that all pages show."""
+    """`webrtc` is a connection under a lease of a page, `whep` one without: a tile, or another program. `rtsp` is a
+    reader, `mjpeg` a stream of pictures, `snapshot` single ones, `opened` a camera that was opened for one. A lease is
+    the right to watch: for a tile of a page, a large view, or the suggestion that all pages show."""
     since_ns: int
     until_ns: int | None
     """None while it is open; where the end is unknown, the last instant at which it was certainly open."""

@@ -42,8 +42,9 @@ class Row(Answer, frozen=True):
     """The browser, as it called itself at the login; else empty."""
     camera: CameraId | None
     how: How
-    """`webrtc` is a connection of a page, `whep` one without a page, `rtsp` a reader; `mjpeg` is a stream of pictures,
-    `snapshot` single ones, `opened` a camera that was opened for one. Else the kind of the lease, or empty."""
+    """`webrtc` is a connection under a lease of a page, `whep` one without, `rtsp` a reader; `mjpeg` is a stream of
+    pictures, `snapshot` single ones, `opened` a camera that was opened for one. Else the kind of the lease, or
+    empty."""
     since: Time
     until: Time | None
     """Null while it is open; where the end is unknown, the last instant at which it was certainly open."""
