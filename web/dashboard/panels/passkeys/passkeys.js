@@ -20,6 +20,7 @@ export function createPasskeys({ dialog, base, access }) {
   let subject = null; // the passkey of the form; null: a new one
   let changed = () => {};
   let needsPassword = false;
+  let asks = 0;
 
   const isOwn = () => of === access.me().user;
   const urlOf = (passkey) => new URL(`api/passkeys/${encodeURIComponent(passkey)}`, base);
@@ -48,20 +49,25 @@ export function createPasskeys({ dialog, base, access }) {
     password.value = "";
   }
 
+  // The message `said` appears with the new list, so that no row shows an old name beside it.
   async function list(said = "") {
+    const asked = ++asks;
     show("passkeys-list");
     say(parts["passkeys-problem"], "");
-    say(parts["passkeys-done"], said);
+    say(parts["passkeys-done"], "");
     try {
       const { passkeys, needs_password } = await send(new URL("api/passkeys", base), "GET");
+      if (asked !== asks) return;
       needsPassword = needs_password;
       const shown = passkeys.filter(({ user }) => user === of);
       known = new Map(shown.map((each) => [each.passkey, each]));
       draw(shown);
       say(parts["passkeys-intro"], intro(shown.length));
     } catch (error) {
+      if (asked !== asks) return;
       say(parts["passkeys-problem"], problemOf(error));
     }
+    say(parts["passkeys-done"], said);
   }
 
   function intro(count) {
