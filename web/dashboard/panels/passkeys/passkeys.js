@@ -140,7 +140,7 @@ export function createPasskeys({ dialog, base, access }) {
       const why = isOwn() ? whyNoneHere() : "";
       say(parts["passkeys-none"], why);
       parts["passkeys-add"].hidden = Boolean(why) || !isOwn();
-      say(parts["passkeys-intro"], "");
+      say(parts["passkeys-intro"], isOwn() ? intro(0) : "");
       draw([]);
       dialog.showModal();
       back();
