@@ -117,8 +117,8 @@ FRONTS = pytest.mark.parametrize(
 
 @FRONTS
 async def test_page_is_used_from_the_login_to_the_revocation(name: str, below: bool, tmp_path: Path) -> None:
-    """The wall plays, so does the large view, the journal says who has watched; then the session is ended from outside:
-    no picture, the reason, and no WebSocket. The log of nginx has no secret."""
+    """The wall and the large view play, and journal and audit say who has watched. Then the session is ended from
+    outside: no picture, the reason, and no WebSocket. The log of nginx has no secret."""
     async with open_front(tmp_path, name, below=below) as front:
         async with front.browser() as browser, browser.open_page("about:blank") as page:
             sockets = follow_sockets(page)
@@ -139,6 +139,10 @@ async def test_page_is_used_from_the_login_to_the_revocation(name: str, below: b
             addresses = {each["body"]["client"] for each in said["events"]}
             assert addresses == {"127.0.0.1" if name == "own" else "127.0.0.1 (forwarded)"}
             assert "open" in sockets.values()
+            await page.press("u")
+            rows_of_audit = f"[...document.querySelectorAll('{part('audit-rows')} > tr')]"
+            await page.wait_for(f"{rows_of_audit}.some((row) => row.innerText.includes('cellar'))", 15)
+            await page.press("u")
 
             (session,) = (await front.own("GET", "/api/sessions")).json["sessions"]
             assert session["client"] in addresses
