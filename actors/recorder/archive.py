@@ -277,7 +277,7 @@ class Archive:
 
     def _fail(self, error: BaseException) -> None:
         """Take nothing any more, and forget what waits: its recorders begin a gap."""
-        why = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        why = _words_of(error)
         self._queue.clear()
         self._held.clear()
         self._pooled.clear()
@@ -394,3 +394,10 @@ class Archive:
         writer.close()
         if self._index is not None:
             self._index.close()
+
+
+def _words_of(error: BaseException) -> str:
+    """The error in words, with the file that it names."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error) or type(error).__name__
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"

@@ -20,6 +20,7 @@ from actors.recorder.disk import Disk
 from actors.recorder.index import Index, IndexedFile
 from actors.recorder.retention import Keep
 from tests.kit.archive import FailingDisk
+from tests.kit.patience import give_up_after
 
 from .test_archive_writer import walked
 from .test_cutter import RECORDING, START_NS, TICK, units, wall_ns
@@ -72,10 +73,11 @@ async def running(
     reserve = others.pop("reserve", 0)
     writer = ArchiveWriter(folder, "n1", lambda: "a", disk or Disk(), reserve)
     archive = Archive(folder, writer, reports, sync_s, wall_ns=lambda: START_NS, **others)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(archive.run)
-        yield archive, reports
-        nursery.cancel_scope.cancel()
+    with give_up_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(archive.run)
+            yield archive, reports
+            nursery.cancel_scope.cancel()
 
 
 async def wait_open(archive: Archive) -> None:
@@ -171,7 +173,10 @@ async def test_fault_is_reported_once_and_survived(error: int, tmp_path: Path, m
     monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
     disk, folder, broken = FailingDisk(), tmp_path / "recordings", [False]
 
+    calls = list[str]()
+
     def fault(call: str) -> None:
+        calls.append(call)
         if broken[0] and call in ("create", "write"):
             raise OSError(error, os.strerror(error))
 
@@ -179,7 +184,7 @@ async def test_fault_is_reported_once_and_survived(error: int, tmp_path: Path, m
     async with running(folder, disk) as (archive, reports):
         await wait_open(archive)
         assert all(offer(archive, 15))
-        while not archive.written:
+        while not archive.written or calls[-1] != "sync":  # only what was synced is repaired
             await trio.lowlevel.checkpoint()
         broken[0] = True
         offer(archive, 15, first=20)
@@ -257,3 +262,10 @@ async def test_full_disk_loses_the_oldest_and_records_on(tmp_path: Path, monkeyp
         assert any("removed: room" in said for said in reports.said)
         assert taken > 10
     assert 0 < len([*list_files(folder)]) < 20
+
+
+async def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """Its parent may be a disk that is not mounted."""
+    async with running(tmp_path / "missing" / "recordings") as (archive, reports):
+        await reports.wait(f"failed: {tmp_path / 'missing' / 'recordings'}: No such file or directory")
+        assert archive.fault
