@@ -10,7 +10,8 @@ Rules of this file:
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import attrs
 import trio
@@ -24,6 +25,7 @@ from supervisor.ports.statistics import CameraStatistics
 
 from .arrivals import Arrivals
 from .b_frames import BFrames
+from .batches import Batches
 from .bitstream import MAX_ACCESS_UNIT, MAX_UNITS
 from .clock_map import ClockMap, SameClock
 from .facts import SourceFacts, audio_use, met
@@ -70,6 +72,7 @@ class Hub:
         self._codec: VideoCodec | None = None
         """The codec of the published access units; None until a key frame that can be decoded."""
         self.units = self._gop.units
+        self._batches: list[Batches] = []
         self.audio_frames: RingBuffer[AudioFrame] = of.audio_frames if of else RingBuffer(MAX_AUDIO_FRAMES)
         self.opus: RingBuffer[AudioFrame] = of.opus if of else RingBuffer(MAX_AUDIO_FRAMES)
         """The transcoder's output for `audio_frames`, while it is not passed unchanged and there is a listener."""
@@ -122,6 +125,7 @@ class Hub:
         self._mute = self.transport = ""
         self.heard = self.is_connected = False
         self._met_before = self.loss.oddities.copy()
+        self._wake_batches()
         self.expect()
 
     def negotiate(self) -> None:
@@ -139,6 +143,7 @@ class Hub:
         """Discard the cached access units while the source is disconnected; a later viewer would see old video."""
         self._arrivals.rest()
         self._gop.clear()
+        self._wake_batches()
 
     def shut(self) -> None:
         """Discard everything that was received, and everything that a source still publishes until `begin`."""
@@ -206,6 +211,8 @@ class Hub:
             self._see_picture()
         self._arrivals.count(unit, now_ns)
         self._gop.append(unit)
+        for batches in self._batches:
+            batches.put(unit)
 
     def publish_audio(self, data: bytes, pts: int) -> None:
         """Publish one frame of the audio that `set_audio` announced; `pts` in 1/90000 s, by the video's clock.
@@ -278,6 +285,7 @@ class Hub:
         """End the hub: the camera was removed, or restarts with another hub."""
         self._closed = True
         self.units.wake()
+        self._wake_batches()
 
     async def wait_key(self, newer_than: int) -> bool:
         """Wait until the hub has counted more than `newer_than` key frames. Returns False if it closes before.
@@ -326,6 +334,23 @@ class Hub:
     def subscribe(self) -> Subscription:
         """Return the subscription of a new viewer. It needs no release."""
         return Subscription(self._gop, self._arrivals)
+
+    @contextmanager
+    def read_batches(self) -> Iterator[Batches]:
+        """Collect access units for one reader inside the context, from the newest cached key frame on."""
+        batches, newest = Batches(), self.newest_key()
+        if newest is not None:
+            for unit in self.units.read_nowait(newest, self.units.end - newest):
+                batches.put(unit)
+        self._batches.append(batches)
+        try:
+            yield batches
+        finally:
+            self._batches.remove(batches)
+
+    def _wake_batches(self) -> None:
+        for batches in self._batches:
+            batches.wake()
 
     @property
     def has_b_frames(self) -> bool:

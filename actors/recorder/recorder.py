@@ -1,7 +1,8 @@
 """The actor that records one camera: reads its hub, cuts fragments, and gives them to the archive.
 
 Rules of this file:
-- It is a reader of the hub like any other: the source never waits for it.
+- It is a reader of the hub like any other: the source never waits for it. It wakes once a fragment: to wake for each
+  access unit would cost more than all the rest.
 - A recording is a stretch of one connection without a gap. Each gap is reported when it begins, with the event that
   made it.
 - It begins with a key frame, also after a gap.
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 import attrs
 import trio
 
+from actors.media.gop_buffer import MAX_UNITS
 from actors.media.hub import Hub
 from actors.media.media import AccessUnit
 from supervisor.domain import commands as c
@@ -28,8 +30,10 @@ from .initialization import ENTRIES
 from .reports import JournaledReports
 from .wall_clock import WallClock
 
-SILENCE_S = 1.0
-"""How often a camera without access units is looked at: is it still live?"""
+SILENCE_S = 1.5
+"""How often a camera is looked at while no batch is due: is it still live, and recorded? Batches come each second."""
+AT_ONCE = 64
+"""Access units that are taken without a checkpoint: after a start, a long GOP may be cached."""
 OFF = Reason("off", "record: off", Fault.NONE)
 STOPPED = Reason("stopped", "banken stops, or the camera was removed", Fault.NONE)
 SLOW = Reason("disk-slow", "the disk does not keep up")
@@ -61,7 +65,6 @@ class Recorder:
         """`reports`: those of `archive`."""
         self._camera, self._hub, self._archive, self._reports, self._kernel = camera, hub, archive, reports, kernel
         self._stretch: OpenRecording | None = None
-        self._at = 0
         self._heard_at = 0
 
     async def run(self) -> None:
@@ -72,7 +75,6 @@ class Recorder:
         try:
             while not self._hub.is_closed:
                 await self._wait_wanted()
-                self._skip()
                 await self._record()
                 self._end()
                 self._kernel.emit(c.StopRecording(self._camera, OFF), after=self._newest())
@@ -95,26 +97,23 @@ class Recorder:
             await self._kernel.wait_change(self._kernel.state.seq)
 
     async def _record(self) -> None:
-        """Take access units as they come, until the settings change."""
-        units = self._hub.units
-        while self._is_wanted:
-            with trio.move_on_after(SILENCE_S):
-                await units.wait_beyond(self._at)
-            if self._at < units.start:
-                self._interrupt(BEHIND)
-                self._skip()
-            new = units.read_nowait(self._at, 64)
-            for unit in new:
-                self._take(unit)
-                self._at += 1
-            if not new:
-                self._look()
-
-    def _skip(self) -> None:
-        """Go to the newest key frame, or to the end."""
-        newest = self._hub.newest_key()
-        self._at = self._hub.units.end if newest is None else newest
-        self._heard_at = self._hub.audio_frames.end
+        """Take access units in batches, until the settings change."""
+        self._heard_at, lost = self._hub.audio_frames.end, 0
+        with self._hub.read_batches() as batches:
+            while self._is_wanted:
+                try:
+                    with trio.move_on_after(SILENCE_S):
+                        await batches.wait()
+                except trio.Cancelled:
+                    self._take_all(batches.take_nowait(MAX_UNITS))
+                    raise
+                if batches.lost > lost:
+                    lost = batches.lost
+                    self._interrupt(BEHIND)
+                is_due = batches.is_due
+                self._take_all(batches.take_nowait(AT_ONCE))
+                if not is_due:
+                    self._look()
 
     def _look(self) -> None:
         """Begin a gap if the camera is not live any more."""
@@ -129,6 +128,10 @@ class Recorder:
             self._interrupt(Reason("camera-lost", text))
 
     # ── one access unit ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _take_all(self, units: Iterable[AccessUnit]) -> None:
+        for unit in units:
+            self._take(unit)
 
     def _take(self, unit: AccessUnit) -> None:
         stretch, wall_ns = self._stretch, self._wall_ns(unit)
