@@ -20,7 +20,7 @@ from supervisor.domain.values import CameraSettings, Reason, RecordMode
 from supervisor.ports.decisions import why_cancelled
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.reader_logins import ReaderLogins
-from supervisor.ports.statistics import CameraStatistics, DetectorStatistics, PeerStatistics
+from supervisor.ports.statistics import ArchiveStatistics, CameraStatistics, DetectorStatistics, PeerStatistics
 from supervisor.ports.viewing import Jpeg
 
 from .camera.camera import CameraActor
@@ -199,6 +199,10 @@ class Registry:
 
     def detector_statistics(self) -> Sequence[DetectorStatistics]:
         return () if self._crew is None else self._crew.statistics()
+
+    def archive_statistics(self) -> Mapping[str, ArchiveStatistics]:
+        """By the name of the archive; empty before the first camera is recorded."""
+        return {} if self._recorders is None else self._recorders.statistics()
 
     async def run_recordings(self) -> None:
         """Keep the recordings of the cameras that are recorded. The module is imported with the first one.

@@ -2,7 +2,6 @@
 
 Rules of this file:
 - No recorder waits for the disk. A fragment that does not fit into the buffer is refused, and a gap begins.
-- The buffer is `CALM_S` of each camera. While the disk stands still, all cameras together may use `POOL` more.
 - After a fault, the archive takes nothing until the folder can be written again, with new files.
 - A call that hangs for `ABANDON_S` is left to its thread, with its descriptors. At most `MOST_STUCK` threads hang so.
 """
@@ -10,7 +9,6 @@ Rules of this file:
 import errno
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,17 +19,16 @@ import apsw
 import attrs
 import trio
 
-from actors.media.media import CLOCK_RATE
 from supervisor.base.shield import bounded_shield
 from supervisor.base.worker import Worker
+from supervisor.ports.statistics import ArchiveStatistics
 
 from .archive_writer import ArchiveWriter, SealedFile
+from .buffer import Buffer, Item, RecordingEnd
 from .cutter import Fragment, NewFile
 from .index import Index, IndexedFile
 from .retention import MOST, Keep, expendable
 
-CALM_S = 2.0
-POOL = 64 * 1024 * 1024
 SLOW_S, ABANDON_S, FLUSH_S = 1.0, 30.0, 2.0
 SYNC_S = 10.0
 MOST_STUCK = 2
@@ -46,29 +43,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 MOST_ROWS = 10_000
 """Rows that wait for an index that cannot be written. At the next start, it is made from the files."""
 logger = logging.getLogger("banken")
-
-
-@attrs.frozen
-class RecordingEnd:
-    """The recording of a camera ends: its file is sealed."""
-
-
-@attrs.frozen(eq=False)
-class Item:
-    """The next step of a camera's recording."""
-
-    camera: str
-    recording: str
-    step: NewFile | Fragment | RecordingEnd
-
-    @property
-    def size(self) -> int:
-        return 0 if isinstance(self.step, RecordingEnd) else len(self.step.data)
-
-    @property
-    def duration(self) -> int:
-        """In 1/90000 s."""
-        return self.step.duration if isinstance(self.step, Fragment) else 0
 
 
 class ArchiveReports(Protocol):
@@ -141,20 +115,15 @@ class Archive:
         """Whether the files that an earlier run left were repaired. Only the thread uses these three."""
         self.fault = "the archive has not been opened yet"
         """Why nothing is taken; empty while the archive works."""
-        self._queue: deque[Item] = deque()
-        self._held: dict[str, int] = {}
-        """For each camera, the ticks that it has offered and that are not written."""
-        self._begun: set[str] = set()
-        """The cameras that have offered the beginning of a file, and not its end."""
-        self._pooled: dict[Item, int] = {}
-        """The items in the pool, with their bytes."""
+        self._buffer = Buffer()
         self._work = trio.lowlevel.ParkingLot()
         self._stuck: list[Callable[[], bool]] = []
         """For each abandoned thread, whether it hangs."""
         self._faulty_since: float | None = None
         self._is_dirty = False
-        self.written = 0
-        """Bytes of fragments that were written since the start."""
+        self._disk_s = 0.0
+        self._asked_at: float | None = None
+        """Since when the call that runs now has been waited for."""
 
     # ── for the recorders ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,26 +132,17 @@ class Archive:
 
         Also False for a fragment of a file that a fault has ended meanwhile: its recorder begins another one.
         """
-        if self.fault or (isinstance(item.step, Fragment) and item.camera not in self._begun):
+        if self.fault or not self._buffer.offer(item, trio.current_time()):
             return False
-        held = self._held.get(item.camera, 0) + item.duration
-        if item.duration and held > CALM_S * CLOCK_RATE:
-            if sum(self._pooled.values()) + item.size > POOL:
-                return False
-            self._pooled[item] = item.size
-        self._held[item.camera] = held
-        if isinstance(item.step, NewFile):
-            self._begun.add(item.camera)
-        elif isinstance(item.step, RecordingEnd):
-            self._begun.discard(item.camera)
-        self._queue.append(item)
         self._work.unpark_all()
         return True
 
-    @property
-    def buffered(self) -> int:
-        """Bytes that wait for the disk."""
-        return sum(item.size for item in self._queue)
+    def statistics(self) -> ArchiveStatistics:
+        waited_s = 0.0 if self._asked_at is None else trio.current_time() - self._asked_at
+        buffer = self._buffer
+        return ArchiveStatistics(
+            self.fault, buffer.size, buffer.written, buffer.latency(), self._disk_s + waited_s, waited_s
+        )
 
     # ── the actor ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -214,7 +174,7 @@ class Archive:
         due = trio.current_time() + self._sync_s
         retain_at = trio.current_time() + RETAIN_S
         while True:
-            if not self._queue:
+            if not self._buffer:
                 with trio.move_on_at(min(due if self._is_dirty else retain_at, retain_at)):
                     await self._work.park()
             if trio.current_time() >= retain_at:
@@ -226,7 +186,7 @@ class Archive:
                 due = trio.current_time() + self._sync_s
 
     async def _write_queue(self, *, sync: bool) -> None:
-        batch, self._queue = list(self._queue), deque()
+        batch = self._buffer.take()
         self._is_dirty = bool(batch) or (self._is_dirty and not sync)
         await self._call(partial(self._write_batch, self._writer, batch, sync))
         self._is_dirty = self._is_dirty and not sync
@@ -253,14 +213,19 @@ class Archive:
         if sum(hangs() for hangs in self._stuck) >= MOST_STUCK:
             raise TimeoutError(errno.ETIMEDOUT, f"{MOST_STUCK} threads hang in this disk")
         fault: BaseException | None = None
-        with trio.move_on_after(ABANDON_S) as patience:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._say_slow)
-                try:
-                    await self._worker.run(run, self._heard)
-                except FAULTS as error:
-                    fault = error
-                nursery.cancel_scope.cancel(reason="the disk has answered")
+        self._asked_at = trio.current_time()
+        try:
+            with trio.move_on_after(ABANDON_S) as patience:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._say_slow)
+                    try:
+                        await self._worker.run(run, self._heard)
+                    except FAULTS as error:
+                        fault = error
+                    nursery.cancel_scope.cancel(reason="the disk has answered")
+        finally:
+            self._disk_s += trio.current_time() - self._asked_at
+            self._asked_at = None
         if fault is not None:
             raise fault
         if not patience.cancelled_caught:
@@ -278,10 +243,7 @@ class Archive:
     def _fail(self, error: BaseException) -> None:
         """Take nothing any more, and forget what waits: its recorders begin a gap."""
         why = _words_of(error)
-        self._queue.clear()
-        self._held.clear()
-        self._pooled.clear()
-        self._begun.clear()
+        self._buffer.clear()
         self._is_dirty = False
         if self._faulty_since is None:
             self._faulty_since = trio.current_time()
@@ -308,9 +270,7 @@ class Archive:
                 self._wrote(news)
 
     def _wrote(self, item: Item) -> None:
-        self._pooled.pop(item, None)
-        self._held[item.camera] = max(0, self._held.get(item.camera, 0) - item.duration)
-        self.written += item.size if isinstance(item.step, Fragment) else 0
+        self._buffer.wrote(item, trio.current_time())
         self._recover()
 
     # ── in the thread ───────────────────────────────────────────────────────────────────────────────────────────

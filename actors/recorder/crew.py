@@ -1,5 +1,6 @@
 """The archive of a daemon, and the recorder of each camera. Imported with the first camera that is recorded."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import trio
@@ -8,6 +9,7 @@ from actors.media.hub import Hub
 from actors.tools import Recordings, Tools
 from supervisor.base.supervision import run_supervised
 from supervisor.domain.ids import CameraId
+from supervisor.ports.statistics import ArchiveStatistics
 
 from .archive import Archive
 from .archive_writer import ArchiveWriter
@@ -40,6 +42,10 @@ class RecorderCrew:
                 await run_supervised(f"archive {ARCHIVE}", self.archive.run, wait)
         finally:
             self._reports.seal()
+
+    def statistics(self) -> Mapping[str, ArchiveStatistics]:
+        """By the name of the archive."""
+        return {ARCHIVE: self.archive.statistics()}
 
     async def record(self, camera: CameraId, hub: Hub) -> None:
         """Record a camera while its settings want it, until it is cancelled.

@@ -24,7 +24,8 @@ from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.values import Fault, Reason, RecordMode
 from supervisor.ports.decisions import Decider, newest_of
 
-from .archive import Archive, Item, RecordingEnd
+from .archive import Archive
+from .buffer import Item, RecordingEnd
 from .cutter import Cutter, Fragment, NewFile
 from .initialization import ENTRIES
 from .reports import JournaledReports

@@ -153,3 +153,40 @@ class JournalStatistics:
     fault: str | None
     waited_s: float = 0.0
     """How long the oldest pending event has waited."""
+
+
+@attrs.frozen
+class WriteLatency:
+    """How long fragments took from the recorder's offer until they were written, since the start: a histogram."""
+
+    bounds_s: tuple[float, ...]
+    """The upper bounds of the buckets, each with its bound; the last bucket has none."""
+    counts: tuple[int, ...]
+    """Fragments in each bucket: one more than `bounds_s`."""
+    sum_s: float
+    max_s: float
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def mean_s(self) -> float:
+        return self.sum_s / self.count if self.count else 0.0
+
+
+@attrs.frozen
+class ArchiveStatistics:
+    """An archive of recordings, since the daemon's start."""
+
+    fault: str
+    """Why it takes nothing; empty while it works."""
+    buffered: int
+    """Bytes that were offered and that are not written yet."""
+    written: int
+    """Bytes of fragments that were written."""
+    latency: WriteLatency
+    disk_s: float
+    """Time for which a call of the disk was waited for, in all."""
+    waited_s: float
+    """For how long the call that runs now has been waited for; 0: none runs."""

@@ -13,8 +13,10 @@ import pytest
 import trio
 
 from actors.recorder import archive as module
-from actors.recorder.archive import Archive, Item, RecordingEnd
+from actors.recorder import buffer
+from actors.recorder.archive import Archive
 from actors.recorder.archive_writer import ArchiveWriter, SealedFile, list_files
+from actors.recorder.buffer import Item, RecordingEnd
 from actors.recorder.cutter import Cutter
 from actors.recorder.disk import Disk
 from actors.recorder.index import Index, IndexedFile
@@ -105,7 +107,12 @@ async def test_recording_is_written_sealed_and_indexed(tmp_path: Path) -> None:
     assert [walked(folder / path).duration for path in list_files(folder)] == [15 * TICK, 15 * TICK]
     index = Index(folder)
     assert [row.path for row in index.files("gate", 0, 2 * START_NS)] == [*list_files(folder)]
-    assert archive.buffered == 0
+    found = archive.statistics()
+    assert (found.buffered, found.waited_s, found.fault) == (0, 0, "")
+    assert found.written == sum(each.size for file in reports.files for each in file.fragments)
+    assert found.latency.count == sum(len(file.fragments) for file in reports.files) == 4
+    assert 0 < found.latency.mean_s <= found.latency.max_s
+    assert found.disk_s > 0
 
 
 async def test_fragment_of_a_file_that_a_fault_has_ended_is_refused(
@@ -127,7 +134,7 @@ async def test_fragment_of_a_file_that_a_fault_has_ended_is_refused(
         steps = [out for unit in units(41) for out in cutter.take(unit, wall_ns(unit))]
         for step in steps[:2]:
             assert archive.offer_nowait(Item("gate", RECORDING, step))
-        while not archive.written:
+        while not archive.statistics().written:
             await trio.lowlevel.checkpoint()
         broken[0] = True
         assert archive.offer_nowait(Item("gate", RECORDING, steps[2]))
@@ -154,13 +161,16 @@ async def test_disk_that_stands_still_costs_an_exact_gap(tmp_path: Path, monkeyp
     async with running(folder, disk) as (archive, reports):
         await wait_open(archive)
         monkeypatch.setattr(module, "SLOW_S", 0.1)
-        monkeypatch.setattr(module, "POOL", 0)
+        monkeypatch.setattr(buffer, "POOL", 0)
         assert offer(archive, 100).count(False) == 8
         await reports.wait("slow")
         assert archive.fault == ""
+        found = archive.statistics()
+        assert found.buffered > 0
+        assert found.disk_s >= found.waited_s >= 0.1
         disk.go.set()
         await reports.wait("recovered")
-        monkeypatch.setattr(module, "POOL", 1024 * 1024)
+        monkeypatch.setattr(buffer, "POOL", 1024 * 1024)
         disk.go.clear()
         assert all(offer(archive, 100, first=200))
         disk.go.set()
@@ -184,7 +194,7 @@ async def test_fault_is_reported_once_and_survived(error: int, tmp_path: Path, m
     async with running(folder, disk) as (archive, reports):
         await wait_open(archive)
         assert all(offer(archive, 15))
-        while not archive.written or calls[-1] != "sync":  # only what was synced is repaired
+        while not archive.statistics().written or calls[-1] != "sync":  # only what was synced is repaired
             await trio.lowlevel.checkpoint()
         broken[0] = True
         offer(archive, 15, first=20)
@@ -228,7 +238,7 @@ async def test_old_recordings_are_removed(tmp_path: Path, monkeypatch: pytest.Mo
         for number in range(4):
             assert all(offer(archive, 15, first=number * 20))
             archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
-            while archive.buffered:
+            while archive.statistics().buffered:
                 await trio.lowlevel.checkpoint()
     assert len([*list_files(folder)]) == 4
     size = (folder / next(list_files(folder))).stat().st_size
@@ -257,7 +267,7 @@ async def test_full_disk_loses_the_oldest_and_records_on(tmp_path: Path, monkeyp
             await wait_open(archive)
             taken += all(offer(archive, 15, first=number * 20))
             archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
-            while archive.buffered and not archive.fault:
+            while archive.statistics().buffered and not archive.fault:
                 await trio.lowlevel.checkpoint()
         assert any("removed: room" in said for said in reports.said)
         assert taken > 10

@@ -70,7 +70,7 @@ class Site:
             self.clock.jump(1 / FPS)
 
     async def written(self) -> None:
-        while self.archive.buffered and not self.archive.fault:
+        while self.archive.statistics().buffered and not self.archive.fault:
             await trio.lowlevel.checkpoint()
 
     async def connect(self) -> None:
