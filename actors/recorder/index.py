@@ -74,8 +74,13 @@ class IndexedFile:
 class Index:
     """The index in a folder. It is made if it does not exist. Raises `apsw.Error`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        """`read_only`: for readers beside the writer; a damaged or missing index is an error."""
         self._path = folder / NAME
+        if read_only:
+            self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+            self._db.set_busy_timeout(1000)
+            return
         try:
             self._db = self._open()
         except (apsw.CorruptError, apsw.NotADBError):

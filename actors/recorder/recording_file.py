@@ -103,12 +103,12 @@ def walk(file: BinaryIO) -> Walk:
     """Read a whole file and check every fragment. Raises `OSError`."""
     size = file.seek(0, os.SEEK_END)
     try:
-        about, begins_at = _read_beginning(file, size)
+        about, _, begins_at = read_beginning(file)
     except BitstreamError as error:
         return Walk(None, 0, (), 0, size, False, f"the beginning: {error}")
     found, at, damage = list[StoredFragment](), begins_at, ""
     try:
-        for fragment in _fragments(file, at, size, about.recording):
+        for fragment in fragments_of(file, at, size, about.recording):
             found.append(fragment)
             at = fragment.offset + fragment.size
     except BitstreamError as error:
@@ -118,8 +118,11 @@ def walk(file: BinaryIO) -> Walk:
     return Walk(about, begins_at, tuple(found), at, size, is_sealed, "" if is_sealed else damage)
 
 
-def _read_beginning(file: BinaryIO, size: int) -> tuple[About, int]:
-    """Return what the file is about, and where its first fragment begins."""
+def read_beginning(file: BinaryIO) -> tuple[About, bytes, int]:
+    """Return what a file is about, its `ftyp` and `moov`, and where its first fragment begins.
+
+    Raises `BitstreamError`, and `OSError`.
+    """
     file.seek(0)
     data = file.read(MAX_BEGINNING)
     at = length = 0
@@ -132,13 +135,18 @@ def _read_beginning(file: BinaryIO, size: int) -> tuple[About, int]:
     if content[: len(ABOUT)] != ABOUT or U32.pack(zlib.crc32(data[: at - 4])) != data[at - 4 : at]:
         raise BitstreamError("its checksum does not fit")
     try:
-        return _decode(content[len(ABOUT) : -4]), at
+        return _decode(content[len(ABOUT) : -4]), data[: at - length], at
     except msgspec.MsgspecError as error:
         raise BitstreamError(f"it was written by another version: {error}") from None
 
 
-def _fragments(file: BinaryIO, at: int, size: int, recording: str) -> Iterator[StoredFragment]:
-    """Yield whole fragments from byte `at` on. Raises `BitstreamError` at the first that is not."""
+def fragments_of(
+    file: BinaryIO, at: int, size: int, recording: str, *, heads: bool = False
+) -> Iterator[StoredFragment]:
+    """Yield whole fragments from byte `at` to byte `size`. Raises `BitstreamError` at the first that is not.
+
+    With `heads`, only their heads are read, not their contents with the checksums.
+    """
     number: int | None = None
     while at < size:
         file.seek(at)
@@ -147,12 +155,14 @@ def _fragments(file: BinaryIO, at: int, size: int, recording: str) -> Iterator[S
         if place.recording != recording or number not in (None, place.number - 1):
             raise BitstreamError(f"fragment {place.number} of recording {place.recording} does not follow")
         checked = zlib.crc32(head[:-4])
-        for count in _steps(length):
+        if heads and at + PLACE.size + length > size:
+            raise BitstreamError(f"fragment {place.number} ends early")
+        for count in () if heads else _steps(length):
             data = file.read(count)
             if len(data) < count:
                 raise BitstreamError(f"fragment {place.number} ends early")
             checked = zlib.crc32(data, checked)
-        if checked != crc:
+        if checked != crc and not heads:
             raise BitstreamError(f"the checksum of fragment {place.number} does not fit")
         number = place.number
         yield StoredFragment(at, PLACE.size + length, place)

@@ -26,6 +26,8 @@ class Right(StrEnum):
     """Pictures of cameras as they are now, and leases of one's own."""
     READ = "read"
     """The journal: events, the past, and what follows from them."""
+    REVIEW = "review"
+    """Recorded video: to see it, to take it away, and to pin it."""
     REPORT = "report"
     """Detections, by a detector."""
     ROOM = "room"
@@ -63,7 +65,7 @@ RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.WATCHER: frozenset(
         {Right.NONE, Right.VIEW, Right.INSPECT, Right.HEALTH, Right.WATCH, Right.ROOM, Right.SHARE}
     ),
-    Role.ANALYST: frozenset({Right.NONE, Right.VIEW, Right.INSPECT, Right.HEALTH, Right.READ}),
+    Role.ANALYST: frozenset({Right.NONE, Right.VIEW, Right.INSPECT, Right.HEALTH, Right.READ, Right.REVIEW}),
     Role.OPERATOR: frozenset(Right) - {Right.REPORT, Right.MEASURE, Right.ADMINISTER},
     Role.ADMIN: frozenset(Right),
     Role.DETECTOR: frozenset({Right.NONE, Right.REPORT}),

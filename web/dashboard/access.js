@@ -9,7 +9,7 @@ import { recall, remember } from "./storage.js";
 
 const WHY = "banken.access";
 const TIMEOUT_MS = 5000;
-export const RIGHTS = ["view", "inspect", "watch", "read", "room", "share", "operate", "administer"];
+export const RIGHTS = ["view", "inspect", "watch", "read", "review", "room", "share", "operate", "administer"];
 export const ROLES = {
   watcher: n("watcher"),
   analyst: n("analyst"),
