@@ -9,7 +9,7 @@ Rules of this file:
 import errno
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from supervisor.ports.statistics import ArchiveStatistics
 from .archive_writer import ArchiveWriter, SealedFile
 from .buffer import Buffer, Item, RecordingEnd
 from .cutter import Fragment, NewFile
+from .ends import Ends
 from .index import Index, IndexedFile
 from .retention import MOST, Keep, expendable
 
@@ -87,7 +88,14 @@ class Expired:
     """`age` or `room`."""
 
 
-News = Item | SealedFile | Repaired | Expired
+@attrs.frozen
+class NewestEnds:
+    """When the newest file of each camera ended, at the start."""
+
+    ends: dict[str, int]
+
+
+News = Item | SealedFile | Repaired | Expired | NewestEnds
 """The thread posts these: an item that is written, and files that are sealed, repaired or removed."""
 
 
@@ -115,7 +123,7 @@ class Archive:
         """Whether the files that an earlier run left were repaired. Only the thread uses these three."""
         self.fault = "the archive has not been opened yet"
         """Why nothing is taken; empty while the archive works."""
-        self._buffer = Buffer()
+        self._buffer, self._ends = Buffer(), Ends()
         self._work = trio.lowlevel.ParkingLot()
         self._stuck: list[Callable[[], bool]] = []
         """For each abandoned thread, whether it hangs."""
@@ -134,8 +142,25 @@ class Archive:
         """
         if self.fault or not self._buffer.offer(item, trio.current_time()):
             return False
+        self._ends.take(item.camera, item.step)
         self._work.unpark_all()
         return True
+
+    def has_begun(self, camera: str) -> bool:
+        """Whether the archive has the beginning of a file of this camera. Not after a fault, also after a short one."""
+        return self._buffer.has_begun(camera)
+
+    def last_ns(self, camera: str) -> int:
+        """When the recorded video of a camera ends, by its wall time. After a fault, only what was synced counts.
+
+        0 if that is not known.
+        """
+        return self._ends.last_ns(camera)
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that was taken is on the disk."""
+        return not self._buffer and not self._is_dirty
 
     def statistics(self) -> ArchiveStatistics:
         waited_s = 0.0 if self._asked_at is None else trio.current_time() - self._asked_at
@@ -189,6 +214,8 @@ class Archive:
         batch = self._buffer.take()
         self._is_dirty = bool(batch) or (self._is_dirty and not sync)
         await self._call(partial(self._write_batch, self._writer, batch, sync))
+        if sync:
+            self._ends.sync()
         self._is_dirty = self._is_dirty and not sync
 
     async def _finish(self) -> None:
@@ -244,6 +271,7 @@ class Archive:
         """Take nothing any more, and forget what waits: its recorders begin a gap."""
         why = _words_of(error)
         self._buffer.clear()
+        self._ends.fail()
         self._is_dirty = False
         if self._faulty_since is None:
             self._faulty_since = trio.current_time()
@@ -261,9 +289,13 @@ class Archive:
     def _heard(self, news: News) -> None:
         match news:
             case SealedFile():
+                self._ends.seal(news)
                 self._reports.sealed(news)
             case Repaired(file):
+                self._ends.repair(file)
                 self._reports.repaired(file)
+            case NewestEnds(ends):
+                self._ends.find(ends)
             case Expired(files, code):
                 self._reports.expired(files, code)
             case Item():
@@ -271,6 +303,7 @@ class Archive:
 
     def _wrote(self, item: Item) -> None:
         self._buffer.wrote(item, trio.current_time())
+        self._ends.write(item.camera, item.step)
         self._recover()
 
     # ── in the thread ───────────────────────────────────────────────────────────────────────────────────────────
@@ -278,17 +311,21 @@ class Archive:
     def _open(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
         writer.give_up()
         writer.open()
-        repaired = writer.repair()
+        self._keep_repaired(writer.repair(), post)
         if not self._is_repaired:
             with suppress(apsw.Error):  # `_add_rows` reports it
                 self._index = self._index or Index(self._folder)
-                repaired += writer.repair_newer(self._index)
+                self._keep_repaired(writer.repair_newer(self._index), post)
+                post(NewestEnds(self._index.ends()))
             self._is_repaired = True
-        self._add_rows(repaired)
-        for file in repaired:
-            post(Repaired(file))
         self._retain(writer, post)
         writer.probe()
+
+    def _keep_repaired(self, files: Iterable[SealedFile], post: Callable[[News], None]) -> None:
+        """Each has its row and is reported, although the disk may fail at the next one."""
+        for file in files:
+            self._add_rows([file])
+            post(Repaired(file))
 
     def _retain(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
         """Remove files that are too old, or in the way of newer ones. Their rows go first: a file is found again."""

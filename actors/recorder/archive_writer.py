@@ -23,6 +23,8 @@ from typing import Any, Protocol
 import attrs
 import msgspec
 
+from actors.media.media import CLOCK_RATE
+
 from .cutter import Fragment, NewFile
 from .disk import FOLDER_FLAGS, FOLDER_MODE, MODE, Disk
 from .fragment import FragmentPlace
@@ -71,6 +73,11 @@ class SealedFile:
     digest: bytes
     """SHA-256 of the whole file."""
     fragments: tuple[StoredFragment, ...]
+
+    @property
+    def ended_ns(self) -> int:
+        last = self.fragments[-1].place
+        return last.wall_ns + last.duration * 10**9 // CLOCK_RATE
 
 
 @attrs.define(eq=False)
@@ -312,21 +319,20 @@ class ArchiveWriter:
                 self._broken.append(file)
         self._open.clear()
 
-    def repair(self) -> list[SealedFile]:
+    def repair(self) -> Iterator[SealedFile]:
         """Cut the files that a fault has ended at their last synced fragment. One without a fragment is removed."""
-        repaired = []
         while self._broken:
             file = self._broken[0]
             whole = [found for found in file.fragments if found.offset + found.size <= file.synced]
             if whole:
                 size, digest = cut(self._disk, self._folder, file.path, whole)
                 file.fragments = whole
-                repaired.append(sealed_file(file, size, digest))
+                del self._broken[0]
+                yield sealed_file(file, size, digest)
             else:
                 with suppress(FileNotFoundError):
                     self._disk.remove(file.path, self._folder)
-            del self._broken[0]
-        return repaired
+                del self._broken[0]
 
 
 def lock_archive(path: Path, folder: int) -> int:

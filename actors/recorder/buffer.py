@@ -70,7 +70,7 @@ class Buffer:
 
     def offer(self, item: Item, now: float) -> bool:
         """Take an item unless there is no room for it."""
-        if isinstance(item.step, Fragment) and item.camera not in self._begun:
+        if isinstance(item.step, Fragment) and not self.has_begun(item.camera):
             return False
         held = self._held.get(item.camera, 0) + item.duration
         if item.duration and held > CALM_S * CLOCK_RATE:
@@ -87,6 +87,10 @@ class Buffer:
         self._offered_at[item] = now
         self.size += item.size
         return True
+
+    def has_begun(self, camera: str) -> bool:
+        """Whether the beginning of a file of this camera was taken, and not its end."""
+        return camera in self._begun
 
     def take(self) -> list[Item]:
         """The items that wait, the oldest first; `wrote` is called for each."""

@@ -52,6 +52,10 @@ class Fragment:
     """In 1/90000 s."""
     key: bool
 
+    @property
+    def ended_ns(self) -> int:
+        return self.wall_ns + self.duration * 10**9 // CLOCK_RATE
+
 
 class Cutter:
     """Made once for each recording."""

@@ -171,6 +171,11 @@ class Index:
         found = self._db.execute("SELECT max(began_ns) FROM file WHERE camera = ?", (self._camera(camera),)).get
         return found or 0
 
+    def ends(self) -> dict[str, int]:
+        """When the newest file of each camera ended."""
+        newest = ((camera, self.at(camera, self.newest_ns(camera))) for camera in self.cameras())
+        return {camera: row.ended_ns for camera, row in newest if row is not None}
+
     def has(self, path: str) -> bool:
         """Whether a file has its row."""
         second = second_of(path) * 10**9

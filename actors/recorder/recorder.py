@@ -39,6 +39,7 @@ OFF = Reason("off", "record: off", Fault.NONE)
 STOPPED = Reason("stopped", "banken stops, or the camera was removed", Fault.NONE)
 SLOW = Reason("disk-slow", "the disk does not keep up")
 BEHIND = Reason("behind", "the recorder fell behind")
+CODEC = Reason("codec", "the camera has changed to a codec that is not recorded")
 CLOCK = Reason("clock", "the system's clock was set", Fault.NONE)
 ARCHIVE = "recordings"
 """The name of the archive."""
@@ -142,6 +143,9 @@ class Recorder:
         if stretch is not None and stretch.clock.leaps(unit.dts, wall_ns):
             self._interrupt(CLOCK)
             stretch = None
+        if stretch is not None and unit.codec.name not in ENTRIES:
+            self._interrupt(CODEC)
+            stretch = None
         if stretch is None:
             if not unit.key or self._archive.fault or unit.codec.name not in ENTRIES:
                 return
@@ -163,11 +167,13 @@ class Recorder:
 
     def _offer(self, stretch: OpenRecording, steps: Iterable[NewFile | Fragment]) -> None:
         for step in steps:
+            last_ns = self._archive.last_ns(self._camera)
             if not self._archive.offer_nowait(Item(self._camera, stretch.recording, step)):
                 return self._interrupt(self._why_refused(), ends=False)
             if not stretch.is_reported and isinstance(step, Fragment):
                 stretch.is_reported = True
-                command = c.BeginRecording(self._camera, stretch.recording, RecordMode.ALWAYS)
+                mode = RecordMode.ALWAYS
+                command = c.BeginRecording(self._camera, stretch.recording, mode, step.wall_ns, last_ns)
                 self._kernel.emit(command, after=self._newest())
         return None
 
@@ -186,7 +192,8 @@ class Recorder:
             self._stretch = None
             self._archive.offer_nowait(Item(self._camera, "", RecordingEnd()))
         cause = self._newest() if ends else self._reports.trouble
-        self._kernel.emit(c.InterruptRecording(self._camera, reason), after=cause)
+        last_ns = self._archive.last_ns(self._camera)
+        self._kernel.emit(c.InterruptRecording(self._camera, reason, last_ns), after=cause)
 
     def _end(self) -> None:
         stretch, self._stretch = self._stretch, None
@@ -195,8 +202,9 @@ class Recorder:
             self._archive.offer_nowait(Item(self._camera, stretch.recording, RecordingEnd()))
 
     def _why_refused(self) -> Reason:
-        trouble = self._kernel.state.archive_troubles.get(ARCHIVE)
-        return SLOW if trouble is None else trouble.reason
+        if self._archive.fault or not self._archive.has_begun(self._camera):
+            return self._reports.reason or SLOW
+        return SLOW
 
     def _newest(self) -> Recorded | None:
         """The newest event of the camera or of the archive: the cause of what the recorder reports."""

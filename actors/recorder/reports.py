@@ -36,6 +36,8 @@ class JournaledReports:
         self._unsealed: dict[tuple[str, str], Unsealed] = {}
         self.trouble: Recorded | None = None
         """The last event of a fault: what follows from it names it."""
+        self.reason: Reason | None = None
+        """The reason of the last fault, also after its end."""
 
     def slow(self) -> None:
         self._report(SLOW)
@@ -44,6 +46,7 @@ class JournaledReports:
         self._report(Reason("no-room", why) if full else Reason("disk-failed", why))
 
     def _report(self, reason: Reason) -> None:
+        self.reason = reason
         receipt = self._kernel.emit(c.ReportArchive(self._archive, reason), origin=self._kernel.fault())
         self.trouble = receipt.last or self.trouble
 

@@ -23,6 +23,8 @@ class BeginRecording(Command, frozen=True):
     camera: CameraId
     recording: RecordingId
     mode: RecordMode
+    began_ns: int = 0
+    last_ns: int = 0
 
     sender = "recorder"
 
@@ -32,6 +34,7 @@ class InterruptRecording(Command, frozen=True):
 
     camera: CameraId
     reason: Reason
+    last_ns: int = 0
 
     sender = "recorder"
 
@@ -127,6 +130,10 @@ class RecordingInterrupted(RecordingEvent, frozen=True):
 
     reason: Reason
     """Code `camera-lost`, `privacy`, `disk-slow`, `disk-failed`, `no-room`, `codec`, `clock` or `abandoned`."""
+    last_ns: int = 0
+    """When the last fragment before the gap ended, in nanoseconds since 1970; 0 if that is not known.
+
+    After a fault of the disk, only what was synced counts."""
 
     steps = leads(RecordingPhase.RECORDING, to=RecordingPhase.INTERRUPTED)
     severity = Severity.WARNING
@@ -149,7 +156,11 @@ class RecordingResumed(RecordingEvent, frozen=True):
     recording: RecordingId
     """The new stretch."""
     gap_s: float
-    """Time since `RecordingInterrupted`."""
+    """The length of the gap; if its beginning is not known, the time since `RecordingInterrupted`."""
+    last_ns: int = 0
+    """When the last fragment before the gap ended, as it is known now, in nanoseconds since 1970; 0 if it is not."""
+    began_ns: int = 0
+    """When the first fragment after it began."""
 
     steps = leads(RecordingPhase.INTERRUPTED, to=RecordingPhase.RECORDING)
     severity = Severity.INFO
@@ -301,7 +312,9 @@ def begin_recording(state: State, command: BeginRecording, now_ns: int) -> Event
     if known is None:
         return (RecordingStarted(command.camera, command.recording, command.mode),)
     if known.phase is RecordingPhase.INTERRUPTED:
-        return (RecordingResumed(command.camera, command.recording, elapsed_s(known.since_ns, now_ns)),)
+        last_ns, began_ns = command.last_ns, command.began_ns
+        gap_s = elapsed_s(last_ns, began_ns) if 0 < last_ns <= began_ns else elapsed_s(known.since_ns, now_ns)
+        return (RecordingResumed(command.camera, command.recording, gap_s, last_ns, began_ns),)
     return ()
 
 
@@ -309,7 +322,7 @@ def interrupt_recording(state: State, command: InterruptRecording, now_ns: int) 
     known = state.recordings.get(command.camera)
     if known is None or known.phase is not RecordingPhase.RECORDING:
         return ()
-    return (RecordingInterrupted(command.camera, command.reason),)
+    return (RecordingInterrupted(command.camera, command.reason, command.last_ns),)
 
 
 def stop_recording(state: State, command: StopRecording, now_ns: int) -> Events:

@@ -140,7 +140,7 @@ def test_fault_costs_what_was_not_synced(call: str, number: int, tmp_path: Path)
         record(writer, 200, sync_every=2)
     sizes = {path: (tmp_path / "recordings" / path).stat().st_size for path in list_files(tmp_path / "recordings")}
     writer.give_up()
-    repaired = writer.repair()
+    repaired = [*writer.repair()]
     assert len(repaired) <= 1
     for path in list_files(tmp_path / "recordings"):
         found = walked(tmp_path / "recordings" / path)

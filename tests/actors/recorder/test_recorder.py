@@ -1,6 +1,7 @@
 """The recorder of a camera: what the hub gets is in files, and each gap has its reason and its cause."""
 
 import errno
+import itertools
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +14,12 @@ from msgspec.structs import replace
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.media.hub import Hub
+from actors.media.jpeg import JPEG
 from actors.media.media import CLOCK_RATE
 from actors.recorder.archive import Archive
 from actors.recorder.archive_writer import ArchiveWriter, list_files
 from actors.recorder.disk import Disk
+from actors.recorder.fragment import FragmentPlace
 from actors.recorder.recorder import ARCHIVE, SILENCE_S, Recorder
 from actors.recorder.reports import JournaledReports
 from supervisor.domain import commands as c
@@ -25,7 +28,7 @@ from supervisor.domain.values import Fault, Limits, Reason, RecordMode
 from tests.kit.archive import FailingDisk
 from tests.kit.core import Core, open_core
 from tests.kit.domain import GATE, PICTURE, settings
-from tests.kit.media import FPS, access_units
+from tests.kit.media import FPS, access_units, jpegs
 
 from .test_archive_writer import walked
 
@@ -70,7 +73,7 @@ class Site:
             self.clock.jump(1 / FPS)
 
     async def written(self) -> None:
-        while self.archive.statistics().buffered and not self.archive.fault:
+        while not self.archive.is_synced and not self.archive.fault:
             await trio.lowlevel.checkpoint()
 
     async def connect(self) -> None:
@@ -87,12 +90,36 @@ class Site:
         self.clock.jump(SILENCE_S)
         await wait_all_tasks_blocked()
 
+    def footage(self) -> list[tuple[int, int]]:
+        """When the video of each file begins and ends."""
+        found = [walked(self.folder / path).fragments for path in list_files(self.folder)]
+        return [(each[0].place.wall_ns, ended_ns(each[-1].place)) for each in found]
+
+    async def told(self) -> list[tuple[int, int]]:
+        """The gaps of the journal: when each begins and ends."""
+        events = [row.event for row in await self.core.stored()]
+        return [(each.last_ns, each.began_ns) for each in events if isinstance(each, e.RecordingResumed)]
+
+    async def lasts(self) -> list[int]:
+        """The same beginnings as they were known when each gap began."""
+        events = [row.event for row in await self.core.stored()]
+        return [each.last_ns for each in events if isinstance(each, e.RecordingInterrupted)]
+
     def configure(self, mode: RecordMode) -> None:
         self.core.kernel.emit(c.Configure("test", (replace(settings(GATE), record=mode),), Limits()))
 
     def video(self) -> list[int]:
         """The access units in each file."""
         return [round(walked(self.folder / path).duration / TICK) for path in list_files(self.folder)]
+
+
+def ended_ns(place: FragmentPlace) -> int:
+    return place.wall_ns + place.duration * 10**9 // CLOCK_RATE
+
+
+def between(footage: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The gaps between files."""
+    return [(before[1], after[0]) for before, after in itertools.pairwise(footage)]
 
 
 @asynccontextmanager
@@ -137,7 +164,9 @@ async def test_lost_camera_is_a_gap_with_its_cause(tmp_path: Path, mock_clock: M
             ("RecordingInterrupted", "camera-lost", "CameraWaiting"),
             ("RecordingResumed", "", "CameraLive"),
         ]
+        told = await site.told()
     assert site.video() == [15, 25]
+    assert told == between(site.footage())
 
 
 async def test_new_connection_is_a_gap(tmp_path: Path, mock_clock: MockClock) -> None:
@@ -185,6 +214,54 @@ async def test_disk_that_fails_is_a_gap_with_its_cause(tmp_path: Path, mock_cloc
             ("RecordingInterrupted", "disk-failed", "ArchiveFailed"),
             ("RecordingResumed", "", "ArchiveRecovered"),
         ]
+        told, first = await site.told(), await site.lasts()
+    assert told == between(site.footage())
+    assert first == [told[0][0]], "it was known before the repair"
+
+
+async def test_short_fault_of_the_disk_has_its_reason(
+    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the archive works again before the recorder offers the next fragment; what was not synced is lost."""
+    monkeypatch.setattr("actors.recorder.archive.TRY_AGAIN_S", (0.05,))
+    disk, broken = FailingDisk(), [False]
+
+    def fault(call: str) -> None:
+        if broken[0] and call == "write":
+            broken[0] = False
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    disk.fault = fault
+    async with recording(tmp_path / "recordings", mock_clock, disk) as site:
+        await site.send(15)
+        broken[0] = True
+        for _ in range(45):
+            await site.send(1)
+            while site.archive.fault:
+                await trio.lowlevel.checkpoint()
+        assert [each for each in await site.gaps() if each[0] != "RecordingRepaired"] == [
+            ("RecordingStarted", "", "CameraLive"),
+            ("RecordingInterrupted", "disk-failed", "ArchiveRecovered"),
+            ("RecordingResumed", "", "ArchiveRecovered"),
+        ]
+        told = await site.told()
+    assert told == between(site.footage())
+
+
+async def test_codec_that_is_not_recorded_is_a_gap(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Recording goes on when the camera returns to one that is."""
+    async with recording(tmp_path / "recordings", mock_clock) as site:
+        await site.send(15)
+        for number in range(30):
+            site.hub.publish([jpegs()[0]], (site.sent + number) * TICK, JPEG)
+            await wait_all_tasks_blocked()
+            mock_clock.jump(1 / FPS)
+        site.sent = 60
+        await site.send(20)
+        assert [code for _, code, _ in await site.gaps()] == ["", "codec", ""]
+        told = await site.told()
+    assert site.video() == [15, 20]
+    assert told == between(site.footage())
 
 
 async def test_settings_start_and_stop_it(tmp_path: Path, mock_clock: MockClock) -> None:

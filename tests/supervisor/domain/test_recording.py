@@ -31,6 +31,15 @@ def test_gap_begins_and_ends() -> None:
     assert story.state.recordings[GATE].reason is None
 
 
+def test_gap_lasts_from_the_last_fragment_to_the_next() -> None:
+    """The events come later than the video ends: what was not written, or not synced, is part of the gap."""
+    story = recording()
+    lost = story.when(c.InterruptRecording(GATE, LOST, 7_000_000_000))
+    assert lost == (e.RecordingInterrupted(GATE, LOST, 7_000_000_000),)
+    began = c.BeginRecording(GATE, SECOND, RecordMode.ALWAYS, 12_500_000_000, 6_000_000_000)
+    assert story.after(4).when(began) == (e.RecordingResumed(GATE, SECOND, 6.5, 6_000_000_000, 12_500_000_000),)
+
+
 def test_recording_stops() -> None:
     """From each phase; one that is not there stays away."""
     assert recording().after(60).when(c.StopRecording(GATE, OFF)) == (e.RecordingStopped(GATE, OFF, 60.0),)
