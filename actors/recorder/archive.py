@@ -20,7 +20,7 @@ import attrs
 import trio
 
 from supervisor.base.shield import bounded_shield
-from supervisor.base.worker import Worker
+from supervisor.base.worker import Call, Worker
 from supervisor.ports.statistics import ArchiveStatistics
 
 from .archive_writer import ArchiveWriter, SealedFile
@@ -116,6 +116,8 @@ class Archive:
         self._folder, self._writer, self._reports, self._sync_s = folder, writer, reports, sync_s
         self._keep, self._max_bytes, self._wall_ns = keep, max_bytes, wall_ns
         self._worker = Worker("archive")
+        self._left: Call[News] | None = None
+        """The call during which the archive was cancelled: its news are heard before the end."""
         self._index: Index | None = None
         self._rows: list[SealedFile] = []
         """Files that are not in the index yet."""
@@ -220,6 +222,8 @@ class Archive:
 
     async def _finish(self) -> None:
         with suppress(*FAULTS):
+            if self._left is not None:
+                await self._wait(self._left)
             if not self.fault:
                 await self._write_queue(sync=True)
                 await self._call(partial(self._seal_all, self._writer))
@@ -239,33 +243,29 @@ class Archive:
 
         if sum(hangs() for hangs in self._stuck) >= MOST_STUCK:
             raise TimeoutError(errno.ETIMEDOUT, f"{MOST_STUCK} threads hang in this disk")
-        fault: BaseException | None = None
         self._asked_at = trio.current_time()
+        call = self._worker.start(run)
         try:
-            with trio.move_on_after(ABANDON_S) as patience:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._say_slow)
-                    try:
-                        await self._worker.run(run, self._heard)
-                    except FAULTS as error:
-                        fault = error
-                    nursery.cancel_scope.cancel(reason="the disk has answered")
+            with trio.move_on_after(ABANDON_S):
+                return await self._wait(call)
+        except trio.Cancelled:
+            self._left = call
+            raise
         finally:
             self._disk_s += trio.current_time() - self._asked_at
             self._asked_at = None
-        if fault is not None:
-            raise fault
-        if not patience.cancelled_caught:
-            return
         self._stuck.append(lambda: not ended)
         self._worker, self._writer, self._index = Worker("archive"), self._writer.successor(), None
         raise TimeoutError(errno.ETIMEDOUT, f"{self._folder}: the disk has not answered for {ABANDON_S:g} s")
 
-    async def _say_slow(self) -> None:
-        await trio.sleep(SLOW_S)
+    async def _wait(self, call: Call[News]) -> None:
+        """Wait until the call has ended. No nursery: it would cost more than the call."""
+        with trio.move_on_after(SLOW_S):
+            return await call.wait(self._heard)
         if self._faulty_since is None:
             self._faulty_since = trio.current_time() - SLOW_S
             self._reports.slow()
+        return await call.wait(self._heard)
 
     def _fail(self, error: BaseException) -> None:
         """Take nothing any more, and forget what waits: its recorders begin a gap."""

@@ -86,13 +86,17 @@ def encode_fragment(
         begin = max(0, audio[0].pts - origin) * audio[0].format.rate // CLOCK_RATE
         boxes.append(_traf(AUDIO_TRACK, begin, heard, data_at))
         payload += (frame.data for frame in audio)
-    body = box(b"moof", *boxes) + box(b"mdat", *payload)
+    media = HEADER + sum(map(len, payload))
+    parts = [box(b"moof", *boxes), U32.pack(media), b"mdat", *payload]
     flags = BEGINS_WITH_KEY if units[0].key else 0
     head = PLACE.pack(
         PLACE.size, b"uuid", KIND, VERSION, flags, bytes.fromhex(recording), number, wall_ns, until - units[0].dts,
-        len(body), 0,
+        moof_size + media, 0,
     )[:-4]  # fmt: skip
-    return head + U32.pack(zlib.crc32(body, zlib.crc32(head))) + body
+    checksum = zlib.crc32(head)
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return b"".join((head, U32.pack(checksum), *parts))  # the only copy of the media: each one costs as much as the CRC
 
 
 def _audio_samples(audio: Sequence[AudioFrame]) -> list[bytes]:

@@ -88,13 +88,17 @@ class Worker:
         Raises what `work` raises, `ThreadRefused` (an `OSError`), and `WorkerBusy` if too many calls wait.
         Cancellation: abandons the call. Cleanup: the thread is kept until `close`.
         """
+        await self.start(work).wait(heard)
+
+    def start(self, work: Callable[[Callable[[Item], None]], None]) -> Call[Item]:
+        """Begin to run `work(post)` in the thread. Raises `ThreadRefused` and `WorkerBusy`, as `run` does."""
         self._start_once()
         call = Call(work, trio.lowlevel.current_trio_token())
         try:
             self._calls.put_nowait(call)  # type: ignore[arg-type]
         except queue.Full:
             raise WorkerBusy(f"{CALLS} calls wait for the disk already") from None
-        await call.wait(heard)
+        return call
 
     def _start_once(self) -> None:
         if self._thread is not None and self._thread.is_alive():

@@ -140,25 +140,26 @@ def go2rtc_at(program: Path, *, preload: bool = False) -> Open:
     return open_go2rtc
 
 
-def mediamtx_at(program: Path) -> Open:
-    """Return an opener for mediamtx, which reads its cameras over RTSP and serves WHEP."""
+def mediamtx_at(program: Path, *, record: bool = False) -> Open:
+    """Return an opener for mediamtx, which reads its cameras over RTSP and serves WHEP; with `record`, records them."""
 
     @asynccontextmanager
     async def open_mediamtx(file: Path, cameras: int, stamps: bool) -> AsyncIterator[Server]:
         web, udp = free_ports(2)
-        async with open_cameras(file, cameras, stamps) as sources:
-            others = dict.fromkeys(("rtsp", "rtmp", "hls", "srt", "moq"), False)
-            config = {
-                **others,
+        with _folder({}) as recordings:
+            config: dict[str, object] = {
+                **dict.fromkeys(("rtsp", "rtmp", "hls", "srt", "moq"), False),
                 "webrtcAddress": f"127.0.0.1:{web}",
                 "webrtcLocalUDPAddress": f":{udp}",
-                "paths": {name: {"source": url, "rtspTransport": "tcp"} for name, url in sources.items()},
+                "pathDefaults": {"record": record, "recordPath": f"{recordings}/%path/%Y-%m-%d_%H-%M-%S-%f"},
             }
-            with _folder({"mediamtx.yml": json.dumps(config)}) as folder:
-                async with open_part("mediamtx", [str(program), f"{folder}/mediamtx.yml"]) as part:
-                    base = f"http://127.0.0.1:{web}"
-                    await _wait_answering(f"{base}/cam0")
-                    yield Server("mediamtx", part.pid, tuple(f"{base}/{name}/whep" for name in sources))
+            async with open_cameras(file, cameras, stamps) as sources:
+                config["paths"] = {name: {"source": url, "rtspTransport": "tcp"} for name, url in sources.items()}
+                with _folder({"mediamtx.yml": json.dumps(config)}) as folder:
+                    async with open_part("mediamtx", [str(program), f"{folder}/mediamtx.yml"]) as part:
+                        base = f"http://127.0.0.1:{web}"
+                        await _wait_answering(f"{base}/cam0")
+                        yield Server("mediamtx", part.pid, tuple(f"{base}/{name}/whep" for name in sources))
 
     return open_mediamtx
 

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from actors.recorder import archive as module
 from actors.recorder import buffer
@@ -61,8 +62,8 @@ class Reports:
         self._say("repaired")
 
     async def wait(self, *texts: str) -> None:
-        """Wait until these were said last."""
-        while self.said[-len(texts) :] != list(texts):
+        """Wait until these were said, one directly after the other."""
+        while not any(self.said[at : at + len(texts)] == list(texts) for at in range(len(self.said))):
             await self._news.park()
 
 
@@ -175,6 +176,23 @@ async def test_disk_that_stands_still_costs_an_exact_gap(tmp_path: Path, monkeyp
         assert all(offer(archive, 100, first=200))
         disk.go.set()
     assert sum(walked(folder / path).duration for path in list_files(folder)) == 120 * TICK
+
+
+async def test_archive_that_is_stopped_during_a_write_waits_for_it(tmp_path: Path) -> None:
+    """The file that the write seals is reported: its digest would be missing in the journal."""
+    disk, folder = Held(), tmp_path / "recordings"
+    with give_up_after(20):
+        async with trio.open_nursery() as nursery:
+            reports = Reports()
+            archive = Archive(folder, ArchiveWriter(folder, "n1", lambda: "a", disk), reports, 0)
+            nursery.start_soon(archive.run)
+            await wait_open(archive)
+            assert all(offer(archive, 15))
+            archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+            disk.go.set()
+    assert (reports.said, archive.statistics().buffered) == (["sealed"], 0)
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.EROFS, errno.ENOSPC])
