@@ -19,6 +19,7 @@ from supervisor.domain.state import VIDEO, Privacy
 from supervisor.domain.values import CameraSettings, Reason, RecordMode
 from supervisor.ports.decisions import why_cancelled
 from supervisor.ports.facts import CameraFacts
+from supervisor.ports.hls import HlsRequest
 from supervisor.ports.reader_logins import ReaderLogins
 from supervisor.ports.statistics import ArchiveStatistics, CameraStatistics, DetectorStatistics, PeerStatistics
 from supervisor.ports.viewing import Jpeg
@@ -41,6 +42,7 @@ from .webrtc.peer import PeerActor
 
 if TYPE_CHECKING:  # imported only if they are on
     from .detectors.crew import DetectorCrew
+    from .hls.live import LiveHls
     from .recorder.crew import RecorderCrew
     from .rtsp_server.actor import ReaderActor
     from .rtsp_server.readers import Readers
@@ -53,6 +55,7 @@ LOAD_AGAIN_S = 5.0
 CREW = BackgroundImport(["actors.detectors.crew"])
 READERS = BackgroundImport(["actors.rtsp_server.readers", "actors.rtsp_server.server"])
 RECORDERS = BackgroundImport(["actors.recorder.crew"])
+HLS = BackgroundImport(["actors.hls.live"])
 """They are imported only if they are on, and in a thread: each takes 20 to 50 ms."""
 logger = logging.getLogger("banken")
 
@@ -80,6 +83,7 @@ class Registry:
         self._recording = trio.Event()
         """Set when there are recorders."""
         self._readers: dict[CameraId, Readers] = {}
+        self._hls: dict[CameraId, LiveHls] = {}
         self._decoder = decoder or Decoder()
         self._starts = starts or StartGate()
         self._cameras: dict[CameraId, CameraActor] = {}
@@ -131,6 +135,7 @@ class Registry:
             finally:
                 del self._cameras[name]
                 self._readers.pop(name, None)
+                self._hls.pop(name, None)
                 camera.ended = await why_cancelled()
                 camera.hub.close()
 
@@ -292,6 +297,15 @@ class Registry:
 
     def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
         return self._pictures.watch(self._running(camera), client, MJPEG_INTERVAL_S, PICTURE_S)
+
+    async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
+        await _load(HLS)
+        from .hls.live import LiveHls
+
+        running = self._running(camera)
+        if camera not in self._hls:
+            self._hls[camera] = LiveHls(camera, running.hub, self._tools, running.viewers)
+        return await self._hls[camera].answer(client, request, PICTURE_S)
 
     async def add_candidates(self, peer: PeerId, fragment: str) -> None:
         actor = self._peers.get(peer)

@@ -34,6 +34,7 @@ from supervisor.ports.accounts import AccountsPort
 from supervisor.ports.decisions import Origin, Receipt
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.gateway import DetectionResult, GatewayPort, ReloadResult, SessionPort
+from supervisor.ports.hls import HlsRequest
 from supervisor.ports.login_provider import LoginProviderPort
 from supervisor.ports.past import Past
 from supervisor.ports.questions import Query
@@ -313,6 +314,10 @@ class Limited:
                 except StopAsyncIteration:
                     return
                 yield jpeg
+
+    async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
+        with self._errors(camera):
+            return await self._gateway.hls(self._camera(camera), client, request)
 
     def open_session(self, client: str) -> AbstractContextManager[SessionPort]:
         return self._gateway.open_session(client)

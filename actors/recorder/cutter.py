@@ -18,8 +18,6 @@ from .fragment import encode_fragment
 from .initialization import AUDIO, ENTRIES, FileTracks, initialization
 from .recording_file import About, begin_file
 
-FRAGMENT = CLOCK_RATE
-"""Longest duration of a fragment, in 1/90000 s, unless one access unit lasts longer."""
 FILE_S = 60
 LONGEST = 3600 * CLOCK_RATE
 """A file ends after this time also without a key frame, and the next key frame begins the next one; in 1/90000 s."""
@@ -60,7 +58,8 @@ class Fragment:
 class Cutter:
     """Made once for each recording."""
 
-    def __init__(self, camera: str, recording: str, file_s: float = FILE_S) -> None:
+    def __init__(self, camera: str, recording: str, file_s: float = FILE_S, fragment_s: float = 1) -> None:
+        self._fragment = round(fragment_s * CLOCK_RATE)
         self._camera, self._recording, self._file = camera, recording, round(file_s * CLOCK_RATE)
         self._units: list[AccessUnit] = []
         self._bytes = 0
@@ -98,7 +97,7 @@ class Cutter:
             yield from self._cut(unit.dts)
             self._tracks = None
             return
-        elif self._units and (unit.dts - self._units[0].dts >= FRAGMENT or self._bytes >= MAX_BYTES):
+        elif self._units and (unit.dts - self._units[0].dts >= self._fragment or self._bytes >= MAX_BYTES):
             yield from self._cut(unit.dts)
         if self._units:
             self._gap = unit.dts - self._units[-1].dts

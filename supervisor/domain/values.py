@@ -120,6 +120,10 @@ class LeaseKind(StrEnum):
     """A suggestion that all pages show. Only banken itself grants it."""
 
 
+BY_HLS = "HLS"
+"""The purpose of a lease whose holder gets live video by HLS."""
+
+
 class PeerProtocol(StrEnum):
     """How the connection of a viewer gets its media."""
 

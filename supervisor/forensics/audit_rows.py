@@ -10,7 +10,7 @@ from ..domain.describe import describe
 from ..domain.ids import LeaseId
 from ..domain.lifecycle import PeerPhase
 from ..domain.state import Lease, Peer, Use, UserSession
-from ..domain.values import LeaseKind, PeerProtocol, UseKind
+from ..domain.values import BY_HLS, LeaseKind, PeerProtocol, UseKind
 from ..ports.audit import Author, End, How, Kind, Row, author_of
 
 KICKED = "kicked"
@@ -121,7 +121,9 @@ def is_own(known: e.LeaseGranted | Lease) -> bool:
 
 def lease(known: e.LeaseGranted | Lease, author: Author, since_ns: int, seq: int | None, agents: dict[str, str]) -> Row:
     kind: Kind = "watched" if is_held(known) else "leased"
-    how: How = "mjpeg" if is_held(known) else LEASES[known.kind]
+    how: How = LEASES[known.kind]
+    if is_held(known):
+        how = "hls" if known.purpose == BY_HLS else "mjpeg"
     return replace(
         _row(kind, author, known.client, agents, since_ns, seq), camera=known.camera, how=how, id=known.lease
     )

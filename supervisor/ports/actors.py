@@ -9,6 +9,7 @@ from ..domain.ids import CameraId, PeerId
 from .decisions import ACTOR, Origin
 from .facts import CameraFacts
 from .gateway import DetectionResult
+from .hls import HlsRequest
 from .statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
 from .viewing import Jpeg, ParsedOffer
 
@@ -38,6 +39,10 @@ class ActorsPort(Protocol[AnOffer]):
 
     def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
         """The camera's pictures, one after the other, until the caller closes it. Raises `Rejected`."""
+        ...
+
+    async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
+        """The answer to a viewer by HLS, who takes a lease with the first playlist. Raises `Rejected`."""
         ...
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]: ...

@@ -20,7 +20,7 @@ from .findings import Finding
 
 Kind = Literal["watched", "leased", "exported", "changed", "login", "login-failed", "refused"]
 How = Literal[
-    "", "webrtc", "whep", "rtsp", "mjpeg", "snapshot", "opened", "lease", "large view", "suggestion"
+    "", "webrtc", "whep", "rtsp", "mjpeg", "hls", "snapshot", "opened", "lease", "large view", "suggestion"
 ]  # fmt: skip
 By = Literal["user", "token", "share", "proxy", "local", "client", "banken"]
 End = Literal["ended", "open", "unknown"]
@@ -69,8 +69,9 @@ class Row(Finding, frozen=True, kw_only=True):
     camera: CameraId | None = None
     how: How = ""
     """`webrtc` is a connection under a lease of a page, `whep` one without: a tile, or another program. `rtsp` is a
-    reader, `mjpeg` a stream of pictures, `snapshot` single ones, `opened` a camera that was opened for one. A lease is
-    the right to watch: for a tile of a page, a large view, or the suggestion that all pages show."""
+    reader, `mjpeg` a stream of pictures, `hls` a player of HLS, `snapshot` single ones, `opened` a camera that was
+    opened for one. A lease is the right to watch: for a tile of a page, a large view, or the suggestion that all pages
+    show."""
     since_ns: int
     until_ns: int | None
     """None while it is open; where the end is unknown, the last instant at which it was certainly open."""

@@ -14,6 +14,7 @@ from ..domain.state import State
 from .accounts import AccountsPort
 from .decisions import Origin, Receipt
 from .facts import CameraFacts
+from .hls import HlsRequest
 from .login_provider import LoginProviderPort
 from .past import Past
 from .questions import Query
@@ -187,5 +188,9 @@ class GatewayPort(ReadPort, Protocol):
     ) -> Jpeg: ...
 
     def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]: ...
+
+    async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
+        """The answer to a viewer by HLS, who takes a lease with the first playlist. Raises `Rejected`."""
+        ...
 
     def open_session(self, client: str) -> AbstractContextManager[SessionPort]: ...

@@ -16,6 +16,7 @@ from ..domain.state import State
 from ..ports.decisions import Origin, Receipt
 from ..ports.facts import CameraFacts
 from ..ports.gateway import DetectionResult, ReloadResult, SessionPort
+from ..ports.hls import HlsRequest
 from ..ports.past import Instant, TooLong
 from ..ports.snapshot import Snapshot
 from ..ports.viewing import HeldLease, Jpeg, Key, Opened
@@ -126,6 +127,9 @@ class PastGateway:
     async def watch_pictures(self, camera: CameraId, client: str) -> AsyncGenerator[Jpeg, None]:
         _refuse()
         yield
+
+    async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
+        _refuse()
 
     def open_session(self, client: str) -> AbstractContextManager[SessionPort]:
         _refuse()

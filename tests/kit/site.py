@@ -22,6 +22,7 @@ from supervisor.domain.values import LeaseKind, Limits
 from supervisor.ports.asking import origin_of
 from supervisor.ports.control import ControlPort
 from supervisor.ports.facts import CameraFacts, MetOddity
+from supervisor.ports.hls import HlsRequest
 from supervisor.ports.statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
 from supervisor.ports.viewing import Jpeg, OfferError, ParsedOffer
 from supervisor.runtime.kernel import Kernel
@@ -114,6 +115,10 @@ class FakeActors:
             await trio.sleep_forever()
         finally:
             self.kernel.emit(c.EndLease(lease, ASKED))
+
+    async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
+        await self.take_picture(camera, client, None)
+        return str(request).encode()
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:
         return {GATE: CameraStatistics(25.0, 1_000_000, 100, 12345, 2, 0.04)}

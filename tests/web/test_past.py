@@ -400,6 +400,7 @@ async def test_a_stretch_with_too_many_events_is_refused_in_words(
         ("/api/events?before=x", 400, "whole number"),
         ("/cameras/gate/snapshot.jpg", 409, "this is the past"),
         ("/cameras/gate/stream.mjpeg", 409, "this is the past"),
+        ("/hls/gate/live.m3u8", 409, "this is the past"),
     ],
 )
 async def test_wrong_questions(tmp_path: Path, path: str, status: int, word: str) -> None:

@@ -17,6 +17,7 @@ RESOURCES = (
     "audit",
     "availability",
     "health",
+    "hls",
     "metrics",
     "stream",
     "signaling",

@@ -13,7 +13,7 @@ from actors.media.h264 import H264
 from actors.media.h265 import H265
 from actors.media.hub import Hub
 from actors.media.media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, VideoCodec
-from actors.recorder.cutter import FRAGMENT, LONGEST, Cutter, Fragment, NewFile
+from actors.recorder.cutter import LONGEST, Cutter, Fragment, NewFile
 from actors.recorder.recording_file import end_file, walk
 from supervisor.base.clock import SystemClock
 from tests.kit.media import FPS, aac_frames, access_units, coded
@@ -100,7 +100,7 @@ def test_fragment_lasts_a_second_and_ends_before_a_key_frame() -> None:
     """A loss is at most one of them."""
     ((_, fragments),) = files_of(units(45), Cutter("gate", RECORDING))
     assert [fragment.key for fragment in fragments] == [True, False, True, False, True]
-    assert [fragment.duration for fragment in fragments] == [FRAGMENT] * 4 + [FRAGMENT // 2]
+    assert [fragment.duration for fragment in fragments] == [CLOCK_RATE] * 4 + [CLOCK_RATE // 2]
     assert [fragment.wall_ns for fragment in fragments] == [START_NS + index * 10**9 for index in range(5)]
 
 
