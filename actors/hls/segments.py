@@ -31,14 +31,14 @@ FOR_EVER_S = 1e9
 
 
 @attrs.frozen
-class Part:
+class LivePart:
     data: bytes
     duration_s: float
     key: bool
 
 
 @attrs.define
-class Segment:
+class LiveSegment:
     number: int
     initialization: int
     """Which of the initializations it needs."""
@@ -46,7 +46,7 @@ class Segment:
     """When its first access unit arrived."""
     discontinuity: bool
     """Whether its times and its format do not follow those of the segment before."""
-    parts: list[Part] = attrs.field(factory=list)
+    parts: list[LivePart] = attrs.field(factory=list)
     is_whole: bool = False
 
     @property
@@ -71,7 +71,7 @@ class LiveSegments:
         self._cutter = self._new_cutter()
         self._connection: int | None = None
         self._discontinuity = False
-        self.segments: deque[Segment] = deque()
+        self.segments: deque[LiveSegment] = deque()
         """The newest last; it may grow."""
         self.discontinuities = 0
         """Discontinuities in segments that are not kept any more."""
@@ -96,7 +96,7 @@ class LiveSegments:
             if isinstance(step, NewFile):
                 self._begin(initialization(step.tracks))
             else:
-                part = Part(step.data[PLACE.size :], step.duration / CLOCK_RATE, step.key)
+                part = LivePart(step.data[PLACE.size :], step.duration / CLOCK_RATE, step.key)
                 self._append(part, step.wall_ns)
                 is_new = True
         return is_new
@@ -110,13 +110,13 @@ class LiveSegments:
         if self.segments:
             self.segments[-1].is_whole = True
 
-    def _append(self, part: Part, wall_ns: int) -> None:
+    def _append(self, part: LivePart, wall_ns: int) -> None:
         newest = self.segments[-1] if self.segments else None
         if newest is not None and not newest.is_whole:
             length = newest.duration_s
             newest.is_whole = (part.key and length >= LEAST_S) or length + part.duration_s >= self.target_s + 0.5
         if newest is None or newest.is_whole:
-            newest = Segment(self._next, max(self.initializations), wall_ns, self._discontinuity)
+            newest = LiveSegment(self._next, max(self.initializations), wall_ns, self._discontinuity)
             self._next, self._discontinuity = self._next + 1, False
             self.segments.append(newest)
         newest.parts.append(part)
@@ -137,7 +137,7 @@ class LiveSegments:
         """Whether a player can begin: there is a whole segment."""
         return any(segment.is_whole for segment in self.segments)
 
-    def find(self, number: int) -> Segment | None:
+    def find(self, number: int) -> LiveSegment | None:
         return next((segment for segment in self.segments if segment.number == number), None)
 
     def has(self, number: int, part: int | None) -> bool:
@@ -178,7 +178,7 @@ class LiveSegments:
         return "\n".join(lines) + "\n"
 
 
-def _parts(segment: Segment) -> Iterable[str]:
+def _parts(segment: LiveSegment) -> Iterable[str]:
     for place, part in enumerate(segment.parts):
         independent = ",INDEPENDENT=YES" if part.key else ""
         yield f'#EXT-X-PART:DURATION={part.duration_s:.3f},URI="{segment.number}-{place}.m4s"{independent}'

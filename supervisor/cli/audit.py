@@ -54,8 +54,8 @@ def audit(
     """Print who watched CAMERA, or any camera, and who exported, changed, logged in or was refused.
 
     `watched` is a WebRTC connection, under a lease of a page (webrtc) or without one (whep: a tile of the page, or
-    another program). It is also a reader by RTSP (rtsp), a player of HLS (hls), an MJPEG stream (mjpeg), a minute of
-    snapshots (snapshot), or a camera that was opened for one (opened).
+    another program). It is also a reader by RTSP (rtsp), a player of HLS (hls), or an MJPEG stream (mjpeg). So are
+    snapshots of a minute (snapshot), and a camera that was opened for one (opened).
     `leased` is the right of a page to watch: for a tile (lease), a large view, or the camera that all pages suggest
     (suggestion); connections under it have the same `lease`, and their times overlap. The lines are in the order in
     which they ended; open ones come last. The totals count what was watched. --json prints one object per line. A

@@ -51,7 +51,7 @@ class GrantLease(Command, frozen=True):
     exclusive: bool = False
     purpose: str = ""
 
-    sender = "gateway, snapshots"
+    sender = "gateway, snapshots, HLS"
     right = Right.WATCH
 
 
@@ -85,7 +85,7 @@ class EndLease(Command, frozen=True):
     bytes: int | None = None
     """That were sent under it, if it is that of an MJPEG stream."""
 
-    sender = "gateway, snapshots"
+    sender = "gateway, snapshots, HLS"
     right = Right.OPERATE
     right_of_owner = Right.WATCH
 

@@ -82,6 +82,7 @@ SENDERS = {
     "RTSP server": ["actors/rtsp_server/connection.py"],
     "schedules service": ["supervisor/services/schedules.py"],
     "snapshots": ["actors/camera/snapshots.py"],
+    "HLS": ("actors/hls/",),
     "supervision of the camera actor": ["supervisor/runtime/reconcile.py"],
     "sweep": ["actors/process/sweep.py"],
     "see [alerts](#alerts)": ["actors/", "supervisor/"],
