@@ -173,8 +173,15 @@ class Index:
 
     def ends(self) -> dict[str, int]:
         """When the newest file of each camera ended."""
-        newest = ((camera, self.at(camera, self.newest_ns(camera))) for camera in self.cameras())
-        return {camera: row.ended_ns for camera, row in newest if row is not None}
+        found = dict[str, int]()
+        for camera in self.cameras():
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM file WHERE camera = ? ORDER BY began_ns DESC, number DESC LIMIT 1",
+                (self._camera(camera),),
+            )
+            for values in rows:
+                found[camera] = _row(camera, values).ended_ns
+        return found
 
     def has(self, path: str) -> bool:
         """Whether a file has its row."""

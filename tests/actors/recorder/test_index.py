@@ -67,6 +67,12 @@ def test_moment_is_found_in_its_file(index: Index) -> None:
     ]
 
 
+def test_newest_file_of_each_camera_ends_its_video(index: Index) -> None:
+    """Also where the one before ends a moment later than it begins: times are rounded."""
+    index.add([file(START_NS), file(START_NS + MINUTE_NS - 1, number=2, seconds=5), file(START_NS, "yard")])
+    assert index.ends() == {"gate": START_NS + MINUTE_NS - 1 + 5 * 10**9, "yard": START_NS + MINUTE_NS}
+
+
 def test_removed_rows_are_gone(index: Index) -> None:
     """And no other: two files may have begun in one second."""
     index.add([file(START_NS), file(START_NS, number=2)])
