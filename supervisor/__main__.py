@@ -100,6 +100,7 @@ COMMANDS = {
     "retry": at("supervisor.cli.remote:retry", "Have the daemon open CAMERA now, instead of at its next attempt."),
     "privacy": at("supervisor.cli.remote:privacy", "Make CAMERA private, or end that."),
     "reload": at("supervisor.cli.remote:reload", "Have the daemon read its configuration again, and print the result."),
+    "profile": at("supervisor.cli.profile:profile", "Print which functions of the daemon use its time."),
     "ca": at("supervisor.cli.ca:ca", "Print the certificate of the local CA, and how to install it on devices."),
     "setup-link": at(
         "supervisor.cli.setup:setup_link", "Print a link to the page that makes the first user, an admin."

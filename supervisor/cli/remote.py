@@ -184,10 +184,17 @@ def unknown(where: str | Path, status: int) -> str:
 
 
 def ask(
-    where: str | Path, method: str, path: str, config: Path, sent: Body | None = None, *, hint: str = ""
+    where: str | Path,
+    method: str,
+    path: str,
+    config: Path,
+    sent: Body | None = None,
+    *,
+    hint: str = "",
+    patience_s: float = PATIENCE_S,
 ) -> tuple[int, Body]:
     """Send a request, with `sent` as its JSON; the status and the object in the answer. Ends the command where nothing
-    answers, and says `hint` then. A 401 of the daemon says what to do about the token.
+    answers within `patience_s`, and says `hint` then. A 401 of the daemon says what to do about the token.
 
     `where` is a URL, or the path of a control socket. The configuration at `config` helps to verify a certificate. A
     user and a password in a URL are sent as Basic credentials, for a proxy in front of the daemon.
@@ -196,7 +203,7 @@ def ask(
     if sent is not None:
         headers["Content-Type"] = "application/json"
     try:
-        connection, prefix = _connection(where, headers, config)
+        connection, prefix = _connection(where, headers, config, patience_s)
         try:
             content = None if sent is None else json.dumps(sent).encode()
             connection.request(method, f"{prefix}/{path}", content, headers)
@@ -220,10 +227,12 @@ def ask(
     return response.status, found
 
 
-def _connection(where: str | Path, headers: dict[str, str], config: Path) -> tuple[http.client.HTTPConnection, str]:
+def _connection(
+    where: str | Path, headers: dict[str, str], config: Path, patience_s: float
+) -> tuple[http.client.HTTPConnection, str]:
     """A connection, and what comes before each path. Adds credentials to `headers`. Raises `KeyError`, `ValueError`."""
     if isinstance(where, Path):
-        return ControlConnection(where, PATIENCE_S), ""
+        return ControlConnection(where, patience_s), ""
     headers |= credentials_for(where)
     parts = urlsplit(where)
     if parts.username is not None:
@@ -232,9 +241,9 @@ def _connection(where: str | Path, headers: dict[str, str], config: Path) -> tup
     host, prefix = parts.hostname or "", parts.path.rstrip("/")
     match parts.scheme:
         case "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=PATIENCE_S), prefix
+            return http.client.HTTPConnection(host, parts.port, timeout=patience_s), prefix
         case "https":
             context = context_for(config, where)
-            return http.client.HTTPSConnection(host, parts.port, timeout=PATIENCE_S, context=context), prefix
+            return http.client.HTTPSConnection(host, parts.port, timeout=patience_s, context=context), prefix
         case other:
             raise KeyError(other)

@@ -38,6 +38,7 @@ CHARGED = (
     c.JoinRoom,
     c.RetryCamera,
     c.ReportExport,
+    c.ReportProfile,
 )
 """Commands of a client that begin something."""
 CHARGED_UNOWNED = (c.ClosePeer, c.EndLease)

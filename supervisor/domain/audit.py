@@ -1,4 +1,4 @@
-"""Traces for the audit: pictures that were sent, access that was refused, bundles that were exported.
+"""Traces for the audit: pictures that were sent, access that was refused, bundles and profiles.
 
 Rules of this file:
 - The services that report them bound their rate (`services/audit_traces.py`). So a client cannot fill the journal.
@@ -47,6 +47,16 @@ class ReportExport(Command, frozen=True):
     client: str
     digest: str
     anonymous: bool = False
+
+    sender = "gateway"
+    right = Right.ADMINISTER
+
+
+class ReportProfile(Command, frozen=True):
+    """Somebody takes a profile of the daemon."""
+
+    seconds: float
+    client: str
 
     sender = "gateway"
     right = Right.ADMINISTER
@@ -133,6 +143,27 @@ class BundleExported(Event, frozen=True):
         return f"events {self.first} to {self.last} exported{how}: bundle {self.digest[:16]}"
 
 
+class ProfileTaken(Event, frozen=True):
+    """Somebody took a profile: which functions of the daemon used the time. It names functions, and no data."""
+
+    seconds: float
+    """For how long; less if the client has left."""
+    client: str
+    """Address of the client; `local` for a command on this machine."""
+
+    severity = Severity.NOTICE
+    emitters = ("ReportProfile",)
+    when = "before it begins"
+    stored = FIRST
+
+    @property
+    def stream(self) -> str:
+        return AUDIT
+
+    def sentence(self) -> str:
+        return f"{self.client} takes a profile of {self.seconds:g} s"
+
+
 def report_pictures(state: State, command: ReportPictures, now_ns: int) -> Events:
     if command.camera not in state.cameras:
         return ()
@@ -148,10 +179,15 @@ def report_export(state: State, command: ReportExport, now_ns: int) -> Events:
     return (BundleExported(command.first, command.last, command.client, command.digest, command.anonymous),)
 
 
+def report_profile(state: State, command: ReportProfile, now_ns: int) -> Events:
+    return (ProfileTaken(command.seconds, command.client),)
+
+
 DECISIONS: Decisions = {
     ReportPictures: report_pictures,
     ReportAccessRefused: report_access_refused,
     ReportExport: report_export,
+    ReportProfile: report_profile,
 }
 
 
@@ -159,4 +195,5 @@ ARMS: Arms = {
     PicturesSent: lambda s, v, at: {},
     AccessRefused: lambda s, v, at: {},
     BundleExported: lambda s, v, at: {},
+    ProfileTaken: lambda s, v, at: {},
 }

@@ -16,6 +16,7 @@ const EVENTS = {
   PicturesSent: { entity: "audit" },
   AccessRefused: { entity: "audit" },
   BundleExported: { entity: "audit" },
+  ProfileTaken: { entity: "audit" },
   CameraAdded: { entity: "camera", phase: "idle", begins: true },
   CameraChanged: { entity: "camera" },
   CameraRemoved: { entity: "camera", phase: "removed" },

@@ -19,6 +19,7 @@ RESOURCES = (
     "health",
     "hls",
     "metrics",
+    "profile",
     "stream",
     "signaling",
     "page",

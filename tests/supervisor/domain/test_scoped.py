@@ -29,7 +29,7 @@ HIDDEN_EVENTS = {
     "LoginFailed", "TokenMade", "TokenEnded", "UserAdded", "UserChanged", "UserRemoved", "PasswordSet",
     "PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved", "TrustEnded",
     "ShareMade", "ShareEnded", "VisitBegan", "VisitEnded",
-    "IdentityLinked", "IdentityUnlinked", "BundleExported", "ArchiveFailed", "ArchiveRecovered",
+    "IdentityLinked", "IdentityUnlinked", "BundleExported", "ProfileTaken", "ArchiveFailed", "ArchiveRecovered",
 }  # fmt: skip
 
 
