@@ -90,7 +90,7 @@ COMMANDS = {
     **JOURNAL_COMMANDS,
     "footage": table("footage", "Recordings: list, verify and repair them, without a daemon.", FOOTAGE),
     "incident": at(
-        "supervisor.cli.incident:incident",
+        "supervisor.compose.incident:incident",
         "Export, import and verify a stretch of the journal as one file.",
     ),
     "check": at("supervisor.compose.commands:check", "Check a configuration, and print its problems."),

@@ -8,7 +8,7 @@ Rules of this file:
 - With the same release of SQLite, the same stretch gives the same bytes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,16 @@ def find_stretch(
     return BatchRange(found[0][0], found[-1][1], asked_first, asked_last)
 
 
+def widen(reader: Reader, stretch: BatchRange, seqs: Iterable[int]) -> BatchRange:
+    """The stretch with all that is between it and these events, in whole batches; for the same question."""
+    needed = [stretch.first, stretch.last, *seqs]
+    ends = [reader.page(Query(after=seq - 1, before=seq + 1), 1)[0] for seq in (min(needed), max(needed))]
+    found = [
+        (first, last) for _, batches in _batches(reader, *_with_other_runs(reader, *ends)) for first, last, _ in batches
+    ]
+    return attrs.evolve(stretch, first=found[0][0], last=found[-1][1])
+
+
 def _with_other_runs(reader: Reader, first: Recorded, last: Recorded) -> tuple[int, int]:
     """The first and the last event that are needed: a neighbour that is of another run is one of them."""
     before = reader.page(Query(before=first.seq), 1, newest=True)
@@ -96,6 +106,15 @@ def copy(
     finally:
         copying.close()
     return Excerpt(copying.events, copying.batches, copying.previous, copying.digest)
+
+
+def seq_of_digest(reader: Reader, prefix: str) -> int | None:
+    """The last event of the newest batch whose end has this digest, of which the beginning in hex is given."""
+    found = None
+    for part in reader.parts():
+        for (seq,) in part.rows("SELECT last FROM batch WHERE hex(digest) LIKE ? ORDER BY first", (f"{prefix}%",)):
+            found = seq
+    return found
 
 
 def sealed_lines(folder: Path, stretch: BatchRange) -> list[manifest.Sealed]:

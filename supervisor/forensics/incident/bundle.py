@@ -8,6 +8,7 @@ Rules of this file:
 - A bundle may come from anybody: only known names are accepted, and sizes are bounded before anything is unpacked.
 """
 
+import errno
 import hashlib
 import io
 import os
@@ -18,15 +19,16 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, LargeZipFile, ZipFile, ZipInfo
 
+import attrs
 import msgspec
 
 from ...domain import words
 
-FORMAT = 1
-"""Layout of the bundle. A newer one is refused, an older one is read."""
+FORMAT = 2
+"""Layout of the bundle, 1 without video. A newer one is refused, an older one is read."""
 MANIFEST, CONFIGURATION, HEALTH, STDERR, SEALED, REPORT = (
     "manifest.json",
     "configuration.json",
@@ -35,13 +37,16 @@ MANIFEST, CONFIGURATION, HEALTH, STDERR, SEALED, REPORT = (
     "sealed.jsonl",
     "report.html",
 )
-JOURNAL = "journal"
+JOURNAL, VIDEO = "journal", "video"
 MAX_BYTES = 1024**3
-"""Of all files together, unpacked."""
-MAX_MANIFEST = 256 * 1024
-MAX_FILES = 256
+"""Of all files but video together, unpacked."""
+MAX_VIDEO = 1536 * 1024**2
+"""Of all video together. It is not packed, so that the whole stays below the 2 GiB of a plain zip."""
+MAX_MANIFEST = 1024 * 1024
+MAX_FILES = 2048
 CHUNK = 256 * 1024
 _SEGMENT = re.compile(rf"{JOURNAL}/segment-\d{{10,19}}\.sqlite")
+_VIDEO_FILE = re.compile(rf"{VIDEO}/[a-z0-9][a-z0-9_-]{{0,62}}/recording_\d{{8}}_\d{{6}}(_\d{{1,3}})?\.mp4", re.ASCII)
 _NAMES = frozenset({CONFIGURATION, HEALTH, STDERR, SEALED, REPORT})
 _CENTRAL, _END, _LOCATOR = struct.Struct("<4s4B4H3L5H2L"), struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL")
 """Of a zip: a file in the directory at its end; the last record; that of zip64 in front of it, which no bundle has."""
@@ -63,6 +68,25 @@ class BundledFile(msgspec.Struct, frozen=True):
     name: str
     bytes: int
     sha256: str
+
+
+class VideoScope(msgspec.Struct, frozen=True):
+    """The video that was asked for."""
+
+    cameras: tuple[str, ...]
+    since: str = msgspec.field(name="from")
+    until: str = msgspec.field(name="to")
+
+
+@attrs.frozen
+class Beginning:
+    """The first bytes of a file, which may be growing."""
+
+    path: Path
+    bytes: int
+
+
+Content = bytes | Path | Beginning
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +114,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     anonymous: dict[str, int] | None = None
     """How many names of each kind were replaced; None if the bundle has them. Older ones have no such field."""
+    video: VideoScope | None = None
     body: str
     """SHA-256 of all bytes of the bundle before the manifest."""
     files: tuple[BundledFile, ...]
@@ -98,15 +123,28 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def journal_files(self) -> list[BundledFile]:
         return [held for held in self.files if held.name.startswith(f"{JOURNAL}/")]
 
+    @property
+    def video_files(self) -> list[BundledFile]:
+        return [held for held in self.files if _is_video(held.name)]
+
 
 MakeManifest = Callable[[str, tuple[BundledFile, ...]], Manifest]
 """Makes the manifest of the digest of the body and the files, once they are known."""
 
 
-def _described(name: str, method: int) -> ZipInfo:
+def _is_video(name: str) -> bool:
+    return name.startswith(f"{VIDEO}/")
+
+
+def _method(name: str) -> int:
+    """How a file is packed: video would not become smaller."""
+    return ZIP_STORED if name == MANIFEST or _is_video(name) else ZIP_DEFLATED
+
+
+def _described(name: str) -> ZipInfo:
     """A file as it is in each bundle. `zipfile` gives it the version and the date."""
     info = ZipInfo(name)
-    info.compress_type, info.create_system, info.external_attr = method, _UNIX, _MODE
+    info.compress_type, info.create_system, info.external_attr = _method(name), _UNIX, _MODE
     return info
 
 
@@ -114,7 +152,7 @@ def _directory(found: Sequence[ZipInfo], begin: int) -> bytes:
     """The end of a zip with these files as `write` leaves it, from the directory on."""
     central = b""
     for info in found:
-        method, name = ZIP_STORED if info is found[-1] else ZIP_DEFLATED, info.filename.encode()
+        method, name = _method(info.filename), info.filename.encode()
         sizes = (info.CRC, info.compress_size, info.file_size, len(name))
         fixed = (b"PK\1\2", _VERSION, _UNIX, _VERSION, 0, 0, method, 0, _DATE)
         central += _CENTRAL.pack(*fixed, *sizes, 0, 0, 0, 0, _MODE, info.header_offset) + name
@@ -129,29 +167,46 @@ def fingerprint(manifest: bytes) -> str:
 # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def write(path: Path, contents: Mapping[str, bytes | Path], make: MakeManifest) -> str:
-    """Write a bundle with these files, given as bytes or paths; returns its digest. Raises `OSError`."""
+def write(
+    path: Path,
+    contents: Mapping[str, Content],
+    make: MakeManifest,
+    progress: Callable[[int], None] = lambda video: None,
+) -> str:
+    """Write a bundle with these files; returns its digest. `progress` is called with the bytes of video written.
+
+    Raises `OSError`.
+    """
+    done = 0
     with open(path, "w+b") as file:
         with ZipFile(file, "w") as archive:
-            held = tuple(_pack(archive, name, contents[name]) for name in sorted(contents))
-            described = make(_digest(file, 0, file.tell()), held)
+            held = []
+            for name in sorted(contents):
+                held.append(_pack(archive, name, contents[name]))
+                if _is_video(name):
+                    progress(done := done + held[-1].bytes)
+            described = make(_digest(file, 0, file.tell()), tuple(held))
             manifest = msgspec.json.format(msgspec.json.encode(described), indent=2)
-            archive.writestr(_described(MANIFEST, ZIP_STORED), manifest)
+            archive.writestr(_described(MANIFEST), manifest)
         file.flush()
         os.fsync(file.fileno())
     return fingerprint(manifest)
 
 
-def _pack(archive: ZipFile, name: str, content: bytes | Path) -> BundledFile:
-    """Append a file, packed."""
+def _pack(archive: ZipFile, name: str, content: Content) -> BundledFile:
+    """Append a file, packed. Raises `OSError`, also if a file has become shorter."""
     digest, size = hashlib.sha256(), 0
+    path = content.path if isinstance(content, Beginning) else content
+    left = content.bytes if isinstance(content, Beginning) else MAX_BYTES
     with (
-        io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb") as source,
-        archive.open(_described(name, ZIP_DEFLATED), "w") as packed,
+        io.BytesIO(path) if isinstance(path, bytes) else open(path, "rb") as source,
+        archive.open(_described(name), "w") as packed,
     ):
-        while chunk := source.read(CHUNK):
+        while chunk := source.read(min(CHUNK, left - size)):
             digest.update(chunk)
             size += packed.write(chunk)
+    if isinstance(content, Beginning) and size < content.bytes:
+        raise OSError(errno.EIO, f"{content.path} has become shorter; try again")
     return BundledFile(name, size, digest.hexdigest())
 
 
@@ -196,8 +251,12 @@ class Bundle:
             if one != other:
                 raise Damaged(f"{(one or other or ('',))[0]}: the manifest and the zip name other files or sizes")
 
-    def check(self) -> None:
-        """Read every byte. Raises `Damaged` with the file in which one was changed."""
+    def check(self, progress: Callable[[int], None] = lambda video: None) -> None:
+        """Read every byte. Raises `Damaged` with the file in which one was changed.
+
+        `progress` is called with the bytes of video read.
+        """
+        done = 0
         *packed, manifest = self._zip.infolist()
         for info, held in zip(packed, self.manifest.files, strict=True):
             digest = hashlib.sha256()
@@ -205,6 +264,8 @@ class Bundle:
                 digest.update(chunk)
             if digest.hexdigest() != held.sha256:
                 raise Damaged(f"{info.filename}: not what was written: its SHA-256 does not fit")
+            if _is_video(info.filename):
+                progress(done := done + info.file_size)
         if _digest(self._file, 0, manifest.header_offset) != self.manifest.body:
             raise Damaged("the packed data was packed again: its SHA-256 does not match")
 
@@ -212,12 +273,22 @@ class Bundle:
         """SHA-256 of the whole file."""
         return _digest(self._file, 0, os.fstat(self._file.fileno()).st_size)
 
-    def unpack_to(self, folder: Path) -> None:
-        """Write all files below `folder`, which is there and empty."""
+    def unpack_to(self, folder: Path, *, video: bool = True) -> None:
+        """Write all files, or all but video, below `folder`, which is there and empty."""
         (folder / JOURNAL).mkdir()
         for info in self._zip.infolist():
+            if _is_video(info.filename):
+                if not video:
+                    continue
+                (folder / info.filename).parent.mkdir(parents=True, exist_ok=True)
             with open(folder / info.filename, "xb") as file:
                 file.writelines(self._unpack(info))
+
+    def open_video(self, name: str) -> BinaryIO:
+        """A file of video, as it is in the bundle; valid until `close`."""
+        info = self._zip.getinfo(name)
+        begin = info.header_offset + len(info.FileHeader(zip64=False))
+        return io.BufferedReader(FilePart(self._file.fileno(), begin, info.file_size))
 
     def _unpack(self, info: ZipInfo) -> Iterator[bytes]:
         """The bytes of a file: at most as many as declared, and with the declared checksum."""
@@ -230,6 +301,33 @@ class Bundle:
 
     def close(self) -> None:
         self._file.close()
+
+
+class FilePart(io.RawIOBase):
+    """A part of an open file, as a separate file."""
+
+    def __init__(self, descriptor: int, begin: int, size: int) -> None:
+        self._descriptor, self._begin, self._size, self._at = descriptor, begin, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = max(0, offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        count = max(0, min(len(buffer), self._size - self._at))
+        data = os.pread(self._descriptor, count, self._begin + self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
 
 
 def _opened(file: IO[bytes]) -> ZipFile:
@@ -263,12 +361,15 @@ def _check_names(found: Sequence[ZipInfo]) -> None:
     """Raise `Damaged` for files that no bundle has, and for sizes above the limits."""
     names = [info.filename for info in found]
     for name in names[:-1]:
-        if not (name in _NAMES or _SEGMENT.fullmatch(name)):
+        if not (name in _NAMES or _SEGMENT.fullmatch(name) or _VIDEO_FILE.fullmatch(name)):
             raise Damaged(f"{name!r} is not a file of a bundle")
     if names != [*sorted(set(names[:-1])), MANIFEST] or not set(names) >= _NAMES or len(names) > MAX_FILES:
         raise Damaged("the list of files at its end is not that of a bundle")
-    if found[-1].file_size > MAX_MANIFEST or sum(info.file_size for info in found) > MAX_BYTES:
+    video = sum(info.file_size for info in found if _is_video(info.filename))
+    if found[-1].file_size > MAX_MANIFEST or sum(info.file_size for info in found) - video > MAX_BYTES:
         raise Damaged(f"it would be larger than {words.size(MAX_BYTES)}, the limit of a bundle")
+    if video > MAX_VIDEO:
+        raise Damaged(f"its video is larger than {words.size(MAX_VIDEO)}, the limit of a bundle")
 
 
 def _check_bytes(file: IO[bytes], found: Sequence[ZipInfo], length: int) -> None:
@@ -281,8 +382,9 @@ def _check_bytes(file: IO[bytes], found: Sequence[ZipInfo], length: int) -> None
             raise Damaged(f"{info.filename}: its header is not as it was written")
         position += len(header) + info.compress_size
     file.seek(position)
-    stored = found[-1].compress_size == found[-1].file_size
-    if not stored or length - position > MAX_MANIFEST or file.read() != _directory(found, position):
+    stored = (info for info in found if _method(info.filename) == ZIP_STORED)
+    is_longer = any(info.compress_size != info.file_size for info in stored)
+    if is_longer or length - position > MAX_MANIFEST or file.read() != _directory(found, position):
         raise Damaged("the list of files at its end is not as it was written")
 
 

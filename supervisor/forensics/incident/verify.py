@@ -28,6 +28,7 @@ from ..replay import first_and_last
 from .bundle import JOURNAL, MANIFEST, SEALED, Bundle, Damaged, Manifest
 from .draft import draft_folder
 from .render import ReportScope, describe, known_times
+from .video import CameraVideo, FoundVideo, WalkVideo, judge
 
 
 @attrs.frozen
@@ -46,28 +47,52 @@ class VerifiedBundle:
     differing: tuple[str, ...] = ()
     """Files of the bundle that are not, byte for byte, those that its journal gives here: made by another release or by
     a forger."""
+    video: tuple[CameraVideo, ...] = ()
+    expected: int | None = None
+    """The last event of the batch whose end has the digest that was expected; None if none was."""
+
+
+@attrs.frozen
+class NotedDigests:
+    """The digests that others know, in hex; the beginning is enough."""
+
+    bundle: str | None = None
+    """The digest of the bundle, or of the file, as it was read out by whoever made it."""
+    chain: str | None = None
+    """The digest of the chain after some event of the bundle, as it was noted elsewhere."""
 
 
 def verify(
-    path: Path, told: str | None = None, progress: Callable[[int, int], None] = lambda done, of: None
+    path: Path,
+    expected: NotedDigests = NotedDigests(),
+    walk: WalkVideo | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> VerifiedBundle:
-    """Look at every byte. `told` is the digest of the bundle, or of the file, as it was read out by whoever made it.
+    """Look at every byte. `walk` reads video.
 
     Raises `Damaged` with the place, `NoBundle`, and `OSError`.
     """
     with draft_folder(Path(tempfile.gettempdir()), "banken") as folder, _opened(path) as opened:
-        return _render(folder, _prove(opened, folder, told, progress))
+        _check(opened, progress)
+        opened.unpack_to(folder, video=False)
+        return _render(folder, _prove(opened, folder, expected, walk, progress))
 
 
 def unpack(
-    path: Path, folder: Path, told: str | None = None, progress: Callable[[int, int], None] = lambda done, of: None
+    path: Path,
+    folder: Path,
+    expected: NotedDigests = NotedDigests(),
+    walk: WalkVideo | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> VerifiedBundle:
     """Verify, and leave everything in `folder`, which must not be there yet. Raises what `verify` raises."""
     parent = folder.absolute().parent
     with draft_folder(parent, folder.name) as draft, _opened(path) as it:
         inside = draft / "unpacked"
         inside.mkdir()
-        proven = _render(inside, _prove(it, inside, told, progress))
+        _check(it, progress)
+        it.unpack_to(inside)
+        proven = _render(inside, _prove(it, inside, expected, walk, progress))
         if folder.exists():
             raise FileExistsError(17, "it is there already", str(folder))
         inside.rename(folder)
@@ -83,26 +108,57 @@ def _opened(path: Path) -> Iterator[Bundle]:
         opened.close()
 
 
-def _prove(opened: Bundle, folder: Path, told: str | None, progress: Callable[[int, int], None]) -> VerifiedBundle:
-    """Check the zip, unpack it into `folder`, and check the journal."""
-    opened.check()
-    file_digest = opened.file_digest()
+def _check(opened: Bundle, progress: Callable[[int, int], None]) -> None:
+    """Read every byte."""
+    total = opened.manifest.events + _mib(opened)
+    opened.check(lambda video: progress(video >> 20, total))
+
+
+def _mib(opened: Bundle) -> int:
+    return sum(held.bytes for held in opened.manifest.video_files) >> 20
+
+
+def _prove(
+    opened: Bundle, folder: Path, expected: NotedDigests, walk: WalkVideo | None, progress: Callable[[int, int], None]
+) -> VerifiedBundle:
+    """Check the journal that was unpacked into `folder`, and the video that it has sealed."""
+    file_digest, told = opened.file_digest(), expected.bundle
     if told is not None and not any(digest.startswith(told) for digest in (opened.fingerprint, file_digest)):
         raise Damaged("its digest is not the one that was given: it is another bundle, or was made again")
-    opened.unpack_to(folder)
     described = opened.manifest
     try:
-        verified = check.verify(folder / JOURNAL, lambda seq: progress(seq - described.first + 1, described.events))
+        mib = _mib(opened)
+        total = described.events + mib
+        verified = check.verify(folder / JOURNAL, lambda seq: progress(mib + seq - described.first + 1, total))
         if verified.damages:
             raise Damaged(f"{JOURNAL}: {verified.damages[0]}".replace(f"{folder}/", ""))
-        seals = _compare(folder, described, verified.events)
+        seals, met = _compare(folder, described, verified.events, expected.chain)
+        video = _video(opened, folder, walk)
     except (Damaged, OSError):
         raise
     except (JournalError, apsw.Error) as error:
         raise Damaged(str(error).replace(f"{folder}/", "")) from None
     except Exception as error:  # somebody made it so: there is no end to what can be wrong with it
         raise Damaged(f"{JOURNAL}: it cannot be read: {type(error).__name__}: {error}") from None
-    return VerifiedBundle(described, opened.fingerprint, file_digest, verified.hashes, seals, verified.gaps)
+    return VerifiedBundle(
+        described, opened.fingerprint, file_digest, verified.hashes, seals, verified.gaps, video=video, expected=met
+    )
+
+
+def _video(opened: Bundle, folder: Path, walk: WalkVideo | None) -> tuple[CameraVideo, ...]:
+    """Walk through the video, and compare it with the journal."""
+    scope, held = opened.manifest.video, opened.manifest.video_files
+    if scope is None and not held:
+        return ()
+    if scope is None or walk is None:
+        raise Damaged(f"{held[0].name if held else MANIFEST}: nobody has asked for video")
+    since_ns, until_ns = _times(scope.since, scope.until)
+    files = []
+    for each in held:
+        with opened.open_video(each.name) as file:
+            files.append(FoundVideo(each.name, each.bytes, each.sha256, walk(file)))
+    with _reader(folder / JOURNAL) as reader:
+        return judge(reader, scope.cameras, since_ns, until_ns, files)
 
 
 def _render(folder: Path, proven: VerifiedBundle) -> VerifiedBundle:
@@ -128,13 +184,7 @@ def _other(path: Path, data: bytes) -> bool:
 
 def _about(described: Manifest, reader: Reader) -> ReportScope:
     """The stretch that the manifest declares, as far as it is valid: its times may be anything, too."""
-    try:
-        since_ns, until_ns, exported_ns = (
-            round(datetime.fromisoformat(text).timestamp() * 1000) * 1_000_000
-            for text in (described.since, described.until, described.exported)
-        )
-    except (ValueError, OverflowError):
-        raise Damaged(f"{MANIFEST}: its times cannot be read") from None
+    since_ns, until_ns, exported_ns = _times(described.since, described.until, described.exported)
     since_ns, until_ns = known_times(reader, since_ns, until_ns, exported_ns)
     camera = CameraId(described.camera) if described.camera else None
     asked_first, asked_last = described.asked or first_and_last(reader, since_ns, until_ns)
@@ -143,8 +193,18 @@ def _about(described: Manifest, reader: Reader) -> ReportScope:
     return ReportScope(since_ns, until_ns, first, last, camera, described.note, described.anonymous)
 
 
-def _compare(folder: Path, described: Manifest, events: int) -> int:
-    """Hold the journal against the manifest, and against the lines of the original that speak of it."""
+def _times(*texts: str) -> tuple[int, ...]:
+    try:
+        return tuple(round(datetime.fromisoformat(text).timestamp() * 1000) * 1_000_000 for text in texts)
+    except (ValueError, OverflowError):
+        raise Damaged(f"{MANIFEST}: its times cannot be read") from None
+
+
+def _compare(folder: Path, described: Manifest, events: int, expected: str | None) -> tuple[int, int | None]:
+    """Hold the journal against the manifest, and against the lines of the original that speak of it.
+
+    Returns the number of sealed segments, and the event after which the chain has the `expected` digest.
+    """
     seals = 0
     with _reader(folder / JOURNAL) as reader:
         first, last = reader.bounds()
@@ -169,7 +229,11 @@ def _compare(folder: Path, described: Manifest, events: int) -> int:
                 seals += 1
                 if digest != line.digest:
                     raise Damaged(f"{SEALED}: {line.segment} was sealed with another end of the chain")
-    return seals
+    met = [end for _, end, digest in batches if expected is not None and digest.startswith(expected)]
+    if expected is not None and not met:
+        text = "its journal has no batch with the digest of --expect: history was made again, or the digest is of"
+        raise Damaged(f"{JOURNAL}: {text} another journal, or of an event outside of {first} to {last}")
+    return seals, met[-1] if met else None
 
 
 def _sealed(folder: Path) -> list[manifest.Sealed]:

@@ -23,7 +23,7 @@ from supervisor.domain.values import Fault, Reason
 from supervisor.forensics.incident import bundle
 from supervisor.forensics.incident.bundle import Damaged, NoBundle
 from supervisor.forensics.incident.export import Exported, Wanted, export
-from supervisor.forensics.incident.verify import unpack, verify
+from supervisor.forensics.incident.verify import NotedDigests, unpack, verify
 from supervisor.journal import check, excerpt
 from supervisor.journal.reader import Reader
 from supervisor.journal.store import Store
@@ -191,9 +191,9 @@ def test_a_forged_bundle_has_another_digest(made: Path, tmp_path: Path) -> None:
     forged = forge(made, tmp_path / "forged.zip", report_html=b"<h1>all was well</h1>")
     assert verify(forged).digest != digest
     for told in (digest, digest[:16], verify(made).file_digest):
-        verify(made, told)
+        verify(made, NotedDigests(told))
         with pytest.raises(Damaged, match="not the one that was given"):
-            verify(forged, told)
+            verify(forged, NotedDigests(told))
 
 
 @pytest.mark.parametrize(

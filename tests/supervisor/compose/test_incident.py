@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.__main__ import main
-from supervisor.cli import incident
 from supervisor.cli.terminal import Digest
+from supervisor.compose import incident
 from supervisor.domain import commands as c
 from tests.kit.domain import live
 from tests.kit.journals import lively, write_journal
