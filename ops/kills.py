@@ -2,6 +2,8 @@
 
 A real daemon with real child processes and viewers, SIGKILL at random moments, the next start over the same journal.
 Prints one table; exit 1 if an acknowledged event was lost, a process was left over, or the journal is inconsistent.
+With `--recorded N`, each daemon records N cameras, and has no viewers: exit 1 if a file does not play, or if the
+journal does not tell a gap.
 """
 
 import argparse
@@ -19,6 +21,7 @@ sys.path[:0] = [str(ROOT)]
 
 import progress  # noqa: E402
 from tests.kit.kills import Kill, Result, run_kills  # noqa: E402
+from tests.kit.recording_kills import OPEN_S, RecordingKill, RecordingKills, run_recording_kills  # noqa: E402
 
 
 def main() -> int:
@@ -26,7 +29,43 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000, metavar="N")
     parser.add_argument("--seed", type=int, default=1, metavar="S")
     parser.add_argument("--lanes", type=int, default=2, metavar="L", help="daemons at once, each with its own journal")
+    parser.add_argument("--recorded", type=int, default=0, metavar="N", help="record N cameras, without viewers")
     options = parser.parse_args()
+    return kill_recordings(options) if options.recorded else kill_viewers(options)
+
+
+def kill_recordings(options: argparse.Namespace) -> int:
+    done = 0
+
+    def report(kill: RecordingKill) -> None:
+        nonlocal done
+        done += 1
+        lost = f", {max(kill.losses_s):.2f} s lost" if kill.losses_s else ""
+        progress.show(done, options.kills, f"kill {kill.number} after {kill.after_s:.1f} s{lost}")
+
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="banken-kills-") as folder:
+        kills, seed, cameras, lanes = options.kills, options.seed, options.recorded, options.lanes
+        result = trio.run(run_recording_kills, Path(folder), kills, seed, cameras, lanes, report)
+    print(table_of_recordings(result, time.monotonic() - began))
+    return 1 if result.faults else 0
+
+
+def table_of_recordings(result: RecordingKills, took_s: float) -> str:
+    losses = [loss for kill in result.kills for loss in kill.losses_s]
+    rows = [
+        ("kills", f"{len(result.kills)} in {took_s:.0f} s"),
+        ("recorded cameras when killed", str(len(losses))),
+        ("lost of each, to the kill", spread(losses)),
+        ("… more than a fragment that is not cut yet", str(sum(loss > OPEN_S for loss in losses))),
+        ("files, all frames decoded", str(result.files)),
+        ("gaps, each with its cause and its exact beginning", str(result.gaps)),
+        ("faults", str(len(result.faults))),
+    ]
+    return "\n".join(["| what | got |", "|---|---|", *(f"| {a} | {b} |" for a, b in rows), *result.faults])
+
+
+def kill_viewers(options: argparse.Namespace) -> int:
     done = 0
 
     def report(kill: Kill) -> None:
