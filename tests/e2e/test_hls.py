@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from supervisor.domain import events as e
+from tests.kit.chromium import open_chromium
 from tests.kit.daemon import open_daemon
+from tests.kit.hls import play_by_gstreamer, play_by_hls_js
 from tests.kit.processes import wait_until
 from tests.kit.readers import decode
 
@@ -25,3 +29,25 @@ async def test_ffmpeg_plays_what_a_camera_sends_now(tmp_path: Path) -> None:
         )
         (lease,) = [row.event for row in daemon.journal() if isinstance(row.event, e.LeaseEnded)]
         assert (lease.reason.code, (lease.bytes or 0) > 10_000) == ("gone", True)
+
+
+@pytest.mark.usefixtures("chromium_here")
+async def test_hls_js_plays_with_low_latency(tmp_path: Path) -> None:
+    """Without an error, and less behind the camera than without parts, where it is three segments."""
+    async with open_daemon(tmp_path, {"gate": PATTERN}) as daemon, open_chromium() as browser:
+        await daemon.wait_camera("gate", "live")
+        async with browser.open_page(daemon.url) as page:
+            played = await play_by_hls_js(page, "/hls/gate/live.m3u8", SECONDS * 2)
+    assert played["problems"] == []
+    assert played["frames"] > SECONDS * 15
+    assert 0 < played["latency"] < 6.0
+
+
+@pytest.mark.usefixtures("rtsp_server_here")
+async def test_gstreamer_plays_what_a_camera_sends_now(tmp_path: Path) -> None:
+    """It knows nothing of parts, and plays whole segments."""
+    async with open_daemon(tmp_path, {"gate": PATTERN}) as daemon:
+        await daemon.wait_camera("gate", "live")
+        played = await play_by_gstreamer(f"{daemon.url}hls/gate/live.m3u8", SECONDS * 2)
+    assert played["problem"] == ""
+    assert played["units"] > SECONDS * 15
