@@ -86,6 +86,12 @@ FOOTAGE = {
     "repair": at("supervisor.compose.footage:repair", "End recording files that were cut off."),
 }
 
+RECORD = {
+    "start": at("supervisor.cli.record:start", "Have the daemon record CAMERA from now on."),
+    "stop": at("supervisor.cli.record:stop", "End the recording of CAMERA that a person started."),
+    "status": at("supervisor.cli.record:status", "Print which cameras are recorded."),
+}
+
 COMMANDS = {
     **JOURNAL_COMMANDS,
     "footage": table("footage", "Recordings: list, verify and repair them, without a daemon.", FOOTAGE),
@@ -99,6 +105,7 @@ COMMANDS = {
     "demo": at("supervisor.compose.commands:demo", "Run with test patterns: no camera and no configuration needed."),
     "retry": at("supervisor.cli.remote:retry", "Have the daemon open CAMERA now, instead of at its next attempt."),
     "privacy": at("supervisor.cli.remote:privacy", "Make CAMERA private, or end that."),
+    "record": table("record", "Recordings of a daemon that runs: start, stop and show them.", RECORD),
     "reload": at("supervisor.cli.remote:reload", "Have the daemon read its configuration again, and print the result."),
     "profile": at("supervisor.cli.profile:profile", "Print which functions of the daemon use its time."),
     "ca": at("supervisor.cli.ca:ca", "Print the certificate of the local CA, and how to install it on devices."),

@@ -60,8 +60,8 @@ B_FRAMES = (
 CHANGED = Reason("settings-changed", "it has new settings", Fault.NONE)
 UNUSED = Reason("unused", "nobody needs it now", Fault.NONE)
 
-_BEGINS = e.LeaseGranted | e.PeerOpened | e.UseBegan | e.PrivacyEnded
-_ENDS = e.LeaseEnded | e.PeerClosed | e.UseEnded | e.CameraChanged | e.PrivacyBegan
+_BEGINS = e.LeaseGranted | e.PeerOpened | e.UseBegan | e.PrivacyEnded | e.RecordingRequested
+_ENDS = e.LeaseEnded | e.PeerClosed | e.UseEnded | e.CameraChanged | e.PrivacyBegan | e.RecordingRequestEnded
 _CONFIGURES = e.ConfigurationApplied | e.CameraAdded | e.CameraChanged | e.PrivacyEnded
 _FREES = e.SlotFreed | e.ConfigurationApplied | e.CameraQueued
 

@@ -28,6 +28,7 @@ from .buffer import Buffer, Item, RecordingEnd
 from .cutter import Fragment, NewFile
 from .ends import Ends
 from .index import Index, IndexedFile
+from .marks import EventMarks
 from .retention import MOST, Keep, expendable
 
 SLOW_S, ABANDON_S, FLUSH_S = 1.0, 30.0, 2.0
@@ -125,6 +126,7 @@ class Archive:
         """Whether the files that an earlier run left were repaired. Only the thread uses these three."""
         self.fault = "the archive has not been opened yet"
         """Why nothing is taken; empty while the archive works."""
+        self._marks = EventMarks()
         self._buffer, self._ends = Buffer(), Ends()
         self._work = trio.lowlevel.ParkingLot()
         self._stuck: list[Callable[[], bool]] = []
@@ -163,6 +165,10 @@ class Archive:
     def is_synced(self) -> bool:
         """Whether all that was taken is on the disk."""
         return not self._buffer and not self._is_dirty
+
+    def mark_nowait(self, camera: str, from_ns: int, to_ns: int) -> None:
+        """Something was detected: the files of the camera that overlap this time are eventful."""
+        self._marks.note(camera, from_ns, to_ns)
 
     def statistics(self) -> ArchiveStatistics:
         waited_s = 0.0 if self._asked_at is None else trio.current_time() - self._asked_at
@@ -322,8 +328,12 @@ class Archive:
         writer.probe()
 
     def _keep_repaired(self, files: Iterable[SealedFile], post: Callable[[News], None]) -> None:
-        """Each has its row and is reported, although the disk may fail at the next one."""
+        """Each has its row and is reported, although the disk may fail at the next one.
+
+        Nobody knows any more whether something was detected in it, so it is kept as if.
+        """
         for file in files:
+            self._marks.note(file.camera, file.began_ns, file.began_ns + 1)
             self._add_rows([file])
             post(Repaired(file))
 
@@ -373,13 +383,15 @@ class Archive:
             post(file)
 
     def _add_rows(self, files: Sequence[SealedFile]) -> None:
-        """Add rows to the index. A fault of the index ends no recording: the rows wait."""
+        """Add rows to the index, and marks of detections. A fault of the index ends no recording: they wait."""
         self._rows = [*self._rows, *files][-MOST_ROWS:]
-        if not self._rows:
+        if not self._rows and self._index is None:
             return
         try:
             self._index = self._index or Index(self._folder)
-            self._index.add(self._rows)
+            if self._rows:
+                self._index.add(self._rows)
+            self._marks.apply(self._index, self._wall_ns(), is_sealed=bool(self._rows))
             self._rows = []
         except apsw.Error as error:
             logger.warning("the index of archive %s cannot be written: %s", self._folder, error)

@@ -8,6 +8,7 @@ import trio
 from actors.media.hub import Hub
 from actors.tools import Recordings, Tools
 from supervisor.base.supervision import run_supervised
+from supervisor.config.config import RecordSettings
 from supervisor.domain.ids import CameraId
 from supervisor.ports.statistics import ArchiveStatistics
 
@@ -52,4 +53,10 @@ class RecorderCrew:
 
         Cancellation: at any time. Cleanup: that of `Recorder.run`.
         """
-        await Recorder(camera, hub, self.archive, self._reports, self._tools.kernel).run()
+        sources = self._tools.sources
+
+        def settings() -> RecordSettings:
+            source = sources.find(camera)
+            return RecordSettings() if source is None else source.recording
+
+        await Recorder(camera, hub, self.archive, self._reports, self._tools.kernel, settings).run()

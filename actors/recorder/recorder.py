@@ -5,22 +5,28 @@ Rules of this file:
   access unit would cost more than all the rest.
 - A recording is a stretch of one connection without a gap. Each gap is reported when it begins, with the event that
   made it.
-- It begins with a key frame, also after a gap.
+- It begins with a key frame, also after a gap. No access unit is recorded twice.
+- With `record: events`, access units wait in the pre-roll until a detection comes. The recording ends at the first key
+  frame after its time, so that the pre-roll of the next detection begins there.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 
 import attrs
 import trio
 
 from actors.media.gop_buffer import MAX_UNITS
 from actors.media.hub import Hub
-from actors.media.media import AccessUnit
+from actors.media.media import AccessUnit, AudioFrame
+from supervisor.config.config import RecordSettings
 from supervisor.domain import commands as c
-from supervisor.domain.events import Recorded
+from supervisor.domain.detection import STALE_S
+from supervisor.domain.events import DetectionMade, Recorded
 from supervisor.domain.ids import CameraId, RecordingId
 from supervisor.domain.lifecycle import CameraPhase
+from supervisor.domain.recording_request import REQUESTABLE, wanted_recording
 from supervisor.domain.values import Fault, Reason, RecordMode
 from supervisor.ports.decisions import Decider, newest_of
 
@@ -28,6 +34,7 @@ from .archive import Archive
 from .buffer import Item, RecordingEnd
 from .cutter import Cutter, Fragment, NewFile
 from .initialization import ENTRIES
+from .pre_roll import Held, PreRoll
 from .reports import JournaledReports
 from .wall_clock import WallClock
 
@@ -35,7 +42,8 @@ SILENCE_S = 1.5
 """How often a camera is looked at while no batch is due: is it still live, and recorded? Batches come each second."""
 AT_ONCE = 64
 """Access units that are taken without a checkpoint: after a start, a long GOP may be cached."""
-OFF = Reason("off", "record: off", Fault.NONE)
+UNREQUESTED = Reason("unrequested", "its request has ended", Fault.NONE)
+QUIET = Reason("quiet", "nothing more was detected", Fault.NONE)
 STOPPED = Reason("stopped", "banken stops, or the camera was removed", Fault.NONE)
 SLOW = Reason("disk-slow", "the disk does not keep up")
 BEHIND = Reason("behind", "the recorder fell behind")
@@ -62,24 +70,51 @@ class Recorder:
     """Made once for each run of a camera."""
 
     def __init__(
-        self, camera: CameraId, hub: Hub, archive: Archive, reports: JournaledReports, kernel: Decider
+        self,
+        camera: CameraId,
+        hub: Hub,
+        archive: Archive,
+        reports: JournaledReports,
+        kernel: Decider,
+        settings: Callable[[], RecordSettings] = RecordSettings,
     ) -> None:
-        """`reports`: those of `archive`."""
+        """`reports`: those of `archive`. `settings`: those of the camera now."""
         self._camera, self._hub, self._archive, self._reports, self._kernel = camera, hub, archive, reports, kernel
+        self._settings = settings
         self._stretch: OpenRecording | None = None
+        self._pre_roll = PreRoll()
         self._heard_at = 0
+        self._last = (0, 0)
+        """Connection and decode time of the last access unit that was recorded."""
+        self._wish: RecordMode | None = None
+        """Why the camera is recorded now; None if it is not."""
+        self._looked = kernel.state.seq
+        """Number of the last event when detections were looked for."""
+        self._detected: Recorded | None = None
+        """The newest detection that counts."""
+        self._until_ns = 0
+        """When the time of that detection ends, on the monotonic clock."""
+        self._is_eventful = False
+        """Whether that time has not ended, or no key frame has come since."""
+        self._cause: Recorded | None = None
+        """The detection that a recording begins for."""
 
     async def run(self) -> None:
-        """Record while the settings of the camera want it, until it is cancelled.
+        """Record while the settings, a person or a detection want it, until it is cancelled.
 
         Cancellation: at any time. Cleanup: the last fragment is given to the archive, which seals the file.
         """
+        if self._is_recorded and self._wished() is None:
+            self._report_stop(None)  # an earlier run left it open
         try:
             while not self._hub.is_closed:
-                await self._wait_wanted()
-                await self._record()
-                self._end()
-                self._kernel.emit(c.StopRecording(self._camera, OFF), after=self._newest())
+                if self._is_followed:
+                    await self._follow()
+                    continue
+                self._pre_roll.clear()
+                self._stop()
+                await self._kernel.wait_change(self._kernel.state.seq)
+                self._looked = self._kernel.state.seq
         finally:
             self._end()
             if self._is_recorded:
@@ -90,19 +125,28 @@ class Recorder:
         return self._camera in self._kernel.state.recordings
 
     @property
-    def _is_wanted(self) -> bool:
+    def _mode(self) -> RecordMode:
         known = self._kernel.state.cameras.get(self._camera)
-        return known is not None and known.settings.record is RecordMode.ALWAYS
+        return RecordMode.OFF if known is None else known.settings.record
 
-    async def _wait_wanted(self) -> None:
-        while not self._is_wanted:
-            await self._kernel.wait_change(self._kernel.state.seq)
+    @property
+    def _is_followed(self) -> bool:
+        """Whether access units are read: they are recorded, or held for a detection."""
+        return self._mode is RecordMode.EVENTS or wanted_recording(self._kernel.state, self._camera) is not None
 
-    async def _record(self) -> None:
-        """Take access units in batches, until the settings change."""
+    def _wished(self) -> RecordMode | None:
+        """Why the camera should be recorded now; None if it should not be."""
+        wanted = wanted_recording(self._kernel.state, self._camera)
+        return RecordMode.EVENTS if wanted is None and self._is_eventful and self._mode is RecordMode.EVENTS else wanted
+
+    async def _follow(self) -> None:
+        """Read access units in batches, from the newest cached key frame on.
+
+        Returns when they are not wanted any more, and when they should be read from that key frame again.
+        """
         self._heard_at, lost = self._hub.audio_frames.end, 0
         with self._hub.read_batches() as batches:
-            while self._is_wanted:
+            while not self._hub.is_closed:
                 try:
                     with trio.move_on_after(SILENCE_S):
                         await batches.wait()
@@ -111,15 +155,69 @@ class Recorder:
                     raise
                 if batches.lost > lost:
                     lost = batches.lost
+                    self._pre_roll.clear()
                     self._interrupt(BEHIND)
-                is_due = batches.is_due
-                self._take_all(batches.take_nowait(AT_ONCE))
+                is_due, units = batches.is_due, batches.take_nowait(AT_ONCE)
+                self._detect()
+                if self._wish is not None and self._wished() is None:
+                    rest = list(takewhile(lambda unit: not unit.key, units))
+                    self._take_all(rest)
+                    self._stop()
+                    units = units[len(rest) :]
+                if not self._is_followed or await self._begins_again():
+                    return
+                self._take_all(units)
                 if not is_due:
                     self._look()
 
+    def _detect(self) -> None:
+        """Look at the detections since the last look."""
+        settings = self._settings()
+        for made in self._kernel.detections(self._camera, self._looked):
+            self._looked, event = made.seq, made.event
+            assert isinstance(event, DetectionMade)
+            if settings.labels and event.label not in settings.labels:
+                continue
+            before_ns, after_ns = int(settings.before_s * 1e9), int(settings.after_s * 1e9)
+            self._archive.mark_nowait(self._camera, event.at_ns - before_ns, event.at_ns + after_ns)
+            if made.wall_ns - event.at_ns <= STALE_S * 1e9:
+                self._detected, self._until_ns, self._is_eventful = made, made.mono_ns + after_ns, True
+
+    async def _begins_again(self) -> bool:
+        """Begin a recording if one is wished. Returns whether it begins at the newest cached key frame."""
+        before, self._wish = self._wish, self._wished()
+        if self._wish is None or before is not None:
+            return False
+        self._cause = self._detected if self._wish is RecordMode.EVENTS else None
+        held = self._pre_roll.take()
+        for number, each in enumerate(held, 1):
+            self._take(each)
+            if number % AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        return not held
+
+    def _stop(self) -> None:
+        """End the recording that was wished, if one was."""
+        self._end()
+        before, self._wish = self._wish, None
+        if before is not None:
+            self._report_stop(before)
+
+    def _report_stop(self, before: RecordMode | None) -> None:
+        """Report that nothing is recorded any more. `before`: why it was."""
+        reason, cause = Reason("off", f"record: {self._mode.value}", Fault.NONE), self._newest()
+        if before is RecordMode.DEMAND and self._mode in REQUESTABLE:
+            reason = UNREQUESTED
+        elif self._mode is RecordMode.EVENTS:
+            reason, cause = QUIET, self._detected
+        self._kernel.emit(c.StopRecording(self._camera, reason), after=cause)
+
     def _look(self) -> None:
-        """Begin a gap if the camera is not live any more."""
+        """Begin a gap if the camera is not live any more. Nothing of a private camera stays in memory."""
         known = self._kernel.state.cameras.get(self._camera)
+        if self._kernel.state.private(self._camera) is not None:
+            self._pre_roll.clear()
+        self._lapse(self._kernel.clock.mono_ns())
         if self._stretch is None or known is None or known.phase is CameraPhase.LIVE:
             return
         private = self._kernel.state.private(self._camera)
@@ -133,10 +231,23 @@ class Recorder:
 
     def _take_all(self, units: Iterable[AccessUnit]) -> None:
         for unit in units:
-            self._take(unit)
+            if unit.key:
+                self._lapse(unit.arrived_ns)
+            held = Held(unit, self._wall_ns(unit), self._hear())
+            if self._wish is not None:
+                self._take(held)
+            else:
+                self._pre_roll.add(held, self._settings().before_s)
 
-    def _take(self, unit: AccessUnit) -> None:
-        stretch, wall_ns = self._stretch, self._wall_ns(unit)
+    def _lapse(self, now_ns: int) -> None:
+        """End the time of the newest detection if it is over."""
+        if self._is_eventful and now_ns >= self._until_ns:
+            self._is_eventful = False
+            if self._wished() is None:
+                self._stop()
+
+    def _take(self, held: Held) -> None:
+        stretch, unit, wall_ns = self._stretch, held.unit, held.wall_ns
         if stretch is not None and stretch.connection != unit.connection:
             self._interrupt(Reason("camera-lost", "the camera was connected again"))
             stretch = None
@@ -149,17 +260,20 @@ class Recorder:
         if stretch is None:
             if not unit.key or self._archive.fault or unit.codec.name not in ENTRIES:
                 return
+            if (unit.connection, unit.dts) <= self._last:
+                return
             stretch = self._stretch = self._begin(unit, wall_ns)
-        for frame in self._hub.audio_frames.read_nowait(*self._audio()):
+        for frame in held.audio:
             stretch.cutter.hear(frame)
+        self._last = unit.connection, unit.dts
         self._offer(stretch, stretch.cutter.take(unit, stretch.clock.advance(unit.dts, wall_ns), self._hub.audio))
 
-    def _audio(self) -> tuple[int, int]:
-        """The position of the audio that was not read yet, and its number of frames."""
+    def _hear(self) -> Sequence[AudioFrame]:
+        """The audio that was not read yet."""
         frames = self._hub.audio_frames
         begin = max(self._heard_at, frames.start)
         self._heard_at = frames.end
-        return begin, frames.end - begin
+        return frames.read_nowait(begin, frames.end - begin) if begin < frames.end else ()
 
     def _begin(self, unit: AccessUnit, wall_ns: int) -> OpenRecording:
         recording = RecordingId(self._kernel.new_id())
@@ -172,9 +286,10 @@ class Recorder:
                 return self._interrupt(self._why_refused(), ends=False)
             if not stretch.is_reported and isinstance(step, Fragment):
                 stretch.is_reported = True
-                mode = RecordMode.ALWAYS
+                mode = self._wish or self._mode
                 command = c.BeginRecording(self._camera, stretch.recording, mode, step.wall_ns, last_ns)
-                self._kernel.emit(command, after=self._newest())
+                self._kernel.emit(command, after=self._cause or self._newest())
+                self._cause = None
         return None
 
     def _wall_ns(self, unit: AccessUnit) -> int:

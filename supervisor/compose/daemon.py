@@ -47,6 +47,7 @@ from ..services.journal_reader import JournalReader
 from ..services.journal_reports import report_journal
 from ..services.leases import Leases
 from ..services.monitors import make_monitors, read_users, run_monitors
+from ..services.recording_requests import RecordingRequests
 from ..services.refusals import run_refusals
 from ..services.reload import Reloads, configure_of, run_reloads
 from ..services.schedules import Schedules
@@ -231,6 +232,7 @@ async def _run(
             "private cameras": accounts.run_privacy,
             "shares": shares.run,
             "schedules": schedules.run,
+            "recording requests": RecordingRequests(kernel).run,
             "refusals": partial(run_refusals, kernel),
             "audit": partial(run_traces, kernel),
             "monitors": partial(run_monitors, monitors, readings, kernel),

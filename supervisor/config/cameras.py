@@ -13,7 +13,7 @@ from ..base.redact import forms_of, redact
 from ..domain.ids import CameraId, DeviceId
 from ..domain.substreams import circles
 from ..domain.values import DeviceSettings, Mode, RecordMode, Transcode
-from .config import Check, Encoding, Source, Timeouts
+from .config import Check, Encoding, RecordSettings, Source, Timeouts
 from .parse_context import place_of
 from .problem_text import NAMED, listed, value_of
 from .sections import Sections
@@ -96,13 +96,14 @@ class Cameras:
             transcode=Transcode(values["transcode"] or self._common["transcode"]),
             privacy=values["privacy"],
             record=self._record(name, values),
+            recording=self._recording(name, values),
             encoding=Encoding(
                 **{field.name: self._common[f"transcoder.{field.name}"] for field in attrs.fields(Encoding)}
             ),
         )
 
     def _record(self, name: str, values: Mapping[str, Any]) -> RecordMode:
-        record = RecordMode(values["record"])
+        record = RecordMode(values["record.mode"])
         if record is not RecordMode.OFF and values["mode"] == Mode.PATROL.value:
             node = self._sections.nodes["cameras", name, "record"]
             self._reading.complain(
@@ -111,6 +112,18 @@ class Cameras:
                 "record, or mode: patrol",
             )
         return record
+
+    def _recording(self, name: str, values: Mapping[str, Any]) -> RecordSettings:
+        """The camera's own values, and the common ones for the others."""
+
+        def chosen(key: str) -> Any:
+            is_own = ("cameras", name, *key.split(".")) in self._sections.nodes and values[key] is not None
+            return values[key] if is_own else self._common[key]
+
+        keep_s = chosen("record.keep")
+        before_s, after_s = chosen("record.events.before"), chosen("record.events.after")
+        events_keep_s = max(keep_s, chosen("record.events.keep"))
+        return RecordSettings(keep_s, events_keep_s, before_s, after_s, chosen("record.events.labels"))
 
     def _timeouts(self, values: Mapping[str, Any]) -> Timeouts:
         """The camera's own, and the common ones for the others."""

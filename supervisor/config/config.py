@@ -69,6 +69,22 @@ class Encoding:
 
 
 @attrs.frozen
+class RecordSettings:
+    """How a camera is recorded, in addition to its mode. Times are seconds."""
+
+    keep_s: float = 14 * 86_400.0
+    """For how long recordings are kept in which nothing was detected."""
+    events_keep_s: float = 30 * 86_400.0
+    """For how long recordings are kept in which something was detected; at least `keep_s`."""
+    before_s: float = 5.0
+    """For how long before a detection is recorded."""
+    after_s: float = 10.0
+    """For how long after a detection is recorded."""
+    labels: tuple[str, ...] = ()
+    """The labels of the detections that count; empty: all."""
+
+
+@attrs.frozen
 class Source:
     """The input of a camera. It may hold secrets, so it is never shown and never journaled."""
 
@@ -101,14 +117,15 @@ class Source:
     encoding: Encoding = Encoding()
     """As `timeouts`: a change ends no connection."""
     privacy: tuple[str, ...] = ()
+    """The times of the week in which the camera is private, as `domain.schedule` reads them."""
     record: RecordMode = RecordMode.OFF
+    recording: RecordSettings = RecordSettings()
+    """As `timeouts`: a change ends no connection."""
 
     @property
     def is_always_open(self) -> bool:
         """As that of `CameraSettings`."""
-        return self.mode is Mode.ALWAYS or self.record is RecordMode.ALWAYS
-
-    """The times of the week in which the camera is private, as `domain.schedule` reads them."""
+        return self.mode is Mode.ALWAYS or self.record in (RecordMode.ALWAYS, RecordMode.EVENTS)
 
     def summary(self, revision: int = 0) -> SourceSummary:
         shown = " ".join(self.arguments) if self.arguments else self.address

@@ -32,7 +32,9 @@ def _section(table: Table, path: str) -> Schema:
         old: {**properties[key], "deprecated": True, "description": f"The former name of {key}."}
         for old, key in table.renamed(path).items()
     }
-    return {"type": ["object", "null"], "properties": {**properties, **former}, "additionalProperties": False}
+    whole = {"type": ["object", "null"], "properties": {**properties, **former}, "additionalProperties": False}
+    short = table.short.get(path)
+    return whole if short is None else {"anyOf": [properties[short], whole]}
 
 
 def _setting(setting: Setting) -> dict[str, Any]:

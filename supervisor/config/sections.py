@@ -22,6 +22,7 @@ _OF_A_SERVICE = re.compile(
 )
 _SERVICE_ADDRESS = re.compile("(tcp|udp)://")
 """Variables that Docker and Kubernetes add for a service whose name begins with banken; nobody misspelled them."""
+NOTHING = "tag:yaml.org,2002:null"
 Path = tuple[str, ...]
 """The keys that lead to a setting or a section."""
 
@@ -53,9 +54,10 @@ class Sections:
             if setting is not None:
                 values[setting.name] = self._value(setting, below, at)
                 continue
+            name = f"{section}.{key}".lstrip(".")
             if below is not None:
                 self.nodes[at] = below
-            name = f"{section}.{key}".lstrip(".")
+                below = _whole(below, self.table.short.get(name))
             if NAME not in self.table.sections[name]:
                 values |= self.read(name, below, at)
         return values
@@ -125,6 +127,14 @@ class Sections:
         for path, node in self.nodes.items():
             if place := place_of(node):
                 yield ".".join(path), place
+
+
+def _whole(node: yaml.Node, key: str | None) -> yaml.Node:
+    """The node of a section; of one that is written as the value of `key` alone, the mapping that it stands for."""
+    if key is None or not isinstance(node, yaml.ScalarNode) or node.tag == NOTHING:
+        return node
+    name = yaml.ScalarNode("tag:yaml.org,2002:str", key, node.start_mark, node.end_mark)
+    return yaml.MappingNode("tag:yaml.org,2002:map", [(name, node)], node.start_mark, node.end_mark)
 
 
 @cache

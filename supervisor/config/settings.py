@@ -29,7 +29,9 @@ DEFAULT_LISTEN = "127.0.0.1:8620"
 TRANSPORTS = ("auto", "tcp", "udp", "http", "multicast")
 AUTHENTICATIONS = ("any", "digest")
 MODES = ("always", "on_demand", "patrol")
-RECORD_MODES = ("off", "always")
+RECORD_MODE = OneOf(("off", "always", "events", "demand"), on="always")
+KEEP = Duration("1h", "3650d")
+BEFORE, AFTER = Duration("0s", "30s"), Duration("1s", "10m")
 RTSP = ("rtsp", "rtsps")
 """Sources that are read by RTSP, also `via` another server."""
 TRANSCODE = OneOf(("auto", "never", "always"))
@@ -260,7 +262,7 @@ SETTINGS = Table(
             unit="s", reloadable=False, field="record_sync_s",
         ),
         Setting(
-            "record.keep", Duration("1h", "3650d"), "14d", "Recordings older than this are removed.",
+            "record.keep", KEEP, "14d", "Recordings older than this are removed, if nothing was detected in them.",
             unit="s", reloadable=False, field="record_keep_s",
         ),
         Setting(
@@ -272,6 +274,23 @@ SETTINGS = Table(
             "record.reserve", Size("64MiB", "1024TiB"), "2GiB",
             "Bytes of the file system that recordings leave free.",
             unit="bytes", reloadable=False, field="record_reserve",
+        ),
+        Setting(
+            "record.events.keep", KEEP, "30d",
+            "Recordings older than this are removed, if something was detected in them. At least `record.keep`.",
+            unit="s",
+        ),
+        Setting(
+            "record.events.before", BEFORE, "5s",
+            "With `record: events`, recording begins so long before a detection, at a key frame.", unit="s",
+        ),
+        Setting(
+            "record.events.after", AFTER, "10s",
+            "With `record: events`, recording ends so long after the last detection.", unit="s",
+        ),
+        Setting(
+            "record.events.labels", ListOf(), "[]",
+            "Only detections with one of these labels count as events of recordings; empty: all count.",
         ),
         Setting(
             "log.format", OneOf(("text", "json")), "text",
@@ -580,8 +599,30 @@ SETTINGS = Table(
             otherwise="`transcode`",
         ),
         Setting(
-            "cameras.NAME.record", OneOf(RECORD_MODES), "off",
-            "`always`: its video is recorded, and AAC or Opus audio with it; see [recording](#recording).",
+            "cameras.NAME.record.mode", RECORD_MODE, "off",
+            "When its video is recorded, and AAC or Opus audio with it; see [recording](#recording). `record: always` "
+            "is short for `record: {mode: always}`, and `record: true` is the same.",
+            short=True,
+        ),
+        Setting(
+            "cameras.NAME.record.keep", KEEP, None, "The same as `record.keep`, for this camera.",
+            unit="s", otherwise="`record.keep`",
+        ),
+        Setting(
+            "cameras.NAME.record.events.keep", KEEP, None, "The same as `record.events.keep`, for this camera.",
+            unit="s", otherwise="`record.events.keep`",
+        ),
+        Setting(
+            "cameras.NAME.record.events.before", BEFORE, None, "The same as `record.events.before`, for this camera.",
+            unit="s", otherwise="`record.events.before`",
+        ),
+        Setting(
+            "cameras.NAME.record.events.after", AFTER, None, "The same as `record.events.after`, for this camera.",
+            unit="s", otherwise="`record.events.after`",
+        ),
+        Setting(
+            "cameras.NAME.record.events.labels", ListOf(), None,
+            "The same as `record.events.labels`, for this camera.", otherwise="`record.events.labels`",
         ),
         Setting(
             "cameras.NAME.privacy",

@@ -37,6 +37,8 @@ class Setting:
     """The default is at least this number for each camera."""
     otherwise: str = "none"
     """The default in words, for the reference, if `default` is None."""
+    short: bool = False
+    """Whether its section may be written as this value alone: `record: always` for `record: {mode: always}`."""
     old: str = ""
     """The former key in the same section. It is read for good, with a warning."""
     sources: tuple[str, ...] = ()
@@ -80,6 +82,11 @@ class Table:
                 path = ".".join(parts[:at])
                 found.setdefault(path, {}).setdefault(parts[at], setting if at == len(parts) - 1 else None)
         return found
+
+    @cached_property
+    def short(self) -> Mapping[str, str]:
+        """The key of each section that may be written as the value of that key alone."""
+        return {setting.section: setting.key for setting in self.settings if setting.short}
 
     def renamed(self, section: str) -> Mapping[str, str]:
         """The former keys of a section, each with the present one."""

@@ -128,6 +128,7 @@ class Address:
 
 
 PLAIN = ("off", "no", "false")
+ON = ("on", "yes", "true")
 """The words for plain HTTP: programs write the first as one of the others."""
 
 
@@ -229,6 +230,8 @@ class OneOf:
     """One of the words."""
 
     words: tuple[str, ...]
+    on: str = ""
+    """The word that `on`, `true` and `yes` mean; empty: none."""
     word: ClassVar[str] = "one of"
     is_scalar: ClassVar[bool] = True
     absent: ClassVar[None] = None
@@ -239,10 +242,12 @@ class OneOf:
 
     @property
     def schema(self) -> Schema:
-        return {"type": "string", "enum": [*self.words]}
+        return {"enum": [*self.words, True, False]} if self.on else {"type": "string", "enum": [*self.words]}
 
     def take(self, reading: ParseContext, node: yaml.Node, what: str) -> str | None:
         value = reading.text(node, what)
+        if self.on and value in ON:
+            return self.on
         if value in PLAIN and "off" in self.words:  # YAML reads `off` as a boolean
             return "off"
         if value is None or value in self.words:

@@ -37,6 +37,7 @@ CHARGED = (
     c.OpenRoom,
     c.JoinRoom,
     c.RetryCamera,
+    c.RequestRecording,
     c.ReportExport,
     c.ReportProfile,
 )

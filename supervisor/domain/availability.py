@@ -4,8 +4,8 @@ Rules of this file:
 - Time counts while a daemon runs, until it is asked to stop. Time that nobody saw counts for nobody.
 - Time between events of a run is the monotonic clock's: the wall clock may be set. Only the ends of a stretch, which
   are times of day, are measured by the wall clock.
-- A camera that is always open, or that somebody holds a lease on, is judged by time: live of wanted. While it is
-  private, nobody wants it.
+- A camera that is always open, that somebody holds a lease on, or whose recording is requested, is judged by time: live
+  of wanted. While it is private, nobody wants it.
 - A visit of a patrol, and a snapshot, are over when the picture is there: they are judged by number, served of asked.
   A visit is served when its use ends with a picture, and missed when the end of its cycle names the camera.
 - Every loss counts, whether the camera was live before or the attempt to open it failed.
@@ -31,6 +31,7 @@ GONE = 1000
 """Cameras that were removed and whose figures are kept; the oldest are forgotten."""
 # Built once: a union costs a microsecond for each event.
 _DEMAND = (e.LeaseEvent, e.PeerOpened, e.PeerClosed)
+_OF_ONE = (e.CameraEvent, e.RecordingRequestEvent)
 _LOST = (e.CameraWaiting, e.CameraFailed, e.CameraCrashed, e.CameraQuarantined)
 _SHOWN = (CameraPhase.LIVE, CameraPhase.STALLED)
 
@@ -247,7 +248,7 @@ class Ledger:
         elif isinstance(event, _DEMAND):
             for camera in self._demand.turn(before, event, after):
                 self._turn(camera, after)
-        elif isinstance(event, e.CameraEvent):
+        elif isinstance(event, _OF_ONE):
             self._turn(event.camera, after)
         elif isinstance(event, e.PrivacyEvent):
             for camera in before.private_cameras().keys() | after.private_cameras().keys():
@@ -366,9 +367,10 @@ class Ledger:
         known = state.cameras.get(camera)
         if known is not None:
             mode, private = known.settings.mode, state.private(camera) is not None
+            is_open = known.settings.is_always_open or camera in state.recording_requests
             self._tally(camera).turn(
                 self.ran_ns,
-                wanted=(known.settings.is_always_open or camera in self._demand.held) and not private,
+                wanted=(is_open or camera in self._demand.held) and not private,
                 live=known.phase is CameraPhase.LIVE,
                 patrolled=mode is Mode.PATROL and not private,
             )

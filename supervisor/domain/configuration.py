@@ -11,6 +11,7 @@ from .common import Arms, Changes, Decisions, Events
 from .core import FIRST, OUTSIDE, SOON, Command, Event, Recorded, Severity
 from .ids import CameraId
 from .lease import end, end_lost
+from .recording_request import end_requests
 from .state import Refused, State
 from .values import CameraSettings, DeviceSettings, Fault, Limits, Patrol, Policy, Reason
 from .words import complaints, plural
@@ -119,6 +120,7 @@ def configure(state: State, command: Configure, now_ns: int) -> Events:
                 name for name in settings.__struct_fields__ if getattr(settings, name) != getattr(known.settings, name)
             )
             changes.append(CameraChanged(camera=camera, settings=settings, changed=tuple(names)))
+    changes += end_requests(state, wanted)
     changes += _end_lost(state, wanted, now_ns)
     return (
         ConfigurationApplied(

@@ -51,6 +51,7 @@ OPENS_SOURCE = (
     "CameraRetried",
     "CameraIdle",
     "PrivacyEnded",
+    "RecordingRequested",
 )
 """The events after which a camera's source is opened or waits for a slot: it is needed, or its wait is over."""
 CLOSES_SOURCE = (
@@ -62,6 +63,7 @@ CLOSES_SOURCE = (
     "UseEnded",
     "CameraRetried",
     "PrivacyBegan",
+    "RecordingRequestEnded",
 )
 """The events for which a camera's source is closed on purpose; after a requested attempt, that request."""
 

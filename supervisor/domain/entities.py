@@ -17,6 +17,7 @@ from .patrol import *
 from .peer import *
 from .privacy import *
 from .recording import *
+from .recording_request import *
 from .room import *
 from .run import *
 from .session import *

@@ -109,13 +109,13 @@ class RecordingStarted(RecordingEvent, frozen=True):
     recording: RecordingId
     """The stretch that begins; it is in the files."""
     mode: RecordMode
-    """`always`."""
+    """`always`; `demand` for a person, `events` for a detection."""
 
     begins = RecordingPhase.RECORDING
     severity = Severity.INFO
     emitters = ("BeginRecording",)
     causes = (ANY,)
-    cause_note = "the event after which the camera was live"
+    cause_note = "the event after which the camera was live; a person's `RecordingRequested`, or the `DetectionMade`"
     when = "the archive has taken the first fragment"
 
     def sentence(self) -> str:
@@ -180,7 +180,7 @@ class RecordingStopped(RecordingEvent, frozen=True):
     """The camera is not recorded any more, and should not be."""
 
     reason: Reason
-    """Code `off`, `removed` or `stopped`."""
+    """Code `off`, `unrequested`, `quiet` or `stopped`."""
     lasted_s: float
     """Time since `RecordingStarted`."""
 
@@ -189,7 +189,9 @@ class RecordingStopped(RecordingEvent, frozen=True):
     severity = Severity.INFO
     emitters = ("StopRecording",)
     causes = (ANY,)
-    cause_note = "the change of the configuration, or the stop of the daemon"
+    cause_note = (
+        "the change of the configuration, the stop of the daemon, `RecordingRequestEnded`, or the last `DetectionMade`"
+    )
     when = "the last fragment was given to the archive"
 
     def sentence(self) -> str:

@@ -35,7 +35,7 @@ class Right(StrEnum):
     SHARE = "share"
     """Links with which others watch one's own cameras."""
     OPERATE = "operate"
-    """Other people's viewers, and attempts at cameras."""
+    """Other people's viewers, attempts at cameras, and recordings: their start and their stop."""
     HEALTH = "health"
     """Whether the daemon and its cameras are well."""
     MEASURE = "measure"

@@ -148,6 +148,8 @@ def _part(
         children=of_cameras("children"),
         peers=of_cameras("peers"),
         leases=of_cameras("leases"),
+        recordings=of_cameras("recordings"),
+        recording_requests=of_cameras("recording_requests"),
         suggestion=shown[0] if shown else None,
         suggested_before=shown[1:],
         rooms=state.rooms,

@@ -26,7 +26,7 @@ OF_CAMERA: frozenset[type[Event]] = frozenset({
     e.PeerOpened, e.PeerConnected, e.PeerSilent, e.PeerHeard, e.PeerStreamChanged, e.PeerClosing, e.PeerClosed,
     e.DetectionMade, e.SuggestionMade, e.SuggestionExtended, e.PicturesSent, e.AccessRefused,
     e.RecordingStarted, e.RecordingInterrupted, e.RecordingResumed, e.RecordingStopped, e.RecordingSealed,
-    e.RecordingRepaired, e.RecordingsExpired,
+    e.RecordingRepaired, e.RecordingsExpired, e.RecordingRequested, e.RecordingRequestEnded,
 })  # fmt: skip
 """Shown with their `camera`."""
 OF_NO_CAMERA: frozenset[type[Event]] = frozenset({

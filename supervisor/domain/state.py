@@ -90,6 +90,7 @@ LEFT_OUT_WHEN_EMPTY = (
     "identities",
     "recordings",
     "archive_troubles",
+    "recording_requests",
 )
 """The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
@@ -144,6 +145,18 @@ class Recording(Value, frozen=True):
     """When the phase began."""
     reason: Reason | None = None
     """Why nothing is recorded now."""
+
+
+class RecordingRequest(Value, frozen=True):
+    """A person wants a camera to be recorded."""
+
+    camera: CameraId
+    since_ns: int
+    """When the first of its requests came."""
+    until_ns: int | None = None
+    """When it ends; None if only a person ends it."""
+    correlation: str = ""
+    """That of the last request: its end has it, too."""
 
 
 class ArchiveTrouble(Value, frozen=True):
@@ -504,6 +517,8 @@ class State(Value, frozen=True):
     """The cameras that are recorded, or should be."""
     archive_troubles: HashTrieMap[str, ArchiveTrouble] = HashTrieMap()
     """The archives that cannot be written."""
+    recording_requests: HashTrieMap[CameraId, RecordingRequest] = HashTrieMap()
+    """The cameras that a person wants to be recorded."""
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:
@@ -541,7 +556,7 @@ class State(Value, frozen=True):
         wanted: dict[CameraId, str] = {}
         for use in sorted(self.uses.values(), key=lambda use: USES.index(use.kind.value)):
             wanted.setdefault(use.camera, use.kind.value)
-        wanted |= dict.fromkeys(self.lease_counts(), USES[0])
+        wanted |= dict.fromkeys((*self.lease_counts(), *self.recording_requests), USES[0])
         private = self.private_cameras()
         found = (
             (known.camera, USES[0] if known.is_always_open else wanted.get(known.camera))

@@ -136,6 +136,10 @@ class RecordMode(StrEnum):
 
     OFF = "off"
     ALWAYS = "always"
+    EVENTS = "events"
+    """From shortly before a detection until shortly after the last one, and while a person wants it."""
+    DEMAND = "demand"
+    """While a person wants it."""
 
 
 class CameraSettings(Value, frozen=True):
@@ -158,12 +162,12 @@ class CameraSettings(Value, frozen=True):
     privacy: tuple[str, ...] = ()
     """The times of the week in which it is private."""
     record: RecordMode = RecordMode.OFF
-    """`off` or `always`: when it is recorded."""
+    """`off`, `always`, `events` or `demand`: when it is recorded."""
 
     @property
     def is_always_open(self) -> bool:
         """Whether it is open without a viewer."""
-        return self.mode is Mode.ALWAYS or self.record is RecordMode.ALWAYS
+        return self.mode is Mode.ALWAYS or self.record in (RecordMode.ALWAYS, RecordMode.EVENTS)
 
 
 class DeviceSettings(Value, frozen=True):

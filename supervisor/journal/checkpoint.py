@@ -26,6 +26,7 @@ from ..domain.state import (
     Peer,
     Privacy,
     Recording,
+    RecordingRequest,
     Refused,
     Room,
     Share,
@@ -85,6 +86,7 @@ _FIELDS: dict[str, Any] = {
     "ended_shares": dict[str, EndedShare],
     "recordings": dict[str, Recording],
     "archive_troubles": dict[str, ArchiveTrouble],
+    "recording_requests": dict[str, RecordingRequest],
 }
 """Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 

@@ -1,5 +1,6 @@
 """The vocabulary of decisions, and the interface of the kernel for actors."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import UnionType
 from typing import Protocol
@@ -121,6 +122,10 @@ class Decider(Protocol):
 
     def latest(self, *streams: str, of: type[Event] | UnionType = Event) -> Recorded | None:
         """The newest event of this run in any of `streams` and of these types, for a cause that nobody carries."""
+        ...
+
+    def detections(self, camera: CameraId, after: int) -> Sequence[Recorded]:
+        """The detections of this run at a camera after event `after`, the oldest first; at most the newest 64."""
         ...
 
     def emit(self, command: c.Command, *, after: Recorded | None = None, origin: Origin | None = None) -> Receipt:

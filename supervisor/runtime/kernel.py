@@ -10,8 +10,8 @@ Rules of this file:
 
 import os
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import UnionType
@@ -30,6 +30,7 @@ from ..domain.errors import Refusal, Rejected
 from ..domain.events import (
     CameraRetried,
     ChildEvent,
+    DetectionMade,
     Event,
     EventsLost,
     LeaseEnded,
@@ -59,6 +60,8 @@ _NO_CAUSE = EventsLost | SessionOpened | SessionEnded
 """Events that nobody looks up as a cause: a gap in the journal, and logins, of which there may be a thousand."""
 _OF_DEMAND = (LeaseEvent, PeerOpened, PeerClosed, UseEvent)
 
+DETECTIONS = 64
+"""Detections of each camera that are kept in memory."""
 ENDED = 1000
 """Ended leases whose reasons are kept in memory."""
 
@@ -123,6 +126,7 @@ class Kernel:
         self.ended: OrderedDict[LeaseId, Reason] = OrderedDict()
         """The reasons of the last `ENDED` leases that ended in this run."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}
+        self._detections: dict[CameraId, deque[Recorded]] = {}
         self._changes, self._policies, self._retries, self._access = (trio.lowlevel.ParkingLot() for _ in range(4))
 
     async def wait_change(self, seq: int) -> None:
@@ -212,6 +216,10 @@ class Kernel:
         known = [recorded for stream in streams for recorded in self._latest.get(stream, {}).values()]
         found = [recorded for recorded in known if isinstance(recorded.event, of)]
         return max(found, key=lambda recorded: recorded.seq, default=None)
+
+    def detections(self, camera: CameraId, after: int) -> Sequence[Recorded]:
+        """The detections of this run at a camera after event `after`, the oldest first; at most `DETECTIONS`."""
+        return [made for made in self._detections.get(camera, ()) if made.seq > after]
 
     def emit(self, command: c.Command, *, after: Recorded | None = None, origin: Origin | None = None) -> Receipt:
         """Decide now and store soon: for facts whose loss in the last moment before a crash does no harm.
@@ -308,6 +316,8 @@ class Kernel:
                 self._remember(camera_stream(event.camera), recorded)
         if isinstance(event, SlotEvent):
             self._remember(device_stream(event.device), recorded)
+        if isinstance(event, DetectionMade):
+            self._detections.setdefault(event.camera, deque(maxlen=DETECTIONS)).append(recorded)
         if isinstance(event, _OF_DEMAND):
             self._remember(demand_stream(event.camera), recorded)
         if isinstance(event, LeaseEnded):

@@ -491,6 +491,8 @@ def asks(world: World, dice: random.Random) -> list[Ask]:
         "/api/detections": ["", "?camera={camera}", "?label=person"],
         "/cameras/{camera}/snapshot.jpg": ["", "?cached"],
         "/api/cameras/{name}/retry": ["", "?confirm=lockout"],
+        "/start": ["?camera={camera}&for=10m", ""],
+        "/stop": ["?camera={camera}", ""],
         "/dashboard/{name:path}": [""],
     }  # fmt: skip
     bodies: dict[str, tuple[str, Mapping[str, str]]] = {
@@ -499,6 +501,8 @@ def asks(world: World, dice: random.Random) -> list[Ask]:
         "POST /api/leases": ('{"kind": "viewer", "camera": "{camera}"}', typed),
         "PUT /api/leases/{lease}": ("{}", typed | {"Banken-Lease": f"{keys['lease']}.secret"}),
         "PUT /api/cameras/{name}/privacy": (json.dumps({"on": dice.random() < 0.5}), typed),
+        "POST /api/recordings": ('{"camera": "{camera}", "for": "10m"}', typed),
+        "POST /offer": (json.dumps({"sdp": OFFER, "camera": "{camera}"}), typed),
         "POST /api/detections": (json.dumps(seen), typed),
         "POST /api/shares": ('{"cameras": ["{camera}"], "for_s": 3600, "viewers": 1}', typed),
         "POST /api/session/share": ('{"secret": "a guess"}', typed),

@@ -65,6 +65,7 @@ def body_of(route: Route) -> tuple[str, dict[str, str]]:
         ("credential", "client_data", "authenticator_data", "signature", "user_handle", "attestation"), "AAAA"
     )
     known |= {"for_s": 3600, "viewers": 1, "seconds": 0.1}
+    known |= {"sdp": OFFER}
     known |= {"on": True, "first": 1, "last": 2, "digest": "0" * 64}
     names = {field.name for field in msgspec.structs.fields(route.body)}
     return msgspec.json.encode({key: known[key] for key in known.keys() & names}).decode(), {"Content-Type": JSON}

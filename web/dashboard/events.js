@@ -76,6 +76,8 @@ const EVENTS = {
   RecordingsExpired: { entity: "recording" },
   ArchiveFailed: { entity: "recording" },
   ArchiveRecovered: { entity: "recording" },
+  RecordingRequested: { entity: "recording_request" },
+  RecordingRequestEnded: { entity: "recording_request" },
   RoomOpened: { entity: "room" },
   RoomJoined: { entity: "room" },
   RoomLeft: { entity: "room" },

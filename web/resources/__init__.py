@@ -7,6 +7,7 @@ RESOURCES = (
     "devices",
     "processes",
     "config",
+    "recordings",
     "peers",
     "leases",
     "detections",
@@ -29,6 +30,7 @@ RESOURCES = (
     "shares",
     "login_provider",
     "users",
+    "aliases",
     "openapi",
 )
 """The modules, in the order of `ops/docs/api.md`."""

@@ -20,10 +20,14 @@ from actors.recorder.archive import Archive
 from actors.recorder.archive_writer import ArchiveWriter, list_files
 from actors.recorder.disk import Disk
 from actors.recorder.fragment import FragmentPlace
+from actors.recorder.index import Index, IndexedFile
+from actors.recorder.pre_roll import MOST_BYTES
 from actors.recorder.recorder import ARCHIVE, SILENCE_S, Recorder
 from actors.recorder.reports import JournaledReports
+from supervisor.config.config import RecordSettings
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
+from supervisor.domain.ids import DetectionId, LeaseId, RecordingId
 from supervisor.domain.values import Fault, Limits, Reason, RecordMode
 from tests.kit.archive import FailingDisk
 from tests.kit.core import Core, open_core
@@ -108,6 +112,16 @@ class Site:
     def configure(self, mode: RecordMode) -> None:
         self.core.kernel.emit(c.Configure("test", (replace(settings(GATE), record=mode),), Limits()))
 
+    def detect(self, label: str = "person", late_s: float = 0.0) -> None:
+        """A detection is reported, `late_s` after it was seen."""
+        kernel = self.core.kernel
+        at_ns, name = kernel.clock.wall_ns() - int(late_s * 1e9), kernel.new_id()
+        kernel.emit(c.ReportDetection(DetectionId(name), LeaseId(name), GATE, at_ns, label, 0.9, "test"))
+
+    def rows(self) -> list[IndexedFile]:
+        """The files in the index; after the end of the recording."""
+        return Index(self.folder).files(GATE, 0, 2**62)
+
     def video(self) -> list[int]:
         """The access units in each file."""
         return [round(walked(self.folder / path).duration / TICK) for path in list_files(self.folder)]
@@ -123,7 +137,13 @@ def between(footage: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 @asynccontextmanager
-async def recording(folder: Path, clock: MockClock, disk: Disk | None = None) -> AsyncIterator[Site]:
+async def recording(
+    folder: Path,
+    clock: MockClock,
+    disk: Disk | None = None,
+    mode: RecordMode = RecordMode.ALWAYS,
+    rules: RecordSettings = RecordSettings(before_s=2.0, after_s=3.0),  # noqa: B008
+) -> AsyncIterator[Site]:
     """A camera that is recorded into `folder`, until the block ends; then the files are sealed."""
     async with open_core() as core:
         kernel, hub = core.kernel, Hub(core.kernel.clock)
@@ -131,13 +151,13 @@ async def recording(folder: Path, clock: MockClock, disk: Disk | None = None) ->
         reports = JournaledReports(ARCHIVE, kernel)
         archive = Archive(folder, writer, reports, 0)
         site = Site(core, clock, hub, archive, folder)
-        site.configure(RecordMode.ALWAYS)
+        site.configure(mode)
         async with trio.open_nursery() as archives:
             archives.start_soon(archive.run)
             while archive.fault:
                 await trio.lowlevel.checkpoint()
             async with trio.open_nursery() as recorders:
-                recorders.start_soon(Recorder(GATE, hub, archive, reports, kernel).run)
+                recorders.start_soon(Recorder(GATE, hub, archive, reports, kernel, lambda: rules).run)
                 await site.connect()
                 yield site
                 recorders.cancel_scope.cancel()
@@ -275,3 +295,153 @@ async def test_settings_start_and_stop_it(tmp_path: Path, mock_clock: MockClock)
         found = await site.gaps()
         assert [kind for kind, _, _ in found] == ["RecordingStarted", "RecordingStopped", "RecordingStarted"]
         assert found[1][2] == "CameraChanged"
+
+
+async def test_person_starts_and_stops_it(tmp_path: Path, mock_clock: MockClock) -> None:
+    """From the newest key frame on; the request and its end are the causes, and nobody else's video is kept."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.DEMAND) as site:
+        await site.send(25)
+        assert await site.gaps() == []
+        site.core.kernel.emit(c.RequestRecording(GATE, None, "kim"))
+        await site.send(20)
+        site.core.kernel.emit(c.WithdrawRecording(GATE, "kim"))
+        await site.send(30)
+        assert await site.gaps() == [
+            ("RecordingStarted", "", "RecordingRequested"),
+            ("RecordingStopped", "unrequested", "RecordingRequestEnded"),
+        ]
+    assert len(site.video()) == 1
+    assert 25 <= site.video()[0] <= 35
+
+
+async def test_access_unit_is_never_recorded_twice(tmp_path: Path, mock_clock: MockClock) -> None:
+    """A person who starts again at once gets what follows, and not the cached GOP once more."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.DEMAND) as site:
+        site.core.kernel.emit(c.RequestRecording(GATE, None, "kim"))
+        await site.send(35)
+        site.core.kernel.emit(c.WithdrawRecording(GATE, "kim"))
+        mock_clock.jump(SILENCE_S)
+        await wait_all_tasks_blocked()
+        site.core.kernel.emit(c.RequestRecording(GATE, None, "kim"))
+        await site.send(45)
+    rows = site.rows()
+    assert len(rows) == 2
+    assert rows[0].ended_ns <= rows[1].began_ns
+
+
+async def test_detection_is_recorded_from_before_it_until_after_it(tmp_path: Path, mock_clock: MockClock) -> None:
+    """It begins with a key frame, at most `before` and a GOP ahead; it ends at the first key frame after `after`."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS) as site:
+        await site.send(45)
+        assert await site.gaps() == []
+        site.detect()
+        at_ns = site.core.kernel.clock.wall_ns()
+        await site.send(60)
+        assert await site.gaps() == [
+            ("RecordingStarted", "", "DetectionMade"),
+            ("RecordingStopped", "quiet", "DetectionMade"),
+        ]
+        started = next(row.event for row in await site.core.stored() if isinstance(row.event, e.RecordingStarted))
+        assert started.mode is RecordMode.EVENTS
+    assert site.video() == [60]
+    (row,) = site.rows()
+    assert 2.0 <= (at_ns - row.began_ns) / 1e9 <= 4.0
+    assert row.eventful
+
+
+async def test_detections_in_a_row_are_one_recording(tmp_path: Path, mock_clock: MockClock) -> None:
+    """It goes on until `after` of the last one, which is the cause of its end."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS) as site:
+        await site.send(45)
+        for _ in range(3):
+            site.detect()
+            await site.send(25)
+        await site.send(40)
+        gaps = [row for row in await site.core.stored() if isinstance(row.event, e.RecordingEvent)]
+        detections = [row.seq for row in await site.core.stored() if isinstance(row.event, e.DetectionMade)]
+        assert [row.cause for row in gaps if not isinstance(row.event, e.RecordingSealed)] == [
+            detections[0],
+            detections[-1],
+        ]
+    assert site.video() == [120]
+
+
+async def test_only_new_detections_with_a_wanted_label_count(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Others are in the journal, and nothing is recorded for them."""
+    rules = RecordSettings(before_s=2.0, after_s=3.0, labels=("person",))
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS, rules=rules) as site:
+        await site.send(25)
+        site.detect("cat")
+        site.detect(late_s=15.0)
+        await site.send(25)
+        assert await site.gaps() == []
+        site.detect("person")
+        site.detect("cat")
+        await site.send(25)
+        assert [kind for kind, _, _ in await site.gaps()] == ["RecordingStarted"]
+
+
+async def test_events_without_a_gap_between_them_lose_nothing(tmp_path: Path, mock_clock: MockClock) -> None:
+    """The pre-roll of the second begins where the first recording ended."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS) as site:
+        await site.send(25)
+        site.detect()
+        await site.send(45)
+        site.detect()
+        await site.send(45)
+        assert [kind for kind, _, _ in await site.gaps()] == ["RecordingStarted", "RecordingStopped"] * 2
+    first, second = site.rows()
+    assert abs(second.began_ns - first.ended_ns) < 10**6
+
+
+async def test_pre_roll_that_is_too_large_begins_with_the_cached_gop(
+    tmp_path: Path, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory is bounded, and a recording begins all the same."""
+    assert MOST_BYTES == 4 * 1024 * 1024
+    monkeypatch.setattr("actors.recorder.pre_roll.MOST_BYTES", 1)
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS) as site:
+        await site.send(45)
+        site.detect()
+        await site.send(60)
+    assert site.video() == [40]
+
+
+async def test_private_camera_leaves_no_pre_roll(tmp_path: Path, mock_clock: MockClock) -> None:
+    """A detection after the private time records nothing from before it."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS) as site:
+        await site.send(45)
+        site.core.kernel.emit(c.SetPrivacy(GATE, True, "kim"))
+        await site.lose()
+        site.core.kernel.emit(c.SetPrivacy(GATE, False, "kim"))
+        site.detect()
+        await site.connect()
+        await site.send(45)
+    assert all(row.began_ns > site.core.kernel.clock.wall_ns() - 10 * 10**9 for row in site.rows())
+    assert sum(site.video()) <= 45
+
+
+async def test_files_that_overlap_a_detection_are_eventful(tmp_path: Path, mock_clock: MockClock) -> None:
+    """Those that are sealed, and the one that grows; none besides them."""
+    async with recording(tmp_path / "recordings", mock_clock) as site:
+        for lost in range(4):
+            await site.send(45)
+            if lost >= 2:
+                site.detect(late_s=8.0 if lost == 2 else 0.0)
+            await site.lose()
+            await site.connect()
+    assert [row.eventful for row in site.rows()] == [False, True, False, True]
+
+
+async def test_recording_of_an_event_that_was_cut_off_is_stopped(tmp_path: Path, mock_clock: MockClock) -> None:
+    """A run that died while it recorded an event leaves no recording that should go on."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.DEMAND) as site:
+        kernel = site.core.kernel
+        kernel.emit(c.BeginRecording(GATE, RecordingId("0" * 16), RecordMode.EVENTS))
+        kernel.emit(c.InterruptRecording(GATE, Reason("abandoned", "an earlier run was cut off")))
+        other = Recorder(GATE, site.hub, site.archive, JournaledReports(ARCHIVE, kernel), kernel)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(other.run)
+            await wait_all_tasks_blocked()
+            assert GATE not in kernel.state.recordings
+            nursery.cancel_scope.cancel()

@@ -159,6 +159,7 @@ def test_every_setting_has_a_variable() -> None:
         "detectors.NAME.command": "[run, fast]", "daemons.NAME.command": "[run, fast]", "daemons.NAME.provides": "/day",
         "detectors.NAME.shm": "/seen", "access.proxy.user_header": "X-User", "access.proxy.groups_header": "X-Groups",
         **{f"access.proxy.roles.{role}": "['*']" for role in PROXY_ROLES},
+        "record.events.labels": "[person]", "cameras.NAME.record.events.labels": "[person]",
         "cameras.NAME.privacy": "['22:00-06:00']", "access.oidc.issuer": "https://h/x",
         "access.oidc.user_claim": "name", "access.oidc.groups_claim": "roles", "access.oidc.scopes": "[email]",
         **{f"access.oidc.roles.{role}": "[staff]" for role in PROXY_ROLES},
@@ -452,7 +453,8 @@ def test_every_setting_of_a_camera_counts_for_all_sources_or_names_its_own() -> 
         each.name.removeprefix("cameras.NAME.") for each in SETTINGS if each.name.startswith("cameras.")
     } - limited
     assert for_all == {
-        "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy", "record",
+        "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy", "record.mode",
+        "record.keep", "record.events.keep", "record.events.before", "record.events.after", "record.events.labels",
         "timeouts.first_picture", "timeouts.stall",
     }  # fmt: skip
     assert {each.name.rpartition(".")[0] for each in SETTINGS if each.sources} <= {

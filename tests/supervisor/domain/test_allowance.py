@@ -123,6 +123,7 @@ FREE = {
     c.LeaveRoom,
     c.ReportRefusal,
     c.ReportDetection,
+    c.WithdrawRecording,
     c.OpenSession,
     c.AdmitIdentity,
     c.ReportLoginFailed,

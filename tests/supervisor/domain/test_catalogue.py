@@ -76,6 +76,7 @@ SENDERS = {
     "motion detector": ["actors/camera/motion.py"],
     "patrol": ["actors/camera/patrol.py", "actors/camera/snapshots.py"],
     "peer actor": ["actors/webrtc/peer.py", "actors/rtsp_server/actor.py", "actors/peer_reports.py"],
+    "recording requests service": ["supervisor/services/recording_requests.py"],
     "recorder": ["actors/recorder/recorder.py", "actors/recorder/reports.py"],
     "refusals service": ["supervisor/domain/allowance.py"],
     "rooms service": ["supervisor/services/rooms.py"],

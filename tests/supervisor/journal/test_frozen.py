@@ -39,6 +39,7 @@ LATER |= {"PicturesSent", "AccessRefused", "BundleExported", "ProfileTaken"}
 LATER |= {"IdentityLinked", "IdentityUnlinked"}
 LATER |= {"RecordingStarted", "RecordingInterrupted", "RecordingResumed", "RecordingStopped", "RecordingSealed"}
 LATER |= {"RecordingRepaired", "RecordingsExpired", "ArchiveFailed", "ArchiveRecovered"}
+LATER |= {"RecordingRequested", "RecordingRequestEnded"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys
