@@ -19,6 +19,7 @@ from supervisor.domain.state import VIDEO, Privacy
 from supervisor.domain.values import CameraSettings, Reason, RecordMode
 from supervisor.ports.decisions import why_cancelled
 from supervisor.ports.facts import CameraFacts
+from supervisor.ports.footage import FootagePort
 from supervisor.ports.hls import HlsRequest
 from supervisor.ports.reader_logins import ReaderLogins
 from supervisor.ports.statistics import ArchiveStatistics, CameraStatistics, DetectorStatistics, PeerStatistics
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # imported only if they are on
     from .detectors.crew import DetectorCrew
     from .hls.live import LiveHls
     from .recorder.crew import RecorderCrew
+    from .recorder.review import Review
     from .rtsp_server.actor import ReaderActor
     from .rtsp_server.readers import Readers
 
@@ -56,6 +58,7 @@ CREW = BackgroundImport(["actors.detectors.crew"])
 READERS = BackgroundImport(["actors.rtsp_server.readers", "actors.rtsp_server.server"])
 RECORDERS = BackgroundImport(["actors.recorder.crew"])
 HLS = BackgroundImport(["actors.hls.live"])
+REVIEW = BackgroundImport(["actors.recorder.review"])
 """They are imported only if they are on, and in a thread: each takes 20 to 50 ms."""
 logger = logging.getLogger("banken")
 
@@ -80,6 +83,7 @@ class Registry:
         self._tools, self._connect = tools, connect
         self._rtsp, self._recordings = rtsp, recordings
         self._recorders: RecorderCrew | None = None
+        self._review: Review | None = None
         self._recording = trio.Event()
         """Set when there are recorders."""
         self._readers: dict[CameraId, Readers] = {}
@@ -224,6 +228,17 @@ class Registry:
         self._recorders = self._recorders or RecorderCrew(self._recordings, self._tools)
         self._recording.set()
         await self._recorders.run()
+
+    async def footage(self) -> FootagePort:
+        """The footage of the archive. Its module is imported with the first question."""
+        await _load(REVIEW)
+        from .recorder.review import Review
+
+        assert self._recordings is not None
+        if self._review is None:
+            kernel = self._tools.kernel
+            self._review = Review(self._recordings.folder, self._decoder, lambda name: name in kernel.state.cameras)
+        return self._review
 
     async def run_patrol(self, group: str) -> None:
         await run_patrol(group, self._cameras, self._pictures, self._tools)

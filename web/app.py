@@ -21,6 +21,7 @@ from . import access, problems, router
 from .client import SCOPE, Proxies, client, identify
 from .control import CONTROL
 from .cross_site import require_own_site
+from .downloads import CutOff
 from .hosts import require_ours
 from .loop_scheduler import MOST_WAITING, meter_of, own_meter
 from .parts import left_out, require_on
@@ -109,8 +110,11 @@ class _App(QuartTrio):
             await answering.refuse(error)
 
     async def _answer(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        async with AsyncExitStack() as scope[OPENED]:  # type: ignore[literal-required]
-            await super().asgi_app(scope, receive, send)
+        try:
+            async with AsyncExitStack() as scope[OPENED]:  # type: ignore[literal-required]
+                await super().asgi_app(scope, receive, send)
+        except* CutOff:
+            pass
 
     async def handle_request(self, request: Request) -> Response:
         meter = own_meter(request.scope)

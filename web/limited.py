@@ -33,6 +33,7 @@ from supervisor.domain.state import State
 from supervisor.ports.accounts import AccountsPort
 from supervisor.ports.decisions import Origin, Receipt
 from supervisor.ports.facts import CameraFacts
+from supervisor.ports.footage import ClipKind, ClipPort, FootagePort, FootageStretch
 from supervisor.ports.gateway import DetectionResult, GatewayPort, ReloadResult, SessionPort
 from supervisor.ports.hls import HlsRequest
 from supervisor.ports.login_provider import LoginProviderPort
@@ -319,6 +320,9 @@ class Limited:
         with self._errors(camera):
             return await self._gateway.hls(self._camera(camera), client, request)
 
+    async def footage(self) -> FootagePort:
+        return LimitedFootage(await self._gateway.footage(), self._camera, self._errors)
+
     def open_session(self, client: str) -> AbstractContextManager[SessionPort]:
         return self._gateway.open_session(client)
 
@@ -359,6 +363,29 @@ class Limited:
         except LeaseOver as error:
             why = None if error.why is None else redacted_reason(error.why, self._visible)
             raise LeaseOver(error.lease, why) from None
+
+
+@attrs.frozen
+class LimitedFootage:
+    """The footage of visible cameras. `FootagePort`."""
+
+    footage: FootagePort
+    camera: Callable[[CameraId], CameraId]
+    errors: Callable[[CameraId], AbstractContextManager[None]]
+
+    async def stretches(self, camera: CameraId, from_ns: int, to_ns: int) -> Sequence[FootageStretch]:
+        with self.errors(camera):
+            return await self.footage.stretches(self.camera(camera), from_ns, to_ns)
+
+    async def clip(
+        self, camera: CameraId, from_ns: int, to_ns: int, kind: ClipKind, *, again: bool = False
+    ) -> ClipPort:
+        with self.errors(camera):
+            return await self.footage.clip(self.camera(camera), from_ns, to_ns, kind, again=again)
+
+    async def picture(self, camera: CameraId, at_ns: int) -> Jpeg:
+        with self.errors(camera):
+            return await self.footage.picture(self.camera(camera), at_ns)
 
 
 def _fits(stream: str, wanted: str) -> bool:

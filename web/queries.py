@@ -18,6 +18,8 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import BadRequest
 
 MAX_SEQ = 2**62
+MOST_VALUES = 64
+"""How often a parameter may be given that may be given several times."""
 SequenceNumber = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQ)]
 """The number of an event, or 0 for the one before the first."""
 _DECIMAL = re.compile(r"[0-9]{1,19}(?:\.[0-9]{0,19})?", re.ASCII)
@@ -67,10 +69,20 @@ def parse_query(kind: type[Asked], args: MultiDict[str, str]) -> Asked:
             if name not in names:
                 raise BadRequest(f"there is no parameter {name[:40]!r} here; known: {', '.join(names)}")
     for each in known:
-        if len(args.getlist(each.name)) > 1:
-            raise BadRequest(f"the parameter {each.name} is given twice")
-    given = {each.field: _value(each, args[each.name]) for each in known if each.name in args}
+        if len(args.getlist(each.name)) > (MOST_VALUES if _is_list(each) else 1):
+            most = f"more than {MOST_VALUES} times" if _is_list(each) else "twice"
+            raise BadRequest(f"the parameter {each.name} is given {most}")
+    given = {
+        each.field: tuple(args.getlist(each.name)) if _is_list(each) else _value(each, args[each.name])
+        for each in known
+        if each.name in args
+    }
     return kind(**given)
+
+
+def _is_list(parameter: Parameter) -> bool:
+    """Whether it may be given several times: each time, it is one of the texts."""
+    return isinstance(parameter.type, inspect.VarTupleType)
 
 
 def _value(parameter: Parameter, text: str) -> object:

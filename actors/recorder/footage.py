@@ -19,6 +19,7 @@ import attrs
 
 from actors.media.bitstream import BitstreamError
 from actors.media.media import CLOCK_RATE
+from supervisor.ports.footage import FootageStretch
 
 from .archive_writer import DAY, NAME, path_of
 from .disk import FOLDER_FLAGS
@@ -86,17 +87,6 @@ class FootageFile:
             if found.place.key and found.place.wall_ns <= from_ns:
                 first = number
         return [found for found in self.fragments[first:] if found.place.wall_ns < to_ns and self.ended_ns > from_ns]
-
-
-@attrs.frozen
-class FootageStretch:
-    """A time without a gap."""
-
-    recording: str
-    began_ns: int
-    ended_ns: int
-    size: int
-    """Bytes of the files that have something of it, as a whole."""
 
 
 class Footage:

@@ -26,8 +26,8 @@ ENTRIES: Mapping[str, tuple[bytes, bytes, Callable[[Sequence[bytes]], bytes]]] =
 """The codecs of video that can be recorded: their sample entry, and the box with their parameter sets."""
 AUDIO = ("aac", "opus")
 """The codecs of audio that can be recorded."""
-_MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-_UNDETERMINED = 0x55C4
+MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+UNDETERMINED = 0x55C4
 """The language code `und`."""
 _PRE_SKIP = 312
 """Samples at 48 kHz that a decoder of Opus discards at its start: what encoders for RTP need."""
@@ -54,7 +54,7 @@ def initialization(tracks: FileTracks) -> bytes:
     brand = ENTRIES[tracks.codec.name][0]
     file_type = box(b"ftyp", b"iso6", U32.pack(512), b"iso6", b"isom", b"mp41", brand)
     header = full_box(
-        b"mvhd", 0, 0, struct.pack(">4I", 0, 0, 1000, 0), struct.pack(">IHxx8x", 0x10000, 0x100), _MATRIX, bytes(24),
+        b"mvhd", 0, 0, struct.pack(">4I", 0, 0, 1000, 0), struct.pack(">IHxx8x", 0x10000, 0x100), MATRIX, bytes(24),
         U32.pack(AUDIO_TRACK + 1),
     )  # fmt: skip
     found = [_video(tracks)]
@@ -88,7 +88,7 @@ def _track(number: int, rate: int, handler: bytes, media: bytes, sample: bytes, 
     width, height = size
     header = full_box(
         b"tkhd", 0, 7, struct.pack(">5I", 0, 0, number, 0, 0), bytes(8),
-        struct.pack(">4H", 0, 0, 0 if width else 0x100, 0), _MATRIX, struct.pack(">II", width << 16, height << 16),
+        struct.pack(">4H", 0, 0, 0 if width else 0x100, 0), MATRIX, struct.pack(">II", width << 16, height << 16),
     )  # fmt: skip
     reference = box(b"dinf", full_box(b"dref", 0, 0, U32.pack(1), full_box(b"url ", 0, 1)))
     table = box(
@@ -104,7 +104,7 @@ def _track(number: int, rate: int, handler: bytes, media: bytes, sample: bytes, 
         header,
         box(
             b"mdia",
-            full_box(b"mdhd", 0, 0, struct.pack(">4IHH", 0, 0, rate, 0, _UNDETERMINED, 0)),
+            full_box(b"mdhd", 0, 0, struct.pack(">4IHH", 0, 0, rate, 0, UNDETERMINED, 0)),
             full_box(b"hdlr", 0, 0, bytes(4), handler, bytes(12), b"banken\0"),
             box(b"minf", media, reference, table),
         ),

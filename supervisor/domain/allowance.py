@@ -40,6 +40,7 @@ CHARGED = (
     c.RequestRecording,
     c.ReportExport,
     c.ReportProfile,
+    c.TakeClip,
 )
 """Commands of a client that begin something."""
 CHARGED_UNOWNED = (c.ClosePeer, c.EndLease)

@@ -5,6 +5,7 @@ from .alert import *
 from .audit import *
 from .camera import *
 from .child import *
+from .clip import *
 from .configuration import *
 from .detection import *
 from .device import *

@@ -20,7 +20,7 @@ from .values import CameraSettings, Reason
 OF_CAMERA: frozenset[type[Event]] = frozenset({
     e.CameraAdded, e.CameraChanged, e.CameraRemoved, e.CameraConnecting, e.CameraLive, e.CameraStalled, e.CameraIdle,
     e.CameraWaiting, e.CameraFailed, e.CameraCrashed, e.CameraQuarantined, e.CameraRetried, e.CameraQueued,
-    e.OddityMet, e.PrivacyBegan, e.PrivacyEnded, e.SlotTaken, e.SlotFreed, e.DeviceFull,
+    e.OddityMet, e.ClipTaken, e.PrivacyBegan, e.PrivacyEnded, e.SlotTaken, e.SlotFreed, e.DeviceFull,
     e.ChildStarting, e.ChildStarted, e.ChildStopping, e.ChildUnkillable, e.ChildEnded, e.ChildFound, e.ChildAbandoned,
     e.UseBegan, e.UseEnded, e.LeaseGranted, e.LeaseEnded, e.LeaseRefused,
     e.PeerOpened, e.PeerConnected, e.PeerSilent, e.PeerHeard, e.PeerStreamChanged, e.PeerClosing, e.PeerClosed,

@@ -27,7 +27,7 @@ CHANGES: tuple[type[e.Event], ...] = (
 TYPES: dict[Kind, tuple[type[e.Event], ...]] = {
     "watched": (e.PeerOpened, e.LeaseGranted, e.UseBegan, e.PicturesSent),
     "leased": (e.LeaseGranted,),
-    "exported": (e.BundleExported, e.ProfileTaken),
+    "exported": (e.BundleExported, e.ProfileTaken, e.ClipTaken),
     "changed": (*CHANGES, e.PeerClosing, e.LeaseEnded),
     "login": (e.SessionOpened,),
     "login-failed": (e.LoginFailed,),
@@ -86,6 +86,9 @@ def of_event(recorded: e.Recorded, agents: dict[str, str]) -> Row | None:
         case e.ProfileTaken():
             made = _row("exported", author, happened.client, agents, recorded.wall_ns, recorded.seq)
             return _counted(made, 0, describe(happened)[1], "profile")
+        case e.ClipTaken():
+            made = _row("exported", author, happened.client, agents, recorded.wall_ns, recorded.seq)
+            return replace(_counted(made, 0, describe(happened)[1], happened.format), camera=happened.camera)
         case e.PeerClosing() | e.LeaseEnded():
             is_kick = happened.reason.code == KICKED and recorded.cause is None
             return _change(recorded, author, agents) if is_kick else None

@@ -8,6 +8,7 @@ from ..domain.events import Recorded
 from ..domain.ids import CameraId, PeerId
 from .decisions import ACTOR, Origin
 from .facts import CameraFacts
+from .footage import FootagePort
 from .gateway import DetectionResult
 from .hls import HlsRequest
 from .statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
@@ -43,6 +44,10 @@ class ActorsPort(Protocol[AnOffer]):
 
     async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
         """The answer to a viewer by HLS, who takes a lease with the first playlist. Raises `Rejected`."""
+        ...
+
+    async def footage(self) -> FootagePort:
+        """The recorded video."""
         ...
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]: ...

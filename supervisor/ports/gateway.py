@@ -14,6 +14,7 @@ from ..domain.state import State
 from .accounts import AccountsPort
 from .decisions import Origin, Receipt
 from .facts import CameraFacts
+from .footage import FootagePort
 from .hls import HlsRequest
 from .login_provider import LoginProviderPort
 from .past import Past
@@ -191,6 +192,10 @@ class GatewayPort(ReadPort, Protocol):
 
     async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
         """The answer to a viewer by HLS, who takes a lease with the first playlist. Raises `Rejected`."""
+        ...
+
+    async def footage(self) -> FootagePort:
+        """The recorded video."""
         ...
 
     def open_session(self, client: str) -> AbstractContextManager[SessionPort]: ...

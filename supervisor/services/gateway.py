@@ -109,7 +109,7 @@ class Gateway:
         self._looking_back = trio.Lock()
         self.first = reader.first
         self.ask = reader.ask
-        self.watch_pictures, self.hls = actors.watch_pictures, actors.hls
+        self.watch_pictures, self.hls, self.footage = actors.watch_pictures, actors.hls, actors.footage
         self._rooms = None if "rooms" in off else _make_rooms(kernel)
 
     @property

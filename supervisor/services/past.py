@@ -15,6 +15,7 @@ from ..domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from ..domain.state import State
 from ..ports.decisions import Origin, Receipt
 from ..ports.facts import CameraFacts
+from ..ports.footage import FootagePort
 from ..ports.gateway import DetectionResult, ReloadResult, SessionPort
 from ..ports.hls import HlsRequest
 from ..ports.past import Instant, TooLong
@@ -87,6 +88,9 @@ class PastGateway:
         _refuse()
 
     async def detect(self, seen: c.ReportDetection, jpeg: bytes) -> DetectionResult:
+        _refuse()
+
+    async def footage(self) -> FootagePort:
         _refuse()
 
     def about(self, camera: CameraId) -> CameraFacts | None:

@@ -12,6 +12,9 @@ import attrs
 import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
+from actors.media.decoder.client import Decoder
+from actors.media.hub import Still
+from actors.recorder.review import Review
 from supervisor.config.login_provider import LoginProvider
 from supervisor.domain import commands as c
 from supervisor.domain.access import Principal
@@ -22,6 +25,7 @@ from supervisor.domain.values import LeaseKind, Limits
 from supervisor.ports.asking import origin_of
 from supervisor.ports.control import ControlPort
 from supervisor.ports.facts import CameraFacts, MetOddity
+from supervisor.ports.footage import FootagePort
 from supervisor.ports.hls import HlsRequest
 from supervisor.ports.statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
 from supervisor.ports.viewing import Jpeg, OfferError, ParsedOffer
@@ -58,6 +62,14 @@ class FakeOffer:
     codecs: tuple[str, ...]
 
 
+class FakeDecoder(Decoder):
+    """Its JPEG has the bytes of the key frame."""
+
+    async def jpeg(self, camera: CameraId, still: Still) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return still.data
+
+
 @attrs.define
 class FakeActors:
     """Answers the valid offer while `answers` is true. Snapshots cause uses as in the real gateway."""
@@ -76,6 +88,9 @@ class FakeActors:
     candidates: list[tuple[PeerId, str]] = attrs.field(factory=list)
     detectors: Sequence[DetectorStatistics] = ()
     daemons: tuple[DaemonStatistics, ...] = ()
+    archive: Path = Path("/nowhere")
+    """The folder of the recordings."""
+    review: Review | None = None
 
     def read_offer(self, text: str) -> FakeOffer:
         if text != OFFER:
@@ -119,6 +134,12 @@ class FakeActors:
     async def hls(self, camera: CameraId, client: str, request: HlsRequest) -> bytes:
         await self.take_picture(camera, client, None)
         return str(request).encode()
+
+    async def footage(self) -> FootagePort:
+        await trio.lowlevel.checkpoint()
+        kernel = self.kernel
+        self.review = self.review or Review(self.archive, FakeDecoder(), lambda name: name in kernel.state.cameras)
+        return self.review
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:
         return {GATE: CameraStatistics(25.0, 1_000_000, 100, 12345, 2, 0.04)}

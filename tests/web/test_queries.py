@@ -75,3 +75,15 @@ def test_parameter_that_is_given_twice_is_refused(kind: type[Query], second: str
 def test_parameters_have_their_meanings() -> None:
     """The description of a field is that of its parameter."""
     assert [each.meaning for each in parameters(Asked)] == ["", "", "How many.", "", ""]
+
+
+class ListQuery(Query, frozen=True):
+    name: tuple[str, ...] = ()
+
+
+def test_list_takes_several_values_up_to_its_limit() -> None:
+    """In the order in which they are given."""
+    assert parse_query(ListQuery, MultiDict()).name == ()
+    assert parse_query(ListQuery, MultiDict([("name", "b"), ("name", "a")])).name == ("b", "a")
+    with pytest.raises(BadRequest, match="more than 64 times"):
+        parse_query(ListQuery, MultiDict([("name", "a")] * 65))

@@ -37,6 +37,7 @@ const EVENTS = {
   ChildEnded: { entity: "child", phase: "ended", last: true },
   ChildFound: { entity: "child", phase: "running", begins: true },
   ChildAbandoned: { entity: "child", phase: "ended", last: true },
+  ClipTaken: { entity: "clip" },
   ConfigurationApplied: { entity: "configuration" },
   ConfigurationRefused: { entity: "configuration" },
   DetectionMade: { entity: "detection" },

@@ -15,6 +15,7 @@ RESOURCES = (
     "state",
     "causes",
     "timeline",
+    "footage",
     "audit",
     "availability",
     "health",

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from actors.recorder.archive_writer import path_of
-from actors.recorder.footage import SECOND_NS, Footage, FootageStretch, merge
+from actors.recorder.footage import SECOND_NS, Footage, merge
 from actors.recorder.index import NAME, Index
 from actors.recorder.recording_file import walk
+from supervisor.ports.footage import FootageStretch
 
 from .test_archive_writer import archive, record
 from .test_cutter import RECORDING, START_NS

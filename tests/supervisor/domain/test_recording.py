@@ -1,8 +1,12 @@
 """Recordings: each gap has a beginning, an end and a cause."""
 
+import pytest
+from msgspec.structs import replace
+
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
-from supervisor.domain.ids import RecordingId
+from supervisor.domain.errors import Rejected
+from supervisor.domain.ids import CameraId, RecordingId
 from supervisor.domain.lifecycle import RecordingPhase
 from supervisor.domain.values import Fault, Reason, RecordMode
 from tests.kit.domain import GATE, NODE, RUN, Story, running
@@ -79,3 +83,14 @@ def test_seals_and_repairs_are_facts() -> None:
     assert repaired[0].sentence() == (
         "recording file gate/20270115/recording_20270115_080000.mp4 was not complete; 58 s of it are whole"
     )
+
+
+def test_clip_is_journaled_with_its_time_and_client() -> None:
+    """A picture says which one it is; a camera that does not exist has no clips."""
+    clip = c.TakeClip(GATE, 1_780_000_000 * 10**9, 1_780_000_600 * 10**9, "mp4", "192.0.2.7")
+    (taken,) = recording().when(clip)
+    assert taken.sentence() == "clip of gate taken by 192.0.2.7: 10 min from 2026-05-28 20:26:40Z on (mp4)"
+    (picture,) = recording().when(replace(clip, ended_ns=clip.began_ns, format="jpg"))
+    assert picture.sentence() == "recorded picture of gate of 2026-05-28 20:26:40Z sent to 192.0.2.7"
+    with pytest.raises(Rejected):
+        recording().when(replace(clip, camera=CameraId("nowhere")))

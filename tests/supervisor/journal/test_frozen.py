@@ -34,6 +34,7 @@ LATER |= {"UserAdded", "UserChanged", "UserRemoved", "PasswordSet", "TrustEnded"
 LATER |= {"PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved"}
 LATER |= {"SessionOpened", "SessionEnded", "LoginFailed", "TokenMade", "TokenEnded"}
 LATER |= {"PrivacyBegan", "PrivacyEnded"}
+LATER |= {"ClipTaken"}
 LATER |= {"ShareMade", "ShareEnded", "VisitBegan", "VisitEnded"}
 LATER |= {"PicturesSent", "AccessRefused", "BundleExported", "ProfileTaken"}
 LATER |= {"IdentityLinked", "IdentityUnlinked"}

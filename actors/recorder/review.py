@@ -1,0 +1,327 @@
+"""Answers from the recordings of a daemon: stretches, clips, and pictures of the past.
+
+Rules of this file:
+- Nothing of it runs in the writer's thread. Two other threads read, and nobody waits longer for a disk than `ANSWER_S`.
+- A clip holds its files open while it is read: retention may remove them meanwhile. Together, `MOST_OPEN` are open.
+- A descriptor is closed by the loop, or by the thread that reads it: never by one while the other uses it.
+- A clip is remembered for some minutes, so that the many ranges of a player are of one clip.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import attrs
+import trio
+
+from actors.media.bitstream import BitstreamError, split_annexb
+from actors.media.decoder.client import Decodes
+from actors.media.decoder.queue import Undecodable
+from actors.media.h264 import H264
+from actors.media.h265 import H265
+from actors.media.hub import Still
+from supervisor.base.threads import run_in_thread
+from supervisor.domain.errors import Refusal, Rejected
+from supervisor.domain.ids import CameraId
+from supervisor.ports.footage import ClipKind, ClipRefused, FootageStretch, NoFootage
+from supervisor.ports.viewing import Jpeg
+
+from .clip import NOTHING, Clip, ClipFile, ClipFragment, Slice, first_sample, make_annexb, make_clip, to_annexb
+from .footage import Footage, FootageFile
+from .fragment import PLACE
+
+ANSWER_S = 30.0
+CHUNK = 1024 * 1024
+"""Bytes that are read at once."""
+MOOF = 2048
+"""Bytes of a fragment that are read at first: usually it has fewer in front of its data."""
+MOST_OPEN = 2048
+MOST_KEPT, MOST_KEPT_BYTES, KEPT_S = 16, 32 * 1024 * 1024, 600.0
+LOOK_BACK_NS = 3600 * 10**9
+"""No picture is older than this before the time that was asked for."""
+CODECS = {"h264": H264, "h265": H265}
+SILENT = "the disk of the recordings does not answer"
+Result = TypeVar("Result")
+
+
+def clip_files(footage: Footage, camera: str, from_ns: int, to_ns: int) -> list[ClipFile]:
+    """The files that a clip needs. Raises `OSError`; a file that is removed meanwhile is left out. Blocking."""
+    found = list[ClipFile]()
+    for file in footage.files(camera, from_ns, to_ns):
+        try:
+            with footage.open(file.path) as opened:
+                found.append(_clip_file(file, opened.fileno(), from_ns, to_ns))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _clip_file(file: FootageFile, descriptor: int, from_ns: int, to_ns: int) -> ClipFile:
+    fragments = list[ClipFragment]()
+    for stored in file.playable(from_ns, to_ns):
+        place, at, size = stored.place, stored.offset + PLACE.size, stored.size - PLACE.size
+        moof = os.pread(descriptor, MOOF, at)
+        length = int.from_bytes(moof[:4])
+        if len(moof) < length <= size:
+            moof = os.pread(descriptor, length, at)
+        fragments.append(ClipFragment(place.wall_ns, place.duration, place.key, at, size, moof))
+    return ClipFile(file.path, file.recording, file.initialization, fragments)
+
+
+def read_clip(footage: Footage, camera: str, from_ns: int, to_ns: int, kind: ClipKind) -> Clip:
+    """Make a clip. Raises `ClipRefused`, and `OSError`. Blocking."""
+    try:
+        files = clip_files(footage, camera, from_ns, to_ns)
+        return make_clip(files, from_ns, to_ns) if kind == "mp4" else make_annexb(files, from_ns)
+    except BitstreamError as error:
+        raise ClipRefused(f"a recording file is damaged: {error}") from None
+
+
+class OpenFiles:
+    """The files of a clip, which are open. `read` is for threads, the others for the loop."""
+
+    def __init__(self, clip: Clip, files: dict[int, BinaryIO], closed: Callable[[int], None]) -> None:
+        """`closed` is called with the number of files when they are closed, in any thread."""
+        self._clip, self._files, self._closed = clip, files, closed
+        self._reading, self._is_ended = threading.Lock(), False
+
+    def read(self, begin: int, end: int) -> bytes:
+        """The bytes of the clip from `begin` up to `end`. Raises `OSError`. Blocking."""
+        try:
+            with self._reading:
+                return b"".join(self._part(part) for part in self._clip.parts(begin, end))
+        finally:
+            if self._is_ended:
+                self._close()
+
+    def read_annexb(self, number: int) -> bytes:
+        """The video of one slice as Annex B. Raises `OSError`. Blocking."""
+        try:
+            with self._reading:
+                return bytes(to_annexb(self._part(self._clip.slices[number])))
+        except BitstreamError as error:
+            raise OSError(str(error)) from None
+        finally:
+            if self._is_ended:
+                self._close()
+
+    def _part(self, part: bytes | Slice) -> bytes:
+        if isinstance(part, bytes):
+            return part
+        if self._is_ended:
+            raise OSError("the clip was closed")
+        data = os.pread(self._files[part.file].fileno(), part.size, part.offset)
+        if len(data) < part.size:
+            raise OSError(f"{self._clip.paths[part.file]} became shorter")
+        return data
+
+    def close(self) -> None:
+        """Close the files; if a thread reads them, it closes them behind."""
+        self._is_ended = True
+        self._close()
+
+    def _close(self) -> None:
+        if self._reading.acquire(blocking=False):
+            try:
+                count = len(self._files)
+                for file in self._files.values():
+                    file.close()
+                self._files.clear()
+                if count:
+                    self._closed(count)
+            finally:
+                self._reading.release()
+
+
+def open_files(footage: Footage, clip: Clip, begin: int, end: int, closed: Callable[[int], None]) -> OpenFiles:
+    """Open the files that a range of a clip is made of. Raises `NoFootage` for one that was removed. Blocking."""
+    files = dict[int, BinaryIO]()
+    try:
+        for number in clip.files(begin, end):
+            files[number] = footage.open(clip.paths[number])
+    except FileNotFoundError:
+        for file in files.values():
+            file.close()
+        raise NoFootage("a file of this time has been removed meanwhile") from None
+    except BaseException:
+        for file in files.values():
+            file.close()
+        raise
+    return OpenFiles(clip, files, closed)
+
+
+class FootageThreads:
+    """The threads that read footage, and the files that they have open."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._threads = trio.CapacityLimiter(2)
+        self._lock = threading.Lock()
+        self._open = 0
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Call it in a thread. Raises its errors, and `Rejected` (503) for a disk that does not answer."""
+        with trio.move_on_after(ANSWER_S):
+            return await run_in_thread(work, limiter=self._threads, abandon="a disk may not answer")
+        raise Rejected(Refusal.UNAVAILABLE, SILENT, ANSWER_S)
+
+    async def ask(self, question: Callable[[Footage], Result]) -> Result:
+        """Answer a question about the archive. Raises as `run`; for an archive that does not exist, `NoFootage`."""
+
+        def work() -> Result:
+            try:
+                footage = Footage(self.folder)
+            except FileNotFoundError:
+                raise NoFootage(NOTHING) from None
+            with closing(footage):
+                return question(footage)
+
+        return await self.run(work)
+
+    def take(self, count: int) -> None:
+        """Count files that will be open. Raises `Rejected` (503) if there are too many."""
+        with self._lock:
+            if self._open + count > MOST_OPEN:
+                raise Rejected(Refusal.UNAVAILABLE, "too many recording files are open for other clips", 5.0)
+            self._open += count
+
+    def give_back(self, count: int) -> None:
+        with self._lock:
+            self._open -= count
+
+
+@attrs.frozen
+class ReadClip:
+    """A clip of an archive. `ClipPort`."""
+
+    clip: Clip
+    reading: FootageThreads
+
+    @property
+    def size(self) -> int:
+        return self.clip.size
+
+    @property
+    def tag(self) -> str:
+        return self.clip.tag
+
+    @property
+    def codec(self) -> str:
+        return self.clip.codec
+
+    @property
+    def duration_s(self) -> float:
+        return self.clip.duration_s
+
+    async def open(self, begin: int, end: int) -> "ReadBytes":
+        count = len(self.clip.files(begin, end))
+        self.reading.take(count)
+        opened = False
+        try:
+            work = partial(open_files, clip=self.clip, begin=begin, end=end, closed=self.reading.give_back)
+            files = await self.reading.ask(work)
+            opened = True
+        finally:
+            if not opened:
+                self.reading.give_back(count)
+        return ReadBytes(self.clip, files, self.reading, begin, end)
+
+
+@attrs.frozen
+class ReadBytes:
+    """Bytes of a clip. `ClipBytes`."""
+
+    clip: Clip
+    files: OpenFiles
+    reading: FootageThreads
+    begin: int
+    end: int
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        if self.clip.is_annexb:
+            for number in range(len(self.clip.slices)):
+                yield await self.reading.run(partial(self.files.read_annexb, number))
+            return
+        for at in range(self.begin, self.end, CHUNK):
+            yield await self.reading.run(partial(self.files.read, at, min(at + CHUNK, self.end)))
+
+    def close(self) -> None:
+        self.files.close()
+
+
+class Review:
+    """The footage of an archive. `FootagePort`. Made once by the registry."""
+
+    def __init__(self, folder: Path, decoder: Decodes, knows: Callable[[CameraId], bool]) -> None:
+        """`knows`: whether the configuration has a camera."""
+        self._reading, self._decoder, self._knows = FootageThreads(folder), decoder, knows
+        self._kept: OrderedDict[tuple[str, int, int, str], tuple[float, Clip]] = OrderedDict()
+
+    async def stretches(self, camera: CameraId, from_ns: int, to_ns: int) -> Sequence[FootageStretch]:
+        self._require(camera)
+        try:
+            return await self._reading.ask(lambda footage: footage.stretches(camera, from_ns, to_ns))
+        except NoFootage:
+            return ()
+
+    async def clip(
+        self, camera: CameraId, from_ns: int, to_ns: int, kind: ClipKind, *, again: bool = False
+    ) -> ReadClip:
+        self._require(camera)
+        key = (camera, from_ns, to_ns, kind)
+        made_at, clip = self._kept.get(key, (0.0, None))
+        if clip is None or not again or trio.current_time() > made_at + KEPT_S:
+            clip = await self._reading.ask(lambda footage: read_clip(footage, camera, from_ns, to_ns, kind))
+            self._keep(key, clip)
+        return ReadClip(clip, self._reading)
+
+    def _keep(self, key: tuple[str, int, int, str], clip: Clip) -> None:
+        self._kept[key] = trio.current_time(), clip
+        self._kept.move_to_end(key)
+        while len(self._kept) > MOST_KEPT or (
+            len(self._kept) > 1 and sum(kept.weight for _, kept in self._kept.values()) > MOST_KEPT_BYTES
+        ):
+            self._kept.popitem(last=False)
+
+    async def picture(self, camera: CameraId, at_ns: int) -> Jpeg:
+        self._require(camera)
+        still = await self._reading.ask(lambda footage: read_still(footage, camera, at_ns))
+        try:
+            return Jpeg(await self._decoder.jpeg(camera, still), still.wall_ns, 0.0)
+        except Undecodable as error:
+            raise Rejected(Refusal.UNAVAILABLE, f"the picture cannot be decoded: {error}", error.retry_s) from None
+
+    def _require(self, camera: CameraId) -> None:
+        if not self._knows(camera):
+            raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
+
+
+def read_still(footage: Footage, camera: str, at_ns: int) -> Still:
+    """The key frame at or before a time. Raises `ClipRefused`, and `OSError`. Blocking."""
+    for back_ns in (0, LOOK_BACK_NS):
+        files = [*footage.files(camera, at_ns - back_ns, at_ns + 1)]
+        if files:
+            return _still_of(footage, files[-1], at_ns)
+    raise NoFootage("nothing is recorded of the hour before this time")
+
+
+def _still_of(footage: Footage, file: FootageFile, at_ns: int) -> Still:
+    stored = [each for each in file.fragments if each.place.key and each.place.wall_ns <= at_ns][-1:]
+    if not stored:
+        raise NoFootage(NOTHING)
+    with footage.open(file.path) as opened:
+        moof = os.pread(opened.fileno(), MOOF, stored[0].offset + PLACE.size)
+        try:
+            offset, size = first_sample(moof)
+            if size > stored[0].size:
+                raise BitstreamError("a picture that is longer than its fragment")
+            data = os.pread(opened.fileno(), size, stored[0].offset + PLACE.size + offset)
+            units = split_annexb(bytes(to_annexb(data)))
+        except BitstreamError as error:
+            raise ClipRefused(f"a recording file is damaged: {error}") from None
+    return Still(CODECS[file.about.codec], tuple(units), stored[0].place.wall_ns, 0, 0)

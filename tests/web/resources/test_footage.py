@@ -1,0 +1,208 @@
+"""Footage over HTTP: what there is, clips in any range, and who took them."""
+
+import io
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import av
+import pytest
+
+from actors.media.media import CLOCK_RATE
+from actors.recorder.archive_writer import ArchiveWriter
+from actors.recorder.cutter import Cutter, NewFile
+from supervisor.domain import commands as c
+from supervisor.domain import events as e
+from supervisor.domain.access import Principal
+from supervisor.domain.ids import CameraId, RecordingId
+from supervisor.domain.rights import RIGHTS, Role, Scope
+from supervisor.domain.values import Fault, Reason, RecordMode
+from supervisor.runtime.kernel import Kernel
+from tests.actors.recorder.test_cutter import RECORDING, units
+from tests.kit.domain import GATE, SECOND
+from tests.kit.http import Answer, request
+from tests.kit.site import FakeActors, Site, open_site
+
+OTHER = CameraId("attic")
+BEGAN = 1000
+"""When the recordings of these tests begin, in seconds since 1970."""
+CLIP = f"/footage/{GATE}/clip.mp4"
+LOST = Reason("camera-lost", "connection reset", Fault.TEMPORARY)
+
+
+def write(folder: Path, count: int, began_s: float = BEGAN, recording: str = RECORDING) -> None:
+    """Ten access units a second, with a key frame every two seconds, in files of four seconds."""
+    writer, cutter = ArchiveWriter(folder, "n1", lambda: "a"), Cutter(GATE, recording, 4)
+    writer.open()
+    for unit in units(count):
+        for out in cutter.take(unit, round(began_s * SECOND) + unit.dts * SECOND // CLOCK_RATE):
+            writer.begin(GATE, recording, out) if isinstance(out, NewFile) else writer.append(GATE, out)
+    for out in cutter.end():
+        writer.append(GATE, out)
+    writer.seal(GATE)
+    writer.close()
+
+
+@asynccontextmanager
+async def footage_site(folder: Path, who: Principal | None = None) -> AsyncIterator[Site]:
+    def make(kernel: Kernel) -> FakeActors:
+        return FakeActors(kernel, archive=folder)
+
+    async with open_site(GATE, OTHER, make_actors=make, who=who) as site:
+        yield site
+
+
+def between(begin: float, end: float) -> str:
+    return f"?from={round(begin * SECOND):016}&to={round(end * SECOND):016}"
+
+
+async def take(site: Site, begin: float = BEGAN, end: float = BEGAN + 10, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await site.get(f"{CLIP}{between(begin, end)}", **named)
+
+
+async def test_clip_plays_and_any_range_of_it_is_the_same(tmp_path: Path) -> None:
+    """As a player asks: the whole, parts, the end; and what is not one range is ignored."""
+    write(tmp_path / "recordings", 100)
+    async with footage_site(tmp_path / "recordings") as site:
+        whole = await take(site)
+        assert (whole.status, whole.headers["Content-Type"], whole.headers["Accept-Ranges"]) == (
+            200, "video/mp4", "bytes",
+        )  # fmt: skip
+        assert whole.headers["Content-Disposition"] == (
+            'attachment; filename="gate_19700101T001640Z_19700101T001650Z.mp4"'
+        )
+        with av.open(io.BytesIO(whole.body), "r") as container:
+            assert len([*container.decode(video=0)]) == 100
+        size, tag = len(whole.body), whole.headers["Etag"]
+        for wanted, begin, end in (
+            ("bytes=0-", 0, size), ("bytes=0-0", 0, 1), (f"bytes={size - 1}-", size - 1, size),
+            ("bytes=-5", size - 5, size), ("bytes=100-90000", 100, min(90001, size)),
+            (f"bytes=7-{10**18}", 7, size), (f"bytes=-{10**18}", 0, size),
+        ):  # fmt: skip
+            part = await take(site, Range=wanted, If_Range=tag)
+            assert (part.status, part.headers["Content-Range"]) == (206, f"bytes {begin}-{end - 1}/{size}"), wanted
+            assert part.body == whole.body[begin:end]
+        for wanted in (
+            "bytes=5-1",
+            "bytes=0-1,5-6",
+            "lines=0-5",
+            "bytes=",
+            "bytes=-",
+            "bytes=a-b",
+            "bytes=1-" + "9" * 30,
+        ):
+            part = await take(site, Range=wanted)
+            assert (part.status, part.body) == (200, whole.body), wanted
+        for wanted in (f"bytes={size}-", "bytes=-0", f"bytes={10**18}-{10**18}"):
+            part = await take(site, Range=wanted)
+            assert (part.status, part.headers["Content-Range"]) == (416, f"bytes */{size}"), wanted
+        assert (await take(site, Range="bytes=0-5", If_Range='"other"')).status == 200
+
+
+async def test_hostile_ranges_never_fail(tmp_path: Path) -> None:
+    """Each is answered as a range, as the whole, or with 416; none is a fault of the server."""
+    write(tmp_path / "recordings", 20)
+    noise = random.Random(5)
+    async with footage_site(tmp_path / "recordings") as site:
+        whole = (await take(site)).body
+        for _ in range(60):
+            text = "".join(noise.choice("bytes=-0123456789, \t;/*é") for _ in range(noise.randrange(40)))
+            wanted = noise.choice((text, f"bytes={text}", f"bytes={noise.randrange(10**6)}-{noise.randrange(10**6)}"))
+            answer = await take(site, Range=wanted.encode("ascii", "ignore").decode().strip())
+            assert answer.status in (200, 206, 416), wanted
+            assert answer.status != 206 or answer.body in whole
+
+
+async def test_head_says_the_size_and_is_no_download(tmp_path: Path) -> None:
+    """And it opens no file."""
+    write(tmp_path / "recordings", 100)
+    async with footage_site(tmp_path / "recordings") as site:
+        head = await request(site.port, "HEAD", f"{CLIP}{between(BEGAN, BEGAN + 10)}")
+        whole = await take(site)
+        assert (head.status, head.body) == (200, b"")
+        assert (head.headers["Content-Length"], head.headers["Etag"]) == (str(len(whole.body)), whole.headers["Etag"])
+        assert len(await taken(site)) == 1
+
+
+async def taken(site: Site) -> list[e.ClipTaken]:
+    return [each.event for each in await site.core.stored() if isinstance(each.event, e.ClipTaken)]
+
+
+async def test_download_is_journaled_once_before_its_first_byte(tmp_path: Path) -> None:
+    """Further ranges of it are the same download; another time is another one."""
+    write(tmp_path / "recordings", 100)
+    async with footage_site(tmp_path / "recordings") as site:
+        for wanted in ("bytes=900-", "bytes=0-99", "bytes=100-199"):
+            assert (await take(site, Range=wanted)).status == 206
+        assert await taken(site) == [e.ClipTaken(GATE, BEGAN * SECOND, (BEGAN + 10) * SECOND, "mp4", "127.0.0.1")]
+        await take(site, BEGAN + 1)
+        assert len(await taken(site)) == 2
+
+
+async def test_time_without_video_is_409_with_its_gaps(tmp_path: Path) -> None:
+    """Also where no archive is."""
+    for folder in (tmp_path / "recordings", tmp_path / "none"):
+        write(tmp_path / "recordings", 20)
+        async with footage_site(folder) as site:
+            answer = await take(site, BEGAN - 100, BEGAN - 50)
+            assert (answer.status, answer.json["type"]) == (409, "urn:banken:problem:no-footage")
+            assert await taken(site) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", "from and to"),
+        ("?from=2026-01-01T00:00Z&to=2026-01-01T00:00Z", "must be before"),
+        ("?from=2026-01-01T00:00Z&to=2026-01-02T00:00:01Z", "24 hours"),
+        ("?from=x&to=2026-01-02T00:00:01Z", "from must be a time"),
+        ("?from=2026-01-01T00:00Z&to=99999999999999999999", "to must be a time"),
+        ("?from=2026-01-01T00:00Z&to=2026-01-01T01:00Z&from=1", "twice"),
+    ],
+)
+async def test_bad_times_are_refused_by_name(query: str, names: str, tmp_path: Path) -> None:
+    """With what would be right."""
+    async with footage_site(tmp_path) as site:
+        answer = await site.get(f"{CLIP}{query}")
+        assert answer.status == 400
+        assert names in answer.json["detail"]
+
+
+async def test_cameras_outside_the_scope_are_unknown(tmp_path: Path) -> None:
+    """With the same answer as for one that does not exist, on every route; and they are in no list."""
+    write(tmp_path / "recordings", 100)
+    who = Principal("user:ann", RIGHTS[Role.ANALYST], Scope(cameras=(OTHER,)))
+    async with footage_site(tmp_path / "recordings", who) as site:
+        for path in (CLIP, f"/footage/{GATE}/clip.h264"):
+            hidden = await site.get(f"{path}{between(BEGAN, BEGAN + 10)}")
+            missing = await site.get(f"{path.replace(GATE, 'nowhere')}{between(BEGAN, BEGAN + 10)}")
+            assert (hidden.status, missing.status) == (404, 404)
+            assert hidden.body.replace(b"gate", b"nowhere") == missing.body
+        assert (await site.get(f"/api/footage?camera={GATE}")).status == 404
+        found = (await site.get(f"/api/footage{between(BEGAN, BEGAN + 10)}")).json
+        assert [each["camera"] for each in found["cameras"]] == [OTHER]
+        assert GATE not in str(found)
+
+
+async def test_footage_says_what_there_is_and_why_there_are_gaps(tmp_path: Path) -> None:
+    """A gap has the number of its event."""
+    folder = tmp_path / "recordings"
+    write(folder, 100)
+    write(folder, 100, BEGAN + 20, "fedcba9876543210")
+    async with footage_site(folder) as site:
+        kernel = site.core.kernel
+        kernel.emit(c.BeginRecording(GATE, RecordingId(RECORDING), RecordMode.ALWAYS))
+        made = kernel.emit(c.InterruptRecording(GATE, LOST, (BEGAN + 10) * SECOND)).last
+        assert made is not None
+        await site.core.journal.wait_committed(made.seq)
+        answer = await site.get(f"/api/footage{between(BEGAN, BEGAN + 40)}&camera={GATE}&camera={OTHER}&clip")
+        assert answer.status == 200, answer.body
+        gate, other = answer.json["cameras"]
+        assert [(each["since_ns"], each["until_ns"]) for each in gate["stretches"]] == [
+            (BEGAN * SECOND, (BEGAN + 10) * SECOND), ((BEGAN + 20) * SECOND, (BEGAN + 30) * SECOND),
+        ]  # fmt: skip
+        assert (other["stretches"], other["bytes"], other["clip_bytes"]) == ([], 0, None)
+        assert gate["clip_bytes"] == len((await take(site, BEGAN, BEGAN + 40)).body)
+        assert answer.json["bytes"] == gate["bytes"] > gate["clip_bytes"] / 2
