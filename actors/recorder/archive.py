@@ -3,13 +3,15 @@
 Rules of this file:
 - No recorder waits for the disk. A fragment that does not fit into the buffer is refused, and a gap begins.
 - After a fault, the archive takes nothing until the folder can be written again, with new files.
+- The index and the files of earlier runs are compared between the batches: `TURN_S` at once, or one file.
 - A call that hangs for `ABANDON_S` is left to its thread, with its descriptors. At most `MOST_STUCK` threads hang so.
 """
 
 import errno
 import logging
+import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -27,8 +29,10 @@ from .archive_writer import ArchiveWriter, SealedFile
 from .buffer import Buffer, Item, RecordingEnd
 from .cutter import Fragment, NewFile
 from .ends import Ends
-from .index import Index, IndexedFile
+from .index import IndexedFile, Named
+from .index_rows import IndexRows
 from .marks import EventMarks
+from .reconciler import ReconcileStep
 from .retention import MOST, Keep, expendable
 
 SLOW_S, ABANDON_S, FLUSH_S = 1.0, 30.0, 2.0
@@ -40,10 +44,12 @@ MARGIN = 256 * 1024 * 1024
 """Bytes that retention frees beyond the reserve: what is recorded until the next time."""
 TRY_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Seconds until the folder is tried again after a fault; after the last of these, it is the interval."""
+TURN_S, PAUSE_S = 0.02, 0.06
+"""How long the comparison works without a pause, and how long its pauses are."""
+MOST_LEFT = 4096
+"""Files of earlier runs that are sealed in the journal at a start; more at the next one."""
 FAULTS = (OSError, MemoryError)
 FULL = (errno.ENOSPC, errno.EDQUOT)
-MOST_ROWS = 10_000
-"""Rows that wait for an index that cannot be written. At the next start, it is made from the files."""
 logger = logging.getLogger("banken")
 
 
@@ -74,6 +80,22 @@ class ArchiveReports(Protocol):
         """A file that a fault has ended was cut behind its last synced fragment."""
         ...
 
+    def left(self, files: Sequence[IndexedFile]) -> None:
+        """Earlier runs have left complete files. The journal may have their digests, or not."""
+        ...
+
+    def sealed_until(self) -> Mapping[str, int]:
+        """For each camera, the end of the newest file whose digest the journal has, in nanoseconds since 1970."""
+        ...
+
+    def take_journaled(self) -> Sequence[Named]:
+        """The files whose digests have become durable in the journal since the last call."""
+        ...
+
+    async def settle(self) -> None:
+        """Journal all digests, and wait a short time until they are durable."""
+        ...
+
 
 @attrs.frozen
 class Repaired:
@@ -96,7 +118,22 @@ class NewestEnds:
     ends: dict[str, int]
 
 
-News = Item | SealedFile | Repaired | Expired | NewestEnds
+@attrs.frozen
+class Left:
+    """Complete files of earlier runs whose digests the journal may not have."""
+
+    files: tuple[IndexedFile, ...]
+
+
+@attrs.frozen
+class Compared:
+    """How far the comparison of index and files is."""
+
+    step: ReconcileStep | None
+    """None: it has ended."""
+
+
+News = Item | SealedFile | Repaired | Expired | NewestEnds | Left | Compared
 """The thread posts these: an item that is written, and files that are sealed, repaired or removed."""
 
 
@@ -119,14 +156,14 @@ class Archive:
         self._worker = Worker("archive")
         self._left: Call[News] | None = None
         """The call during which the archive was cancelled: its news are heard before the end."""
-        self._index: Index | None = None
-        self._rows: list[SealedFile] = []
-        """Files that are not in the index yet."""
+        self._marks = EventMarks()
+        self._rows = self._new_rows()
         self._is_repaired = False
-        """Whether the files that an earlier run left were repaired. Only the thread uses these three."""
+        """Whether the newest files that an earlier run left were repaired. Only the thread uses these two."""
+        self._step: ReconcileStep | None = ReconcileStep()
+        """How far the comparison of index and files is; None once it has ended."""
         self.fault = "the archive has not been opened yet"
         """Why nothing is taken; empty while the archive works."""
-        self._marks = EventMarks()
         self._buffer, self._ends = Buffer(), Ends()
         self._work = trio.lowlevel.ParkingLot()
         self._stuck: list[Callable[[], bool]] = []
@@ -174,7 +211,13 @@ class Archive:
         waited_s = 0.0 if self._asked_at is None else trio.current_time() - self._asked_at
         buffer = self._buffer
         return ArchiveStatistics(
-            self.fault, buffer.size, buffer.written, buffer.latency(), self._disk_s + waited_s, waited_s
+            self.fault,
+            buffer.size,
+            buffer.written,
+            buffer.latency(),
+            self._disk_s + waited_s,
+            waited_s,
+            None if self._step is None else self._step.share,
         )
 
     # ── the actor ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -182,14 +225,14 @@ class Archive:
     async def run(self) -> None:
         """Write what is offered, until it is cancelled.
 
-        Cancellation: at any time. Cleanup: within `FLUSH_S`, all that was offered is written, and the files are sealed.
-        A thread that hangs is left to itself.
+        Cancellation: at any time. Cleanup: within `FLUSH_S`, all that was offered is written, and the
+        files are sealed, also in the journal. A thread that hangs is left to itself.
         """
         tries = 0
         try:
             while True:
                 try:
-                    await self._call(partial(self._open, self._writer))
+                    await self._call(partial(self._open, self._writer, self._rows))
                     tries = 0
                     self._recover()
                     await self._write()
@@ -205,23 +248,33 @@ class Archive:
     async def _write(self) -> None:
         """Write batches, and sync in time. Raises one of `FAULTS`."""
         due = trio.current_time() + self._sync_s
-        retain_at = trio.current_time() + RETAIN_S
+        retain_at, turn_at = trio.current_time() + RETAIN_S, trio.current_time() + PAUSE_S
         while True:
             if not self._buffer:
-                with trio.move_on_at(min(due if self._is_dirty else retain_at, retain_at)):
+                with trio.move_on_at(min(due if self._is_dirty else retain_at, retain_at, turn_at)):
                     await self._work.park()
             if trio.current_time() >= retain_at:
-                await self._call(partial(self._retain, self._writer))
+                await self._call(partial(self._retain, self._writer, self._rows))
                 retain_at = trio.current_time() + RETAIN_S
             sync = trio.current_time() >= due
             await self._write_queue(sync=sync)
             if sync or not self._is_dirty:
                 due = trio.current_time() + self._sync_s
+            if trio.current_time() >= turn_at:
+                turn_at = await self._compare()
+
+    async def _compare(self) -> float:
+        """Compare some more. Returns when to go on."""
+        if not any(hangs() for hangs in self._stuck):
+            await self._call(partial(self._turn, self._writer, self._rows, self._reports.sealed_until()))
+        return math.inf if self._step is None else trio.current_time() + PAUSE_S
 
     async def _write_queue(self, *, sync: bool) -> None:
         batch = self._buffer.take()
         self._is_dirty = bool(batch) or (self._is_dirty and not sync)
-        await self._call(partial(self._write_batch, self._writer, batch, sync))
+        journaled = self._reports.take_journaled()
+        if batch or sync or journaled:
+            await self._call(partial(self._write_batch, self._writer, self._rows, batch, sync, journaled))
         if sync:
             self._ends.sync()
         self._is_dirty = self._is_dirty and not sync
@@ -232,9 +285,11 @@ class Archive:
                 await self._wait(self._left)
             if not self.fault:
                 await self._write_queue(sync=True)
-                await self._call(partial(self._seal_all, self._writer))
+                await self._call(partial(self._seal_all, self._writer, self._rows))
+                await self._reports.settle()
+                await self._write_queue(sync=False)
             if not self._stuck:
-                await self._call(partial(self._close, self._writer))
+                await self._call(partial(self._close, self._writer, self._rows))
 
     async def _call(self, work: Callable[[Callable[[News], None]], None]) -> None:
         """Run `work(post)` in the thread. Raises one of `FAULTS`, also if it has not returned after `ABANDON_S`."""
@@ -253,7 +308,8 @@ class Archive:
         call = self._worker.start(run)
         try:
             with trio.move_on_after(ABANDON_S):
-                return await self._wait(call)
+                await self._wait(call)
+                return self._answered()
         except trio.Cancelled:
             self._left = call
             raise
@@ -261,7 +317,8 @@ class Archive:
             self._disk_s += trio.current_time() - self._asked_at
             self._asked_at = None
         self._stuck.append(lambda: not ended)
-        self._worker, self._writer, self._index = Worker("archive"), self._writer.successor(), None
+        self._worker, self._writer, self._rows = Worker("archive"), self._writer.successor(), self._new_rows()
+        self._step = ReconcileStep()
         raise TimeoutError(errno.ETIMEDOUT, f"{self._folder}: the disk has not answered for {ABANDON_S:g} s")
 
     async def _wait(self, call: Call[News]) -> None:
@@ -272,6 +329,9 @@ class Archive:
             self._faulty_since = trio.current_time() - SLOW_S
             self._reports.slow()
         return await call.wait(self._heard)
+
+    def _new_rows(self) -> IndexRows:
+        return IndexRows(self._folder, self._marks, self._wall_ns)
 
     def _fail(self, error: BaseException) -> None:
         """Take nothing any more, and forget what waits: its recorders begin a gap."""
@@ -288,7 +348,11 @@ class Archive:
 
     def _recover(self) -> None:
         self.fault = ""
-        if self._faulty_since is not None:
+        self._answered()
+
+    def _answered(self) -> None:
+        """A call has succeeded: unless nothing is taken, the disk is no longer slow."""
+        if not self.fault and self._faulty_since is not None:
             after_s, self._faulty_since = trio.current_time() - self._faulty_since, None
             self._reports.recovered(after_s)
 
@@ -300,6 +364,10 @@ class Archive:
             case Repaired(file):
                 self._ends.repair(file)
                 self._reports.repaired(file)
+            case Left(files):
+                self._reports.left(files)
+            case Compared(step):
+                self._step = step
             case NewestEnds(ends):
                 self._ends.find(ends)
             case Expired(files, code):
@@ -310,43 +378,67 @@ class Archive:
     def _wrote(self, item: Item) -> None:
         self._buffer.wrote(item, trio.current_time())
         self._ends.write(item.camera, item.step)
-        self._recover()
+        self._answered()
 
     # ── in the thread ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _open(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
+    def _open(self, writer: ArchiveWriter, rows: IndexRows, post: Callable[[News], None]) -> None:
         writer.give_up()
         writer.open()
-        self._keep_repaired(writer.repair(), post)
-        if not self._is_repaired:
-            with suppress(apsw.Error):  # `_add_rows` reports it
-                self._index = self._index or Index(self._folder)
-                self._keep_repaired(writer.repair_newer(self._index), post)
-                post(NewestEnds(self._index.ends()))
+        for file in writer.repair():
+            self._keep_repaired(rows, file, post)
+        if not self._is_repaired and rows.open() is not None:
+            with suppress(apsw.Error):  # the next use reports it
+                self._repair_newest(writer, rows, post)
             self._is_repaired = True
-        self._retain(writer, post)
+        self._retain(writer, rows, post)
         writer.probe()
 
-    def _keep_repaired(self, files: Iterable[SealedFile], post: Callable[[News], None]) -> None:
-        """Each has its row and is reported, although the disk may fail at the next one.
+    def _keep_repaired(self, rows: IndexRows, file: SealedFile, post: Callable[[News], None]) -> None:
+        """A file was repaired: it has its row, and is reported, although the disk may fail at the next one.
 
         Nobody knows any more whether something was detected in it, so it is kept as if.
         """
-        for file in files:
-            self._marks.note(file.camera, file.began_ns, file.began_ns + 1)
-            self._add_rows([file])
-            post(Repaired(file))
+        self._marks.note(file.camera, file.began_ns, file.began_ns + 1)
+        rows.add([file])
+        post(Repaired(file))
 
-    def _retain(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
+    def _repair_newest(self, writer: ArchiveWriter, rows: IndexRows, post: Callable[[News], None]) -> None:
+        index = rows.index
+        assert index is not None
+        post(Left(tuple(index.not_journaled(MOST_LEFT))))
+        ends = index.ends()
+        for found in writer.repair_newest(index):
+            if isinstance(found, SealedFile):
+                self._keep_repaired(rows, found, post)
+                found = found.camera, found.ended_ns
+            camera, ended_ns = found
+            ends[camera] = max(ended_ns, ends.get(camera, 0))
+        post(NewestEnds(ends))
+
+    def _turn(
+        self, writer: ArchiveWriter, rows: IndexRows, sealed_until: Mapping[str, int], post: Callable[[News], None]
+    ) -> None:
+        writer.require_same()
+        until = time.monotonic() + TURN_S
+        while True:
+            step = rows.reconcile(writer, sealed_until)
+            if step is not None and step.file is not None:
+                post(Repaired(step.file) if step.file.is_repaired else step.file)
+            if step is None or time.monotonic() >= until:
+                return post(Compared(step))
+
+    def _retain(self, writer: ArchiveWriter, rows: IndexRows, post: Callable[[News], None]) -> None:
         """Remove files that are too old, or in the way of newer ones. Their rows go first: a file is found again."""
-        if self._index is None:
+        index = rows.index
+        if index is None:
             return
         try:
-            used = sum(size for _, size in self._index.sizes().values())
+            used = sum(size for _, size in index.sizes().values())
             excess = max(writer.lacking(MARGIN), -1 if self._max_bytes is None else used - self._max_bytes)
-            newest_ns = max(map(self._index.newest_ns, self._index.cameras()), default=0)
-            gone = expendable(self._index.oldest(MOST), (), self._keep, {}, excess, newest_ns, self._wall_ns())
-            self._index.remove(gone.rows)
+            newest_ns = max(map(index.newest_ns, index.cameras()), default=0)
+            gone = expendable(index.oldest(MOST), (), self._keep, {}, excess, newest_ns, self._wall_ns())
+            index.remove(gone.rows)
         except apsw.Error as error:
             logger.warning("archive %s removes nothing: its index cannot be read: %s", self._folder, error)
             return
@@ -357,52 +449,51 @@ class Archive:
                 post(Expired(files, code))
 
     def _write_batch(
-        self, writer: ArchiveWriter, batch: Sequence[Item], sync: bool, post: Callable[[News], None]
+        self,
+        writer: ArchiveWriter,
+        rows: IndexRows,
+        batch: Sequence[Item],
+        sync: bool,
+        journaled: Sequence[Named],
+        post: Callable[[News], None],
     ) -> None:
-        sealed = []
-        for item in batch:
-            match item.step:
-                case NewFile():
-                    sealed.append(writer.begin(item.camera, item.recording, item.step))
-                case Fragment():
-                    writer.append(item.camera, item.step)
-                case RecordingEnd():
-                    sealed.append(writer.seal(item.camera))
-            post(item)
-        if sync:
-            writer.sync()
-        files = [file for file in sealed if file is not None]
-        self._add_rows(files)
-        for file in files:
-            post(file)
-
-    def _seal_all(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
-        files = [file for camera in writer.growing for file in [writer.seal(camera)] if file is not None]
-        self._add_rows(files)
-        for file in files:
-            post(file)
-
-    def _add_rows(self, files: Sequence[SealedFile]) -> None:
-        """Add rows to the index, and marks of detections. A fault of the index ends no recording: they wait."""
-        self._rows = [*self._rows, *files][-MOST_ROWS:]
-        if not self._rows and self._index is None:
-            return
+        sealed = list[SealedFile]()
         try:
-            self._index = self._index or Index(self._folder)
-            if self._rows:
-                self._index.add(self._rows)
-            self._marks.apply(self._index, self._wall_ns(), is_sealed=bool(self._rows))
-            self._rows = []
-        except apsw.Error as error:
-            logger.warning("the index of archive %s cannot be written: %s", self._folder, error)
-            if self._index is not None:
-                self._index.close()
-            self._index = None
+            for item in batch:
+                if writer.is_abandoned:
+                    raise TimeoutError(errno.ETIMEDOUT, "the disk has answered too late")
+                sealed += filter(None, [_step(writer, item)])
+                post(item)
+            if sync:
+                writer.sync()
+        finally:
+            rows.add(sealed)
+            for file in sealed:
+                post(file)
+        rows.mark_journaled(journaled)
 
-    def _close(self, writer: ArchiveWriter, post: Callable[[News], None]) -> None:
+    def _seal_all(self, writer: ArchiveWriter, rows: IndexRows, post: Callable[[News], None]) -> None:
+        for camera in writer.growing:
+            file = writer.seal(camera)
+            if file is not None:
+                rows.add([file])
+                post(file)
+
+    def _close(self, writer: ArchiveWriter, rows: IndexRows, post: Callable[[News], None]) -> None:
         writer.close()
-        if self._index is not None:
-            self._index.close()
+        rows.close()
+
+
+def _step(writer: ArchiveWriter, item: Item) -> SealedFile | None:
+    """Write a step of a recording. Returns the file that it ends."""
+    match item.step:
+        case NewFile():
+            return writer.begin(item.camera, item.recording, item.step)
+        case Fragment():
+            writer.append(item.camera, item.step)
+            return None
+        case RecordingEnd():
+            return writer.seal(item.camera)
 
 
 def _words_of(error: BaseException) -> str:

@@ -17,18 +17,20 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import attrs
 import msgspec
 
+from actors.media.bitstream import BitstreamError
 from actors.media.media import CLOCK_RATE
 
 from .cutter import Fragment, NewFile
 from .disk import FOLDER_FLAGS, FOLDER_MODE, MODE, Disk
 from .fragment import FragmentPlace
-from .recording_file import About, StoredFragment, end_file, walk
+from .recording_file import About, StoredFragment, end_file, read_ended, walk
 
 
 class Known(Protocol):
@@ -36,12 +38,17 @@ class Known(Protocol):
 
     def newest_ns(self, camera: str) -> int: ...
 
+    def cameras(self) -> Sequence[str]: ...
+
     def has(self, path: str) -> bool: ...
 
 
 MARK, LOCK, PROBE, DAMAGED = "archive.json", "lock", "probe", ".damaged"
 DAY = re.compile(r"\d{8}", re.ASCII)
 NAME = re.compile(r"recording_\d{8}_\d{6}(_\d{1,3})?\.mp4", re.ASCII)
+READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+NEWEST = 3
+"""Files of each camera that are looked at before recording begins."""
 MOST_NAMES = 1000
 """Files of one camera that begin in one second, at most."""
 
@@ -73,6 +80,8 @@ class SealedFile:
     digest: bytes
     """SHA-256 of the whole file."""
     fragments: tuple[StoredFragment, ...]
+    is_repaired: bool = False
+    """Whether it was not complete, and was cut."""
 
     @property
     def ended_ns(self) -> int:
@@ -116,6 +125,8 @@ class ArchiveWriter:
         self._open: dict[str, OpenFile] = {}
         self._folders: set[str] = set()
         """Folders that are known to be on the disk."""
+        self.is_abandoned = False
+        """Whether its thread has hung, and another one writes now."""
         self._broken: list[OpenFile] = []
         """Files that a fault has ended, and that were not cut yet."""
 
@@ -136,6 +147,7 @@ class ArchiveWriter:
 
     def successor(self) -> "ArchiveWriter":
         """Another writer of the same archive, for when a thread hangs in this one, which must not be used again."""
+        self.is_abandoned = True
         other = ArchiveWriter(self._path, self._node, self._new_id, self._disk, self._reserve)
         other.mark, other._inherited = self.mark, self._lock if self._lock >= 0 else self._inherited
         return other
@@ -209,7 +221,7 @@ class ArchiveWriter:
             self._disk.close(descriptor)
         self._disk.sync_folder(".", self._folder)
 
-    def _require_same(self) -> None:
+    def require_same(self) -> None:
         """Raise `ArchiveError` unless the path still leads to the folder that was opened."""
         try:
             found = os.stat(self._path)
@@ -234,6 +246,11 @@ class ArchiveWriter:
         """The cameras whose newest file is not sealed."""
         return tuple(self._open)
 
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files that this writer has begun, and that it will seal or cut itself."""
+        return frozenset(file.path for file in (*self._open.values(), *self._broken))
+
     def begin(self, camera: str, recording: str, new: NewFile) -> SealedFile | None:
         """Begin a file with the next fragment. Returns the file of this camera that it ends."""
         sealed = self.seal(camera)
@@ -257,7 +274,7 @@ class ArchiveWriter:
         file.size += len(fragment.data)
 
     def _create(self, file: OpenFile) -> None:
-        self._require_same()
+        self.require_same()
         self._require_room()
         day = os.path.dirname(path_of(file.about.camera, file.began_ns, 1))
         for path in (file.about.camera, day):
@@ -295,18 +312,53 @@ class ArchiveWriter:
         self._disk.close(file.descriptor)
         return sealed_file(file, file.size + len(end), file.digest.digest())
 
-    def repair_newer(self, index: Known) -> Iterator[SealedFile]:
-        """Repair the files that the index does not have, from the newest of each camera in it on; at a start."""
+    def repair_newest(self, index: Known) -> Iterator[SealedFile | tuple[str, int]]:
+        """Repair the file that each camera had begun last, at a start. The others can wait: see `reconciler.py`.
 
-        def newest(camera: str) -> str:
-            return path_of(camera, index.newest_ns(camera), 1)
+        Yields each file that was repaired; or, for one that was complete, its camera and when it ended. A file that
+        cannot be read is left out.
+        """
+        for camera in self.cameras():
+            known = path_of(camera, index.newest_ns(camera), 1)
+            days = reversed(self.days(camera))
+            paths = (path for day in days for path in reversed(self.paths_of(camera, day)))
+            for path in islice(paths, NEWEST):
+                if path < known or index.has(path):
+                    break
+                try:
+                    with self.read(path) as file:
+                        ended = read_ended(file)
+                    yield camera, ended.began_ns + ended.duration * 10**9 // CLOCK_RATE
+                    break
+                except BitstreamError:
+                    with suppress(OSError):
+                        repaired = self.repair_file(path)
+                        if repaired is not None:
+                            yield repaired
+                except OSError:
+                    break
 
-        for path in list_files(self._path, newest):
-            if not index.has(path):
-                with suppress(FileNotFoundError):
-                    file = repair_file(self._disk, self._folder, path)
-                    if file is not None:
-                        yield file
+    def repair_file(self, path: str) -> SealedFile | None:
+        """As the function `repair_file`. Also None for a file with the name of another time or camera."""
+        file = repair_file(self._disk, self._folder, path)
+        return file if file is not None and path_of(file.camera, file.began_ns, number_of(path)) == path else None
+
+    # ── its files ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, path: str) -> BinaryIO:
+        """Open a file to read it. Raises `OSError`."""
+        return open(os.open(path, READ_FLAGS, dir_fd=self._folder), "rb")
+
+    def cameras(self) -> list[str]:
+        """The cameras that have a folder, and other folders beside them."""
+        return cameras_of(self._path)
+
+    def days(self, camera: str) -> list[str]:
+        return days_of(self._path, camera)
+
+    def paths_of(self, camera: str, day: str) -> list[str]:
+        """The files of a camera that began in a day, the oldest first."""
+        return paths_of(self._path, camera, day)
 
     # ── faults ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -328,7 +380,7 @@ class ArchiveWriter:
                 size, digest = cut(self._disk, self._folder, file.path, whole)
                 file.fragments = whole
                 del self._broken[0]
-                yield sealed_file(file, size, digest)
+                yield sealed_file(file, size, digest, is_repaired=True)
             else:
                 with suppress(FileNotFoundError):
                     self._disk.remove(file.path, self._folder)
@@ -361,11 +413,27 @@ def second_of(path: str) -> int:
     return calendar.timegm(time.strptime(name[10:25], "%Y%m%d_%H%M%S"))
 
 
-def sealed_file(file: OpenFile, size: int, digest: bytes) -> SealedFile:
-    duration = sum(found.place.duration for found in file.fragments)
-    about = file.about
+def number_of(path: str) -> int:
+    """The number in the name of a file: `recording_20261129_044500_2.mp4` is the second one of its second."""
+    parts = path.rpartition("/")[2].removesuffix(".mp4").split("_")
+    return int(parts[3]) if len(parts) > 3 else 1
+
+
+def day_ns(day: str) -> int:
+    """When a day begins, by the name of its folder, in nanoseconds since 1970. Raises `ValueError` for another name."""
+    return calendar.timegm(time.strptime(day, "%Y%m%d")) * 10**9
+
+
+def day_of(wall_ns: int) -> str:
+    """The name of the folder for files that begin then."""
+    return time.strftime("%Y%m%d", time.gmtime(wall_ns // 10**9))
+
+
+def sealed_file(file: OpenFile, size: int, digest: bytes, *, is_repaired: bool = False) -> SealedFile:
+    about, fragments = file.about, tuple(file.fragments)
+    duration = sum(found.place.duration for found in fragments)
     return SealedFile(
-        about.camera, about.recording, file.path, file.began_ns, duration, size, digest, tuple(file.fragments)
+        about.camera, about.recording, file.path, file.began_ns, duration, size, digest, fragments, is_repaired
     )
 
 
@@ -401,18 +469,37 @@ def repair_file(disk: Disk, folder: int, path: str) -> SealedFile | None:
     if not found.is_sealed:
         size, digest = cut(disk, folder, path, found.fragments)
     about, began_ns = found.about, found.fragments[0].place.wall_ns
-    return SealedFile(about.camera, about.recording, path, began_ns, found.duration, size, digest, found.fragments)
+    cut_now = not found.is_sealed
+    return SealedFile(
+        about.camera, about.recording, path, began_ns, found.duration, size, digest, found.fragments, cut_now
+    )
 
 
-def list_files(folder: Path, since: Callable[[str], str] = lambda camera: "") -> Iterator[str]:
-    """Yield the recording files of an archive, the oldest of each camera first. Raises `OSError`.
+def list_files(folder: Path) -> Iterator[str]:
+    """Yield the recording files of an archive, the oldest of each camera first. Raises `OSError`."""
+    for camera in cameras_of(folder):
+        for day in days_of(folder, camera):
+            yield from paths_of(folder, camera, day)
 
-    `since`: the path of a camera's file before which none is listed.
-    """
-    for camera in sorted(each.name for each in os.scandir(folder) if each.is_dir(follow_symlinks=False)):
-        first = since(camera)
-        for day in sorted(each.name for each in os.scandir(folder / camera) if DAY.fullmatch(each.name)):
-            if f"{camera}/{day}/~" < first:
-                continue
-            names = sorted(name for name in os.listdir(folder / camera / day) if NAME.fullmatch(name))
-            yield from (path for path in (f"{camera}/{day}/{name}" for name in names) if path >= first)
+
+def cameras_of(folder: Path) -> list[str]:
+    """The folders of an archive: those of its cameras, and others."""
+    return sorted(each.name for each in os.scandir(folder) if each.is_dir(follow_symlinks=False))
+
+
+def days_of(folder: Path, camera: str) -> list[str]:
+    """The days on which a file of a camera began, as in the names of their folders, the oldest first."""
+    return sorted(name for name in _names(folder / camera) if DAY.fullmatch(name))
+
+
+def paths_of(folder: Path, camera: str, day: str) -> list[str]:
+    """The files of a camera that began in a day, the oldest first."""
+    return sorted(f"{camera}/{day}/{name}" for name in _names(folder / camera / day) if NAME.fullmatch(name))
+
+
+def _names(folder: Path) -> list[str]:
+    """The names in a folder; none if it is gone, or is not ours to read, as `lost+found`."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []

@@ -36,13 +36,10 @@ class RecorderCrew:
 
         Cancellation: at any time. Cleanup: all files are sealed, and the journal has their digests.
         """
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._reports.run)
-                wait = partial(self._tools.wait_after_crash, f"archive {ARCHIVE}")
-                await run_supervised(f"archive {ARCHIVE}", self.archive.run, wait)
-        finally:
-            self._reports.seal()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._reports.run)
+            wait = partial(self._tools.wait_after_crash, f"archive {ARCHIVE}")
+            await run_supervised(f"archive {ARCHIVE}", self.archive.run, wait)
 
     def statistics(self) -> Mapping[str, ArchiveStatistics]:
         """By the name of the archive."""

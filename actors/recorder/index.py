@@ -3,39 +3,54 @@
 Rules of this file:
 - Everything in it can be read from the files again, so it is removed and made again if it is damaged.
 - A row is added after its file is sealed, and removed before its file is.
-- Losing the last rows in a power failure costs nothing: at the next start, their files are read.
+- Losing rows in a power failure costs nothing: their files are found again, by `reconciler.py`.
+- A look-up of a start, or of each minute, reads no more rows than it returns: there may be millions.
 """
 
 import os
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import apsw
 import attrs
 
 from actors.media.media import CLOCK_RATE
 
-from .archive_writer import SealedFile, path_of, second_of
+from .archive_writer import SealedFile, number_of, path_of, second_of
+from .recording_file import StoredFragment
 
 NAME = "index.sqlite"
-APPLICATION_ID, FORMAT = 0x62616E72, 1
+APPLICATION_ID, FORMAT = 0x62616E72, 2
 SCHEMA = f"""
-CREATE TABLE camera (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE camera (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    files INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0
+) STRICT;
 CREATE TABLE file (
     camera INTEGER NOT NULL, began_ns INTEGER NOT NULL, number INTEGER NOT NULL, recording INTEGER NOT NULL,
     duration INTEGER NOT NULL, size INTEGER NOT NULL, digest BLOB NOT NULL, keys BLOB NOT NULL,
-    eventful INTEGER NOT NULL,
+    eventful INTEGER NOT NULL, journaled INTEGER NOT NULL,
     PRIMARY KEY (camera, began_ns, number)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX by_class ON file (camera, eventful, began_ns, number);
+CREATE INDEX by_seal ON file (camera, began_ns, number) WHERE journaled = 0;
+CREATE TRIGGER added AFTER INSERT ON file BEGIN
+    UPDATE camera SET files = files + 1, bytes = bytes + new.size WHERE id = new.camera;
+END;
+CREATE TRIGGER removed AFTER DELETE ON file BEGIN
+    UPDATE camera SET files = files - 1, bytes = bytes - old.size WHERE id = old.camera;
+END;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
 """`number` is that in the file's name, from 1; `recording` its id as a number; `keys` as `pack_keys` makes it.
-`eventful` is 1 if something was detected in its time."""
+`eventful` is 1 if something was detected in its time, and `journaled` if a seal of the journal has its digest."""
+DAY_NS = 86_400 * 10**9
 MAX_FILE_NS = 3600 * 10**9
 """No file lasts longer: a look-up need not go back further."""
+DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 _ID = struct.Struct(">q")
 _COLUMNS = "began_ns, number, recording, duration, size, digest, keys, eventful"
 _OVERLAPS = "camera = ? AND began_ns > ? AND began_ns < ? AND began_ns + duration * 100000 / 9 > ?"
@@ -53,6 +68,7 @@ class IndexedFile:
     """In 1/90000 s."""
     size: int
     digest: bytes
+    """SHA-256 of the whole file; empty if the row was made from a file that was not read as a whole."""
     keys: bytes
     eventful: bool = False
     """Whether something was detected in its time."""
@@ -71,21 +87,36 @@ class IndexedFile:
         return unpack_keys(self.keys)
 
 
+class Named(Protocol):
+    """A file of the archive."""
+
+    @property
+    def camera(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def began_ns(self) -> int: ...
+
+
 class Index:
     """The index in a folder. It is made if it does not exist. Raises `apsw.Error`."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         """`read_only`: for readers beside the writer; a damaged or missing index is an error."""
         self._path = folder / NAME
+        self.is_new = not read_only and not self._path.exists()
+        """Whether it was made now, without a row."""
         if read_only:
             self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
             self._db.set_busy_timeout(1000)
             return
         try:
             self._db = self._open()
-        except (apsw.CorruptError, apsw.NotADBError):
-            for suffix in ("", "-wal", "-shm"):
-                self._path.with_name(NAME + suffix).unlink(missing_ok=True)
+        except DAMAGED:
+            remove_index(folder)
+            self.is_new = True
             self._db = self._open()
 
     def _open(self) -> apsw.Connection:
@@ -99,8 +130,6 @@ class Index:
                     db.execute(SCHEMA)
             if db.pragma("application_id") != APPLICATION_ID or db.pragma("user_version") != FORMAT:
                 raise apsw.NotADBError(f"{self._path} is not an index that this banken knows")
-            if db.pragma("quick_check") != "ok":
-                raise apsw.CorruptError(f"{self._path} is damaged")
         except BaseException:
             db.close()
             raise
@@ -111,25 +140,70 @@ class Index:
         self._db.close()
 
     def add(self, files: Iterable[SealedFile]) -> None:
+        """Add rows of files that no seal of the journal has, in one transaction. A row that is there is replaced."""
+        self.add_rows(map(row_of, files), journaled=False)
+
+    def add_rows(self, rows: Iterable[IndexedFile], *, journaled: bool) -> None:
         """Add rows, in one transaction. A row that is there already is replaced."""
         with self._db:
-            for file in files:
-                camera = self._camera(file.camera, make=True)
-                recording = _ID.unpack(bytes.fromhex(file.recording))[0]
+            for row in rows:
+                camera, recording = self._camera(row.camera, make=True), _ID.unpack(bytes.fromhex(row.recording))[0]
+                self._remove(camera, row)
                 self._db.execute(
-                    "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
-                    (camera, file.began_ns, number_of(file.path), recording, file.duration, file.size, file.digest,
-                     pack_keys(file)),
+                    "INSERT INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (camera, row.began_ns, row.number, recording, row.duration, row.size, row.digest, row.keys,
+                     row.eventful, journaled),
                 )  # fmt: skip
 
     def remove(self, rows: Iterable[IndexedFile]) -> None:
         """Remove rows, in one transaction, before their files are removed."""
         with self._db:
             for row in rows:
+                self._remove(self._camera(row.camera), row)
+
+    def _remove(self, camera: int, row: IndexedFile) -> None:
+        key = camera, row.began_ns, row.number
+        self._db.execute("DELETE FROM file WHERE camera = ? AND began_ns = ? AND number = ?", key)
+
+    def not_journaled(self, limit: int) -> list[IndexedFile]:
+        """The oldest files of each camera that no seal of the journal has, at most `limit` in all."""
+        found = list[IndexedFile]()
+        for camera in self.cameras():
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM file WHERE camera = ? AND journaled = 0 ORDER BY began_ns, number LIMIT ?",
+                (self._camera(camera), limit - len(found)),
+            )
+            found += (_row(camera, values) for values in rows)
+        return found
+
+    def mark_journaled(self, files: Iterable[Named]) -> None:
+        """Note that the journal has the digests of these files."""
+        with self._db:
+            for file in files:
                 self._db.execute(
-                    "DELETE FROM file WHERE camera = ? AND began_ns = ? AND number = ?",
-                    (self._camera(row.camera), row.began_ns, row.number),
+                    "UPDATE file SET journaled = 1 WHERE camera = ? AND began_ns = ? AND number = ?",
+                    (self._camera(file.camera), file.began_ns, number_of(file.path)),
                 )
+
+    def of_day(self, camera: str, day_ns: int) -> list[IndexedFile]:
+        """The files of a camera that began in the day that begins then."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM file WHERE camera = ? AND began_ns >= ? AND began_ns < ?",
+            (self._camera(camera), day_ns, day_ns + DAY_NS),
+        )
+        return [_row(camera, values) for values in rows]
+
+    def days(self, camera: str) -> list[int]:
+        """When each day begins in which a file of a camera began, in nanoseconds since 1970."""
+        found, since_ns, number = list[int](), -(2**63), self._camera(camera)
+        while True:
+            began_ns = self._db.execute(
+                "SELECT min(began_ns) FROM file WHERE camera = ? AND began_ns >= ?", (number, since_ns)
+            ).get
+            if began_ns is None:
+                return found
+            found.append(began_ns // DAY_NS * DAY_NS)
+            since_ns = found[-1] + DAY_NS
 
     def cameras(self) -> Sequence[str]:
         return [name for (name,) in self._db.execute("SELECT name FROM camera ORDER BY name")]
@@ -194,9 +268,7 @@ class Index:
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """For each camera, the number of its files and their bytes."""
-        counts = self._db.execute(
-            "SELECT name, count(*), sum(size) FROM file JOIN camera ON id = camera GROUP BY camera"
-        )
+        counts = self._db.execute("SELECT name, files, bytes FROM camera WHERE files > 0 ORDER BY name")
         return {name: (count, size) for name, count, size in counts}
 
     def _camera(self, name: str, *, make: bool = False) -> int:
@@ -213,22 +285,36 @@ def _row(camera: str, values: tuple[Any, ...]) -> IndexedFile:
     return IndexedFile(camera, began_ns, number, name, duration, size, digest, keys, bool(eventful))
 
 
-def number_of(path: str) -> int:
-    """The number in the name of a file: `recording_20261129_044500_2.mp4` is the second one of its second."""
-    parts = path.rpartition("/")[2].removesuffix(".mp4").split("_")
-    return int(parts[3]) if len(parts) > 3 else 1
+def row_of(file: SealedFile) -> IndexedFile:
+    keys = pack_keys(key_times(file.fragments))
+    return IndexedFile(
+        file.camera, file.began_ns, number_of(file.path), file.recording, file.duration, file.size, file.digest, keys
+    )
 
 
-def pack_keys(file: SealedFile) -> bytes:
-    """The fragments of a file that begin with a key frame: milliseconds and bytes since the last one, as varints."""
-    packed, at_ms, offset, ticks = bytearray(), 0, 0, 0
-    for found in file.fragments:
+def remove_index(folder: Path) -> None:
+    """Remove an index that is damaged. It is made again from the files."""
+    for suffix in ("", "-wal", "-shm"):
+        folder.joinpath(NAME + suffix).unlink(missing_ok=True)
+
+
+def key_times(fragments: Iterable[StoredFragment]) -> Iterator[tuple[int, int]]:
+    """Yield time, in 1/90000 s from the first one, and offset of each fragment with a key frame."""
+    ticks = 0
+    for found in fragments:
         if found.place.key:
-            now_ms = ticks * 1000 // CLOCK_RATE
-            _put(packed, now_ms - at_ms)
-            _put(packed, found.offset - offset)
-            at_ms, offset = now_ms, found.offset
+            yield ticks, found.offset
         ticks += found.place.duration
+
+
+def pack_keys(keys: Iterable[tuple[int, int]]) -> bytes:
+    """Times in 1/90000 s and offsets of fragments: milliseconds and bytes since the one before, as varints."""
+    packed, at_ms, last = bytearray(), 0, 0
+    for ticks, offset in keys:
+        now_ms = ticks * 1000 // CLOCK_RATE
+        _put(packed, now_ms - at_ms)
+        _put(packed, offset - last)
+        at_ms, last = now_ms, offset
     return bytes(packed)
 
 

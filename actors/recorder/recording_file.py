@@ -11,7 +11,7 @@ Source: ISO/IEC 14496-12, section 8.8.10 and 8.8.11 (`tfra`, `mfro`); the boxes 
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 from uuid import UUID
 
@@ -31,6 +31,10 @@ MAX_BEGINNING = 64 * 1024
 CHUNK = 1024 * 1024
 MFRO = 16
 """Bytes of the last box, which says how long `mfra` is."""
+ENTRY = struct.Struct(">QQ3B")
+"""Of `tfra`: time in 1/90000 s, place of the box `moof`, and its number in the track, the run and the fragment."""
+TABLE = HEADER + HEADER + 4 + 12
+"""Bytes of `mfra` in front of the first entry."""
 
 
 class About(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
@@ -90,13 +94,58 @@ def begin_file(initialization: bytes, about: About) -> bytes:
 
 def end_file(fragments: Iterable[StoredFragment]) -> bytes:
     """Return the box `mfra`, by which players find key frames without reading the file."""
-    entries, at = [], 0
+    keys, at = list[tuple[int, int]](), 0
     for found in fragments:
         if found.place.key:
-            entries.append(struct.pack(">QQ3B", at, found.offset + PLACE.size, 1, 1, 1))
+            keys.append((at, found.offset))
         at += found.place.duration
-    table = full_box(b"tfra", 1, 0, struct.pack(">III", VIDEO_TRACK, 0, len(entries)), *entries)
+    return _end_of(keys)
+
+
+def _end_of(keys: Sequence[tuple[int, int]]) -> bytes:
+    entries = (ENTRY.pack(at, offset + PLACE.size, 1, 1, 1) for at, offset in keys)
+    table = full_box(b"tfra", 1, 0, struct.pack(">III", VIDEO_TRACK, 0, len(keys)), *entries)
     return box(b"mfra", table, full_box(b"mfro", 0, 0, U32.pack(HEADER + len(table) + MFRO)))
+
+
+@attrs.frozen
+class EndedFile:
+    """A sealed file, by its beginning and its `mfra`. Its content was not read."""
+
+    about: About
+    began_ns: int
+    duration: int
+    """In 1/90000 s."""
+    size: int
+    keys: tuple[tuple[int, int], ...]
+    """Time, in 1/90000 s from the beginning, and offset of each fragment with a key frame."""
+
+
+def read_ended(file: BinaryIO) -> EndedFile:
+    """Read where the key frames of a sealed file are, without its content. Raises `OSError`.
+
+    Raises `BitstreamError` unless its last fragment ends where `mfra` begins, and that is as `end_file` makes it.
+    """
+    size = file.seek(0, os.SEEK_END)
+    about, _, at = read_beginning(file)
+    file.seek(at)
+    first, _, _ = decode_place(file.read(PLACE.size))
+    file.seek(max(0, size - 4))
+    ends_at = size - int.from_bytes(file.read(4))
+    if not at < ends_at <= size - MFRO or size - ends_at > CHUNK:
+        raise BitstreamError("no mfra at the end")
+    file.seek(ends_at)
+    end = file.read(CHUNK)
+    entries = end[TABLE:-MFRO]
+    if len(entries) % ENTRY.size:
+        raise BitstreamError("a damaged mfra at the end")
+    keys = [(time, place - PLACE.size) for time, place, *_ in ENTRY.iter_unpack(entries)]
+    if not keys or keys[0] != (0, at) or end != _end_of(keys):
+        raise BitstreamError("a damaged mfra at the end")
+    duration, offset = keys[-1]
+    for found in fragments_of(file, offset, ends_at, about.recording, heads=True):
+        duration += found.place.duration
+    return EndedFile(about, first.wall_ns, duration, size, tuple(keys))
 
 
 def walk(file: BinaryIO) -> Walk:

@@ -1,8 +1,8 @@
 """Journals what an archive does: its faults, repaired files, and seals that prove its files unaltered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 
-import attrs
 import trio
 
 from actors.media.media import CLOCK_RATE
@@ -10,22 +10,20 @@ from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, RecordingId
 from supervisor.domain.values import Fault, Reason
-from supervisor.ports.decisions import Decider
+from supervisor.ports.decisions import Decider, Receipt
 
 from .archive_writer import SealedFile
 from .index import IndexedFile
 
 SEAL_EVERY_S = 600.0
+SETTLE_S = 1.0
+"""The longest wait for a seal to become durable when the archive is stopped."""
+MOST_DIGESTS = 256
+"""Files in one seal."""
 SLOW = Reason("disk-slow", "the disk has not answered for 1 s")
 
 
-@attrs.define
-class Unsealed:
-    """Files of one recording that are complete, and not journaled yet."""
-
-    camera: str
-    recording: str
-    files: list[SealedFile] = attrs.field(factory=list)
+CompleteFile = SealedFile | IndexedFile
 
 
 class JournaledReports:
@@ -33,7 +31,12 @@ class JournaledReports:
 
     def __init__(self, archive: str, kernel: Decider) -> None:
         self._archive, self._kernel = archive, kernel
-        self._unsealed: dict[tuple[str, str], Unsealed] = {}
+        self._unsealed: dict[str, CompleteFile] = {}
+        """Files that are complete, and not journaled yet, by their paths."""
+        self._journaled: list[CompleteFile] = []
+        """Files whose digests are durable in the journal. The index does not know it yet."""
+        self._found = trio.Event()
+        """Set if an earlier run has left files that were not journaled."""
         self.trouble: Recorded | None = None
         """The last event of a fault: what follows from it names it."""
         self.reason: Reason | None = None
@@ -71,29 +74,66 @@ class JournaledReports:
             self._kernel.emit(c.ReportExpired(CameraId(camera), len(of_it), size, first, last, reason))
 
     def sealed(self, file: SealedFile) -> None:
-        key = file.camera, file.recording
-        self._unsealed.setdefault(key, Unsealed(*key)).files.append(file)
+        self._unsealed[file.path] = file
+
+    def left(self, files: Sequence[IndexedFile]) -> None:
+        for file in files:
+            seal = self._kernel.state.seals.get(CameraId(file.camera))
+            if not file.digest or (
+                seal is not None and seal.recording == file.recording and file.ended_ns <= seal.ended_ns
+            ):
+                self._journaled.append(file)
+            else:
+                self._unsealed[file.path] = file
+        if self._unsealed:
+            self._found.set()
+
+    def sealed_until(self) -> Mapping[str, int]:
+        return {camera: seal.ended_ns for camera, seal in self._kernel.state.seals.items()}
+
+    def take_journaled(self) -> Sequence[CompleteFile]:
+        taken, self._journaled = self._journaled, []
+        return taken
 
     async def run(self) -> None:
         """Journal the digests of complete files every `SEAL_EVERY_S`, until it is cancelled.
 
-        Cancellation: at any time. Cleanup: nothing is held; `seal` journals the rest.
+        Those that an earlier run has left are journaled at once. Cancellation: at any time. Cleanup: nothing is held;
+        `settle` journals the rest.
         """
         while True:
-            await trio.sleep(SEAL_EVERY_S)
-            self.seal()
+            with trio.move_on_after(SEAL_EVERY_S):
+                await self._found.wait()
+            self._found = trio.Event()
+            await self._seal()
 
-    def seal(self) -> None:
-        """Journal the digests of all files that are complete."""
-        unsealed, self._unsealed = self._unsealed, {}
-        for each in unsealed.values():
-            first, last = each.files[0], each.files[-1]
-            command = c.SealRecording(
-                CameraId(each.camera),
-                RecordingId(each.recording),
-                sum(file.size for file in each.files),
-                first.began_ns,
-                last.began_ns + last.duration * 1_000_000_000 // CLOCK_RATE,
-                tuple(file.digest.hex() for file in each.files),
-            )
-            self._kernel.emit(command)
+    async def settle(self) -> None:
+        with trio.move_on_after(SETTLE_S):
+            await self._seal()
+
+    async def _seal(self) -> None:
+        """Journal the digests of all files that are complete, and wait until they are durable."""
+        files = sorted(self._unsealed.values(), key=lambda file: (file.camera, file.began_ns))
+        self._unsealed = {}
+        for receipt, of_one in [(self._seal_files(of_one), of_one) for of_one in of_recordings(files)]:
+            if (await self._kernel.wait_durable(receipt)).durable:
+                self._journaled += of_one
+
+    def _seal_files(self, files: Sequence[CompleteFile]) -> Receipt:
+        first, last = files[0], files[-1]
+        command = c.SealRecording(
+            CameraId(first.camera),
+            RecordingId(first.recording),
+            sum(file.size for file in files),
+            first.began_ns,
+            last.began_ns + last.duration * 1_000_000_000 // CLOCK_RATE,
+            tuple(file.digest.hex() for file in files),
+        )
+        return self._kernel.emit(command)
+
+
+def of_recordings(files: Iterable[CompleteFile]) -> Iterator[Sequence[CompleteFile]]:
+    """Split files into those of one recording that follow each other, at most `MOST_DIGESTS` at once."""
+    for _, group in groupby(files, key=lambda file: (file.camera, file.recording)):
+        while of_one := list(islice(group, MOST_DIGESTS)):
+            yield of_one

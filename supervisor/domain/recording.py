@@ -12,7 +12,7 @@ from .common import Arms, Changes, Decisions, Events, elapsed_s
 from .core import ANY, OUTSIDE, Command, Event, Recorded, Severity
 from .ids import CameraId, RecordingId, archive_stream, recording_stream
 from .lifecycle import RecordingPhase, leads, step
-from .state import ArchiveTrouble, Recording, State
+from .state import ArchiveTrouble, Recording, Seal, State
 from .values import Reason, RecordMode
 from .words import plural, seconds, size
 
@@ -408,7 +408,7 @@ ARMS: Arms = {
     RecordingInterrupted: _recording_interrupted,
     RecordingResumed: _recording_resumed,
     RecordingStopped: lambda s, v, at: {"recordings": s.recordings.remove(v.camera)},
-    RecordingSealed: lambda s, v, at: {},
+    RecordingSealed: lambda s, v, at: {"seals": s.seals.insert(v.camera, Seal(v.recording, v.ended_ns))},
     RecordingRepaired: lambda s, v, at: {},
     RecordingsExpired: lambda s, v, at: {},
     ArchiveFailed: _archive_failed,

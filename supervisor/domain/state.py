@@ -91,6 +91,7 @@ LEFT_OUT_WHEN_EMPTY = (
     "recordings",
     "archive_troubles",
     "recording_requests",
+    "seals",
 )
 """The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
@@ -157,6 +158,14 @@ class RecordingRequest(Value, frozen=True):
     """When it ends; None if only a person ends it."""
     correlation: str = ""
     """That of the last request: its end has it, too."""
+
+
+class Seal(Value, frozen=True):
+    """The newest seal of a camera's recordings."""
+
+    recording: RecordingId
+    ended_ns: int
+    """When its last file ended. Later files of this recording are not sealed yet."""
 
 
 class ArchiveTrouble(Value, frozen=True):
@@ -519,6 +528,8 @@ class State(Value, frozen=True):
     """The archives that cannot be written."""
     recording_requests: HashTrieMap[CameraId, RecordingRequest] = HashTrieMap()
     """The cameras that a person wants to be recorded."""
+    seals: HashTrieMap[CameraId, Seal] = HashTrieMap()
+    """The newest seal of each camera that was ever recorded."""
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:

@@ -29,6 +29,7 @@ from ..domain.state import (
     RecordingRequest,
     Refused,
     Room,
+    Seal,
     Share,
     Slot,
     State,
@@ -87,6 +88,7 @@ _FIELDS: dict[str, Any] = {
     "recordings": dict[str, Recording],
     "archive_troubles": dict[str, ArchiveTrouble],
     "recording_requests": dict[str, RecordingRequest],
+    "seals": dict[str, Seal],
 }
 """Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 

@@ -190,3 +190,5 @@ class ArchiveStatistics:
     """Time for which a call of the disk was waited for, in all."""
     waited_s: float
     """For how long the call that runs now has been waited for; 0: none runs."""
+    compared: float | None = None
+    """The share of its index that was compared with the files since the start; None: all of it."""

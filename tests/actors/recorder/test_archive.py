@@ -3,7 +3,7 @@
 import errno
 import os
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from actors.recorder.archive_writer import ArchiveWriter, SealedFile, list_files
 from actors.recorder.buffer import Item, RecordingEnd
 from actors.recorder.cutter import Cutter
 from actors.recorder.disk import Disk
-from actors.recorder.index import Index, IndexedFile
+from actors.recorder.index import NAME as INDEX
+from actors.recorder.index import Index, IndexedFile, Named, row_of
 from actors.recorder.retention import Keep
-from tests.kit.archive import FailingDisk
+from tests.kit.archive import FailingDisk, fails_at
 from tests.kit.patience import give_up_after
 
 from .test_archive_writer import walked
@@ -35,6 +36,11 @@ class Reports:
 
     said: list[str] = attrs.field(factory=list)
     files: list[SealedFile] = attrs.field(factory=list)
+    found: list[IndexedFile] = attrs.field(factory=list)
+    """Complete files of earlier runs."""
+    until: dict[str, int] = attrs.field(factory=dict)
+    """The end of the newest file that the journal has sealed."""
+    journaled: list[Named] = attrs.field(factory=list)
     _news: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     def _say(self, text: str) -> None:
@@ -60,6 +66,19 @@ class Reports:
     def repaired(self, file: SealedFile) -> None:
         self.files.append(file)
         self._say("repaired")
+
+    def left(self, files: Sequence[IndexedFile]) -> None:
+        self.found += files
+
+    def sealed_until(self) -> Mapping[str, int]:
+        return self.until
+
+    def take_journaled(self) -> Sequence[Named]:
+        taken, self.journaled = self.journaled, []
+        return taken
+
+    async def settle(self) -> None:
+        pass
 
     async def wait(self, *texts: str) -> None:
         """Wait until these were said, one directly after the other."""
@@ -88,11 +107,11 @@ async def wait_open(archive: Archive) -> None:
         await trio.lowlevel.checkpoint()
 
 
-def offer(archive: Archive, count: int, first: int = 0, cutter: Cutter | None = None) -> list[bool]:
+def offer(archive: Archive, count: int, first: int = 0, camera: str = "gate") -> list[bool]:
     """Offer so many access units at once, as one recording; returns what was taken."""
-    cutter = cutter or Cutter("gate", RECORDING, file_s=4)
+    cutter = Cutter(camera, RECORDING, file_s=4)
     steps = [out for unit in units(count, first) for out in cutter.take(unit, wall_ns(unit))] + [*cutter.end()]
-    return [archive.offer_nowait(Item("gate", RECORDING, step)) for step in steps]
+    return [archive.offer_nowait(Item(camera, RECORDING, step)) for step in steps]
 
 
 async def test_recording_is_written_sealed_and_indexed(tmp_path: Path) -> None:
@@ -195,6 +214,48 @@ async def test_archive_that_is_stopped_during_a_write_waits_for_it(tmp_path: Pat
     assert (reports.said, archive.statistics().buffered) == (["sealed"], 0)
 
 
+async def test_disk_that_was_slow_at_a_sync_has_recovered_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more need be written for that."""
+    monkeypatch.setattr(module, "SLOW_S", 0.05)
+    disk, go = FailingDisk(), threading.Event()
+    go.set()
+
+    def wait(call: str) -> None:
+        if call == "sync":
+            go.wait(30)
+
+    disk.fault = wait
+    async with running(tmp_path / "recordings", disk) as (archive, reports):
+        await wait_open(archive)
+        go.clear()
+        assert all(offer(archive, 15))
+        await reports.wait("slow")
+        go.set()
+        await reports.wait("recovered")
+
+
+async def test_fault_of_one_camera_costs_no_complete_file_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sealed in the batch that has failed: it has its row, and its digest is reported."""
+    monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
+    disk, folder = FailingDisk(), tmp_path / "recordings"
+    async with running(folder, disk) as (archive, reports):
+        await wait_open(archive)
+        assert all(offer(archive, 15))
+        while archive.statistics().buffered:
+            await trio.lowlevel.checkpoint()
+        disk.fault = fails_at(1, "write")
+        archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
+        assert all(offer(archive, 15, camera="yard"))
+        await reports.wait("recovered")
+        assert [file.camera for file in reports.files] == ["gate"]
+    (row,) = Index(folder).files("gate", 0, 2 * START_NS)
+    assert row.digest == reports.files[0].digest
+
+
 @pytest.mark.parametrize("error", [errno.EIO, errno.EROFS, errno.ENOSPC])
 async def test_fault_is_reported_once_and_survived(error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files play afterwards; new ones are made when the disk works again."""
@@ -229,23 +290,28 @@ async def test_fault_is_reported_once_and_survived(error: int, tmp_path: Path, m
 async def test_thread_that_hangs_is_left_and_another_one_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file is not touched while it hangs: it may still write."""
+    """Its file is not touched while it hangs: it may still write. Later it is repaired, and it writes nothing more."""
     monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
     disk, folder = Held(), tmp_path / "recordings"
     async with running(folder, disk) as (archive, reports):
         await wait_open(archive)
+        await wait_compared(archive)
         monkeypatch.setattr(module, "SLOW_S", 0.1)
         monkeypatch.setattr(module, "ABANDON_S", 0.5)
-        offer(archive, 15)
+        offer(archive, 35)
         await reports.wait("slow", said := f"failed: {folder}: the disk has not answered for 0.5 s", "recovered")
         (hanging,) = list_files(folder)
         size = (folder / hanging).stat().st_size
         monkeypatch.setattr(module, "ABANDON_S", 30.0)
+        assert archive.statistics().compared == 0
         disk.go.set()
-        assert all(offer(archive, 15, first=20))
-        assert (folder / hanging).stat().st_size in (size, *range(5000, 100_000))
-    assert reports.said[-4:] == ["slow", said, "recovered", "sealed"]
+        await reports.wait("repaired")
+        assert walked(folder / hanging).duration == 10 * TICK, "the rest of the batch was not written"
+        assert (folder / hanging).stat().st_size > size
+        assert all(offer(archive, 15, first=40))
+    assert reports.said[-5:] == ["slow", said, "recovered", "repaired", "sealed"]
     assert len([*list_files(folder)]) == 2
+    assert sum(count for count, _ in Index(folder).sizes().values()) == 2
 
 
 async def test_old_recordings_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,3 +363,108 @@ async def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     async with running(tmp_path / "missing" / "recordings") as (archive, reports):
         await reports.wait(f"failed: {tmp_path / 'missing' / 'recordings'}: No such file or directory")
         assert archive.fault
+
+
+async def record(folder: Path, files: int, until: dict[str, int] | None = None) -> list[SealedFile]:
+    """Record so many files of `gate`, 2 s after one another."""
+    async with running(folder) as (archive, reports):
+        await wait_open(archive)
+        for number in range(files):
+            assert all(offer(archive, 15, first=number * 20))
+            archive.offer_nowait(Item("gate", RECORDING, RecordingEnd()))
+            while archive.statistics().buffered:
+                await trio.lowlevel.checkpoint()
+    return reports.files
+
+
+async def wait_compared(archive: Archive) -> None:
+    while archive.statistics().compared is not None:
+        await trio.lowlevel.checkpoint()
+
+
+async def test_lost_index_is_made_again_while_recording_goes_on(tmp_path: Path) -> None:
+    """A file that the journal has sealed is not read as a whole; one that it has not gets its digest."""
+    folder = tmp_path / "recordings"
+    made = await record(folder, 6)
+    for path in folder.glob(f"{INDEX}*"):
+        path.unlink()
+    async with running(folder) as (archive, reports):
+        reports.until["gate"] = row_of(made[3]).ended_ns
+        await wait_open(archive)
+        assert archive.statistics().compared == 0
+        assert all(offer(archive, 15, first=600))
+        await wait_compared(archive)
+    rows = Index(folder).files("gate", 0, 2 * START_NS)
+    again = [attrs.evolve(row_of(file), digest=b"" if number < 4 else file.digest) for number, file in enumerate(made)]
+    assert rows[:6] == again
+    assert len(rows) == 7
+    assert [file.path for file in reports.files] == [rows[4].path, rows[5].path, rows[6].path]
+    assert Index(folder).not_journaled(9) == rows[4:]
+
+
+async def test_rows_and_files_are_compared_at_each_start(tmp_path: Path) -> None:
+    """A file that was removed loses its row; one without a row gets it; others stay as they are."""
+    folder = tmp_path / "recordings"
+    made = await record(folder, 5)
+    index = Index(folder)
+    index.remove([row_of(made[2])])
+    index.close()
+    (folder / made[1].path).unlink()
+    (folder / "lost+found").mkdir(0)
+    odd = folder / "gate/20270115/recording_20270115_235959.mp4"
+    odd.write_bytes((folder / made[0].path).read_bytes())
+    async with running(folder) as (archive, _):
+        await wait_compared(archive)
+    assert Index(folder).files("gate", 0, 2 * START_NS) == [row_of(made[number]) for number in (0, 2, 3, 4)]
+    assert odd.exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a database" * 100, "a page"])
+async def test_damaged_index_is_made_again_while_recording_goes_on(damage: bytes | str, tmp_path: Path) -> None:
+    """Also if the damage is found late: nobody reads a whole index at the start."""
+    folder = tmp_path / "recordings"
+    made = await record(folder, 60)
+    path = folder / INDEX
+    if isinstance(damage, str):
+        content = path.read_bytes()
+        damage = content[:-8192] + bytes(8192)
+    path.write_bytes(damage)
+    async with running(folder) as (archive, reports):
+        reports.until["gate"] = 2 * START_NS
+        await wait_open(archive)
+        assert all(offer(archive, 15, first=1400))
+        await wait_compared(archive)
+    assert len(Index(folder).files("gate", 0, 2 * START_NS)) == len(made) + 1
+
+
+async def test_file_that_cannot_be_read_stays_and_stops_nothing(tmp_path: Path) -> None:
+    """Its sectors may be bad; the others are read."""
+    folder = tmp_path / "recordings"
+    made = await record(folder, 3)
+    (folder / INDEX).unlink()
+
+    class Bad(Disk):
+        def open_again(self, path: str, descriptor: int) -> int:
+            if path == made[1].path:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().open_again(path, descriptor)
+
+    async with running(folder, Bad()) as (archive, _):
+        await wait_compared(archive)
+        assert not archive.fault
+    assert [row.path for row in Index(folder).files("gate", 0, 2 * START_NS)] == [made[0].path, made[2].path]
+    assert (folder / made[1].path).exists()
+
+
+async def test_files_that_the_journal_has_not_are_reported_at_the_next_start(tmp_path: Path) -> None:
+    """Until their digests are journaled."""
+    folder = tmp_path / "recordings"
+    made = await record(folder, 3)
+    async with running(folder) as (archive, reports):
+        await wait_open(archive)
+        assert reports.found == [row_of(file) for file in made]
+        reports.journaled += made[:2]
+        await wait_compared(archive)
+    async with running(folder) as (archive, reports):
+        await wait_open(archive)
+        assert reports.found == [row_of(made[2])]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from actors.media.media import CLOCK_RATE
-from actors.recorder.archive_writer import SealedFile, list_files
+from actors.recorder.archive_writer import SealedFile, list_files, number_of
 from actors.recorder.fragment import FragmentPlace
-from actors.recorder.index import NAME, Index, number_of
+from actors.recorder.index import NAME, Index
 from actors.recorder.recording_file import StoredFragment
 
 from .test_archive_writer import archive, record
