@@ -155,7 +155,8 @@ class Registry:
 
     async def _transcode(self, camera: CameraActor) -> None:
         name, hub = f"audio/{camera.name}", camera.hub
-        work = partial(run_transcoder, camera.name, hub.audio_frames, hub.opus, hub.listeners, self._tools)
+        rings = hub.audio_frames, hub.opus, hub.recorded_opus
+        work = partial(run_transcoder, camera.name, *rings, hub.listeners, self._tools)
         await run_supervised(name, work, partial(self._tools.wait_after_crash, name))
 
     async def _transcode_video(self, camera: CameraActor) -> None:

@@ -48,6 +48,11 @@ class Batches:
         self.is_due = True
         self._reader.unpark_all()
 
+    @property
+    def newest(self) -> AccessUnit | None:
+        """The last access unit that waits."""
+        return self._units[-1] if self._units else None
+
     def wake(self) -> None:
         """End `wait`, although nothing may be due."""
         self._reader.unpark_all()

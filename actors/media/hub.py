@@ -76,6 +76,8 @@ class Hub:
         self.audio_frames: RingBuffer[AudioFrame] = of.audio_frames if of else RingBuffer(MAX_AUDIO_FRAMES)
         self.opus: RingBuffer[AudioFrame] = of.opus if of else RingBuffer(MAX_AUDIO_FRAMES)
         """The transcoder's output for `audio_frames`, while it is not passed unchanged and there is a listener."""
+        self.recorded_opus: RingBuffer[AudioFrame] = of.recorded_opus if of else RingBuffer(MAX_AUDIO_FRAMES)
+        """The same for audio that viewers get unchanged, while it is recorded. No viewer gets it."""
         self.listeners: Listeners = of.listeners if of else Listeners()
         self._format = trio.lowlevel.ParkingLot()
         self.skipped = 0
@@ -150,7 +152,7 @@ class Hub:
         self._shut = True
         self.rest()
         self.still = None
-        for ring in (self.audio_frames, self.opus):
+        for ring in (self.audio_frames, self.opus, self.recorded_opus):
             ring.drop_before(ring.end)
 
     def set_parameter_sets(self, sets: Iterable[bytes], codec: VideoCodec = H264) -> None:

@@ -5,12 +5,16 @@ from contextlib import contextmanager
 
 import trio
 
+from .media import AudioFormat
+
 
 class Listeners:
     """Counts the listeners: to transcoded audio, or to a rendition."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.recorders = 0
+        """Those of them that record: they take nothing but Opus, while viewers get some audio unchanged."""
         self._changed = trio.lowlevel.ParkingLot()
         self._hurries = False
 
@@ -23,12 +27,18 @@ class Listeners:
         finally:
             self.leave()
 
-    def join(self) -> None:
+    def join(self, *, records: bool = False) -> None:
         """Be counted as a listener until `leave`."""
+        self.recorders += records
         self._change(1)
 
-    def leave(self) -> None:
+    def leave(self, *, records: bool = False) -> None:
+        self.recorders -= records
         self._change(-1)
+
+    def need(self, audio: AudioFormat) -> bool:
+        """Whether a listener needs this audio to be transcoded to Opus."""
+        return audio.codec != "opus" and (not audio.is_passed or self.recorders > 0)
 
     def hurry(self) -> None:
         """Make `wait_none` return as soon as there is no listener, until the next one joins."""

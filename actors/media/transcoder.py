@@ -1,4 +1,5 @@
-"""Transcodes audio to Opus for browsers: once for each camera, in a child process, only while there is a listener.
+"""Transcodes audio to Opus for browsers and recordings: once for each camera, in a child process, only while there is a
+listener.
 
 Rules of this file:
 - It reads one ring buffer and writes another. Whether it works or fails, neither the camera nor a viewer waits for it.
@@ -32,7 +33,7 @@ from .bitstream import BitstreamError
 from .ffmpeg import QUIET, explain, is_script
 from .listeners import Listeners
 from .matroska import CODECS, begin_matroska, frame_matroska
-from .media import CLOCK_RATE, AudioFrame
+from .media import CLOCK_RATE, AudioFormat, AudioFrame
 from .ogg import OggOpus
 
 LINGER_S = 5.0
@@ -60,10 +61,13 @@ async def run_transcoder(
     camera: CameraId,
     audio: RingBuffer[AudioFrame],
     out: RingBuffer[AudioFrame],
+    recorded: RingBuffer[AudioFrame],
     listeners: Listeners,
     tools: Tools,
 ) -> None:
     """While there is a listener and `audio` is not passed unchanged, transcode it to Opus and append that to `out`.
+
+    Audio that viewers get unchanged is transcoded while it is recorded, and appended to `recorded`.
 
     Never returns. Cancellation: ends the child. Cleanup: as in `run_child`; both ring buffers stay as they are, and the
     alert is cleared.
@@ -74,7 +78,7 @@ async def run_transcoder(
         came = of_listener(camera, PeerOpened, kernel) or newest_of(kernel, camera)
         with kernel.following(came):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_run_while_heard, camera, audio, out, tools)
+                nursery.start_soon(_run_while_heard, camera, audio, out, recorded, listeners, tools)
                 await listeners.wait_none(LINGER_S)
                 left = of_listener(camera, PeerClosed, kernel)
                 nursery.cancel_scope.cancel(reason=kernel.because(UNHEARD, left))
@@ -86,7 +90,12 @@ def of_listener(camera: CameraId, of: type[PeerOpened | PeerClosed], kernel: Dec
 
 
 async def _run_while_heard(
-    camera: CameraId, audio: RingBuffer[AudioFrame], out: RingBuffer[AudioFrame], tools: Tools
+    camera: CameraId,
+    audio: RingBuffer[AudioFrame],
+    out: RingBuffer[AudioFrame],
+    recorded: RingBuffer[AudioFrame],
+    listeners: Listeners,
+    tools: Tools,
 ) -> None:
     """Run one child after the other, with a backoff in between, until it is cancelled."""
     alert, failures = f"sound/{camera}", 0
@@ -95,9 +104,13 @@ async def _run_while_heard(
         while True:
             position = audio.end
             await audio.wait_beyond(position)
-            if audio.end <= position or audio.read_nowait(audio.end - 1, 1)[0].format.is_passed:
+            if audio.end <= position:
                 continue
-            began, work = trio.current_time(), Transcoding(audio, out, is_heard)
+            (newest,) = audio.read_nowait(audio.end - 1, 1)
+            if not listeners.need(newest.format):
+                continue
+            into = recorded if newest.format.is_passed else out
+            began, work = trio.current_time(), Transcoding(audio, into, is_heard, listeners.need)
             ended = await _run_once(camera, work, tools)
             if work.is_over:
                 failures = 0
@@ -126,10 +139,17 @@ class Transcoding:
     """The work of one child: its input and its output."""
 
     def __init__(
-        self, audio: RingBuffer[AudioFrame], out: RingBuffer[AudioFrame], is_heard: Callable[[], object]
+        self,
+        audio: RingBuffer[AudioFrame],
+        out: RingBuffer[AudioFrame],
+        is_heard: Callable[[], object],
+        is_needed: Callable[[AudioFormat], bool],
     ) -> None:
-        """Begin with the newest frame of `audio`, of a codec in `CODECS`. The first output calls `is_heard`."""
-        self._is_heard = is_heard
+        """Begin with the newest frame of `audio`, of a codec in `CODECS`. The first output calls `is_heard`.
+
+        `is_needed`: whether audio of this format is to be transcoded now.
+        """
+        self._is_heard, self._is_needed = is_heard, is_needed
         self._audio_frames, self._out = audio, out
         self._at = audio.end - 1
         (first,) = audio.read_nowait(self._at, 1)
@@ -137,7 +157,7 @@ class Transcoding:
         self._clock = SampleClock(OPUS.rate, TOLERANCE)
         self.decoder = CODECS[self._audio.codec][0]
         self.is_over = False
-        """Whether this child must be replaced: the audio's format has changed."""
+        """Whether this child must end: the audio's format has changed, or nobody needs it transcoded any more."""
 
     async def feed(self, stream: trio.abc.SendStream) -> None:
         """Send the child every frame as it arrives. Returns when there are no more frames for this child."""
@@ -148,7 +168,7 @@ class Transcoding:
             self._at = max(self._at, self._audio_frames.start)
             for frame in self._audio_frames.read_nowait(self._at, 1):
                 time_ms = max(time_ms, (frame.pts - self._began) * 1000 // CLOCK_RATE)
-                if frame.format != self._audio:
+                if frame.format != self._audio or not self._is_needed(frame.format):
                     self.is_over = True
                     return
                 self._at += 1

@@ -89,7 +89,7 @@ class Cutter:
         if unit.key:
             tracks = _tracks(unit, audio)
             yield from self._cut(unit.dts)
-            if tracks != self._tracks or unit.dts - self._origin >= self._file:
+            if tracks != self._tracks or self.ends_file(unit):
                 about = About(self._camera, self._recording, unit.codec.name)
                 self._tracks, self._origin = tracks, unit.dts
                 yield NewFile(wall_ns, begin_file(initialization(tracks), about), tracks)
@@ -105,6 +105,10 @@ class Cutter:
             self._wall_ns = wall_ns
         self._units.append(unit)
         self._bytes += unit.size
+
+    def ends_file(self, unit: AccessUnit) -> bool:
+        """Whether the file is so long that it ends before this access unit."""
+        return unit.key and unit.dts - self._origin >= self._file
 
     def end(self) -> Iterator[Fragment]:
         """Yield the rest. The last access unit is taken to last as long as the one before."""

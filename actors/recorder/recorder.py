@@ -11,7 +11,7 @@ Rules of this file:
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import takewhile
 
 import attrs
@@ -19,7 +19,7 @@ import trio
 
 from actors.media.gop_buffer import MAX_UNITS
 from actors.media.hub import Hub
-from actors.media.media import AccessUnit, AudioFrame
+from actors.media.media import AccessUnit
 from supervisor.config.config import RecordSettings
 from supervisor.domain import commands as c
 from supervisor.domain.detection import STALE_S
@@ -35,6 +35,7 @@ from .buffer import Item, RecordingEnd
 from .cutter import Cutter, Fragment, NewFile
 from .initialization import ENTRIES
 from .pre_roll import Held, PreRoll
+from .recorded_audio import LATE_S, RecordedAudio
 from .reports import JournaledReports
 from .wall_clock import WallClock
 
@@ -83,7 +84,7 @@ class Recorder:
         self._settings = settings
         self._stretch: OpenRecording | None = None
         self._pre_roll = PreRoll()
-        self._heard_at = 0
+        self._audio = RecordedAudio(hub, lambda: settings().audio)
         self._last = (0, 0)
         """Connection and decode time of the last access unit that was recorded."""
         self._wish: RecordMode | None = None
@@ -144,12 +145,15 @@ class Recorder:
 
         Returns when they are not wanted any more, and when they should be read from that key frame again.
         """
-        self._heard_at, lost = self._hub.audio_frames.end, 0
-        with self._hub.read_batches() as batches:
+        lost = 0
+        with self._hub.read_batches() as batches, self._audio.open():
             while not self._hub.is_closed:
+                self._audio.listen(records=self._stretch is not None)
                 try:
                     with trio.move_on_after(SILENCE_S):
                         await batches.wait()
+                    if self._waits_for_audio(batches.newest):
+                        await trio.sleep(LATE_S)
                 except trio.Cancelled:
                     self._take_all(batches.take_nowait(MAX_UNITS))
                     raise
@@ -233,7 +237,7 @@ class Recorder:
         for unit in units:
             if unit.key:
                 self._lapse(unit.arrived_ns)
-            held = Held(unit, self._wall_ns(unit), self._hear())
+            held = Held(unit, self._wall_ns(unit), self._audio.take())
             if self._wish is not None:
                 self._take(held)
             else:
@@ -266,14 +270,13 @@ class Recorder:
         for frame in held.audio:
             stretch.cutter.hear(frame)
         self._last = unit.connection, unit.dts
-        self._offer(stretch, stretch.cutter.take(unit, stretch.clock.advance(unit.dts, wall_ns), self._hub.audio))
+        self._offer(stretch, stretch.cutter.take(unit, stretch.clock.advance(unit.dts, wall_ns), self._audio.format))
 
-    def _hear(self) -> Sequence[AudioFrame]:
-        """The audio that was not read yet."""
-        frames = self._hub.audio_frames
-        begin = max(self._heard_at, frames.start)
-        self._heard_at = frames.end
-        return frames.read_nowait(begin, frames.end - begin) if begin < frames.end else ()
+    def _waits_for_audio(self, newest: AccessUnit | None) -> bool:
+        """Whether a file ends before this access unit, and its last audio is still in the transcoder."""
+        if self._stretch is None or newest is None or not self._audio.is_transcoded:
+            return False
+        return self._stretch.cutter.ends_file(newest)
 
     def _begin(self, unit: AccessUnit, wall_ns: int) -> OpenRecording:
         recording = RecordingId(self._kernel.new_id())

@@ -82,6 +82,8 @@ class RecordSettings:
     """For how long after a detection is recorded."""
     labels: tuple[str, ...] = ()
     """The labels of the detections that count; empty: all."""
+    audio: bool = False
+    """Whether audio that cannot be recorded as it comes is transcoded to Opus."""
 
 
 @attrs.frozen

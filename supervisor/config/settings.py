@@ -276,6 +276,11 @@ SETTINGS = Table(
             unit="bytes", reloadable=False, field="record_reserve",
         ),
         Setting(
+            "record.audio", Switch(), "off",
+            "`on`: audio other than AAC and Opus, as G.711, is transcoded to Opus for recordings. That takes a child "
+            "process for each camera. `off`: it is left out. AAC and Opus are recorded as they come.",
+        ),
+        Setting(
             "record.events.keep", KEEP, "30d",
             "Recordings older than this are removed, if something was detected in them. At least `record.keep`.",
             unit="s",
@@ -607,6 +612,10 @@ SETTINGS = Table(
         Setting(
             "cameras.NAME.record.keep", KEEP, None, "The same as `record.keep`, for this camera.",
             unit="s", otherwise="`record.keep`",
+        ),
+        Setting(
+            "cameras.NAME.record.audio", Switch(), None, "The same as `record.audio`, for this camera.",
+            otherwise="`record.audio`",
         ),
         Setting(
             "cameras.NAME.record.events.keep", KEEP, None, "The same as `record.events.keep`, for this camera.",

@@ -48,6 +48,7 @@ class Studio:
     audio_frames: RingBuffer[AudioFrame]
     out: RingBuffer[AudioFrame]
     listeners: Listeners
+    recorded: RingBuffer[AudioFrame] = attrs.field(factory=lambda: RingBuffer(256))
 
     def append(self, frames: tuple[bytes, ...], rate: int, began: int = BEGAN) -> None:
         audio = parse_aac(bytes.fromhex(CONFIGS[rate]))
@@ -92,7 +93,8 @@ async def open_studio(ffmpeg: str = BUNDLED) -> AsyncIterator[Studio]:
         studio = Studio(core, RingBuffer(256), RingBuffer(256), Listeners())
         child_tools = attrs.evolve(tools(core), ffmpeg=ffmpeg)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_transcoder, GATE, studio.audio_frames, studio.out, studio.listeners, child_tools)
+            rings = studio.audio_frames, studio.out, studio.recorded
+            nursery.start_soon(run_transcoder, GATE, *rings, studio.listeners, child_tools)
             await trio.testing.wait_all_tasks_blocked()
             yield studio
             nursery.cancel_scope.cancel()
@@ -227,7 +229,8 @@ async def test_a_child_that_is_killed_is_replaced_and_no_picture_is_missed(tmp_p
         studio = Studio(core, hub.audio_frames, out, listeners)
         source = Source("file", f"file://{clip}")
         nursery.start_soon(KINDS["file"].run, GATE, source, hub, child_tools)
-        nursery.start_soon(run_transcoder, GATE, hub.audio_frames, out, listeners, child_tools)
+        rings = hub.audio_frames, out, hub.recorded_opus
+        nursery.start_soon(run_transcoder, GATE, *rings, listeners, child_tools)
         with give_up_after(120), listeners.listen():
             await studio.take(10)
             first = await studio.wait_child()
@@ -274,3 +277,41 @@ async def test_a_program_that_cannot_be_started_is_tried_ever_more_rarely(autoju
                 await trio.sleep(0.02)
         assert 5 <= len(await studio.endings()) <= 10
         assert {reason.code for reason in await studio.endings()} == {"not-started"}
+
+
+async def test_audio_that_viewers_get_unchanged_is_transcoded_only_for_a_recorder(hasty: None) -> None:
+    """Viewers get none of it. The child ends with the recording, though a viewer stays."""
+    audio = AudioFormat("pcmu", 8000, 1)
+    frames = coded_tone(audio, 5)
+    async with open_studio() as studio:
+        position = 0
+
+        def send(count: int) -> None:
+            nonlocal position
+            for frame, at in frames[position : position + count]:
+                studio.audio_frames.append(AudioFrame(audio, frame, BEGAN + round(at * CLOCK_RATE)))
+            position += count
+
+        with studio.listeners.listen():
+            await trio.testing.wait_all_tasks_blocked()
+            send(10)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert studio.pid() is None
+            studio.listeners.join(records=True)
+            send(1)
+            await studio.wait_child()
+            send(139)
+            with give_up_after(60):
+                while studio.recorded.end < 90:
+                    await studio.recorded.wait_beyond(studio.recorded.end)
+            studio.listeners.leave(records=True)
+            send(10)
+            await studio.wait_no_child()
+            assert studio.listeners.count == 1
+            send(10)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert studio.pid() is None
+    assert studio.out.end == 0
+    heard = studio.recorded.read_nowait(0, 90)
+    assert {frame.format for frame in heard} == {AudioFormat("opus", 48_000, 2)}
+    assert pitch(decode("libopus", (frame.data for frame in heard))[20:]) == pytest.approx(440, abs=2)

@@ -454,8 +454,8 @@ def test_every_setting_of_a_camera_counts_for_all_sources_or_names_its_own() -> 
     } - limited
     assert for_all == {
         "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy", "record.mode",
-        "record.keep", "record.events.keep", "record.events.before", "record.events.after", "record.events.labels",
-        "timeouts.first_picture", "timeouts.stall",
+        "record.keep", "record.audio", "record.events.keep", "record.events.before", "record.events.after",
+        "record.events.labels", "timeouts.first_picture", "timeouts.stall",
     }  # fmt: skip
     assert {each.name.rpartition(".")[0] for each in SETTINGS if each.sources} <= {
         "cameras.NAME", "cameras.NAME.tls", "cameras.NAME.timeouts",
@@ -580,3 +580,17 @@ def test_retention_of_the_journal_has_a_former_name() -> None:
     assert config.warnings == (
         "a test:2: keep of journal is now called retention; `banken check --rewrite` renames it",
     )
+
+
+def test_camera_chooses_whether_its_audio_is_transcoded_for_recordings() -> None:
+    """Its own value counts before the common one, which counts for all others; without any, nothing is transcoded."""
+
+    def read(tree: dict[str, object]) -> list[bool]:
+        found = parse(json.dumps(tree), "a test", {}, CHECKS).cameras
+        return [source.recording.audio for source in found.values()]
+
+    other = {"source": "rtsp://192.0.2.1/"}
+    for common, own in ((True, False), (False, True)):
+        cameras = {"own": {**other, "record": {"mode": "always", "audio": own}}, "other": other}
+        assert read({"record": {"audio": common}, "cameras": cameras}) == [own, common]
+    assert read({"cameras": {"other": other}}) == [False]

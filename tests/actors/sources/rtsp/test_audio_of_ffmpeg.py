@@ -97,7 +97,7 @@ async def test_packets_of_ffmpeg_are_heard(name: str, tmp_path: Path) -> None:
             async with trio.open_nursery() as nursery:
                 with hub.listeners.listen():
                     nursery.start_soon(
-                        run_transcoder, GATE, hub.audio_frames, hub.opus, hub.listeners,
+                        run_transcoder, GATE, hub.audio_frames, hub.opus, hub.recorded_opus, hub.listeners,
                         attrs.evolve(tools(core), ffmpeg=FFMPEG),
                     )  # fmt: skip
                     await trio.testing.wait_all_tasks_blocked()
