@@ -5,6 +5,7 @@ Source: Prometheus, exposition formats.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,11 +31,34 @@ class Family:
         return "\n".join((*self._head, *self._lines, ""))
 
 
+class Histogram:
+    """The samples of one histogram: cumulative buckets, sum and count."""
+
+    def __init__(self, name: str, help_text: str) -> None:
+        self._name = name
+        self._lines = [f"# HELP {name} {help_text.translate(_HELP_ESCAPES)}", f"# TYPE {name} histogram"]
+
+    def add(self, bounds: Sequence[float], counts: Sequence[int], total: float, **labels: str) -> None:
+        """`counts` has one bucket more than `bounds`, the one without a bound. `total` is the sum of all values."""
+        name, below = self._name, 0
+        for bound, count in zip((*bounds, math.inf), counts, strict=True):
+            below += count
+            le = "+Inf" if math.isinf(bound) else repr(bound)
+            self._lines.append(f"{name}_bucket{label(**labels, le=le)} {number(below)}")
+        self._lines += (
+            f"{name}_sum{label(**labels)} {number(total)}",
+            f"{name}_count{label(**labels)} {number(below)}",
+        )
+
+    def text(self) -> str:
+        return "\n".join((*self._lines, ""))
+
+
 class Exposition:
     """All metrics of one answer, in the order of their creation."""
 
     def __init__(self) -> None:
-        self._families: list[Family] = []
+        self._families: list[Family | Histogram] = []
 
     def gauge(self, name: str, help_text: str, value: float | None = None) -> Family:
         """Add a gauge; with `value`, one sample without labels."""
@@ -43,6 +67,12 @@ class Exposition:
     def counter(self, name: str, help_text: str, value: float | None = None) -> Family:
         """Add a counter, which only grows; with `value`, one sample without labels."""
         return self._open("counter", name, help_text, value)
+
+    def histogram(self, name: str, help_text: str) -> Histogram:
+        """Add a histogram."""
+        made = Histogram(name, help_text)
+        self._families.append(made)
+        return made
 
     def _open(self, kind: str, name: str, help_text: str, value: float | None) -> Family:
         family = Family(kind, name, help_text)

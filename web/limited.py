@@ -175,6 +175,8 @@ class Limited:
             detectors=(),
             daemons=(),
             readings={},
+            archives={},
+            gaps={name: one for name, one in whole.gaps.items() if name in part.cameras},
             rooms=RoomStatistics(),
         )
 

@@ -16,7 +16,7 @@ from supervisor.base.lag import LoopLag, loop_lag
 from supervisor.domain.availability import Availability
 from supervisor.domain.health import Verdict
 from supervisor.domain.ids import CameraId
-from supervisor.domain.lifecycle import CameraPhase, PeerPhase
+from supervisor.domain.lifecycle import CameraPhase, PeerPhase, RecordingPhase
 from supervisor.domain.signaling import Code, Request
 from supervisor.domain.state import Lease, Peer
 from supervisor.domain.values import LeaseKind, PeerProtocol
@@ -63,6 +63,7 @@ def expose(snapshot: Snapshot, process: Process, found: Availability | None = No
     _write_sources(to, snapshot)
     _write_daemons(to, snapshot)
     _write_viewers(to, snapshot, peers)
+    _write_recordings(to, snapshot)
     _write_daemon(to, snapshot, process, peers, leases)
     _write_monitors(to, snapshot)
     return to.encode()
@@ -147,6 +148,13 @@ def _write_sources(to: Exposition, snapshot: Snapshot) -> None:
         for labels, statistics in measured:
             family.add(getattr(statistics, field), labels)
     _write_renditions(to, snapshot)
+    latency = to.histogram(
+        "banken_frame_latency_seconds", "From a frame's last packet to its first packet to a viewer, once a second"
+    )
+    for name, statistics in sorted(snapshot.cameras.items()):
+        if statistics.latency is not None:
+            found = statistics.latency
+            latency.add(found.bounds_s, found.counts, found.sum_s, camera=name)
     rate = to.gauge("banken_camera_bytes_per_second", "Data rate")
     age = to.gauge("banken_camera_frame_age_seconds", "Age of the last frame")
     irregular = to.counter("banken_source_irregular_packets", "RTP packets that came late, reordered or malformed")
@@ -172,6 +180,34 @@ def _write_renditions(to: Exposition, snapshot: Snapshot) -> None:
         if statistics.rendition is not None:
             share.add(statistics.rendition.cpu, label(camera=name))
             skipped.add(statistics.rendition.skipped, label(camera=name))
+
+
+def _write_recordings(to: Exposition, snapshot: Snapshot) -> None:
+    """Write what is recorded; of the archives nothing without a camera that is recorded."""
+    recordings = snapshot.state.recordings
+    active = to.gauge("banken_recording_active", "1 while the camera is recorded")
+    gaps = to.counter("banken_recording_gap_seconds", "Time without video in recordings, of gaps that have ended")
+    for name in sorted(snapshot.state.cameras):
+        known = recordings.get(name)
+        active.add(known is not None and known.phase is RecordingPhase.RECORDING, label(camera=name))
+        for reason, seconds in sorted(snapshot.gaps.get(name, {}).items()):
+            gaps.add(seconds, label(camera=name, reason=reason))
+    if not snapshot.archives:
+        return
+    fault = to.gauge("banken_archive_fault", "1 while the archive cannot be written")
+    buffered = to.gauge("banken_archive_buffered_bytes", "Bytes that wait for the disk")
+    pool = to.gauge("banken_archive_pool_ratio", "Share of the buffer for a slow disk in use; at 1, gaps begin")
+    written = to.counter("banken_archive_written_bytes", "Bytes of video and audio that were written")
+    disk = to.counter("banken_archive_disk_seconds", "Time in calls of the disk")
+    latency = to.histogram("banken_archive_write_latency_seconds", "From the end of a fragment until it is written")
+    for archive, each in sorted(snapshot.archives.items()):
+        labels = label(archive=archive)
+        fault.add(bool(each.fault), labels)
+        buffered.add(each.buffered, labels)
+        pool.add(each.pool, labels)
+        written.add(each.written, labels)
+        disk.add(each.disk_s, labels)
+        latency.add(each.latency.bounds_s, each.latency.counts, each.latency.sum_s, archive=archive)
 
 
 def _irregular(statistics: CameraStatistics) -> tuple[tuple[str, int], ...]:

@@ -31,6 +31,7 @@ from .clock_map import ClockMap, SameClock
 from .facts import SourceFacts, audio_use, met
 from .gop_buffer import GopBuffer
 from .h264 import H264
+from .latency import LatencyTally
 from .listeners import Listeners
 from .media import CLOCK_RATE, AccessUnit, AudioFormat, AudioFrame, SourceLoss, VideoCodec
 from .oddities import Oddity
@@ -39,6 +40,7 @@ from .profiles import profile_and_level
 from .subscription import Subscription
 
 MAX_AUDIO_FRAMES = 256
+LATENCIES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 STALL_S = 6.0
 """How long a connection may be silent, unless that is configured or its access units come seconds apart."""
 
@@ -82,6 +84,8 @@ class Hub:
         self._format = trio.lowlevel.ParkingLot()
         self.skipped = 0
         """Access units that viewers missed; counted by the senders."""
+        self.latency = LatencyTally(LATENCIES_S)
+        """Measured by the fan-out."""
         self.loss = SourceLoss()
         """Updated by sources that can detect loss."""
         self.facts = SourceFacts(clock)
@@ -417,4 +421,5 @@ class Hub:
             discarded_frames=self.loss.skipped,
             oddities={oddity.code: count for oddity, count in self.loss.oddities.items()},
             last_frame_age_s=None if arrivals.last_ns is None else round((now_ns - arrivals.last_ns) / 1e9, 3),
+            latency=self.latency.result(),
         )

@@ -214,6 +214,7 @@ class Archive:
             self.fault,
             buffer.size,
             buffer.written,
+            buffer.pool,
             buffer.latency(),
             self._disk_s + waited_s,
             waited_s,

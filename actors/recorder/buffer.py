@@ -6,13 +6,13 @@ Rules of this file:
 - Everything that is taken leaves it by `wrote` or `clear`.
 """
 
-from bisect import bisect_left
 from collections import deque
 
 import attrs
 
+from actors.media.latency import LatencyTally
 from actors.media.media import CLOCK_RATE
-from supervisor.ports.statistics import WriteLatency
+from supervisor.ports.statistics import Latency
 
 from .cutter import Fragment, NewFile
 
@@ -62,7 +62,7 @@ class Buffer:
         """Bytes that are not written yet."""
         self.written = 0
         """Bytes of fragments that were written since the start."""
-        self._counts, self._sum_s, self._max_s = [0] * (len(BOUNDS_S) + 1), 0.0, 0.0
+        self._latency = LatencyTally(BOUNDS_S)
 
     def __len__(self) -> int:
         """The items that nobody has taken out."""
@@ -108,9 +108,7 @@ class Buffer:
             self._pool -= item.size
         if isinstance(item.step, Fragment):
             self.written += item.size
-            self._counts[bisect_left(BOUNDS_S, after_s)] += 1
-            self._sum_s += after_s
-            self._max_s = max(self._max_s, after_s)
+            self._latency.add(after_s)
 
     def clear(self) -> None:
         """Forget everything: the recorders begin a gap."""
@@ -118,5 +116,10 @@ class Buffer:
             each.clear()
         self._pool = self.size = 0
 
-    def latency(self) -> WriteLatency:
-        return WriteLatency(BOUNDS_S, tuple(self._counts), self._sum_s, self._max_s)
+    def latency(self) -> Latency:
+        return self._latency.result()
+
+    @property
+    def pool(self) -> float:
+        """The share of `POOL` that is in use."""
+        return self._pool / max(1, POOL)

@@ -13,6 +13,7 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 from weakref import WeakKeyDictionary
@@ -49,6 +50,8 @@ KEY_DUE_S = 2.0
 NARROW_LEAST = 30_000
 """Bytes per second that are tried on any path."""
 REPORT_EVERY_S = 1.0
+MEASURE_EVERY_S = 1.0
+"""How often the latency of an access unit is measured."""
 
 Shapes = dict[tuple[int, int], "Runs"]
 """The packets of one access unit, for each shape that a peer needs."""
@@ -82,6 +85,7 @@ class Fanout:
         """The packets of a unit live as long as the unit, and therefore must not reference it."""
         self._arrived, self._fell_behind = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         self._slice = perf_counter()
+        self._measure_at = 0.0
         self._served: FanoutPeer
         """The peer in progress."""
         self.spares: Callable[[Sender], bool] = lambda sender: False
@@ -192,8 +196,16 @@ class Fanout:
             if burst.before:
                 await trio.sleep_until(began + burst.before / pace)
             queue = iter([peer for peer, restarts in ready.items() if peer.restarts == restarts])
+            if began >= self._measure_at:
+                self._measure_at, queue = began + MEASURE_EVERY_S, self._measured(queue, unit)
             while self._send_runs(queue, unit, shapes, burst.numbers):
                 await trio.lowlevel.checkpoint()
+
+    def _measured(self, queue: Iterator[FanoutPeer], unit: AccessUnit) -> Iterator[FanoutPeer]:
+        """The peers of `queue`. When the first of them was served, the latency of the unit is known."""
+        yield from islice(queue, 1)
+        self.hub.latency.add((self._clock.mono_ns() - unit.arrived_ns) / 1e9)
+        yield from queue
 
     def _next_burst(self, bursts: Iterator[Burst], ready: dict[FanoutPeer, int]) -> Burst | None:
         """Return the next burst of a unit. A bug while its packets are made ends those who were to get them."""

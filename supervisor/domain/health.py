@@ -9,12 +9,14 @@ import attrs
 from .lifecycle import CameraPhase, ChildPhase
 from .monitors import Reading, standing, verdict_of
 from .restart import NO_SHARED_MEMORY
-from .state import Camera, Refused, State
+from .state import ArchiveTrouble, Camera, Refused, State
 from .verdict import Verdict
 from .words import complaints
 
 __all__ = ["Health", "PartHealth", "Verdict", "health"]
 
+DISK_SLOW = "disk-slow"
+"""The code of the reason with which an archive reports that its disk does not answer."""
 NO_READINGS: Mapping[str, Reading] = MappingProxyType({})
 
 
@@ -53,6 +55,7 @@ def health(state: State, journal_fault: str | None, readings: Mapping[str, Readi
         for name, child in sorted(state.children.items())
         if child.phase is ChildPhase.UNKILLABLE
     ]
+    parts += [_archive(trouble) for _, trouble in sorted(state.archive_troubles.items())]
     parts += [_monitor(state, name, reading) for name, reading in sorted(readings.items())]
     parts += [PartHealth(f"alert/{name}", verdict_of(name), alert.text) for name, alert in sorted(state.alerts.items())]
     worst = max((part.verdict for part in parts), key=list(Verdict).index)
@@ -76,6 +79,12 @@ def _camera(name: str, camera: Camera) -> PartHealth:
     if camera.reason.code == NO_SHARED_MEMORY and camera.attempts == 1:
         return PartHealth(part, Verdict.OK, camera.reason.text)  # the program that provides it may still be starting
     return PartHealth(part, Verdict.DEGRADED, f"{camera.phase.value}: {camera.reason.text}")
+
+
+def _archive(trouble: ArchiveTrouble) -> PartHealth:
+    """An archive that cannot be written: nothing is recorded. One that is slow has its buffer."""
+    verdict = Verdict.DEGRADED if trouble.reason.code == DISK_SLOW else Verdict.CRITICAL
+    return PartHealth(f"archive/{trouble.archive}", verdict, f"cannot be written: {trouble.reason.text}")
 
 
 def _monitor(state: State, name: str, reading: Reading) -> PartHealth:

@@ -1,6 +1,7 @@
 """Runs: the daemon, from its start to its end."""
 
 from msgspec.structs import replace
+from rpds import HashTrieMap
 
 from .alert import AlertCleared
 from .camera import CameraIdle
@@ -170,12 +171,18 @@ def end_run(state: State, command: EndRun, now_ns: int) -> Events:
 
 
 def _run_started(state: State, event: RunStarted, at: Recorded) -> Changes:
-    """Deviations of cameras are reported again in each run."""
+    """Deviations of cameras and troubles of archives are reported again in each run."""
     cameras = state.cameras
     for name, camera in cameras.items():
         if camera.oddities:
             cameras = cameras.insert(name, replace(camera, oddities=()))
-    return {"run": event.run, "node": event.node, "stopping": False, "cameras": cameras}
+    return {
+        "run": event.run,
+        "node": event.node,
+        "stopping": False,
+        "cameras": cameras,
+        "archive_troubles": HashTrieMap(),
+    }
 
 
 DECISIONS: Decisions = {

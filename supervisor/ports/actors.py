@@ -11,7 +11,7 @@ from .facts import CameraFacts
 from .footage import FootagePort
 from .gateway import DetectionResult
 from .hls import HlsRequest
-from .statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
+from .statistics import ArchiveStatistics, CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
 from .viewing import Jpeg, ParsedOffer
 
 AnOffer = TypeVar("AnOffer", bound=ParsedOffer)
@@ -62,6 +62,10 @@ class ActorsPort(Protocol[AnOffer]):
 
     def daemon_statistics(self) -> tuple[DaemonStatistics, ...]:
         """The programs of the section `daemons`."""
+        ...
+
+    def archive_statistics(self) -> Mapping[str, ArchiveStatistics]:
+        """By the name of the archive; empty before the first camera is recorded."""
         ...
 
     def peer_statistics(self) -> Mapping[PeerId, PeerStatistics]:

@@ -10,6 +10,7 @@ from ..domain.ids import CameraId, PeerId
 from ..domain.monitors import Reading
 from ..domain.state import State
 from .statistics import (
+    ArchiveStatistics,
     CameraStatistics,
     DaemonStatistics,
     DetectorStatistics,
@@ -38,6 +39,10 @@ class Snapshot:
     readings: Mapping[str, Reading] = MappingProxyType({})
     """The newest readings of the monitors; empty without a daemon."""
     rooms: RoomStatistics = attrs.field(factory=RoomStatistics)
+    archives: Mapping[str, ArchiveStatistics] = MappingProxyType({})
+    """By the name of the archive; empty without a camera that is recorded."""
+    gaps: Mapping[CameraId, Mapping[str, float]] = MappingProxyType({})
+    """Seconds of the gaps in recordings that have ended, by reason code, since the start of the daemon."""
     pid: int | None = None
     """The daemon's; None in the past."""
 

@@ -6,6 +6,26 @@ import attrs
 
 
 @attrs.frozen
+class Latency:
+    """How long something took, since the start: a histogram."""
+
+    bounds_s: tuple[float, ...]
+    """The upper bounds of the buckets, each with its bound; the last bucket has none."""
+    counts: tuple[int, ...]
+    """Those in each bucket: one more than `bounds_s`."""
+    sum_s: float
+    max_s: float
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def mean_s(self) -> float:
+        return self.sum_s / self.count if self.count else 0.0
+
+
+@attrs.frozen
 class RenditionStatistics:
     """The measurements of a camera's rendition while its transcoder runs; rates over the last two seconds."""
 
@@ -50,6 +70,8 @@ class CameraStatistics:
     """None while nothing is transcoded."""
     transcoder_cpu_s: float = 0.0
     """CPU time that video transcoders have used for it."""
+    latency: Latency | None = None
+    """From the last packet of an access unit to its first packet to a viewer of WebRTC: of one access unit a second."""
 
 
 @attrs.frozen
@@ -156,26 +178,6 @@ class JournalStatistics:
 
 
 @attrs.frozen
-class WriteLatency:
-    """How long fragments took from the recorder's offer until they were written, since the start: a histogram."""
-
-    bounds_s: tuple[float, ...]
-    """The upper bounds of the buckets, each with its bound; the last bucket has none."""
-    counts: tuple[int, ...]
-    """Fragments in each bucket: one more than `bounds_s`."""
-    sum_s: float
-    max_s: float
-
-    @property
-    def count(self) -> int:
-        return sum(self.counts)
-
-    @property
-    def mean_s(self) -> float:
-        return self.sum_s / self.count if self.count else 0.0
-
-
-@attrs.frozen
 class ArchiveStatistics:
     """An archive of recordings, since the daemon's start."""
 
@@ -185,7 +187,10 @@ class ArchiveStatistics:
     """Bytes that were offered and that are not written yet."""
     written: int
     """Bytes of fragments that were written."""
-    latency: WriteLatency
+    pool: float
+    """The share of the common buffer for a slow disk that is in use: at 1, fragments are refused."""
+    latency: Latency
+    """Of fragments, from the recorder's offer until they are written."""
     disk_s: float
     """Time for which a call of the disk was waited for, in all."""
     waited_s: float

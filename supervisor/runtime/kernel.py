@@ -44,6 +44,7 @@ from ..domain.events import (
     UseEvent,
 )
 from ..domain.evolve import evolve
+from ..domain.gap_tally import GapTally
 from ..domain.ids import CameraId, LeaseId, NodeId, RunId, camera_stream, demand_stream, device_stream
 from ..domain.rights import PEOPLE
 from ..domain.scoped import NOBODY
@@ -123,6 +124,8 @@ class Kernel:
         """Pictures and refusals that are not journaled yet."""
         self.availability = Ledger(state)
         """The availability of the cameras in this run."""
+        self.gaps = GapTally()
+        """The gaps of recordings in this run."""
         self.ended: OrderedDict[LeaseId, Reason] = OrderedDict()
         """The reasons of the last `ENDED` leases that ended in this run."""
         self._latest: dict[str, dict[type[Event], Recorded]] = {}
@@ -306,6 +309,7 @@ class Kernel:
         )
         before, self.state = self.state, evolve(self.state, recorded)
         self.availability.see(before, recorded, self.state)
+        self.gaps.see(before, recorded)
         if not isinstance(event, _NO_CAUSE):
             self._remember(event.stream, recorded)
         if recorded.stream not in self.state.versions:

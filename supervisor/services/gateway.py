@@ -165,6 +165,8 @@ class Gateway:
             detectors=self._actors.detector_statistics(),
             readings=dict(self._readings),
             rooms=RoomStatistics() if self._rooms is None else self._rooms.statistics(),
+            archives=self._actors.archive_statistics(),
+            gaps=self._kernel.gaps.seconds(),
             pid=os.getpid(),
         )
 

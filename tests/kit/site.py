@@ -27,7 +27,13 @@ from supervisor.ports.control import ControlPort
 from supervisor.ports.facts import CameraFacts, MetOddity
 from supervisor.ports.footage import FootagePort
 from supervisor.ports.hls import HlsRequest
-from supervisor.ports.statistics import CameraStatistics, DaemonStatistics, DetectorStatistics, PeerStatistics
+from supervisor.ports.statistics import (
+    ArchiveStatistics,
+    CameraStatistics,
+    DaemonStatistics,
+    DetectorStatistics,
+    PeerStatistics,
+)
 from supervisor.ports.viewing import Jpeg, OfferError, ParsedOffer
 from supervisor.runtime.kernel import Kernel
 from supervisor.services.accounts import Accounts
@@ -91,6 +97,7 @@ class FakeActors:
     archive: Path = Path("/nowhere")
     """The folder of the recordings."""
     review: Review | None = None
+    archives: Mapping[str, ArchiveStatistics] = attrs.field(factory=dict)
 
     def read_offer(self, text: str) -> FakeOffer:
         if text != OFFER:
@@ -149,6 +156,9 @@ class FakeActors:
 
     def daemon_statistics(self) -> tuple[DaemonStatistics, ...]:
         return self.daemons
+
+    def archive_statistics(self) -> Mapping[str, ArchiveStatistics]:
+        return self.archives
 
     def peer_statistics(self) -> Mapping[PeerId, PeerStatistics]:
         return {}

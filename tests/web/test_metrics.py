@@ -9,10 +9,18 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from supervisor.domain.ids import PeerId
+from supervisor.domain import commands as c
+from supervisor.domain.access import Principal
+from supervisor.domain.ids import PeerId, RecordingId
+from supervisor.domain.rights import RIGHTS, Role, Scope
+from supervisor.domain.values import Reason, RecordMode
+from supervisor.ports.statistics import ArchiveStatistics, Latency
 from tests.kit.crowd import open_crowd
+from tests.kit.domain import GATE, SECOND, YARD
+from tests.kit.site import open_site
 from web import metrics
 from web.exposition import Exposition, label, number
+from web.limited import limited
 
 T = TypeVar("T")
 
@@ -71,6 +79,53 @@ async def test_metrics_follow_the_conventions_of_prometheus() -> None:
     names = {family.name for family in text_string_to_metric_families(text)}
     assert not [name for name in names if not re.fullmatch(r"banken_[a-z]+(_[a-z]+)*", name)]
     assert not [name for name in names if re.search(r"_(total|ms|milliseconds|minutes|bits|percent|kb|mb)(_|$)", name)]
+
+
+WRITTEN = Latency((0.001, 0.01, 1.0), (5, 3, 0, 2), 4.5, 3.9)
+
+
+async def test_recordings_and_their_archive_are_measured() -> None:
+    """Whether each camera is recorded, its gaps that have ended, and what the archive does."""
+    async with open_site(GATE, YARD) as site:
+        kernel, lost = site.core.kernel, Reason("camera-lost", "no answer")
+        site.actors.archives = {"recordings": ArchiveStatistics("", 4096, 10**9, 0.25, WRITTEN, 7.5, 0.0)}
+        begin = c.BeginRecording(GATE, RecordingId("r"), RecordMode.ALWAYS, 9 * SECOND, 5 * SECOND)
+        for command in (begin, c.InterruptRecording(GATE, lost), begin, replace(begin, camera=YARD)):
+            kernel.emit(command)
+        kernel.emit(c.InterruptRecording(YARD, lost))
+        whole = (await site.get("/metrics")).text
+        here = limited(
+            site.gateway, Principal("user:anna/0123456789abcdef", RIGHTS[Role.MONITOR], Scope(cameras=(YARD,)))
+        )
+        seen = here.snapshot()
+        part = metrics.expose(seen, metrics.measure_process()).decode()
+    got = samples(whole)
+    assert (got["banken_recording_active", GATE], got["banken_recording_active", YARD]) == (1, 0)
+    assert 'banken_recording_gap_seconds_total{camera="gate",reason="camera-lost"} 4.0' in whole
+    assert 'banken_recording_gap_seconds_total{camera="yard"' not in whole
+    for line in (
+        "banken_archive_fault{A} 0.0", "banken_archive_buffered_bytes{A} 4096.0", "banken_archive_pool_ratio{A} 0.25",
+        "banken_archive_written_bytes_total{A} 1000000000.0", "banken_archive_disk_seconds_total{A} 7.5",
+    ):  # fmt: skip
+        assert line.replace("A", 'archive="recordings"') in whole
+    assert GATE not in part and "archive" not in part
+    assert not seen.gaps
+    assert samples(part)["banken_recording_active", YARD] == 0
+
+
+async def test_histogram_has_cumulative_buckets() -> None:
+    """As Prometheus reads it: each bucket has those below it, and the last one has all."""
+    async with open_site(GATE) as site:
+        snapshot = site.gateway.snapshot()
+        cameras = {GATE: attrs.evolve(snapshot.cameras[GATE], latency=WRITTEN)}
+        text = metrics.expose(attrs.evolve(snapshot, cameras=cameras), metrics.measure_process()).decode()
+    (family,) = (each for each in text_string_to_metric_families(text) if each.name == "banken_frame_latency_seconds")
+    assert family.type == "histogram"
+    assert [(sample.name.rpartition("_")[2], sample.labels.get("le"), sample.value) for sample in family.samples] == [
+        ("bucket", "0.001", 5), ("bucket", "0.01", 8), ("bucket", "1.0", 8), ("bucket", "+Inf", 10),
+        ("sum", None, 4.5), ("count", None, 10),
+    ]  # fmt: skip
+    assert {sample.labels["camera"] for sample in family.samples} == {GATE}
 
 
 @attrs.define

@@ -30,7 +30,8 @@ class Health(Answer, frozen=True):
     verdict: Verdict
     """The worst of its parts; a lost camera degrades the whole, but is not critical."""
     parts: list[PartHealth]
-    """The journal, cameras, unkillable child processes, monitors, alerts, and a refused configuration.
+    """The journal, cameras, archives with a fault, unkillable child processes, monitors, alerts, and a refused
+    configuration.
 
     Monitors watch memory, disk, loop, journal, connections, processes and others.
     """

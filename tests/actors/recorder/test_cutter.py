@@ -165,3 +165,19 @@ def test_written_fragments_are_found_again() -> None:
     again = walk(io.BytesIO(sealed))
     assert (again.is_sealed, again.damage, again.whole) == (True, "", len(data))
     assert len(demuxed(sealed)) == 45
+
+
+@pytest.mark.parametrize(("fps", "gop_s", "bitrate"), [(30, 2, 2_500_000), (25, 1, 4_000_000), (10, 5, 300_000)])
+def test_file_costs_169_bytes_a_second_and_16_a_frame(fps: int, gop_s: int, bitrate: int) -> None:
+    """Beyond the same video in Annex B, without audio: the figures of `ops/docs/recordings.md`."""
+    cutter, sets = Cutter("front", "0" * 16), [nal for nal in access_units()[0] if H264.nal_type(nal) in (7, 8)]
+    video = written = 0
+    for number in range(600 * fps):
+        key, dts = number % (gop_s * fps) == 0, number * CLOCK_RATE // fps
+        units = (*(sets if key else ()), bytes([0x65 if key else 0x41]) + bytes(bitrate // 8 // fps - 1))
+        size = sum(map(len, units))
+        video += size + 4 * len(units)
+        unit = AccessUnit(H264, units, dts, key, size, dts, 0, 1)
+        written += sum(len(step.data) for step in cutter.take(unit, dts * 10**9 // CLOCK_RATE))
+    written += sum(len(step.data) for step in cutter.end())
+    assert written - video == pytest.approx(600 * (169 + 16 * fps), rel=0.01)

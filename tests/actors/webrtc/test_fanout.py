@@ -123,6 +123,41 @@ async def test_a_new_viewer_gets_what_is_cached_and_then_what_comes(autojump_clo
         assert viewer.skipped == 0
 
 
+async def test_latency_of_one_access_unit_a_second_is_measured(autojump_clock: MockClock) -> None:
+    """From its arrival to its first burst, however many viewers there are."""
+    async with open_rig() as rig:
+        for _ in range(3):
+            rig.add(Sink())
+        await rig.play(0, 3 * FPS)
+        found = rig.hub.statistics().latency
+    assert found is not None
+    assert found.count == 3
+    assert found.max_s == 0, "here nothing takes time"
+
+
+async def test_latency_has_the_time_in_which_the_loop_was_late(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock goes on between the arrival and the first burst, and stands while the others are served."""
+    async with open_rig() as rig:
+        real, sinks = Sink.send, [Sink(), Sink()]
+
+        def send(self: Sink, unit: AccessUnit, run: Run, pts: int) -> None:
+            real(self, unit, run, pts)
+            autojump_clock.jump(0.004 if self is sinks[0] else 1)
+
+        monkeypatch.setattr(Sink, "send", send)
+        for sink in sinks:
+            rig.add(sink)
+        await wait_all_tasks_blocked()
+        rig.hub.publish(access_units()[1], 0)
+        rig.hub.publish(access_units()[0], 0)
+        await wait_all_tasks_blocked()
+        found = rig.hub.statistics().latency
+    assert found is not None
+    assert 0.004 <= found.max_s < 1
+
+
 async def test_live_peer_gets_b_frames_at_their_presentation_times(autojump_clock: MockClock) -> None:
     """RTP time stamps are presentation times (RFC 6184, section 5.1)."""
     async with open_rig() as rig:

@@ -6,9 +6,11 @@ from msgspec.structs import replace
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.errors import Rejected
+from supervisor.domain.health import health
 from supervisor.domain.ids import CameraId, RecordingId
 from supervisor.domain.lifecycle import RecordingPhase
 from supervisor.domain.values import Fault, Reason, RecordMode
+from supervisor.domain.verdict import Verdict
 from tests.kit.domain import GATE, NODE, RUN, Story, running
 
 FIRST, SECOND = RecordingId("0" * 16), RecordingId("1" * 16)
@@ -72,6 +74,19 @@ def test_archive_reports_each_trouble_once() -> None:
     assert story.after(5).when(c.ReportArchive("recordings", FAILED)) == (e.ArchiveFailed("recordings", FAILED),)
     assert story.after(5).when(c.ReportArchive("recordings", None)) == (e.ArchiveRecovered("recordings", 10.0),)
     assert not story.state.archive_troubles
+
+
+def test_health_has_the_archive_that_is_not_written() -> None:
+    """Critical, unless its disk is only slow. A new run reports its own troubles."""
+    story = running()
+    for reason, verdict in ((SLOW, Verdict.DEGRADED), (FAILED, Verdict.CRITICAL)):
+        found = health(story.given(c.ReportArchive("recordings", reason)).state, None)
+        part = next(part for part in found.parts if part.part == "archive/recordings")
+        assert part == ("archive/recordings", verdict, f"cannot be written: {reason.text}")
+    again = Story(story.state, story.now_ns).given(c.StartRun(RUN, NODE, "0", 2))
+    for state in (again.state, story.given(c.ReportArchive("recordings", None)).state):
+        assert not [part for part in health(state, None).parts if part.part.startswith("archive/")]
+    assert again.when(c.ReportArchive("recordings", FAILED)) == (e.ArchiveFailed("recordings", FAILED),)
 
 
 def test_seals_and_repairs_are_facts() -> None:
