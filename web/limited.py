@@ -385,6 +385,18 @@ class LimitedFootage:
         with self.errors(camera):
             return await self.footage.clip(self.camera(camera), from_ns, to_ns, kind, again=again)
 
+    async def playlist(self, camera: CameraId, from_ns: int, to_ns: int) -> str:
+        with self.errors(camera):
+            return await self.footage.playlist(self.camera(camera), from_ns, to_ns)
+
+    async def segment(self, camera: CameraId, path: str, offset: int, size: int, shift: int) -> bytes:
+        with self.errors(camera):
+            return await self.footage.segment(self.camera(camera), path, offset, size, shift)
+
+    async def beginning(self, camera: CameraId, path: str) -> bytes:
+        with self.errors(camera):
+            return await self.footage.beginning(self.camera(camera), path)
+
     async def picture(self, camera: CameraId, at_ns: int) -> Jpeg:
         with self.errors(camera):
             return await self.footage.picture(self.camera(camera), at_ns)

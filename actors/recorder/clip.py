@@ -459,6 +459,11 @@ def _track_of(moof: bytes, at: int, number: int, *, of_all: bool = True) -> tupl
     return at + size, decoded, count, data_at
 
 
+def audio_rate(beginning: bytes) -> int:
+    """The samples a second of a file's audio; 0 without audio. Raises `BitstreamError`."""
+    return _read_tracks(beginning).rate
+
+
 def _read_tracks(beginning: bytes) -> _Tracks:
     """Raises `BitstreamError`."""
     video, size, audio, rate = b"", (0, 0), b"", 0

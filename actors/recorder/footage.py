@@ -177,6 +177,12 @@ class Footage:
             os.close(folder)
 
 
+def is_path(path: str) -> bool:
+    """Whether it is the path of a recording file in the folder of its camera."""
+    day, _, name = path.partition("/")
+    return bool(DAY.fullmatch(day) and NAME.fullmatch(name))
+
+
 def merge(files: Iterable[Spanning]) -> list[FootageStretch]:
     """The times without a gap that files make together."""
     found = list[FootageStretch]()

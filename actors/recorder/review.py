@@ -31,9 +31,22 @@ from supervisor.domain.ids import CameraId
 from supervisor.ports.footage import ClipKind, ClipRefused, FootageStretch, NoFootage
 from supervisor.ports.viewing import Jpeg
 
-from .clip import NOTHING, Clip, ClipFile, ClipFragment, Slice, first_sample, make_annexb, make_clip, to_annexb
-from .footage import Footage, FootageFile
-from .fragment import PLACE
+from .clip import (
+    NOTHING,
+    Clip,
+    ClipFile,
+    ClipFragment,
+    Slice,
+    audio_rate,
+    first_sample,
+    make_annexb,
+    make_clip,
+    to_annexb,
+)
+from .footage import Footage, FootageFile, is_path
+from .fragment import MAX_FRAGMENT, PLACE
+from .playlist import moved, playlist
+from .recording_file import read_beginning
 
 ANSWER_S = 30.0
 CHUNK = 1024 * 1024
@@ -288,6 +301,38 @@ class Review:
         ):
             self._kept.popitem(last=False)
 
+    async def playlist(self, camera: CameraId, from_ns: int, to_ns: int) -> str:
+        self._require(camera)
+        files = await self._reading.ask(lambda footage: [*footage.files(camera, from_ns, to_ns)])
+        if not files:
+            raise NoFootage(NOTHING)
+        return playlist(files, from_ns, to_ns)
+
+    async def beginning(self, camera: CameraId, path: str) -> bytes:
+        return await self._part(camera, path, read_initialization)
+
+    async def segment(self, camera: CameraId, path: str, offset: int, size: int, shift: int) -> bytes:
+        if size > MAX_FRAGMENT:
+            raise NoFootage(f"there is no such part of {path!r}")
+        return await self._part(camera, path, partial(read_segment, offset=offset, size=size, shift=shift))
+
+    async def _part(self, camera: CameraId, path: str, read: Callable[[BinaryIO], bytes]) -> bytes:
+        """Read a part of a recording file. Raises `NoFootage`."""
+        self._require(camera)
+
+        def work(footage: Footage) -> bytes:
+            with footage.open(f"{camera}/{path}") as file:
+                return read(file)
+
+        try:
+            if is_path(path):
+                return await self._reading.ask(work)
+        except BitstreamError as error:
+            raise NoFootage(f"there is no such part of {path!r}: {error}") from None
+        except FileNotFoundError:
+            pass
+        raise NoFootage(f"there is no recording file {path!r}, or not any more")
+
     async def picture(self, camera: CameraId, at_ns: int) -> Jpeg:
         self._require(camera)
         still = await self._reading.ask(lambda footage: read_still(footage, camera, at_ns))
@@ -299,6 +344,17 @@ class Review:
     def _require(self, camera: CameraId) -> None:
         if not self._knows(camera):
             raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
+
+
+def read_initialization(file: BinaryIO) -> bytes:
+    """`ftyp` and `moov` of a file. Raises `BitstreamError`, and `OSError`. Blocking."""
+    return read_beginning(file)[1]
+
+
+def read_segment(file: BinaryIO, offset: int, size: int, shift: int) -> bytes:
+    """Fragments of a file, as `moved` makes them. Raises `BitstreamError`, and `OSError`. Blocking."""
+    rate = audio_rate(read_initialization(file))
+    return moved(os.pread(file.fileno(), size, offset), shift, rate)
 
 
 def read_still(footage: Footage, camera: str, at_ns: int) -> Still:

@@ -38,7 +38,7 @@ class ClipTaken(Event, frozen=True):
     ended_ns: int
     """Where it ends. For a picture, the same."""
     format: str
-    """`mp4`, `h264`, `h265`, `zip`, or `jpg` for a picture. One event covers the pictures of an hour."""
+    """`mp4`, `h264`, `h265`, `zip`, `hls`, or `jpg` for a picture. One event covers the pictures of an hour."""
     client: str
     """Address of the client, without its port."""
 

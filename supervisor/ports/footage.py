@@ -96,6 +96,18 @@ class FootagePort(Protocol):
         """
         ...
 
+    async def playlist(self, camera: CameraId, from_ns: int, to_ns: int) -> str:
+        """The HLS playlist of a time, which names recording files as `DAY/NAME`. Raises `NoFootage`."""
+        ...
+
+    async def beginning(self, camera: CameraId, path: str) -> bytes:
+        """The beginning of the recording file `DAY/NAME`, without which no segment plays. Raises `NoFootage`."""
+        ...
+
+    async def segment(self, camera: CameraId, path: str, offset: int, size: int, shift: int) -> bytes:
+        """Fragments of a recording file, whose times are moved by `shift` in 1/90000 s. Raises `NoFootage`."""
+        ...
+
     async def picture(self, camera: CameraId, at_ns: int) -> Jpeg:
         """The key frame at or before a time, without its age. Raises `NoFootage`."""
         ...

@@ -114,7 +114,7 @@ def clip_limit() -> ConcurrencyLimit:
 async def list_footage(web: Web, query: FootageQuery) -> RecordedFootage:
     """The stretches and gaps of cameras between two times; without `from`, the hour before `to`."""
     gateway = web.gateway
-    from_ns, to_ns = _times(web, query.since, query.until, MOST_LISTED_S)
+    from_ns, to_ns = times(web, query.since, query.until, MOST_LISTED_S)
     names = [CameraId(name) for name in dict.fromkeys(query.camera)]
     names = names or [known.settings.camera for known in gateway.state.in_order()]
     if len(names) > MOST_CAMERAS:
@@ -182,7 +182,7 @@ TYPES = {"mp4": "video/mp4", "h264": "video/h264", "h265": "video/h265"}
 
 
 async def _send(web: Web, camera: CameraId, query: ClipQuery, kind: ClipKind, suffix: str) -> Response:
-    from_ns, to_ns = _times(web, query.since, query.until, MOST_CLIP_S, required=True)
+    from_ns, to_ns = times(web, query.since, query.until, MOST_CLIP_S, required=True)
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{clip_name(camera, from_ns, to_ns)}.{suffix}"',
@@ -277,7 +277,7 @@ def clip_name(camera: str, from_ns: int, to_ns: int) -> str:
     return f"{camera}_{begin}_{end}"
 
 
-def _times(web: Web, since: str | None, until: str | None, most_s: int, *, required: bool = False) -> tuple[int, int]:
+def times(web: Web, since: str | None, until: str | None, most_s: int, *, required: bool = False) -> tuple[int, int]:
     """The two times of a query. Raises `BadRequest`."""
     now_ns = web.gateway.snapshot(cameras=False).now_ns
     if required and (since is None or until is None):
