@@ -55,7 +55,9 @@ HEAVY = (
 """Modules that are not needed before the web server answers. A test checks that none of them is imported by then."""
 DEBUG = {"log.level": "debug"}
 """The option `-v`."""
-DEMO_PICTURE = "test:960x540@25"
+DEMO_PICTURE = "test:640x360@15"
+DEMO_RECORDED, DEMO_RECORDINGS = 4, "128MiB"
+"""The number of cameras of the demo that are recorded, and the limit of their sealed files."""
 DEMO_NAMES = ("north", "east", "south", "west")
 
 
@@ -110,17 +112,28 @@ def run(config: Path, options: tuple[tuple[str, str], ...], verbose: bool) -> No
 def demo(cameras: int, listen: str, journal: Path | None, browser: bool, verbose: bool) -> None:
     """Run with test patterns: no camera and no configuration needed.
 
-    With --journal FOLDER, the state folder is FOLDER.state.
+    The first four are recorded, in less than 200 MB. With --journal FOLDER, the state folder is FOLDER.state, and the
+    recordings are in FOLDER.recordings.
     """
     names = [*DEMO_NAMES, *(f"camera-{number}" for number in range(5, 17))][:cameras]
     folder = journal or _state_home() / "demo" / "journal"
-    lines = ["cameras:", *(f"  {name}: {DEMO_PICTURE}" for name in names)]
-    options = {"web.listen": listen, "journal.path": str(folder), **(DEBUG if verbose else {})}
+    modes = ["always"] * DEMO_RECORDED + ["off"] * len(names)
+    lines = (
+        f'  {name}: {{source: "{DEMO_PICTURE}", record: {mode}}}' for name, mode in zip(names, modes, strict=False)
+    )
+    options = {
+        "web.listen": listen,
+        "journal.path": str(folder),
+        "record.path": str(folder.with_name("recordings")),
+        "record.max_size": DEMO_RECORDINGS,
+        "record.reserve": "512MiB",
+        **(DEBUG if verbose else {}),
+    }
     if journal is not None:  # beside it, and not in the folder around it, which may be that of another daemon
-        options["state.path"] = f"{journal}.state"
+        options |= {"state.path": f"{journal}.state", "record.path": f"{journal}.recordings"}
     with starting():
         try:
-            config = parse("\n".join(lines), "the demo", os.environ, _kinds(), options=options)
+            config = parse("\n".join(["cameras:", *lines]), "the demo", os.environ, _kinds(), options=options)
         except ConfigError as error:
             fail(error.complaints)
         _serve(config, None, open_browser=browser)
