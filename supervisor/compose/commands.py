@@ -115,28 +115,33 @@ def demo(cameras: int, listen: str, journal: Path | None, browser: bool, verbose
     The first four are recorded, in less than 200 MB. With --journal FOLDER, the state folder is FOLDER.state, and the
     recordings are in FOLDER.recordings.
     """
+    with starting():
+        try:
+            config = demo_config(cameras, listen, journal, DEBUG if verbose else {})
+        except ConfigError as error:
+            fail(error.complaints)
+        _serve(config, None, open_browser=browser)
+
+
+def demo_config(cameras: int, listen: str, journal: Path | None, more: Mapping[str, str]) -> Config:
+    """The configuration of the demo. Raises `ConfigError`."""
     names = [*DEMO_NAMES, *(f"camera-{number}" for number in range(5, 17))][:cameras]
     folder = journal or _state_home() / "demo" / "journal"
     modes = ["always"] * DEMO_RECORDED + ["off"] * len(names)
-    lines = (
+    lines = [
         f'  {name}: {{source: "{DEMO_PICTURE}", record: {mode}}}' for name, mode in zip(names, modes, strict=False)
-    )
+    ]
     options = {
         "web.listen": listen,
         "journal.path": str(folder),
         "record.path": str(folder.with_name("recordings")),
         "record.max_size": DEMO_RECORDINGS,
         "record.reserve": "512MiB",
-        **(DEBUG if verbose else {}),
+        **more,
     }
     if journal is not None:  # beside it, and not in the folder around it, which may be that of another daemon
         options |= {"state.path": f"{journal}.state", "record.path": f"{journal}.recordings"}
-    with starting():
-        try:
-            config = parse("\n".join(["cameras:", *lines]), "the demo", os.environ, _kinds(), options=options)
-        except ConfigError as error:
-            fail(error.complaints)
-        _serve(config, None, open_browser=browser)
+    return parse("\n".join(["cameras:", *lines]), "the demo", os.environ, _kinds(), options=options)
 
 
 def _kinds() -> Mapping[str, Check]:

@@ -1,14 +1,18 @@
-"""The tour of `ops/docs/investigating.md`: an incident is exported, imported elsewhere, and asked about."""
+"""The tours of `ops/docs/investigating.md`: an incident is exported, imported elsewhere, and asked about."""
 
 import re
+import shlex
 from pathlib import Path
 
+import av
 import pytest
 from click.testing import CliRunner
 
 from supervisor.__main__ import main
+from supervisor.journal.check import verify
 from tests.kit.journals import write_journal
 from tests.sim.answers import of_report, of_table
+from tests.sim.footage import CLOCK, HEIGHT, INK, SKY, WIDTH, draw_text
 from tests.sim.incident import the_incident
 
 pytestmark = pytest.mark.slow
@@ -74,12 +78,64 @@ def test_cause_of_the_failed_connections_at_0751(tmp_path: Path) -> None:
     assert any("03:10:19.000Z" in line and "camera-12, pid" in line for line in first[:8]), "the first of that kind"
 
 
-def test_output_in_the_document_is_what_is_printed(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The journal that `ops/incident.py` writes, with the recordings beside it."""
+    folder = tmp_path_factory.mktemp("day")
+    return write_journal(folder / "incident", the_incident(folder / "incident.recordings"))
+
+
+def test_output_in_the_document_is_what_is_printed(day: Path, tmp_path: Path) -> None:
     """The answer in `ops/docs/investigating.md` is the one that its reader gets, character by character."""
     shown = re.search(r"```console\n\$ banken (.*)\n((?:.*\n)+?)```", PAGE)
     assert shown is not None
-    journal, bundle = write_journal(tmp_path / "there", the_incident()), tmp_path / "incident.zip"
-    banken("incident", "export", journal, *STRETCH, "-o", bundle)
+    bundle = tmp_path / "incident.zip"
+    banken("incident", "export", day, *STRETCH, "-o", bundle)
     banken("incident", "import", bundle, "-o", tmp_path / "incident")
     command = shown[1].replace("incident/journal", str(tmp_path / "incident" / "journal")).split()
     assert banken(*command).rstrip() == shown[2].rstrip()
+    answer = re.search(r"^banken why (\d+) incident/journal", PAGE, re.MULTILINE)
+    assert answer is not None
+    assert "did not exit after SIGKILL" in banken("why", answer[1], tmp_path / "incident" / "journal")
+
+
+def test_tour_with_video_proves_the_visit_at_1402_and_the_gap_at_0310(
+    day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands of the document, and their output but for sizes; another encoder makes other bytes and digests."""
+    monkeypatch.chdir(tmp_path)
+    tour = PAGE[PAGE.index("## A tour with video") :]
+    end = verify(day)
+    assert len(end.digest) == 64
+    for line in re.findall(r"^(?:\$ )?banken (.*)$", tour, re.MULTILINE):
+        words = shlex.split(line.replace("/tmp/incident", str(day)).replace("$NOTED", end.digest[:16]))
+        output = banken(*words)
+        if words[1] == "verify":
+            shown = tour[tour.index("…\n") + 2 : tour.rindex("…\n")]
+            assert re.sub(r"[\d.]+ MiB", "MiB", shown) in re.sub(r"[\d.]+ MiB", "MiB", output)
+    picture = first_picture(tmp_path / "door" / "video" / "entrance" / "recording_20260105_140200.mp4")
+    hat, wall = picture[58 * WIDTH + 260], picture[58 * WIDTH + 180]
+    assert (hat < 0x30, wall > 0x40) == (True, True), "somebody stands there"
+
+
+def first_picture(path: Path) -> bytes:
+    """Its brightness, row by row."""
+    with av.open(str(path)) as file:
+        plane = next(file.decode(video=0)).planes[0]
+        rows = (bytes(plane)[at : at + WIDTH] for at in range(0, plane.line_size * HEIGHT, plane.line_size))
+        return b"".join(rows)
+
+
+def shows(picture: bytes, text: str) -> bool:
+    """Whether this time of day is drawn in a picture."""
+    drawn = bytearray(WIDTH * HEIGHT)
+    draw_text(drawn, text, *CLOCK)
+    return all(picture[place] > (SKY + INK) / 2 for place, shade in enumerate(drawn) if shade)
+
+
+def test_pictures_of_the_tour_show_their_time(day: Path) -> None:
+    """The first picture of the file of 07:51 has that time, and not that of the next file."""
+    recordings = day.with_name("incident.recordings") / "entrance" / "20260105"
+    picture = first_picture(recordings / "recording_20260105_075100.mp4")
+    assert shows(picture, "07:51:00")
+    assert not shows(picture, "07:52:00")
