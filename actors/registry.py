@@ -17,6 +17,7 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.state import VIDEO, Privacy
 from supervisor.domain.values import CameraSettings, Reason, RecordMode
+from supervisor.ports.archives import ArchiveRoom, CameraTime
 from supervisor.ports.decisions import why_cancelled
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.footage import FootagePort
@@ -214,6 +215,26 @@ class Registry:
         """By the name of the archive; empty before the first camera is recorded."""
         return {} if self._recorders is None else self._recorders.statistics()
 
+    def archive_rooms(self) -> Sequence[ArchiveRoom]:
+        return () if self._recorders is None else self._recorders.rooms()
+
+    async def footage_bytes(
+        self, stretches: Sequence[CameraTime], *, of_all: tuple[int, int] | None = None
+    ) -> Mapping[str, Mapping[CameraId, int]]:
+        if self._recordings is None:
+            return {}
+        crew = await self._recorder_crew()
+        return await crew.footage_bytes(stretches, of_all)
+
+    async def _recorder_crew(self) -> "RecorderCrew":
+        """The recorders, which are imported with the first call."""
+        assert self._recordings is not None
+        await _load(RECORDERS)
+        from .recorder.crew import RecorderCrew
+
+        self._recorders = self._recorders or RecorderCrew(self._recordings, self._tools)
+        return self._recorders
+
     async def run_recordings(self) -> None:
         """Keep the recordings of the cameras that are recorded. The module is imported with the first one.
 
@@ -223,12 +244,9 @@ class Registry:
         kernel = self._tools.kernel
         while not any(known.settings.record is not RecordMode.OFF for known in kernel.state.cameras.values()):
             await kernel.wait_change(kernel.state.seq)
-        await _load(RECORDERS)
-        from .recorder.crew import RecorderCrew
-
-        self._recorders = self._recorders or RecorderCrew(self._recordings, self._tools)
+        crew = await self._recorder_crew()
         self._recording.set()
-        await self._recorders.run()
+        await crew.run()
 
     async def footage(self) -> FootagePort:
         """The footage of the archive. Its module is imported with the first question."""

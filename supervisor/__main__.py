@@ -42,7 +42,7 @@ JOURNAL_COMMANDS = {
     ),
     "pin": at(
         "supervisor.cli.maintenance:pin",
-        "Protect a stretch of the journal, and all that is newer, from retention.",
+        "Keep a stretch from retention: its events, all newer events, and its footage.",
     ),
     "unpin": at("supervisor.cli.maintenance:unpin", "Remove a pin; retention may then remove its stretch."),
     "pins": at("supervisor.cli.maintenance:pins", "List the pins."),

@@ -31,6 +31,7 @@ from supervisor.domain.scoped import NOBODY, Part, Visible, redacted, redacted_r
 from supervisor.domain.scoped_events import shown, shown_or_hidden
 from supervisor.domain.state import State
 from supervisor.ports.accounts import AccountsPort
+from supervisor.ports.archives import ArchiveRoom
 from supervisor.ports.decisions import Origin, Receipt
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.footage import ClipKind, ClipPort, FootagePort, FootageStretch
@@ -38,6 +39,7 @@ from supervisor.ports.gateway import DetectionResult, GatewayPort, ReloadResult,
 from supervisor.ports.hls import HlsRequest
 from supervisor.ports.login_provider import LoginProviderPort
 from supervisor.ports.past import Past
+from supervisor.ports.pins import PinsPort
 from supervisor.ports.questions import Query
 from supervisor.ports.setup import SetupPort
 from supervisor.ports.shares import SharesPort
@@ -147,6 +149,18 @@ class Limited:
     def shares(self) -> SharesPort | None:
         """Its operations check rights themselves."""
         return self._gateway.shares
+
+    @property
+    def pins(self) -> PinsPort | None:
+        """Its operations check scopes themselves."""
+        return self._gateway.pins
+
+    def archive_rooms(self) -> Sequence[ArchiveRoom]:
+        visible = self._visible
+        return [
+            attrs.evolve(room, cameras=tuple(each for each in room.cameras if each.camera in visible))
+            for room in self._gateway.archive_rooms()
+        ]
 
     @property
     def provider(self) -> LoginProviderPort | None:

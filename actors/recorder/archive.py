@@ -33,15 +33,14 @@ from .index import IndexedFile, Named
 from .index_rows import IndexRows
 from .marks import EventMarks
 from .reconciler import ReconcileStep
-from .retention import MOST, Keep, expendable
+from .retainer import Retainer
+from .retention import RetentionRules
 
 SLOW_S, ABANDON_S, FLUSH_S = 1.0, 30.0, 2.0
 SYNC_S = 10.0
 MOST_STUCK = 2
 RETAIN_S = 60.0
 """How often old files are removed."""
-MARGIN = 256 * 1024 * 1024
-"""Bytes that retention frees beyond the reserve: what is recorded until the next time."""
 TRY_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Seconds until the folder is tried again after a fault; after the last of these, it is the interval."""
 TURN_S, PAUSE_S = 0.02, 0.06
@@ -146,13 +145,11 @@ class Archive:
         writer: ArchiveWriter,
         reports: ArchiveReports,
         sync_s: float = SYNC_S,
-        keep: Keep = Keep(),  # noqa: B008
-        max_bytes: int | None = None,
-        wall_ns: Callable[[], int] = time.time_ns,
+        retainer: Retainer | None = None,
     ) -> None:
-        """`sync_s`: seconds between two syncs; 0: after each batch. `max_bytes`: None for no limit but the disk."""
+        """`sync_s`: seconds between two syncs; 0: after each batch. `retainer`: by default, of the usual rules."""
         self._folder, self._writer, self._reports, self._sync_s = folder, writer, reports, sync_s
-        self._keep, self._max_bytes, self._wall_ns = keep, max_bytes, wall_ns
+        self._retainer = retainer or Retainer(folder.name, folder, RetentionRules)
         self._worker = Worker("archive")
         self._left: Call[News] | None = None
         """The call during which the archive was cancelled: its news are heard before the end."""
@@ -332,7 +329,7 @@ class Archive:
         return await call.wait(self._heard)
 
     def _new_rows(self) -> IndexRows:
-        return IndexRows(self._folder, self._marks, self._wall_ns)
+        return IndexRows(self._folder, self._marks, self._retainer.wall_ns)
 
     def _fail(self, error: BaseException) -> None:
         """Take nothing any more, and forget what waits: its recorders begin a gap."""
@@ -430,22 +427,15 @@ class Archive:
                 return post(Compared(step))
 
     def _retain(self, writer: ArchiveWriter, rows: IndexRows, post: Callable[[News], None]) -> None:
-        """Remove files that are too old, or in the way of newer ones. Their rows go first: a file is found again."""
-        index = rows.index
-        if index is None:
+        """Remove files that are too old, or in the way of newer ones."""
+        if rows.index is None:
             return
         try:
-            used = sum(size for _, size in index.sizes().values())
-            excess = max(writer.lacking(MARGIN), -1 if self._max_bytes is None else used - self._max_bytes)
-            newest_ns = max(map(index.newest_ns, index.cameras()), default=0)
-            gone = expendable(index.oldest(MOST), (), self._keep, {}, excess, newest_ns, self._wall_ns())
-            index.remove(gone.rows)
+            gone = self._retainer.turn(writer, rows.index)
         except apsw.Error as error:
             logger.warning("archive %s removes nothing: its index cannot be read: %s", self._folder, error)
             return
         for files, code in ((gone.aged, "age"), (gone.displaced, "room")):
-            for file in files:
-                writer.remove(file.path)
             if files:
                 post(Expired(files, code))
 

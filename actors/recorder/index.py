@@ -9,8 +9,9 @@ Rules of this file:
 
 import os
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import apsw
@@ -53,7 +54,9 @@ MAX_FILE_NS = 3600 * 10**9
 DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 _ID = struct.Struct(">q")
 _COLUMNS = "began_ns, number, recording, duration, size, digest, keys, eventful"
-_OVERLAPS = "camera = ? AND began_ns > ? AND began_ns < ? AND began_ns + duration * 100000 / 9 > ?"
+_ENDED = "began_ns + duration * 100000 / 9"
+_OVERLAPS = f"camera = ? AND began_ns > ? AND began_ns < ? AND {_ENDED} > ?"
+_FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1
 
 
 @attrs.frozen
@@ -216,17 +219,54 @@ class Index:
         )
         return [_row(camera, values) for values in found]
 
-    def oldest(self, limit: int) -> list[IndexedFile]:
-        """The oldest files of each camera, at most `limit` of each, and so many of those without and with events."""
+    def oldest(
+        self, limit: int, pinned: Mapping[str, Sequence[tuple[int, int]]] = MappingProxyType({})
+    ) -> list[IndexedFile]:
+        """The oldest files of each camera, at most `limit` of each, and so many of those without and with events.
+
+        Files of a pinned time are left out: they may be the oldest for ever.
+        """
         found = list[IndexedFile]()
         for camera in self.cameras():
             for eventful in (False, True):
-                rows = self._db.execute(
-                    f"SELECT {_COLUMNS} FROM file WHERE camera = ? AND eventful = ? ORDER BY began_ns, number LIMIT ?",
-                    (self._camera(camera), eventful, limit),
-                )
-                found += (_row(camera, values) for values in rows)
+                found += self._oldest(camera, eventful, limit, pinned.get(camera, ()))
         return sorted(found, key=lambda row: (row.began_ns, row.camera, row.number))
+
+    def _oldest(
+        self, camera: str, eventful: bool, limit: int, pinned: Sequence[tuple[int, int]]
+    ) -> Iterator[IndexedFile]:
+        begins = (_FIRST_NS, *(to_ns for _, to_ns in pinned))
+        ends = (*(from_ns for from_ns, _ in pinned), _LAST_NS)
+        for from_ns, to_ns in zip(begins, ends, strict=True):
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM file WHERE camera = ? AND eventful = ? AND began_ns >= ? AND began_ns < ? "
+                f"AND {_ENDED} <= ? ORDER BY began_ns, number LIMIT ?",
+                (self._camera(camera), eventful, from_ns, to_ns, to_ns, limit),
+            )
+            for values in rows:
+                yield _row(camera, values)
+                limit -= 1
+
+    def bytes_of(self, camera: str, from_ns: int, to_ns: int) -> int:
+        """The bytes of the files of a camera that have something of a time."""
+        values = (self._camera(camera), from_ns - MAX_FILE_NS, to_ns, from_ns)
+        found = self._db.execute(f"SELECT sum(size) FROM file WHERE {_OVERLAPS}", values).get
+        return found or 0
+
+    def since(self, camera: str, from_ns: int) -> dict[bool, int]:
+        """The bytes of the files that began since a time, without and with events."""
+        rows = self._db.execute(
+            "SELECT eventful, sum(size) FROM file WHERE camera = ? AND began_ns >= ? GROUP BY eventful",
+            (self._camera(camera), from_ns),
+        )
+        return {bool(eventful): size for eventful, size in rows}
+
+    def oldest_ns(self, camera: str) -> int | None:
+        """When the oldest file of a camera began; None without one."""
+        found: int | None = self._db.execute(
+            "SELECT min(began_ns) FROM file WHERE camera = ?", (self._camera(camera),)
+        ).get
+        return found
 
     def mark_eventful(self, camera: str, from_ns: int, to_ns: int) -> None:
         """Note that something was detected in this time."""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import attrs
 import click
+from msgspec.structs import asdict
 
-from ..domain.words import plural
+from ..domain.words import plural, size
 from ..journal.anchor import read_anchors
 from ..journal.check import verify as check
 from ..journal.expect import Expectations
@@ -15,6 +16,8 @@ from ..journal.files import list_segments
 from ..journal.reader import Reader
 from ..journal.retention import Pin, read_pins, write_pins
 from ..ports.questions import At
+from .daemon_address import journal_in, owner
+from .footage_pins import daemon_of, is_default, pin_at, pins_in, release_at, sentence_of
 from .journal_argument import JOURNAL, JSON, between, open_reader, quietly, stretch_of
 from .terminal import UTC_OPTION, Digest, clean, did_you_mean, fail, local, say, say_json, say_progress, spoken
 
@@ -80,15 +83,54 @@ def _readable(journal: Path) -> int:
 @click.argument("name")
 @JOURNAL
 @between
+@click.option(
+    "--camera", "cameras", multiple=True, metavar="CAMERA", help="Only the footage of this camera; repeatable."
+)
 @click.option("--note", default="", help="The reason.")
-def pin(name: str, journal: Path, since: At | None, until: At | None, note: str) -> None:
-    """Protect a stretch of the journal, and all that is newer, from retention."""
+@owner
+@JSON
+def pin(
+    name: str,
+    journal: Path,
+    since: At | None,
+    until: At | None,
+    cameras: tuple[str, ...],
+    note: str,
+    url: str | None,
+    state: Path | None,
+    config: Path,
+    as_json: bool,
+) -> None:
+    """Keep a stretch from retention: its events, all newer events, and its footage.
+
+    The daemon of the configuration pins both. While none runs, or for another JOURNAL, the journal alone is kept. Exit
+    1: the daemon refused, for instance because pins would hold more than half of the room.
+    """
+    daemon = daemon_of(journal, is_default=is_default("journal"), url=url, state=state, config=config)
+    if daemon is None and cameras:
+        fail("footage is pinned by the daemon, and none runs that writes to this journal; --state or --url can name it")
+    if daemon is None:
+        _pin_journal(name, journal, since, until, note)
+        return
+    if is_default("journal") and config.is_file():
+        journal = journal_in(config)
+    with quietly():
+        body = pin_at(daemon, name, journal, since, until, cameras, note)
+        if as_json:
+            say_json(body)
+        else:
+            say(sentence_of(body))
+
+
+def _pin_journal(name: str, journal: Path, since: At | None, until: At | None, note: str) -> None:
     with open_reader(journal) as reader:
         _require_folder(journal)
         part = stretch_of(reader, since, until)
         pins = read_pins(journal)
         if name in pins:
             fail(f"there is a pin {name!r} already, of events {pins[name].first} to {pins[name].last}; unpin it first")
+        if name in pins_in(journal):
+            fail(f"there is a pin {name!r} already, of events and footage; unpin it first")
         write_pins(journal, {**pins, name: Pin(part.first, part.last, note, time.time_ns())})
         left, _ = reader.bounds()
         if left > part.first:
@@ -101,15 +143,30 @@ def pin(name: str, journal: Path, since: At | None, until: At | None, note: str)
 @click.command()
 @click.argument("name")
 @JOURNAL
-def unpin(name: str, journal: Path) -> None:
+@owner
+def unpin(name: str, journal: Path, url: str | None, state: Path | None, config: Path) -> None:
     """Remove a pin; retention may then remove its stretch."""
     with quietly():
-        _require_folder(journal)
+        daemon = daemon_of(journal, is_default=is_default("journal"), url=url, state=state, config=config)
+        if daemon is not None and is_default("journal") and config.is_file():
+            journal = journal_in(config)
         pins = read_pins(journal)
-        if name not in pins:
-            fail(f"there is no pin {name!r}{did_you_mean(name, pins)}; pins: {', '.join(pins) or 'none'}")
-        write_pins(journal, {other: pinned for other, pinned in pins.items() if other != name})
+        if name not in pins and daemon is not None:
+            release_at(daemon, name)
+        else:
+            _unpin_journal(name, journal, pins)
         say(f"{clean(name)}: no longer kept")
+
+
+def _unpin_journal(name: str, journal: Path, pins: dict[str, Pin]) -> None:
+    _require_folder(journal)
+    if name not in pins:
+        others = pins_in(journal)
+        if name in others:
+            fail(f"pin {name!r} keeps footage, so the daemon of this journal must run to release it")
+        known = [*pins, *others]
+        fail(f"there is no pin {name!r}{did_you_mean(name, known)}; pins: {', '.join(known) or 'none'}")
+    write_pins(journal, {other: pinned for other, pinned in pins.items() if other != name})
 
 
 @click.command()
@@ -117,16 +174,21 @@ def unpin(name: str, journal: Path) -> None:
 @JSON
 @UTC_OPTION
 def pins(journal: Path, as_json: bool) -> None:
-    """List the pins."""
+    """List the pins: those of events and footage, and those of the journal alone."""
     with quietly():
         _require_folder(journal)
-        found = read_pins(journal)
+        found, others = read_pins(journal), pins_in(journal)
         if as_json:
-            say_json(found)
+            of_journal = {name: {**asdict(each), "keeps": "journal"} for name, each in found.items()}
+            say_json(of_journal | {name: {**asdict(each), "keeps": "footage"} for name, each in others.items()})
             return
         for name, pinned in found.items():
             line = f"{clean(name)}: events {pinned.first} to {pinned.last}, pinned {local(pinned.made_ns)}"
-            say(f"{line}  {clean(pinned.note)}".rstrip())
+            say(f"{line}, the journal alone  {clean(pinned.note)}".rstrip())
+        for name, kept in others.items():
+            footage = f"{size(kept.bytes)} of footage of {', '.join(map(clean, kept.cameras)) or 'no camera'}"
+            line = f"{clean(name)}: {local(kept.from_ns)} to {local(kept.to_ns)}, {footage}"
+            say(f"{line}, pinned {local(kept.made_ns)}  {clean(kept.note)}".rstrip())
 
 
 def _require_folder(journal: Path) -> None:

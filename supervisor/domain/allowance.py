@@ -41,6 +41,7 @@ CHARGED = (
     c.ReportExport,
     c.ReportProfile,
     c.TakeClip,
+    c.PinStretch,
 )
 """Commands of a client that begin something."""
 CHARGED_UNOWNED = (c.ClosePeer, c.EndLease)

@@ -16,6 +16,7 @@ from .limits import *
 from .passkey import *
 from .patrol import *
 from .peer import *
+from .pin import *
 from .privacy import *
 from .recording import *
 from .recording_request import *

@@ -126,5 +126,9 @@ def recording_stream(camera: CameraId) -> str:
     return f"recording/{camera}"
 
 
+def pin_stream(pin: str) -> str:
+    return f"pin/{pin}"
+
+
 def archive_stream(archive: str) -> str:
     return f"archive/{archive}"

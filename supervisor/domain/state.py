@@ -92,6 +92,7 @@ LEFT_OUT_WHEN_EMPTY = (
     "archive_troubles",
     "recording_requests",
     "seals",
+    "pins",
 )
 """The maps that came after rule 2 of the hash. It has the others even if they are empty."""
 
@@ -174,6 +175,22 @@ class ArchiveTrouble(Value, frozen=True):
     archive: str
     reason: Reason
     since_ns: int
+
+
+class StretchPin(Value, frozen=True):
+    """A stretch of time whose events and footage are kept until somebody releases them."""
+
+    pin: str
+    from_ns: int
+    to_ns: int
+    cameras: tuple[CameraId, ...]
+    """Those whose footage is kept."""
+    bytes: int
+    """Of the footage, when it was pinned."""
+    note: str
+    by: str
+    """The principal that made it."""
+    made_ns: int
 
 
 class Privacy(Value, frozen=True):
@@ -530,6 +547,8 @@ class State(Value, frozen=True):
     """The cameras that a person wants to be recorded."""
     seals: HashTrieMap[CameraId, Seal] = HashTrieMap()
     """The newest seal of each camera that was ever recorded."""
+    pins: HashTrieMap[str, StretchPin] = HashTrieMap()
+    """The pins that have not been released, by name. Those of the journal alone are in its folder."""
 
     @property
     def suggestions(self) -> tuple[Suggestion, ...]:

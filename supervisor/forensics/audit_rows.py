@@ -18,7 +18,7 @@ KICKED = "kicked"
 LEASES: dict[LeaseKind, How] = {
     LeaseKind.VIEWER: "lease", LeaseKind.MODAL: "large view", LeaseKind.SUGGEST: "suggestion",
 }  # fmt: skip
-_CHANGING = frozenset({"user", "token", "share", "passkey", "privacy", "oidc", "setup"})
+_CHANGING = frozenset({"user", "token", "share", "passkey", "privacy", "oidc", "setup", "pin"})
 """The entities whose events are all changes that somebody makes."""
 CHANGES: tuple[type[e.Event], ...] = (
     *(kind for kind in EVENTS if entity_of(kind) in _CHANGING),

@@ -33,6 +33,7 @@ from ..domain.state import (
     Share,
     Slot,
     State,
+    StretchPin,
     Suggestion,
     Token,
     Use,
@@ -89,6 +90,7 @@ _FIELDS: dict[str, Any] = {
     "archive_troubles": dict[str, ArchiveTrouble],
     "recording_requests": dict[str, RecordingRequest],
     "seals": dict[str, Seal],
+    "pins": dict[str, StretchPin],
 }
 """Fields of the state. Its maps have no types at run time, so they are named here. A test compares it with `State`."""
 

@@ -170,7 +170,7 @@ def recover(folder: Path, retention: Retention = Retention()) -> Recovered:  # n
     try:
         store.clear_if_possible()  # and create a missing folder
         found = _after_lost(find(folder), store.asides)
-        store.end = found.end or store.end
+        store.end, store.recovered = found.end or store.end, found.state
         if found.damaged or found.end is None:
             why = found.damaged[0].why if found.damaged else found.fault or "it could not be read"
             return Recovered(store, found.state, why, Chain(found.state, found.end, why, found.damaged))

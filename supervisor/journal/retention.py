@@ -1,4 +1,8 @@
-"""Decides which sealed segments are removed, and which are kept because of a pin."""
+"""Decides which sealed segments are removed, and which are kept because of a pin.
+
+Pins of 0.1.0 are in a file of the folder, and keep events alone. A daemon makes pins of events and footage, which are
+events themselves (`domain/pin.py`).
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -82,6 +86,14 @@ def expendable(sealed: Sequence[Sealed], pins: Sequence[Pin], retention: Retenti
 def is_pinned(first: int, last: int, pins: Iterable[Pin]) -> bool:
     """Whether a pin covers one of the events `first` to `last`."""
     return any(pin.first <= last and first <= pin.last for pin in pins)
+
+
+def pin_of_time(from_ns: int, to_ns: int, sealed: Sequence[Sealed]) -> Pin | None:
+    """A pin of the `sealed` segments that have events of a time; None if none has."""
+    found = [segment for segment in sealed if segment.began_ns <= to_ns and from_ns <= segment.ended_ns]
+    if not found:
+        return None
+    return Pin(min(each.first for each in found), max(each.last for each in found), "", from_ns)
 
 
 def read_pins(folder: Path) -> dict[str, Pin]:

@@ -45,7 +45,7 @@ from .files import (
 )
 from .lock import FolderLock, is_used
 from .reader import SegmentReader
-from .retention import DAY_S, Removal, Retention, expendable, is_pinned, read_pins, removal_of
+from .retention import DAY_S, Pin, Removal, Retention, expendable, is_pinned, pin_of_time, read_pins, removal_of
 from .segment import SegmentWriter, file_digest, make_segment, remove_file, seal
 from .watch import FileWatch
 
@@ -125,6 +125,8 @@ class Store:
         """Files that were set aside and not reported yet."""
         self._state: State | None = None
         """The state after the last append; None before the first."""
+        self.recovered: State | None = None
+        """The state before the first append, if somebody has folded it: its pins hold from the beginning."""
         self._writer: SegmentWriter | None = None
         self._lock: FolderLock | None = None
         self._watch: FileWatch | None = None
@@ -466,7 +468,7 @@ class Store:
             done.append(sealed.segment)
         there = {segment.path.name for segment in found}
         left = [sealed for sealed in known if sealed.segment in there]
-        gone = expendable(left, list(read_pins(self.folder).values()), self.retention, now_ns)
+        gone = expendable(left, self._pins(known), self.retention, now_ns)
         asides, self.asides[:] = tuple(self.asides), []
         return Kept(tuple(done), asides, removal_of(gone, self.retention, now_ns))
 
@@ -496,16 +498,24 @@ class Store:
                     self._watch.take(manifest.NAME)
             return []
 
+    def _pins(self, sealed: Sequence[manifest.Sealed]) -> list[Pin]:
+        """The pins of the folder, and those of the state as far as these segments have their time."""
+        known = self._state or self.recovered
+        held = () if known is None else known.pins.values()
+        found = (pin_of_time(pin.from_ns, pin.to_ns, sealed) for pin in held)
+        return [*read_pins(self.folder).values(), *(pin for pin in found if pin is not None)]
+
     def remove(self, removal: Removal) -> tuple[str, ...]:
         """Delete these segments, the oldest first, so that the rest has no holes even after a failure.
 
         It stops before a segment that was pinned since `keep`. Returns the deleted segments. Raises `JournalError` and
         `OSError`.
         """
+        sealed = self._manifest()
         firsts = [number_of(name) or 0 for name in removal.segments]
         done: list[str] = []
         for name, first, following in zip(removal.segments, firsts, (*firsts[1:], removal.last + 1), strict=True):
-            if is_pinned(first, following - 1, read_pins(self.folder).values()):
+            if is_pinned(first, following - 1, self._pins(sealed)):
                 break
             with self._looking:
                 if self._watch is not None:

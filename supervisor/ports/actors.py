@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from ..domain import commands as c
 from ..domain.events import Recorded
 from ..domain.ids import CameraId, PeerId
+from .archives import ArchivesPort
 from .decisions import ACTOR, Origin
 from .facts import CameraFacts
 from .footage import FootagePort
@@ -17,7 +18,7 @@ from .viewing import Jpeg, ParsedOffer
 AnOffer = TypeVar("AnOffer", bound=ParsedOffer)
 
 
-class ActorsPort(Protocol[AnOffer]):
+class ActorsPort(ArchivesPort, Protocol[AnOffer]):
     """The operations of the actors that services use. They alone look into an offer that they have read."""
 
     def read_offer(self, text: str) -> AnOffer:

@@ -12,12 +12,14 @@ from ..domain.events import Recorded
 from ..domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from ..domain.state import State
 from .accounts import AccountsPort
+from .archives import ArchiveRoom
 from .decisions import Origin, Receipt
 from .facts import CameraFacts
 from .footage import FootagePort
 from .hls import HlsRequest
 from .login_provider import LoginProviderPort
 from .past import Past
+from .pins import PinsPort
 from .questions import Query
 from .setup import SetupPort
 from .shares import SharesPort
@@ -153,6 +155,15 @@ class GatewayPort(ReadPort, Protocol):
     @property
     def shares(self) -> SharesPort | None:
         """Links with which others watch; None where there are no accounts."""
+        ...
+
+    @property
+    def pins(self) -> PinsPort | None:
+        """Stretches of time that are kept; None over a journal without a daemon."""
+        ...
+
+    def archive_rooms(self) -> Sequence[ArchiveRoom]:
+        """The room of the archives, with the cameras of the scope."""
         ...
 
     @property

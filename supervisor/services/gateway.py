@@ -43,6 +43,7 @@ from ..runtime.feed import Feed
 from ..runtime.kernel import Kernel
 from .journal_reader import JournalReader
 from .leases import Leases
+from .pins import Pins
 from .reload import Reloads
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ class Gateway:
         self._readings = readings
         self._reloads = reloads
         self.accounts, self.setup, self.shares = accounts, setup, shares
+        self.pins = Pins(kernel, actors, self.submit)
+        self.archive_rooms = actors.archive_rooms
         self.provider = provider
         self.replay: int | None = None
         self.read = reader.search

@@ -13,6 +13,7 @@ from ..domain.errors import Refusal, Rejected
 from ..domain.events import Recorded
 from ..domain.ids import CameraId, DetectionId, LeaseId, PeerId
 from ..domain.state import State
+from ..ports.archives import ArchiveRoom
 from ..ports.decisions import Origin, Receipt
 from ..ports.facts import CameraFacts
 from ..ports.footage import FootagePort
@@ -40,7 +41,7 @@ class PastGateway:
         self._moment = moment
         self._availability: Availability | None = None
         self._adding = trio.Lock()
-        self.accounts = self.setup = self.shares = self.provider = None
+        self.accounts = self.setup = self.shares = self.pins = self.provider = None
 
     @property
     def last_seq(self) -> int:
@@ -49,6 +50,10 @@ class PastGateway:
     @property
     def state(self) -> State:
         return self._moment.snapshot.state
+
+    def archive_rooms(self) -> Sequence[ArchiveRoom]:
+        """No journal has them."""
+        return ()
 
     def has_camera(self, camera: CameraId) -> bool:
         return camera in self._moment.state.cameras

@@ -51,6 +51,7 @@ from supervisor.domain.values import (
     SourceSummary,
     UseKind,
 )  # fmt: skip
+from supervisor.ports.archives import ArchiveRoom, CameraRoom
 from supervisor.ports.decisions import Origin
 from supervisor.ports.facts import CameraFacts
 from supervisor.ports.past import Past
@@ -127,6 +128,12 @@ class ScopeActors(FakeActors):
     def about(self, camera: CameraId) -> CameraFacts | None:
         known = self.kernel.state.cameras.get(camera)
         return CameraFacts(server=known.settings.source.url) if known else None
+
+
+def room_of(places: Sequence[Place]) -> ArchiveRoom:
+    """An archive with footage of every camera."""
+    cameras = tuple(CameraRoom(place.name, 1000, 10.0, 1) for place in places)
+    return ArchiveRoom("recordings", 1000 * len(places), 0, 0, 10**9, 10.0, 9.0, None, 1, 0.0, "", cameras)
 
 
 @attrs.frozen
@@ -290,6 +297,11 @@ async def open_world(seed: int) -> AsyncIterator[World]:
             actors, detections = ScopeActors(kernel), Detections(kernel)
             actors.detectors = (DetectorStatistics(places[0].host, "url", "running", places[0].name, 1, 1, {}, None),)
             actors.daemons = (DaemonStatistics(places[0].host, places[0].name, True, "running", "", 1),)
+            actors.rooms = (room_of(places),)
+            actors.sizes = dict.fromkeys((place.name for place in places), 1000)
+            kernel.emit(
+                c.PinStretch("kept", 0, 1, tuple(actors.sizes), 9, places[0].name, "local"), origin=Origin("local")
+            )
             for place in places:
                 detections.thumbnails.keep(place.name, DetectionId(f"kept-{place.name}"), b"a thumbnail")
             write_journal(Path(folder) / "journal", list(await core.stored()))
@@ -477,6 +489,7 @@ def asks(world: World, dice: random.Random) -> list[Ask]:
         "user": "nobody",
         "token": "nothing",
         "share": some(state.shares),
+        "pin": some(state.pins),
     }
     queries = {
         "/api/events": [
@@ -505,6 +518,7 @@ def asks(world: World, dice: random.Random) -> list[Ask]:
         "POST /offer": (json.dumps({"sdp": OFFER, "camera": "{camera}"}), typed),
         "POST /api/detections": (json.dumps(seen), typed),
         "POST /api/shares": ('{"cameras": ["{camera}"], "for_s": 3600, "viewers": 1}', typed),
+        "POST /api/pins": (json.dumps({"pin": "a", "from": "2026-01-01T00:00:00Z", "cameras": ["{camera}"]}), typed),
         "POST /api/session/share": ('{"secret": "a guess"}', typed),
     }
     found = []

@@ -22,6 +22,7 @@ from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, LeaseId, PeerId
 from supervisor.domain.monitors import Reading
 from supervisor.domain.values import LeaseKind, Limits
+from supervisor.ports.archives import ArchiveRoom, CameraTime
 from supervisor.ports.asking import origin_of
 from supervisor.ports.control import ControlPort
 from supervisor.ports.facts import CameraFacts, MetOddity
@@ -98,6 +99,19 @@ class FakeActors:
     """The folder of the recordings."""
     review: Review | None = None
     archives: Mapping[str, ArchiveStatistics] = attrs.field(factory=dict)
+    rooms: Sequence[ArchiveRoom] = ()
+    sizes: dict[CameraId, int] = attrs.field(factory=dict)
+    """The bytes of each camera's footage, whatever its time is."""
+
+    def archive_rooms(self) -> Sequence[ArchiveRoom]:
+        return self.rooms
+
+    async def footage_bytes(
+        self, stretches: Sequence[CameraTime], *, of_all: tuple[int, int] | None = None
+    ) -> Mapping[str, Mapping[CameraId, int]]:
+        await trio.lowlevel.checkpoint()
+        cameras = set(self.sizes) if of_all is not None else {each.camera for each in stretches}
+        return {"recordings": {name: size for name, size in self.sizes.items() if name in cameras}}
 
     def read_offer(self, text: str) -> FakeOffer:
         if text != OFFER:

@@ -248,6 +248,7 @@ def test_pins(journal: Path) -> None:
     refuses(journal, "there is a pin 'crash' already", "pin", "crash")
     refuses(journal, "cannot be the name of a pin", "pin", "a/b")
     assert "crash: events 5 to 9" in ask(journal, "pins")
+    assert "the journal alone  look" in ask(journal, "pins")
     assert json.loads(ask(journal, "pins", "--json"))["crash"]["note"] == "look"
     refuses(journal, "there is no pin 'crahs'; did you mean crash?", "unpin", "crahs")
     ask(journal, "unpin", "crash")

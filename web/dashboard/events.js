@@ -66,6 +66,8 @@ const EVENTS = {
   PeerStreamChanged: { entity: "peer" },
   PeerClosing: { entity: "peer", phase: "closing" },
   PeerClosed: { entity: "peer", phase: "closed", last: true },
+  StretchPinned: { entity: "pin" },
+  StretchReleased: { entity: "pin", last: true },
   PrivacyBegan: { entity: "privacy" },
   PrivacyEnded: { entity: "privacy" },
   RecordingStarted: { entity: "recording", phase: "recording", begins: true },

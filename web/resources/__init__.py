@@ -18,6 +18,8 @@ RESOURCES = (
     "footage",
     "audit",
     "availability",
+    "archives",
+    "pins",
     "health",
     "hls",
     "metrics",

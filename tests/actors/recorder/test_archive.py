@@ -15,6 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.recorder import archive as module
 from actors.recorder import buffer
+from actors.recorder import retainer as retainer_module
 from actors.recorder.archive import Archive
 from actors.recorder.archive_writer import ArchiveWriter, SealedFile, list_files
 from actors.recorder.buffer import Item, RecordingEnd
@@ -22,7 +23,8 @@ from actors.recorder.cutter import Cutter
 from actors.recorder.disk import Disk
 from actors.recorder.index import NAME as INDEX
 from actors.recorder.index import Index, IndexedFile, Named, row_of
-from actors.recorder.retention import Keep
+from actors.recorder.retainer import Retainer
+from actors.recorder.retention import Keep, RetentionRules
 from tests.kit.archive import FailingDisk, fails_at
 from tests.kit.patience import give_up_after
 
@@ -94,7 +96,10 @@ async def running(
     reports = Reports()
     reserve = others.pop("reserve", 0)
     writer = ArchiveWriter(folder, "n1", lambda: "a", disk or Disk(), reserve)
-    archive = Archive(folder, writer, reports, sync_s, wall_ns=lambda: START_NS, **others)
+    rules = RetentionRules(others.pop("keep", Keep()), others.pop("max_bytes", None))
+    retainer = Retainer("recordings", folder, lambda: rules, others.pop("pins", tuple), lambda: START_NS)
+    archive = Archive(folder, writer, reports, sync_s, retainer)
+    assert not others
     with give_up_after(20):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(archive.run)
@@ -339,7 +344,7 @@ async def test_old_recordings_are_removed(tmp_path: Path, monkeypatch: pytest.Mo
 async def test_full_disk_loses_the_oldest_and_records_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reserve stays free."""
     monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
-    monkeypatch.setattr(module, "MARGIN", 0)
+    monkeypatch.setattr(retainer_module, "MARGIN", 0)
     folder, taken = tmp_path / "recordings", 0
 
     class Small(Disk):

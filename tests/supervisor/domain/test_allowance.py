@@ -129,6 +129,7 @@ FREE = {
     c.ReportLoginFailed,
 }
 FREE |= {c.MakeShare, c.EndShare}
+FREE |= {c.ReleaseStretch}
 FREE |= {c.ReportPictures, c.ReportAccessRefused}
 """Commands that keep or end something that was paid for; refusals, detections and logins have their own rates.
 Users make shares."""

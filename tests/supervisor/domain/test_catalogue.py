@@ -77,6 +77,7 @@ SENDERS = {
     "patrol": ["actors/camera/patrol.py", "actors/camera/snapshots.py"],
     "peer actor": ["actors/webrtc/peer.py", "actors/rtsp_server/actor.py", "actors/peer_reports.py"],
     "recording requests service": ["supervisor/services/recording_requests.py"],
+    "pins service": ["supervisor/services/pins.py"],
     "recorder": ["actors/recorder/recorder.py", "actors/recorder/reports.py"],
     "refusals service": ["supervisor/domain/allowance.py"],
     "rooms service": ["supervisor/services/rooms.py"],

@@ -21,7 +21,7 @@ NOW = 1_800_000_000 * SECOND
 OURS = Scope(cameras=(GATE,))
 HIDDEN_FIELDS = {
     "origin", "detected", "refused", "versions", "users", "sessions", "tokens", "access_changes",
-    "shares", "visits", "ended_shares", "identities", "archive_troubles",
+    "shares", "visits", "ended_shares", "identities", "archive_troubles", "pins",
 }  # fmt: skip
 HIDDEN_EVENTS = {
     "ConfigurationApplied", "ConfigurationRefused", "EventsLost", "ChainBegan", "JournalFileSetAside",
@@ -30,6 +30,7 @@ HIDDEN_EVENTS = {
     "PasskeyAdded", "PasskeyRenamed", "PasskeyRemoved", "TrustEnded",
     "ShareMade", "ShareEnded", "VisitBegan", "VisitEnded",
     "IdentityLinked", "IdentityUnlinked", "BundleExported", "ProfileTaken", "ArchiveFailed", "ArchiveRecovered",
+    "StretchPinned", "StretchReleased",
 }  # fmt: skip
 
 

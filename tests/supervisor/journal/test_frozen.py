@@ -41,6 +41,7 @@ LATER |= {"IdentityLinked", "IdentityUnlinked"}
 LATER |= {"RecordingStarted", "RecordingInterrupted", "RecordingResumed", "RecordingStopped", "RecordingSealed"}
 LATER |= {"RecordingRepaired", "RecordingsExpired", "ArchiveFailed", "ArchiveRecovered"}
 LATER |= {"RecordingRequested", "RecordingRequestEnded"}
+LATER |= {"StretchPinned", "StretchReleased"}
 """Events that came after the first journal was frozen."""
 REPLAY = """
 import sys

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
+from rpds import HashTrieMap
 
 from supervisor.__main__ import main
 from supervisor.cli import maintenance
 from supervisor.domain.evolve import fold
-from supervisor.domain.state import State, state_hash
+from supervisor.domain.state import State, StretchPin, state_hash
 from supervisor.journal import checkpoint, manifest
 from supervisor.journal.check import verify
 from supervisor.journal.files import list_segments
@@ -360,6 +361,24 @@ def test_old_segments_go_pinned_ones_stay_and_the_rest_is_a_journal(folder: Path
     again = Store(folder)
     assert again.last_seq == len(rows)
     again.close()
+
+
+def test_pin_of_the_daemon_keeps_the_events_of_its_time(folder: Path) -> None:
+    """Those of a state that was recovered; a pin of a time without events keeps nothing."""
+    rows = lively()
+    store = Store(folder, retention=Retention(max_bytes=0))
+    for from_ns, to_ns, gone in ((rows[24].wall_ns, rows[25].wall_ns, 2), (0, 1, 14), (0, rows[0].wall_ns, 0)):
+        pin = StretchPin("crash", from_ns, to_ns, (), 0, "", "local", 0)
+        store.recovered = replace(State(), pins=HashTrieMap({"crash": pin}))
+        removal = store.keep(0).expendable
+        assert len(() if removal is None else removal.segments) == gone
+    store.recovered = None
+    removal = store.keep(0).expendable
+    assert removal is not None
+    pin = StretchPin("crash", rows[12].wall_ns, rows[12].wall_ns, (), 0, "", "local", 0)
+    store.recovered = replace(State(), pins=HashTrieMap({"crash": pin}))
+    assert store.remove(removal) == removal.segments[:1]
+    store.close()
 
 
 @pytest.mark.parametrize(("pinned", "gone"), [(1, 0), (20, 1), (10, 0), (31, 3)])

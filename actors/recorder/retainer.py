@@ -1,0 +1,119 @@
+"""Removes old recording files, and says how long the room lasts. Blocking; in the thread of the archive's writer.
+
+Rules of this file:
+- A row goes before its file: a file without a row is found again, a row without a file would be a lie.
+- Pins are read in the step that decides: what was pinned before that step stays.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from supervisor.domain.ids import CameraId
+from supervisor.ports.archives import ArchiveRoom, CameraTime
+
+from .archive_writer import ArchiveWriter
+from .forecast import CameraFootage, forecast
+from .index import NAME as INDEX
+from .index import Index
+from .other_files import OtherFiles
+from .retention import (
+    DAY_NS,
+    MOST,
+    CarefulClock,
+    Expendable,
+    Pinned,
+    RetentionRules,
+    expendable,
+    spans_of,
+)
+
+MARGIN = 256 * 1024 * 1024
+"""Bytes that retention frees beyond the reserve: what is recorded until the next time."""
+
+
+class Retainer:
+    """Made once for each archive. `rules` and `pins` are called in the thread, and return values that do not change."""
+
+    def __init__(
+        self,
+        archive: str,
+        folder: Path,
+        rules: Callable[[], RetentionRules],
+        pins: Callable[[], Iterable[Pinned]] = tuple,
+        wall_ns: Callable[[], int] = time.time_ns,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._archive, self._rules, self._pins = archive, rules, pins
+        self.wall_ns, self._mono_ns = wall_ns, mono_ns
+        self._clock, self._others = CarefulClock(), OtherFiles(folder)
+        self._deciding = threading.Lock()
+        self.room: ArchiveRoom | None = None
+        """As of the last turn."""
+
+    def turn(self, writer: ArchiveWriter, index: Index) -> Expendable:
+        """Remove up to `MOST` files. Raises `apsw.Error` before anything is removed, and `OSError`."""
+        rules, other = self._rules(), self._others.look()
+        used = {camera: size for camera, (_, size) in index.sizes().items()}
+        newest_ns = max(map(index.newest_ns, index.cameras()), default=0)
+        now_ns = self._clock.read(self.wall_ns(), self._mono_ns(), newest_ns)
+        held, lacking = sum(used.values()), writer.lacking()
+        budget = held - lacking
+        excess = lacking + MARGIN
+        if rules.max_bytes is not None:
+            budget = min(budget, rules.max_bytes - other)
+            excess = max(excess, held - budget)
+        with self._deciding:
+            pinned = spans_of(self._pins())
+            gone = expendable(index.oldest(MOST, pinned), pinned, rules, excess, used, now_ns)
+            index.remove(gone.rows)
+        for row in gone.rows:
+            writer.remove(row.path)
+        for row in gone.rows:
+            used[row.camera] -= row.size
+        footage = [
+            CameraFootage(camera, size, index.oldest_ns(camera), index.since(camera, now_ns - DAY_NS))
+            for camera, size in used.items()
+        ]
+        first_ns = min((each.oldest_ns for each in footage if each.oldest_ns is not None), default=now_ns)
+        self.room = forecast(
+            self._archive,
+            footage,
+            rules,
+            pinned=sum(index.bytes_of(camera, *span) for camera, spans in pinned.items() for span in spans),
+            other=other,
+            budget=budget,
+            window_s=(now_ns - max(first_ns, now_ns - DAY_NS)) / 1e9,
+            lag_s=gone.lag_s,
+        )
+        return gone
+
+    def wait_decided(self) -> None:
+        """Wait until a decision that is being made has removed its rows. The next one knows the pins of now."""
+        with self._deciding:
+            pass
+
+
+def measure(
+    folder: Path, retainer: Retainer, times: Sequence[CameraTime], of_all: tuple[int, int] | None
+) -> dict[CameraId, int]:
+    """The bytes of sealed files that have something of these times, by camera. Raises `apsw.Error`.
+
+    `of_all`: a time of which all cameras of the archive are taken as well. An archive without an index has none.
+    """
+    retainer.wait_decided()
+    if not (folder / INDEX).exists():
+        return {}
+    index = Index(folder, read_only=True)
+    try:
+        wanted = [Pinned(each.camera, each.from_ns, each.to_ns) for each in times]
+        if of_all is not None:
+            wanted += [Pinned(camera, *of_all) for camera in index.cameras()]
+        sizes = {
+            CameraId(camera): sum(index.bytes_of(camera, *span) for span in spans)
+            for camera, spans in spans_of(wanted).items()
+        }
+        return {camera: size for camera, size in sizes.items() if size}
+    finally:
+        index.close()
