@@ -62,6 +62,8 @@ class Recordings:
     reserve: int
     """Bytes of the file system that are left free."""
     keep_s: float
+    events_keep_s: float
+    """For files in which something was detected."""
     max_bytes: int | None
     """None: as much as the file system has."""
 

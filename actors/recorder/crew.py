@@ -40,8 +40,18 @@ class RecorderCrew:
         self.archive = Archive(settings.folder, writer, self._reports, settings.sync_s, self.retainer)
 
     def _rules(self) -> RetentionRules:
-        settings = self._settings
-        return RetentionRules(Keep(settings.keep_s, settings.keep_s), settings.max_bytes)
+        """Those of cameras that were removed are the common ones."""
+        common, keep_of, max_of = self._settings, dict[str, Keep](), dict[str, int]()
+        for camera in self._tools.kernel.state.cameras:
+            source = self._tools.sources.find(camera)
+            if source is None:
+                continue
+            own = source.recording
+            keep_of[camera] = Keep(own.keep_s, own.events_keep_s)
+            if own.max_bytes is not None:
+                max_of[camera] = own.max_bytes
+        keep = Keep(common.keep_s, max(common.keep_s, common.events_keep_s))
+        return RetentionRules(keep, common.max_bytes, keep_of, max_of)
 
     def _pins(self) -> list[Pinned]:
         pins = self._tools.kernel.state.pins.values()

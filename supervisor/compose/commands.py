@@ -323,6 +323,7 @@ def _parts(
                 config.record_sync_s,
                 config.record_reserve,
                 config.record_keep_s,
+                config.record_events_keep_s,
                 config.record_max_bytes,
             ),
         )

@@ -220,6 +220,7 @@ async def _run(
             parts.certificate.reading if parts.certificate is not None else None,
             partial(read_users, kernel, config.before_users) if config.before_users else None,
             provider.reading if provider is not None else None,
+            actors.archive_rooms,
         )
         watches: Watches = {
             "daemons": actors.run_daemons,

@@ -124,7 +124,7 @@ class Cameras:
         before_s, after_s = chosen("record.events.before"), chosen("record.events.after")
         events_keep_s = max(keep_s, chosen("record.events.keep"))
         labels, audio = chosen("record.events.labels"), chosen("record.audio")
-        return RecordSettings(keep_s, events_keep_s, before_s, after_s, labels, audio)
+        return RecordSettings(keep_s, events_keep_s, before_s, after_s, labels, audio, values["record.max_size"])
 
     def _timeouts(self, values: Mapping[str, Any]) -> Timeouts:
         """The camera's own, and the common ones for the others."""

@@ -84,6 +84,8 @@ class RecordSettings:
     """The labels of the detections that count; empty: all."""
     audio: bool = False
     """Whether audio that cannot be recorded as it comes is transcoded to Opus."""
+    max_bytes: int | None = None
+    """Of its recordings; None for as much as the archive has."""
 
 
 @attrs.frozen
@@ -213,6 +215,7 @@ class Config:
     """The folder of the recordings."""
     record_sync_s: float
     record_keep_s: float
+    record_events_keep_s: float
     record_max_bytes: int | None
     record_reserve: int
     """Bytes of the file system that recordings leave free."""

@@ -283,7 +283,7 @@ SETTINGS = Table(
         Setting(
             "record.events.keep", KEEP, "30d",
             "Recordings older than this are removed, if something was detected in them. At least `record.keep`.",
-            unit="s",
+            unit="s", field="record_events_keep_s",
         ),
         Setting(
             "record.events.before", BEFORE, "5s",
@@ -616,6 +616,11 @@ SETTINGS = Table(
         Setting(
             "cameras.NAME.record.audio", Switch(), None, "The same as `record.audio`, for this camera.",
             otherwise="`record.audio`",
+        ),
+        Setting(
+            "cameras.NAME.record.max_size", Size("64MiB", "1024TiB"), None,
+            "Beyond this size the oldest recordings of this camera are removed, also if they are younger than `keep`.",
+            unit="bytes", otherwise="as much as the archive has",
         ),
         Setting(
             "cameras.NAME.record.events.keep", KEEP, None, "The same as `record.events.keep`, for this camera.",

@@ -21,9 +21,10 @@ from ..domain.growth import Keeping
 from ..domain.monitors import ALERT_SUFFIXES, Figure, Reading, Threshold, Thresholds, alert_of, standing, words
 from ..domain.state import State
 from ..domain.values import LeaseKind
-from ..domain.words import plural
+from ..domain.words import plural, size
 from ..journal.retention import Retention
 from ..journal.writer import Journal
+from ..ports.archives import ArchiveRoom
 from ..ports.decisions import ACTOR, raised
 from ..ports.statistics import SocketStatistics
 from ..runtime.gauges import descendants, read_disk, read_memory
@@ -56,12 +57,13 @@ def make_monitors(
     tls: Callable[[], Reading] | None = None,
     users: Callable[[], Reading] | None = None,
     provider: Callable[[], Reading] | None = None,
+    rooms: Callable[[], Sequence[ArchiveRoom]] = tuple,
 ) -> Mapping[str, Monitor]:
     """All there are, by name. `folder` is the journal's; `sockets` counts the pages that are connected; `starts` says
     how many cameras wait for their turn to start, and for how many seconds the first of them has; `control` is about
     the control socket; `anchor` says how noting the end of the chain goes, where it is wanted; `tls` how the page's
     certificate is; `users` whether there are users, where without them something is not served; `provider` whether
-    the login provider answers."""
+    the login provider answers; `rooms` is the room of the archives."""
     growth = GrowthMonitor(kernel, keeping, measure_events(folder))
     share = Thresholds(Threshold(0.80, 0.75), Threshold(0.90, 0.85))
     monitors = {
@@ -78,6 +80,7 @@ def make_monitors(
         ),
         "starts": Monitor(at_once(lambda: read_starts(*starts())), 5, Thresholds(Threshold(3.0, 1.0))),
         "control": Monitor(at_once(control), 10, Thresholds(Threshold(1.0, 0.5))),
+        "archives": Monitor(at_once(lambda: read_archives(rooms())), 30, Thresholds(Threshold(1.0, 0.5))),
     }
     nowhere = Reading(0.0, "the end of the chain is noted nowhere")
     for name, read, otherwise, thresholds in (
@@ -208,6 +211,31 @@ def read_users(kernel: Kernel, hints: Sequence[str]) -> Reading:
     if kernel.state.trust_ended:
         return Reading(0.0, "there are users")
     return Reading(1.0, "; ".join(hints))
+
+
+def read_archives(rooms: Sequence[ArchiveRoom]) -> Reading:
+    """1 while pins leave an archive too little room."""
+    lag_s = max((room.lag_s for room in rooms), default=0.0)
+    late = "By how much the oldest recording is older than its rule"
+    figures = [Figure("banken_archive_retention_lag_seconds", late, lag_s)]
+    left = [room.days_left for room in rooms if room.days_left is not None]
+    if left:
+        until = "Days until the first archive is full, at the rate of the last day"
+        figures.append(Figure("banken_archive_days_left", until, min(left)))
+    warnings = [room.warning for room in rooms if room.warning]
+    if warnings:
+        return Reading(1.0, "; ".join(warnings), figures)
+    return Reading(0.0, "; ".join(map(words_of_room, rooms)) or "nothing is recorded", figures)
+
+
+def words_of_room(room: ArchiveRoom) -> str:
+    """How long the room lasts, for people."""
+    text = f"archive {room.archive} has {size(room.bytes)} of {size(room.budget_bytes)}"
+    if room.days_left is not None:
+        return f"{text}, and is full in {plural(round(room.days_left, 1), 'day')}"
+    if room.turns_over_days is not None:
+        return f"{text}, and keeps {plural(round(room.turns_over_days, 1), 'day')}"
+    return text
 
 
 def read_journal(journal: Journal) -> Reading:

@@ -454,8 +454,8 @@ def test_every_setting_of_a_camera_counts_for_all_sources_or_names_its_own() -> 
     } - limited
     assert for_all == {
         "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy", "record.mode",
-        "record.keep", "record.audio", "record.events.keep", "record.events.before", "record.events.after",
-        "record.events.labels", "timeouts.first_picture", "timeouts.stall",
+        "record.keep", "record.audio", "record.max_size", "record.events.keep", "record.events.before",
+        "record.events.after", "record.events.labels", "timeouts.first_picture", "timeouts.stall",
     }  # fmt: skip
     assert {each.name.rpartition(".")[0] for each in SETTINGS if each.sources} <= {
         "cameras.NAME", "cameras.NAME.tls", "cameras.NAME.timeouts",

@@ -16,6 +16,7 @@ from supervisor.domain.monitors import Reading, Threshold, Thresholds
 from supervisor.domain.rights import ALL, Role
 from supervisor.domain.values import LeaseKind, Limits
 from supervisor.domain.verdict import Verdict
+from supervisor.ports.archives import ArchiveRoom
 from supervisor.ports.decisions import Origin
 from supervisor.ports.statistics import SocketStatistics
 from supervisor.services import monitors as module
@@ -25,6 +26,7 @@ from supervisor.services.monitors import (
     at_once,
     in_thread,
     make_monitors,
+    read_archives,
     read_connections,
     read_journal,
     read_loop,
@@ -186,6 +188,21 @@ async def test_missing_users_are_reported_until_the_first_one() -> None:
         assert read_users(core.kernel, ["one hint"]).level == 0.0
 
 
+def test_little_room_that_pins_leave_is_a_warning() -> None:
+    """How long it lasts at the rate of the last day, and by how much retention is late."""
+    room = ArchiveRoom("recordings", 500, 0, 0, 1000, 100.0, 5.0, None, 1, 7.0, "")
+    reading = read_archives([room, attrs.evolve(room, archive="cold", days_left=None, turns_over_days=14.0)])
+    assert reading.level == 0.0
+    assert reading.text == (
+        "archive recordings has 500 B of 1000 B, and is full in 5 days; "
+        "archive cold has 500 B of 1000 B, and keeps 14 days"
+    )
+    assert [figure.value for figure in reading.figures] == [7.0, 5.0]
+    warned = read_archives([attrs.evolve(room, warning="pins hold all")])
+    assert (warned.level, warned.text) == (1.0, "pins hold all")
+    assert read_archives([]).text == "nothing is recorded"
+
+
 async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
     """Every one of them can be read here and now, and says what it found in one line."""
     async with open_core() as core:
@@ -205,6 +222,7 @@ async def test_the_table_has_what_the_daemon_watches(tmp_path: Path) -> None:
             "journal": 10,
             "starts": 5,
             "control": 10,
+            "archives": 30,
         }
         assert table["memory"].thresholds == Thresholds(Threshold(0.8, 0.75), Threshold(0.9, 0.85))
         for name, monitor in table.items():
@@ -218,7 +236,7 @@ async def test_a_daemon_reads_them_all_as_soon_as_it_runs(tmp_path: Path) -> Non
     async with open_daemon(tmp_path, {}) as daemon:
         found: set[str] = set()
         with give_up_after(20):
-            while len(found) < 9:
+            while len(found) < 10:
                 parts = (await daemon.get("/api/health"))["parts"]
                 found = {part["part"] for part in parts if part["part"].startswith("monitor/")}
         text = (await request(daemon.port, "GET", "/metrics")).text
