@@ -48,7 +48,8 @@ class Retainer:
         self._archive, self._rules, self._pins = archive, rules, pins
         self.wall_ns, self._mono_ns = wall_ns, mono_ns
         self._clock, self._others = CarefulClock(), OtherFiles(folder)
-        self._deciding = threading.Lock()
+        self.deciding = threading.Lock()
+        """Held from when the pins are read until the rows are removed."""
         self.room: ArchiveRoom | None = None
         """As of the last turn."""
 
@@ -64,7 +65,7 @@ class Retainer:
         if rules.max_bytes is not None:
             budget = min(budget, rules.max_bytes - other)
             excess = max(excess, held - budget)
-        with self._deciding:
+        with self.deciding:
             pinned = spans_of(self._pins())
             gone = expendable(index.oldest(MOST, pinned), pinned, rules, excess, used, now_ns)
             index.remove(gone.rows)
@@ -91,7 +92,7 @@ class Retainer:
 
     def wait_decided(self) -> None:
         """Wait until a decision that is being made has removed its rows. The next one knows the pins of now."""
-        with self._deciding:
+        with self.deciding:
             pass
 
 

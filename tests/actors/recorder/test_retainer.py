@@ -191,7 +191,7 @@ def test_pin_that_is_made_while_retention_decides_is_answered_after_it(shelf: Sh
     times = [CameraTime(GATE, 0, NOW)]
     assert measure(shelf.folder, shelf.retainer, times, None) == {GATE: SIZE}
     decides, go_on, decide = threading.Event(), threading.Event(), shelf.index.oldest
-    shelf.retainer._deciding = NoticingLock(go_on)  # type: ignore[assignment]
+    shelf.retainer.deciding = NoticingLock(go_on)  # type: ignore[assignment]
 
     def oldest(*arguments: Any) -> list[IndexedFile]:
         found = decide(*arguments)
