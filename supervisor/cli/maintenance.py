@@ -174,7 +174,10 @@ def _unpin_journal(name: str, journal: Path, pins: dict[str, Pin]) -> None:
 @JSON
 @UTC_OPTION
 def pins(journal: Path, as_json: bool) -> None:
-    """List the pins: those of events and footage, and those of the journal alone."""
+    """List the pins.
+
+    Some keep events and footage. Those that were made without a daemon keep the journal alone.
+    """
     with quietly():
         _require_folder(journal)
         found, others = read_pins(journal), pins_in(journal)
