@@ -24,7 +24,8 @@ class Batches:
 
     def __init__(self) -> None:
         self._units: deque[AccessUnit] = deque()
-        self._weight = 0
+        self._size = 0
+        """Bytes in `_units`."""
         self._since = 0
         """Decode time of the last access unit with which a batch became due."""
         self._reader = trio.lowlevel.ParkingLot()
@@ -35,15 +36,15 @@ class Batches:
 
     def put(self, unit: AccessUnit) -> None:
         """Take the next access unit. Never waits."""
-        if len(self._units) >= MAX_UNITS or self._weight + unit.weight > MAX_BYTES:
+        if len(self._units) >= MAX_UNITS or self._size + unit.size > MAX_BYTES:
             self.lost += len(self._units)
             self._units.clear()
-            self._weight = 0
+            self._size = 0
         self._units.append(unit)
-        self._weight += unit.weight
+        self._size += unit.size
         if unit.key or unit.dts - self._since >= EVERY:
             self._since = unit.dts
-        elif self._weight < LARGE:
+        elif self._size < LARGE:
             return
         self.is_due = True
         self._reader.unpark_all()
@@ -60,7 +61,7 @@ class Batches:
     def take_nowait(self, limit: int) -> list[AccessUnit]:
         """Return the next access units, at most `limit`, also when they are not due."""
         taken = [self._units.popleft() for _ in range(min(limit, len(self._units)))]
-        self._weight -= sum(unit.weight for unit in taken)
+        self._size -= sum(unit.size for unit in taken)
         self.is_due = self.is_due and bool(self._units)
         return taken
 

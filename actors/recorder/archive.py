@@ -11,7 +11,7 @@ import errno
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -289,14 +289,14 @@ class Archive:
             if not self._stuck:
                 await self._call(partial(self._close, self._writer, self._rows))
 
-    async def _call(self, work: Callable[[Callable[[News], None]], None]) -> None:
+    async def _call(self, work: Callable[[Callable[[News], None]], Iterable[News] | None]) -> None:
         """Run `work(post)` in the thread. Raises one of `FAULTS`, also if it has not returned after `ABANDON_S`."""
         ended = False
 
-        def run(post: Callable[[News], None]) -> None:
+        def run(post: Callable[[News], None]) -> Iterable[News] | None:
             nonlocal ended
             try:
-                work(post)
+                return work(post)
             finally:
                 ended = True
 
@@ -447,14 +447,16 @@ class Archive:
         sync: bool,
         journaled: Sequence[Named],
         post: Callable[[News], None],
-    ) -> None:
+    ) -> Sequence[News]:
+        """Write a batch. Returns its last item, unless it was posted before a sync."""
         sealed = list[SealedFile]()
         try:
-            for item in batch:
+            for number, item in enumerate(batch, 1):
                 if writer.is_abandoned:
                     raise TimeoutError(errno.ETIMEDOUT, "the disk has answered too late")
                 sealed += filter(None, [_step(writer, item)])
-                post(item)
+                if sync or number < len(batch):
+                    post(item)
             if sync:
                 writer.sync()
         finally:
@@ -462,6 +464,7 @@ class Archive:
             for file in sealed:
                 post(file)
         rows.mark_journaled(journaled)
+        return () if sync else batch[-1:]
 
     def _seal_all(self, writer: ArchiveWriter, rows: IndexRows, post: Callable[[News], None]) -> None:
         for camera in writer.growing:

@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -78,33 +78,43 @@ class Cutter:
         if frame.format.codec in AUDIO:
             self._heard.append(frame)
 
-    def take(self, unit: AccessUnit, wall_ns: int, audio: AudioFormat | None = None) -> Iterator[NewFile | Fragment]:
-        """Take an access unit that arrived at `wall_ns`; yield what can be written now.
+    def take(self, unit: AccessUnit, wall_ns: int, audio: AudioFormat | None = None) -> Sequence[NewFile | Fragment]:
+        """Take an access unit that arrived at `wall_ns`; return what can be written now.
 
         `audio` is the format of the camera's audio now. Everything before the first key frame is left out. Raises
         `KeyError` for a codec that is not recorded, and `BitstreamError` for parameter sets that cannot be read.
         """
-        if self._tracks is None and not unit.key:
-            return
-        if unit.key:
-            tracks = _tracks(unit, audio)
-            yield from self._cut(unit.dts)
-            if tracks != self._tracks or self.ends_file(unit):
-                about = About(self._camera, self._recording, unit.codec.name)
-                self._tracks, self._origin = tracks, unit.dts
-                yield NewFile(wall_ns, begin_file(initialization(tracks), about), tracks)
-        elif unit.dts - self._origin >= LONGEST:
-            yield from self._cut(unit.dts)
-            self._tracks = None
-            return
-        elif self._units and (unit.dts - self._units[0].dts >= self._fragment or self._bytes >= MAX_BYTES):
-            yield from self._cut(unit.dts)
+        made: Sequence[NewFile | Fragment] = ()
+        if unit.key or not self._units or self._is_full(unit.dts):
+            made = [*self._end_fragment(unit, wall_ns, audio)]
+            if self._tracks is None:
+                return made
         if self._units:
             self._gap = unit.dts - self._units[-1].dts
         else:
             self._wall_ns = wall_ns
         self._units.append(unit)
         self._bytes += unit.size
+        return made
+
+    def _is_full(self, dts: int) -> bool:
+        """Whether the fragment, or the file, ends before an access unit that is no key frame."""
+        is_long = dts - self._units[0].dts >= self._fragment or dts - self._origin >= LONGEST
+        return is_long or self._bytes >= MAX_BYTES
+
+    def _end_fragment(self, unit: AccessUnit, wall_ns: int, audio: AudioFormat | None) -> Iterator[NewFile | Fragment]:
+        """Yield the fragment that ends before this access unit, and the file that begins with it."""
+        if not unit.key:
+            yield from self._cut(unit.dts)
+            if unit.dts - self._origin >= LONGEST:
+                self._tracks = None
+            return
+        tracks = _tracks(unit, audio)
+        yield from self._cut(unit.dts)
+        if tracks != self._tracks or self.ends_file(unit):
+            about = About(self._camera, self._recording, unit.codec.name)
+            self._tracks, self._origin = tracks, unit.dts
+            yield NewFile(wall_ns, begin_file(initialization(tracks), about), tracks)
 
     def ends_file(self, unit: AccessUnit) -> bool:
         """Whether the file is so long that it ends before this access unit."""

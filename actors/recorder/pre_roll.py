@@ -8,16 +8,14 @@ Rules of this file:
 
 from collections import deque
 from collections.abc import Sequence
-
-import attrs
+from typing import NamedTuple
 
 from actors.media.media import CLOCK_RATE, AccessUnit, AudioFrame
 
 MOST_BYTES = 4 * 1024 * 1024
 
 
-@attrs.frozen
-class Held:
+class Held(NamedTuple):
     """An access unit with the audio that came before it."""
 
     unit: AccessUnit

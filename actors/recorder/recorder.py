@@ -234,10 +234,12 @@ class Recorder:
     # ── one access unit ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _take_all(self, units: Iterable[AccessUnit]) -> None:
+        clock, audio = self._kernel.clock, self._audio.take()
+        ahead_ns = clock.wall_ns() - clock.mono_ns()
         for unit in units:
             if unit.key:
                 self._lapse(unit.arrived_ns)
-            held = Held(unit, self._wall_ns(unit), self._audio.take())
+            held, audio = Held(unit, unit.arrived_ns + ahead_ns, audio), ()
             if self._wish is not None:
                 self._take(held)
             else:
@@ -294,11 +296,6 @@ class Recorder:
                 self._kernel.emit(command, after=self._cause or self._newest())
                 self._cause = None
         return None
-
-    def _wall_ns(self, unit: AccessUnit) -> int:
-        """The system's time when an access unit arrived."""
-        clock = self._kernel.clock
-        return clock.wall_ns() - (clock.mono_ns() - unit.arrived_ns)
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 

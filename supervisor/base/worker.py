@@ -9,7 +9,7 @@ Rules of this file:
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
@@ -34,10 +34,10 @@ class WorkerBusy(OSError):
 class Call(Generic[Item]):
     """A running call. `inbox` has the items that it has posted and that were not taken yet."""
 
-    work: Callable[[Callable[[Item], None]], None]
+    work: Callable[[Callable[[Item], None]], Iterable[Item] | None]
     token: trio.lowlevel.TrioToken
     inbox: deque[Item] = attrs.field(factory=deque)
-    result: outcome.Maybe[None] | None = None
+    result: outcome.Maybe[Iterable[Item] | None] | None = None
     _caller: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
 
     def post(self, item: Item) -> None:
@@ -62,7 +62,9 @@ class Call(Generic[Item]):
             while self.inbox:
                 heard(self.inbox.popleft())
             if self.result is not None:
-                return self.result.unwrap()
+                for item in self.result.unwrap() or ():
+                    heard(item)
+                return
             await self._caller.park()
 
 
@@ -81,16 +83,20 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     async def run(
-        self, work: Callable[[Callable[[Item], None]], None], heard: Callable[[Item], None] = lambda item: None
+        self,
+        work: Callable[[Callable[[Item], None]], Iterable[Item] | None],
+        heard: Callable[[Item], None] = lambda item: None,
     ) -> None:
-        """Run `work(post)` in the thread. `heard` receives each posted item, in the loop.
+        """Run `work(post)` in the thread. `heard` receives each posted item, in the loop, and then those it returns.
+
+        A posted item wakes the loop at once; a returned one costs nothing more than the end of the call.
 
         Raises what `work` raises, `ThreadRefused` (an `OSError`), and `WorkerBusy` if too many calls wait.
         Cancellation: abandons the call. Cleanup: the thread is kept until `close`.
         """
         await self.start(work).wait(heard)
 
-    def start(self, work: Callable[[Callable[[Item], None]], None]) -> Call[Item]:
+    def start(self, work: Callable[[Callable[[Item], None]], Iterable[Item] | None]) -> Call[Item]:
         """Begin to run `work(post)` in the thread. Raises `ThreadRefused` and `WorkerBusy`, as `run` does."""
         self._start_once()
         call = Call(work, trio.lowlevel.current_trio_token())

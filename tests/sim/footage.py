@@ -5,7 +5,7 @@ daemon; the disk is not synced.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -167,7 +167,7 @@ class Film:
         assert reason is not None
         self._tell(c.InterruptRecording(self._camera, Reason("camera-lost", reason.text), self._last_ns))
 
-    def _write(self, recording: RecordingId, steps: Iterator[NewFile | Fragment]) -> None:
+    def _write(self, recording: RecordingId, steps: Iterable[NewFile | Fragment]) -> None:
         for step in steps:
             if isinstance(step, NewFile):
                 self._report(self._writer.begin(self._camera, recording, step))

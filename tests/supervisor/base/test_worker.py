@@ -1,6 +1,7 @@
 """The journal's own thread: started once, bounded, and never the end of anything."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 import trio
@@ -84,4 +85,17 @@ async def test_idle_thread_looks_now_and_then() -> None:
     work = Worker("test", idle=looked.set, idle_s=0.01)
     await work.run(lambda post: None)
     assert looked.wait(20)
+    work.close()
+
+
+async def test_items_that_a_call_returns_are_heard_after_those_it_posted() -> None:
+    """They need no further wake-up. A call that fails returns none."""
+    work, heard = Worker("test"), list[int]()
+
+    def call(post: Callable[[int], None]) -> list[int]:
+        post(1)
+        return [2, 3]
+
+    await work.run(call, heard.append)
+    assert heard == [1, 2, 3]
     work.close()
