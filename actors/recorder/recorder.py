@@ -91,10 +91,12 @@ class Recorder:
         """Why the camera is recorded now; None if it is not."""
         self._looked = kernel.state.seq
         """Number of the last event when detections were looked for."""
+        self._first: Recorded | None = None
+        """The detection with which the time of detections began; None outside of it."""
         self._detected: Recorded | None = None
         """The newest detection that counts."""
         self._until_ns = 0
-        """When the time of that detection ends, on the monotonic clock."""
+        """When the time of detections ends, on the monotonic clock."""
         self._is_eventful = False
         """Whether that time has not ended, or no key frame has come since."""
         self._cause: Recorded | None = None
@@ -168,6 +170,10 @@ class Recorder:
                     self._take_all(rest)
                     self._stop()
                     units = units[len(rest) :]
+                elif self._wish is None and self._first is not None:
+                    before = [unit for unit in units if unit.arrived_ns <= self._first.mono_ns]
+                    self._take_all(before)
+                    units = units[len(before) :]
                 if not self._is_followed or await self._begins_again():
                     return
                 self._take_all(units)
@@ -185,6 +191,7 @@ class Recorder:
             before_ns, after_ns = int(settings.before_s * 1e9), int(settings.after_s * 1e9)
             self._archive.mark_nowait(self._camera, event.at_ns - before_ns, event.at_ns + after_ns)
             if made.wall_ns - event.at_ns <= STALE_S * 1e9:
+                self._first = self._first or made
                 self._detected, self._until_ns, self._is_eventful = made, made.mono_ns + after_ns, True
 
     async def _begins_again(self) -> bool:
@@ -192,7 +199,7 @@ class Recorder:
         before, self._wish = self._wish, self._wished()
         if self._wish is None or before is not None:
             return False
-        self._cause = self._detected if self._wish is RecordMode.EVENTS else None
+        self._cause = self._first if self._wish is RecordMode.EVENTS else None
         held = self._pre_roll.take()
         for number, each in enumerate(held, 1):
             self._take(each)
@@ -246,9 +253,9 @@ class Recorder:
                 self._pre_roll.add(held, self._settings().before_s)
 
     def _lapse(self, now_ns: int) -> None:
-        """End the time of the newest detection if it is over."""
+        """End the time of detections if it is over."""
         if self._is_eventful and now_ns >= self._until_ns:
-            self._is_eventful = False
+            self._is_eventful, self._first = False, None
             if self._wished() is None:
                 self._stop()
 

@@ -349,6 +349,17 @@ async def test_detection_is_recorded_from_before_it_until_after_it(tmp_path: Pat
     assert row.eventful
 
 
+@pytest.mark.parametrize("sent", range(42, 62, 3))
+async def test_pre_roll_is_as_long_at_any_time(tmp_path: Path, mock_clock: MockClock, sent: int) -> None:
+    """Wherever in a GOP and in a batch the detection comes: `before`, and at most a GOP more."""
+    async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS) as site:
+        await site.send(sent)
+        at_ns = site.core.kernel.clock.wall_ns()
+        site.detect()
+        await site.send(70)
+    assert 1.999 <= (at_ns - site.rows()[0].began_ns) / 1e9 <= 4.001
+
+
 async def test_detections_in_a_row_are_one_recording(tmp_path: Path, mock_clock: MockClock) -> None:
     """It goes on until `after` of the last one, which is the cause of its end."""
     async with recording(tmp_path / "recordings", mock_clock, mode=RecordMode.EVENTS) as site:
