@@ -6,7 +6,8 @@ Rules of this file:
 - A file that was ended is believed by its beginning and its `mfra`. It is read as a whole only if the journal has not
   sealed it: a seal needs its digest. One that was not ended is repaired.
 - A file that cannot be read stays as it is, without a row, and so does one with the name of another time.
-- A row that is made again has no event: nobody knows whether something was detected in its time.
+- A row that is made again is eventful: nobody knows whether something was detected in its time, and it is not removed
+  before those in which nothing was.
 """
 
 import logging
@@ -17,7 +18,7 @@ import attrs
 from actors.media.bitstream import BitstreamError
 
 from .archive_writer import ArchiveWriter, SealedFile, day_ns, day_of, number_of
-from .index import Index, IndexedFile, pack_keys
+from .index import Index, IndexedFile, pack_keys, row_of
 from .recording_file import EndedFile, read_ended
 
 ROWS = 64
@@ -65,7 +66,7 @@ def reconcile(writer: ArchiveWriter, index: Index, sealed_until: Mapping[str, in
             if isinstance(found, IndexedFile):
                 rows.append(found)
             elif found is not None:
-                index.add([found])
+                index.add_rows([attrs.evolve(row_of(found), eventful=True)], journaled=False)
             if len(rows) >= ROWS:
                 index.add_rows(rows, journaled=True)
                 rows.clear()
@@ -101,4 +102,4 @@ def _read(writer: ArchiveWriter, path: str, sealed_until: int) -> IndexedFile | 
 def _row(path: str, ended: EndedFile) -> IndexedFile:
     camera, keys = path.partition("/")[0], pack_keys(ended.keys)
     recording = ended.about.recording
-    return IndexedFile(camera, ended.began_ns, number_of(path), recording, ended.duration, ended.size, b"", keys)
+    return IndexedFile(camera, ended.began_ns, number_of(path), recording, ended.duration, ended.size, b"", keys, True)

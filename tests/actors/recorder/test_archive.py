@@ -388,7 +388,10 @@ async def wait_compared(archive: Archive) -> None:
 
 
 async def test_lost_index_is_made_again_while_recording_goes_on(tmp_path: Path) -> None:
-    """A file that the journal has sealed is not read as a whole; one that it has not gets its digest."""
+    """A file that the journal has sealed is not read as a whole; one that it has not gets its digest.
+
+    All of them are kept as if something was detected: nobody knows any more.
+    """
     folder = tmp_path / "recordings"
     made = await record(folder, 6)
     for path in folder.glob(f"{INDEX}*"):
@@ -400,9 +403,13 @@ async def test_lost_index_is_made_again_while_recording_goes_on(tmp_path: Path) 
         assert all(offer(archive, 15, first=600))
         await wait_compared(archive)
     rows = Index(folder).files("gate", 0, 2 * START_NS)
-    again = [attrs.evolve(row_of(file), digest=b"" if number < 4 else file.digest) for number, file in enumerate(made)]
+    again = [
+        attrs.evolve(row_of(file), digest=b"" if number < 4 else file.digest, eventful=True)
+        for number, file in enumerate(made)
+    ]
     assert rows[:6] == again
     assert len(rows) == 7
+    assert not rows[6].eventful
     assert [file.path for file in reports.files] == [rows[4].path, rows[5].path, rows[6].path]
     assert Index(folder).not_journaled(9) == rows[4:]
 
@@ -420,7 +427,8 @@ async def test_rows_and_files_are_compared_at_each_start(tmp_path: Path) -> None
     odd.write_bytes((folder / made[0].path).read_bytes())
     async with running(folder) as (archive, _):
         await wait_compared(archive)
-    assert Index(folder).files("gate", 0, 2 * START_NS) == [row_of(made[number]) for number in (0, 2, 3, 4)]
+    expected = [attrs.evolve(row_of(made[number]), eventful=number == 2) for number in (0, 2, 3, 4)]
+    assert Index(folder).files("gate", 0, 2 * START_NS) == expected
     assert odd.exists()
 
 

@@ -78,7 +78,16 @@ def test_value_that_a_reload_takes_is_that_of_a_reloadable_setting() -> None:
     """A reload journals five values and replaces the sources; each setting of theirs is reloadable, and no other is."""
     journaled = ("limits", "patrol", "policy")
     taken = {each.name for each in SETTINGS if each.field.partition(".")[0] in journaled}
-    groups = ("cameras.", "daemons.", "detectors.", "devices.", "timeouts.", "transcode", "record.events.")
+    groups = (
+        "cameras.",
+        "daemons.",
+        "detectors.",
+        "devices.",
+        "timeouts.",
+        "transcode",
+        "record.audio",
+        "record.events.",
+    )
     taken |= {each.name for each in SETTINGS if each.name.startswith(groups)}
     taken |= {"secret", "log.level"}
     assert taken == {each.name for each in SETTINGS if each.reloadable}
