@@ -12,7 +12,7 @@ from actors.recorder.recording_file import walk
 
 from ..domain.ids import CameraId
 from ..domain.words import plural, size
-from ..forensics.incident.bundle import VIDEO
+from ..forensics.incident.bundle import MAX_VIDEO, VIDEO
 from ..forensics.incident.video import FoundVideo, WalkedVideo
 from ..ports.errors import JournalError
 
@@ -60,9 +60,8 @@ def find_video(
         tell(f"{plural(len(files), 'recording file')} of {', '.join(cameras)}: {size(total)}")
         if total > most:
             needed = (total >> 20) + 1
-            raise JournalError(
-                f"this video has {size(total)}: choose a shorter time, or allow it with --max-video {needed}"
-            )
+            allow = f", or allow it with --max-video {needed}" if total <= MAX_VIDEO else ""
+            raise JournalError(f"this video has {size(total)}: choose a shorter time{allow}")
         read = (_read(footage, archive, file.path) for file in files)
         return [file for file in read if file is not None]
 

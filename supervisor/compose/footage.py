@@ -15,8 +15,9 @@ from actors.recorder.verify import verify_archive, verify_file
 
 from ..cli.journal_argument import JSON, SALVAGE, open_reader, quietly
 from ..cli.terminal import clean, fail, local, say, say_json, say_progress
-from ..domain.events import RecordingSealed
+from ..domain.events import Recorded, RecordingEvent
 from ..domain.words import plural, seconds, size
+from ..ports.questions import NEVER
 
 DAMAGED = 1
 ARCHIVE = click.argument("archive", type=click.Path(path_type=Path), default="recordings")
@@ -71,14 +72,21 @@ def list_footage(archive: Path, camera: str | None, as_json: bool) -> None:
 def verify(archive: Path, journal: Path, salvage: bool, as_json: bool) -> None:
     """Verify the recordings of ARCHIVE: read each file, and compare it with the seals in JOURNAL.
 
-    Exit 1: a file is damaged, or is not the one that was sealed. A file whose SHA-256 the journal has is exactly the
+    Exit 1: a file is damaged, is not the one that was sealed, or is of a recording that the journal does not know; or
+    one is missing that retention did not remove. A file whose SHA-256 the journal has is exactly the
     file that was recorded. Somebody who can write both the archive and the journal can make others. That the
     journal is the one of then is shown by `banken verify --expect DIGEST`, with a digest that was noted elsewhere.
     """
     _require_archive(archive)
     with open_reader(journal, salvage) as reader:
-        seals = [row.event for row in reader.events() if isinstance(row.event, RecordingSealed)]
-        found = verify_archive(archive, seals, lambda path: say_progress(f"verifying {path}"))
+        last = reader.bounds()[1]
+
+        def rows(first: int, last: int) -> Iterator[Recorded]:
+            return (row for row in reader.events(first, last) if isinstance(row.event, RecordingEvent))
+
+        found = verify_archive(
+            archive, rows(1, last), lambda: rows(last + 1, NEVER - 1), lambda path: say_progress(f"verifying {path}")
+        )
         say_progress("")
         if as_json:
             say_json(attrs.asdict(found))

@@ -254,7 +254,7 @@ def _tell(file: Path, proven: VerifiedBundle) -> None:
         _tell_video(video)
     if proven.expected is not None:
         say(f"  expected digest: met after event {proven.expected}: up to there, nobody has made the journal again")
-    if any(video.seals for video in proven.video):
+    if proven.video:
         _tell_proof(proven)
     say(f"digest: {spoken(proven.digest)}")
 
@@ -275,17 +275,21 @@ def _tell_video(video: CameraVideo) -> None:
 
 def _tell_proof(proven: VerifiedBundle) -> None:
     """Say what is shown, and what is not."""
+    seals = [seq for video in proven.video for seq in video.seals.values()]
     if proven.expected is None:
-        say("  shown: the sealed video is the video that the journal in this bundle has sealed")
+        if seals:
+            say("  shown: the sealed video is the video that the journal in this bundle has sealed")
         say("  not shown: that nobody made journal and video again; --expect with a digest noted elsewhere shows it")
         return
-    seals = [seq for video in proven.video for seq in video.seals.values()]
     later = sum(seq > proven.expected for seq in seals)
     if later < len(seals):
         files = plural(len(seals) - later, "sealed file")
         say(f"  shown: the journal had the SHA-256 of {files}, as here, when the expected digest was noted")
     if later:
         say(f"  not shown: the same of {plural(later, 'sealed file')}, sealed after event {proven.expected}")
+    gaps = sum((gap.seq or 0) > proven.expected for video in proven.video for gap in video.gaps)
+    if gaps:
+        say(f"  not shown: the reason of {plural(gaps, 'time')} without video, noted after event {proven.expected}")
 
 
 @contextmanager

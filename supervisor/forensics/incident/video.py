@@ -35,7 +35,7 @@ from .bundle import Damaged
 LEAST_NS = 1_500_000_000
 """A shorter time without video is no gap: the journal notes the end of a stretch some time after its last frame."""
 LATE_NS = 30 * 1_000_000_000
-"""The journal notes the end of a stretch at most so long after its last frame: a silent camera is waited for."""
+"""An event without the time of the last frame is at most so much later: a silent camera is waited for."""
 MOST_GAPS = 1000
 """Gaps of a camera that are listed."""
 Span = tuple[int, int]
@@ -99,6 +99,8 @@ class VideoGap:
     """The event that says so."""
     cause: Recorded | None = None
     """The event that caused this one."""
+    late_ns: int = 0
+    """The event may be so much later than the last frame."""
 
 
 @attrs.frozen
@@ -217,11 +219,11 @@ def _of_camera(
 # ── gaps ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _holes(span: Span, covered: Iterable[Span], least_ns: int = LEAST_NS) -> Iterator[Span]:
-    """The times of `span` that none of the others has, longer than `least_ns`."""
+def _holes(span: Span, covered: Iterable[Span]) -> Iterator[Span]:
+    """The times of `span` that none of the others has, longer than `LEAST_NS`."""
     at, end = span
     for begin, until in (*sorted(covered), (end, end)):
-        if min(begin, end) - at > least_ns:
+        if min(begin, end) - at > LEAST_NS:
             yield at, min(begin, end)
         at = max(at, until)
 
@@ -230,6 +232,7 @@ def _periods(reader: Reader, head: State, camera: str, rows: Sequence[Recorded],
     """The times at which a camera was not recorded, according to the journal."""
     known = head.recordings.get(CameraId(camera))
     gap: VideoGap | None = None
+    resumed_ns = 0
     if known is None:
         gap = VideoGap(0, 0, "it was not to be recorded")
     elif known.phase is RecordingPhase.INTERRUPTED:
@@ -238,14 +241,17 @@ def _periods(reader: Reader, head: State, camera: str, rows: Sequence[Recorded],
     for row in rows:
         match row.event:
             case RecordingStarted() | RecordingResumed():
+                began_ns = getattr(row.event, "began_ns", 0) or row.wall_ns
                 if gap is not None:
-                    yield attrs.evolve(gap, until_ns=row.wall_ns)
-                gap = None
+                    yield attrs.evolve(gap, until_ns=began_ns)
+                gap, resumed_ns = None, began_ns
             case RecordingInterrupted(reason=reason) | RecordingStopped(reason=reason):
                 if gap is not None:
                     yield attrs.evolve(gap, until_ns=row.wall_ns)
                 cause = event(reader, row.cause) if row.cause is not None else None
-                gap = VideoGap(row.wall_ns, 0, reason.text, row.seq, cause)
+                last_ns = getattr(row.event, "last_ns", 0)
+                late_ns = 0 if last_ns else max(0, min(LATE_NS, row.wall_ns - resumed_ns))
+                gap = VideoGap(last_ns or row.wall_ns, 0, reason.text, row.seq, cause, late_ns)
             case _:
                 pass
     if gap is not None:
@@ -263,13 +269,15 @@ def _explain(hole: Span, periods: Sequence[VideoGap], seals: Seals, rows: Sequen
             text += f"; files of this time were removed (event {gone[0].seq})" if gone else ""
             yield VideoGap(since_ns, until_ns, text, seq)
     for piece in _holes(hole, ((begin, end) for begin, end, _ in sealed)):
-        unknown = [*_holes(piece, ((each.since_ns, each.until_ns) for each in periods), LATE_NS)]
+        unknown = [*_holes(piece, ((each.since_ns - each.late_ns, each.until_ns) for each in periods))]
         for span in unknown:
             yield VideoGap(
                 *span, "no event says why: it was to be recorded, and no file of this time is in this bundle"
             )
         for span in _holes(piece, unknown):
-            yield from _reasons(span, [each for each in periods if each.since_ns < span[1] and span[0] < each.until_ns])
+            yield from _reasons(
+                span, [each for each in periods if each.since_ns - each.late_ns < span[1] and span[0] < each.until_ns]
+            )
 
 
 def _reasons(span: Span, periods: Sequence[VideoGap]) -> Iterator[VideoGap]:

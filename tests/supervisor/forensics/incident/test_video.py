@@ -171,23 +171,25 @@ def test_time_before_the_recording_and_after_the_journal_has_its_reason(site: Si
     assert after.text.startswith("no event says why: ")
 
 
-def test_late_gap_does_not_explain_a_file_that_is_missing_without_a_seal(site: Site) -> None:
-    """A gap of the journal explains its own time, and 30 s before it: a silent camera is waited for."""
-    rows = [row for row in site.rows if not isinstance(row.event, RecordingSealed)]
-    late = [replace(row, wall_ns=row.wall_ns + 60 * 10**9) if row.wall_ns > at(2) else row for row in rows]
+@pytest.mark.parametrize(("last_s", "since_s"), [(None, 43), (70, 70)])
+def test_gap_does_not_explain_a_file_that_is_missing_before_it(site: Site, last_s: int | None, since_s: int) -> None:
+    """A gap of the journal begins with the last frame; if that is not known, at most 30 s before its event."""
+    rows = list[Recorded]()
+    for row in site.rows:
+        event = row.event
+        if isinstance(event, RecordingInterrupted) and last_s is not None:
+            event = replace(event, last_ns=at(last_s))
+        wall_ns = row.wall_ns + 60 * 10**9 * (row.wall_ns > at(2))
+        if not isinstance(event, RecordingSealed):
+            rows.append(replace(row, seq=len(rows) + 1, wall_ns=wall_ns, event=event))
     for path in site.recordings.glob("gate/*/*"):
         path.unlink()
-    journal = write_journal(site.folder / "late", [replace(row, seq=n) for n, row in enumerate(late, 1)])
-    site.rows, folder = late, site.folder
-    site.journal.rename(folder / "before")
-    journal.rename(site.journal)
     find = partial(find_video, site.recordings, [GATE], at(5), at(75), 1 << 30, lambda text: None)
     wanted = Wanted(at(74), at(75), video=WantedVideo([GATE], at(5), at(75), find, walk_video))
-    export(site.journal, wanted, site.bundle, NOW_NS)
-    (video,) = verify(site.bundle, walk=walk_video).video
-    unknown, gap = video.gaps
-    assert (unknown.since_ns, unknown.until_ns, unknown.seq) == (at(5), at(73), None)
-    assert (gap.since_ns, gap.until_ns, gap.text) == (at(73), at(75), "connection refused")
+    export(write_journal(site.folder / "late", rows), wanted, site.bundle, NOW_NS)
+    unknown, gap = verify(site.bundle, walk=walk_video).video[0].gaps
+    assert (unknown.since_ns, unknown.until_ns, unknown.seq) == (at(5), at(since_s), None)
+    assert (gap.since_ns, gap.until_ns, gap.text) == (at(since_s), at(75), "connection refused")
 
 
 @pytest.mark.parametrize("change", ["flip", "cut", "repair"])
