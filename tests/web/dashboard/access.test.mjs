@@ -37,7 +37,7 @@ afterEach(() => {
 
 test("without users everybody may do everything; with users, whoever has not logged in may do nothing", () => {
   assert.deepEqual([OPEN, OUT, BEN].map(isOut), [false, true, false]);
-  assert.deepEqual([OPEN, OUT, BEN].map(lacking), [[], RIGHTS, ["read", "operate", "administer"]]);
+  assert.deepEqual([OPEN, OUT, BEN].map(lacking), [[], RIGHTS, ["read", "review", "operate", "administer"]]);
 });
 
 test("a change of access differs from the same access in another order", () => {
@@ -53,7 +53,7 @@ test("the page shows nothing before a login, and the document says which rights 
   assert.deepEqual([document.documentElement.hasAttribute("data-out"), seen], [true, [[OUT, null]]]);
   server = serve(() => ({ body: BEN }));
   assert.equal(await access.enter(), true);
-  assert.deepEqual([may("watch"), may("operate"), document.documentElement.getAttribute("data-lacks")], [true, false, "read operate administer"]);
+  assert.deepEqual([may("watch"), may("operate"), document.documentElement.getAttribute("data-lacks")], [true, false, "read review operate administer"]);
 });
 
 test("a server that does not answer, or knows no sessions, changes nothing", async () => {

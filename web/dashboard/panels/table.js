@@ -8,6 +8,7 @@ import "./devices/devices.js";
 import "./viewers/viewers.js";
 import "./detections/detections.js"; // part: detections
 import "./timeline/timeline.js";
+import "./recordings/recordings.js";
 import "./audit/audit.js";
 import "./rooms/rooms.js"; // part: rooms
 import "./past/past.js";
@@ -20,6 +21,7 @@ import "./passkeys/passkeys.js";
 import "./users/users.js";
 import "./tokens/tokens.js";
 import "./shares/shares.js";
+import "./clip/clip.js";
 import "./visit/visit.js";
 import "./header/header.js";
 import "./help/help.js";
