@@ -20,8 +20,9 @@ from supervisor.domain.lifecycle import CameraPhase, PeerPhase, RecordingPhase
 from supervisor.domain.signaling import Code, Request
 from supervisor.domain.state import Lease, Peer
 from supervisor.domain.values import LeaseKind, PeerProtocol
+from supervisor.ports.archives import ArchiveRoom
 from supervisor.ports.snapshot import Snapshot
-from supervisor.ports.statistics import CameraStatistics
+from supervisor.ports.statistics import ArchiveStatistics, CameraStatistics
 
 from . import refusals
 from .exposition import CONTENT_TYPE, Exposition, label
@@ -29,6 +30,7 @@ from .exposition import CONTENT_TYPE, Exposition, label
 __all__ = ["CONTENT_TYPE", "FIGURES", "Process", "expose", "measure_process"]
 
 _PHASES = tuple(each for each in CameraPhase if each is not CameraPhase.REMOVED)
+DAY_S = 86_400
 _VERDICTS = {verdict: level for level, verdict in enumerate(Verdict)}
 
 
@@ -51,7 +53,9 @@ def measure_process() -> Process:
     return Process(tasks, threading.active_count(), descriptors, loop_lag(), refusals.totals())
 
 
-def expose(snapshot: Snapshot, process: Process, found: Availability | None = None) -> bytes:
+def expose(
+    snapshot: Snapshot, process: Process, found: Availability | None = None, rooms: Sequence[ArchiveRoom] = ()
+) -> bytes:
     """Return all metrics in the Prometheus text format; `found` is the availability of the cameras."""
     to = Exposition()
     state = snapshot.state
@@ -64,6 +68,8 @@ def expose(snapshot: Snapshot, process: Process, found: Availability | None = No
     _write_daemons(to, snapshot)
     _write_viewers(to, snapshot, peers)
     _write_recordings(to, snapshot)
+    if snapshot.archives:
+        _write_archives(to, snapshot.archives, rooms)
     _write_daemon(to, snapshot, process, peers, leases)
     _write_monitors(to, snapshot)
     return to.encode()
@@ -183,24 +189,27 @@ def _write_renditions(to: Exposition, snapshot: Snapshot) -> None:
 
 
 def _write_recordings(to: Exposition, snapshot: Snapshot) -> None:
-    """Write what is recorded; of the archives nothing without a camera that is recorded."""
     recordings = snapshot.state.recordings
     active = to.gauge("banken_recording_active", "1 while the camera is recorded")
+    interrupted = to.gauge("banken_recording_interrupted", "1 while the recording has a gap that has not ended")
     gaps = to.counter("banken_recording_gap_seconds", "Time without video in recordings, of gaps that have ended")
     for name in sorted(snapshot.state.cameras):
         known = recordings.get(name)
         active.add(known is not None and known.phase is RecordingPhase.RECORDING, label(camera=name))
+        interrupted.add(known is not None and known.phase is RecordingPhase.INTERRUPTED, label(camera=name))
         for reason, seconds in sorted(snapshot.gaps.get(name, {}).items()):
             gaps.add(seconds, label(camera=name, reason=reason))
-    if not snapshot.archives:
-        return
+
+
+def _write_archives(to: Exposition, archives: Mapping[str, ArchiveStatistics], rooms: Sequence[ArchiveRoom]) -> None:
+    """`rooms`: those that have been found. Time and bytes of each are at most a minute old."""
     fault = to.gauge("banken_archive_fault", "1 while the archive cannot be written")
     buffered = to.gauge("banken_archive_buffered_bytes", "Bytes that wait for the disk")
     pool = to.gauge("banken_archive_pool_ratio", "Share of the buffer for a slow disk in use; at 1, gaps begin")
     written = to.counter("banken_archive_written_bytes", "Bytes of video and audio that were written")
     disk = to.counter("banken_archive_disk_seconds", "Time in calls of the disk")
     latency = to.histogram("banken_archive_write_latency_seconds", "From the end of a fragment until it is written")
-    for archive, each in sorted(snapshot.archives.items()):
+    for archive, each in sorted(archives.items()):
         labels = label(archive=archive)
         fault.add(bool(each.fault), labels)
         buffered.add(each.buffered, labels)
@@ -208,6 +217,17 @@ def _write_recordings(to: Exposition, snapshot: Snapshot) -> None:
         written.add(each.written, labels)
         disk.add(each.disk_s, labels)
         latency.add(each.latency.bounds_s, each.latency.counts, each.latency.sum_s, archive=archive)
+    used = to.gauge("banken_archive_bytes", "Bytes of complete recording files")
+    pinned = to.gauge("banken_archive_pinned_bytes", "Those of them that are pinned")
+    budget = to.gauge("banken_archive_budget_bytes", "Bytes that recording files may have")
+    left = to.gauge("banken_archive_left_seconds", "Time until the budget is full, at the rate of the last 24 hours")
+    for room in rooms:
+        labels = label(archive=room.archive)
+        used.add(room.bytes, labels)
+        pinned.add(room.pinned_bytes, labels)
+        budget.add(room.budget_bytes, labels)
+        if room.days_left is not None:
+            left.add(room.days_left * DAY_S, labels)
 
 
 def _irregular(statistics: CameraStatistics) -> tuple[tuple[str, int], ...]:

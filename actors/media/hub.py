@@ -40,7 +40,7 @@ from .profiles import profile_and_level
 from .subscription import Subscription
 
 MAX_AUDIO_FRAMES = 256
-LATENCIES_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+LATENCIES_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 STALL_S = 6.0
 """How long a connection may be silent, unless that is configured or its access units come seconds apart."""
 

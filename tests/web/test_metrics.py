@@ -14,6 +14,7 @@ from supervisor.domain.access import Principal
 from supervisor.domain.ids import PeerId, RecordingId
 from supervisor.domain.rights import RIGHTS, Role, Scope
 from supervisor.domain.values import Reason, RecordMode
+from supervisor.ports.archives import ArchiveRoom
 from supervisor.ports.statistics import ArchiveStatistics, Latency
 from tests.kit.crowd import open_crowd
 from tests.kit.domain import GATE, SECOND, YARD
@@ -89,6 +90,8 @@ async def test_recordings_and_their_archive_are_measured() -> None:
     async with open_site(GATE, YARD) as site:
         kernel, lost = site.core.kernel, Reason("camera-lost", "no answer")
         site.actors.archives = {"recordings": ArchiveStatistics("", 4096, 10**9, 0.25, WRITTEN, 7.5, 0.0)}
+        room = ArchiveRoom("recordings", 700, 200, 5, 1000, 100.0, 1.5, None, None, 0.0, "")
+        site.actors.rooms = (room, attrs.evolve(room, archive="full", days_left=None))
         begin = c.BeginRecording(GATE, RecordingId("r"), RecordMode.ALWAYS, 9 * SECOND, 5 * SECOND)
         for command in (begin, c.InterruptRecording(GATE, lost), begin, replace(begin, camera=YARD)):
             kernel.emit(command)
@@ -98,16 +101,20 @@ async def test_recordings_and_their_archive_are_measured() -> None:
             site.gateway, Principal("user:anna/0123456789abcdef", RIGHTS[Role.MONITOR], Scope(cameras=(YARD,)))
         )
         seen = here.snapshot()
-        part = metrics.expose(seen, metrics.measure_process()).decode()
+        part = metrics.expose(seen, metrics.measure_process(), None, here.archive_rooms()).decode()
     got = samples(whole)
     assert (got["banken_recording_active", GATE], got["banken_recording_active", YARD]) == (1, 0)
+    assert (got["banken_recording_interrupted", GATE], got["banken_recording_interrupted", YARD]) == (0, 1)
     assert 'banken_recording_gap_seconds_total{camera="gate",reason="camera-lost"} 4.0' in whole
     assert 'banken_recording_gap_seconds_total{camera="yard"' not in whole
     for line in (
         "banken_archive_fault{A} 0.0", "banken_archive_buffered_bytes{A} 4096.0", "banken_archive_pool_ratio{A} 0.25",
         "banken_archive_written_bytes_total{A} 1000000000.0", "banken_archive_disk_seconds_total{A} 7.5",
+        "banken_archive_bytes{A} 700.0", "banken_archive_pinned_bytes{A} 200.0",
+        "banken_archive_budget_bytes{A} 1000.0", "banken_archive_left_seconds{A} 129600.0",
     ):  # fmt: skip
         assert line.replace("A", 'archive="recordings"') in whole
+    assert 'banken_archive_left_seconds{archive="full"}' not in whole
     assert GATE not in part and "archive" not in part
     assert not seen.gaps
     assert samples(part)["banken_recording_active", YARD] == 0

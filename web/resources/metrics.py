@@ -17,7 +17,8 @@ async def expose_metrics(web: Web) -> Response:
         found = await web.gateway.availability()
     except (JournalError, TooLong):
         found = None  # of a journal in a replay that is damaged or too long: everything else is known
-    asked = (web.gateway.snapshot(peers=True), metrics.measure_process(), found)
+    rooms = web.gateway.archive_rooms()
+    asked = (web.gateway.snapshot(peers=True), metrics.measure_process(), found, rooms)
     text = await run_in_thread(partial(metrics.expose, *asked), limiter=web.rendering)
     return Response(text, content_type=metrics.CONTENT_TYPE)
 
