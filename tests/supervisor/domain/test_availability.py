@@ -11,7 +11,7 @@ from supervisor.domain.availability import CODES, GONE, Availability, CameraAvai
 from supervisor.domain.ids import CameraId, DeviceId, LeaseId, RunId, UseId
 from supervisor.domain.lifecycle import CameraPhase
 from supervisor.domain.state import State
-from supervisor.domain.values import DeviceSettings, Fault, Limits, Mode, Reason, UseKind
+from supervisor.domain.values import DeviceSettings, Fault, Limits, Mode, Reason, RecordMode, UseKind
 from tests.kit.availability import uncounted_visits, unequal_parts
 from tests.kit.domain import (
     ASKED,
@@ -209,6 +209,15 @@ def test_camera_on_demand_is_judged_over_the_time_of_its_leases() -> None:
     gate, yard = of(story), of(story, YARD)
     assert (gate.wanted_s, gate.live_s, gate.availability, gate.away_max_s) == (40, 35, 35 / 40, 5)
     assert (yard.wanted_s, yard.live_s, yard.queued, yard.losses, yard.away_max_s) == (120, 0, 1, 0, 120)
+
+
+def test_camera_whose_recording_is_requested_is_judged_over_that_time() -> None:
+    """It is open for it, as for a viewer."""
+    camera = replace(settings(GATE, mode=Mode.ON_DEMAND), record=RecordMode.DEMAND)
+    story = Story().given(c.StartRun(RUN, NODE, "0", 1), c.Configure("test", (camera,), Limits())).after(100)
+    story.given(c.RequestRecording(GATE, None, "kim"), c.ConnectCamera(GATE)).after(5)
+    story.given(c.ReportLive(GATE, PICTURE)).after(15).given(c.WithdrawRecording(GATE, "kim")).after(50)
+    assert (of(story).wanted_s, of(story).live_s) == (20, 15)
 
 
 def test_losses_of_a_live_camera_and_failed_attempts_both_count() -> None:

@@ -1,7 +1,9 @@
 """The ends of requests to record: by their time, also across a restart."""
 
 import attrs
+import trio
 from msgspec.structs import replace
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from supervisor.base.clock import Clock
 from supervisor.domain import commands as c
@@ -11,6 +13,7 @@ from supervisor.domain.state import State
 from supervisor.domain.values import Limits, Mode, RecordMode
 from supervisor.runtime.kernel import Kernel
 from supervisor.services.recording_requests import RecordingRequests
+from tests.kit.core import open_core
 from tests.kit.domain import GATE, SECOND, settings
 
 START_NS = 1_800_000_000 * SECOND
@@ -77,3 +80,18 @@ def test_request_goes_on_after_a_restart() -> None:
     assert early.service.look() == START_NS + 600 * SECOND
     assert late.service.look() is None
     assert (early.ends(), late.ends()) == ([], [correlation])
+
+
+async def test_service_ends_a_request_in_time(mock_clock: MockClock) -> None:
+    """It waits for a request that comes while it runs, and for its end; a longer one holds longer."""
+    async with open_core() as core, trio.open_nursery() as nursery:
+        kernel = core.kernel
+        nursery.start_soon(RecordingRequests(kernel).run)
+        kernel.emit(c.Configure("test", (replace(settings(GATE), record=RecordMode.DEMAND),), Limits()))
+        for lasts_s in (20.0, 60.0):
+            kernel.emit(c.RequestRecording(GATE, lasts_s, "kim"))
+        for passed_s, is_requested in ((21.0, True), (38.0, True), (2.0, False)):
+            mock_clock.jump(passed_s)
+            await wait_all_tasks_blocked()
+            assert (GATE in kernel.state.recording_requests) is is_requested
+        nursery.cancel_scope.cancel()
