@@ -111,6 +111,9 @@ class Cameras:
                 f"camera {name!r} cannot be recorded, because a patrol opens it only now and then; remove one: "
                 "record, or mode: patrol",
             )
+        if record is RecordMode.EVENTS and not self._common["parts.detections"]:
+            node = self._sections.nodes["cameras", name, "record"]
+            self._reading.complain(node, f"camera {name!r}: record: events needs parts.detections to be on")
         return record
 
     def _recording(self, name: str, values: Mapping[str, Any]) -> RecordSettings:

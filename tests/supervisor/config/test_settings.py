@@ -11,7 +11,7 @@ import yaml
 
 import configuration
 from actors.sources import KINDS
-from supervisor.config.config import Config, Timeouts
+from supervisor.config.config import Config, RecordSettings, Timeouts
 from supervisor.config.detectors import KINDS as DETECTORS
 from supervisor.config.load import parse
 from supervisor.config.problem_text import ConfigError
@@ -20,7 +20,9 @@ from supervisor.config.schema import schema_of
 from supervisor.config.settings import SETTINGS
 from supervisor.config.table import OWN_VARIABLES, Setting, Table, variable_of
 from supervisor.config.types import Count, Duration
+from supervisor.domain.ids import CameraId
 from supervisor.domain.rights import PROXY_ROLES
+from supervisor.domain.values import RecordMode
 
 ROOT = Path(__file__).parents[3]
 CAMERAS = "detectors.NAME.cameras"
@@ -467,6 +469,52 @@ def test_motion_needs_the_part_that_reports_it() -> None:
     with pytest.raises(ConfigError, match=r"^a test:2: detections\.motion needs parts\.detections to be on$"):
         parse("parts: {detections: off}\ndetections: {motion: on}", "a test", {}, {})
     assert parse("parts: {detections: off, rooms: off}", "a test", {}, {}).off == {"detections", "rooms"}
+
+
+DAY_S = 86_400.0
+RECORDED = (
+    "record: {keep: 20d, events: {after: 30s, labels: [cat]}}\ncameras:\n  front:\n    source: 'test:'\n    record: "
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "mode", "settings"),
+    [
+        ("", RecordMode.OFF, RecordSettings(20 * DAY_S, 30 * DAY_S, 5.0, 30.0, ("cat",))),
+        ("off", RecordMode.OFF, RecordSettings(20 * DAY_S, 30 * DAY_S, 5.0, 30.0, ("cat",))),
+        ("true", RecordMode.ALWAYS, RecordSettings(20 * DAY_S, 30 * DAY_S, 5.0, 30.0, ("cat",))),
+        ("demand", RecordMode.DEMAND, RecordSettings(20 * DAY_S, 30 * DAY_S, 5.0, 30.0, ("cat",))),
+        ("{mode: events, keep: 40d}", RecordMode.EVENTS, RecordSettings(40 * DAY_S, 40 * DAY_S, 5.0, 30.0, ("cat",))),
+        (
+            "{mode: always, events: {keep: 50d, before: 0s, labels: []}}",
+            RecordMode.ALWAYS,
+            RecordSettings(20 * DAY_S, 50 * DAY_S, 0.0, 30.0),
+        ),
+    ],
+)
+def test_recording_of_a_camera_is_a_word_or_a_mapping(record: str, mode: RecordMode, settings: RecordSettings) -> None:
+    """The common section has the rest; files with events are kept at least as long as others."""
+    source = parse(f"{RECORDED}{record}", "a test", {}, CHECKS).cameras[CameraId("front")]
+    assert (source.record, source.recording) == (mode, settings)
+
+
+@pytest.mark.parametrize(
+    ("record", "complaint"),
+    [
+        ("alwys", "record.mode of camera 'front' must be off, always, events or demand, not 'alwys'"),
+        ("[always]", "record of camera 'front' must be a mapping of keys to values, not a list"),
+        ("{mod: events}", "unknown key 'mod' in record of camera 'front'; did you mean 'mode'?"),
+        ("{mode: events, keep: 3m}", "record.keep of camera 'front' must be a duration from 1h to 3650d"),
+        ("demand\n    mode: patrol", "camera 'front' cannot be recorded, because a patrol opens it only now and then"),
+        ("events\nparts: {detections: off}", "camera 'front': record: events needs parts.detections to be on"),
+    ],
+)
+def test_wrong_recording_is_named_with_its_line(record: str, complaint: str) -> None:
+    """One complaint, whether it is a word or a mapping."""
+    with pytest.raises(ConfigError) as refused:
+        parse(f"{RECORDED}{record}", "a test", {}, CHECKS)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"a test:5: {complaint}")
 
 
 def test_rewritten_configuration_has_the_present_names_and_is_otherwise_the_same() -> None:
