@@ -24,7 +24,7 @@ from supervisor.ports.footage import FootageStretch
 from .archive_writer import DAY, NAME, path_of
 from .disk import FOLDER_FLAGS
 from .index import Index
-from .recording_file import About, StoredFragment, fragments_of, read_beginning
+from .recording_file import MOST_FRAGMENTS, About, StoredFragment, fragments_of, read_beginning
 
 SECOND_NS = 1_000_000_000
 USUAL_S = 120
@@ -32,8 +32,6 @@ USUAL_S = 120
 BETWEEN_NS = SECOND_NS
 """Two files of one recording follow each other if no more lies between them."""
 MAX_NS = 2**63 - 1
-MOST_FRAGMENTS = 100_000
-"""Fragments of one file that are read: a file of an hour has 3,600."""
 FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 

@@ -29,6 +29,8 @@ ABOUT = UUID("62616e6b-656e-4172-a167-6d656e740001").bytes
 MAX_BEGINNING = 64 * 1024
 """Bytes in front of the first fragment."""
 CHUNK = 1024 * 1024
+MOST_FRAGMENTS = 100_000
+"""Fragments of one file that are read: a file of an hour has 3,600."""
 MFRO = 16
 """Bytes of the last box, which says how long `mfra` is."""
 ENTRY = struct.Struct(">QQ3B")
@@ -158,6 +160,8 @@ def walk(file: BinaryIO) -> Walk:
     found, at, damage = list[StoredFragment](), begins_at, ""
     try:
         for fragment in fragments_of(file, at, size, about.recording):
+            if len(found) == MOST_FRAGMENTS:
+                raise BitstreamError(f"more than {MOST_FRAGMENTS} fragments")
             found.append(fragment)
             at = fragment.offset + fragment.size
     except BitstreamError as error:

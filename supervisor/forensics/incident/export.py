@@ -12,7 +12,6 @@ import attrs
 
 from ... import __version__
 from ...base.times import iso, whole_ms
-from ...domain.events import Recorded
 from ...domain.ids import CameraId
 from ...journal import excerpt, manifest
 from ...journal.files import sync_folder
@@ -25,7 +24,7 @@ from .bundle import Damaged
 from .draft import draft_folder
 from .render import ReportScope, describe, known_times
 from .verify import NotedDigests, verify
-from .video import FoundVideo, WantedVideo, of_recordings, require_recorded, sealed_spans, seals_of
+from .video import FoundVideo, WantedVideo, of_recordings, require_recorded, seals_of
 
 MAX_NOTE = 2000
 
@@ -106,13 +105,11 @@ def _find_video(reader: Reader, wanted: WantedVideo) -> ChosenVideo:
     """Find files and seals. The journal is read up to its present end: a file of which it knows is complete."""
     last = reader.bounds()[1]
     within = reader.seq_at(wanted.since_ns - 1) + 1, min(last, reader.seq_at(wanted.until_ns))
-    seqs, seals = [seq for seq in within if within[0] <= within[1]], dict[str, Recorded]()
-    for camera in wanted.cameras:
-        found = seals_of(of_recordings(reader, camera, 1, last))
-        seals |= found
-        for seq, (_, (begin, end)) in sealed_spans(found).items():
-            if begin < wanted.until_ns and wanted.since_ns < end:
-                seqs.append(seq)
+    seqs = [seq for seq in within if within[0] <= within[1]]
+    seals = seals_of(row for camera in wanted.cameras for row in of_recordings(reader, camera, 1, last))
+    for begin, end, seq in seals.all_spans:
+        if begin < wanted.until_ns and wanted.since_ns < end:
+            seqs.append(seq)
     chosen, left_out = list[FoundVideo](), list[str]()
     for file in wanted.find():
         try:

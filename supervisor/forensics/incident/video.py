@@ -8,6 +8,7 @@ Rules of this file:
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,8 +37,8 @@ LEAST_NS = 1_500_000_000
 """A shorter time without video is no gap: the journal notes the end of a stretch some time after its last frame."""
 LATE_NS = 30 * 1_000_000_000
 """An event without the time of the last frame is at most so much later: a silent camera is waited for."""
-MOST_GAPS = 1000
-"""Gaps of a camera that are listed."""
+MOST_GAPS, MOST_PERIODS = 1000, 20_000
+"""Gaps of a camera that are listed, and that the journal may have in the time: a bundle may come from anybody."""
 Span = tuple[int, int]
 """Begin and end, in ns since 1970."""
 
@@ -97,8 +98,8 @@ class VideoGap:
     """The reason."""
     seq: int | None = None
     """The event that says so."""
-    cause: Recorded | None = None
-    """The event that caused this one."""
+    cause: str = ""
+    """The event that caused this one, in words."""
     late_ns: int = 0
     """The event may be so much later than the last frame."""
 
@@ -119,8 +120,19 @@ class CameraVideo:
     gaps: Sequence[VideoGap]
 
 
-Seals = Mapping[str, Recorded]
-"""The events that have sealed files, by the SHA-256 of each file."""
+@attrs.frozen
+class Seals:
+    """The events of a journal that have sealed files."""
+
+    by_digest: Mapping[str, Recorded]
+    """By the SHA-256 of each file, in hex."""
+    spans: Mapping[str, Sequence[tuple[int, int, int]]]
+    """The times that they have sealed, and their numbers, by recording."""
+
+    @property
+    def all_spans(self) -> list[tuple[int, int, int]]:
+        """The same of all recordings, in order."""
+        return sorted(span for spans in self.spans.values() for span in spans)
 
 
 def of_recordings(reader: Reader, camera: str, first: int = 1, last: int = NEVER - 1) -> Iterator[Recorded]:
@@ -131,17 +143,13 @@ def of_recordings(reader: Reader, camera: str, first: int = 1, last: int = NEVER
         first = rows[-1].seq + 1
 
 
-def seals_of(rows: Iterable[Recorded]) -> dict[str, Recorded]:
-    return {digest: row for row in rows if isinstance(row.event, RecordingSealed) for digest in row.event.digests}
-
-
-def sealed_spans(seals: Seals) -> dict[int, tuple[str, Span]]:
-    """For each of these events its recording, and the time that it has sealed."""
-    found = {}
-    for row in seals.values():
+def seals_of(rows: Iterable[Recorded]) -> Seals:
+    by_digest, spans = dict[str, Recorded](), dict[str, list[tuple[int, int, int]]]()
+    for row in rows:
         if isinstance(row.event, RecordingSealed):
-            found[row.seq] = (str(row.event.recording), (row.event.began_ns, row.event.ended_ns))
-    return found
+            by_digest |= dict.fromkeys(row.event.digests, row)
+            spans.setdefault(row.event.recording, []).append((row.event.began_ns, row.event.ended_ns, row.seq))
+    return Seals(by_digest, spans)
 
 
 def require_recorded(file: FoundVideo, seals: Seals) -> Recorded | None:
@@ -155,7 +163,7 @@ def require_recorded(file: FoundVideo, seals: Seals) -> Recorded | None:
     began = time.strftime("recording_%Y%m%d_%H%M%S", time.gmtime(walked.began_ns // 10**9))
     if not name.startswith(began):
         raise Damaged(f"{file.name}: its name is wrong: its video begins at {iso(walked.began_ns)}")
-    seal = seals.get(file.sha256)
+    seal = seals.by_digest.get(file.sha256)
     if seal is not None:
         if getattr(seal.event, "camera", "") != camera or getattr(seal.event, "recording", "") != walked.recording:
             raise Damaged(f"{file.name}: event {seal.seq} has sealed it as another recording")
@@ -163,8 +171,8 @@ def require_recorded(file: FoundVideo, seals: Seals) -> Recorded | None:
     if walked.damage:
         raise Damaged(f"{file.name}: {walked.damage}")
     middle = (walked.began_ns + walked.ended_ns) // 2
-    for seq, (recording, (begin, end)) in sealed_spans(seals).items():
-        if recording == walked.recording and begin <= middle < end:
+    for begin, end, seq in seals.spans.get(walked.recording, ()):
+        if begin <= middle < end:
             raise Damaged(f"{file.name}: it is not the file that was recorded: event {seq} has sealed another one")
     return None
 
@@ -209,10 +217,14 @@ def _of_camera(
             until_ns = min(until_ns, max(file.walked.ended_ns, span[0]))
         else:
             unsealed[file.name] = "the journal in this bundle ends before its seal"
-    periods = [*_periods(reader, head, camera, rows, span)]
-    gaps = [gap for hole in _holes((span[0], until_ns), covered) for gap in _explain(hole, periods, seals, rows)]
+    periods = [*islice(_periods(reader, head, camera, rows, span), MOST_PERIODS)]
+    sealed_times = seals.all_spans
+    expired = [row for row in rows if isinstance(row.event, RecordingsExpired)]
+    holes = _holes((span[0], until_ns), covered)
+    found = (sorted(_explain(hole, periods, sealed_times, expired), key=lambda gap: gap.since_ns) for hole in holes)
+    gaps = islice((gap for of_hole in found for gap in of_hole), MOST_GAPS)
     return CameraVideo(
-        camera, *span, sum(file.bytes for file in files), sealed, unsealed, gaps[:MOST_GAPS]
+        camera, *span, sum(file.bytes for file in files), sealed, unsealed, [*gaps]
     )  # fmt: skip
 
 
@@ -248,7 +260,7 @@ def _periods(reader: Reader, head: State, camera: str, rows: Sequence[Recorded],
             case RecordingInterrupted(reason=reason) | RecordingStopped(reason=reason):
                 if gap is not None:
                     yield attrs.evolve(gap, until_ns=row.wall_ns)
-                cause = event(reader, row.cause) if row.cause is not None else None
+                cause = _words(reader, row.cause)
                 last_ns = getattr(row.event, "last_ns", 0)
                 late_ns = 0 if last_ns else max(0, min(LATE_NS, row.wall_ns - resumed_ns))
                 gap = VideoGap(last_ns or row.wall_ns, 0, reason.text, row.seq, cause, late_ns)
@@ -258,14 +270,15 @@ def _periods(reader: Reader, head: State, camera: str, rows: Sequence[Recorded],
         yield attrs.evolve(gap, until_ns=max(span[1], gap.since_ns))
 
 
-def _explain(hole: Span, periods: Sequence[VideoGap], seals: Seals, rows: Sequence[Recorded]) -> Iterator[VideoGap]:
+def _explain(
+    hole: Span, periods: Sequence[VideoGap], sealed: Sequence[tuple[int, int, int]], expired: Sequence[Recorded]
+) -> Iterator[VideoGap]:
     """The reasons for a time without video."""
-    sealed = sorted((*span, seq) for seq, (_, span) in sealed_spans(seals).items())
     for begin, end, seq in sealed:
         since_ns, until_ns = max(begin, hole[0]), min(end, hole[1])
         if until_ns - since_ns > LEAST_NS:
             text = "it was recorded and sealed, and its files are not in this bundle"
-            gone = [row for row in rows if _expired(row, since_ns, until_ns)]
+            gone = [row for row in expired if _expired(row, since_ns, until_ns)]
             text += f"; files of this time were removed (event {gone[0].seq})" if gone else ""
             yield VideoGap(since_ns, until_ns, text, seq)
     for piece in _holes(hole, ((begin, end) for begin, end, _ in sealed)):
@@ -298,5 +311,10 @@ def sentence_of(gap: VideoGap) -> str:
     """The reason of a gap with its events."""
     if gap.seq is None:
         return gap.text
-    after = f", caused by event {gap.cause.seq}: {describe(gap.cause.event)[1]}" if gap.cause is not None else ""
-    return f"{gap.text} (event {gap.seq}{after})"
+    return f"{gap.text} (event {gap.seq}{gap.cause and f', caused by {gap.cause}'})"
+
+
+def _words(reader: Reader, seq: int | None) -> str:
+    """An event with its number; empty if it is not there."""
+    found = event(reader, seq) if seq is not None else None
+    return "" if found is None else f"event {found.seq}: {describe(found.event)[1]}"

@@ -132,3 +132,11 @@ def test_file_is_a_row_of_boxes(recorded: bytes) -> None:
         *(b"uuid", b"moof", b"mdat") * 3,
         b"mfra",
     ]
+
+
+def test_fragments_of_a_file_have_a_limit(recorded: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a stranger may have millions of empty ones, each of which costs memory."""
+    assert len(walk(io.BytesIO(recorded)).fragments) == 3
+    monkeypatch.setattr("actors.recorder.recording_file.MOST_FRAGMENTS", 2)
+    walked = walk(io.BytesIO(recorded))
+    assert (len(walked.fragments), walked.damage) == (2, f"at byte {walked.whole}: more than 2 fragments")

@@ -16,6 +16,7 @@ from actors.media.media import CLOCK_RATE
 from actors.recorder.archive_writer import ArchiveWriter, SealedFile, repair_file
 from actors.recorder.cutter import Cutter, NewFile
 from actors.recorder.disk import Disk
+from supervisor.base.times import iso
 from supervisor.compose.bundled_video import find_video, walk_video
 from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded, RecordingInterrupted, RecordingSealed
@@ -351,6 +352,14 @@ def test_file_that_was_added_to_a_time_without_a_seal_is_not_called_sealed(
     video = verify(forged(site, made(f"{VIDEO}13.mp4", unknown, 13)), walk=walk_video).video[0]
     assert video.unsealed[f"{VIDEO}13.mp4"] == why
     assert f"{VIDEO}13.mp4" not in video.seals
+
+
+def test_manifest_with_times_of_other_centuries_is_read(site: Site) -> None:
+    """The times without video begin and end with them."""
+    scope = bundle.VideoScope(("gate",), "0002-01-01T00:00:00Z", "9998-01-01T00:00:00Z")
+    gaps = verify(forged(site, lambda files: None, video=scope), walk=walk_video).video[0].gaps
+    assert [sentence_of(gap) for gap in gaps]
+    assert (iso(gaps[0].since_ns)[:4], iso(gaps[-1].until_ns)[:4]) == ("0002", "2027"), "the newest file grows"
 
 
 def test_manifest_without_video_refuses_files_of_video(site: Site) -> None:
