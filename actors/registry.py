@@ -13,6 +13,7 @@ from supervisor.base.background_import import BackgroundImport, NotLoaded
 from supervisor.base.context import in_empty_context
 from supervisor.base.log import log_about
 from supervisor.base.supervision import run_supervised
+from supervisor.config.config import ArchiveSettings
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, PeerId
 from supervisor.domain.state import VIDEO, Privacy
@@ -37,7 +38,7 @@ from .media.transcoder import run_transcoder
 from .media.video_transcoder import run_video_transcoder
 from .process.daemons import Daemons
 from .process.sweep import Sweep
-from .tools import Recordings, Tools
+from .tools import Tools
 from .webrtc.deferred import VIEWERS, Connect, run_connection
 from .webrtc.offer import SdpOffer, parse_offer
 from .webrtc.peer import PeerActor
@@ -75,14 +76,14 @@ class Registry:
         starts: StartGate | None = None,
         connect: Connect = run_connection,
         rtsp: tuple[socket.socket, ReaderLogins] | None = None,
-        recordings: Recordings | None = None,
+        archives: Mapping[str, ArchiveSettings] | None = None,
     ) -> None:
         """`rtsp`: the listening socket for readers, and their logins; None if the RTSP server is off.
 
-        `recordings`: None to keep none.
+        `archives`: None to record nothing.
         """
         self._tools, self._connect = tools, connect
-        self._rtsp, self._recordings = rtsp, recordings
+        self._rtsp, self._archives = rtsp, archives
         self._recorders: RecorderCrew | None = None
         self._review: Review | None = None
         self._recording = trio.Event()
@@ -131,7 +132,7 @@ class Registry:
                 self._start_readers(camera)
             viewers.start_soon(self._transcode, camera, name=f"audio/{name}")
             viewers.start_soon(self._transcode_video, camera, name=f"video/{name}")
-            if self._recordings is not None:
+            if self._archives is not None:
                 viewers.start_soon(self._record, camera, name=f"recorder/{name}")
             if self._tools.detections is not None:
                 viewers.start_soon(self._look_for_motion, camera, name=f"motion/{name}")
@@ -221,18 +222,18 @@ class Registry:
     async def footage_bytes(
         self, stretches: Sequence[CameraTime], *, of_all: tuple[int, int] | None = None
     ) -> Mapping[str, Mapping[CameraId, int]]:
-        if self._recordings is None:
+        if self._archives is None:
             return {}
         crew = await self._recorder_crew()
         return await crew.footage_bytes(stretches, of_all)
 
     async def _recorder_crew(self) -> "RecorderCrew":
         """The recorders, which are imported with the first call."""
-        assert self._recordings is not None
+        assert self._archives is not None
         await _load(RECORDERS)
         from .recorder.crew import RecorderCrew
 
-        self._recorders = self._recorders or RecorderCrew(self._recordings, self._tools)
+        self._recorders = self._recorders or RecorderCrew(self._archives, self._tools)
         return self._recorders
 
     async def run_recordings(self) -> None:
@@ -240,7 +241,7 @@ class Registry:
 
         Cancellation: ends the writing. Cleanup: all files are sealed.
         """
-        assert self._recordings is not None
+        assert self._archives is not None
         kernel = self._tools.kernel
         while not any(known.settings.record is not RecordMode.OFF for known in kernel.state.cameras.values()):
             await kernel.wait_change(kernel.state.seq)
@@ -253,10 +254,10 @@ class Registry:
         await _load(REVIEW)
         from .recorder.review import Review
 
-        assert self._recordings is not None
+        assert self._archives is not None
         if self._review is None:
-            kernel = self._tools.kernel
-            self._review = Review(self._recordings.folder, self._decoder, lambda name: name in kernel.state.cameras)
+            kernel, folders = self._tools.kernel, tuple(archive.path for archive in self._archives.values())
+            self._review = Review(folders, self._decoder, lambda name: name in kernel.state.cameras)
         return self._review
 
     async def run_patrol(self, group: str) -> None:

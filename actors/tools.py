@@ -4,7 +4,6 @@ The registry gives the others to the actors that need them: the decoder, the sta
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from pathlib import Path
 from typing import Protocol
 
 import attrs
@@ -51,21 +50,6 @@ class Sources(Protocol):
     def configured(self) -> Recorded | None:
         """The event of the configuration that names them."""
         ...
-
-
-@attrs.frozen
-class Recordings:
-    """The archive of the daemon's recordings."""
-
-    folder: Path
-    sync_s: float
-    reserve: int
-    """Bytes of the file system that are left free."""
-    keep_s: float
-    events_keep_s: float
-    """For files in which something was detected."""
-    max_bytes: int | None
-    """None: as much as the file system has."""
 
 
 @attrs.frozen

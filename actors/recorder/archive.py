@@ -242,6 +242,7 @@ class Archive:
             with bounded_shield(FLUSH_S):
                 await self._finish()
             self._worker.close()
+            self._forget()
 
     async def _write(self) -> None:
         """Write batches, and sync in time. Raises one of `FAULTS`."""
@@ -282,6 +283,8 @@ class Archive:
             if self._left is not None:
                 await self._wait(self._left)
             if not self.fault:
+                await self._write_queue(sync=True)
+                self.fault = "the archive is stopped"
                 await self._write_queue(sync=True)
                 await self._call(partial(self._seal_all, self._writer, self._rows))
                 await self._reports.settle()
@@ -343,6 +346,12 @@ class Archive:
             self.fault = why
             logger.error("archive %s: %s", self._folder, why)
             self._reports.failed(why, full=isinstance(error, OSError) and error.errno in FULL)
+
+    def _forget(self) -> None:
+        """Nothing is taken before the next `run`, if there is one: after a crash, it repairs what this one has left."""
+        self.fault = self.fault or "the archive is stopped"
+        self._buffer.clear()
+        self._rows, self._is_repaired, self._step = self._new_rows(), False, ReconcileStep()
 
     def _recover(self) -> None:
         self.fault = ""

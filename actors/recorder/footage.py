@@ -6,6 +6,8 @@ Rules of this file:
 - Files are found by their names. The index only answers quicker, for many files at once.
 """
 
+import errno
+import heapq
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,7 +59,7 @@ class FootageFile:
 
     camera: str
     path: str
-    """Relative to the archive."""
+    """Relative to its archive."""
     about: About
     initialization: bytes
     """`ftyp` and `moov`."""
@@ -90,11 +92,18 @@ class FootageFile:
 class Footage:
     """Made for each question, or kept: it holds the folder open. Used by one thread at a time. Raises `OSError`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *others: Path) -> None:
+        """`others`: further archives, which are left out if they cannot be opened."""
         self._path, self._folder = folder, os.open(folder, FOLDER_FLAGS & ~os.O_NOFOLLOW)
         self._index: Index | None = None
+        self._others = list[Footage]()
+        for other in others:
+            with suppress(OSError):
+                self._others.append(Footage(other))
 
     def close(self) -> None:
+        for other in self._others:
+            other.close()
         os.close(self._folder)
         if self._index is not None:
             self._index.close()
@@ -102,17 +111,26 @@ class Footage:
     def cameras(self) -> list[str]:
         """The cameras that have a folder here."""
         with os.scandir(self._folder) as found:
-            return sorted(each.name for each in found if each.is_dir(follow_symlinks=False))
+            names = {each.name for each in found if each.is_dir(follow_symlinks=False)}
+        return sorted(names.union(*(other.cameras() for other in self._others)))
 
     def open(self, path: str) -> BinaryIO:
         """Open a file to read it. It can be read until it is closed, also when it is removed meanwhile."""
-        return open(os.open(path, FILE_FLAGS, dir_fd=self._folder), "rb", buffering=0)
+        *first, last = (self._folder, *(other._folder for other in self._others))
+        for folder in first:
+            with suppress(FileNotFoundError):
+                return open(os.open(path, FILE_FLAGS, dir_fd=folder), "rb", buffering=0)
+        return open(os.open(path, FILE_FLAGS, dir_fd=last), "rb", buffering=0)
 
     def files(self, camera: str, from_ns: int, to_ns: int) -> Iterator[FootageFile]:
         """Yield the files of a camera that have something of a time, the oldest first.
 
         A file that cannot be read, or that is removed meanwhile, is left out.
         """
+        found = [each._files(camera, from_ns, to_ns) for each in (self, *self._others)]
+        return heapq.merge(*found, key=lambda file: file.began_ns)
+
+    def _files(self, camera: str, from_ns: int, to_ns: int) -> Iterator[FootageFile]:
         for path in self._paths(camera, from_ns, to_ns):
             found = self.read(path)
             if found is not None and found.began_ns < to_ns and found.ended_ns > from_ns:
@@ -128,15 +146,20 @@ class Footage:
 
     def stretches(self, camera: str, from_ns: int, to_ns: int) -> list[FootageStretch]:
         """The stretches of a time. With an index, not every file is opened."""
+        return merge(each for place in (self, *self._others) for each in place._spans(camera, from_ns, to_ns))
+
+    def _spans(self, camera: str, from_ns: int, to_ns: int) -> Sequence[Spanning]:
         rows = list[Spanning](self._rows(camera, from_ns, to_ns))
         newest_ns = max((row.ended_ns for row in rows), default=from_ns)
         known = {row.began_ns for row in rows}
-        rows += (file for file in self.files(camera, newest_ns, to_ns) if file.began_ns not in known)
-        return merge(rows)
+        rows += (file for file in self._files(camera, newest_ns, to_ns) if file.began_ns not in known)
+        return rows
 
     def _rows(self, camera: str, from_ns: int, to_ns: int) -> Sequence[Spanning]:
         try:
             self._index = self._index or Index(self._path, read_only=True)
+            if not self._index.is_whole:
+                return ()
             return self._index.files(camera, max(0, from_ns), min(to_ns, MAX_NS))
         except apsw.Error:
             return ()
@@ -179,6 +202,17 @@ def is_path(path: str) -> bool:
     """Whether it is the path of a recording file in the folder of its camera."""
     day, _, name = path.partition("/")
     return bool(DAY.fullmatch(day) and NAME.fullmatch(name))
+
+
+def open_archives(folders: Sequence[Path]) -> Footage:
+    """The footage of several archives as one. Raises the `OSError` of the first one if none can be opened."""
+    fault: OSError | None = None
+    for number, folder in enumerate(folders, 1):
+        try:
+            return Footage(folder, *folders[number:])
+        except OSError as error:
+            fault = fault or error
+    raise fault or FileNotFoundError(errno.ENOENT, "no archive")
 
 
 def merge(files: Iterable[Spanning]) -> list[FootageStretch]:

@@ -23,12 +23,14 @@ from .archive_writer import SealedFile, number_of, path_of, second_of
 from .recording_file import StoredFragment
 
 NAME = "index.sqlite"
-APPLICATION_ID, FORMAT = 0x62616E72, 2
+APPLICATION_ID, FORMAT = 0x62616E72, 3
 SCHEMA = f"""
 CREATE TABLE camera (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
     files INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE progress (is_whole INTEGER NOT NULL) STRICT;
+INSERT INTO progress VALUES (0);
 CREATE TABLE file (
     camera INTEGER NOT NULL, began_ns INTEGER NOT NULL, number INTEGER NOT NULL, recording INTEGER NOT NULL,
     duration INTEGER NOT NULL, size INTEGER NOT NULL, digest BLOB NOT NULL, keys BLOB NOT NULL,
@@ -47,7 +49,8 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
 """`number` is that in the file's name, from 1; `recording` its id as a number; `keys` as `pack_keys` makes it.
-`eventful` is 1 if something was detected in its time, and `journaled` if a seal of the journal has its digest."""
+`is_whole` is 1 once all files have been compared with their rows. `eventful` is 1 if something was detected in its
+time, and `journaled` if a seal of the journal has its digest."""
 DAY_NS = 86_400 * 10**9
 MAX_FILE_NS = 3600 * 10**9
 """No file lasts longer: a look-up need not go back further."""
@@ -109,8 +112,6 @@ class Index:
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         """`read_only`: for readers beside the writer; a damaged or missing index is an error."""
         self._path = folder / NAME
-        self.is_new = not read_only and not self._path.exists()
-        """Whether it was made now, without a row."""
         if read_only:
             self._db = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
             self._db.set_busy_timeout(1000)
@@ -119,7 +120,6 @@ class Index:
             self._db = self._open()
         except DAMAGED:
             remove_index(folder)
-            self.is_new = True
             self._db = self._open()
 
     def _open(self) -> apsw.Connection:
@@ -141,6 +141,14 @@ class Index:
 
     def close(self) -> None:
         self._db.close()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all files that there were at some time have their rows: it is not just being made again."""
+        return bool(self._db.execute("SELECT is_whole FROM progress").get)
+
+    def mark_whole(self) -> None:
+        self._db.execute("UPDATE progress SET is_whole = 1")
 
     def add(self, files: Iterable[SealedFile]) -> None:
         """Add rows of files that no seal of the journal has, in one transaction. A row that is there is replaced."""

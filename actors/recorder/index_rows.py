@@ -79,6 +79,8 @@ class IndexRows:
         self._steps = self._steps or reconcile(writer, self.index, sealed_until)
         try:
             step = next(self._steps, None)
+            if step is None:
+                self.index.mark_whole()
         except (apsw.Error, ValueError, OverflowError) as error:
             self.fail(error)
             return ReconcileStep()

@@ -46,12 +46,11 @@ AT_ONCE = 64
 UNREQUESTED = Reason("unrequested", "its request has ended", Fault.NONE)
 QUIET = Reason("quiet", "nothing more was detected", Fault.NONE)
 STOPPED = Reason("stopped", "banken stops, or the camera was removed", Fault.NONE)
+MOVED = Reason("moved", "it is recorded into another archive", Fault.NONE)
 SLOW = Reason("disk-slow", "the disk does not keep up")
 BEHIND = Reason("behind", "the recorder fell behind")
 CODEC = Reason("codec", "the camera has changed to a codec that is not recorded")
 CLOCK = Reason("clock", "the system's clock was set", Fault.NONE)
-ARCHIVE = "recordings"
-"""The name of the archive."""
 logger = logging.getLogger("banken")
 
 
@@ -78,8 +77,10 @@ class Recorder:
         reports: JournaledReports,
         kernel: Decider,
         settings: Callable[[], RecordSettings] = RecordSettings,
+        is_here: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`reports`: those of `archive`. `settings`: those of the camera now."""
+        """`reports`: those of `archive`. `settings`: those of the camera; `is_here`: if they name `archive`."""
+        self._is_here = is_here
         self._camera, self._hub, self._archive, self._reports, self._kernel = camera, hub, archive, reports, kernel
         self._settings = settings
         self._stretch: OpenRecording | None = None
@@ -105,12 +106,13 @@ class Recorder:
     async def run(self) -> None:
         """Record while the settings, a person or a detection want it, until it is cancelled.
 
+        Returns when the camera is removed, or should be recorded into another archive.
         Cancellation: at any time. Cleanup: the last fragment is given to the archive, which seals the file.
         """
         if self._is_recorded and self._wished() is None:
             self._report_stop(None)  # an earlier run left it open
         try:
-            while not self._hub.is_closed:
+            while not self._hub.is_closed and self._is_here():
                 if self._is_followed:
                     await self._follow()
                     continue
@@ -121,7 +123,8 @@ class Recorder:
         finally:
             self._end()
             if self._is_recorded:
-                self._kernel.emit(c.StopRecording(self._camera, STOPPED), after=self._newest())
+                reason = STOPPED if self._is_here() else MOVED
+                self._kernel.emit(c.StopRecording(self._camera, reason), after=self._newest())
 
     @property
     def _is_recorded(self) -> bool:
@@ -135,7 +138,8 @@ class Recorder:
     @property
     def _is_followed(self) -> bool:
         """Whether access units are read: they are recorded, or held for a detection."""
-        return self._mode is RecordMode.EVENTS or wanted_recording(self._kernel.state, self._camera) is not None
+        is_wanted = self._mode is RecordMode.EVENTS or wanted_recording(self._kernel.state, self._camera) is not None
+        return is_wanted and self._is_here()
 
     def _wished(self) -> RecordMode | None:
         """Why the camera should be recorded now; None if it should not be."""

@@ -43,7 +43,7 @@ from .clip import (
     make_clip,
     to_annexb,
 )
-from .footage import Footage, FootageFile, is_path
+from .footage import Footage, FootageFile, is_path, open_archives
 from .fragment import MAX_FRAGMENT, PLACE
 from .playlist import moved, playlist
 from .recording_file import read_beginning
@@ -171,8 +171,8 @@ def open_files(footage: Footage, clip: Clip, begin: int, end: int, closed: Calla
 class FootageThreads:
     """The threads that read footage, and the files that they have open."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
         self._threads = trio.CapacityLimiter(2)
         self._lock = threading.Lock()
         self._open = 0
@@ -188,7 +188,7 @@ class FootageThreads:
 
         def work() -> Result:
             try:
-                footage = Footage(self.folder)
+                footage = open_archives(self._folders)
             except FileNotFoundError:
                 raise NoFootage(NOTHING) from None
             with closing(footage):
@@ -270,9 +270,9 @@ class ReadBytes:
 class Review:
     """The footage of an archive. `FootagePort`. Made once by the registry."""
 
-    def __init__(self, folder: Path, decoder: Decodes, knows: Callable[[CameraId], bool]) -> None:
+    def __init__(self, folders: Sequence[Path], decoder: Decodes, knows: Callable[[CameraId], bool]) -> None:
         """`knows`: whether the configuration has a camera."""
-        self._reading, self._decoder, self._knows = FootageThreads(folder), decoder, knows
+        self._reading, self._decoder, self._knows = FootageThreads(folders), decoder, knows
         self._kept: OrderedDict[tuple[str, int, int, str], tuple[float, Clip]] = OrderedDict()
 
     async def stretches(self, camera: CameraId, from_ns: int, to_ns: int) -> Sequence[FootageStretch]:

@@ -277,7 +277,7 @@ def _parts(
     from actors.process.process import RealProcess, owner_of
     from actors.process.process_table import RealProcessTable
     from actors.registry import Registry
-    from actors.tools import Recordings, Tools
+    from actors.tools import Tools
     from actors.webrtc.deferred import run_connection
     from web.app import WebSettings, create_app
     from web.client import Proxies
@@ -318,14 +318,7 @@ def _parts(
             ),
             connect=partial(run_connection, ice_servers=config.ice_servers),
             rtsp=None if rtsp is None else (rtsp, TokenLogins(kernel, accounts)),
-            recordings=Recordings(
-                config.recordings,
-                config.record_sync_s,
-                config.record_reserve,
-                config.record_keep_s,
-                config.record_events_keep_s,
-                config.record_max_bytes,
-            ),
+            archives=config.archives,
         )
 
     async def serve(gateway: "Gateway", stop: "trio.Event", task_status: "trio.TaskStatus[None]") -> None:

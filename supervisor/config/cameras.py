@@ -13,7 +13,7 @@ from ..base.redact import forms_of, redact
 from ..domain.ids import CameraId, DeviceId
 from ..domain.substreams import circles
 from ..domain.values import DeviceSettings, Mode, RecordMode, Transcode
-from .config import Check, Encoding, RecordSettings, Source, Timeouts
+from .config import ARCHIVE, ArchiveSettings, Check, Encoding, RecordSettings, Source, Timeouts
 from .parse_context import place_of
 from .problem_text import NAMED, listed, value_of
 from .sections import Sections
@@ -31,8 +31,15 @@ _PORT = re.compile(r"0*\d{0,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|655
 class Cameras:
     """Reads all cameras, and then the devices."""
 
-    def __init__(self, sections: Sections, kinds: Mapping[str, Check], common: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        sections: Sections,
+        kinds: Mapping[str, Check],
+        common: Mapping[str, Any],
+        archives: Mapping[str, ArchiveSettings],
+    ) -> None:
         """`common`: the values of settings that hold for all cameras, by their names."""
+        self._archives = archives
         self._sections, self._reading, self._kinds, self._common = sections, sections.reading, kinds, common
         self.names: tuple[str, ...] = ()
         """The names of all cameras, also of those with errors."""
@@ -119,15 +126,28 @@ class Cameras:
     def _recording(self, name: str, values: Mapping[str, Any]) -> RecordSettings:
         """The camera's own values, and the common ones for the others."""
 
-        def chosen(key: str) -> Any:
-            is_own = ("cameras", name, *key.split(".")) in self._sections.nodes and values[key] is not None
-            return values[key] if is_own else self._common[key]
+        def has_own(key: str) -> bool:
+            return ("cameras", name, *key.split(".")) in self._sections.nodes and values[key] is not None
 
-        keep_s = chosen("record.keep")
+        def chosen(key: str) -> Any:
+            return values[key] if has_own(key) else self._common[key]
+
+        archive = self._archive(name, chosen("record.archive"))
+        keep_s = chosen("record.keep") if has_own("record.keep") else self._archives[archive].keep_s
         before_s, after_s = chosen("record.events.before"), chosen("record.events.after")
         events_keep_s = max(keep_s, chosen("record.events.keep"))
         labels, audio = chosen("record.events.labels"), chosen("record.audio")
-        return RecordSettings(keep_s, events_keep_s, before_s, after_s, labels, audio, values["record.max_size"])
+        most = values["record.max_size"]
+        return RecordSettings(keep_s, events_keep_s, before_s, after_s, labels, audio, most, archive)
+
+    def _archive(self, camera: str, name: str) -> str:
+        """The name of an archive; the usual one if it names no archive, which is an error."""
+        if name in self._archives:
+            return name
+        own = ("cameras", camera, "record", "archive")
+        node = self._sections.nodes.get(own, self._sections.nodes.get(("record", "archive")))
+        self._reading.complain(node, f"there is no archive {name!r}; there are {listed(list(self._archives))}")
+        return ARCHIVE
 
     def _timeouts(self, values: Mapping[str, Any]) -> Timeouts:
         """The camera's own, and the common ones for the others."""

@@ -68,6 +68,26 @@ class Encoding:
     """Threads of the encoder."""
 
 
+ARCHIVE = "recordings"
+"""The name of the archive of `record.path`."""
+
+
+@attrs.frozen
+class ArchiveSettings:
+    """A folder for recordings."""
+
+    path: Path
+    sync_s: float
+    reserve: int
+    """Bytes of the file system that are left free."""
+    keep_s: float
+    """For recordings in which nothing was detected, of cameras without their own."""
+    events_keep_s: float
+    """For those in which something was detected."""
+    max_bytes: int | None
+    """None: as much as the file system has."""
+
+
 @attrs.frozen
 class RecordSettings:
     """How a camera is recorded, in addition to its mode. Times are seconds."""
@@ -86,6 +106,8 @@ class RecordSettings:
     """Whether audio that cannot be recorded as it comes is transcoded to Opus."""
     max_bytes: int | None = None
     """Of its recordings; None for as much as the archive has."""
+    archive: str = ARCHIVE
+    """The name of the archive."""
 
 
 @attrs.frozen
@@ -211,14 +233,8 @@ class Config:
     journal: Path
     state: Path | None
     """The folder of what is kept beside the journal; None: see `state_folder`."""
-    recordings: Path
-    """The folder of the recordings."""
-    record_sync_s: float
-    record_keep_s: float
-    record_events_keep_s: float
-    record_max_bytes: int | None
-    record_reserve: int
-    """Bytes of the file system that recordings leave free."""
+    archives: Mapping[str, ArchiveSettings]
+    """The folders for recordings, by name."""
     retention: Retention
     anchor: AnchorSettings | None
     """Where anchors of the journal's chain are stored; None: nowhere."""
@@ -280,7 +296,14 @@ class Config:
     def changed_at_start(self, running: "Config") -> list[str]:
         """The settings that differ from those of the `running` configuration and that only a start applies."""
         kept = (setting.name for setting in SETTINGS if not setting.reloadable)
-        return [name for name in kept if self.settings.get(name) != running.settings.get(name)]
+        changed = [name for name in kept if self.settings.get(name) != running.settings.get(name)]
+        return changed + ([] if self._other_archives() == running._other_archives() else ["archives"])
+
+    def _other_archives(self) -> dict[str, ArchiveSettings]:
+        """Those beside that of `record.path`, without a value that a reload may change."""
+        others = {name: attrs.evolve(archive, events_keep_s=0.0) for name, archive in self.archives.items()}
+        others.pop(ARCHIVE)
+        return others
 
     @property
     def exposed(self) -> str:

@@ -14,6 +14,7 @@ from ..domain.values import Limits, Patrol, Policy
 from ..domain.words import size
 from ..journal.anchor import AnchorSettings, is_url
 from ..journal.retention import Retention
+from .archives import ArchivesReader
 from .cameras import Cameras
 from .config import Check, Config, Encoding, Timeouts
 from .daemons import DaemonReader
@@ -84,7 +85,8 @@ def parse(
     sections = Sections(reading, table, options or {})
     values = sections.read("", root, ())
     reading.hidden = values["secret"]
-    cameras = Cameras(sections, kinds, values)
+    archives = ArchivesReader(sections, values).read()
+    cameras = Cameras(sections, kinds, values, archives)
     sources = cameras.read()
     devices = tuple(cameras.read_devices(sources))
     detectors = Detectors(sections, cameras.names, values).read()
@@ -113,6 +115,7 @@ def parse(
         devices=devices,
         detectors=detectors,
         daemons=daemons,
+        archives=archives,
         anchor=anchor,
         oidc=oidc,
         settings=values,

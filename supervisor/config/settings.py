@@ -31,6 +31,7 @@ AUTHENTICATIONS = ("any", "digest")
 MODES = ("always", "on_demand", "patrol")
 RECORD_MODE = OneOf(("off", "always", "events", "demand"), on="always")
 KEEP = Duration("1h", "3650d")
+SYNC, SIZE = Duration("1s", "60s"), Size("64MiB", "1024TiB")
 BEFORE, AFTER = Duration("0s", "30s"), Duration("1s", "10m")
 RTSP = ("rtsp", "rtsps")
 """Sources that are read by RTSP, also `via` another server."""
@@ -254,26 +255,31 @@ SETTINGS = Table(
         ),
         Setting(
             "record.path", File(), "recordings", "The folder of the recordings; see [recording](#recording).",
-            reloadable=False, field="recordings",
+            reloadable=False,
         ),
         Setting(
-            "record.sync", Duration("1s", "60s"), "10s",
+            "record.sync", SYNC, "10s",
             "How often recordings are synced: a power failure costs at most this time and one fragment of a second.",
-            unit="s", reloadable=False, field="record_sync_s",
+            unit="s", reloadable=False,
         ),
         Setting(
             "record.keep", KEEP, "14d", "Recordings older than this are removed, if nothing was detected in them.",
-            unit="s", reloadable=False, field="record_keep_s",
+            unit="s", reloadable=False,
         ),
         Setting(
-            "record.max_size", Size("64MiB", "1024TiB"), None,
+            "record.max_size", SIZE, None,
             "Beyond this size the oldest recordings are removed, also when they are younger than `keep`.",
-            unit="bytes", reloadable=False, field="record_max_bytes", otherwise="the file system without `reserve`",
+            unit="bytes", reloadable=False, otherwise="the file system without `reserve`",
         ),
         Setting(
-            "record.reserve", Size("64MiB", "1024TiB"), "2GiB",
+            "record.reserve", SIZE, "2GiB",
             "Bytes of the file system that recordings leave free.",
-            unit="bytes", reloadable=False, field="record_reserve",
+            unit="bytes", reloadable=False,
+        ),
+        Setting(
+            "record.archive", Text(), "recordings",
+            "The archive of cameras without their own: one of `archives`, or `recordings`, which is the folder "
+            "`record.path`.",
         ),
         Setting(
             "record.audio", Switch(), "off",
@@ -283,7 +289,7 @@ SETTINGS = Table(
         Setting(
             "record.events.keep", KEEP, "30d",
             "Recordings older than this are removed, if something was detected in them. At least `record.keep`.",
-            unit="s", field="record_events_keep_s",
+            unit="s",
         ),
         Setting(
             "record.events.before", BEFORE, "5s",
@@ -416,6 +422,27 @@ SETTINGS = Table(
             "The address and TCP port at which players and recorders read the cameras, as `rtsp://HOST:PORT/CAMERA`; "
             "see [rtsp.md](rtsp.md). Readers log in with a token, except on the machine itself before the first user.",
             reloadable=False, field="rtsp", otherwise="off",
+        ),
+        Setting(
+            "archives.NAME.path", File(), None,
+            "Another folder for recordings, as on another disk. No archive may be within another.",
+            reloadable=False, otherwise="required",
+        ),
+        Setting(
+            "archives.NAME.sync", SYNC, "10s", "The same as `record.sync`, for this archive.",
+            unit="s", reloadable=False,
+        ),
+        Setting(
+            "archives.NAME.keep", KEEP, None, "The same as `record.keep`, for the cameras of this archive.",
+            unit="s", reloadable=False, otherwise="`record.keep`",
+        ),
+        Setting(
+            "archives.NAME.max_size", SIZE, None, "The same as `record.max_size`, for this archive.",
+            unit="bytes", reloadable=False, otherwise="the file system without `reserve`",
+        ),
+        Setting(
+            "archives.NAME.reserve", SIZE, "2GiB", "The same as `record.reserve`, for this archive.",
+            unit="bytes", reloadable=False,
         ),
         Setting(
             "devices.NAME.max_connections", Count(), None, "The number of connections that the device serves.",
@@ -610,8 +637,13 @@ SETTINGS = Table(
             short=True,
         ),
         Setting(
+            "cameras.NAME.record.archive", Text(), None,
+            "The same as `record.archive`, for this camera. Files that it has stay where they are.",
+            otherwise="`record.archive`",
+        ),
+        Setting(
             "cameras.NAME.record.keep", KEEP, None, "The same as `record.keep`, for this camera.",
-            unit="s", otherwise="`record.keep`",
+            unit="s", otherwise="that of its archive",
         ),
         Setting(
             "cameras.NAME.record.audio", Switch(), None, "The same as `record.audio`, for this camera.",

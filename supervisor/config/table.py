@@ -112,9 +112,9 @@ def variable_of(path: str) -> str:
 def label_of(path: Sequence[str]) -> str:
     """A setting or a section in words: `limits.peers`, `mode of camera 'front'`."""
     match path:
-        case ["cameras" | "devices" | "detectors" | "daemons" as group, name]:
+        case ["cameras" | "devices" | "detectors" | "daemons" | "archives" as group, name]:
             return f"{group[:-1]} {name!r}"
-        case ["cameras" | "devices" | "detectors" | "daemons" as group, name, *keys]:
+        case ["cameras" | "devices" | "detectors" | "daemons" | "archives" as group, name, *keys]:
             return f"{'.'.join(keys)} of {group[:-1]} {name!r}"
         case _:
             return ".".join(path) or "the configuration"

@@ -180,7 +180,7 @@ class RecordingStopped(RecordingEvent, frozen=True):
     """The camera is not recorded any more, and should not be."""
 
     reason: Reason
-    """Code `off`, `unrequested`, `quiet` or `stopped`."""
+    """Code `off`, `unrequested`, `quiet`, `moved` or `stopped`."""
     lasted_s: float
     """Time since `RecordingStarted`."""
 

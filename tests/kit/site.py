@@ -159,7 +159,7 @@ class FakeActors:
     async def footage(self) -> FootagePort:
         await trio.lowlevel.checkpoint()
         kernel = self.kernel
-        self.review = self.review or Review(self.archive, FakeDecoder(), lambda name: name in kernel.state.cameras)
+        self.review = self.review or Review((self.archive,), FakeDecoder(), lambda name: name in kernel.state.cameras)
         return self.review
 
     def statistics(self) -> Mapping[CameraId, CameraStatistics]:

@@ -18,9 +18,10 @@ from actors.media.media import CLOCK_RATE, AccessUnit
 from actors.recorder.archive_writer import ArchiveWriter, SealedFile
 from actors.recorder.cutter import Cutter, Fragment, NewFile
 from actors.recorder.disk import Disk
-from actors.recorder.recorder import ARCHIVE, STOPPED
+from actors.recorder.recorder import STOPPED
 from actors.recorder.reports import SETTLE_S, JournaledReports
 from supervisor.base.shield import bounded_shield
+from supervisor.config.config import ARCHIVE
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId, RecordingId
 from supervisor.domain.lifecycle import CameraPhase

@@ -133,7 +133,7 @@ async def test_recording_is_written_sealed_and_indexed(tmp_path: Path) -> None:
     index = Index(folder)
     assert [row.path for row in index.files("gate", 0, 2 * START_NS)] == [*list_files(folder)]
     found = archive.statistics()
-    assert (found.buffered, found.waited_s, found.fault) == (0, 0, "")
+    assert (found.buffered, found.waited_s) == (0, 0)
     assert found.written == sum(each.size for file in reports.files for each in file.fragments)
     assert found.latency.count == sum(len(file.fragments) for file in reports.files) == 4
     assert 0 < found.latency.mean_s <= found.latency.max_s
@@ -481,3 +481,37 @@ async def test_files_that_the_journal_has_not_are_reported_at_the_next_start(tmp
     async with running(folder) as (archive, reports):
         await wait_open(archive)
         assert reports.found == [row_of(made[2])]
+
+
+async def test_archive_that_has_crashed_takes_nothing_until_it_runs_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recorder begins another file then; the one that was left is repaired."""
+    folder, reports = tmp_path / "recordings", Reports()
+    archive = Archive(folder, ArchiveWriter(folder, "n1", lambda: "a"), reports, 0)
+    cutter = Cutter("gate", RECORDING)
+    steps = [out for unit in units(41) for out in cutter.take(unit, wall_ns(unit))]
+
+    def bug(*given: object) -> None:
+        raise ZeroDivisionError
+
+    with give_up_after(20):
+        with pytest.RaisesGroup(ZeroDivisionError):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(archive.run)
+                await wait_open(archive)
+                for step in steps[:2]:
+                    assert archive.offer_nowait(Item("gate", RECORDING, step))
+                while not archive.statistics().written:
+                    await trio.lowlevel.checkpoint()
+                monkeypatch.setattr(ArchiveWriter, "append", bug)
+                archive.offer_nowait(Item("gate", RECORDING, steps[2]))
+        monkeypatch.undo()
+        assert not archive.offer_nowait(Item("gate", RECORDING, steps[3]))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(archive.run)
+            await wait_open(archive)
+            assert not archive.offer_nowait(Item("gate", RECORDING, steps[3]))
+            assert all(offer(archive, 15, first=100))
+            nursery.cancel_scope.cancel()
+    assert [walked(folder / path).duration for path in list_files(folder)] == [10 * TICK, 15 * TICK]

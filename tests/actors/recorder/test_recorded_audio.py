@@ -29,10 +29,10 @@ from actors.recorder.archive import Archive
 from actors.recorder.archive_writer import ArchiveWriter, list_files
 from actors.recorder.cutter import Cutter
 from actors.recorder.recorded_audio import LATE_S, RecordedAudio
-from actors.recorder.recorder import ARCHIVE, Recorder
+from actors.recorder.recorder import Recorder
 from actors.recorder.reports import JournaledReports
 from supervisor.base.clock import TrioClock
-from supervisor.config.config import RecordSettings
+from supervisor.config.config import ARCHIVE, RecordSettings
 from supervisor.domain import commands as c
 from supervisor.domain.values import Limits, RecordMode
 from tests.actors.process.test_child import tools

@@ -22,9 +22,9 @@ from actors.recorder.disk import Disk
 from actors.recorder.fragment import FragmentPlace
 from actors.recorder.index import Index, IndexedFile
 from actors.recorder.pre_roll import MOST_BYTES
-from actors.recorder.recorder import ARCHIVE, SILENCE_S, Recorder
+from actors.recorder.recorder import SILENCE_S, Recorder
 from actors.recorder.reports import JournaledReports
-from supervisor.config.config import RecordSettings
+from supervisor.config.config import ARCHIVE, RecordSettings
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.ids import DetectionId, LeaseId, RecordingId

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.compose import commands
+from supervisor.config.config import ARCHIVE
 from supervisor.domain.values import RecordMode
 from tests.kit.media import Card
 
@@ -23,12 +24,15 @@ def test_recordings_of_the_demo_stay_below_200_mb(cameras: int) -> None:
     width, height, fps = (int(text) for text in commands.DEMO_PICTURE[5:].replace("@", "x").split("x"))
     card, seconds = Card(width, height, fps), 10
     rate = sum(len(card.next()) for _ in range(seconds * fps)) / seconds
-    assert config.record_max_bytes is not None
-    assert config.record_max_bytes + len(recorded) * rate * LATE_S <= MAX_BYTES
+    most = config.archives[ARCHIVE].max_bytes
+    assert most is not None
+    assert most + len(recorded) * rate * LATE_S <= MAX_BYTES
 
 
 def test_recordings_of_the_demo_are_in_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Or beside the journal that is named."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert commands.demo_config(4, LISTEN, None, {}).recordings == tmp_path / "banken" / "demo" / "recordings"
-    assert commands.demo_config(4, LISTEN, tmp_path / "one", {}).recordings == tmp_path / "one.recordings"
+    assert (
+        commands.demo_config(4, LISTEN, None, {}).archives[ARCHIVE].path == tmp_path / "banken" / "demo" / "recordings"
+    )
+    assert commands.demo_config(4, LISTEN, tmp_path / "one", {}).archives[ARCHIVE].path == tmp_path / "one.recordings"

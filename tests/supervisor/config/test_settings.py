@@ -34,6 +34,7 @@ LEAST: dict[str, Any] = {
     "journal": {"anchor": {"file": "/srv/anchors"}},
     "detectors": {"look": {"command": ["run"]}, "lab": {"url": "http://192.0.2.20/"}},
     "daemons": {"switcher": {"command": ["run"]}},
+    "archives": {"cold": {"path": "/srv/cold"}},
     "access": {"oidc": {"issuer": "https://login.example", "client_id": "banken", "roles": {"admin": ["admins"]}}},
 }
 """A configuration in which each setting may be changed alone."""
@@ -46,7 +47,7 @@ def real_path(name: str) -> str:
     """A setting in the least configuration."""
     lab = name.rpartition(".")[2] in {"url", *DETECTORS["url"]}
     name = name.replace("cameras.NAME", "cameras.front").replace("devices.NAME", "devices.box")
-    name = name.replace("daemons.NAME", "daemons.switcher")
+    name = name.replace("daemons.NAME", "daemons.switcher").replace("archives.NAME", "archives.cold")
     return name.replace("detectors.NAME", f"detectors.{'lab' if lab and name != CAMERAS else 'look'}")
 
 
@@ -161,6 +162,7 @@ def test_every_setting_has_a_variable() -> None:
         "detectors.NAME.command": "[run, fast]", "daemons.NAME.command": "[run, fast]", "daemons.NAME.provides": "/day",
         "detectors.NAME.shm": "/seen", "access.proxy.user_header": "X-User", "access.proxy.groups_header": "X-Groups",
         **{f"access.proxy.roles.{role}": "['*']" for role in PROXY_ROLES},
+        "record.archive": "cold", "cameras.NAME.record.archive": "cold",
         "record.events.labels": "[person]", "cameras.NAME.record.events.labels": "[person]",
         "cameras.NAME.privacy": "['22:00-06:00']", "access.oidc.issuer": "https://h/x",
         "access.oidc.user_claim": "name", "access.oidc.groups_claim": "roles", "access.oidc.scopes": "[email]",
@@ -456,8 +458,9 @@ def test_every_setting_of_a_camera_counts_for_all_sources_or_names_its_own() -> 
     } - limited
     assert for_all == {
         "source", "ffmpeg", "device", "mode", "group", "substream", "env", "transcode", "privacy", "record.mode",
-        "record.keep", "record.audio", "record.max_size", "record.events.keep", "record.events.before",
-        "record.events.after", "record.events.labels", "timeouts.first_picture", "timeouts.stall",
+        "record.archive", "record.keep", "record.audio", "record.max_size", "record.events.keep",
+        "record.events.before", "record.events.after", "record.events.labels",
+        "timeouts.first_picture", "timeouts.stall",
     }  # fmt: skip
     assert {each.name.rpartition(".")[0] for each in SETTINGS if each.sources} <= {
         "cameras.NAME", "cameras.NAME.tls", "cameras.NAME.timeouts",
