@@ -83,6 +83,7 @@ FOOTAGE = {
     "verify": at(
         "supervisor.compose.footage:verify", "Verify recordings: read each file, and compare it with the journal."
     ),
+    "clip": at("supervisor.compose.clip:clip", "Take recorded video of ARCHIVE as one file."),
     "repair": at("supervisor.compose.footage:repair", "End recording files that were cut off."),
 }
 
@@ -94,7 +95,7 @@ RECORD = {
 
 COMMANDS = {
     **JOURNAL_COMMANDS,
-    "footage": table("footage", "Recordings: list, verify and repair them, without a daemon.", FOOTAGE),
+    "footage": table("footage", "Recordings: list, verify, take and repair them, without a daemon.", FOOTAGE),
     "incident": at(
         "supervisor.compose.incident:incident",
         "Export, import and verify a stretch of the journal as one file.",

@@ -249,7 +249,10 @@ class _Samples:
     """The samples of one track, which grow."""
 
     def __init__(self) -> None:
-        self.durations, self.sizes, self.offsets = array("I"), array("I"), array("I")
+        self.durations, self.offsets = array("I"), array("I")
+        self.sizes: list[bytes] = []
+        """For each file, as the clip has them."""
+        self.count = 0
         self.chunks: list[int] = []
         """Where the samples of each fragment begin, from the first slice on."""
         self.runs: list[tuple[int, int]] = []
@@ -257,12 +260,13 @@ class _Samples:
 
     def add(self, rows: bytes) -> int:
         """Add rows of `trun`, and return the bytes of their samples."""
-        table = _swapped(array("I", rows))
-        self.durations += table[0::4]
-        self.offsets += table[3::4]
+        table = array("I", rows)
+        self.durations += _swapped(table[0::4])
+        self.offsets += _swapped(table[3::4])
         sizes = table[1::4]
-        self.sizes += sizes
-        return sum(sizes)
+        self.sizes.append(sizes.tobytes())
+        self.count += len(sizes)
+        return sum(_swapped(sizes))
 
     def tables(self, keys: Sequence[int] | None, entries: Sequence[bytes]) -> Callable[[int], bytes]:
         """Return what makes the box `stbl` for slices that begin at a place."""
@@ -281,7 +285,7 @@ class _Samples:
             at += len(list(alike))
         found += [
             full_box(b"stsc", 0, 0, U32.pack(len(runs) // 3), _swapped(runs).tobytes()),
-            full_box(b"stsz", 0, 0, struct.pack(">II", 0, len(self.sizes)), _swapped(self.sizes[:]).tobytes()),
+            full_box(b"stsz", 0, 0, struct.pack(">II", 0, self.count), *self.sizes),
         ]
         fixed = b"".join(found)
 

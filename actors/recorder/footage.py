@@ -86,7 +86,9 @@ class FootageFile:
         for number, found in enumerate(self.fragments):
             if found.place.key and found.place.wall_ns <= from_ns:
                 first = number
-        return [found for found in self.fragments[first:] if found.place.wall_ns < to_ns and self.ended_ns > from_ns]
+        if self.ended_ns <= from_ns:
+            return []
+        return [found for found in self.fragments[first:] if found.place.wall_ns < to_ns]
 
 
 class Footage:
@@ -164,6 +166,11 @@ class Footage:
         except apsw.Error:
             return ()
 
+    def paths(self, camera: str, from_ns: int, to_ns: int) -> Iterator[str]:
+        """Yield the files of a camera that may have something of a time, by their names, the oldest first."""
+        found = [each._paths(camera, from_ns, to_ns) for each in (self, *self._others)]
+        return heapq.merge(*found, key=lambda path: _order(path.rpartition("/")[2]))
+
     def _paths(self, camera: str, from_ns: int, to_ns: int) -> Iterator[str]:
         """Yield the files of a camera that may have something of a time, by their names, the oldest first."""
         if "/" in camera or "\0" in camera or camera in {"", ".", ".."}:
@@ -173,7 +180,7 @@ class Footage:
         earlier = ""
         for day in days[max(0, bisect_right(days, first[:8]) - 2) : bisect_right(days, last[:8])]:
             names = (name for name in self._list(f"{camera}/{day}") if NAME.fullmatch(name))
-            for name in sorted(names, key=lambda name: (_stamp_of(name), len(name), name)):
+            for name in sorted(names, key=_order):
                 path, stamp = f"{camera}/{day}/{name}", _stamp_of(name)
                 if stamp < first:
                     earlier = path
@@ -249,3 +256,8 @@ def _stamp(wall_ns: int) -> str:
 
 def _stamp_of(name: str) -> str:
     return name[10:25]
+
+
+def _order(name: str) -> tuple[str, int, str]:
+    """Sorts the names of files by their time."""
+    return _stamp_of(name), len(name), name

@@ -11,7 +11,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -44,7 +44,7 @@ from .clip import (
     to_annexb,
 )
 from .footage import Footage, FootageFile, is_path, open_archives
-from .fragment import MAX_FRAGMENT, PLACE
+from .fragment import BEGINS_WITH_KEY, KIND, MAX_FRAGMENT, PLACE, VERSION
 from .playlist import moved, playlist
 from .recording_file import read_beginning
 
@@ -63,27 +63,45 @@ Result = TypeVar("Result")
 
 
 def clip_files(footage: Footage, camera: str, from_ns: int, to_ns: int) -> list[ClipFile]:
-    """The files that a clip needs. Raises `OSError`; a file that is removed meanwhile is left out. Blocking."""
+    """The files that a clip needs, as `Footage.files` finds them, each read once. Raises `OSError`. Blocking.
+
+    A file that cannot be read, or that is removed meanwhile, is left out.
+    """
     found = list[ClipFile]()
-    for file in footage.files(camera, from_ns, to_ns):
-        try:
-            with footage.open(file.path) as opened:
-                found.append(_clip_file(file, opened.fileno(), from_ns, to_ns))
-        except FileNotFoundError:
-            continue
+    for path in footage.paths(camera, from_ns, to_ns):
+        with suppress(BitstreamError, FileNotFoundError), footage.open(path) as file:
+            about, initialization, at = read_beginning(file)
+            fragments = _clip_fragments(file.fileno(), at, bytes.fromhex(about.recording), from_ns, to_ns)
+            if fragments:
+                found.append(ClipFile(path, about.recording, initialization, fragments))
     return found
 
 
-def _clip_file(file: FootageFile, descriptor: int, from_ns: int, to_ns: int) -> ClipFile:
-    fragments = list[ClipFragment]()
-    for stored in file.playable(from_ns, to_ns):
-        place, at, size = stored.place, stored.offset + PLACE.size, stored.size - PLACE.size
-        moof = os.pread(descriptor, MOOF, at)
-        length = int.from_bytes(moof[:4])
-        if len(moof) < length <= size:
-            moof = os.pread(descriptor, length, at)
-        fragments.append(ClipFragment(place.wall_ns, place.duration, place.key, at, size, moof))
-    return ClipFile(file.path, file.recording, file.initialization, fragments)
+def _clip_fragments(descriptor: int, at: int, recording: bytes, from_ns: int, to_ns: int) -> list[ClipFragment]:
+    """The fragments from the last key frame at or before `from_ns` on, up to the first that is not whole.
+
+    An hour has 3,600: each is one read, and one tuple.
+    """
+    end, following, found = os.fstat(descriptor).st_size, -1, list[ClipFragment]()
+    while at + PLACE.size < end:
+        head = os.pread(descriptor, PLACE.size + MOOF, at)
+        if len(head) <= PLACE.size:
+            break
+        _, kind, of, version, flags, own, number, wall_ns, duration, length, _ = PLACE.unpack_from(head)
+        if (kind, of, version, own) != (b"uuid", KIND, VERSION, recording) or following not in (-1, number):
+            break
+        offset, following = at + PLACE.size, number + 1
+        at = offset + length
+        if at > end or wall_ns >= to_ns:
+            break
+        key, moof = bool(flags & BEGINS_WITH_KEY), head[PLACE.size :]
+        size = int.from_bytes(moof[:4])
+        if len(moof) < size <= length:
+            moof = os.pread(descriptor, size, offset)
+        if key and wall_ns <= from_ns:
+            found.clear()
+        found.append(ClipFragment(wall_ns, duration, key, offset, length, moof))
+    return found
 
 
 def read_clip(footage: Footage, camera: str, from_ns: int, to_ns: int, kind: ClipKind) -> Clip:

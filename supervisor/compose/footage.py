@@ -23,13 +23,13 @@ DAMAGED = 1
 ARCHIVE = click.argument("archive", type=click.Path(path_type=Path), default="recordings")
 
 
-def _require_archive(archive: Path) -> None:
+def require_archive(archive: Path) -> None:
     if not archive.is_dir():
         fail(f"{archive} is no folder: name the folder of the recordings (record.path)")
 
 
 def _paths(archive: Path, camera: str | None) -> Iterator[str]:
-    _require_archive(archive)
+    require_archive(archive)
     yield from (path for path in list_files(archive) if camera is None or path.startswith(f"{camera}/"))
 
 
@@ -77,7 +77,7 @@ def verify(archive: Path, journal: Path, salvage: bool, as_json: bool) -> None:
     file that was recorded. Somebody who can write both the archive and the journal can make others. That the
     journal is the one of then is shown by `banken verify --expect DIGEST`, with a digest that was noted elsewhere.
     """
-    _require_archive(archive)
+    require_archive(archive)
     with open_reader(journal, salvage) as reader:
         last = reader.bounds()[1]
 
@@ -111,7 +111,7 @@ def repair(archive: Path, yes: bool, as_json: bool) -> None:
     No daemon may write to the archive meanwhile. A file without a whole second is removed.
     """
     with quietly():
-        _require_archive(archive)
+        require_archive(archive)
         folder = os.open(archive, FOLDER_FLAGS)
         lock_archive(archive, folder)
         for path in _paths(archive, None):

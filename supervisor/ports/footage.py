@@ -1,16 +1,37 @@
 """Footage: the recorded video of cameras, as the web asks for it, and the errors that it may get."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import attrs
 
+from ..base.times import iso
+from ..domain.gaps import RecordingGap
 from ..domain.ids import CameraId
 from .viewing import Jpeg
 
 ClipKind = Literal["mp4", "annexb"]
 MOST_CLIP_S = 24 * 3600
 """Longest clip, in seconds."""
+
+
+def clip_name(camera: str, from_ns: int, to_ns: int) -> str:
+    """The name of a clip's file, without its suffix: `gate_20261201T140200Z_20261201T141000Z`."""
+    begin, end = (iso(at_ns, timespec="seconds").replace("-", "").replace(":", "") for at_ns in (from_ns, to_ns))
+    return f"{camera}_{begin}_{end}"
+
+
+def gaps_text(found: Mapping[str, Sequence[RecordingGap]], from_ns: int, to_ns: int) -> str:
+    """The gaps of cameras, for people."""
+    lines = [f"Video from {iso(from_ns)} to {iso(to_ns)}. A clip goes on over a gap without it.", ""]
+    for camera, gaps in found.items():
+        if not gaps:
+            lines.append(f"{camera}: no gaps")
+        for gap in gaps:
+            event = "" if gap.seq is None else f" (event {gap.seq} of the journal)"
+            span = f"{iso(gap.began_ns)} to {iso(gap.ended_ns)}"
+            lines.append(f"{camera}: no video from {span}: {gap.reason.text}{event}")
+    return "\n".join(lines) + "\n"
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ RESOURCES = (
     "causes",
     "timeline",
     "footage",
+    "clip_zip",
     "audit",
     "availability",
     "archives",

@@ -19,13 +19,13 @@ from supervisor.domain.lifecycle import RecordingPhase
 from supervisor.ports.asking import origin_of
 from supervisor.ports.footage import (
     MOST_CLIP_S,
-    ClipBytes,
     ClipKind,
     ClipPort,
     ClipRefused,
     FootageStretch,
     NoFootage,
     TracksDiffer,
+    clip_name,
 )
 from supervisor.ports.questions import Query as Search
 
@@ -45,6 +45,11 @@ MOST_LISTED_S = 7 * 24 * 3600
 """Longest time of which the stretches are listed."""
 MOST, MOST_OF_CLIENT = 16, 6
 TOO_MANY = "clips are sent already; ask again when one has ended"
+MOST_PICTURES, MOST_PICTURES_OF_CLIENT = 64, 16
+TOO_MANY_PICTURES = "pictures of the past are decoded already; ask again when some have come"
+SETTLED_NS = 120 * 10**9
+"""The video of an earlier time does not change any more, unless it is removed: a clip of it is made once."""
+HOUR_NS = 3600 * 10**9
 MOST_EVENTS, MOST_REMOVALS = 1000, 64
 MOST_CAMERAS = 64
 
@@ -107,8 +112,16 @@ class ClipQuery(Query, frozen=True, rename={"since": "from", "until": "to"}):
     until: str | None = None
 
 
+class PictureQuery(Query, frozen=True, forbid_unknown_fields=False):
+    at: str | None = None
+
+
 def clip_limit() -> ConcurrencyLimit:
     return ConcurrencyLimit(MOST, MOST_OF_CLIENT, TOO_MANY)
+
+
+def picture_limit() -> ConcurrencyLimit:
+    return ConcurrencyLimit(MOST_PICTURES, MOST_PICTURES_OF_CLIENT, TOO_MANY_PICTURES)
 
 
 async def list_footage(web: Web, query: FootageQuery) -> RecordedFootage:
@@ -130,13 +143,13 @@ async def _footage_of(web: Web, camera: CameraId, from_ns: int, to_ns: int, meas
     size = None
     if measured and stretches and to_ns - from_ns <= MOST_CLIP_S * 10**9:
         try:
-            size = (await footage.clip(camera, from_ns, to_ns, "mp4")).size
+            size = (await footage.clip(camera, from_ns, to_ns, "mp4", again=True)).size
         except ClipRefused:
             size = None
     return CameraFootage(
         camera=camera,
         stretches=[_stretch(each) for each in stretches],
-        gaps=[_gap(each) for each in missing],
+        gaps=[gap_of(each) for each in missing],
         bytes=sum(each.size for each in stretches),
         clip_bytes=size,
     )
@@ -178,6 +191,22 @@ async def show_h265(web: Web, camera: str, query: ClipQuery) -> Response:
     return await _send(web, CameraId(camera), query, "annexb", "h265")
 
 
+async def show_past_picture(web: Web, camera: str, query: PictureQuery) -> Response:
+    """The key frame at or before a time, of the hour before it."""
+    now_ns = web.gateway.snapshot(cameras=False).now_ns
+    if query.at is None:
+        raise BadRequest("at is needed: a time like 2026-01-31T03:10:00Z")
+    name, at_ns = CameraId(camera), instant("at", query.at, now_ns)
+    with web.keep(picture_limit).hold(client()):
+        try:
+            jpeg = await (await web.gateway.footage()).picture(name, at_ns)
+        except ClipRefused as error:
+            return await _refused(web, name, max(0, at_ns - HOUR_NS), at_ns, error)
+    await note_picture(web, name, jpeg.taken_ns)
+    headers = {"Cache-Control": "no-store", "X-Picture-Time": iso(jpeg.taken_ns)}
+    return Response(jpeg.data, content_type="image/jpeg", headers=headers)
+
+
 TYPES = {"mp4": "video/mp4", "h264": "video/h264", "h265": "video/h265"}
 
 
@@ -187,17 +216,20 @@ async def _send(web: Web, camera: CameraId, query: ClipQuery, kind: ClipKind, su
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{clip_name(camera, from_ns, to_ns)}.{suffix}"',
     }
-    footage = await web.gateway.footage()
-    again = request.headers.get("Range", "bytes=0-").strip() != "bytes=0-"
+    is_settled = to_ns < web.gateway.snapshot(cameras=False).now_ns - SETTLED_NS
+    again = is_settled or request.headers.get("Range", "bytes=0-").strip() != "bytes=0-"
     try:
-        clip = await footage.clip(camera, from_ns, to_ns, kind, again=again)
-        if kind == "annexb" and clip.codec != suffix:
-            raise ClipRefused(f"the video of this time is {clip.codec}: ask for clip.{clip.codec}")
+        clip = await _clip(web, camera, from_ns, to_ns, kind, suffix, again=again)
         status, begin, end = _range(clip, kind, headers)
         if request.method == "HEAD":
-            return _respond(b"", clip, status, begin, end, suffix, headers)
+            return _respond(b"", status, begin, end, suffix, headers)
         request.scope[OPENED].enter_context(web.keep(clip_limit).hold(client()))  # type: ignore[literal-required]
-        opened = await clip.open(begin, end)
+        try:
+            opened = await clip.open(begin, end)
+        except NoFootage:  # a file was removed since the clip was made: this is another clip, with another tag
+            clip = await _clip(web, camera, from_ns, to_ns, kind, suffix, again=False)
+            status, begin, end = _range(clip, kind, headers)
+            opened = await clip.open(begin, end)
     except ClipRefused as error:
         return await _refused(web, camera, from_ns, to_ns, error)
     except Unsatisfiable as error:
@@ -206,12 +238,23 @@ async def _send(web: Web, camera: CameraId, query: ClipQuery, kind: ClipKind, su
         return answer
     request.scope[OPENED].callback(opened.close)  # type: ignore[literal-required]
     await note_clip(web, camera, from_ns, to_ns, suffix)
-    return _respond(while_allowed(web, opened), clip, status, begin, end, suffix, headers)
+    return _respond(while_allowed(web, opened.chunks()), status, begin, end, suffix, headers)
+
+
+async def _clip(
+    web: Web, camera: CameraId, from_ns: int, to_ns: int, kind: ClipKind, suffix: str, *, again: bool
+) -> ClipPort:
+    """Raises `ClipRefused`, also for a stream of another codec than its name says."""
+    clip = await (await web.gateway.footage()).clip(camera, from_ns, to_ns, kind, again=again)
+    if kind == "annexb" and clip.codec != suffix:
+        raise ClipRefused(f"the video of this time is {clip.codec}: ask for clip.{clip.codec}")
+    return clip
 
 
 def _range(clip: ClipPort, kind: ClipKind, headers: dict[str, str]) -> tuple[int, int, int]:
     """The status, and the bytes that are sent. Raises `Unsatisfiable`."""
     tag = f'"{clip.tag}"'
+    headers.pop("Content-Range", None)
     headers |= {"ETag": tag, "Accept-Ranges": "bytes" if kind == "mp4" else "none"}
     wanted = request.headers.get("Range") if request.headers.get("If-Range", tag).strip() == tag else None
     found = byte_range(wanted, clip.size) if kind == "mp4" and request.method == "GET" else None
@@ -221,21 +264,19 @@ def _range(clip: ClipPort, kind: ClipKind, headers: dict[str, str]) -> tuple[int
     return 206, *found
 
 
-def _respond(
-    body: Any, clip: ClipPort, status: int, begin: int, end: int, suffix: str, headers: dict[str, str]
-) -> Response:
+def _respond(body: Any, status: int, begin: int, end: int, suffix: str, headers: dict[str, str]) -> Response:
     response = Response(body, status=status, content_type=TYPES[suffix], headers=headers)
     response.headers["Content-Length"] = str(end - begin)
     response.timeout = None
     return response
 
 
-def while_allowed(web: Web, opened: ClipBytes) -> AsyncGenerator[bytes, None]:
+def while_allowed(web: Web, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """The bytes, while the principal keeps its rights. Raises `CutOff` when it loses one, or a file cannot be read."""
     asks, accounts = principal(), web.daemon.accounts
 
-    async def chunks() -> AsyncGenerator[bytes, None]:
-        async with aclosing(opened.chunks()) as found:
+    async def checked() -> AsyncGenerator[bytes, None]:
+        async with aclosing(chunks) as found:
             while True:
                 try:
                     data = await anext(found)
@@ -248,7 +289,7 @@ def while_allowed(web: Web, opened: ClipBytes) -> AsyncGenerator[bytes, None]:
                     raise CutOff
                 yield data
 
-    return chunks()
+    return checked()
 
 
 async def note_clip(web: Web, camera: CameraId, from_ns: int, to_ns: int, suffix: str) -> None:
@@ -260,6 +301,15 @@ async def note_clip(web: Web, camera: CameraId, from_ns: int, to_ns: int, suffix
         downloads.note(key, now)
 
 
+async def note_picture(web: Web, camera: CameraId, taken_ns: int) -> None:
+    """Journal a picture, once for all pictures of an hour that belong together. Raises as `note_clip`."""
+    downloads, now = web.keep(Downloads), trio.current_time()
+    key = (principal().name, client(), camera, taken_ns // HOUR_NS, "jpg")
+    if not downloads.goes_on(key, now):
+        await web.gateway.submit(c.TakeClip(camera, taken_ns, taken_ns, "jpg", client()), origin_of(client()))
+        downloads.note(key, now)
+
+
 async def _refused(web: Web, camera: CameraId, from_ns: int, to_ns: int, error: ClipRefused) -> Response:
     """409, with what helps: the gaps, or where to split."""
     if isinstance(error, TracksDiffer):
@@ -267,14 +317,8 @@ async def _refused(web: Web, camera: CameraId, from_ns: int, to_ns: int, error: 
         return problem(409, text, kind="urn:banken:problem:tracks-differ", split_at=iso(error.at_ns))
     if not isinstance(error, NoFootage):
         return problem(409, str(error), kind="urn:banken:problem:no-clip")
-    missing = [_gap(each) for each in await gaps_of(web, camera, (), from_ns, to_ns)]
+    missing = [gap_of(each) for each in await gaps_of(web, camera, (), from_ns, to_ns)]
     return problem(409, str(error), kind="urn:banken:problem:no-footage", gaps=missing)
-
-
-def clip_name(camera: str, from_ns: int, to_ns: int) -> str:
-    """The name of a clip's file, without its suffix: `gate_20261201T140200Z_20261201T141000Z`."""
-    begin, end = (iso(at_ns, "seconds").replace("-", "").replace(":", "") for at_ns in (from_ns, to_ns))
-    return f"{camera}_{begin}_{end}"
 
 
 def times(web: Web, since: str | None, until: str | None, most_s: int, *, required: bool = False) -> tuple[int, int]:
@@ -298,7 +342,7 @@ def _stretch(each: FootageStretch) -> RecordedStretch:
     )  # fmt: skip
 
 
-def _gap(each: RecordingGap) -> FootageGap:
+def gap_of(each: RecordingGap) -> FootageGap:
     reason = Reason.of(each.reason)
     assert reason is not None
     return FootageGap(
@@ -336,6 +380,18 @@ ROUTES = (
         "them. 409 without any video has `gaps`; where the codec changes, `split_at`.",
         also={206: "with `Range`: this range of bytes"},
         errors=(*_ERRORS, 416),
+    ),
+    Route(
+        method="GET",
+        path="/footage/{camera}/snapshot.jpg",
+        right=Right.REVIEW,
+        handler=show_past_picture,
+        summary="Show a picture of the past.",
+        query=PictureQuery,
+        request="`at`: a time, or nanoseconds since 1970",
+        answer=Media("image/jpeg"),
+        response="a JPEG of the key frame at or before `at`, with its time as `X-Picture-Time`",
+        errors=_ERRORS,
     ),
     *(
         Route(

@@ -1,17 +1,23 @@
 """Footage over HTTP: what there is, clips in any range, and who took them."""
 
 import io
+import logging
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
 import av
+import h11
 import pytest
 
+from actors.media.h265 import H265
 from actors.media.media import CLOCK_RATE
-from actors.recorder.archive_writer import ArchiveWriter
+from actors.recorder.archive_writer import ArchiveWriter, list_files
 from actors.recorder.cutter import Cutter, NewFile
+from supervisor.base.times import iso
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.access import Principal
@@ -19,9 +25,10 @@ from supervisor.domain.ids import CameraId, RecordingId
 from supervisor.domain.rights import RIGHTS, Role, Scope
 from supervisor.domain.values import Fault, Reason, RecordMode
 from supervisor.runtime.kernel import Kernel
-from tests.actors.recorder.test_cutter import RECORDING, units
+from tests.actors.recorder.test_cutter import RECORDING, through_hub, units
 from tests.kit.domain import GATE, SECOND
 from tests.kit.http import Answer, request
+from tests.kit.media import coded
 from tests.kit.site import FakeActors, Site, open_site
 
 OTHER = CameraId("attic")
@@ -31,16 +38,29 @@ CLIP = f"/footage/{GATE}/clip.mp4"
 LOST = Reason("camera-lost", "connection reset", Fault.TEMPORARY)
 
 
-def write(folder: Path, count: int, began_s: float = BEGAN, recording: str = RECORDING) -> None:
+def write(
+    folder: Path,
+    count: int,
+    began_s: float = BEGAN,
+    recording: str = RECORDING,
+    camera: CameraId = GATE,
+    *,
+    size: int = 64,
+    h265: bool = False,
+) -> None:
     """Ten access units a second, with a key frame every two seconds, in files of four seconds."""
-    writer, cutter = ArchiveWriter(folder, "n1", lambda: "a"), Cutter(GATE, recording, 4)
+    given = units(count, size=size)
+    if h265:
+        made = through_hub(coded("libx265", 128, 96, count, 10, 0), H265, 10)
+        given = [attrs.evolve(unit, dts=unit.dts - made[0].dts, pts=unit.pts - made[0].dts) for unit in made]
+    writer, cutter = ArchiveWriter(folder, "n1", lambda: "a"), Cutter(camera, recording, 4)
     writer.open()
-    for unit in units(count):
+    for unit in given:
         for out in cutter.take(unit, round(began_s * SECOND) + unit.dts * SECOND // CLOCK_RATE):
-            writer.begin(GATE, recording, out) if isinstance(out, NewFile) else writer.append(GATE, out)
-    for out in cutter.end():
-        writer.append(GATE, out)
-    writer.seal(GATE)
+            writer.begin(camera, recording, out) if isinstance(out, NewFile) else writer.append(camera, out)
+    for last in cutter.end():
+        writer.append(camera, last)
+    writer.seal(camera)
     writer.close()
 
 
@@ -180,6 +200,7 @@ async def test_cameras_outside_the_scope_are_unknown(tmp_path: Path) -> None:
             missing = await site.get(f"{path.replace(GATE, 'nowhere')}{between(BEGAN, BEGAN + 10)}")
             assert (hidden.status, missing.status) == (404, 404)
             assert hidden.body.replace(b"gate", b"nowhere") == missing.body
+            assert (await request(site.port, "HEAD", f"{path}{between(BEGAN, BEGAN + 10)}")).status == 404
         assert (await site.get(f"/api/footage?camera={GATE}")).status == 404
         found = (await site.get(f"/api/footage{between(BEGAN, BEGAN + 10)}")).json
         assert [each["camera"] for each in found["cameras"]] == [OTHER]
@@ -206,3 +227,66 @@ async def test_footage_says_what_there_is_and_why_there_are_gaps(tmp_path: Path)
         assert (other["stretches"], other["bytes"], other["clip_bytes"]) == ([], 0, None)
         assert gate["clip_bytes"] == len((await take(site, BEGAN, BEGAN + 40)).body)
         assert answer.json["bytes"] == gate["bytes"] > gate["clip_bytes"] / 2
+
+
+async def test_picture_of_the_past_is_the_key_frame_before_it(tmp_path: Path) -> None:
+    """Its time is in a header. All pictures of an hour are one event."""
+    write(tmp_path / "recordings", 100)
+    async with footage_site(tmp_path / "recordings") as site:
+        path = f"/footage/{GATE}/snapshot.jpg"
+        for at_s, key_s in ((BEGAN, 0), (BEGAN + 1.99, 0), (BEGAN + 2, 2), (BEGAN + 9.5, 8), (BEGAN + 500, 8)):
+            answer = await site.get(f"{path}?at={round(at_s * SECOND):016}")
+            assert (answer.status, answer.headers["X-Picture-Time"]) == (200, iso((BEGAN + key_s) * SECOND)), at_s
+            assert answer.body == units(100)[key_s * 10].data
+        assert await taken(site) == [e.ClipTaken(GATE, BEGAN * SECOND, BEGAN * SECOND, "jpg", "127.0.0.1")]
+        for at_s in (BEGAN - 1, BEGAN + 3700):
+            assert (await site.get(f"{path}?at={round(at_s * SECOND):016}")).status == 409
+        assert (await site.get(path)).status == 400
+        assert (await site.get(f"/footage/nowhere/snapshot.jpg?at={BEGAN * SECOND:016}")).status == 404
+
+
+async def test_stream_has_its_video_as_it_came(tmp_path: Path) -> None:
+    """From the key frame before its beginning on. The name of another codec is refused with the right one."""
+    write(tmp_path / "recordings", 100)
+    async with footage_site(tmp_path / "recordings") as site:
+        answer = await site.get(f"/footage/{GATE}/clip.h264{between(BEGAN + 3, BEGAN + 10)}", Range="bytes=0-5")
+        assert (answer.status, answer.headers["Accept-Ranges"]) == (200, "none")
+        assert answer.body == b"".join(unit.data for unit in units(100)[20:])
+        wrong = await site.get(f"/footage/{GATE}/clip.h265{between(BEGAN, BEGAN + 10)}")
+        assert wrong.status == 409
+        assert "clip.h264" in wrong.json["detail"]
+
+
+async def test_file_that_is_removed_meanwhile_is_sent_to_its_end(tmp_path: Path) -> None:
+    """It is open. Before that, the next request is of what is left."""
+    folder = tmp_path / "recordings"
+    write(folder, 100)
+    async with footage_site(folder) as site:
+        footage = await site.actors.footage()
+        clip = await footage.clip(GATE, BEGAN * SECOND, (BEGAN + 10) * SECOND, "mp4")
+        whole = (await take(site)).body
+        opened = await clip.open(0, clip.size)
+        (oldest, *_) = list_files(folder)
+        (folder / oldest).unlink()
+        assert b"".join([data async for data in opened.chunks()]) == whole
+        opened.close()
+        opened.close()
+        part = await take(site, Range="bytes=9-20", If_Range="old")
+        assert (part.status, part.headers["Etag"] != f'"{clip.tag}"') == (200, True)
+
+
+async def test_clip_ends_with_the_connection_when_a_file_became_shorter(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client sees that bytes are missing; the log has one line."""
+    folder = tmp_path / "recordings"
+    write(folder, 100)
+    async with footage_site(folder) as site:
+        await take(site, Range="bytes=9-")
+        (oldest, *_) = list_files(folder)
+        os.truncate(folder / oldest, 3000)
+        with pytest.raises(h11.RemoteProtocolError):
+            await take(site, Range="bytes=9-")
+        assert (await take(site, BEGAN + 5)).status == 200
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "became shorter" in line
