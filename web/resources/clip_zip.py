@@ -64,6 +64,8 @@ async def show_zip(web: Web, query: ZipQuery) -> Response:
     if not 1 <= len(cameras) <= MOST_CAMERAS:
         raise BadRequest(f"camera is needed, up to {MOST_CAMERAS} times")
     from_ns, to_ns = times(web, query.since, query.until, MOST_CLIP_S, required=True)
+    stack = request.scope[OPENED]  # type: ignore[literal-required]
+    stack.enter_context(web.keep(clip_limit).hold(client()))
     try:
         found = [await _clips_of(web, camera, from_ns, to_ns) for camera in cameras]
     except ClipRefused as error:
@@ -75,8 +77,6 @@ async def show_zip(web: Web, query: ZipQuery) -> Response:
     headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}.zip"'}
     if request.method == "HEAD":
         return Response(b"", content_type=ZIP, headers=headers)
-    stack = request.scope[OPENED]  # type: ignore[literal-required]
-    stack.enter_context(web.keep(clip_limit).hold(client()))
     opened = list[tuple[str, ClipBytes]]()
     for each in found:
         for begin_ns, end_ns, clip in each.clips:

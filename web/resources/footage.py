@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import trio
@@ -142,10 +142,8 @@ async def _footage_of(web: Web, camera: CameraId, from_ns: int, to_ns: int, meas
     missing = await gaps_of(web, camera, stretches, from_ns, to_ns)
     size = None
     if measured and stretches and to_ns - from_ns <= MOST_CLIP_S * 10**9:
-        try:
+        with web.keep(clip_limit).hold(client()), suppress(ClipRefused):
             size = (await footage.clip(camera, from_ns, to_ns, "mp4", again=True)).size
-        except ClipRefused:
-            size = None
     return CameraFootage(
         camera=camera,
         stretches=[_stretch(each) for each in stretches],
@@ -218,12 +216,12 @@ async def _send(web: Web, camera: CameraId, query: ClipQuery, kind: ClipKind, su
     }
     is_settled = to_ns < web.gateway.snapshot(cameras=False).now_ns - SETTLED_NS
     again = is_settled or request.headers.get("Range", "bytes=0-").strip() != "bytes=0-"
+    request.scope[OPENED].enter_context(web.keep(clip_limit).hold(client()))  # type: ignore[literal-required]
     try:
         clip = await _clip(web, camera, from_ns, to_ns, kind, suffix, again=again)
         status, begin, end = _range(clip, kind, headers)
         if request.method == "HEAD":
             return _respond(b"", status, begin, end, suffix, headers)
-        request.scope[OPENED].enter_context(web.keep(clip_limit).hold(client()))  # type: ignore[literal-required]
         try:
             opened = await clip.open(begin, end)
         except NoFootage:  # a file was removed since the clip was made: this is another clip, with another tag

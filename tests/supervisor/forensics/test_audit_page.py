@@ -245,3 +245,15 @@ def test_journal_of_old_has_no_bytes(tmp_path: Path) -> None:
     ]  # fmt: skip
     reader = Reader(write_journal(tmp_path / "journal", old))
     assert {row.bytes for row in of(reader) if row.id == "p1"} == {None}
+
+
+def test_clip_is_a_row_with_its_camera_and_its_time(tmp_path: Path) -> None:
+    """It says who took it and from where. Somebody who does not see the camera does not see the row."""
+    story = evening()
+    by(story, SESSIONS["ben"], c.TakeClip(YARD, 1_780_000_000 * 10**9, 1_780_000_600 * 10**9, "mp4", BEN))
+    reader = reader_of(tmp_path / "journal", story.recorded)
+    found = audit_page(reader, stretch(reader), AuditFilter(kinds=frozenset({"exported"})), 10).rows
+    assert [(row.user, row.camera, row.client, row.code) for row in found if row.camera] == [("ben", YARD, BEN, "mp4")]
+    assert found[0].reason == f"clip of yard taken by {BEN}: 10 min from 2026-05-28 20:26:40Z on (mp4)"
+    hidden = AuditFilter(kinds=frozenset({"exported"}), visible=frozenset({GATE}), people=False)
+    assert not [row for row in audit_page(reader, stretch(reader), hidden, 10).rows if row.camera]

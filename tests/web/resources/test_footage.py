@@ -4,14 +4,16 @@ import io
 import logging
 import os
 import random
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import attrs
 import av
 import h11
 import pytest
+import trio
 
 from actors.media.h265 import H265
 from actors.media.media import CLOCK_RATE
@@ -29,7 +31,9 @@ from tests.actors.recorder.test_cutter import RECORDING, through_hub, units
 from tests.kit.domain import GATE, SECOND
 from tests.kit.http import Answer, request
 from tests.kit.media import coded
+from tests.kit.patience import give_up_after
 from tests.kit.site import FakeActors, Site, open_site
+from web.resources.footage import MOST_OF_CLIENT
 
 OTHER = CameraId("attic")
 BEGAN = 1000
@@ -290,3 +294,21 @@ async def test_clip_ends_with_the_connection_when_a_file_became_shorter(
         assert (await take(site, BEGAN + 5)).status == 200
     (line,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert "became shorter" in line
+
+
+async def test_too_many_clips_of_a_client_are_refused(tmp_path: Path) -> None:
+    """While their clients read nothing. A clip that has ended makes room."""
+    write(tmp_path / "recordings", 9000, size=128)
+    ask = f"GET {CLIP}{between(BEGAN, BEGAN + 1000)} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    async with footage_site(tmp_path / "recordings") as site:
+        async with AsyncExitStack() as stack:
+            for _ in range(MOST_OF_CLIENT):
+                stream = await stack.enter_async_context(await trio.open_tcp_stream("127.0.0.1", site.port))
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                await stream.send_all(ask.encode())
+                assert b" 200 " in await stream.receive_some(64)
+            refused = await take(site)
+            assert (refused.status, "Retry-After" in refused.headers) == (429, True)
+        with give_up_after(20):
+            while (await take(site)).status == 429:
+                await trio.lowlevel.checkpoint()
