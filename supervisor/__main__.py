@@ -90,7 +90,7 @@ FOOTAGE = {
 RECORD = {
     "start": at("supervisor.cli.record:start", "Have the daemon record CAMERA from now on."),
     "stop": at("supervisor.cli.record:stop", "End the recording of CAMERA that a person started."),
-    "status": at("supervisor.cli.record:status", "Print which cameras are recorded."),
+    "status": at("supervisor.cli.record:status", "Print which cameras are recorded, and how long the room lasts."),
 }
 
 COMMANDS = {

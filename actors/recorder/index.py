@@ -246,6 +246,8 @@ class Index:
         begins = (_FIRST_NS, *(to_ns for _, to_ns in pinned))
         ends = (*(from_ns for from_ns, _ in pinned), _LAST_NS)
         for from_ns, to_ns in zip(begins, ends, strict=True):
+            if limit == 0:
+                return
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM file WHERE camera = ? AND eventful = ? AND began_ns >= ? AND began_ns < ? "
                 f"AND {_ENDED} <= ? ORDER BY began_ns, number LIMIT ?",

@@ -7,7 +7,8 @@ Rules of this file:
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from supervisor.domain.ids import CameraId
@@ -20,15 +21,19 @@ from .index import Index
 from .other_files import OtherFiles
 from .retention import (
     DAY_NS,
+    HOUR_NS,
     MOST,
     CarefulClock,
     Expendable,
     Pinned,
     RetentionRules,
+    Spans,
     expendable,
     spans_of,
 )
 
+FEW = 4
+"""Rows of each camera and class that are read at first."""
 MARGIN = 256 * 1024 * 1024
 """Bytes that retention frees beyond the reserve: what is recorded until the next time."""
 
@@ -50,6 +55,8 @@ class Retainer:
         self._clock, self._others = CarefulClock(), OtherFiles(folder)
         self.deciding = threading.Lock()
         """Held from when the pins are read until the rows are removed."""
+        self._sizes: dict[tuple[str, int, int], int] = {}
+        """The bytes of pinned times, by camera, beginning and end."""
         self.room: ArchiveRoom | None = None
         """As of the last turn."""
 
@@ -67,7 +74,7 @@ class Retainer:
             excess = max(excess, held - budget)
         with self.deciding:
             pinned = spans_of(self._pins())
-            gone = expendable(index.oldest(MOST, pinned), pinned, rules, excess, used, now_ns)
+            gone = self._expendable(index, pinned, rules, excess, used, now_ns)
             index.remove(gone.rows)
         for row in gone.rows:
             writer.remove(row.path)
@@ -82,13 +89,38 @@ class Retainer:
             self._archive,
             footage,
             rules,
-            pinned=sum(index.bytes_of(camera, *span) for camera, spans in pinned.items() for span in spans),
+            pinned=self._pinned_bytes(index, pinned, now_ns),
             other=other,
             budget=budget,
             window_s=(now_ns - max(first_ns, now_ns - DAY_NS)) / 1e9,
             lag_s=gone.lag_s,
         )
         return gone
+
+    def _expendable(
+        self, index: Index, pinned: Spans, rules: RetentionRules, excess: int, used: Mapping[str, int], now_ns: int
+    ) -> Expendable:
+        """Most often only few files go: then only few rows are read."""
+        found = Expendable()
+        for count in (FEW, MOST):
+            rows = index.oldest(count, pinned)
+            found = expendable(rows, pinned, rules, excess, used, now_ns)
+            chosen = set(found.rows)
+            read, gone = (Counter((row.camera, row.eventful) for row in each) for each in (rows, chosen))
+            if not any(read[each] == gone[each] >= count for each in gone):
+                break
+        return found
+
+    def _pinned_bytes(self, index: Index, pinned: Spans, now_ns: int) -> int:
+        """A time is looked up once, unless a file that has something of it may still grow."""
+        known, self._sizes = self._sizes, {}
+        for camera, spans in pinned.items():
+            for span in spans:
+                key = camera, *span
+                if key not in known or span[1] > now_ns - HOUR_NS:
+                    known[key] = index.bytes_of(camera, *span)
+                self._sizes[key] = known[key]
+        return sum(self._sizes.values())
 
     def wait_decided(self) -> None:
         """Wait until a decision that is being made has removed its rows. The next one knows the pins of now."""

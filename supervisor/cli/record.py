@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import click
 
+from ..domain.words import plural, size
 from .daemon_address import owner, place_of
 from .journal_argument import JSON
 from .remote import Body, ask, detail, refuse, unknown
@@ -45,14 +46,19 @@ def stop(camera: str, url: str | None, state: Path | None, config: Path, as_json
 @owner
 @JSON
 def status(url: str | None, state: Path | None, config: Path, as_json: bool) -> None:
-    """Print which cameras are recorded. Exit 2: no daemon answers."""
-    body = _ask(place_of(url, state, config), "GET", "api/recordings", config)
+    """Print which cameras are recorded, and how long the room lasts. Exit 2: no daemon answers."""
+    where = place_of(url, state, config)
+    body = _ask(where, "GET", "api/recordings", config)
     if as_json:
         say_json(body)
         return
     found = body["recordings"]
     for each in found if isinstance(found, list) else ():
         say(_line(each))
+    _, body = ask(where, "GET", "api/archives", config)
+    rooms = body.get("archives")
+    for each in rooms if isinstance(rooms, list) else ():
+        say(_room(each))
 
 
 def _ask(where: str | Path, method: str, path: str, config: Path, sent: Body | None = None) -> Body:
@@ -67,6 +73,16 @@ def _tell(body: Body, as_json: bool) -> None:
         say_json(body)
     else:
         say(_line(body))
+
+
+def _room(each: Body) -> str:
+    """The room of an archive in one line."""
+    text = f"archive {each.get('archive')}: {size(each.get('bytes', 0))} of {size(each.get('budget_bytes', 0))}"
+    if (left := each.get("days_left")) is not None:
+        text += f", full in {plural(left, 'day')}"
+    elif (kept := each.get("turns_over_days")) is not None:
+        text += f", keeps {plural(kept, 'day')}"
+    return clean("; ".join(filter(None, (text, each.get("warning")))))
 
 
 def _line(each: Body) -> str:

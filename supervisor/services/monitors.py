@@ -218,10 +218,6 @@ def read_archives(rooms: Sequence[ArchiveRoom]) -> Reading:
     lag_s = max((room.lag_s for room in rooms), default=0.0)
     late = "By how much the oldest recording is older than its rule"
     figures = [Figure("banken_archive_retention_lag_seconds", late, lag_s)]
-    left = [room.days_left for room in rooms if room.days_left is not None]
-    if left:
-        until = "Days until the first archive is full, at the rate of the last day"
-        figures.append(Figure("banken_archive_days_left", until, min(left)))
     warnings = [room.warning for room in rooms if room.warning]
     if warnings:
         return Reading(1.0, "; ".join(warnings), figures)

@@ -415,7 +415,7 @@ async def test_monitor_reads_health_and_metrics_of_its_cameras_and_nothing_else(
         for route in ROUTES:
             if route.proof is not Proof.DETECTOR and route.right is not Right.NONE:
                 found[route.path] = await status_of(site, route, headers)
-        assert {path for path, status in found.items() if status != 403} == {"/metrics", "/api/health"}
+        assert {path for path, status in found.items() if status != 403} == {"/metrics", "/api/health", "/health"}
         for path in ("/metrics", "/api/health"):
             text = (await request(site.port, "GET", path, b"", headers)).text
             assert (GATE in text, YARD in text) == (True, scope.everything)

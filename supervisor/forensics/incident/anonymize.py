@@ -41,6 +41,8 @@ PLAIN = frozenset({"code", "hash", "owner", "codec", "scheme", "origin_kind"})
 """Fields that are never a text of somebody."""
 STREAMS = {"user": "user", "token": "token"}
 """The first parts of streams that are named after somebody."""
+NOTE = "(a note that was removed)"
+"""In place of the note of a pin, which may name anybody."""
 SHORT = 4
 """A shorter name is replaced only where it stands alone."""
 
@@ -161,6 +163,8 @@ class Pseudonyms:
         if isinstance(held, str) and not isinstance(held, Enum):
             if name in PLAIN:
                 return held
+            if name == "note":
+                return NOTE if held else held
             if kind is not None and (kind, held) in self.names:
                 return self.names[kind, held]
             return self._principal(held) if name in ("by", "principal") else self.text(held)

@@ -10,23 +10,31 @@ from msgspec.structs import replace
 from trio.testing import wait_all_tasks_blocked
 
 from actors.media.hub import Hub
-from actors.recorder.archive_writer import list_files
-from actors.recorder.crew import RecorderCrew
+from actors.media.media import CLOCK_RATE
+from actors.recorder.archive_writer import ArchiveWriter, SealedFile, list_files, path_of
+from actors.recorder.crew import KeptArchive, RecorderCrew
 from actors.recorder.footage import open_archives
+from actors.recorder.index import Index
+from actors.recorder.retention import DAY_NS, DAY_S
 from supervisor.base.clock import SystemClock
 from supervisor.config.config import ARCHIVE, ArchiveSettings, RecordSettings, Source
 from supervisor.domain import commands as c
 from supervisor.domain import events as e
 from supervisor.domain.ids import CameraId
 from supervisor.domain.values import Limits, RecordMode
+from supervisor.ports.decisions import Origin
 from supervisor.runtime.vault import Vault
 from tests.kit.core import Core, open_core
-from tests.kit.domain import GATE, PICTURE, settings
+from tests.kit.domain import GATE, PICTURE, YARD, settings
 from tests.kit.media import access_units
 from tests.kit.patience import give_up_after
 from tests.kit.tools import make_tools
 
 from .test_cutter import TICK
+
+OLD = CameraId("removed")
+SMALL = RecordSettings(90 * DAY_S, 90 * DAY_S, max_bytes=1500)
+SHORT = RecordSettings(DAY_S, 3 * DAY_S)
 
 
 @attrs.define(slots=False)
@@ -127,3 +135,47 @@ async def test_archive_that_no_camera_names_any_more_is_kept(tmp_path: Path) -> 
             await trio.lowlevel.checkpoint()
         await site.send(ARCHIVE, 15)
     assert not (tmp_path / "other").exists()
+
+
+def put(folder: Path, index: Index, camera: str, began_ns: int, *, eventful: bool = False) -> str:
+    path = path_of(camera, began_ns, 1)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(bytes(1000))
+    index.add([SealedFile(camera, "0" * 16, path, began_ns, 60 * CLOCK_RATE, 1000, bytes(32), ())])
+    if eventful:
+        index.mark_eventful(camera, began_ns, began_ns + 1)
+    return path
+
+
+async def test_cameras_have_their_own_rules_and_pins_hold(tmp_path: Path) -> None:
+    """A removed camera has the common ones. A pin of the state is known to the next decision, and so is its release."""
+    folder = tmp_path / "recordings"
+    async with open_core() as core, trio.open_nursery() as nursery:
+        kernel, vault = core.kernel, Vault()
+        cameras = (settings(GATE), settings(YARD))
+        kernel.emit(replace(c.Configure("test", (), kernel.state.limits), cameras=cameras))
+        sources = {GATE: Source("rtsp", "rtsp://h", recording=SMALL), YARD: Source("rtsp", "rtsp://i", recording=SHORT)}
+        vault.take(sources, cameras)
+        common = ArchiveSettings(folder, 10.0, 0, 14 * DAY_S, 30 * DAY_S, None)
+        kept_in = KeptArchive(ARCHIVE, common, make_tools(kernel, nursery, sources=vault))
+        writer = ArchiveWriter(folder, "n1", lambda: "a")
+        writer.open()
+        index, now_ns = Index(folder), kernel.clock.wall_ns()
+        days = {name: now_ns - int(name * DAY_NS) for name in (0.1, 2, 4, 10, 16, 40)}
+        displaced = put(folder, index, GATE, days[40])
+        aged = [put(folder, index, YARD, days[2]), put(folder, index, YARD, days[4], eventful=True)]
+        aged += [put(folder, index, OLD, days[16]), put(folder, index, OLD, days[40], eventful=True)]
+        kept = [put(folder, index, GATE, days[10]), put(folder, index, YARD, days[0.1])]
+        kept += [put(folder, index, YARD, days[2] + 3600 * 10**9, eventful=True), put(folder, index, OLD, days[10])]
+        kept += [put(folder, index, OLD, days[16] + 3600 * 10**9, eventful=True)]
+        kernel.emit(c.PinStretch("all", 0, now_ns, (GATE, YARD, OLD), 0, "", "local"), origin=Origin("local"))
+        assert kept_in.retainer.turn(writer, index).rows == ()
+        assert kept_in.retainer.room is not None and kept_in.retainer.room.pinned_bytes == 10 * 1000
+        kernel.emit(c.ReleaseStretch("all", "local"), origin=Origin("local"))
+        gone = kept_in.retainer.turn(writer, index)
+        assert {row.path for row in gone.aged} == set(aged)
+        assert [row.path for row in gone.displaced] == [displaced]
+        assert sorted(str(path.relative_to(folder)) for path in folder.glob("*/*/*.mp4")) == sorted(kept)
+        index.close()
+        writer.close()
+        nursery.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from supervisor.__main__ import main
 from supervisor.domain import commands as c
 from supervisor.domain.ids import RecordingId
 from supervisor.domain.values import Limits, Reason, RecordMode
+from supervisor.ports.archives import ArchiveRoom
 from tests.kit.domain import GATE, YARD, settings
 from tests.kit.site import Site, open_site
 
@@ -37,6 +38,17 @@ async def test_recording_is_started_shown_and_stopped() -> None:
         assert [each["camera"] for each in shown["recordings"]] == [GATE, YARD]
         stopped = await run(site, "stop", GATE, "--json")
         assert json.loads(stopped.stdout)["requested"] is False
+
+
+async def test_status_says_how_long_the_room_lasts() -> None:
+    """Until the archive is full, or for how long it keeps recordings; and what is wrong with it."""
+    async with open_site() as site:
+        room = ArchiveRoom("recordings", 500, 0, 0, 1000, 100.0, 5.0, None, 1, 0.0, "")
+        site.actors.rooms = (room, ArchiveRoom("cold", 0, 0, 0, 1000, 1.0, None, 14.0, 1, 0.0, "pins hold all"))
+        assert (await run(site, "status")).stdout.splitlines()[-2:] == [
+            "archive recordings: 500 B of 1000 B, full in 5 days",
+            "archive cold: 0 B of 1000 B, keeps 14 days; pins hold all",
+        ]
 
 
 async def test_refusal_says_what_to_do() -> None:

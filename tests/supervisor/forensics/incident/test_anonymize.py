@@ -28,6 +28,10 @@ from tests.supervisor.forensics.test_audit_page import by, evening
 LETTERS = "bcdfghjklmnpqrstvwxz"
 
 
+UNKNOWN = "Quentin"
+"""Somebody whom no field names."""
+
+
 def invent(seed: int) -> tuple[list[str], list[str], list[str]]:
     """Names, addresses and browsers that are in nothing else."""
     rng = random.Random(seed)
@@ -65,6 +69,7 @@ def told(seed: int, *, before: bool = False) -> list[Recorded]:
     by(story, session, c.ReportAccessRefused("operate", addresses[0], None, 1))
     by(story.after(1), session, c.ReportPeerClosed(PeerId("p1"), Reason("left", f"{anna} left", Fault.NONE), 5))
     by(story, f"user:{ben}", c.RemoveUser(UserId(anna)))
+    by(story, "local", c.PinStretch("call", 1, 2, (GATE,), 9, f"Mr. {UNKNOWN} at the door", "local"))
     return story.after(1).given(c.RaiseAlert("children/gate", f"too many of {token}")).recorded
 
 
@@ -93,7 +98,7 @@ def test_no_byte_of_the_bundle_has_a_name_an_address_or_a_browser(tmp_path: Path
     whole = b"".join(path.read_bytes() for path in journal.iterdir())
     path = exported(journal, tmp_path / "bundle.zip", note=f"{names[0]} called from {addresses[0]}")
     found = contents(path).lower()
-    for original in (*names, *addresses, *agents):
+    for original in (*names, *addresses, *agents, UNKNOWN):
         assert original.encode() in whole
         assert original.lower().encode() not in found, original
     proven = verify(path)
