@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 import pytest
 import trio
+from werkzeug.exceptions import BadRequest
 
 from supervisor.base.background_import import BackgroundImport
 from supervisor.base.times import shown
@@ -35,6 +36,7 @@ from tests.kit.processes import wait_until
 from tests.supervisor.forensics.stories import closing, night
 from web import json
 from web.app import WebSettings, create_app
+from web.past import instant
 from web.resources import availability, state
 from web.searches import MOST_OF_CLIENT
 from web.serve import listen, run_web
@@ -434,3 +436,29 @@ async def test_nothing_can_be_done_to_the_past(tmp_path: Path) -> None:
         for method, path in (("DELETE", "/api/peers/peer-1"), *(("POST", act) for act in acts)):
             answer = await request(port, method, path, "v=0", {"Content-Type": "application/sdp"})
             assert (answer.status, answer.json["type"]) == (409, "urn:banken:problem:conflict"), path
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("2026-12-01T14:00:00Z", 1_796_133_600_000_000_000),
+        ("2026-12-01T14:00Z", 1_796_133_600_000_000_000),
+        ("2026-12-01T15:00:00.5+01:00", 1_796_133_600_500_000_000),
+        ("2026-12-01T15:00:00 01:00", 1_796_133_600_000_000_000),  # a plus that was not quoted
+        ("2026-12-01 14:00", 1_796_133_600_000_000_000),
+        ("1796133600000000001", 1_796_133_600_000_000_001),
+        ("10m", 400 * 10**9),
+    ],
+)
+def test_instant_is_read_to_the_nanosecond(text: str, found: int) -> None:
+    """In UTC without an offset; `10m` is ten minutes before now."""
+    assert instant("at", text, 1000 * 10**9) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "#5", "123", "14:00", "2026-12-01", "9999999999999999999", "1960-01-01T00:00Z"]
+)
+def test_instant_that_is_no_time_is_refused_by_name(text: str) -> None:
+    """A whole day is none, nor is the number of an event."""
+    with pytest.raises(BadRequest, match="at must be a time"):
+        instant("at", text, 1000 * 10**9)
