@@ -459,6 +459,6 @@ def test_instant_is_read_to_the_nanosecond(text: str, found: int) -> None:
     "text", ["", "x", "#5", "123", "14:00", "2026-12-01", "9999999999999999999", "1960-01-01T00:00Z"]
 )
 def test_instant_that_is_no_time_is_refused_by_name(text: str) -> None:
-    """A whole day is none, nor is the number of an event."""
+    """Among them a whole day, and the number of an event."""
     with pytest.raises(BadRequest, match="at must be a time"):
         instant("at", text, 1000 * 10**9)

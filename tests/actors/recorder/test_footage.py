@@ -150,3 +150,21 @@ def test_open_file_is_read_after_its_removal(folder: Path) -> None:
         os.remove(folder / file.path)
         assert len(opened.read()) == file.size
     footage.close()
+
+
+def test_paths_of_several_archives_are_in_the_order_of_time(tmp_path: Path) -> None:
+    """As files are: a camera may have moved to another archive and back."""
+    for name in ("a", "b"):
+        record(archive(tmp_path / name), 100)
+    later = path_of("gate", START_NS + 2 * SECOND_NS, 1)
+    os.makedirs(os.path.dirname(tmp_path / "b" / later), exist_ok=True)
+    (first, *rest) = sorted((tmp_path / "b" / "gate").rglob("*.mp4"))
+    first.rename(tmp_path / "b" / later)
+    for path in rest:
+        path.unlink()
+    footage = Footage(tmp_path / "a", tmp_path / "b")
+    found = [*footage.paths("gate", 0, FAR)]
+    assert found == sorted(found)
+    assert later in found
+    assert len(found) == len({*found}) == 4
+    footage.close()
