@@ -207,6 +207,7 @@ def _write_archives(to: Exposition, archives: Mapping[str, ArchiveStatistics], r
     buffered = to.gauge("banken_archive_buffered_bytes", "Bytes that wait for the disk")
     pool = to.gauge("banken_archive_pool_ratio", "Share of the buffer for a slow disk in use; at 1, gaps begin")
     written = to.counter("banken_archive_written_bytes", "Bytes of video and audio that were written")
+    compared = to.gauge("banken_archive_compared_ratio", "Share of the files compared with their index since the start")
     disk = to.counter("banken_archive_disk_seconds", "Time in calls of the disk")
     latency = to.histogram("banken_archive_write_latency_seconds", "From the end of a fragment until it is written")
     for archive, each in sorted(archives.items()):
@@ -215,6 +216,7 @@ def _write_archives(to: Exposition, archives: Mapping[str, ArchiveStatistics], r
         buffered.add(each.buffered, labels)
         pool.add(each.pool, labels)
         written.add(each.written, labels)
+        compared.add(1.0 if each.compared is None else each.compared, labels)
         disk.add(each.disk_s, labels)
         latency.add(each.latency.bounds_s, each.latency.counts, each.latency.sum_s, archive=archive)
     used = to.gauge("banken_archive_bytes", "Bytes of complete recording files")

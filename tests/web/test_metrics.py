@@ -110,6 +110,7 @@ async def test_recordings_and_their_archive_are_measured() -> None:
     for line in (
         "banken_archive_fault{A} 0.0", "banken_archive_buffered_bytes{A} 4096.0", "banken_archive_pool_ratio{A} 0.25",
         "banken_archive_written_bytes_total{A} 1000000000.0", "banken_archive_disk_seconds_total{A} 7.5",
+        "banken_archive_compared_ratio{A} 1.0",
         "banken_archive_bytes{A} 700.0", "banken_archive_pinned_bytes{A} 200.0",
         "banken_archive_budget_bytes{A} 1000.0", "banken_archive_left_seconds{A} 129600.0",
     ):  # fmt: skip
