@@ -46,8 +46,8 @@ class Disk:
             os.close(descriptor)
 
     def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file. Only the next `sync` makes that durable."""
         os.ftruncate(descriptor, size)
-        os.fsync(descriptor)
 
     def rename(self, path: str, new: str, folder: int) -> None:
         os.rename(path, new, src_dir_fd=folder, dst_dir_fd=folder)

@@ -288,7 +288,11 @@ class Index:
 
     def at(self, camera: str, at_ns: int) -> IndexedFile | None:
         """The file of a camera that has this moment."""
-        return next(iter(self.files(camera, at_ns, at_ns + 1, 1)), None)
+        found = self._db.execute(
+            f"SELECT {_COLUMNS} FROM file WHERE {_OVERLAPS} ORDER BY began_ns DESC, number DESC LIMIT 1",
+            (self._camera(camera), at_ns - MAX_FILE_NS, at_ns + 1, at_ns),
+        )
+        return next((_row(camera, values) for values in found), None)
 
     def newest_ns(self, camera: str) -> int:
         """When the newest file of a camera began; 0 without one."""
