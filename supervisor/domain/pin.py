@@ -16,6 +16,7 @@ from .core import FIRST, Command, Event, Recorded, Severity
 from .errors import Refusal, Rejected
 from .ids import CameraId, pin_stream
 from .rights import Right
+from .scoped import Visible, visible_in
 from .state import State, StretchPin
 from .words import plural, seconds, size
 
@@ -105,9 +106,9 @@ def pin_stretch(state: State, command: PinStretch, now_ns: int) -> Events:
 
 def require_pinnable(state: State, command: PinStretch, now_ns: int) -> None:
     """Raise `Rejected` for what cannot be pinned, whatever footage there is."""
-    who = rights_of(state, command.by, now_ns)
+    visible = visible_to(state, rights_of(state, command.by, now_ns))
     for camera in command.cameras:
-        if not who.sees(state, camera):
+        if visible is not None and camera not in visible:
             raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
     if NAME.fullmatch(command.pin) is None:
         raise Rejected(Refusal.INVALID, "the name of a pin has letters, digits and ._:- only, at most 63 of them")
@@ -147,14 +148,19 @@ def require_budget(archive: str, asked: int, held: int, budget: int, holders: Ma
     )
 
 
-def seen_of(state: State, pin: StretchPin, who: Principal) -> StretchPin | None:
+def visible_to(state: State, who: Principal) -> Visible | None:
+    """The cameras that somebody may see; None for all, also those that are not configured any more."""
+    return None if who.scope.everything else visible_in(state, who.scope)
+
+
+def seen_of(pin: StretchPin, visible: Visible | None) -> StretchPin | None:
     """The pin as somebody may see it: with the cameras of the scope, and without a note that may name others.
 
-    None if no camera of it is in the scope.
+    None if no camera of it is in the scope. `visible` is as of `visible_to`.
     """
-    if who.scope.everything:
+    if visible is None:
         return pin
-    cameras = tuple(camera for camera in pin.cameras if who.sees(state, camera))
+    cameras = tuple(camera for camera in pin.cameras if camera in visible)
     if not cameras:
         return None
     if cameras == pin.cameras:
@@ -164,7 +170,8 @@ def seen_of(state: State, pin: StretchPin, who: Principal) -> StretchPin | None:
 
 def release_stretch(state: State, command: ReleaseStretch, now_ns: int) -> Events:
     known = state.pins.get(command.pin)
-    seen = None if known is None else seen_of(state, known, rights_of(state, command.by, now_ns))
+    visible = visible_to(state, rights_of(state, command.by, now_ns))
+    seen = None if known is None else seen_of(known, visible)
     if known is None or seen is None:
         raise Rejected(Refusal.UNKNOWN, f"there is no pin {command.pin!r}")
     if seen is not known:

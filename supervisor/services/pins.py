@@ -15,7 +15,7 @@ from ..domain.access import Principal, rights_of
 from ..domain.errors import Refusal, Rejected
 from ..domain.ids import CameraId
 from ..domain.lifecycle import RecordingPhase
-from ..domain.pin import require_budget, require_pinnable, seen_of
+from ..domain.pin import require_budget, require_pinnable, seen_of, visible_to
 from ..domain.scoped import visible_in
 from ..domain.state import State, StretchPin
 from ..ports.archives import ArchivesPort, CameraTime
@@ -71,7 +71,8 @@ class Pins:
     def seen(self, who: Principal) -> list[StretchPin]:
         """The pins as somebody may see them, the newest first."""
         state = self._kernel.state
-        seen = [one for pin in state.pins.values() if (one := seen_of(state, pin, who)) is not None]
+        visible = visible_to(state, who)
+        seen = [one for pin in state.pins.values() if (one := seen_of(pin, visible)) is not None]
         return sorted(seen, key=lambda pin: (-pin.made_ns, pin.pin))
 
     async def _footage_of(self, pin: c.PinStretch, *, of_all: bool = False) -> dict[CameraId, int]:

@@ -8,7 +8,7 @@ from supervisor.domain import events as e
 from supervisor.domain.access import Principal, rights_of
 from supervisor.domain.errors import Refusal, Rejected
 from supervisor.domain.ids import CameraId, TokenId
-from supervisor.domain.pin import MOST_NOTE, MOST_PINS, require_budget, seen_of
+from supervisor.domain.pin import MOST_NOTE, MOST_PINS, require_budget, seen_of, visible_to
 from supervisor.domain.rights import ALL, RIGHTS, Role, Scope
 from supervisor.domain.state import StretchPin, Token
 from tests.kit.domain import GATE, NODE, RUN, SECOND, YARD, Story, running
@@ -94,10 +94,10 @@ def test_scope_limits_what_is_pinned_seen_and_released() -> None:
     assert set(story.state.pins) == {"door", "both"}
     story.given(replace(DOOR, pin="own", cameras=(YARD,), by=ben), c.ReleaseStretch("own", ben))
     who = rights_of(story.state, ben, story.now_ns)
-    seen = [seen_of(story.state, pin, who) for _, pin in sorted(story.state.pins.items())]
+    seen = [seen_of(pin, visible_to(story.state, who)) for _, pin in sorted(story.state.pins.items())]
     assert [(each.pin, each.cameras, each.note, each.bytes) for each in seen if each] == [("both", (YARD,), "", 0)]
     pins = story.state.pins
-    assert seen_of(story.state, pins["both"], principal(ALL)) is pins["both"]
+    assert seen_of(pins["both"], visible_to(story.state, principal(ALL))) is pins["both"]
 
 
 def test_pins_hold_half_of_the_budget() -> None:
