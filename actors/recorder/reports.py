@@ -37,6 +37,7 @@ class JournaledReports:
         """Files whose digests are durable in the journal. The index does not know it yet."""
         self._found = trio.Event()
         """Set if an earlier run has left files that were not journaled."""
+        self._alert = f"archive/{archive}"
         self.trouble: Recorded | None = None
         """The last event of a fault: what follows from it names it."""
         self.reason: Reason | None = None
@@ -47,6 +48,8 @@ class JournaledReports:
 
     def failed(self, why: str, *, full: bool) -> None:
         self._report(Reason("no-room", why) if full else Reason("disk-failed", why))
+        text = f"nothing is recorded into archive {self._archive}: {why}"
+        self._kernel.emit(c.RaiseAlert(self._alert, text), after=self.trouble)
 
     def _report(self, reason: Reason) -> None:
         self.reason = reason
@@ -56,6 +59,7 @@ class JournaledReports:
     def recovered(self, after_s: float) -> None:
         receipt = self._kernel.emit(c.ReportArchive(self._archive, None), after=self.trouble)
         self.trouble = receipt.last or self.trouble
+        self._kernel.emit(c.ClearAlert(self._alert), after=self.trouble)
 
     def repaired(self, file: SealedFile) -> None:
         duration_s = round(file.duration / CLOCK_RATE, 3)

@@ -41,7 +41,8 @@ class AlertRaised(AlertEvent, frozen=True):
     cause_note = (
         "`stderr/`: the `ChildStarted`; `b-frames/` and `go2rtc/`: the last event of the camera's connection; "
         "`children/`: the newest event of the camera's stream, or of `system`; `patrol/`: `PatrolEnded`; `sound/`: the "
-        "`ChildEnded` of the audio; `daemon/`: that of the program; "
+        "`ChildEnded` of the audio; `daemon/`: that of the program; `archive/`: its `ArchiveFailed` or "
+        "`ArchiveRecovered`; "
         "`MONITOR-critical`: the `AlertRaised` of the warning that it replaces; none for "
         "`crash/` and the first alert of a monitor"
     )

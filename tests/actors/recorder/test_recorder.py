@@ -224,10 +224,12 @@ async def test_disk_that_fails_is_a_gap_with_its_cause(tmp_path: Path, mock_cloc
         await site.send(25)
         while not site.archive.fault:
             await trio.lowlevel.checkpoint()
+        assert [*site.core.kernel.state.alerts] == [f"archive/{ARCHIVE}"], "a person has to look at the disk"
         broken[0] = False
         mock_clock.jump(10)
         while site.archive.fault:
             await trio.lowlevel.checkpoint()
+        assert not site.core.kernel.state.alerts
         await site.send(40)
         assert [each for each in await site.gaps() if each[0] != "RecordingRepaired"] == [
             ("RecordingStarted", "", "CameraLive"),
