@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from supervisor.base.clock import TrioClock
+from supervisor.base.clock import Clock, TrioClock
 from supervisor.domain import commands as c
 from supervisor.domain.events import Recorded
 from supervisor.domain.ids import CameraId, RunId
@@ -86,12 +86,13 @@ async def open_core(
     disk: MemorySegment | None = None,
     ids: Callable[[], str] = new_id,
     make_journal: Callable[[Segments, Callable[[Sequence[Recorded]], None]], Journal] = Journal,
+    clock: Clock = TrioClock(),  # noqa: B008
 ) -> AsyncIterator[Core]:
     """A daemon's core that has started, with these cameras configured."""
     disk = MemorySegment() if disk is None else disk
     feed = Feed(0, MemoryReader(disk).page)
     journal = make_journal(disk, feed.publish)
-    kernel = Kernel(State(), journal, TrioClock(), NODE, RUN, ids)
+    kernel = Kernel(State(), journal, clock, NODE, RUN, ids)
     journal.on_gap = lambda first, last: kernel.emit(c.ReportGap(first, last))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(journal.run)

@@ -2,12 +2,12 @@
 
 Rules of this file:
 - A stretch is judged by its recording's id, never by the time of day: the clock may have been set.
-- Video that retention has removed is missing at the beginning of a camera's video only.
+- Video that retention has removed is missing where an event says so: files with events are kept longer.
 """
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -106,16 +106,35 @@ def audit(rows: Sequence[e.Recorded], folder: Path, *, hung: bool = False) -> li
     """
     stretches, faults = told(rows)
     footage = footage_of(folder)
-    expired = {row.event.camera for row in rows if isinstance(row.event, e.RecordingsExpired)}
+    expired = defaultdict[CameraId, list[e.RecordingsExpired]](list)
+    for row in rows:
+        if isinstance(row.event, e.RecordingsExpired):
+            expired[row.event.camera].append(row.event)
+    _shorten(stretches, footage)
+    failed = max((row.seq for row in rows if isinstance(row.event, e.ArchiveFailed)), default=0)
     for each in stretches:
+        if not each.is_resumed and failed > each.seq:  # what waited for the disk was lost; the end of the gap says so
+            each.last_ns = 0
         about = f"{each.camera}, recording {each.recording}, ended by {each.ended_by or 'nothing'} in event {each.seq}"
-        faults += [f"{about}: {text}" for text in _differences(each, footage, each.camera in expired, hung)]
+        faults += [f"{about}: {text}" for text in _differences(each, footage, expired[each.camera], hung)]
         if each.ended_by not in ("", "stopped") and each.cause is None:
             faults.append(f"{about}: the gap has no cause")
     return faults
 
 
-def _differences(each: Told, footage: dict[str, list[FragmentPlace]], expired: bool, hung: bool) -> Iterable[str]:
+def _shorten(stretches: Sequence[Told], footage: Mapping[str, object]) -> None:
+    """A gap that begins before its own stretch takes the end of the stretch before it, too."""
+    later = dict[CameraId, Told]()
+    for each in reversed(stretches):
+        after = later.get(each.camera)
+        if after is not None and after.last_ns and after.recording not in footage:
+            each.last_ns = min(each.last_ns, after.last_ns)
+        later[each.camera] = each
+
+
+def _differences(
+    each: Told, footage: Mapping[str, list[FragmentPlace]], expired: Sequence[e.RecordingsExpired], hung: bool
+) -> Iterable[str]:
     places = footage.get(each.recording, [])
     if not places:
         nothing_was_kept = each.last_ns <= each.began_ns or not each.began_ns
@@ -123,7 +142,9 @@ def _differences(each: Told, footage: dict[str, list[FragmentPlace]], expired: b
             yield "it has no video"
         return
     for before, after in itertools.pairwise(places):
-        if after.number != before.number + 1 or abs(after.wall_ns - ended_ns(before)) > NEAR_NS:
+        follows = after.number == before.number + 1 and abs(after.wall_ns - ended_ns(before)) < NEAR_NS
+        removed = any(event.began_ns < after.wall_ns and ended_ns(before) < event.ended_ns for event in expired)
+        if not follows and not removed:  # files with events are kept longer than those between them
             yield f"fragment {after.number} does not follow fragment {before.number}"
     if places[0].number and not expired:
         yield f"it begins with fragment {places[0].number}"
@@ -133,5 +154,6 @@ def _differences(each: Told, footage: dict[str, list[FragmentPlace]], expired: b
         yield "the journal does not say where the gap begins"
     if each.last_ns:
         late_s = (ended_ns(places[-1]) - each.last_ns) / 1e9
-        if late_s < -NEAR_NS / 1e9 or (late_s > NEAR_NS / 1e9 and not hung):
+        is_expired = any(event.ended_ns > each.last_ns - NEAR_NS for event in expired)
+        if (late_s < -NEAR_NS / 1e9 and not is_expired) or (late_s > NEAR_NS / 1e9 and not hung):
             yield f"its last fragment ends {late_s:.3f} s after the gap begins"

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from supervisor.domain import commands as c
 from supervisor.domain.ids import CameraId
 from supervisor.domain.lifecycle import LOST
-from supervisor.domain.values import CameraSettings, Fault, Mode, Reason
+from supervisor.domain.values import CameraSettings, Fault, Mode, Reason, RecordMode
 from supervisor.ports.decisions import Origin
 from supervisor.services.gateway import Gateway
 
@@ -44,7 +44,11 @@ def change(
     if kind < 0.3:
         return {other: settings for other, settings in now.items() if other != name}
     if kind < 0.6:
-        return {**now, name: replace(now[name], mode=chance.choice(list(Mode)))}
+        modes = [mode for mode in Mode if mode is not Mode.PATROL or now[name].record is RecordMode.OFF]
+        return {**now, name: replace(now[name], mode=chance.choice(modes))}
+    if kind < 0.75 and whole[name].record is not RecordMode.OFF and now[name].mode is not Mode.PATROL:
+        other = RecordMode.OFF if now[name].record is RecordMode.ALWAYS else RecordMode.ALWAYS
+        return {**now, name: replace(now[name], record=other)}
     source = replace(now[name].source, revision=now[name].source.revision + 1)
     return {**now, name: replace(now[name], source=source)}
 

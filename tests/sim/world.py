@@ -11,18 +11,20 @@ from functools import partial
 
 import attrs
 import trio
+from msgspec.structs import replace
 
+from actors import registry
 from actors.process.process import MARK
 from actors.process.process_table import Marked
 from actors.registry import Registry
-from supervisor.config.config import Source
+from supervisor.config.config import RecordSettings, Source
 from supervisor.domain import commands as c
 from supervisor.domain.availability import Availability
-from supervisor.domain.events import Recorded
+from supervisor.domain.events import Event, Recorded
 from supervisor.domain.health import Health, health
 from supervisor.domain.ids import CameraId, ChildId, DeviceId
 from supervisor.domain.state import State
-from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol, Policy
+from supervisor.domain.values import CameraSettings, DeviceSettings, Limits, Mode, Patrol, Policy, Reason, RecordMode
 from supervisor.journal import codec
 from supervisor.runtime.reconcile import run_reconcile
 from supervisor.runtime.vault import Vault
@@ -37,6 +39,7 @@ from tests.kit.tools import make_tools
 from web.metrics import Process, expose
 
 from .answers import disagreement
+from .archive import SteppedClock, archive_in_memory, run_archive_faults
 from .callers import run_caller, run_watcher
 from .cameras import Camera, Device, draw_life
 from .chance import Chance, run_seeded
@@ -45,6 +48,7 @@ from .disk import Disk, run_disk
 from .holders import run_detector, run_holder
 from .invariants import FOLD_EVERY, LOOKED_EVERY_S, Broken, Watch, WatchedJournal
 from .operator import run_operator, run_retries
+from .recordings import KEEP_S, SimulatedArchive, live_again, run_kills
 from .story import Note, tell
 from .viewers import Connections, run_viewer
 from .wires import Wire
@@ -76,6 +80,7 @@ class World:
     _probed: dict[CameraId, float] = attrs.field(factory=dict)
     watch: Watch = attrs.field(init=False)
     stopping: Recorded | None = None
+    archive: SimulatedArchive | None = None
 
     def __attrs_post_init__(self) -> None:
         self.watch = Watch(self)
@@ -184,6 +189,8 @@ class World:
         while True:
             await trio.sleep(LOOKED_EVERY_S)
             self.watch.look_at_clock(trio.current_time())
+            if self.archive is not None and (wrong := self.archive.look(self.state)):
+                self.watch.require(False, wrong)
             if len(self.watch.unfolded) >= FOLD_EVERY:
                 self.watch.look_at_all(self.state)
 
@@ -224,6 +231,11 @@ class World:
         require([row.seq for row in rows] == list(range(1, self.watch.seq + 1)), "events are missing on the disk")
         require(self.watch.acknowledged <= len(rows), "what was acknowledged is not on the disk")
         self.watch.look_at_all(self.state)
+        if self.archive is not None:
+            wrong = self.archive.look_at_end(rows)
+            chance = self.chance.stream("the end")
+            wrong += await live_again(list(rows), self.archive.folder, self.archive.clock, chance, torn=0)
+            require(not wrong, "; ".join(wrong[:3]))
 
 
 def _marked(child: Child) -> Marked:
@@ -239,6 +251,7 @@ async def open_world(
     limits: Limits | None = None,
     patrol: Patrol | None = None,
     again: str = "",
+    records: bool = False,
 ) -> AsyncIterator[World]:
     """Start a daemon with these cameras; it is stopped at the end of the block, and must leave no resource behind.
 
@@ -256,14 +269,19 @@ async def open_world(
     )
     ids, secrets = chance.stream("ids"), chance.stream("secrets")
     async with trio.open_nursery() as stage:
-        world = World(chance, wanted, {camera.name: camera for camera in cameras}, stage)
-        with world.watch.scope:
+        world, clock = World(chance, wanted, {camera.name: camera for camera in cameras}, stage), SteppedClock()
+        with (
+            archive_in_memory(stage, lambda text: world.watch.require(False, text)) as (folder, disk),
+            world.watch.scope,
+        ):
+            world.archive = SimulatedArchive(folder, disk, clock) if records else None
             async with (
                 open_core(
                     configuration=wanted,
                     disk=Disk(),
                     ids=lambda: f"{ids.getrandbits(64):016x}",
                     make_journal=partial(WatchedJournal, world.watch),
+                    clock=clock,
                 ) as world.core,
                 trio.open_nursery() as keep,
             ):
@@ -299,7 +317,9 @@ def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: C
         jitter=world.chance.stream("jitter").random,
         open_tcp=world.open_tcp,
     )
-    world.registry = Registry(tools, decoder=FakeDecoder(), connect=world.connections.connect)
+    archives = None if world.archive is None else world.archive.settings
+    registry.RECORDERS.is_loaded = True
+    world.registry = Registry(tools, decoder=FakeDecoder(), connect=world.connections.connect, archives=archives)
     reader = MemoryReader(core.disk)
     world.gateway = Gateway(
         core.kernel,
@@ -318,15 +338,24 @@ def _compose(world: World, keep: trio.Nursery, work: trio.Nursery, new_secret: C
 
     work.start_soon(reconcile)
     work.start_soon(world.registry.run_sweep)
+    if world.archive is not None:
+        world.archive.has_compared = partial(_has_compared, world.registry)
+        work.start_soon(world.registry.run_recordings)
     work.start_soon(world.gateway.leases.run)
     work.start_soon(world.watch_state)
     return reconciled
 
 
+def _has_compared(registry: Registry) -> bool:
+    """Whether all files of the archive were compared with its index."""
+    return all(not known.fault and known.compared is None for known in registry.archive_statistics().values())
+
+
 def _source(camera: Camera) -> Source:
     address = f"rtsp://{camera.name}.invalid/main"
     arguments = ("-i", address) if camera.kind == "ffmpeg" else ()
-    return Source(camera.kind, address, arguments, transport="tcp")  # a `Wire` has no UDP ports
+    keep = RecordSettings(KEEP_S, KEEP_S)
+    return Source(camera.kind, address, arguments, transport="tcp", recording=keep)  # a `Wire` has no UDP ports
 
 
 # ── a whole life, drawn from a seed ─────────────────────────────────────────────────────────────────────────────
@@ -400,6 +429,7 @@ async def _live(
                 draw_cameras(chance, cameras, hours * 3600),
                 limits=Limits(peers=12, peers_per_camera=4, leases=6, leases_per_client=2, modal_s=600.0),
                 again=again,
+                records=True,
             ) as world,
             trio.open_nursery() as crowd,
         ):
@@ -417,7 +447,7 @@ async def _live(
         children=len(world.children),
         wires=len(world.wires),
         pictures=world.connections.served,
-        digest=codec.chain(codec.GENESIS, map(codec.encode, world.rows())).hex() if asks.digest else "",
+        digest=_digest(world) if asks.digest else "",
         rows=world.rows() if asks.rows else [],
         broken=broken,
     )
@@ -426,6 +456,22 @@ async def _live(
     kept = await world.gateway.availability()
     exposed = expose(world.gateway.snapshot(), Process(0, 0, 0, None, {}), kept).decode()
     return life, (world.rows(), kept, exposed)
+
+
+def _digest(world: World) -> str:
+    """Of all rows, whatever the name of the archive's folder."""
+    assert world.archive is not None
+    home = str(world.archive.folder)
+    encoded = (codec.encode(replace(row, event=_renamed(row.event, home))) for row in world.rows())
+    return codec.chain(codec.GENESIS, encoded).hex()
+
+
+def _renamed(event: Event, home: str) -> Event:
+    """The event without the name of that folder: only the reasons of an archive's faults have it."""
+    reason = getattr(event, "reason", None)
+    if not isinstance(reason, Reason) or home not in reason.text:
+        return event
+    return replace(event, reason=replace(reason, text=reason.text.replace(home, "recordings")))
 
 
 def _invite(world: World, crowd: trio.Nursery) -> None:
@@ -443,12 +489,24 @@ def _invite(world: World, crowd: trio.Nursery) -> None:
     disk = world.core.disk
     assert isinstance(disk, Disk)
     crowd.start_soon(run_disk, disk, chance.stream("disk"))
+    archive = world.archive
+    assert archive is not None
+    faults = chance.stream("archive's disk")
+    crowd.start_soon(run_archive_faults, archive.disk, archive.folder, archive.clock, faults)
+    crowd.start_soon(
+        run_kills,
+        archive,
+        disk,
+        world.core.journal.waiting,
+        chance.stream("kills"),
+        partial(world.watch.require, False),
+    )
 
 
 def draw_cameras(chance: Chance, count: int, seconds: float) -> list[Camera]:
     """Create cameras of every mode: some share a device with a configured limit, some one with an unknown limit; most
     are alone on their device."""
-    draw = chance.stream("cameras")
+    draw, recorded = chance.stream("cameras"), chance.stream("recorded")
     boxes = [Device(DeviceId("box-of-2"), 2, 2), Device(DeviceId("box-of-1"), 1, 1), Device(DeviceId("recorder"), 3)]
     cameras = []
     for number in range(count):
@@ -460,5 +518,7 @@ def draw_cameras(chance: Chance, count: int, seconds: float) -> list[Camera]:
         )  # fmt: skip
         own = chance.stream(f"camera/{number}")
         kind = draw.choice(("rtsp", "rtsp", "ffmpeg"))
+        if mode is not Mode.PATROL and recorded.random() < 0.5:
+            known = replace(known, record=RecordMode.ALWAYS)
         cameras.append(Camera(known, draw_life(own, seconds), own, device, kind=kind))
     return cameras
