@@ -439,14 +439,16 @@ class Archive:
         """Remove files that are too old, or in the way of newer ones."""
         if rows.index is None:
             return
+        removed: dict[str, list[IndexedFile]] = {"age": [], "room": []}
         try:
-            gone = self._retainer.turn(writer, rows.index)
+            for file, code in self._retainer.turn(writer, rows.index):
+                removed[code].append(file)
         except apsw.Error as error:
             logger.warning("archive %s removes nothing: its index cannot be read: %s", self._folder, error)
-            return
-        for files, code in ((gone.aged, "age"), (gone.displaced, "room")):
-            if files:
-                post(Expired(files, code))
+        finally:
+            for code, files in removed.items():
+                if files:
+                    post(Expired(tuple(files), code))
 
     def _write_batch(
         self,

@@ -2,13 +2,14 @@
 
 Rules of this file:
 - A row goes before its file: a file without a row is found again, a row without a file would be a lie.
+- A file whose row is removed is removed by a later turn if the disk fails.
 - Pins are read in the step that decides: what was pinned before that step stays.
 """
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from supervisor.domain.ids import CameraId
@@ -17,7 +18,7 @@ from supervisor.ports.archives import ArchiveRoom, CameraTime
 from .archive_writer import ArchiveWriter
 from .forecast import CameraFootage, forecast
 from .index import NAME as INDEX
-from .index import Index
+from .index import Index, IndexedFile
 from .other_files import OtherFiles
 from .retention import (
     DAY_NS,
@@ -53,6 +54,8 @@ class Retainer:
         self._archive, self._rules, self._pins = archive, rules, pins
         self.wall_ns, self._mono_ns = wall_ns, mono_ns
         self._clock, self._others = CarefulClock(), OtherFiles(folder)
+        self._leaving = deque[tuple[IndexedFile, str]]()
+        """Files whose rows are removed, and that are not removed yet, each with its code."""
         self.deciding = threading.Lock()
         """Held from when the pins are read until the rows are removed."""
         self._sizes: dict[tuple[str, int, int], int] = {}
@@ -60,8 +63,12 @@ class Retainer:
         self.room: ArchiveRoom | None = None
         """As of the last turn."""
 
-    def turn(self, writer: ArchiveWriter, index: Index) -> Expendable:
-        """Remove up to `MOST` files. Raises `apsw.Error` before anything is removed, and `OSError`."""
+    def turn(self, writer: ArchiveWriter, index: Index) -> Iterator[tuple[IndexedFile, str]]:
+        """Remove up to `MOST` files; yield each with its code, `age` or `room`. Raises `apsw.Error` and `OSError`.
+
+        Files that a fault has left without a row are removed first, by the next turn.
+        """
+        yield from self._remove(writer)
         rules, other = self._rules(), self._others.look()
         used = {camera: size for camera, (_, size) in index.sizes().items()}
         newest_ns = max(map(index.newest_ns, index.cameras()), default=0)
@@ -76,8 +83,8 @@ class Retainer:
             pinned = spans_of(self._pins())
             gone = self._expendable(index, pinned, rules, excess, used, now_ns)
             index.remove(gone.rows)
-        for row in gone.rows:
-            writer.remove(row.path)
+            self._leaving += [(row, "age") for row in gone.aged] + [(row, "room") for row in gone.displaced]
+        yield from self._remove(writer)
         for row in gone.rows:
             used[row.camera] -= row.size
         footage = [
@@ -95,7 +102,14 @@ class Retainer:
             window_s=(now_ns - max(first_ns, now_ns - DAY_NS)) / 1e9,
             lag_s=gone.lag_s,
         )
-        return gone
+
+    def _remove(self, writer: ArchiveWriter) -> Iterator[tuple[IndexedFile, str]]:
+        while self._leaving:
+            leaving = self._leaving[0]
+            writer.remove(leaving[0].path)
+            if self._leaving and self._leaving[0] is leaving:  # a thread that hung may have removed it meanwhile
+                self._leaving.popleft()
+            yield leaving
 
     def _expendable(
         self, index: Index, pinned: Spans, rules: RetentionRules, excess: int, used: Mapping[str, int], now_ns: int

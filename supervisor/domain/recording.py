@@ -235,8 +235,8 @@ class RecordingRepaired(RecordingEvent, frozen=True):
 
     severity = Severity.NOTICE
     emitters = ("ReportRepairedFile",)
-    causes = (OUTSIDE, "ArchiveFailed", "RunAbandoned")
-    cause_note = "the fault of the disk; after a start none"
+    causes = (OUTSIDE, "ArchiveFailed", "ArchiveRecovered", "RunAbandoned")
+    cause_note = "the fault of the disk, or its end; after a start none"
     when = "at a start, or when the disk works again"
 
     def sentence(self) -> str:

@@ -31,6 +31,10 @@ class FailingDisk(Disk):
             raise
         super().write(descriptor, data)
 
+    def remove(self, path: str, folder: int) -> None:
+        self.fault("remove")
+        super().remove(path, folder)
+
     def sync(self, descriptor: int, *, done: int) -> None:
         self.fault("sync")
         super().sync(descriptor, done=done)

@@ -363,6 +363,22 @@ async def test_full_disk_loses_the_oldest_and_records_on(tmp_path: Path, monkeyp
     assert 0 < len([*list_files(folder)]) < 20
 
 
+async def test_fragment_that_comes_after_the_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is sealed; the archive ends as if it had not come."""
+    folder, cutter, taken = tmp_path / "recordings", Cutter("gate", RECORDING), list[bool]()
+    steps = [Item("gate", RECORDING, out) for unit in units(41) for out in cutter.take(unit, wall_ns(unit))]
+    async with running(folder) as (archive, _):
+
+        async def settle(self: Reports) -> None:
+            taken.append(archive.offer_nowait(steps[2]))
+
+        monkeypatch.setattr(Reports, "settle", settle)
+        await wait_open(archive)
+        assert all(map(archive.offer_nowait, steps[:2]))
+    assert taken == [False]
+    assert [walked(folder / path).duration for path in list_files(folder)] == [10 * TICK]
+
+
 async def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """Its parent may be a disk that is not mounted."""
     async with running(tmp_path / "missing" / "recordings") as (archive, reports):

@@ -169,12 +169,12 @@ async def test_cameras_have_their_own_rules_and_pins_hold(tmp_path: Path) -> Non
         kept += [put(folder, index, YARD, days[2] + 3600 * 10**9, eventful=True), put(folder, index, OLD, days[10])]
         kept += [put(folder, index, OLD, days[16] + 3600 * 10**9, eventful=True)]
         kernel.emit(c.PinStretch("all", 0, now_ns, (GATE, YARD, OLD), 0, "", "local"), origin=Origin("local"))
-        assert kept_in.retainer.turn(writer, index).rows == ()
+        assert [*kept_in.retainer.turn(writer, index)] == []
         assert kept_in.retainer.room is not None and kept_in.retainer.room.pinned_bytes == 10 * 1000
         kernel.emit(c.ReleaseStretch("all", "local"), origin=Origin("local"))
-        gone = kept_in.retainer.turn(writer, index)
-        assert {row.path for row in gone.aged} == set(aged)
-        assert [row.path for row in gone.displaced] == [displaced]
+        gone = [(row.path, code) for row, code in kept_in.retainer.turn(writer, index)]
+        assert {path for path, code in gone if code == "age"} == set(aged)
+        assert [path for path, code in gone if code == "room"] == [displaced]
         assert sorted(str(path.relative_to(folder)) for path in folder.glob("*/*/*.mp4")) == sorted(kept)
         index.close()
         writer.close()

@@ -20,7 +20,7 @@ from actors.recorder.retainer import Retainer, measure
 from actors.recorder.retention import DAY_NS, DAY_S, Keep, Pinned, RetentionRules
 from supervisor.domain.ids import CameraId
 from supervisor.ports.archives import CameraTime
-from tests.kit.archive import FailingDisk
+from tests.kit.archive import FailingDisk, fails_at
 
 NOW = 1_800_000_000 * 10**9
 SIZE = 1000
@@ -65,7 +65,7 @@ class Shelf:
         return sorted(row.path for row in self.index.oldest(1000))
 
     def turn(self) -> Sequence[str]:
-        return [row.path for row in self.retainer.turn(self.writer, self.index).rows]
+        return [row.path for row, _ in self.retainer.turn(self.writer, self.index)]
 
 
 @pytest.fixture
@@ -89,6 +89,17 @@ def test_files_with_and_without_events_are_kept_for_their_own_time(shelf: Shelf)
     assert set(shelf.turn()) == set(gone)
     assert shelf.left() == shelf.rows() == sorted(kept)
     assert shelf.turn() == []
+
+
+def test_file_that_a_fault_has_left_is_removed_by_the_next_turn(shelf: Shelf) -> None:
+    """Its row is removed already; nothing else would find the file before the next start."""
+    gone = [shelf.put(17), shelf.put(16), shelf.put(15)]
+    shelf.disk.fault = fails_at(1, "remove")
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        shelf.turn()
+    assert (shelf.rows(), shelf.left()) == ([], gone[1:])
+    assert shelf.turn() == gone[1:]
+    assert shelf.left() == []
 
 
 def test_pinned_files_stay_in_a_full_archive(shelf: Shelf) -> None:
