@@ -341,7 +341,7 @@ class ArchiveWriter:
     def repair_file(self, path: str) -> SealedFile | None:
         """As the function `repair_file`. Also None for a file with the name of another time or camera."""
         file = repair_file(self._disk, self._folder, path)
-        return file if file is not None and path_of(file.camera, file.began_ns, number_of(path)) == path else None
+        return file if file is not None and is_named(path, file.camera, file.began_ns) else None
 
     # ── its files ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -408,9 +408,17 @@ def path_of(camera: str, began_ns: int, number: int) -> str:
 
 
 def second_of(path: str) -> int:
-    """When a file began by its name, in seconds since 1970."""
+    """When a file began by its name, in seconds since 1970; -1 for a name that is no time."""
     name = path.rpartition("/")[2]
-    return calendar.timegm(time.strptime(name[10:25], "%Y%m%d_%H%M%S"))
+    try:
+        return calendar.timegm(time.strptime(name[10:25], "%Y%m%d_%H%M%S"))
+    except ValueError:
+        return -1
+
+
+def is_named(path: str, camera: str, began_ns: int) -> bool:
+    """Whether a file of a camera that began then has this path, or one with another number."""
+    return second_of(path) == began_ns // 10**9 and path_of(camera, began_ns, number_of(path)) == path
 
 
 def number_of(path: str) -> int:
@@ -489,7 +497,8 @@ def cameras_of(folder: Path) -> list[str]:
 
 def days_of(folder: Path, camera: str) -> list[str]:
     """The days on which a file of a camera began, as in the names of their folders, the oldest first."""
-    return sorted(name for name in _names(folder / camera) if DAY.fullmatch(name))
+    names = (name for name in _names(folder / camera) if DAY.fullmatch(name))
+    return sorted(name for name in names if second_of(f"recording_{name}_000000") >= 0)
 
 
 def paths_of(folder: Path, camera: str, day: str) -> list[str]:

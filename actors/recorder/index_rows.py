@@ -19,7 +19,7 @@ from .marks import EventMarks
 from .reconciler import ReconcileStep, reconcile
 
 MOST_ROWS = 10_000
-"""IndexRows that wait for an index that cannot be written."""
+"""Rows that wait for an index that cannot be written."""
 logger = logging.getLogger("banken")
 
 

@@ -17,12 +17,12 @@ import attrs
 
 from actors.media.bitstream import BitstreamError
 
-from .archive_writer import ArchiveWriter, SealedFile, day_ns, day_of, number_of
+from .archive_writer import ArchiveWriter, SealedFile, day_ns, day_of, is_named, number_of
 from .index import Index, IndexedFile, pack_keys, row_of
 from .recording_file import EndedFile, read_ended
 
 ROWS = 64
-"""IndexRows that are added in one transaction."""
+"""Rows that are added in one transaction."""
 logger = logging.getLogger("banken")
 
 
@@ -88,9 +88,12 @@ def _read(writer: ArchiveWriter, path: str, sealed_until: int) -> IndexedFile | 
     try:
         try:
             with writer.read(path) as file:
-                row = _row(path, read_ended(file))
+                ended = read_ended(file)
         except BitstreamError:
             return writer.repair_file(path)
+        if not is_named(path, ended.about.camera, ended.began_ns):
+            return None
+        row = _row(path, ended)
         return row if row.ended_ns <= sealed_until else writer.repair_file(path)
     except FileNotFoundError:
         return None

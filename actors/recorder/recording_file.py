@@ -9,6 +9,7 @@ Source: ISO/IEC 14496-12, section 8.8.10 and 8.8.11 (`tfra`, `mfro`); the boxes 
 """
 
 import os
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ ABOUT = UUID("62616e6b-656e-4172-a167-6d656e740001").bytes
 """The type of our box about the recording."""
 MAX_BEGINNING = 64 * 1024
 """Bytes in front of the first fragment."""
+ID = re.compile("[0-9a-f]{16}")
 CHUNK = 1024 * 1024
 MOST_FRAGMENTS = 100_000
 """Fragments of one file that are read: a file of an hour has 3,600."""
@@ -188,9 +190,12 @@ def read_beginning(file: BinaryIO) -> tuple[About, bytes, int]:
     if content[: len(ABOUT)] != ABOUT or U32.pack(zlib.crc32(data[: at - 4])) != data[at - 4 : at]:
         raise BitstreamError("its checksum does not fit")
     try:
-        return _decode(content[len(ABOUT) : -4]), data[: at - length], at
+        about = _decode(content[len(ABOUT) : -4])
     except msgspec.MsgspecError as error:
         raise BitstreamError(f"it was written by another version: {error}") from None
+    if not ID.fullmatch(about.recording):
+        raise BitstreamError("its recording has no id")
+    return about, data[: at - length], at
 
 
 def fragments_of(

@@ -23,6 +23,7 @@ from actors.recorder.cutter import Cutter
 from actors.recorder.disk import Disk
 from actors.recorder.index import NAME as INDEX
 from actors.recorder.index import Index, IndexedFile, Named, row_of
+from actors.recorder.recording_file import About, begin_file
 from actors.recorder.retainer import Retainer
 from actors.recorder.retention import Keep, RetentionRules
 from tests.kit.archive import FailingDisk, fails_at
@@ -531,3 +532,30 @@ async def test_archive_that_has_crashed_takes_nothing_until_it_runs_again(
             assert all(offer(archive, 15, first=100))
             nursery.cancel_scope.cancel()
     assert [walked(folder / path).duration for path in list_files(folder)] == [10 * TICK, 15 * TICK]
+
+
+async def test_files_with_impossible_names_and_contents_stop_nothing(tmp_path: Path) -> None:
+    """Somebody may write into the folder; only our own files are in the index, and recording goes on."""
+    folder = tmp_path / "recordings"
+    made = await record(folder, 2)
+    whole = (folder / made[0].path).read_bytes()
+    initialization = whole[: made[0].fragments[0].offset]
+    at = initialization.rindex(b"uuid") - 4
+    other = begin_file(initialization[:at], About("gate", "no id", "h264"))
+    for path, content in (
+        ("gate/20271399/recording_20271399_080000.mp4", whole),
+        ("gate/20271231/recording_20271231_996199.mp4", whole),
+        ("gate/20271231/recording_20271231_080000.mp4", whole),
+        ("gate/20271231/recording_20271231_090000.mp4", other + whole[len(initialization) :]),
+        ("gate/20271231/recording_20271231_100000.mp4", b""),
+        ("yard/20270115/recording_20270115_080000.mp4", whole),
+    ):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    async with running(folder) as (archive, reports):
+        await wait_compared(archive)
+        assert all(offer(archive, 15, first=100))
+        assert not any("failed" in said for said in reports.said)
+    index = Index(folder)
+    assert index.files("gate", 0, 2 * START_NS)[:2] == [row_of(file) for file in made]
+    assert {camera: count for camera, (count, _) in index.sizes().items()} == {"gate": 3}

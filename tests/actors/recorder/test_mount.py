@@ -1,4 +1,4 @@
-"""An archive on a disk that is unmounted and replaced, with real mounts in a namespace of their own."""
+"""An archive on a disk that is unmounted and replaced, with real mounts."""
 
 import os
 import subprocess
