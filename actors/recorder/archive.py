@@ -39,8 +39,8 @@ from .retention import RetentionRules
 SLOW_S, ABANDON_S, FLUSH_S = 1.0, 30.0, 2.0
 SYNC_S = 10.0
 MOST_STUCK = 2
-RETAIN_S = 60.0
-"""How often old files are removed."""
+RETAIN_S, RETAIN_AT_FIRST_S = 60.0, 1.0
+"""How often old files are removed, and how long after the archive was opened. Recording begins before."""
 TRY_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Seconds until the folder is tried again after a fault; after the last of these, it is the interval."""
 TURN_S, PAUSE_S = 0.02, 0.06
@@ -247,7 +247,7 @@ class Archive:
     async def _write(self) -> None:
         """Write batches, and sync in time. Raises one of `FAULTS`."""
         due = trio.current_time() + self._sync_s
-        retain_at, turn_at = trio.current_time() + RETAIN_S, trio.current_time() + PAUSE_S
+        retain_at, turn_at = trio.current_time() + RETAIN_AT_FIRST_S, trio.current_time() + PAUSE_S
         while True:
             if not self._buffer:
                 with trio.move_on_at(min(due if self._is_dirty else retain_at, retain_at, turn_at)):
@@ -398,7 +398,8 @@ class Archive:
             with suppress(apsw.Error):  # the next use reports it
                 self._repair_newest(writer, rows, post)
             self._is_repaired = True
-        self._retain(writer, rows, post)
+        if writer.lacking() > 0:
+            self._retain(writer, rows, post)
         writer.probe()
 
     def _keep_repaired(self, rows: IndexRows, file: SealedFile, post: Callable[[News], None]) -> None:
