@@ -114,6 +114,7 @@ def make(archived: Archived, progress: Progress) -> None:
         archived.torn_bytes += _torn(archived, camera)
     index.mark_whole()
     index.close()
+    os.sync()
 
 
 def _sparse(folder: Path, camera: str, began_ns: int, random: Random) -> IndexedFile:
