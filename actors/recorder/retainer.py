@@ -35,8 +35,15 @@ from .retention import (
 
 FEW = 4
 """Rows of each camera and class that are read at first."""
-MARGIN = 256 * 1024 * 1024
-"""Bytes that retention frees beyond the reserve: what is recorded until the next time."""
+LEAST_MARGIN = 16 * 1024 * 1024
+
+
+def margin(written: int, held: int) -> int:
+    """The bytes that are freed beyond the reserve: twice what was written since the last time, and little of all.
+
+    Somebody else may fill the disk: that costs as much footage as recording needs, and not the whole archive.
+    """
+    return max(LEAST_MARGIN, min(2 * written, held // 10))
 
 
 class Retainer:
@@ -60,6 +67,8 @@ class Retainer:
         """Held from when the pins are read until the rows are removed."""
         self._sizes: dict[tuple[str, int, int], int] = {}
         """The bytes of pinned times, by camera, beginning and end."""
+        self._held = 0
+        """Bytes after the last turn."""
         self.room: ArchiveRoom | None = None
         """As of the last turn."""
 
@@ -75,7 +84,7 @@ class Retainer:
         now_ns = self._clock.read(self.wall_ns(), self._mono_ns(), newest_ns)
         held, lacking = sum(used.values()), writer.lacking()
         budget = held - lacking
-        excess = lacking + MARGIN
+        excess = lacking + margin(held - self._held, held)
         if rules.max_bytes is not None:
             budget = min(budget, rules.max_bytes - other)
             excess = max(excess, held - budget)
@@ -87,6 +96,7 @@ class Retainer:
         yield from self._remove(writer)
         for row in gone.rows:
             used[row.camera] -= row.size
+        self._held = sum(used.values())
         footage = [
             CameraFootage(camera, size, index.oldest_ns(camera), index.since(camera, now_ns - DAY_NS))
             for camera, size in used.items()

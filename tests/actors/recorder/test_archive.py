@@ -345,7 +345,7 @@ async def test_old_recordings_are_removed(tmp_path: Path, monkeypatch: pytest.Mo
 async def test_full_disk_loses_the_oldest_and_records_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reserve stays free."""
     monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
-    monkeypatch.setattr(retainer_module, "MARGIN", 0)
+    monkeypatch.setattr(retainer_module, "margin", lambda written, held: 0)
     folder, taken = tmp_path / "recordings", 0
 
     class Small(Disk):

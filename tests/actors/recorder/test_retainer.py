@@ -16,7 +16,7 @@ from actors.recorder import retainer as module
 from actors.recorder.archive_writer import ArchiveWriter, SealedFile, path_of
 from actors.recorder.index import Index, IndexedFile
 from actors.recorder.other_files import OtherFiles
-from actors.recorder.retainer import Retainer, measure
+from actors.recorder.retainer import Retainer, margin, measure
 from actors.recorder.retention import DAY_NS, DAY_S, Keep, Pinned, RetentionRules
 from supervisor.domain.ids import CameraId
 from supervisor.ports.archives import CameraTime
@@ -70,7 +70,7 @@ class Shelf:
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shelf]:
-    monkeypatch.setattr(module, "MARGIN", 0)
+    monkeypatch.setattr(module, "margin", lambda written, held: 0)
     disk = FailingDisk()
     writer = ArchiveWriter(tmp_path / "recordings", "n1", lambda: "a", disk)
     writer.open()
@@ -254,3 +254,12 @@ def test_failed_removal_is_an_error_of_the_disk(shelf: Shelf) -> None:
     shelf.writer.remove = fail  # type: ignore[method-assign]
     with pytest.raises(OSError, match="input/output"):
         shelf.turn()
+
+
+def test_disk_that_others_fill_costs_only_what_recording_needs() -> None:
+    """Twice what is written meanwhile, at most a tenth of the archive, and always enough for some files."""
+    mib = 1024 * 1024
+    assert margin(50 * mib, 10_000 * mib) == 100 * mib
+    assert margin(900 * mib, 10_000 * mib) == 1_000 * mib
+    assert margin(1_000 * mib, 1_000 * mib) == 100 * mib
+    assert margin(7 * mib, 80 * mib) == margin(-5, 0) == 16 * mib
