@@ -35,6 +35,8 @@ UNUSUAL_S = 1.0
 """Seconds between two key frames that are assumed of a camera that has not been open yet."""
 LOOK_S = 1.0
 """How often a stream looks whether it has viewers, if its camera sends nothing."""
+AT_ONCE = 64
+"""Access units that are taken without a checkpoint: at the beginning, a long GOP may be cached."""
 PATIENCE_TARGETS = 3
 """A request for media that come next waits for the time of three segments."""
 AHEAD = 2
@@ -60,6 +62,7 @@ class LiveHls:
         self._viewers: dict[tuple[str, str], HlsViewer] = {}
         self._stream: LiveSegments | None = None
         self._is_made = False
+        """Whether `_make` runs, or waits after a crash."""
         self._heard_at = 0
         self._news = trio.lowlevel.ParkingLot()
 
@@ -201,7 +204,7 @@ class LiveHls:
                 with trio.move_on_after(LOOK_S):
                     await units.wait_beyond(at)
                 at = max(at, units.start)
-                for unit in units.read_nowait(at, units.end - at):
+                for unit in units.read_nowait(at, AT_ONCE):
                     at += 1
                     if unit.codec.name not in ENTRIES:
                         continue
@@ -210,8 +213,9 @@ class LiveHls:
                     self._hear(stream)
                     if stream.take(unit, self._wall_ns(unit), hub.audio):
                         self._news.unpark_all()
+            self._is_made = False
         finally:
-            self._stream, self._is_made = None, False
+            self._stream = None
             self._news.unpark_all()
 
     def _new_stream(self) -> LiveSegments:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 import pytest
@@ -9,6 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.hls.live import IDLE_S, LiveHls
+from actors.hls.segments import LiveSegments
 from actors.media.hub import Hub
 from actors.media.media import CLOCK_RATE
 from supervisor.domain import commands as c
@@ -59,12 +61,34 @@ class Stream:
         return [lease.purpose for lease in self.core.kernel.state.leases.values()]
 
 
+class CrashingHls(LiveHls):
+    """Its first stream crashes."""
+
+    crashes, makers, most_makers = 1, 0, 0
+
+    async def _make(self) -> None:
+        self.makers += 1
+        self.most_makers = max(self.makers, self.most_makers)
+        try:
+            await super()._make()
+        finally:
+            self.makers -= 1
+
+    def _new_stream(self) -> LiveSegments:
+        if self.crashes:
+            self.crashes -= 1
+            raise RuntimeError("a bug")
+        return super()._new_stream()
+
+
 @asynccontextmanager
-async def streaming(clock: MockClock, limits: Limits | None = None) -> AsyncIterator[Stream]:
+async def streaming(
+    clock: MockClock, limits: Limits | None = None, kind: type[LiveHls] = LiveHls, **others: Any
+) -> AsyncIterator[Stream]:
     async with open_core(GATE, limits=limits) as core, trio.open_nursery() as nursery:
         hub = Hub(core.kernel.clock)
         hub.begin()
-        live = LiveHls(GATE, hub, make_tools(core.kernel, nursery), nursery)
+        live = kind(GATE, hub, make_tools(core.kernel, nursery, **others), nursery)
         yield Stream(core, clock, hub, live, nursery)
         hub.close()
         nursery.cancel_scope.cancel()
@@ -166,6 +190,27 @@ async def test_codec_that_hls_has_not_is_named(mock_clock: MockClock) -> None:
 async def refused_with(stream: Stream, text: str) -> None:
     with pytest.raises(Rejected, match=text):
         await stream.live.answer(ANNA, HlsPlaylist(), 10.0)
+
+
+async def test_stream_that_crashes_is_made_once_again(mock_clock: MockClock) -> None:
+    """A viewer that comes before that does not begin a second one."""
+    again = trio.Event()
+
+    async def wait(name: str, error: str) -> None:
+        await again.wait()
+
+    async with streaming(mock_clock, kind=CrashingHls, wait_after_crash=wait) as stream:
+        live = stream.live
+        assert isinstance(live, CrashingHls)
+        stream.nursery.start_soon(live.playlist, ANNA, None, None, 60.0)
+        await stream.send(1)
+        assert (live.crashes, live.makers) == (0, 0)
+        stream.nursery.start_soon(live.playlist, BERT, None, None, 60.0)
+        await stream.send(1)
+        assert live.makers == 0
+        again.set()
+        assert await stream.ask(HlsPlaylist(), BERT)
+        assert live.most_makers == 1
 
 
 async def test_end_of_the_camera_ends_its_viewers(mock_clock: MockClock) -> None:
