@@ -4,7 +4,8 @@ Rules of this file:
 - No recorder waits for the disk. A fragment that does not fit into the buffer is refused, and a gap begins.
 - After a fault, the archive takes nothing until the folder can be written again, with new files.
 - The index and the files of earlier runs are compared between the batches: `TURN_S` at once, or one file.
-- A call that hangs for `ABANDON_S` is left to its thread, with its descriptors. At most `MOST_STUCK` threads hang so.
+- A call that hangs for `ABANDON_S` is left to its thread, with its descriptors: it closes them if the call returns, and
+  ends. At most `MOST_STUCK` threads hang so.
 """
 
 import errno
@@ -294,7 +295,7 @@ class Archive:
 
     async def _call(self, work: Callable[[Callable[[News], None]], Iterable[News] | None]) -> None:
         """Run `work(post)` in the thread. Raises one of `FAULTS`, also if it has not returned after `ABANDON_S`."""
-        ended = False
+        ended, held = False, self._writer
 
         def run(post: Callable[[News], None]) -> Iterable[News] | None:
             nonlocal ended
@@ -302,8 +303,11 @@ class Archive:
                 return work(post)
             finally:
                 ended = True
+                if held.is_abandoned:
+                    held.close()
 
-        if sum(hangs() for hangs in self._stuck) >= MOST_STUCK:
+        self._stuck = [hangs for hangs in self._stuck if hangs()]
+        if len(self._stuck) >= MOST_STUCK:
             raise TimeoutError(errno.ETIMEDOUT, f"{MOST_STUCK} threads hang in this disk")
         self._asked_at = trio.current_time()
         call = self._worker.start(run)
@@ -318,6 +322,7 @@ class Archive:
             self._disk_s += trio.current_time() - self._asked_at
             self._asked_at = None
         self._stuck.append(lambda: not ended)
+        self._worker.close(0.0)
         self._worker, self._writer, self._rows = Worker("archive"), self._writer.successor(), self._new_rows()
         self._step = ReconcileStep()
         raise TimeoutError(errno.ETIMEDOUT, f"{self._folder}: the disk has not answered for {ABANDON_S:g} s")

@@ -146,10 +146,13 @@ class ArchiveWriter:
             raise
 
     def successor(self) -> "ArchiveWriter":
-        """Another writer of the same archive, for when a thread hangs in this one, which must not be used again."""
-        self.is_abandoned = True
+        """Another writer of the same archive, for when a thread hangs in this one. It gets the lock.
+
+        This one must only be closed, by its thread.
+        """
         other = ArchiveWriter(self._path, self._node, self._new_id, self._disk, self._reserve)
         other.mark, other._inherited = self.mark, self._lock if self._lock >= 0 else self._inherited
+        self._lock, self.is_abandoned = -1, True
         return other
 
     def _take(self) -> None:

@@ -108,6 +108,11 @@ async def running(
             nursery.cancel_scope.cancel()
 
 
+def is_open(path: Path) -> bool:
+    """Whether this process has the file open."""
+    return str(path) in (os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd"))
+
+
 async def wait_open(archive: Archive) -> None:
     while archive.fault:
         await trio.lowlevel.checkpoint()
@@ -298,10 +303,11 @@ async def test_thread_that_hangs_is_left_and_another_one_writes(
 ) -> None:
     """Its file is not touched while it hangs: it may still write. Later it is repaired, and it writes nothing more."""
     monkeypatch.setattr(module, "TRY_AGAIN_S", (0.01,))
-    disk, folder = Held(), tmp_path / "recordings"
+    disk, folder, others = Held(), tmp_path / "recordings", {*threading.enumerate()}
     async with running(folder, disk) as (archive, reports):
         await wait_open(archive)
         await wait_compared(archive)
+        (thread,) = (each for each in threading.enumerate() if each.name == "archive" and each not in others)
         monkeypatch.setattr(module, "SLOW_S", 0.1)
         monkeypatch.setattr(module, "ABANDON_S", 0.5)
         offer(archive, 35)
@@ -314,6 +320,9 @@ async def test_thread_that_hangs_is_left_and_another_one_writes(
         await reports.wait("repaired")
         assert walked(folder / hanging).duration == 10 * TICK, "the rest of the batch was not written"
         assert (folder / hanging).stat().st_size > size
+        while thread.is_alive():
+            await trio.lowlevel.checkpoint()
+        assert not is_open(folder / hanging), "its thread has closed its descriptors, and ended"
         assert all(offer(archive, 15, first=40))
     assert reports.said[-5:] == ["slow", said, "recovered", "repaired", "sealed"]
     assert len([*list_files(folder)]) == 2
