@@ -321,10 +321,7 @@ class Review:
 
     async def playlist(self, camera: CameraId, from_ns: int, to_ns: int) -> str:
         self._require(camera)
-        files = await self._reading.ask(lambda footage: [*footage.files(camera, from_ns, to_ns)])
-        if not files:
-            raise NoFootage(NOTHING)
-        return playlist(files, from_ns, to_ns)
+        return await self._reading.ask(lambda footage: read_playlist(footage, camera, from_ns, to_ns))
 
     async def beginning(self, camera: CameraId, path: str) -> bytes:
         return await self._part(camera, path, read_initialization)
@@ -362,6 +359,14 @@ class Review:
     def _require(self, camera: CameraId) -> None:
         if not self._knows(camera):
             raise Rejected(Refusal.UNKNOWN, f"there is no camera {camera!r}")
+
+
+def read_playlist(footage: Footage, camera: str, from_ns: int, to_ns: int) -> str:
+    """The HLS playlist of a time. Raises `NoFootage`, and `OSError`. Blocking: a day has 86,400 fragments."""
+    files = [*footage.files(camera, from_ns, to_ns)]
+    if not files:
+        raise NoFootage(NOTHING)
+    return playlist(files, from_ns, to_ns)
 
 
 def read_initialization(file: BinaryIO) -> bytes:

@@ -3,12 +3,15 @@
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any
 
+import msgspec
 import trio
 from quart import Response, request
 from werkzeug.exceptions import BadRequest
 
+from supervisor.base.threads import run_in_thread
 from supervisor.domain import commands as c
 from supervisor.domain.clients import LOCAL
 from supervisor.domain.errors import Rejected
@@ -33,7 +36,7 @@ from ..access import principal
 from ..client import client
 from ..concurrency import ConcurrencyLimit
 from ..downloads import CutOff, Downloads
-from ..json import Answer, Reason, Time, iso
+from ..json import Answer, Reason, Time, encode, iso
 from ..past import instant
 from ..problems import problem
 from ..queries import Query
@@ -124,8 +127,11 @@ def picture_limit() -> ConcurrencyLimit:
     return ConcurrencyLimit(MOST_PICTURES, MOST_PICTURES_OF_CLIENT, TOO_MANY_PICTURES)
 
 
-async def list_footage(web: Web, query: FootageQuery) -> RecordedFootage:
-    """The stretches and gaps of cameras between two times; without `from`, the hour before `to`."""
+async def list_footage(web: Web, query: FootageQuery) -> msgspec.Raw:
+    """The stretches and gaps of cameras between two times; without `from`, the hour before `to`.
+
+    There may be thousands: they are compared and encoded in threads.
+    """
     gateway = web.gateway
     from_ns, to_ns = times(web, query.since, query.until, MOST_LISTED_S)
     names = [CameraId(name) for name in dict.fromkeys(query.camera)]
@@ -133,7 +139,9 @@ async def list_footage(web: Web, query: FootageQuery) -> RecordedFootage:
     if len(names) > MOST_CAMERAS:
         raise BadRequest(f"at most {MOST_CAMERAS} cameras at a time: name them with camera=")
     found = [await _footage_of(web, name, from_ns, to_ns, query.clip is not None) for name in names]
-    return RecordedFootage(since=iso(from_ns), until=iso(to_ns), cameras=found, bytes=sum(each.bytes for each in found))
+    size = sum(each.bytes for each in found)
+    answer = RecordedFootage(since=iso(from_ns), until=iso(to_ns), cameras=found, bytes=size)
+    return msgspec.Raw(await run_in_thread(partial(encode, answer), limiter=web.rendering))
 
 
 async def _footage_of(web: Web, camera: CameraId, from_ns: int, to_ns: int, measured: bool) -> CameraFootage:
@@ -144,13 +152,17 @@ async def _footage_of(web: Web, camera: CameraId, from_ns: int, to_ns: int, meas
     if measured and stretches and to_ns - from_ns <= MOST_CLIP_S * 10**9:
         with web.keep(clip_limit).hold(client()), suppress(ClipRefused):
             size = (await footage.clip(camera, from_ns, to_ns, "mp4", again=True)).size
-    return CameraFootage(
-        camera=camera,
-        stretches=[_stretch(each) for each in stretches],
-        gaps=[gap_of(each) for each in missing],
-        bytes=sum(each.size for each in stretches),
-        clip_bytes=size,
-    )
+
+    def answer() -> CameraFootage:
+        return CameraFootage(
+            camera=camera,
+            stretches=[_stretch(each) for each in stretches],
+            gaps=[gap_of(each) for each in missing],
+            bytes=sum(each.size for each in stretches),
+            clip_bytes=size,
+        )
+
+    return await run_in_thread(answer, limiter=web.rendering)
 
 
 async def gaps_of(
@@ -161,7 +173,8 @@ async def gaps_of(
     is_recorded = recording is not None and recording.phase is RecordingPhase.RECORDING
     now_ns = web.gateway.snapshot(cameras=False).now_ns
     spans = [(each.began_ns, each.ended_ns) for each in stretches]
-    if not gaps(spans, (), from_ns, to_ns, now_ns, is_recorded=is_recorded):
+    find = partial(gaps, spans, from_ns=from_ns, to_ns=to_ns, now_ns=now_ns, is_recorded=is_recorded)
+    if not await run_in_thread(partial(find, events=()), limiter=web.rendering):
         return []
     stream, events = (recording_stream(camera),), list[Recorded]()
     async with web.searches.place(client()):
@@ -171,7 +184,7 @@ async def gaps_of(
         events += await web.gateway.read(within, MOST_EVENTS)
         removals = Search(streams=stream, types=(REMOVAL,), since_ns=from_ns)
         events += await web.gateway.read(removals, MOST_REMOVALS, newest=True)
-    return gaps(spans, events, from_ns, to_ns, now_ns, is_recorded=is_recorded)
+    return await run_in_thread(partial(find, events=events), limiter=web.rendering)
 
 
 async def show_clip(web: Web, camera: str, query: ClipQuery) -> Response:

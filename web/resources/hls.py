@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 import trio
-from quart import Response
+from quart import Response, request
 from werkzeug.exceptions import NotFound
 
 from supervisor.domain.errors import Refusal, Rejected
@@ -17,12 +17,15 @@ from supervisor.ports.hls import HlsInitialization, HlsMedia, HlsPlaylist, HlsRe
 
 from ..access import principal
 from ..client import client
+from ..concurrency import ConcurrencyLimit
 from ..downloads import Downloads
 from ..queries import MAX_SEQ, Query
-from ..routes import Media, Right, Route, Web
-from .footage import ClipQuery, note_clip, times
+from ..routes import OPENED, Media, Right, Route, Web
+from .footage import ClipQuery, clip_limit, note_clip, times
 
 HOUR_NS = 3600 * 10**9
+MOST, MOST_OF_CLIENT = 64, 16
+"""Recorded media that are sent at a time: each is in memory as a whole."""
 PLAYLIST, MEDIA = "application/vnd.apple.mpegurl", "video/mp4"
 _NAME = re.compile(r"(?:init-(?P<init>\d{1,9})\.mp4|(?P<number>\d{1,18})(?:-(?P<part>\d{1,4}))?\.m4s)", re.ASCII)
 _RECORDED = re.compile(
@@ -38,6 +41,10 @@ class HlsQuery(Query, frozen=True, forbid_unknown_fields=False):
     """The answer waits until the playlist has the segment with this number."""
     part: Number | None = msgspec.field(default=None, name="_HLS_part")
     """The answer waits until the playlist has this part of that segment."""
+
+
+def media_limit() -> ConcurrencyLimit:
+    return ConcurrencyLimit(MOST, MOST_OF_CLIENT, "recorded media are sent already; ask again when some have come")
 
 
 async def show_live_playlist(web: Web, camera: str, query: HlsQuery) -> Response:
@@ -58,7 +65,8 @@ async def show_recorded_playlist(web: Web, camera: str, query: ClipQuery) -> Res
     """It is journaled as a clip: who has it can see all of its time."""
     from_ns, to_ns = times(web, query.since, query.until, MOST_CLIP_S, required=True)
     try:
-        text = await (await web.gateway.footage()).playlist(CameraId(camera), from_ns, to_ns)
+        with web.keep(clip_limit).hold(client()):
+            text = await (await web.gateway.footage()).playlist(CameraId(camera), from_ns, to_ns)
     except NoFootage as error:
         raise Rejected(Refusal.UNKNOWN, str(error)) from None
     await note_clip(web, CameraId(camera), from_ns, to_ns, "hls")
@@ -72,6 +80,7 @@ async def show_recorded_media(web: Web, camera: str, day: str, name: str) -> Res
     found = _RECORDED.fullmatch(name)
     if found is None:
         raise NotFound(f"no file of a recorded stream is called {name!r}")
+    request.scope[OPENED].enter_context(web.keep(media_limit).hold(client()))  # type: ignore[literal-required]
     known, path, footage = CameraId(camera), f"{day}/{found['file']}.mp4", await web.gateway.footage()
     try:
         if found["offset"] is None:
@@ -134,7 +143,7 @@ ROUTES = (
         request="`from`, `to`: times, or nanoseconds since 1970; at most 24 hours apart",
         answer=Media(PLAYLIST),
         response="a playlist, with the time of each recording file; gaps are left out",
-        errors=(400, 404, 503),
+        errors=(400, 404, 429, 503),
     ),
     Route(
         method="GET",
@@ -144,6 +153,6 @@ ROUTES = (
         summary="Get media of a recorded stream, under the names in its playlist.",
         answer=Media(MEDIA),
         response="fragmented MP4",
-        errors=(404, 503),
+        errors=(404, 429, 503),
     ),
 )
