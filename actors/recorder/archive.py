@@ -11,6 +11,7 @@ Rules of this file:
 import errno
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -349,7 +350,7 @@ class Archive:
             self._faulty_since = trio.current_time()
         if why != self.fault:
             self.fault = why
-            logger.error("archive %s: %s", self._folder, why)
+            logger.error("archive %s: %s", self._folder, error)
             self._reports.failed(why, full=isinstance(error, OSError) and error.errno in FULL)
 
     def _forget(self) -> None:
@@ -508,7 +509,8 @@ def _step(writer: ArchiveWriter, item: Item) -> SealedFile | None:
 
 
 def _words_of(error: BaseException) -> str:
-    """The error in words, with the file that it names."""
+    """The error in words. The path of a file, which is relative to the archive, is left out: it names a camera."""
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error) or type(error).__name__
-    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+    named = isinstance(error.filename, str) and os.path.isabs(error.filename)
+    return f"{error.filename}: {error.strerror}" if named else error.strerror

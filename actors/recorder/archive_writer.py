@@ -292,7 +292,7 @@ class ArchiveWriter:
                 continue
             file.path = path
             return self._disk.sync_folder(day, self._folder)
-        raise ArchiveError(errno.EEXIST, f"{self._path / path}: {MOST_NAMES} files of one second")
+        raise ArchiveError(errno.EEXIST, f"{self._path}: a camera has {MOST_NAMES} files of one second")
 
     def sync(self) -> None:
         """Return once everything that was written is on the disk."""

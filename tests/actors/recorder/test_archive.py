@@ -315,18 +315,28 @@ async def test_thread_that_hangs_is_left_and_another_one_writes(
         (hanging,) = list_files(folder)
         size = (folder / hanging).stat().st_size
         monkeypatch.setattr(module, "ABANDON_S", 30.0)
+        monkeypatch.setattr(module, "SLOW_S", 30.0)
         assert archive.statistics().compared == 0
         disk.go.set()
         await reports.wait("repaired")
         assert walked(folder / hanging).duration == 10 * TICK, "the rest of the batch was not written"
         assert (folder / hanging).stat().st_size > size
-        while thread.is_alive():
-            await trio.lowlevel.checkpoint()
+        await trio.to_thread.run_sync(thread.join)
         assert not is_open(folder / hanging), "its thread has closed its descriptors, and ended"
         assert all(offer(archive, 15, first=40))
     assert reports.said[-5:] == ["slow", said, "recovered", "repaired", "sealed"]
     assert len([*list_files(folder)]) == 2
     assert sum(count for count, _ in Index(folder).sizes().values()) == 2
+
+
+async def test_fault_at_a_file_does_not_name_its_camera(tmp_path: Path) -> None:
+    """Its reason is that of the gaps of all cameras, whose viewers may not know of that one."""
+    folder = tmp_path / "recordings"
+    async with running(folder) as (archive, reports):
+        await wait_open(archive)
+        (folder / "gate").write_bytes(b"")
+        offer(archive, 15)
+        await reports.wait(f"failed: {os.strerror(errno.ENOTDIR)}")
 
 
 async def test_old_recordings_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
