@@ -72,6 +72,7 @@ NOT_BESIDE_A_MODULE = {
     "actors/test_demand.py": "cameras on demand: registry, cameras, peers and patrols together",
     "actors/test_privacy.py": "private cameras: registry, cameras, snapshots and patrols together",
     "web/resources/test_privacy.py": "private cameras, over every route that they change",
+    "actors/recorder/test_odd_sources.py": "recorders, from cameras that behave oddly to files that play",
     "actors/test_environment.py": "the environment of a child, from its source to its process",
     "actors/sources/rtsp/test_odd_video.py": "depacketizers of both codecs, over payloads that no standard defines",
     "actors/sources/rtsp/test_foreign.py": "depacketizers of video and AAC, over packets of other clients",
