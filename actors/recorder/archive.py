@@ -43,6 +43,8 @@ SYNC_S = 10.0
 MOST_STUCK = 2
 RETAIN_S, RETAIN_AT_FIRST_S = 60.0, 1.0
 """How often old files are removed, and how long after the archive was opened. Recording begins before."""
+STEADY_S = 60.0
+"""An archive that has worked for so long is tried again at once after its next fault, and not after a longer time."""
 TRY_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Seconds until the folder is tried again after a fault; after the last of these, it is the interval."""
 TURN_S, PAUSE_S = 0.02, 0.06
@@ -228,16 +230,18 @@ class Archive:
         Cancellation: at any time. Cleanup: within `FLUSH_S`, all that was offered is written, and the
         files are sealed, also in the journal. A thread that hangs is left to itself.
         """
-        tries = 0
+        tries, began_at = 0, 0.0
         try:
             while True:
                 try:
                     await self._call(partial(self._open, self._writer, self._rows))
-                    tries = 0
                     self._recover()
+                    began_at = trio.current_time()
                     await self._write()
                 except FAULTS as error:
                     self._fail(error)
+                    tries = 0 if began_at and trio.current_time() - began_at > STEADY_S else tries
+                    began_at = 0.0
                 await trio.sleep(TRY_AGAIN_S[min(tries, len(TRY_AGAIN_S) - 1)])
                 tries += 1
         finally:
@@ -268,7 +272,9 @@ class Archive:
         """Compare some more. Returns when to go on."""
         if not any(hangs() for hangs in self._stuck):
             await self._call(partial(self._turn, self._writer, self._rows, self._reports.sealed_until()))
-        return math.inf if self._step is None else trio.current_time() + PAUSE_S
+        if self._step is None:
+            return math.inf if self._rows.is_reconciled else trio.current_time() + RETAIN_S
+        return trio.current_time() + PAUSE_S
 
     async def _write_queue(self, *, sync: bool) -> None:
         batch = self._buffer.take()

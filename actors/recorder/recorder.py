@@ -318,6 +318,8 @@ class Recorder:
             self._stretch = None
             self._archive.offer_nowait(Item(self._camera, "", RecordingEnd()))
         cause = self._newest() if ends else self._reports.trouble
+        if reason is SLOW:  # no fault has been reported: an earlier one is not its cause
+            cause = newest_of(self._kernel, self._camera)
         last_ns = self._archive.last_ns(self._camera)
         self._kernel.emit(c.InterruptRecording(self._camera, reason, last_ns), after=cause)
 

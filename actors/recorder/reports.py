@@ -123,6 +123,8 @@ class JournaledReports:
         for receipt, of_one in [(self._seal_files(of_one), of_one) for of_one in of_recordings(files)]:
             if (await self._kernel.wait_durable(receipt)).durable:
                 self._journaled += of_one
+            else:  # the journal has a gap: they are sealed again
+                self._unsealed = {file.path: file for file in of_one} | self._unsealed
 
     def _seal_files(self, files: Sequence[CompleteFile]) -> Receipt:
         first, last = files[0], files[-1]
