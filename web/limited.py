@@ -160,6 +160,7 @@ class Limited:
         return [
             attrs.evolve(room, cameras=tuple(each for each in room.cameras if each.camera in visible))
             for room in self._gateway.archive_rooms()
+            if self._who.scope.everything or any(each.camera in visible for each in room.cameras)
         ]
 
     @property

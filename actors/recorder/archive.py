@@ -44,7 +44,7 @@ MOST_STUCK = 2
 RETAIN_S, RETAIN_AT_FIRST_S = 60.0, 1.0
 """How often old files are removed, and how long after the archive was opened. Recording begins before."""
 STEADY_S = 60.0
-"""An archive that has worked for so long is tried again at once after its next fault, and not after a longer time."""
+"""Seconds of work after which a fault counts as the first one: the archive is tried again after a second."""
 TRY_AGAIN_S = (1.0, 2.0, 5.0, 10.0)
 """Seconds until the folder is tried again after a fault; after the last of these, it is the interval."""
 TURN_S, PAUSE_S = 0.02, 0.06

@@ -12,6 +12,7 @@ import calendar
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import time
@@ -43,6 +44,7 @@ class Known(Protocol):
     def has(self, path: str) -> bool: ...
 
 
+logger = logging.getLogger("banken")
 MARK, LOCK, PROBE, DAMAGED = "archive.json", "lock", "probe", ".damaged"
 DAY = re.compile(r"\d{8}", re.ASCII)
 NAME = re.compile(r"recording_\d{8}_\d{6}(_\d{1,3})?\.mp4", re.ASCII)
@@ -472,6 +474,7 @@ def repair_file(disk: Disk, folder: int, path: str) -> SealedFile | None:
         digest = hashlib.file_digest(file, "sha256").digest() if found.is_sealed else b""
     if found.about is None:
         disk.rename(path, path + DAMAGED, folder)
+        logger.error("recording file %s cannot be played (%s); it is now %s", path, found.damage, path + DAMAGED)
         return None
     if not found.fragments:
         disk.remove(path, folder)

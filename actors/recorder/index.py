@@ -10,6 +10,7 @@ Rules of this file:
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ import attrs
 from actors.media.media import CLOCK_RATE
 
 from .archive_writer import SealedFile, number_of, path_of, second_of
+from .disk import MODE
 from .recording_file import StoredFragment
 
 NAME = "index.sqlite"
@@ -123,6 +125,8 @@ class Index:
             self._db = self._open()
 
     def _open(self) -> apsw.Connection:
+        with suppress(OSError):  # SQLite names what is wrong; it gives the mode of this file to those beside it
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
         db = apsw.Connection(str(self._path))
         try:
             db.set_busy_timeout(1000)
@@ -136,7 +140,6 @@ class Index:
         except BaseException:
             db.close()
             raise
-        os.chmod(self._path, 0o600)
         return db
 
     def close(self) -> None:

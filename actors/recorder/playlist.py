@@ -87,6 +87,8 @@ def moved(data: bytes, shift: int, audio_rate: int) -> bytes:
     `audio_rate`: samples a second; 0 without audio. Raises `BitstreamError` for anything that is not whole fragments.
     """
     found, at = bytearray(), 0
+    if not data:
+        raise BitstreamError("the file ends before it")
     while at < len(data):
         _, length, _ = decode_place(data[at : at + PLACE.size])
         begin, at = at + PLACE.size, at + PLACE.size + length

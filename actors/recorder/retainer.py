@@ -85,6 +85,8 @@ class Retainer:
         held, lacking = sum(used.values()), writer.lacking()
         budget = held - lacking
         excess = lacking + margin(held - self._held, held)
+        if lacking > held:  # all of it would not help: others have filled the disk
+            excess = 0
         if rules.max_bytes is not None:
             budget = min(budget, rules.max_bytes - other)
             excess = max(excess, held - budget)

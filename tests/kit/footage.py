@@ -52,6 +52,10 @@ class Told:
     seq: int = 0
     """Of the event that ends it."""
 
+    def forget_end(self) -> None:
+        """The beginning of the gap behind it is not judged."""
+        self.last_ns, self.is_resumed = 0, False
+
 
 def told(rows: Iterable[e.Recorded]) -> tuple[list[Told], list[str]]:
     """The stretches in a journal, and the faults of their order."""
@@ -99,10 +103,11 @@ def footage_of(folder: Path) -> dict[str, list[FragmentPlace]]:
     return {recording: sorted(places, key=lambda place: place.number) for recording, places in found.items()}
 
 
-def audit(rows: Sequence[e.Recorded], folder: Path, *, hung: bool = False) -> list[str]:
+def audit(rows: Sequence[e.Recorded], folder: Path, *, hung: bool = False, set_back: bool = False) -> list[str]:
     """Return what the journal says wrongly, or does not say, about the video of an archive.
 
     `hung`: a call has hung so long that the archive has abandoned it: more may be there than the journal says.
+    `set_back`: the clock was set back. Then the newest file is not the last one, and a later time is not a later one.
     """
     stretches, faults = told(rows)
     footage = footage_of(folder)
@@ -110,11 +115,13 @@ def audit(rows: Sequence[e.Recorded], folder: Path, *, hung: bool = False) -> li
     for row in rows:
         if isinstance(row.event, e.RecordingsExpired):
             expired[row.event.camera].append(row.event)
-    _shorten(stretches, footage)
+    _shorten(stretches, footage, set_back)
     failed = max((row.seq for row in rows if isinstance(row.event, e.ArchiveFailed)), default=0)
     for each in stretches:
         if not each.is_resumed and failed > each.seq:  # what waited for the disk was lost; the end of the gap says so
             each.last_ns = 0
+        if set_back and each.ended_by == "abandoned":
+            each.forget_end()
         about = f"{each.camera}, recording {each.recording}, ended by {each.ended_by or 'nothing'} in event {each.seq}"
         faults += [f"{about}: {text}" for text in _differences(each, footage, expired[each.camera], hung)]
         if each.ended_by not in ("", "stopped") and each.cause is None:
@@ -122,13 +129,16 @@ def audit(rows: Sequence[e.Recorded], folder: Path, *, hung: bool = False) -> li
     return faults
 
 
-def _shorten(stretches: Sequence[Told], footage: Mapping[str, object]) -> None:
+def _shorten(stretches: Sequence[Told], footage: Mapping[str, object], set_back: bool) -> None:
     """A gap that begins before its own stretch takes the end of the stretch before it, too."""
     later = dict[CameraId, Told]()
     for each in reversed(stretches):
         after = later.get(each.camera)
         if after is not None and after.last_ns and after.recording not in footage:
-            each.last_ns = min(each.last_ns, after.last_ns)
+            if set_back:
+                each.forget_end()
+            else:
+                each.last_ns = min(each.last_ns, after.last_ns)
         later[each.camera] = each
 
 

@@ -78,7 +78,6 @@ class Turns:
         self._back.release()
         self._go.acquire()
         if self._ends:
-            self._back.release()
             raise Abandoned
 
     def end(self, *, waits: bool) -> None:
@@ -244,6 +243,7 @@ class SteppedClock:
 
     clock: trio.abc.Clock = attrs.field(factory=trio.lowlevel.current_clock)
     step_ns: int = 0
+    was_set_back: bool = False
 
     def wall_ns(self) -> int:
         return TrioClock().epoch_ns + self.step_ns + self.mono_ns()
@@ -271,7 +271,9 @@ async def run_archive_faults(disk: ArchiveDisk, folder: Path, clock: SteppedCloc
                 case "once":
                     disk.once, disk.calls_left = True, chance.randrange(40)
                 case "clock":
-                    clock.step_ns += round(chance.choice(STEPS_S) * 1e9)
+                    step_s = chance.choice(STEPS_S)
+                    clock.step_ns += round(step_s * 1e9)
+                    clock.was_set_back |= step_s < 0
                 case _:
                     await _unmount(folder, away, chance.expovariate(1 / 60))
     finally:

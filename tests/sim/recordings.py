@@ -215,7 +215,7 @@ async def live_again(
     for recording_id, places in before.items():
         lost = len(places) - len(after.get(recording_id, ()))
         faults += [f"recording {recording_id} has lost {lost} fragments"] if lost > torn else []
-    return faults + audit([*disk.rows, *untold], folder, hung=has_hung(disk.rows))
+    return faults + audit([*disk.rows, *untold], folder, hung=has_hung(disk.rows), set_back=clock.was_set_back)
 
 
 def is_ready(crew: RecorderCrew) -> bool:

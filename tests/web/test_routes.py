@@ -65,10 +65,19 @@ def body_of(route: Route) -> tuple[str, dict[str, str]]:
         ("credential", "client_data", "authenticator_data", "signature", "user_handle", "attestation"), "AAAA"
     )
     known |= {"for_s": 3600, "viewers": 1, "seconds": 0.1}
-    known |= {"sdp": OFFER}
+    known |= {"sdp": OFFER, "pin": "nobody", "from": "2026-01-01T00:00:00Z"}
     known |= {"on": True, "first": 1, "last": 2, "digest": "0" * 64}
-    names = {field.name for field in msgspec.structs.fields(route.body)}
+    names = {field.encode_name for field in msgspec.structs.fields(route.body)}
     return msgspec.json.encode({key: known[key] for key in known.keys() & names}).decode(), {"Content-Type": JSON}
+
+
+def asked_of(route: Route) -> str:
+    """The parameters without which a route of footage refuses its query."""
+    if route.query is None or not {"at", "until"} & set(route.query.__struct_fields__):
+        return ""
+    if "at" in route.query.__struct_fields__:
+        return "?at=2026-01-01T00:00:00Z"
+    return "?from=2026-01-01T00:00:00Z&to=2026-01-01T00:01:00Z"
 
 
 def wrong(answer: Answer, *expected: int) -> str:
@@ -109,7 +118,7 @@ async def test_id_that_nothing_has_is_404_and_in_the_table(tmp_path: Path) -> No
     async with open_site(GATE, settings=settings(), access=access) as site, open_past(tmp_path / "journal") as past:
         for route in (route for route in HTTP if variables(route.path)):
             body, headers = body_of(route)
-            path, headers = filled(route.path), headers | SECRETS[route.proof]
+            path, headers = filled(route.path) + asked_of(route), headers | SECRETS[route.proof]
             port = past if route.right is Right.READ else site.port
             answer = await request(port, route.method, path, body, headers)
             complaint = wrong(answer, 404, *([403] if route.proof else []))
@@ -153,7 +162,9 @@ async def test_query_that_cannot_be_read_is_refused() -> None:
     async with open_site(GATE, settings=settings()) as site:
         for route in ROUTES:
             if route.query is not None:
-                path = f"{filled(route.path, {'camera': GATE, 'name': GATE})}?no_such_parameter=1"
+                path = (
+                    f"{filled(route.path, {'camera': GATE, 'name': GATE})}{asked_of(route) or '?'}&no_such_parameter=1"
+                )
                 lenient = not route.query.__struct_config__.forbid_unknown_fields
                 answer = await ask(site, route, path)
                 complaint = wrong(answer, 400)

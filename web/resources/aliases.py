@@ -8,7 +8,7 @@ Rules of this file:
 from typing import Annotated, Literal
 
 import msgspec
-from quart import Response
+from quart import Response, request
 from werkzeug.exceptions import BadRequest
 
 from supervisor.domain.ids import CameraId
@@ -58,6 +58,7 @@ async def offer_alias(web: Web, body: AliasOffer) -> Response:
 
 
 async def start_alias(web: Web, query: StartQuery) -> CameraRecording:
+    await _require_no_body()
     return await start(web, _camera(web, query.camera), query.lasts)
 
 
@@ -70,7 +71,14 @@ async def health_alias(web: Web) -> Health:
 
 
 async def stop_alias(web: Web, query: OneCamera) -> CameraRecording:
+    await _require_no_body()
     return await stop_recording(web, _camera(web, query.camera))
+
+
+async def _require_no_body() -> None:
+    """A camera that is named in a body would not be the one that is meant. Raises `BadRequest`."""
+    if await request.get_data():
+        raise BadRequest("this takes no body: name the camera in the query, like ?camera=gate")
 
 
 def _camera(web: Web, name: str | None) -> str:
@@ -124,7 +132,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/status",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=status_alias,
         summary="Alias of `GET /api/recordings`.",
         answer=CameraRecordings,

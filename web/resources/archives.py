@@ -91,7 +91,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/archives",
-        right=Right.INSPECT,
+        right=Right.REVIEW,
         handler=list_archives,
         summary="How much room recordings have, and how long it lasts at today's rate.",
         answer=Archives,

@@ -29,7 +29,7 @@ class NewPin(Strict, frozen=True):
     from_: Moment = msgspec.field(name="from")
     to: Moment | None = None
     """By default now."""
-    cameras: Annotated[tuple[PinName, ...], msgspec.Meta(max_length=MOST_CAMERAS)] = ()
+    cameras: Annotated[tuple[PinName, ...], msgspec.Meta(min_length=1, max_length=MOST_CAMERAS)] | None = None
     """By default all of the scope."""
     note: Annotated[str, msgspec.Meta(max_length=MOST_NOTE)] = ""
 
@@ -70,7 +70,7 @@ async def list_pins(web: Web) -> Pins:
 
 
 async def make_pin(web: Web, body: NewPin) -> Response:
-    cameras = tuple(map(CameraId, body.cameras))
+    cameras = tuple(map(CameraId, body.cameras or ()))
     to_ns = None if body.to is None else _ns(body.to)
     made = await pins_of(web).make(body.pin, _ns(body.from_), to_ns, cameras, body.note, asking())
     response = json.respond(pin_of(made.pin, made.bytes), 201)

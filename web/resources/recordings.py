@@ -123,7 +123,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/recordings",
-        right=Right.VIEW,
+        right=Right.INSPECT,
         handler=list_recordings,
         summary="Which cameras are recorded now.",
         answer=CameraRecordings,

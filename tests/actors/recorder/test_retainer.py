@@ -263,3 +263,12 @@ def test_disk_that_others_fill_costs_only_what_recording_needs() -> None:
     assert margin(900 * mib, 10_000 * mib) == 1_000 * mib
     assert margin(1_000 * mib, 1_000 * mib) == 100 * mib
     assert margin(7 * mib, 80 * mib) == margin(-5, 0) == 16 * mib
+
+
+def test_footage_is_kept_where_its_removal_would_not_help(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others have filled the disk beyond all that could be removed: nothing is recorded, and nothing is lost."""
+    kept = [shelf.put(days) for days in (3, 2, 1)]
+    monkeypatch.setattr(shelf.writer, "lacking", lambda: 3 * SIZE + 1)
+    assert shelf.turn() == []
+    monkeypatch.setattr(shelf.writer, "lacking", lambda: 2 * SIZE)
+    assert shelf.turn() == kept[:2]

@@ -85,6 +85,7 @@ def test_value_that_a_reload_takes_is_that_of_a_reloadable_setting() -> None:
         "devices.",
         "timeouts.",
         "transcode",
+        "record.archive",
         "record.audio",
         "record.events.",
     )

@@ -14,9 +14,11 @@ from tests.kit.domain import GATE
 
 from .test_footage import BEGAN, OTHER, between, footage_site, taken, write
 
+ZIP = "/footage/clip.zip"
+
 
 def path(*cameras: str, begin: float = 0, end: float = BEGAN + 40) -> str:
-    return f"/footage/clip.zip{between(begin, end)}" + "".join(f"&camera={camera}" for camera in cameras)
+    return f"{ZIP}{between(begin, end)}" + "".join(f"&camera={camera}" for camera in cameras)
 
 
 async def test_zip_has_the_clips_the_events_the_gaps_and_digests(tmp_path: Path) -> None:

@@ -137,3 +137,4 @@ async def test_time_without_video_has_no_playlist(tmp_path: Path) -> None:
         assert (await site.get(f"/hls/{GATE}/vod.m3u8{between(10, 20)}")).status == 404
         assert (await site.get(f"/hls/{GATE}/vod.m3u8")).status == 400
         assert (await site.get(f"/hls/attic/vod.m3u8{between(BEGAN, BEGAN + 1)}")).status == 404
+        assert (await site.get(f"/hls/{GATE}/19700101/nothing.m4s")).status == 404

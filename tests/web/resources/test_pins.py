@@ -125,7 +125,7 @@ async def test_room_of_archives_names_only_cameras_of_the_scope(tmp_path: Path) 
     """The sums are those of the whole archive."""
     async with with_users(tmp_path) as (site, accounts):
         record(site)
-        who = await token(accounts, "ben", Role.WATCHER, Scope(cameras=(YARD,)))
+        who = await token(accounts, "ben", Role.ANALYST, Scope(cameras=(YARD,)))
         found = (await call(site, "GET", "/api/archives", who)).json["archives"]
         assert found == [
             {

@@ -82,6 +82,9 @@ async def test_aliases_do_the_same() -> None:
         assert (await site.get("/status")).json == (await site.get(PATH)).json
         assert (await request(site.port, "POST", f"/stop?camera={GATE}")).json["requested"] is False
         assert (await request(site.port, "POST", "/start?camera=attic")).status == 404
+        for path in ("/start", "/stop"):
+            named = await request(site.port, "POST", path, '{"camera": "attic"}', {"Content-Type": "application/json"})
+            assert (named.status, "takes no body" in named.json["detail"]) == (400, True)
         assert (await site.get("/health")).json.keys() == (await site.get("/api/health")).json.keys()
         assert (
             await request(site.port, "POST", "/start", headers={"Origin": "https://elsewhere.example"})

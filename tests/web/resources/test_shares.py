@@ -282,5 +282,5 @@ def test_routes_that_a_visitor_may_ask_are_chosen_one_by_one() -> None:
         "GET /cameras/{camera}/snapshot.jpg", "GET /cameras/{camera}/stream.mjpeg",
         "GET /hls/{camera}/live.m3u8", "GET /hls/{camera}/{name}",
         "POST /api/leases", "PUT /api/leases/{lease}", "DELETE /api/leases/{lease}",
-        "POST /whep/{camera}", "PATCH /whep/{camera}/{session}", "DELETE /whep/{camera}/{session}",
+        "POST /offer", "POST /whep/{camera}", "PATCH /whep/{camera}/{session}", "DELETE /whep/{camera}/{session}",
     }  # fmt: skip

@@ -139,7 +139,7 @@ export function createRecordings({ root, base, clock, takeClip }) {
     enter() {
       problem = "";
       poll.start();
-      if (may("inspect")) room.start();
+      if (may("review")) room.start();
     },
     leave() {
       poll.stop();
@@ -150,6 +150,7 @@ export function createRecordings({ root, base, clock, takeClip }) {
 
 export const panel = definePanel({
   id: "recordings",
+  needs: "inspect",
   title: n("Recordings"),
   past: false,
   words: JA,
