@@ -90,23 +90,25 @@ def verify_archive(
     rows: Iterable[Recorded],
     newer: Callable[[], Iterable[Recorded]] = tuple,
     progress: Callable[[str], None] = lambda path: None,
+    also: Sequence[Path] = (),
 ) -> VerifiedArchive:
     """Read all files of an archive, and compare them with the journal, of which `rows` has the recordings at least.
 
-    `newer` gives what was journaled meanwhile: retention may have removed files. Raises `OSError`.
+    `newer` gives what was journaled meanwhile: retention may have removed files. `also`: the other archives of that
+    journal, whose files would be missing otherwise. Raises `OSError`.
     """
     journal = JournaledRecordings()
     journal.read(rows)
     findings, seen, changed = list[FileFinding](), dict[str, FileSpan](), list[tuple[str, int]]()
     count = size = unsealed = 0
-    for path in list_files(folder):
+    for place, path in ((each, path) for each in (folder, *also) for path in list_files(each)):
         progress(path)
-        found = verify_file(folder, path)
+        found = verify_file(place, path)
         count, size = count + 1, size + found.walked.size
         is_sealed = found.digest in journal.seals
         finding = _of_sealed(found, journal, seen) if is_sealed else _of_unsealed(found, journal)
         if finding is not None:
-            findings.append(finding)
+            findings.append(attrs.evolve(finding, path=str(place / path)) if also else finding)
             changed += [] if is_sealed or finding.kind not in ("damaged", "altered") else [_moment(found)]
         elif is_sealed:
             seen[found.digest] = FileSpan(path, found.began_ns, found.ended_ns)

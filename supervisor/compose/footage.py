@@ -67,9 +67,16 @@ def list_footage(archive: Path, camera: str | None, as_json: bool) -> None:
 @click.command()
 @ARCHIVE
 @click.argument("journal", type=click.Path(path_type=Path), envvar="BANKEN_JOURNAL", default="journal")
+@click.option(
+    "--also",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Another archive of the same journal. Name them all: else their files are missing.",
+)
 @SALVAGE
 @JSON
-def verify(archive: Path, journal: Path, salvage: bool, as_json: bool) -> None:
+def verify(archive: Path, journal: Path, also: tuple[Path, ...], salvage: bool, as_json: bool) -> None:
     """Verify the recordings of ARCHIVE: read each file, and compare it with the seals in JOURNAL.
 
     Exit 1: a file is damaged, is not the one that was sealed, or is of a recording that the journal does not know; or
@@ -77,7 +84,8 @@ def verify(archive: Path, journal: Path, salvage: bool, as_json: bool) -> None:
     file that was recorded. Somebody who can write both the archive and the journal can make others. That the
     journal is the one of then is shown by `banken verify --expect DIGEST`, with a digest that was noted elsewhere.
     """
-    require_archive(archive)
+    for folder in (archive, *also):
+        require_archive(folder)
     with open_reader(journal, salvage) as reader:
         last = reader.bounds()[1]
 
@@ -85,7 +93,11 @@ def verify(archive: Path, journal: Path, salvage: bool, as_json: bool) -> None:
             return (row for row in reader.events(first, last) if isinstance(row.event, RecordingEvent))
 
         found = verify_archive(
-            archive, rows(1, last), lambda: rows(last + 1, NEVER - 1), lambda path: say_progress(f"verifying {path}")
+            archive,
+            rows(1, last),
+            lambda: rows(last + 1, NEVER - 1),
+            lambda path: say_progress(f"verifying {path}"),
+            also,
         )
         say_progress("")
         if as_json:

@@ -164,3 +164,19 @@ def test_file_that_follows_a_seal_by_a_millisecond_less_is_not_altered(folder: P
     assert isinstance(sealed.event, RecordingSealed)
     late = replace(sealed, event=replace(sealed.event, ended_ns=sealed.event.ended_ns + 1_000_000))
     assert verify(folder, [start, late]).is_whole
+
+
+def test_files_of_all_archives_are_those_of_the_journal(folder: Path, seals: list[Recorded]) -> None:
+    """One archive alone lacks those of the other; what is wrong names its folder."""
+    first, other = paths(folder)[0], folder.with_name("cold")
+    moved = other / first.relative_to(folder)
+    moved.parent.mkdir(parents=True)
+    first.rename(moved)
+    assert kinds(verify(folder, seals)) == ["missing"]
+    whole = verify_archive(folder, seals, also=[other])
+    assert (whole.proven, whole.is_whole) == (2, True)
+    with open(moved, "r+b") as file:
+        file.seek(3000)
+        file.write(b"zz")
+    found = verify_archive(folder, seals, also=[other])
+    assert [finding.path for finding in found.findings if finding.kind == "damaged"] == [str(moved)]
