@@ -38,9 +38,11 @@ def main() -> int:
     return 1 if any(life.broken for life in lives) else 0
 
 
-def run(seeds: range, hours: float, cameras: int, answers: bool = False) -> Iterator[Simulated]:
+def run(
+    seeds: range, hours: float, cameras: int, *, answers: bool = False, records: bool = True
+) -> Iterator[Simulated]:
     """Yield the results of `seeds` as they finish; a single seed runs in this process."""
-    live = partial(quiet, hours=hours, cameras=cameras, answers=answers)
+    live = partial(quiet, hours=hours, cameras=cameras, answers=answers, records=records)
     if len(seeds) == 1:
         yield live(seeds[0])
         return
@@ -48,10 +50,10 @@ def run(seeds: range, hours: float, cameras: int, answers: bool = False) -> Iter
         yield from pool.imap_unordered(live, seeds)
 
 
-def quiet(seed: int, hours: float, cameras: int, answers: bool) -> Simulated:
+def quiet(seed: int, hours: float, cameras: int, answers: bool, records: bool) -> Simulated:
     """Simulate without the log: a run contains many intended crashes."""
     logging.disable(logging.CRITICAL)
-    return simulate(seed, hours, cameras, answers=answers)
+    return simulate(seed, hours, cameras, answers=answers, records=records)
 
 
 def table(lives: list[Simulated]) -> str:
