@@ -24,9 +24,9 @@ def lives() -> dict[int, Simulated]:
     return {life.seed: life for life in run(SEEDS, hours=1, cameras=16, answers=True, records=False)}
 
 
-def test_what_is_recorded_is_told_through_random_faults() -> None:
-    """Half of the cameras are recorded. The disk stalls, fails and is unmounted, and the clock is set. After each kill, a
-    next life repairs what is left: every file plays, and every gap has its cause."""
+def test_recorded_lives_keep_their_files_through_random_faults() -> None:
+    """Half of the cameras are recorded. Their disk stalls, fails and is unmounted, and the clock is set. After a
+    kill, the next life repairs what is left: every file plays, and every gap has its cause."""
     lives = list(run(RECORDED, hours=1, cameras=16))
     assert [life.broken for life in lives if life.broken] == []
     assert min(life.events for life in lives) > 1000
