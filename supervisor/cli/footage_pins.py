@@ -70,7 +70,12 @@ def pin_at(
 ) -> Body:
     """Have the daemon pin a stretch. Ends the command with 1 if it refuses."""
     begin_ns = _begin_of(since, journal)
-    sent: Body = {"pin": name, "from": iso(begin_ns, timespec="microseconds"), "cameras": list(cameras), "note": note}
+    sent: Body = {
+        "pin": name,
+        "from": iso(begin_ns, timespec="microseconds"),
+        "cameras": list(cameras) or None,
+        "note": note,
+    }
     end_ns = _end_of(until, journal)
     if end_ns is not None:
         sent["to"] = iso(end_ns, timespec="microseconds")
