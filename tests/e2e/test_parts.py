@@ -13,7 +13,7 @@ CAMERAS = {"front": {"source": "test:320x180@15"}}
 OPENERS = "[...document.querySelectorAll('.opener')].map(({dataset}) => dataset.part.slice(5)).join()"
 LISTED = "[...document.querySelectorAll('[data-part=help-list] dd')].map((node) => node.innerText)"
 LOADED = "performance.getEntriesByType('resource').map(({name}) => new URL(name).pathname)"
-VIEWS = "processes,devices,viewers,detections,timeline,audit,rooms"
+VIEWS = "processes,devices,viewers,detections,timeline,recordings,audit,rooms"
 
 
 @pytest.mark.parametrize(
