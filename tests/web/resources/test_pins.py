@@ -64,6 +64,7 @@ async def test_pin_without_an_end_ends_now(tmp_path: Path) -> None:
         later = await call(site, "POST", "/api/pins", who, PIN | {"to": iso(now_ns + 60 * SECOND)})
         assert (later.status, "in the future" in later.json["detail"]) == (422, True)
         site.actors.sizes = {GATE: 1}
+        assert (await call(site, "POST", "/api/pins", who, PIN | {"cameras": []})).status == 400, "it would pin all"
         missing = await call(site, "POST", "/api/pins", who, PIN | {"cameras": [GATE, YARD]})
         assert (missing.status, "no footage of yard" in missing.json["detail"]) == (409, True)
         body = {name: value for name, value in PIN.items() if name != "to"}
